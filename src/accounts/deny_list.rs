@@ -1,0 +1,139 @@
+//! The deny list: people, addresses and domains that get no account. Only keyed hashes are stored.
+
+use std::time::Duration;
+
+use super::{Accounts, Denied, Operator};
+use crate::domain::audit::{Entry, Event, Source};
+use crate::domain::ids::{DiscordUserId, Timestamp};
+use crate::domain::mail_address::{IllegalMailAddress, MailAddress, ascii_domain};
+use crate::store::{DenyKind, NewDeny, Tx};
+
+/// Whom the deny list names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DenyTarget {
+    /// A Discord user.
+    Person(DiscordUserId),
+    /// A mail address.
+    Address(MailAddress),
+    /// A mail domain, in lower case; its subdomains are meant too.
+    Domain(String),
+}
+
+impl DenyTarget {
+    /// A domain as typed, in its ASCII form.
+    pub fn domain(typed: &str) -> Result<Self, IllegalMailAddress> {
+        ascii_domain(typed.trim().trim_start_matches('@')).map(Self::Domain)
+    }
+
+    fn kind(&self) -> DenyKind {
+        match self {
+            Self::Person(_) => DenyKind::Person,
+            Self::Address(_) => DenyKind::Address,
+            Self::Domain(_) => DenyKind::Domain,
+        }
+    }
+
+    fn value(&self) -> String {
+        match self {
+            Self::Person(id) => id.to_string(),
+            Self::Address(address) => address.folded(),
+            Self::Domain(domain) => domain.clone(),
+        }
+    }
+}
+
+/// One line of the deny list. What is denied is stored as a keyed hash and cannot be shown.
+#[derive(Clone, Debug)]
+pub struct DenyLine {
+    /// The keyed hash, in hexadecimal: the key for `after`.
+    pub key: String,
+    /// `person`, `address` or `domain`.
+    pub kind: &'static str,
+    /// Until when; `None` is for ever.
+    pub until: Option<Timestamp>,
+    /// Who put it there: `cli:<login>` or a person's id.
+    pub actor: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why, as typed.
+    pub reason: Option<String>,
+}
+
+impl Accounts {
+    /// Puts somebody on the list, or changes their line.
+    pub async fn deny_add(
+        &self,
+        operator: &Operator,
+        target: &DenyTarget,
+        lasts: Option<Duration>,
+        reason: &str,
+    ) -> Result<(), Denied> {
+        let reason = Some(reason.trim()).filter(|reason| !reason.is_empty()).map(str::to_owned);
+        let mut tx = self.store().begin().await?;
+        tx.add_denial(NewDeny {
+            kind: target.kind(),
+            value: target.value(),
+            until: lasts.map(|span| self.clock().now().after(span)),
+            reason: reason.clone(),
+            actor: operator.actor(),
+        })
+        .await?;
+        let mut entry = self.deny_entry(&mut tx, Event::DenyAdded, operator, target).await?;
+        entry.personal = reason;
+        tx.audit(entry);
+        tx.commit("deny_list").await?;
+        Ok(())
+    }
+
+    /// Takes somebody off the list; `false` if they were not on it.
+    pub async fn deny_remove(&self, operator: &Operator, target: &DenyTarget) -> Result<bool, Denied> {
+        let mut tx = self.store().begin().await?;
+        let was_there = tx.remove_denial(target.kind(), &target.value()).await?;
+        if was_there {
+            let entry = self.deny_entry(&mut tx, Event::DenyRemoved, operator, target).await?;
+            tx.audit(entry);
+            tx.commit("deny_list").await?;
+        }
+        Ok(was_there)
+    }
+
+    /// A page of the list, after the line with the key `after`.
+    pub async fn deny_list(
+        &self,
+        operator: &Operator,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<DenyLine>, Denied> {
+        let mut view = self.store().read().await?;
+        let denials = view.denials(after, limit).await?;
+        tracing::info!(operator.login = %operator.login, "the deny list was read");
+        Ok(denials
+            .into_iter()
+            .map(|denial| DenyLine {
+                key: denial.key,
+                kind: denial.kind.code(),
+                until: denial.until,
+                actor: denial.actor.text(),
+                at: denial.at,
+                reason: denial.reason,
+            })
+            .collect())
+    }
+
+    /// The audit row says which kind; whom only where it is a person that we know by our own id.
+    async fn deny_entry(
+        &self,
+        tx: &mut Tx,
+        event: Event,
+        operator: &Operator,
+        target: &DenyTarget,
+    ) -> Result<Entry, Denied> {
+        let entry = Entry::new(event, Source::Cli, operator.actor()).becoming(target.kind().code());
+        let DenyTarget::Person(discord_id) = target else { return Ok(entry) };
+        let person = tx.person_of(*discord_id).await?;
+        Ok(match person {
+            Some(person) => entry.about(person.id),
+            None => entry,
+        })
+    }
+}

@@ -1,0 +1,78 @@
+//! "That was not me": somebody else set the password. After one confirmation the account is locked, by durable work.
+
+use super::password::{enqueue, must_be_usable, own_account, own_account_alone};
+use super::{Accounts, Caller, Denied};
+use crate::domain::account::{Account, AccountState};
+use crate::domain::audit::{Actor, Entry, Event, Source};
+use crate::domain::ids::{AccountId, Nonce};
+use crate::domain::refusal::Refusal;
+use crate::domain::request::Answer;
+use crate::domain::work::{Work, WorkKind};
+use crate::store::View;
+
+/// The account is being locked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockAsked {
+    /// The user name of the account.
+    pub username: String,
+    /// It was asked for before: this press changed nothing.
+    pub again: bool,
+}
+
+impl Accounts {
+    /// Whether the form that confirms it makes sense. Changes nothing.
+    pub async fn may_lock(&self, caller: &Caller, id: AccountId, nonce: Nonce) -> Result<(), Denied> {
+        self.within_limit(async {
+            let mut view = self.store().read().await?;
+            let account = own_account(&mut view, caller, Some((id, nonce))).await?;
+            must_be_in_use(&mut view, &account).await.map(drop)
+        })
+        .await
+    }
+
+    /// The confirmed wish. What the person wrote about it is kept for admins, sealed, with the row of the audit log.
+    pub async fn lock(
+        &self,
+        caller: &Caller,
+        id: AccountId,
+        nonce: Nonce,
+        note: &str,
+    ) -> Result<LockAsked, Denied> {
+        self.within_limit(async {
+            let mut tx = self.store().begin().await?;
+            let account = own_account_alone(&mut tx, caller, Some((id, nonce))).await?;
+            let works = must_be_in_use(&mut tx, &account).await?;
+            let username = account.username.as_str().to_owned();
+            if works.iter().any(|work| work.kind == WorkKind::Lock) {
+                return Ok(LockAsked { username, again: true });
+            }
+            let work = enqueue(&mut tx, &account, WorkKind::Lock).await?;
+            let mut entry =
+                Entry::new(Event::AccountDisabled, Source::Chat, Actor::Person(account.person_id))
+                    .about(account.person_id)
+                    .of_work(work.id)
+                    .change(account.state.code(), "lock_asked");
+            if let Some(id) = work.request_id
+                && let Some(request) = tx.request(id).await?
+            {
+                entry = entry.of_request(id).in_guild(request.guild_id);
+            }
+            entry.personal = Answer::parse(note).map(|note| note.as_str().to_owned());
+            tx.audit(entry);
+            tx.commit("not_me").await?;
+            Ok(LockAsked { username, again: false })
+        })
+        .await
+    }
+}
+
+/// The unfinished works of an account in use; any other account cannot be locked by its owner.
+async fn must_be_in_use(view: &mut View, account: &Account) -> Result<Vec<Work>, Denied> {
+    let works = view.unfinished_works_of(account.person_id).await?;
+    if account.state == AccountState::Active {
+        // Whatever else is under way: a withdrawal may find the account in use and let it live.
+        return Ok(works);
+    }
+    must_be_usable(account, &works)?;
+    Err(Refusal::StaleButton.into())
+}

@@ -1,0 +1,76 @@
+//! Opening the use-cases for one run of an operator's verb, with no more reach than the verb needs.
+
+use std::sync::Arc;
+
+use super::{Accounts, Doors};
+use crate::clock::{Clock, Rng};
+use crate::config::Config;
+use crate::directory::{Directory, DirectoryError};
+use crate::discord::{ConnectError, Discord};
+use crate::keycloak::{Keycloak, KeycloakError};
+use crate::store::{Store, StoreError};
+
+/// How far a verb reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Reads the store.
+    Read,
+    /// Writes to the store, and may look people up in the directory.
+    Write,
+    /// The same, and reads Keycloak.
+    Compare,
+    /// Decides: writes to the store after asking Discord who may.
+    Decide,
+}
+
+/// A door did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database.
+    #[error("could not open the database")]
+    Store(#[from] StoreError),
+    /// Discord.
+    #[error("could not reach Discord")]
+    Discord(#[from] ConnectError),
+    /// The directory's settings.
+    #[error("could not use the settings of the directory")]
+    Directory(#[from] DirectoryError),
+    /// Keycloak's settings.
+    #[error("could not use the settings of Keycloak")]
+    Keycloak(#[from] KeycloakError),
+}
+
+impl Accounts {
+    /// Opens what a verb of this reach needs. Close it with [`Accounts::close`].
+    pub async fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+        reach: Reach,
+    ) -> Result<Self, OpenError> {
+        let store = match reach {
+            Reach::Read => Store::open_read_only(&config.store, clock.clone(), rng).await?,
+            Reach::Write | Reach::Compare | Reach::Decide => {
+                Store::open(&config.store, clock.clone(), rng).await?
+            }
+        };
+        let directory = match reach {
+            Reach::Read => None,
+            Reach::Write | Reach::Compare | Reach::Decide => Some(Directory::new(&config.directory)?),
+        };
+        let discord = match reach {
+            Reach::Read | Reach::Write | Reach::Compare => None,
+            Reach::Decide => Some(Discord::connect(&config.discord, clock.clone()).await?),
+        };
+        let keycloak = match reach {
+            Reach::Read | Reach::Write | Reach::Decide => None,
+            Reach::Compare => Some(Keycloak::new(&config.keycloak)?),
+        };
+        Ok(Self::new(Arc::new(config), clock, Doors { store, discord, directory, keycloak }))
+    }
+
+    /// Closes the store; waits for what is under way.
+    pub async fn close(&self) {
+        self.store().close().await;
+    }
+}

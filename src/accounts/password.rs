@@ -1,0 +1,143 @@
+//! A person wants the mail again: another link to set a password. It ends nothing: no session, no lock, no earlier link.
+//!
+//! Decided from the store at once; the mail itself is durable work, and what came of it is told afterwards.
+
+use std::time::Duration;
+
+use super::{Accounts, Caller, Denied, Details, NotNow};
+use crate::domain::account::{Account, AccountState};
+use crate::domain::ids::{AccountId, Nonce, Timestamp};
+use crate::domain::mail::{Mail, PERSONAL_SPAN};
+use crate::domain::refusal::Refusal;
+use crate::domain::work::{Work, WorkKind, WorkState};
+use crate::store::{BudgetKind, NewWork, StoreError, Tx, View};
+
+/// The pause between two mails of one account: long enough for the first to arrive.
+pub(super) const COOL_DOWN: Duration = Duration::from_mins(5);
+
+/// The mail was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailAsked {
+    /// The user name of the account.
+    pub username: String,
+    /// It was on its way already: this press changed nothing.
+    pub again: bool,
+    /// The mails before it, newest first.
+    pub mails: Vec<Mail>,
+    /// When this was read.
+    pub now: Timestamp,
+}
+
+impl Accounts {
+    /// Asks for the mail again: for the account that the button names, or the caller's own.
+    pub async fn mail_again(
+        &self,
+        caller: &Caller,
+        which: Option<(AccountId, Nonce)>,
+    ) -> Result<MailAsked, Denied> {
+        self.within_limit(async {
+            let mut tx = self.store().begin().await?;
+            let account = own_account_alone(&mut tx, caller, which).await?;
+            let works = tx.unfinished_works_of(account.person_id).await?;
+            must_be_usable(&account, &works)?;
+            let now = self.clock().now();
+            let mails = tx.mails_of(account.id).await?;
+            let username = account.username.as_str().to_owned();
+            if works.iter().any(|work| work.kind == WorkKind::Resend) {
+                return Ok(MailAsked { username, again: true, mails, now });
+            }
+            if let Some(at) = self.not_before(&mut tx, &account, &mails).await? {
+                return Err(Denied::with(Refusal::TooMany, Details::Wait { until: at }));
+            }
+            enqueue(&mut tx, &account, WorkKind::Resend).await?;
+            tx.commit("password").await?;
+            Ok(MailAsked { username, again: false, mails, now })
+        })
+        .await
+    }
+
+    /// When the account may have another mail; `None` if now. The budgets of domain and community are asked when the mail is begun.
+    async fn not_before(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        mails: &[Mail],
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let key = account.person_id.to_string();
+        let limit = self.config().budget.mails_per_person;
+        let full_until = tx.budget_is_full_until(BudgetKind::MailPerson, &key, limit, PERSONAL_SPAN).await?;
+        let now = self.clock().now();
+        Ok(full_until.max(cooled_down_at(mails)).filter(|at| *at > now))
+    }
+}
+
+/// When the pause after the newest mail is over.
+pub(super) fn cooled_down_at(mails: &[Mail]) -> Option<Timestamp> {
+    mails.first().map(|mail| mail.at.after(COOL_DOWN))
+}
+
+/// The caller's account for a change: from here on no other transaction goes on with this person.
+pub(super) async fn own_account_alone(
+    tx: &mut Tx,
+    caller: &Caller,
+    which: Option<(AccountId, Nonce)>,
+) -> Result<Account, Denied> {
+    let seen = own_account(tx, caller, which).await?;
+    tx.lock_person(seen.person_id).await?;
+    // As it is now: somebody may have held the person until a moment ago.
+    own_account(tx, caller, which).await
+}
+
+/// The caller's account; a button must name exactly it.
+pub(super) async fn own_account(
+    view: &mut View,
+    caller: &Caller,
+    which: Option<(AccountId, Nonce)>,
+) -> Result<Account, Denied> {
+    let nobody = || match which {
+        Some(_) => Denied::because(Refusal::StaleButton),
+        None => Denied::with(Refusal::NotEligible, Details::NotNow(NotNow::NoAccount)),
+    };
+    let person = view.person_of(caller.user_id).await?.ok_or_else(nobody)?;
+    let account = view.account_of(person.id).await?.ok_or_else(nobody)?;
+    match which {
+        Some((id, nonce)) if account.id != id || account.nonce != nonce => Err(nobody()),
+        Some(_) | None => Ok(account),
+    }
+}
+
+/// The account is `invited` or `active`, and nothing is about to end that.
+pub(super) fn must_be_usable(account: &Account, works: &[Work]) -> Result<(), Denied> {
+    let not_now = |why| Err(Denied::with(Refusal::NotEligible, Details::NotNow(why)));
+    match account.state {
+        AccountState::Creating => not_now(NotNow::BeingMade),
+        AccountState::Disabled => not_now(NotNow::Locked),
+        AccountState::Conflict => {
+            Err(Denied::with(Refusal::DirectoryConflict, Details::NotNow(NotNow::Conflict)))
+        }
+        AccountState::Closed => not_now(NotNow::NoAccount),
+        AccountState::Invited | AccountState::Active if works.iter().any(ends_account) => {
+            not_now(NotNow::Ending)
+        }
+        AccountState::Invited | AccountState::Active => Ok(()),
+    }
+}
+
+/// Whether this unfinished work ends or locks the account.
+pub(super) fn ends_account(work: &Work) -> bool {
+    matches!(work.kind, WorkKind::Withdraw | WorkKind::Lock)
+        || work.state == WorkState::Undoing
+        || work.cancel_asked
+}
+
+/// Puts a work on the account, in the name of the request that it came from.
+pub(super) async fn enqueue(tx: &mut Tx, account: &Account, kind: WorkKind) -> Result<Work, StoreError> {
+    let request = tx.approved_request_of(account.person_id).await?;
+    let work = NewWork {
+        person_id: account.person_id,
+        account_id: Some(account.id),
+        request_id: request.map(|request| request.id),
+        kind,
+    };
+    tx.enqueue_work(work).await
+}

@@ -1,0 +1,423 @@
+//! A member asks for an account: the form, the draft, `Change` and `Send`.
+//!
+//! Decided from the interaction's member and the store alone, within two seconds.
+
+use std::time::Duration;
+
+use super::gate::waits_for_another_name;
+use super::post::put_card;
+use super::{Accounts, BrokenRule, Caller, Denied, Details, Field, FieldFault, Typed};
+use crate::config::Guild;
+use crate::domain::audit::{Actor, Entry, Event, Source};
+use crate::domain::eligibility::{Approval, Rule};
+use crate::domain::ids::{Nonce, PersonId, RequestId, Timestamp};
+use crate::domain::mail_address::MailAddress;
+use crate::domain::person_name::PersonName;
+use crate::domain::refusal::Refusal;
+use crate::domain::request::{Answer, Form, Request, RequestKind, RequestState};
+use crate::domain::username::{Username, suggest_username};
+use crate::domain::work::WorkKind;
+use crate::store::{
+    BudgetKind, DraftChanged, NewDraft, NewWork, RequestMove, RequestMoved, SendDraft, Sent as StoreSent,
+    StoreError, Tx,
+};
+
+/// How long a draft waits for `Send`. An interaction token lives as long, so its message can still be changed.
+const DRAFT_LIVES: Duration = Duration::from_mins(15);
+
+/// The version of the privacy notice that is shown with a draft; it counts up when the notice says something else.
+const NOTICE_VERSION: i64 = 1;
+
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// What stands in the form when it opens.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Prefill {
+    /// A legal user name, or empty.
+    pub username: String,
+    /// Empty in a first form.
+    pub address: String,
+    /// Empty in a first form.
+    pub given: String,
+    /// Empty in a first form.
+    pub family: String,
+    /// Empty in a first form.
+    pub answer: String,
+    /// Whether the form asks for a reason.
+    pub asks_reason: bool,
+    /// The longest user name, in characters.
+    pub max_username: usize,
+}
+
+impl std::fmt::Debug for Prefill {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Prefill(…)")
+    }
+}
+
+/// A draft as it is shown back to its author.
+#[derive(Clone, Debug)]
+pub struct DraftShown {
+    /// The draft, with its form; its id and nonce belong on the buttons.
+    pub request: Request,
+    /// Until when `Send` is possible.
+    pub expires_at: Timestamp,
+    /// Which version of the privacy notice to show.
+    pub notice_version: i64,
+}
+
+/// The request is on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The public code.
+    pub code: String,
+    /// A rule will approve it, if name and address are free.
+    pub automatic: bool,
+    /// It had been sent before: this press changed nothing.
+    pub again: bool,
+}
+
+impl Accounts {
+    /// Decides whether the form may open, and what stands in it.
+    pub async fn open_form(&self, caller: &Caller) -> Result<Prefill, Denied> {
+        self.within_limit(async {
+            let (_, rule) = self.fitting_rule(caller)?;
+            let mut view = self.store().read().await?;
+            let standing = self.may_ask(&mut view, caller.user_id).await?;
+            match standing.former.and_then(|former| former.form) {
+                Some(form) => Ok(self.filled(&form, rule)),
+                None => Ok(self.fresh(caller, rule)),
+            }
+        })
+        .await
+    }
+
+    /// Keeps a first form as a draft. Repeating it with the same interaction gives the same draft.
+    pub async fn save_draft(&self, caller: &Caller, typed: Typed) -> Result<DraftShown, Denied> {
+        self.within_limit(async {
+            let (guild, rule) = self.fitting_rule(caller)?;
+            let form = self.parse_form(&typed, rule)?;
+            self.may_ask(&mut self.store().read().await?, caller.user_id).await?;
+            let mut tx = self.store().begin().await?;
+            let person = tx.ensure_person(caller.user_id, caller.lang.tag()).await?;
+            let draft = tx.put_draft(self.new_draft(caller, guild, rule, person.id, form)).await?;
+            tx.commit("draft").await?;
+            Ok(self.shown(draft))
+        })
+        .await
+    }
+
+    /// What stands in the form when `Change` opens it again.
+    pub async fn change_form(&self, caller: &Caller, id: RequestId, nonce: Nonce) -> Result<Prefill, Denied> {
+        self.within_limit(async {
+            let (_, rule) = self.fitting_rule(caller)?;
+            let mut view = self.store().read().await?;
+            let person = view.person_of(caller.user_id).await?.ok_or(Refusal::StaleButton)?;
+            let draft = view.request(id).await?.ok_or(Refusal::StaleButton)?;
+            if draft.person_id != person.id || draft.nonce != nonce {
+                return Err(Refusal::StaleButton.into());
+            }
+            let is_over = draft.expires_at.is_some_and(|at| at <= self.clock().now());
+            match (draft.state, draft.form) {
+                (RequestState::Draft, Some(form)) if !is_over => Ok(self.filled(&form, rule)),
+                (RequestState::Draft | RequestState::Expired, _) => Err(expired()),
+                (state, _) => Err(Denied::with(Refusal::AlreadyDecided, Details::Ended { state })),
+            }
+        })
+        .await
+    }
+
+    /// Keeps the changed form in the same draft.
+    pub async fn change_draft(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        nonce: Nonce,
+        typed: Typed,
+    ) -> Result<DraftShown, Denied> {
+        self.within_limit(async {
+            let (guild, rule) = self.fitting_rule(caller)?;
+            let form = self.parse_form(&typed, rule)?;
+            let mut tx = self.store().begin().await?;
+            let person = tx.person_of(caller.user_id).await?.ok_or(Refusal::StaleButton)?;
+            let draft = self.new_draft(caller, guild, rule, person.id, form);
+            let changed = tx.change_draft(id, nonce, draft).await?;
+            tx.commit("draft").await?;
+            match changed {
+                DraftChanged::Done(draft) => Ok(self.shown(draft)),
+                DraftChanged::NotDraft(request) => {
+                    Err(Denied::with(Refusal::AlreadyDecided, Details::Ended { state: request.state }))
+                }
+                DraftChanged::Expired(_) => Err(expired()),
+                DraftChanged::Stale => Err(Refusal::StaleButton.into()),
+            }
+        })
+        .await
+    }
+
+    /// Makes the draft a request. A second press changes nothing and says `again`.
+    pub async fn send(&self, caller: &Caller, id: RequestId, nonce: Nonce) -> Result<Sent, Denied> {
+        self.within_limit(async {
+            let mut view = self.store().read().await?;
+            let person = view.person_of(caller.user_id).await?.ok_or(Refusal::StaleButton)?;
+            let draft = view.request(id).await?.ok_or(Refusal::StaleButton)?;
+            drop(view);
+            if draft.person_id != person.id || draft.nonce != nonce {
+                return Err(Refusal::StaleButton.into());
+            }
+            if let Some(answer) = self.answer_for_no_draft(caller, &draft) {
+                return answer;
+            }
+            let refused = match self.send_draft(caller, &draft).await {
+                Err(denied) if is_audited(denied.refusal) => denied,
+                answer => return answer,
+            };
+            self.note_refused_send(&draft, refused).await
+        })
+        .await
+    }
+
+    /// The one transaction of `Send`: request, audit row, card and check.
+    async fn send_draft(&self, caller: &Caller, draft: &Request) -> Result<Sent, Denied> {
+        let (guild, rule) = self.fitting_rule(caller)?;
+        if draft.username.is_reserved(&self.config().username.reserved) {
+            return Err(Refusal::NameUnavailable.into());
+        }
+        let mut tx = self.store().begin().await?;
+        let address = draft.form.as_ref().map(|form| &form.address);
+        if tx.denial_of(caller.user_id, address).await?.is_some() {
+            return Err(Refusal::DeniedPerson.into());
+        }
+        make_room_for(&mut tx, draft.person_id).await?;
+        let allowed = self.config().budget.requests_per_person;
+        if !tx.take_budget(BudgetKind::RequestPerson, &draft.person_id.to_string(), allowed, DAY).await? {
+            return Err(Refusal::TooMany.into());
+        }
+        let expires_at = self.clock().now().after(self.config().request.expires_after);
+        let send = SendDraft {
+            id: draft.id,
+            person_id: draft.person_id,
+            nonce: draft.nonce,
+            rule: Some(rule.name.clone()),
+            expires_at,
+        };
+        match tx.send_draft(send).await? {
+            StoreSent::Sent(request) => {
+                record_sending(&mut tx, &request, guild).await?;
+                tx.commit("send").await?;
+                Ok(sent(&request, rule, false))
+            }
+            StoreSent::AlreadySent(request) => Ok(sent(&request, rule, true)),
+            StoreSent::NameTaken(_) => Err(Refusal::NameUnavailable.into()),
+            StoreSent::RequestOpen(request) => {
+                Err(Denied::with(Refusal::RequestOpen, Details::Open { code: request.code }))
+            }
+            StoreSent::HasAccount(_) => Err(Refusal::AlreadyHasAccount.into()),
+            StoreSent::Expired => Err(expired()),
+            StoreSent::Stale => Err(Refusal::StaleButton.into()),
+        }
+    }
+
+    /// The answer to a press on something that is no draft any more; `None` for a draft that can be sent.
+    fn answer_for_no_draft(&self, caller: &Caller, request: &Request) -> Option<Result<Sent, Denied>> {
+        match request.state {
+            RequestState::Draft if request.expires_at.is_none_or(|at| at > self.clock().now()) => None,
+            RequestState::Draft => Some(Err(expired())),
+            // An end without a sending leaves no rule to look at, and a draft that expired was never sent.
+            RequestState::Expired if request.form.is_none() => Some(Err(expired())),
+            RequestState::Waiting
+            | RequestState::Held
+            | RequestState::Approved
+            | RequestState::Denied
+            | RequestState::Cancelled
+            | RequestState::Expired
+            | RequestState::Failed => {
+                let automatic = caller
+                    .guild_id
+                    .and_then(|id| self.config().guild(id))
+                    .and_then(|guild| {
+                        guild.policy.rules.iter().find(|rule| request.rule.as_ref() == Some(&rule.name))
+                    })
+                    .is_some_and(|rule| rule.approval == Approval::Automatic);
+                Some(Ok(Sent { code: request.code.clone(), automatic, again: true }))
+            }
+        }
+    }
+
+    /// Notes a refused `Send` in the audit log. A clash of names is counted: who asks too often is not told any more.
+    async fn note_refused_send(&self, draft: &Request, refused: Denied) -> Result<Sent, Denied> {
+        let mut tx = self.store().begin().await?;
+        let mut refused = refused;
+        if refused.refusal == Refusal::NameUnavailable {
+            let allowed = self.config().budget.name_checks_per_person;
+            if !tx.take_budget(BudgetKind::NameCheck, &draft.person_id.to_string(), allowed, HOUR).await? {
+                refused = Refusal::TooMany.into();
+            }
+        }
+        tx.audit(
+            Entry::new(Event::RequestRefused, Source::Chat, Actor::Person(draft.person_id))
+                .about(draft.person_id)
+                .in_guild(draft.guild_id)
+                .of_request(draft.id)
+                .because(refused.refusal),
+        );
+        tx.commit("send_refused").await?;
+        Err(refused)
+    }
+
+    /// Checks every field; all faults are told at once.
+    fn parse_form(&self, typed: &Typed, rule: &Rule) -> Result<Form, Denied> {
+        let mut faults = Vec::new();
+        let username = Username::parse(&typed.username, self.config().username.max)
+            .map_err(|broken| {
+                faults.push(fault(Field::Username, Refusal::NameIllegal, BrokenRule::Username(broken)));
+            })
+            .ok();
+        let address = MailAddress::parse(&typed.address)
+            .map_err(|broken| {
+                faults.push(fault(Field::Address, Refusal::AddressIllegal, BrokenRule::Address(broken)));
+            })
+            .ok();
+        let mut person_name = |field, typed: &str| {
+            PersonName::parse(typed)
+                .map_err(|broken| faults.push(fault(field, Refusal::NameIllegal, BrokenRule::Name(broken))))
+                .ok()
+        };
+        let given = person_name(Field::Given, &typed.given);
+        let family = person_name(Field::Family, &typed.family);
+        let answer = typed.answer.as_deref().filter(|_| rule.ask_reason).and_then(Answer::parse);
+        if rule.ask_reason && answer.is_none() {
+            faults.push(fault(Field::Answer, Refusal::NameIllegal, BrokenRule::AnswerMissing));
+        }
+        match (username, address, given, family) {
+            (Some(username), Some(address), Some(given), Some(family)) if faults.is_empty() => {
+                Ok(Form { username, address, given, family, answer })
+            }
+            (_, _, _, _) => {
+                let first = faults.first().map_or(Refusal::Internal, |fault| fault.refusal);
+                Err(Denied::with(first, Details::Form(faults)))
+            }
+        }
+    }
+
+    fn new_draft(
+        &self,
+        caller: &Caller,
+        guild: &Guild,
+        rule: &Rule,
+        person_id: PersonId,
+        form: Form,
+    ) -> NewDraft {
+        NewDraft {
+            person_id,
+            guild_id: guild.id,
+            kind: RequestKind::Account,
+            form,
+            rule: Some(rule.name.clone()),
+            notice_version: NOTICE_VERSION,
+            lang: caller.lang.tag().to_owned(),
+            interaction_id: caller.interaction_id,
+            expires_at: self.clock().now().after(DRAFT_LIVES),
+        }
+    }
+
+    fn shown(&self, draft: Request) -> DraftShown {
+        let expires_at = draft.expires_at.unwrap_or_else(|| self.clock().now());
+        DraftShown { notice_version: draft.notice_version, expires_at, request: draft }
+    }
+
+    fn filled(&self, form: &Form, rule: &Rule) -> Prefill {
+        Prefill {
+            username: form.username.as_str().to_owned(),
+            address: form.address.as_str().to_owned(),
+            given: form.given.as_str().to_owned(),
+            family: form.family.as_str().to_owned(),
+            answer: form.answer.as_ref().map(|answer| answer.as_str().to_owned()).unwrap_or_default(),
+            asks_reason: rule.ask_reason,
+            max_username: self.config().username.max,
+        }
+    }
+
+    fn fresh(&self, caller: &Caller, rule: &Rule) -> Prefill {
+        let username = &self.config().username;
+        let suggested = caller.member.as_ref().and_then(|member| {
+            suggest_username(
+                &member.user_name,
+                member.display_name.as_deref(),
+                username.max,
+                &username.reserved,
+            )
+        });
+        Prefill {
+            username: suggested.map(|name| name.as_str().to_owned()).unwrap_or_default(),
+            address: String::new(),
+            given: String::new(),
+            family: String::new(),
+            answer: String::new(),
+            asks_reason: rule.ask_reason,
+            max_username: username.max,
+        }
+    }
+}
+
+/// Takes back the request that waits for another name: this one stands in its place.
+async fn make_room_for(tx: &mut Tx, person: PersonId) -> Result<(), Denied> {
+    let Some(former) = tx.open_request_of(person).await?.filter(waits_for_another_name) else {
+        return Ok(());
+    };
+    let change = RequestMove { reason_code: former.reason_code, rule: None, expires_at: None };
+    if let RequestMoved::Done(cancelled) = tx.move_request(&former, RequestState::Cancelled, change).await? {
+        tx.audit(
+            Entry::new(Event::RequestCancelled, Source::Chat, Actor::Person(person))
+                .about(person)
+                .in_guild(cancelled.guild_id)
+                .of_request(cancelled.id)
+                .change(former.state.code(), cancelled.state.code())
+                .because(Refusal::NameUnavailable),
+        );
+        tx.end_check(cancelled.id).await?;
+        put_card(tx, cancelled.id).await?;
+    }
+    Ok(())
+}
+
+/// What belongs to a sent request: its audit row, its card and its look at directory and Keycloak.
+async fn record_sending(tx: &mut Tx, request: &Request, guild: &Guild) -> Result<(), StoreError> {
+    tx.audit(
+        Entry::new(Event::RequestSubmitted, Source::Chat, Actor::Person(request.person_id))
+            .about(request.person_id)
+            .in_guild(guild.id)
+            .of_request(request.id)
+            .change(RequestState::Draft.code(), request.state.code()),
+    );
+    put_card(tx, request.id).await?;
+    let check = NewWork {
+        person_id: request.person_id,
+        account_id: None,
+        request_id: Some(request.id),
+        kind: WorkKind::Check,
+    };
+    tx.enqueue_work(check).await?;
+    Ok(())
+}
+
+fn sent(request: &Request, rule: &Rule, again: bool) -> Sent {
+    Sent { code: request.code.clone(), automatic: rule.approval == Approval::Automatic, again }
+}
+
+/// Refusals of `Send` that say something about the person's standing or about names. The rest is chance or an old button.
+const fn is_audited(refusal: Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::NotEligible | Refusal::DeniedPerson | Refusal::TooMany | Refusal::NameUnavailable
+    )
+}
+
+fn expired() -> Denied {
+    Denied::with(Refusal::StaleButton, Details::Expired)
+}
+
+const fn fault(field: Field, refusal: Refusal, rule: BrokenRule) -> FieldFault {
+    FieldFault { field, refusal, rule: Some(rule) }
+}

@@ -1,0 +1,456 @@
+//! Decisions on a real store. Discord's answer is given by hand, because who is asked freshly is a story of its own.
+
+#[path = "../../tests/workflow/accounts_town.rs"]
+#[expect(dead_code, reason = "the same town serves the tests of the workflow")]
+mod town;
+
+use town::{ADMIN, CARDS, GUILD, MEMBER, MODERATOR, Town, member, operator};
+
+use super::decide::{Decided, Fresh};
+use super::status::Stage;
+use super::{Denied, Details, Presser, Proof, Typed};
+use crate::accounts::deny_list::DenyTarget;
+use crate::domain::account::AccountState;
+use crate::domain::approval::{Tell, Verdict};
+use crate::domain::audit::Source;
+use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, MessageId, Nonce, RoleId};
+use crate::domain::member::MemberFacts;
+use crate::domain::refusal::Refusal;
+use crate::domain::request::{Request, RequestState};
+use crate::domain::work::WorkKind;
+use crate::store::MessageKind;
+use crate::words::Lang;
+
+const ADA: u64 = 175_928_847_299_117_063;
+const EVE: u64 = 175_928_847_299_117_064;
+const GRACE: u64 = 175_928_847_299_117_065;
+const LINUS: u64 = 175_928_847_299_117_066;
+
+fn presser(user: u64) -> Presser {
+    Presser {
+        user_id: DiscordUserId::new(user),
+        guild_id: GUILD,
+        via: Source::Chat,
+        cli_login: None,
+        interaction_id: None,
+        lang: Lang::En,
+    }
+}
+
+fn fresh(presser: u64, roles: &[RoleId]) -> Fresh {
+    Fresh { presser: Some(member(presser, roles)), applicant: Some(member(ADA, &[MEMBER])) }
+}
+
+async fn approves(town: &Town, user: u64, request: &Request) -> Result<Decided, Denied> {
+    let answer = fresh(user, &[MODERATOR]);
+    town.accounts.approve_on(&presser(user), request.id, Proof::CommandLine, &answer).await
+}
+
+async fn denies(town: &Town, user: u64, request: &Request, tell: Tell) -> Result<Decided, Denied> {
+    let moderator = member(user, &[MODERATOR]);
+    let how = ("not now", tell);
+    town.accounts.deny_on(&presser(user), request.id, Proof::CommandLine, Some(&moderator), how).await
+}
+
+/// A card as the sender records it.
+async fn card(town: &Town, request: &Request) -> Proof {
+    let message_id = MessageId::new(77);
+    let mut tx = town.store.begin().await.expect("a transaction");
+    let card = tx.prepare_message(request.id, MessageKind::Card, (GUILD, CARDS)).await.expect("a card");
+    tx.confirm_message(request.id, MessageKind::Card, message_id, card.nonce).await.expect("confirmed");
+    tx.commit("test").await.expect("a commit");
+    Proof::Card { nonce: card.nonce, channel_id: CARDS, message_id }
+}
+
+#[tokio::test]
+async fn approval_writes_decision_account_work_audit_row_and_card_together() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    town.takes_messages().await;
+    let decided = approves(&town, GRACE, &request).await.expect("approved");
+    assert_eq!((decided.verdict, decided.request_code), (Verdict::Approve, request.code.clone()));
+    assert_eq!(town.request(request.id).await.state, RequestState::Approved);
+    let mut view = town.store.read().await.expect("a view");
+    let account = view.account_of(request.person_id).await.expect("an answer").expect("an account");
+    assert_eq!((account.state, account.username.as_str()), (AccountState::Creating, "ada"));
+    let works = view.unfinished_works_of(request.person_id).await.expect("works");
+    let kinds: Vec<_> = works.iter().map(|work| (work.kind, work.account_id)).collect();
+    assert_eq!(kinds, [(WorkKind::Provision, Some(account.id))], "the open check has ended");
+    let grace = view.person_of(DiscordUserId::new(GRACE)).await.expect("an answer").expect("a person");
+    let (event, actor, _) = town.audit().await.pop().expect("a row");
+    assert_eq!((event.as_str(), actor), ("request.approved", grace.id.to_string()));
+    assert_eq!(town.takes_messages().await, [format!("card:{}", request.id)]);
+}
+
+#[tokio::test]
+async fn whoever_may_not_decide_is_refused_audited_and_changes_nothing() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    let now = crate::clock::Clock::now(town.clock.as_ref());
+    let power = [MODERATOR, ADMIN];
+    let cases = [
+        (GRACE, None, Refusal::NotModerator),
+        (GRACE, Some(member(GRACE, &[MEMBER])), Refusal::NotModerator),
+        (GRACE, Some(MemberFacts { pending: true, ..member(GRACE, &power) }), Refusal::NotModerator),
+        (GRACE, Some(MemberFacts { bot: true, ..member(GRACE, &power) }), Refusal::NotModerator),
+        (
+            GRACE,
+            Some(MemberFacts {
+                timed_out_until: Some(now.after(std::time::Duration::from_secs(1))),
+                ..member(GRACE, &power)
+            }),
+            Refusal::NotModerator,
+        ),
+        // Discord's answer is about somebody else, or about another guild.
+        (GRACE, Some(member(LINUS, &power)), Refusal::NotModerator),
+        (
+            GRACE,
+            Some(MemberFacts { guild_id: GuildId::new(1), ..member(GRACE, &power) }),
+            Refusal::NotModerator,
+        ),
+        (ADA, Some(member(ADA, &power)), Refusal::OwnRequest),
+    ];
+    let tries = cases.len() * 2;
+    for (user, facts, refusal) in cases {
+        let answer = Fresh { presser: facts.clone(), applicant: Some(member(ADA, &[MEMBER])) };
+        let approved =
+            town.accounts.approve_on(&presser(user), request.id, Proof::CommandLine, &answer).await;
+        assert_eq!(approved, Err(Denied::because(refusal)));
+        let how = ("", Tell::Told);
+        let denied =
+            town.accounts.deny_on(&presser(user), request.id, Proof::CommandLine, facts.as_ref(), how).await;
+        assert_eq!(denied, Err(Denied::because(refusal)));
+    }
+    assert_eq!(town.request(request.id).await.revision, request.revision);
+    let refused = town.events().await.into_iter().filter(|event| event == "press.refused").count();
+    assert_eq!(refused, tries);
+}
+
+#[tokio::test]
+async fn the_command_line_decides_under_the_operators_name_and_never_for_oneself() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    let at_terminal =
+        |user| Presser { via: Source::Cli, cli_login: Some("root".to_owned()), ..presser(user) };
+    let own = fresh(ADA, &[ADMIN]);
+    let refused = town.accounts.approve_on(&at_terminal(ADA), request.id, Proof::CommandLine, &own).await;
+    assert_eq!(refused, Err(Denied::because(Refusal::OwnRequest)));
+    let grace = fresh(GRACE, &[ADMIN]);
+    town.accounts
+        .approve_on(&at_terminal(GRACE), request.id, Proof::CommandLine, &grace)
+        .await
+        .expect("approved");
+    let audit = town.audit().await;
+    let rows: Vec<_> = audit.iter().map(|(event, actor, _)| (event.as_str(), actor.as_str())).collect();
+    assert_eq!(rows[1..], [("press.refused", "cli:root"), ("request.approved", "cli:root")]);
+}
+
+#[tokio::test]
+async fn the_second_of_two_presses_hears_who_was_first() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    approves(&town, GRACE, &request).await.expect("approved");
+    let at = crate::clock::Clock::now(town.clock.as_ref());
+    let first = Details::DecidedBy { who: DiscordUserId::new(GRACE), verdict: Verdict::Approve, at };
+    let late = Err(Denied::with(Refusal::AlreadyDecided, first));
+    assert_eq!(approves(&town, LINUS, &request).await, late);
+    assert_eq!(denies(&town, LINUS, &request, Tell::Told).await, late);
+    assert_eq!(town.events().await, ["request.submitted", "request.approved"]);
+}
+
+#[tokio::test]
+async fn a_decision_on_what_a_rule_approved_or_its_author_took_back_hears_how_it_ended() {
+    let town = Town::new().await;
+    let by_rule = town.asks(ADA, "ada").await;
+    town.approves(&by_rule).await;
+    let ended = |state| Err(Denied::with(Refusal::AlreadyDecided, Details::Ended { state }));
+    assert_eq!(approves(&town, GRACE, &by_rule).await, ended(RequestState::Approved));
+    let taken_back = town.asks(EVE, "eve").await;
+    town.accounts.cancel(&town.caller(EVE), None).await.expect("taken back");
+    assert_eq!(denies(&town, GRACE, &taken_back, Tell::Told).await, ended(RequestState::Cancelled));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_races_of_approve_and_deny_have_one_winner_each() {
+    let town = Town::with(|config| config.budget.requests_per_person = 1000).await;
+    let mut won = [0, 0];
+    for race in 0..1000 {
+        let request = town.asks(ADA, "ada").await;
+        let (yes, no) = if race % 2 == 0 {
+            tokio::join!(approves(&town, GRACE, &request), denies(&town, LINUS, &request, Tell::Told))
+        } else {
+            let (no, yes) =
+                tokio::join!(denies(&town, LINUS, &request, Tell::Told), approves(&town, GRACE, &request));
+            (yes, no)
+        };
+        let state = town.request(request.id).await.state;
+        let loser = match (yes, no) {
+            (Ok(_), Err(loser)) => {
+                assert_eq!(state, RequestState::Approved);
+                won[0] += 1;
+                loser
+            }
+            (Err(loser), Ok(_)) => {
+                assert_eq!(state, RequestState::Denied);
+                won[1] += 1;
+                loser
+            }
+            both => panic!("race {race}: {both:?}"),
+        };
+        assert_eq!(loser.refusal, Refusal::AlreadyDecided, "race {race}");
+        assert!(matches!(loser.details, Details::DecidedBy { .. }), "race {race}: {loser:?}");
+        let account =
+            town.store.read().await.expect("a view").account_of(request.person_id).await.expect("an answer");
+        assert_eq!(account.is_some(), state == RequestState::Approved);
+        if let Some(account) = account {
+            town.account_becomes(&account, AccountState::Closed).await;
+        }
+    }
+    let decided = town.events().await;
+    let count = |wanted: &str| decided.iter().filter(|event| *event == wanted).count();
+    assert_eq!((count("request.approved"), count("request.denied")), (won[0], won[1]), "{won:?}");
+}
+
+/// Approvals or denials that all run at once; how many of them decided, and that all others hear of it.
+async fn decided_at_once(
+    answers: impl Iterator<Item = impl Future<Output = Result<Decided, Denied>>>,
+) -> usize {
+    let answers = futures::future::join_all(answers).await;
+    for answer in &answers {
+        let refusal = answer.as_ref().err().map(|denied| denied.refusal);
+        assert!(refusal.is_none_or(|refusal| refusal == Refusal::AlreadyDecided), "{answer:?}");
+    }
+    answers.iter().filter(|answer| answer.is_ok()).count()
+}
+
+#[tokio::test]
+async fn one_press_delivered_a_hundred_times_decides_once() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    assert_eq!(decided_at_once((0..100).map(|_| approves(&town, GRACE, &request))).await, 1);
+    let other = town.asks(EVE, "eve").await;
+    assert_eq!(decided_at_once((0..100).map(|_| denies(&town, GRACE, &other, Tell::Told))).await, 1);
+    let events = town.events().await;
+    let count = |wanted: &str| events.iter().filter(|event| *event == wanted).count();
+    assert_eq!((count("request.approved"), count("request.denied")), (1, 1), "{events:?}");
+    let mut view = town.store.read().await.expect("a view");
+    let works = view.unfinished_works_of(request.person_id).await.expect("an answer");
+    assert_eq!(works.iter().map(|work| work.kind).collect::<Vec<_>>(), [WorkKind::Provision]);
+    assert!(view.account_of(other.person_id).await.expect("an answer").is_none());
+}
+
+#[tokio::test]
+async fn of_fifty_people_with_one_address_one_is_approved_and_the_others_are_held() {
+    let town = Town::new().await;
+    let mut requests = Vec::new();
+    for number in 0..50 {
+        let user = EVE + 100 + number;
+        let typed = Typed { address: "one@example.org".to_owned(), ..town::typed(&letters("p", number)) };
+        let draft = town.accounts.save_draft(&town.caller(user), typed).await.expect("a draft").request;
+        town.sends(user, &draft).await.expect("a sent request");
+        requests.push((user, town.request(draft.id).await));
+    }
+    let approvals = requests.iter().map(async |(user, request)| {
+        let moderator = Some(member(GRACE, &[MODERATOR]));
+        let answer = Fresh { presser: moderator, applicant: Some(member(*user, &[MEMBER])) };
+        town.accounts.approve_on(&presser(GRACE), request.id, Proof::CommandLine, &answer).await
+    });
+    let answers = futures::future::join_all(approvals).await;
+    let in_use = Err(Denied::because(Refusal::AddressInUse));
+    let held = answers.iter().filter(|answer| **answer == in_use).count();
+    let approved = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert_eq!((approved, held), (1, 49), "{answers:?}");
+    for ((_, request), answer) in requests.iter().zip(&answers) {
+        let state = town.request(request.id).await.state;
+        let wanted = if answer.is_ok() { RequestState::Approved } else { RequestState::Held };
+        assert_eq!(state, wanted);
+    }
+}
+
+/// A name for each number, none of which looks like another.
+fn letters(first: &str, number: u64) -> String {
+    let digit = |at: u64| char::from(b"abcdefghjk"[usize::try_from(at % 10).expect("a digit")]);
+    [first, &String::from_iter([digit(number / 10), digit(number)])].concat()
+}
+
+#[tokio::test]
+async fn a_button_must_be_of_the_recorded_card() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    let answer = fresh(GRACE, &[MODERATOR]);
+    let press = async |proof| town.accounts.approve_on(&presser(GRACE), request.id, proof, &answer).await;
+    let stale = Err(Denied::because(Refusal::StaleButton));
+    let changed = Err(Denied::with(Refusal::StaleButton, Details::CardChanged));
+    let nowhere = Proof::Card { nonce: Nonce::new(1), channel_id: CARDS, message_id: MessageId::new(77) };
+    assert_eq!(press(nowhere).await, stale);
+    let proof = card(&town, &request).await;
+    let Proof::Card { nonce, channel_id, message_id } = proof else { panic!("no card") };
+    // The right place, and a nonce of another edit.
+    for nonce in [Nonce::new(1), Nonce::NONE] {
+        assert_eq!(press(Proof::Card { nonce, channel_id, message_id }).await, changed, "{nonce}");
+    }
+    for forged in [
+        Proof::Card { nonce, channel_id: ChannelId::new(1), message_id },
+        Proof::Card { nonce, channel_id, message_id: MessageId::new(1) },
+    ] {
+        assert_eq!(press(forged).await, stale, "{forged:?}");
+    }
+    // An edit is on its way: the button of before is valid until Discord confirms.
+    let mut tx = town.store.begin().await.expect("a transaction");
+    tx.prepare_message(request.id, MessageKind::Card, (GUILD, CARDS)).await.expect("a card");
+    tx.commit("test").await.expect("a commit");
+    assert!(press(proof).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_request_of_another_guild_is_none() {
+    let town = Town::with(|config| {
+        let mut other = config.guilds[0].clone();
+        other.id = GuildId::new(5);
+        config.guilds.push(other);
+    })
+    .await;
+    let request = town.asks(ADA, "ada").await;
+    for guild in [5, 6] {
+        let foreign = Presser { guild_id: GuildId::new(guild), ..presser(GRACE) };
+        let answer = fresh(GRACE, &[MODERATOR]);
+        let pressed = town.accounts.approve_on(&foreign, request.id, Proof::CommandLine, &answer).await;
+        assert_eq!(pressed, Err(Denied::because(Refusal::StaleButton)));
+    }
+}
+
+#[tokio::test]
+async fn a_leavers_request_ends_and_a_poorer_members_stays() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    let poorer = Fresh { presser: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(ADA, &[])) };
+    let pressed = town.accounts.approve_on(&presser(GRACE), request.id, Proof::CommandLine, &poorer).await;
+    assert_eq!(pressed.expect_err("refused").refusal, Refusal::RoleLost);
+    let after = town.request(request.id).await;
+    assert_eq!((after.state, after.reason_code), (RequestState::Waiting, Some(Refusal::RoleLost)));
+
+    let left = Fresh { presser: Some(member(GRACE, &[MODERATOR])), applicant: None };
+    let pressed = town.accounts.approve_on(&presser(GRACE), request.id, Proof::CommandLine, &left).await;
+    assert_eq!(pressed, Err(Denied::because(Refusal::MemberGone)));
+    let after = town.request(request.id).await;
+    assert_eq!((after.state, after.reason_code), (RequestState::Cancelled, Some(Refusal::MemberGone)));
+    assert_eq!(town.events().await, ["request.submitted", "request.refused", "request.cancelled"]);
+    let status = town.accounts.status(&town.caller(ADA)).await.expect("a status");
+    assert!(matches!(status.stage, Stage::Cancelled { why: Some(Refusal::MemberGone), .. }), "{status:?}");
+}
+
+#[tokio::test]
+async fn a_role_that_came_back_lets_the_same_request_be_approved() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    let poorer = Fresh { presser: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(ADA, &[])) };
+    let pressed = town.accounts.approve_on(&presser(GRACE), request.id, Proof::CommandLine, &poorer).await;
+    assert!(pressed.is_err());
+    approves(&town, GRACE, &request).await.expect("approved");
+    assert_eq!(town.request(request.id).await.reason_code, None);
+}
+
+#[tokio::test]
+async fn who_was_denied_access_after_asking_is_not_approved() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    let domain = DenyTarget::domain("example.org").expect("a domain");
+    town.accounts.deny_add(&operator(), &domain, None, "").await.expect("added");
+    assert_eq!(approves(&town, GRACE, &request).await, Err(Denied::because(Refusal::DeniedPerson)));
+    assert!(denies(&town, GRACE, &request, Tell::Told).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_held_request_answers_its_hold_and_can_be_denied() {
+    let town = Town::new().await;
+    for code in [Refusal::AddressInUse, Refusal::NameUnavailable] {
+        let request = town.asks(ADA, "ada").await;
+        let request = town.holds(&request, code).await;
+        assert_eq!(approves(&town, GRACE, &request).await, Err(Denied::because(code)));
+        denies(&town, GRACE, &request, Tell::Told).await.expect("denied");
+        assert_eq!(town.request(request.id).await.state, RequestState::Denied);
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_being_given_to_somebody_else_holds_the_request() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    // Eve's form names Ada's address in other case.
+    let mut form = town::typed("eve");
+    form.address = "ADA@Example.org".to_owned();
+    let draft = town.accounts.save_draft(&town.caller(EVE), form).await.expect("a draft").request;
+    town.sends(EVE, &draft).await.expect("the requester learns nothing");
+    let eves = town.request(draft.id).await;
+    approves(&town, GRACE, &request).await.expect("approved");
+    let answer =
+        Fresh { presser: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(EVE, &[MEMBER])) };
+    let pressed = town.accounts.approve_on(&presser(GRACE), eves.id, Proof::CommandLine, &answer).await;
+    assert_eq!(pressed, Err(Denied::because(Refusal::AddressInUse)));
+    let after = town.request(eves.id).await;
+    assert_eq!((after.state, after.reason_code), (RequestState::Held, Some(Refusal::AddressInUse)));
+    let account = town.store.read().await.expect("a view").account_of(eves.person_id).await;
+    assert!(account.expect("an answer").is_none());
+    let status = town.accounts.status(&town.caller(EVE)).await.expect("a status");
+    assert!(matches!(status.stage, Stage::Waiting { .. }), "{status:?}");
+}
+
+#[tokio::test]
+async fn a_denial_is_told_with_its_reason_and_a_quiet_one_is_not() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    town.takes_messages().await;
+    denies(&town, GRACE, &request, Tell::Told).await.expect("denied");
+    let card = format!("card:{}", request.id);
+    assert_eq!(town.takes_messages().await, [card, format!("direct:denied:{}", request.id)]);
+    let status = town.accounts.status(&town.caller(ADA)).await.expect("a status");
+    let reason = Some("not now".to_owned());
+    assert!(matches!(status.stage, Stage::Denied { reason: ref told, .. } if *told == reason), "{status:?}");
+
+    let request = town.asks(EVE, "eve").await;
+    town.takes_messages().await;
+    denies(&town, GRACE, &request, Tell::Quiet).await.expect("denied");
+    assert_eq!(town.takes_messages().await, [format!("card:{}", request.id)]);
+    let status = town.accounts.status(&town.caller(EVE)).await.expect("a status");
+    assert!(matches!(status.stage, Stage::Ended { .. }), "{status:?}");
+    let which = Some((request.id, request.nonce));
+    let taken_back = town.accounts.cancel(&town.caller(EVE), which).await.expect_err("it is over");
+    assert_eq!(taken_back.details, Details::Ended { state: RequestState::Expired });
+    let audit = town.audit().await;
+    let reasons: Vec<_> = audit
+        .iter()
+        .filter(|(event, _, _)| event == "request.denied")
+        .map(|(_, _, reason)| reason.as_deref())
+        .collect();
+    assert_eq!(reasons, [Some("told"), Some("quiet")]);
+}
+
+#[tokio::test]
+async fn the_denials_form_opens_for_those_who_may_decide_only() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    let proof = card(&town, &request).await;
+    let opens = async |user, roles: &[RoleId], proof| {
+        town.accounts.may_open_denial(&town.caller_with(user, roles), request.id, proof).await
+    };
+    assert_eq!(opens(GRACE, &[MODERATOR], proof).await, Ok(()));
+    assert_eq!(opens(GRACE, &[MEMBER], proof).await, Err(Denied::because(Refusal::NotModerator)));
+    assert_eq!(opens(ADA, &[ADMIN], proof).await, Err(Denied::because(Refusal::OwnRequest)));
+    let forged = Proof::Card { nonce: Nonce::new(1), channel_id: CARDS, message_id: MessageId::new(77) };
+    let changed = Denied::with(Refusal::StaleButton, Details::CardChanged);
+    assert_eq!(opens(GRACE, &[MODERATOR], forged).await, Err(changed));
+    approves(&town, LINUS, &request).await.expect("approved");
+    let late = opens(GRACE, &[MODERATOR], proof).await.expect_err("decided");
+    assert_eq!(late.refusal, Refusal::AlreadyDecided);
+}
+
+#[tokio::test]
+async fn without_discord_nothing_is_decided() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    let unasked = Err(Denied::because(Refusal::Internal));
+    assert_eq!(town.accounts.approve(&presser(GRACE), request.id, Proof::CommandLine).await, unasked);
+    let denied = town.accounts.deny(&presser(GRACE), request.id, Proof::CommandLine, "", Tell::Told).await;
+    assert_eq!(denied, unasked);
+    assert_eq!(town.request(request.id).await.state, RequestState::Waiting);
+}

@@ -1,0 +1,31 @@
+//! Which rule makes a member eligible, and why the others do not: what `config why` asks. Reads Discord alone, and no store.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::config;
+use crate::discord::{ConnectError, Discord, DiscordError};
+use crate::domain::ids::{DiscordUserId, GuildId};
+use crate::domain::member::MemberFacts;
+
+/// The member could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The door did not open.
+    #[error("could not reach Discord")]
+    Connect(#[from] ConnectError),
+    /// The question failed.
+    #[error("could not read the member")]
+    Ask(#[from] DiscordError),
+}
+
+/// The member as Discord shows them now; `None` if they are not in the guild.
+pub async fn fetch_member(
+    config: &config::Discord,
+    clock: Arc<dyn Clock>,
+    guild: GuildId,
+    member: DiscordUserId,
+) -> Result<Option<MemberFacts>, FetchError> {
+    let discord = Discord::connect(config, clock).await?;
+    Ok(discord.member(guild, member).await?)
+}

@@ -1,0 +1,203 @@
+//! `/link …` and `/audit …`: parses, and hands over to what an admin can look at. Discord shows these commands to everybody, as far
+//! as the server's own settings do not hide them; who may use them is judged at each use.
+
+use super::admin::{self, Page, Typed};
+use super::commands::receive;
+use super::{BotError, Context};
+use crate::accounts::Format;
+use crate::accounts::links::LinkExport;
+use crate::domain::account::AccountState;
+use crate::domain::audit::Source;
+
+/// How an export is written
+#[derive(Clone, Copy, Debug, poise::ChoiceParameter)]
+enum FormatChoice {
+    #[name = "csv"]
+    Csv,
+    #[name = "json"]
+    Json,
+}
+
+impl From<Option<FormatChoice>> for Format {
+    fn from(choice: Option<FormatChoice>) -> Self {
+        match choice {
+            Some(FormatChoice::Json) => Self::Json,
+            Some(FormatChoice::Csv) | None => Self::Csv,
+        }
+    }
+}
+
+/// Where an account stands
+#[derive(Clone, Copy, Debug, poise::ChoiceParameter)]
+enum StateChoice {
+    #[name = "creating"]
+    Creating,
+    #[name = "invited"]
+    Invited,
+    #[name = "active"]
+    Active,
+    #[name = "disabled"]
+    Disabled,
+    #[name = "conflict"]
+    Conflict,
+    #[name = "closed"]
+    Closed,
+}
+
+impl From<StateChoice> for AccountState {
+    fn from(choice: StateChoice) -> Self {
+        match choice {
+            StateChoice::Creating => Self::Creating,
+            StateChoice::Invited => Self::Invited,
+            StateChoice::Active => Self::Active,
+            StateChoice::Disabled => Self::Disabled,
+            StateChoice::Conflict => Self::Conflict,
+            StateChoice::Closed => Self::Closed,
+        }
+    }
+}
+
+/// Through which entrance something came
+#[derive(Clone, Copy, Debug, poise::ChoiceParameter)]
+enum SourceChoice {
+    #[name = "chat"]
+    Chat,
+    #[name = "cli"]
+    Cli,
+    #[name = "worker"]
+    Worker,
+    #[name = "keycloak"]
+    Keycloak,
+    #[name = "config"]
+    Config,
+}
+
+impl From<SourceChoice> for Source {
+    fn from(choice: SourceChoice) -> Self {
+        match choice {
+            SourceChoice::Chat => Self::Chat,
+            SourceChoice::Cli => Self::Cli,
+            SourceChoice::Worker => Self::Worker,
+            SourceChoice::Keycloak => Self::Keycloak,
+            SourceChoice::Config => Self::Config,
+        }
+    }
+}
+
+/// Which account belongs to whom (admins)
+#[poise::command(slash_command, subcommands("find_link", "show_link", "export_links"), subcommand_required)]
+#[expect(
+    clippy::unused_async,
+    reason = "poise asks for an async function; Discord never runs a command with subcommands"
+)]
+pub(super) async fn link(_ctx: Context<'_>) -> Result<(), BotError> {
+    Ok(())
+}
+
+/// Find links
+#[poise::command(slash_command, ephemeral, rename = "find")]
+async fn find_link(
+    ctx: Context<'_>,
+    #[description = "Mention, Discord id, user name, mail address, or an id of account, entry or Keycloak user"]
+    #[max_length = 300]
+    what: String,
+) -> Result<(), BotError> {
+    receive(ctx, |visit| async move { admin::find_link(&visit, &what).await }).await
+}
+
+/// Show one link, compared with directory and Keycloak as they are now
+#[poise::command(slash_command, ephemeral, rename = "show")]
+async fn show_link(
+    ctx: Context<'_>,
+    #[description = "Mention, Discord id, user name, mail address, or an id of account, entry or Keycloak user"]
+    #[max_length = 300]
+    what: String,
+) -> Result<(), BotError> {
+    receive(ctx, |visit| async move { admin::show_link(&visit, &what).await }).await
+}
+
+/// All links as a file
+#[poise::command(slash_command, ephemeral, rename = "export")]
+async fn export_links(
+    ctx: Context<'_>,
+    #[description = "A table (csv, the default) or a document (json)"] format: Option<FormatChoice>,
+    #[description = "Accounts in this state only"] state: Option<StateChoice>,
+    #[description = "With the mail addresses"] addresses: Option<bool>,
+) -> Result<(), BotError> {
+    let wanted = LinkExport {
+        state: state.map(Into::into),
+        with_addresses: addresses.unwrap_or(false),
+        format: format.into(),
+    };
+    receive(ctx, |visit| async move { admin::export_links(&visit, wanted).await }).await
+}
+
+/// The audit log (admins)
+#[poise::command(
+    slash_command,
+    subcommands("search_audit", "export_audit", "verify_audit"),
+    subcommand_required
+)]
+#[expect(
+    clippy::unused_async,
+    reason = "poise asks for an async function; Discord never runs a command with subcommands"
+)]
+pub(super) async fn audit(_ctx: Context<'_>) -> Result<(), BotError> {
+    Ok(())
+}
+
+/// Rows of the audit log, newest first
+#[poise::command(slash_command, ephemeral, rename = "search")]
+#[expect(clippy::too_many_arguments, reason = "each is an option that an admin may fill in")]
+async fn search_audit(
+    ctx: Context<'_>,
+    #[description = "What happened, such as request.approved"] event: Option<String>,
+    #[description = "Whom it concerns: a mention, a Discord id or our id"] person: Option<String>,
+    #[description = "Of which request: its code"] request: Option<String>,
+    #[description = "Who did it: a mention, a Discord id, our id, cli:login or system"] actor: Option<String>,
+    #[description = "Through which entrance it came"] source: Option<SourceChoice>,
+    #[description = "Not before: 2026-11-23 or 2026-11-23T12:00:00Z"] since: Option<String>,
+    #[description = "Before: 2026-11-23 or 2026-11-23T12:00:00Z"] until: Option<String>,
+    #[description = "Go on after this row: the number that the page before named"]
+    #[min = 1]
+    after: Option<i64>,
+    #[description = "How many rows (10)"]
+    #[min = 1]
+    #[max = 200]
+    limit: Option<u32>,
+) -> Result<(), BotError> {
+    let source = source.map(Into::into);
+    let typed = Typed { event, person, request, actor, source, since, until };
+    let page = Page { after, limit };
+    receive(ctx, |visit| async move { admin::search_audit(&visit, typed, page).await }).await
+}
+
+/// The rows of the audit log as a file
+#[poise::command(slash_command, ephemeral, rename = "export")]
+#[expect(clippy::too_many_arguments, reason = "each is an option that an admin may fill in")]
+async fn export_audit(
+    ctx: Context<'_>,
+    #[description = "A table (csv, the default) or a document (json)"] format: Option<FormatChoice>,
+    #[description = "What happened, such as request.approved"] event: Option<String>,
+    #[description = "Whom it concerns: a mention, a Discord id or our id"] person: Option<String>,
+    #[description = "Of which request: its code"] request: Option<String>,
+    #[description = "Who did it: a mention, a Discord id, our id, cli:login or system"] actor: Option<String>,
+    #[description = "Through which entrance it came"] source: Option<SourceChoice>,
+    #[description = "Not before: 2026-11-23 or 2026-11-23T12:00:00Z"] since: Option<String>,
+    #[description = "Before: 2026-11-23 or 2026-11-23T12:00:00Z"] until: Option<String>,
+) -> Result<(), BotError> {
+    let source = source.map(Into::into);
+    let typed = Typed { event, person, request, actor, source, since, until };
+    receive(ctx, |visit| async move { admin::export_audit(&visit, typed, format.into()).await }).await
+}
+
+/// Recompute the whole log: was a row changed, or its end cut off?
+#[poise::command(slash_command, ephemeral, rename = "verify")]
+async fn verify_audit(
+    ctx: Context<'_>,
+    #[description = "A head that was written down before, like 12:0a1b…"]
+    #[max_length = 100]
+    head: Option<String>,
+) -> Result<(), BotError> {
+    receive(ctx, |visit| async move { admin::verify_audit(&visit, head.as_deref()).await }).await
+}

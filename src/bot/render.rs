@@ -1,0 +1,43 @@
+//! A refusal with its facts becomes a sentence of `words`.
+
+use crate::accounts::{BrokenRule, Denied, Details, Field, FieldFault};
+use crate::words::form::Faulty;
+use crate::words::{Lang, Reference, form, mails, panel, refusal as words};
+
+/// The sentence for `denied`.
+pub(super) fn refusal(lang: Lang, denied: &Denied, reference: &Reference, max_username: usize) -> String {
+    match &denied.details {
+        Details::None | Details::Expired => words::sentence(lang, denied.refusal, reference),
+        Details::WhyNot(reasons) => words::why_not(lang, reasons),
+        Details::Form(faults) => form_faults(lang, Faulty::First, faults, max_username),
+        Details::DecidedBy { who, verdict, at } => words::decided_by(lang, *who, *verdict, *at),
+        Details::Ended { state } => words::ended(lang, *state),
+        Details::CardChanged => words::card_changed(lang),
+        Details::Nothing => words::nothing_to_cancel(lang),
+        Details::NotNow(why) => mails::not_now(lang, *why),
+        Details::ChannelRights(missing) => panel::rights_missing(lang, missing),
+        Details::Wait { until } => mails::wait(lang, *until),
+        Details::Open { code } => words::request_open(lang, code),
+    }
+}
+
+/// The faults of a form, below each other.
+pub(super) fn form_faults(lang: Lang, which: Faulty, faults: &[FieldFault], max_username: usize) -> String {
+    form::faults(lang, which, faults.iter().map(|fault| field_fault(lang, *fault, max_username)))
+}
+
+fn field_fault(lang: Lang, fault: FieldFault, max_username: usize) -> String {
+    match (fault.rule, fault.field) {
+        (Some(BrokenRule::Username(rule)), _) => form::username_fault(lang, rule, max_username),
+        (Some(BrokenRule::Address(rule)), _) => form::address_fault(lang, rule),
+        (Some(BrokenRule::Name(rule)), Field::Family) => form::family_fault(lang, rule),
+        (Some(BrokenRule::Name(rule)), Field::Given | Field::Username | Field::Address | Field::Answer) => {
+            form::given_fault(lang, rule)
+        }
+        (Some(BrokenRule::AnswerMissing), _) => form::answer_missing(lang),
+        (None, Field::Username) => form::username_unavailable(lang),
+        (None, Field::Address | Field::Given | Field::Family | Field::Answer) => {
+            words::bare(lang, fault.refusal)
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! `accolade audit …`: search and export the log, and verify that nobody changed it. A look is audited itself.
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::desk::{Kind, Page, instant, print_page, work_at_desk};
+use super::export::{self, Target};
+use super::print::Printer;
+use crate::accounts::audit_log::{AuditFilter, AuditLine, Head, Verified, read_instant};
+use crate::accounts::open::Reach;
+use crate::domain::audit::{Event, Source};
+use crate::domain::ids::Timestamp;
+use crate::words;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List rows of the log, oldest first
+    Search(SearchFlags),
+    /// Write the rows as a table or a document, with the head that they end at
+    Export(ExportFlags),
+    /// Walk the whole chain; ends with 3 if a row was changed or cut off
+    Verify {
+        /// A head that was written down before: the chain must hold it
+        #[arg(long, value_name = "SEQ:HASH", value_parser = str::parse::<Head>)]
+        head: Option<Head>,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SearchFlags {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    page: Page,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportFlags {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    to: export::Flags,
+}
+
+/// Which rows.
+#[derive(Debug, Args)]
+struct Which {
+    /// This event only, such as `request.approved`
+    #[arg(long, value_name = "EVENT", value_parser = event)]
+    event: Option<Event>,
+    /// About this person only: a Discord id, a mention or our id
+    #[arg(long, value_name = "WHO")]
+    person: Option<String>,
+    /// Of this request only: its code or its id
+    #[arg(long, value_name = "CODE")]
+    request: Option<String>,
+    /// What this one did only: as `--person`, or `cli:<login>`, or `system`
+    #[arg(long, value_name = "WHO")]
+    actor: Option<String>,
+    /// Through this entrance only: `chat`, `cli`, `worker`, `keycloak` or `config`
+    #[arg(long, value_name = "SOURCE", value_parser = source)]
+    source: Option<Source>,
+    /// Not before, like `2026-11-23T00:00:00Z` or `2026-11-23`
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Timestamp>,
+    /// Before
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Timestamp>,
+}
+
+impl Which {
+    fn filter(&self) -> AuditFilter {
+        AuditFilter {
+            event: self.event,
+            person: self.person.clone(),
+            request: self.request.clone(),
+            actor: self.actor.clone(),
+            source: self.source,
+            since: self.since,
+            until: self.until,
+            newest_first: false,
+        }
+    }
+}
+
+fn event(text: &str) -> Result<Event, String> {
+    text.parse().map_err(|_| "there is no such event".to_owned())
+}
+
+fn source(text: &str) -> Result<Source, String> {
+    text.parse().map_err(|_| "there is no such source".to_owned())
+}
+
+/// An instant as operators write it.
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
+    read_instant(text)
+        .ok_or_else(|| "write a time like 2026-11-23T00:00:00Z, or a day like 2026-11-23".to_owned())
+}
+
+/// Runs one of them.
+pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
+    match verb {
+        Verb::Search(flags) => search(flags, file, printer),
+        Verb::Export(flags) => write_export(flags, file, printer),
+        Verb::Verify { head, json } => {
+            let print = if *json { print_for_programs } else { print_for_people };
+            work_at_desk(file, Reach::Read, printer, async |desk, printer| {
+                match desk.accounts.audit_verify(head.as_ref()).await {
+                    Err(denied) => desk.refuse(printer, &denied),
+                    Ok(verified) => {
+                        print(&verified, printer);
+                        exit_of(&verified)
+                    }
+                }
+            })
+        }
+    }
+}
+
+fn search(flags: &SearchFlags, file: &Path, printer: &mut Printer) -> Exit {
+    let after: Option<i64> = match flags.page.after.as_deref().map(str::parse).transpose() {
+        Ok(after) => after,
+        Err(_) => return printer.fault(Exit::Usage, "--after: write the number of a row"),
+    };
+    let filter = flags.which.filter();
+    work_at_desk(file, Reach::Write, printer, async |desk, printer| {
+        match desk.accounts.audit_search(&desk.viewer(), &filter, after, flags.page.limit).await {
+            Err(denied) => desk.refuse(printer, &denied),
+            Ok(lines) => {
+                let kind = Kind {
+                    name: "rows",
+                    nothing: words::cli::no_audit_rows(desk.lang),
+                    key: |line: &AuditLine| line.row.seq.to_string(),
+                    as_json,
+                    as_line: AuditLine::to_string,
+                };
+                print_page(printer, &flags.page, &lines, &kind)
+            }
+        }
+    })
+}
+
+fn write_export(flags: &ExportFlags, file: &Path, printer: &mut Printer) -> Exit {
+    let mut target = match Target::open(flags.to.output.as_deref(), printer) {
+        Ok(target) => target,
+        Err(exit) => return exit,
+    };
+    let (filter, format) = (flags.which.filter(), flags.to.format);
+    work_at_desk(file, Reach::Write, printer, async |desk, printer| {
+        let viewer = desk.viewer();
+        let exporting =
+            desk.accounts.export_audit(&viewer, &filter, format, |text| target.write(text, printer));
+        let ended = exporting.await;
+        match target.end(ended, desk, printer) {
+            Err(exit) => exit,
+            Ok(head) => {
+                printer.note(words::cli::exported_audit(desk.lang, &head.to_string()));
+                Exit::Done
+            }
+        }
+    })
+}
+
+fn as_json(line: &AuditLine) -> Value {
+    let row = &line.row;
+    json!({
+        "seq": row.seq,
+        "at": instant(row.at),
+        "event": row.event,
+        "source": row.source,
+        "guild_id": row.guild_id,
+        "actor_id": row.actor_id,
+        "actor_discord_id": line.actor.map(|id| id.to_string()),
+        "subject_id": row.subject_id,
+        "subject_discord_id": line.subject.map(|id| id.to_string()),
+        "request_id": row.request_id,
+        "request_code": line.request_code,
+        "work_id": row.work_id,
+        "before": row.before,
+        "after": row.after,
+        "reason_code": row.reason_code,
+        "hash": line.hash,
+    })
+}
+
+fn exit_of(verified: &Verified) -> Exit {
+    match verified {
+        Verified::Whole { .. } => Exit::Done,
+        Verified::Broken { .. } | Verified::HeadMissing { .. } => Exit::Differences,
+    }
+}
+
+fn print_for_programs(verified: &Verified, printer: &mut Printer) {
+    printer.line(match verified {
+        Verified::Whole { head } => json!({ "ok": true, "head": head.to_string() }),
+        Verified::Broken { seq } => json!({ "ok": false, "first_bad_row": seq }),
+        Verified::HeadMissing { head } => {
+            json!({ "ok": false, "head_missing": true, "head": head.to_string() })
+        }
+    });
+}
+
+fn print_for_people(verified: &Verified, printer: &mut Printer) {
+    let lang = words::Lang::default();
+    printer.line(match verified {
+        Verified::Whole { head } => words::cli::audit_whole(lang, &head.to_string()),
+        Verified::Broken { seq } => words::cli::audit_broken(lang, *seq),
+        Verified::HeadMissing { head } => words::cli::audit_head_missing(lang, &head.to_string()),
+    });
+}

@@ -1,0 +1,199 @@
+//! `accolade backup` and `accolade restore`: a copy of the database, and its way back.
+//!
+//! They open the store themselves, because a backup is of the whole of it and a restore comes before any use-case.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{ArgGroup, Args};
+use serde_json::{Value, json};
+
+use super::print::Printer;
+use super::{Exit, load, process, small_runtime};
+use crate::accounts::Operator;
+use crate::accounts::restored::{CompareError, Comparison, Difference};
+use crate::clock::{self, SystemRng};
+use crate::config::{self, Config};
+use crate::domain::account::DirectoryId;
+use crate::store::{Store, StoreError};
+use crate::words::{self, Lang};
+
+#[derive(Debug, Args)]
+pub(super) struct BackupFlags {
+    /// The file to write; it must not be there yet
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line, and clap lets only one be given"
+)]
+#[command(group = ArgGroup::new("what").required(true))]
+pub(super) struct RestoreFlags {
+    /// Put this backup in the database's place
+    #[arg(group = "what", value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Hold back a database that was restored by other means, such as `pg_restore`
+    #[arg(long, group = "what")]
+    hold: bool,
+    /// List how the database differs from directory and Keycloak; ends with 3 if it does
+    #[arg(long, group = "what")]
+    compare: bool,
+    /// Let a restored database act again
+    #[arg(long, group = "what")]
+    agree: bool,
+    /// With `--compare`: one JSON object instead of lines
+    #[arg(long, requires = "compare", conflicts_with_all = ["file", "hold", "agree"])]
+    json: bool,
+}
+
+/// `backup`
+pub(super) fn back_up(flags: &BackupFlags, file: &Path, printer: &mut Printer) -> Exit {
+    let lang = Lang::default();
+    on_config(file, printer, async |config, printer| {
+        let absolute = match std::path::absolute(&flags.file) {
+            Ok(absolute) => absolute,
+            Err(error) => return printer.failure("could not use the file's name", &error),
+        };
+        if config.store.url.scheme() != "sqlite" {
+            return printer.fault(Exit::Usage, words::service::back_up_by_pg_dump(lang));
+        }
+        match copied(&config.store, &absolute).await {
+            Ok(head) => {
+                printer.line(words::service::backed_up(lang, &absolute.display().to_string(), &head));
+                printer
+                    .note(words::service::key_is_apart(lang, &config.store.key_file.display().to_string()));
+                Exit::Done
+            }
+            Err(error) => printer.failure("nothing was backed up", &error),
+        }
+    })
+}
+
+async fn copied(config: &config::Store, file: &Path) -> Result<String, StoreError> {
+    let store = Store::open_read_only(config, clock::of_process(), Arc::new(SystemRng)).await?;
+    let copied = store.back_up(file).await;
+    store.close().await;
+    copied.map(|head| head.to_string())
+}
+
+/// `restore`
+pub(super) fn restore(flags: &RestoreFlags, file: &Path, printer: &mut Printer) -> Exit {
+    on_config(file, printer, async |config, printer| match &flags.file {
+        Some(backup) => put_back(&config, backup, printer).await,
+        None if flags.hold => hold(&config, printer).await,
+        None => match Comparison::open(&config, clock::of_process(), Arc::new(SystemRng)).await {
+            Ok(comparison) => {
+                let exit = if flags.agree {
+                    agree(&comparison, printer).await
+                } else {
+                    compare(&comparison, flags.json, printer).await
+                };
+                comparison.close().await;
+                exit
+            }
+            Err(error) => printer.failure("nothing was done", &error),
+        },
+    })
+}
+
+async fn put_back(config: &Config, backup: &Path, printer: &mut Printer) -> Exit {
+    let lang = Lang::default();
+    if config.store.url.scheme() != "sqlite" {
+        return printer.fault(Exit::Usage, words::service::restore_by_pg_restore(lang));
+    }
+    match Store::restore(&config.store, backup, clock::of_process(), Arc::new(SystemRng)).await {
+        Ok(restored) => {
+            printer.line(words::service::restored(lang, &restored.head.to_string()));
+            if let Some(kept) = restored.kept {
+                printer.line(words::service::kept_beside(lang, &kept.display().to_string()));
+            }
+            printer.note(words::service::what_comes_next(lang));
+            Exit::Done
+        }
+        Err(error) => printer.failure("nothing was restored", &error),
+    }
+}
+
+async fn hold(config: &Config, printer: &mut Printer) -> Exit {
+    let held = async {
+        let store = Store::open(&config.store, clock::of_process(), Arc::new(SystemRng)).await?;
+        let held = store.hold().await;
+        store.close().await;
+        held
+    };
+    match held.await {
+        Ok(()) => {
+            printer.line(words::service::is_held(Lang::default()));
+            Exit::Done
+        }
+        Err(error) => printer.failure("nothing was held back", &error),
+    }
+}
+
+async fn compare(comparison: &Comparison, as_object: bool, printer: &mut Printer) -> Exit {
+    let looked = async {
+        let is_held = comparison.is_held().await?;
+        Ok::<_, CompareError>((is_held, comparison.differences().await?))
+    };
+    let (is_held, differences) = match looked.await {
+        Ok(looked) => looked,
+        Err(error) => return printer.failure("nothing was compared", &error),
+    };
+    if as_object {
+        let listed: Vec<Value> = differences.iter().map(as_json).collect();
+        printer.line(json!({ "held": is_held, "differences": listed }));
+    } else {
+        for difference in &differences {
+            printer.line(as_line(difference));
+        }
+        printer.note(words::service::compared(Lang::default(), differences.len(), is_held));
+    }
+    if differences.is_empty() { Exit::Done } else { Exit::Differences }
+}
+
+async fn agree(comparison: &Comparison, printer: &mut Printer) -> Exit {
+    let lang = Lang::default();
+    match comparison.agree(&Operator { login: process::login() }).await {
+        Ok(Some(works)) => {
+            printer.line(words::service::agreed(lang, works));
+            Exit::Done
+        }
+        Ok(None) => printer.fault(Exit::Failed, words::service::not_held(lang)),
+        Err(error) => printer.failure("nothing was agreed", &error),
+    }
+}
+
+fn as_json(difference: &Difference) -> Value {
+    json!({
+        "difference": difference.kind.code(),
+        "account_id": difference.account.to_string(),
+        "username": difference.username,
+        "directory_id": difference.directory_id.as_ref().map(DirectoryId::as_str),
+        "meaning": words::service::difference(Lang::default(), difference.kind),
+    })
+}
+
+fn as_line(difference: &Difference) -> String {
+    let meaning = words::service::difference(Lang::default(), difference.kind);
+    let code = difference.kind.code();
+    [code, "  ", &difference.username, "  ", &difference.account.to_string(), "  ", &meaning].concat()
+}
+
+/// Loads the configuration and runs `work` with it.
+fn on_config(
+    file: &Path,
+    printer: &mut Printer,
+    work: impl AsyncFnOnce(Config, &mut Printer) -> Exit,
+) -> Exit {
+    let loaded = match load(file, printer) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    match small_runtime(printer) {
+        Ok(runtime) => runtime.block_on(work(loaded.config, printer)),
+        Err(exit) => exit,
+    }
+}

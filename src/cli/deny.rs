@@ -1,0 +1,158 @@
+//! `accolade deny …`: who gets no account. Only keyed hashes are stored, so a line cannot be turned back into a name.
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::desk::{Kind, Page, instant, print_page, work_at_desk};
+use super::print::Printer;
+use crate::accounts::deny_list::{DenyLine, DenyTarget};
+use crate::accounts::open::Reach;
+use crate::clock;
+use crate::domain::ids::{DiscordUserId, Timestamp};
+use crate::domain::mail_address::MailAddress;
+use crate::words;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Put somebody on the list, or change their line
+    Add {
+        #[command(flatten)]
+        whom: Whom,
+        /// Until when, like `2027-01-31T00:00:00Z`, or for how long, like `30d`; without it for ever
+        #[arg(long, value_name = "TIME|SPAN", value_parser = until)]
+        until: Option<Until>,
+        /// Why; only admins read it
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Take somebody off the list
+    Remove {
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// List what stands on it
+    List(Page),
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Whom {
+    /// A Discord user
+    #[arg(long, value_name = "DISCORD_ID")]
+    person: Option<DiscordUserId>,
+    /// A mail address
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<String>,
+    /// A mail domain with its subdomains
+    #[arg(long, value_name = "DOMAIN")]
+    domain: Option<String>,
+}
+
+impl Whom {
+    fn target(&self) -> Result<DenyTarget, &'static str> {
+        if let Some(id) = self.person {
+            return Ok(DenyTarget::Person(id));
+        }
+        if let Some(typed) = &self.address {
+            return MailAddress::parse(typed)
+                .map(DenyTarget::Address)
+                .map_err(|_| "that is not a mail address");
+        }
+        let typed = self.domain.as_deref().unwrap_or_default();
+        DenyTarget::domain(typed).map_err(|_| "that is not a mail domain")
+    }
+}
+
+/// How long a line stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Until {
+    /// From now on.
+    For(Duration),
+    /// Up to then.
+    At(Timestamp),
+}
+
+impl Until {
+    fn lasts(self) -> Duration {
+        match self {
+            Self::For(span) => span,
+            Self::At(at) => at.since(clock::of_process().now()),
+        }
+    }
+}
+
+fn until(text: &str) -> Result<Until, String> {
+    let at = text.parse::<jiff::Timestamp>().map(|at| Until::At(Timestamp::from_millis(at.as_millisecond())));
+    at.or_else(|_| humantime::parse_duration(text).map(Until::For))
+        .map_err(|_| "write a time like 2027-01-31T00:00:00Z or a span like 30d".to_owned())
+}
+
+/// Runs one of them.
+pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
+    match verb {
+        Verb::Add { whom, until, reason } => match whom.target() {
+            Err(text) => printer.fault(Exit::Usage, text),
+            Ok(target) => work_at_desk(file, Reach::Write, printer, async |desk, printer| {
+                if let Err(denied) =
+                    desk.accounts.deny_add(&desk.operator, &target, until.map(Until::lasts), reason).await
+                {
+                    desk.refuse(printer, &denied)
+                } else {
+                    printer.line(words::cli::deny_added(desk.lang));
+                    Exit::Done
+                }
+            }),
+        },
+        Verb::Remove { whom } => match whom.target() {
+            Err(text) => printer.fault(Exit::Usage, text),
+            Ok(target) => work_at_desk(file, Reach::Write, printer, async |desk, printer| {
+                match desk.accounts.deny_remove(&desk.operator, &target).await {
+                    Err(denied) => desk.refuse(printer, &denied),
+                    Ok(true) => {
+                        printer.line(words::cli::deny_removed(desk.lang));
+                        Exit::Done
+                    }
+                    Ok(false) => printer.fault(Exit::Failed, words::cli::not_on_deny_list(desk.lang)),
+                }
+            }),
+        },
+        Verb::List(page) => work_at_desk(file, Reach::Read, printer, async |desk, printer| {
+            match desk.accounts.deny_list(&desk.operator, page.after.as_deref(), page.limit).await {
+                Err(denied) => desk.refuse(printer, &denied),
+                Ok(lines) => {
+                    let nothing = words::cli::empty_deny_list(desk.lang);
+                    let key = |line: &DenyLine| line.key.clone();
+                    print_page(
+                        printer,
+                        page,
+                        &lines,
+                        &Kind { name: "denied", nothing, key, as_json, as_line },
+                    )
+                }
+            }
+        }),
+    }
+}
+
+fn as_json(line: &DenyLine) -> Value {
+    json!({
+        "key": line.key,
+        "kind": line.kind,
+        "until": line.until.map(instant),
+        "actor": line.actor,
+        "at": instant(line.at),
+        "reason": line.reason,
+    })
+}
+
+fn as_line(line: &DenyLine) -> String {
+    let until = line.until.map_or_else(|| "-".to_owned(), instant);
+    let reason = line.reason.as_deref().unwrap_or("");
+    // a reason may have lines; here it is one
+    let reason = reason.replace('\n', " ");
+    [line.kind, &line.key, &instant(line.at), &until, &line.actor, &reason].join("  ").trim_end().to_owned()
+}

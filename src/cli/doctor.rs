@@ -1,0 +1,166 @@
+//! `accolade doctor`: what is wrong outside this program, each with a code and its fix. What an operator lends for it is kept nowhere.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::print::Printer;
+use super::setup::ask_password;
+use super::{Exit, load, small_runtime};
+use crate::clock::{self, SystemRng};
+use crate::config;
+use crate::doctor::{self, Access, Check, CouldNotRun, Diagnosis, Outcome, TrialIs};
+use crate::domain::finding::{NotChecked, System};
+use crate::words::{self, Lang};
+
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    #[command(flatten)]
+    lent: Lent,
+    /// Make no throw-away entries in the directory; the bot's rights there are not checked then
+    #[arg(long)]
+    read_only: bool,
+    /// End with 0 also when something was not checked, as long as nothing is wrong
+    #[arg(long)]
+    allow_unchecked: bool,
+    /// One JSON object instead of lines
+    #[arg(long)]
+    json: bool,
+}
+
+/// What an operator lends for one run.
+#[derive(Debug, Args)]
+struct Lent {
+    /// Also look at Keycloak as an administrator of the realm `master`
+    #[arg(long)]
+    as_admin: bool,
+    /// Who that is
+    #[arg(long, value_name = "NAME", default_value = "admin", requires = "as_admin")]
+    admin_user: String,
+    /// The file with the administrator's password; without it the terminal asks
+    #[arg(long, value_name = "FILE", requires = "as_admin")]
+    admin_password_file: Option<PathBuf>,
+    /// Also read the directory server's own settings, with a bind that may see `cn=config`
+    #[arg(long, value_name = "DN")]
+    ldap_config_dn: Option<String>,
+    /// The file with that bind's password; without it the terminal asks
+    #[arg(long, value_name = "FILE", requires = "ldap_config_dn")]
+    ldap_config_password_file: Option<PathBuf>,
+}
+
+/// `doctor`
+pub(super) fn run(file: &Path, flags: &Flags, printer: &mut Printer) -> Exit {
+    let loaded = match load(file, printer) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    let access = match access(flags) {
+        Ok(access) => access,
+        Err(text) => return printer.fault(Exit::Usage, text),
+    };
+    let runtime = match small_runtime(printer) {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    let work = doctor::examine(&loaded.config, &access, clock::of_process(), Arc::new(SystemRng));
+    let lang = Lang::default();
+    match runtime.block_on(work) {
+        Ok(diagnosis) => {
+            print(&diagnosis, flags, printer);
+            exit_of(&diagnosis, flags)
+        }
+        Err(CouldNotRun::AdministratorRefused) => {
+            printer.fault(Exit::Failed, words::doctor::administrator_refused(lang))
+        }
+        Err(CouldNotRun::ServerBindRefused) => {
+            printer.fault(Exit::Failed, words::doctor::config_bind_refused(lang))
+        }
+    }
+}
+
+fn access(flags: &Flags) -> Result<Access, String> {
+    let secret = |file: Option<&PathBuf>, whose: &str| -> Result<SecretString, String> {
+        file.map_or_else(|| ask_password(whose), |file| config::read_secret_file(file))
+    };
+    let lent = &flags.lent;
+    let mut administrator = None;
+    if lent.as_admin {
+        let password = secret(lent.admin_password_file.as_ref(), &lent.admin_user)?;
+        administrator = Some((lent.admin_user.clone(), password));
+    }
+    let mut server_bind = None;
+    if let Some(dn) = &lent.ldap_config_dn {
+        server_bind = Some((dn.clone(), secret(lent.ldap_config_password_file.as_ref(), dn)?));
+    }
+    let trial = if flags.read_only { TrialIs::Unwanted } else { TrialIs::Allowed };
+    Ok(Access { administrator, server_bind, trial })
+}
+
+/// Not checked is not in order: only who says so takes it for that.
+fn exit_of(diagnosis: &Diagnosis, flags: &Flags) -> Exit {
+    let is_fine = diagnosis.findings() == 0 && (flags.allow_unchecked || diagnosis.unchecked() == 0);
+    if is_fine { Exit::Done } else { Exit::Differences }
+}
+
+fn print(diagnosis: &Diagnosis, flags: &Flags, printer: &mut Printer) {
+    if flags.json {
+        return printer.line(json!({
+            "ok": diagnosis.findings() == 0 && diagnosis.unchecked() == 0,
+            "findings": diagnosis.findings(),
+            "not_checked": diagnosis.unchecked(),
+            "checks": diagnosis.checks.iter().map(as_json).collect::<Vec<_>>(),
+        }));
+    }
+    let lang = Lang::default();
+    for system in System::ALL {
+        printer.line(words::doctor::system(lang, *system));
+        let of_system: Vec<&Check> =
+            diagnosis.checks.iter().filter(|check| check.finding.system() == *system).collect();
+        print_system(&of_system, printer);
+        printer.line("");
+    }
+    match (diagnosis.findings(), diagnosis.unchecked()) {
+        (0, 0) => printer.line(words::doctor::all_well(lang)),
+        (findings, unchecked) => printer.line(words::doctor::summary(lang, findings, unchecked)),
+    }
+}
+
+fn print_system(checks: &[&Check], printer: &mut Printer) {
+    let lang = Lang::default();
+    for check in checks.iter().filter(|check| check.outcome == Outcome::Wrong) {
+        printer.line(words::doctor::finding(lang, check.finding, check.about.as_deref()));
+    }
+    let in_order = checks.iter().filter(|check| check.outcome == Outcome::InOrder).count();
+    if in_order > 0 {
+        printer.line(words::doctor::in_order(lang, in_order));
+    }
+    for why in NotChecked::ALL {
+        let unknown = checks.iter().filter(|check| check.outcome == Outcome::NotChecked(*why));
+        let codes: Vec<&str> = unknown.map(|check| check.finding.code()).collect();
+        if !codes.is_empty() {
+            printer.line(words::doctor::unjudged(lang, *why, &codes.join(", ")));
+        }
+    }
+}
+
+fn as_json(check: &Check) -> Value {
+    let lang = Lang::default();
+    let (result, why) = match check.outcome {
+        Outcome::InOrder => ("ok", None),
+        Outcome::Wrong => ("wrong", None),
+        Outcome::NotChecked(why) => ("not_checked", Some(why.code())),
+    };
+    let is_wrong = check.outcome == Outcome::Wrong;
+    json!({
+        "code": check.finding.code(),
+        "system": check.finding.system().code(),
+        "result": result,
+        "why": why,
+        "about": check.about,
+        "what": is_wrong.then(|| words::doctor::wrong(lang, check.finding)),
+        "fix": is_wrong.then(|| words::doctor::fix(lang, check.finding)),
+    })
+}

@@ -1,0 +1,212 @@
+//! `accolade link …`: which account belongs to whom. Every look is audited.
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::desk::{Desk, instant, print_object, user, work_at_desk};
+use super::export::{self, Target};
+use super::print::Printer;
+use crate::accounts::links::{Link, LinkExport, LinkShown};
+use crate::accounts::open::Reach;
+use crate::domain::account::{AccountState, DirectoryId, KeycloakId};
+use crate::domain::eligibility::GroupName;
+use crate::domain::link::{Comparison, EntryFacts, UserFacts};
+use crate::words::{self, Lang};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Find links by a Discord id or mention, user name, e-mail address, or an id of ours, Keycloak's or the directory's
+    Find {
+        /// What to look for
+        what: String,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one link, named as for `find`, with directory and Keycloak as they are now; ends with 3 if they differ
+    Show {
+        /// What to look for
+        what: String,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write all links as a table or a document, one row for each account
+    Export(ExportFlags),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportFlags {
+    /// Accounts in this state only, such as `active`
+    #[arg(long, value_name = "STATE", value_parser = state)]
+    state: Option<AccountState>,
+    /// With the mail addresses, asked of the directory
+    #[arg(long)]
+    addresses: bool,
+    #[command(flatten)]
+    to: export::Flags,
+}
+
+fn state(text: &str) -> Result<AccountState, String> {
+    text.parse().map_err(|_| {
+        let states: Vec<&str> = AccountState::ALL.iter().map(|state| state.code()).collect();
+        ["write one of ", &states.join(", ")].concat()
+    })
+}
+
+/// Runs one of them.
+pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
+    match verb {
+        Verb::Find { what, json } => work_at_desk(file, Reach::Write, printer, async |desk, printer| {
+            match desk.accounts.find_link(&desk.viewer(), what).await {
+                Err(denied) => desk.refuse(printer, &denied),
+                Ok(links) => list(&links, *json, desk, printer),
+            }
+        }),
+        Verb::Show { what, json } => work_at_desk(file, Reach::Compare, printer, async |desk, printer| {
+            match desk.accounts.show_link(&desk.viewer(), what).await {
+                Err(denied) => desk.refuse(printer, &denied),
+                Ok(None) => printer.fault(Exit::Failed, words::cli::no_such_link(desk.lang)),
+                Ok(Some(shown)) => show(&shown, *json, desk, printer),
+            }
+        }),
+        Verb::Export(flags) => write_export(flags, file, printer),
+    }
+}
+
+fn list(links: &[Link], json: bool, desk: &Desk, printer: &mut Printer) -> Exit {
+    if json {
+        printer.line(json!({ "links": links.iter().map(as_json).collect::<Vec<_>>() }));
+        return Exit::Done;
+    }
+    if links.is_empty() {
+        printer.line(words::cli::no_links(desk.lang));
+    }
+    for link in links {
+        printer.line(as_line(link));
+    }
+    Exit::Done
+}
+
+fn show(shown: &LinkShown, json: bool, desk: &Desk, printer: &mut Printer) -> Exit {
+    let comparison = &shown.comparison;
+    if json {
+        let mut object = as_json(&shown.link);
+        object["directory"] = shown.entry.facts().map_or(Value::Null, entry_as_json);
+        object["keycloak"] = shown.user.facts().map_or(Value::Null, user_as_json);
+        object["differences"] = differences_as_json(desk.lang, comparison);
+        object["not_checked"] = comparison.not_checked.iter().map(|part| part.code()).collect();
+        printer.line(object);
+    } else {
+        print_object(printer, &as_json(&shown.link));
+        for (name, facts) in [
+            ("directory", shown.entry.facts().map(entry_as_json)),
+            ("keycloak", shown.user.facts().map(user_as_json)),
+        ] {
+            for (key, value) in facts.as_ref().and_then(Value::as_object).into_iter().flatten() {
+                print_object(printer, &json!({ ([name, ".", key].concat()): value }));
+            }
+        }
+        for line in words::admin::comparison(desk.lang, comparison) {
+            printer.line(line);
+        }
+    }
+    exit_of(comparison)
+}
+
+/// What was not checked is not "ok", and no difference either.
+fn exit_of(comparison: &Comparison) -> Exit {
+    if comparison.is_clean() {
+        Exit::Done
+    } else if comparison.differences.is_empty() {
+        Exit::Failed
+    } else {
+        Exit::Differences
+    }
+}
+
+fn write_export(flags: &ExportFlags, file: &Path, printer: &mut Printer) -> Exit {
+    let mut target = match Target::open(flags.to.output.as_deref(), printer) {
+        Ok(target) => target,
+        Err(exit) => return exit,
+    };
+    let wanted = LinkExport { state: flags.state, with_addresses: flags.addresses, format: flags.to.format };
+    work_at_desk(file, Reach::Write, printer, async |desk, printer| {
+        let viewer = desk.viewer();
+        let exporting = desk.accounts.export_links(&viewer, wanted, |text| target.write(text, printer));
+        let ended = exporting.await;
+        match target.end(ended, desk, printer) {
+            Err(exit) => exit,
+            Ok(count) => {
+                printer.note(words::cli::exported_links(desk.lang, count));
+                Exit::Done
+            }
+        }
+    })
+}
+
+fn as_json(link: &Link) -> Value {
+    let account = &link.account;
+    json!({
+        "account_id": account.id.to_string(),
+        "person_id": account.person_id.to_string(),
+        "discord_id": link.discord_id.map(|id| id.to_string()),
+        "username": account.username.as_str(),
+        "state": account.state.code(),
+        "directory_id": account.directory_id.as_ref().map(DirectoryId::as_str),
+        "keycloak_id": account.keycloak_id.as_ref().map(KeycloakId::as_str),
+        "request_code": link.request_code,
+        "guild_id": link.guild_id.map(|id| id.to_string()),
+        "invited_at": account.invited_at.map(instant),
+        "activated_at": account.activated_at.map(instant),
+        "closed_at": account.closed_at.map(instant),
+    })
+}
+
+fn entry_as_json(entry: &EntryFacts) -> Value {
+    json!({
+        "directory_id": entry.directory_id.as_str(),
+        "username": entry.username,
+        "address": entry.address,
+        "discord_id": entry.discord_id.map(|id| id.to_string()),
+        "mark": entry.mark.map(|mark| mark.to_string()),
+        "locked": entry.is_locked,
+        "password_changed_at": entry.password_changed_at.map(instant),
+        "groups": names(entry.groups.as_deref()),
+    })
+}
+
+fn user_as_json(user: &UserFacts) -> Value {
+    json!({
+        "keycloak_id": user.keycloak_id.as_str(),
+        "username": user.username,
+        "address": user.address,
+        "enabled": user.is_enabled,
+        "directory_id": user.directory_id.as_ref().map(DirectoryId::as_str),
+        "groups": names(user.groups.as_deref()),
+    })
+}
+
+fn names(groups: Option<&[GroupName]>) -> Value {
+    groups.map(|groups| groups.iter().map(GroupName::as_str).collect::<Vec<_>>()).into()
+}
+
+fn differences_as_json(lang: Lang, comparison: &Comparison) -> Value {
+    let finding = |finding: &crate::domain::link::Finding| {
+        json!({
+            "code": finding.difference.code(),
+            "detail": finding.detail,
+            "text": words::admin::difference(lang, finding),
+        })
+    };
+    comparison.differences.iter().map(finding).collect()
+}
+
+fn as_line(link: &Link) -> String {
+    let account = &link.account;
+    [account.username.as_str(), account.state.code(), &user(link.discord_id), &account.id.to_string()]
+        .join("  ")
+}

@@ -1,0 +1,34 @@
+//! `accolade migrate`: makes the database, or brings it to this version. The one verb that opens the store itself.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::print::Printer;
+use super::{Exit, load, small_runtime};
+use crate::clock::{self, SystemRng};
+use crate::store::Store;
+use crate::words::{self, Lang};
+
+/// `migrate`
+pub(super) fn run(file: &Path, printer: &mut Printer) -> Exit {
+    let loaded = match load(file, printer) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    let runtime = match small_runtime(printer) {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    let work = Store::migrate(&loaded.config.store, clock::of_process(), Arc::new(SystemRng));
+    match runtime.block_on(work) {
+        Err(error) => printer.failure("could not migrate the database", &error),
+        Ok(done) if done.applied == 0 => {
+            printer.line(words::cli::nothing_to_migrate(Lang::default(), done.version));
+            Exit::Done
+        }
+        Ok(done) => {
+            printer.line(words::cli::migrated(Lang::default(), done.version));
+            Exit::Done
+        }
+    }
+}

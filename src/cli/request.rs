@@ -1,0 +1,305 @@
+//! `accolade request …`: look at requests and decide them, by the rules of chat.
+
+use std::path::Path;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::desk::{Desk, Kind, Page, instant, print_page, user, work_at_desk};
+use super::print::Printer;
+use crate::accounts::open::Reach;
+use crate::accounts::requests::{DecisionLine, RequestFilter, RequestLine, RequestShown, Standing, WorkLine};
+use crate::accounts::{Presser, Proof};
+use crate::domain::approval::Tell;
+use crate::domain::audit::Source;
+use crate::domain::ids::{DiscordUserId, GuildId, Nonce, RequestId};
+use crate::domain::request::RequestState;
+use crate::domain::work::WorkState;
+use crate::words;
+
+/// What `--state` takes beside the states of requests.
+const NEEDS_OPERATOR: &str = "needs-operator";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List requests, newest first
+    List {
+        /// Of this guild only
+        #[arg(long, value_name = "GUILD_ID")]
+        guild: Option<GuildId>,
+        /// In this state only, such as `waiting`, or `needs-operator`: their work has stopped; without it all but drafts
+        #[arg(long, value_name = "STATE", value_parser = standing)]
+        state: Option<Standing>,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Show one request with its decisions and its work
+    Show {
+        /// Its code or its id
+        code: String,
+        /// One JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Approve a request
+    Approve {
+        /// Its code or its id
+        code: String,
+        /// Your Discord id: the rules of chat apply to you
+        #[arg(long = "as", value_name = "DISCORD_ID")]
+        by: DiscordUserId,
+    },
+    /// Deny a request
+    Deny {
+        /// Its code or its id
+        code: String,
+        /// Your Discord id: the rules of chat apply to you
+        #[arg(long = "as", value_name = "DISCORD_ID")]
+        by: DiscordUserId,
+        /// Why; the requester reads it unless `--quietly`
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Do not tell the requester
+        #[arg(long)]
+        quietly: bool,
+    },
+    /// Let the work of a request go on that stopped for an operator
+    Retry {
+        /// Its code or its id
+        code: String,
+        /// Your Discord id: you need an admin role
+        #[arg(long = "as", value_name = "DISCORD_ID")]
+        by: DiscordUserId,
+    },
+    /// Take a request back
+    Cancel {
+        /// Its code or its id
+        code: String,
+    },
+}
+
+fn standing(text: &str) -> Result<Standing, String> {
+    if text == NEEDS_OPERATOR || text == WorkState::NeedsOperator.code() {
+        return Ok(Standing::NeedsOperator);
+    }
+    text.parse().map(Standing::In).map_err(|_| {
+        let mut known: Vec<&str> = RequestState::ALL.iter().map(|state| state.code()).collect();
+        known.push(NEEDS_OPERATOR);
+        format!("the states are {}", known.join(", "))
+    })
+}
+
+/// Runs one of them.
+pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
+    match verb {
+        Verb::List { guild, state, page } => {
+            let filter = RequestFilter { guild: *guild, standing: *state };
+            list(&filter, page, file, printer)
+        }
+        Verb::Show { code, json } => {
+            let print = if *json { print_for_programs } else { print_for_people };
+            work_at_desk(file, Reach::Read, printer, async |desk, printer| {
+                match find(desk, code, printer).await {
+                    Ok(shown) => print(&shown, printer),
+                    Err(exit) => exit,
+                }
+            })
+        }
+        Verb::Approve { code, by } => decide(code, *by, file, printer, async |desk, presser, shown| {
+            desk.accounts.approve(presser, shown.line.id, Proof::CommandLine).await
+        }),
+        Verb::Deny { code, by, reason, quietly } => {
+            let tell = if *quietly { Tell::Quiet } else { Tell::Told };
+            decide(code, *by, file, printer, async |desk, presser, shown| {
+                desk.accounts.deny(presser, shown.line.id, Proof::CommandLine, reason, tell).await
+            })
+        }
+        Verb::Retry { code, by } => retry(code, *by, file, printer),
+        Verb::Cancel { code } => cancel(code, file, printer),
+    }
+}
+
+fn list(filter: &RequestFilter, page: &Page, file: &Path, printer: &mut Printer) -> Exit {
+    let after: Option<RequestId> = match page.after.as_deref().map(str::parse).transpose() {
+        Ok(after) => after,
+        Err(error) => return printer.fault(Exit::Usage, format_args!("--after: {error}")),
+    };
+    work_at_desk(file, Reach::Read, printer, async |desk, printer| {
+        match desk.accounts.requests(&desk.viewer(), filter, after, page.limit).await {
+            Err(denied) => desk.refuse(printer, &denied),
+            Ok(lines) => {
+                let kind = Kind {
+                    name: "requests",
+                    nothing: words::cli::no_requests(desk.lang),
+                    key: |line: &RequestLine| line.id.to_string(),
+                    as_json: line_as_json,
+                    as_line: line_as_text,
+                };
+                print_page(printer, page, &lines, &kind)
+            }
+        }
+    })
+}
+
+/// The request that the operator names.
+async fn find(desk: &Desk, code: &str, printer: &mut Printer) -> Result<RequestShown, Exit> {
+    match desk.accounts.request_shown(&desk.viewer(), code).await {
+        Err(denied) => Err(desk.refuse(printer, &denied)),
+        Ok(None) => Err(printer.fault(Exit::Failed, words::cli::no_such_request(desk.lang))),
+        Ok(Some(shown)) => Ok(shown),
+    }
+}
+
+fn presser(desk: &Desk, by: DiscordUserId, guild_id: GuildId) -> Presser {
+    Presser {
+        user_id: by,
+        guild_id,
+        via: Source::Cli,
+        cli_login: Some(desk.operator.login.clone()),
+        interaction_id: None,
+        lang: desk.lang,
+    }
+}
+
+fn decide(
+    code: &str,
+    by: DiscordUserId,
+    file: &Path,
+    printer: &mut Printer,
+    act: impl AsyncFnOnce(
+        &Desk,
+        &Presser,
+        &RequestShown,
+    ) -> Result<crate::accounts::decide::Decided, crate::accounts::Denied>,
+) -> Exit {
+    work_at_desk(file, Reach::Decide, printer, async |desk, printer| {
+        let shown = match find(desk, code, printer).await {
+            Ok(shown) => shown,
+            Err(exit) => return exit,
+        };
+        match act(desk, &presser(desk, by, shown.line.guild_id), &shown).await {
+            Err(denied) => desk.refuse(printer, &denied),
+            Ok(decided) => {
+                printer.line(words::cli::decided(desk.lang, decided.verdict, &decided.request_code));
+                Exit::Done
+            }
+        }
+    })
+}
+
+fn retry(code: &str, by: DiscordUserId, file: &Path, printer: &mut Printer) -> Exit {
+    work_at_desk(file, Reach::Decide, printer, async |desk, printer| {
+        let shown = match find(desk, code, printer).await {
+            Ok(shown) => shown,
+            Err(exit) => return exit,
+        };
+        let stopped = shown.works.iter().find(|work| work.state == WorkState::NeedsOperator);
+        let Some(work) = stopped else {
+            return printer.fault(Exit::Failed, words::cli::nothing_to_retry(desk.lang, &shown.line.code));
+        };
+        let presser = presser(desk, by, shown.line.guild_id);
+        if let Err(denied) = desk.accounts.retry(&presser, work.id, Nonce::NONE).await {
+            desk.refuse(printer, &denied)
+        } else {
+            printer.line(words::cli::retried(desk.lang, &shown.line.code));
+            Exit::Done
+        }
+    })
+}
+
+fn cancel(code: &str, file: &Path, printer: &mut Printer) -> Exit {
+    work_at_desk(file, Reach::Write, printer, async |desk, printer| {
+        let shown = match find(desk, code, printer).await {
+            Ok(shown) => shown,
+            Err(exit) => return exit,
+        };
+        match desk.accounts.cancel_for(&desk.operator, shown.line.id).await {
+            Err(denied) => desk.refuse(printer, &denied),
+            Ok(cancelled) => {
+                let is_making = cancelled.undo || cancelled.withdraw;
+                let say = if is_making { words::cli::cancelled_undoing } else { words::cli::cancelled };
+                printer.line(say(desk.lang, &cancelled.code));
+                Exit::Done
+            }
+        }
+    })
+}
+
+fn line_as_json(line: &RequestLine) -> Value {
+    json!({
+        "id": line.id.to_string(),
+        "code": line.code,
+        "guild_id": line.guild_id.to_string(),
+        "discord_id": line.discord_id.map(|id| id.to_string()),
+        "state": line.state.code(),
+        "reason_code": line.reason_code.map(crate::domain::refusal::Refusal::code),
+        "rule": line.rule,
+        "username": line.username.as_str(),
+        "address": line.masked_address,
+        "created_at": instant(line.created_at),
+        "expires_at": line.expires_at.map(instant),
+        "ended_at": line.ended_at.map(instant),
+    })
+}
+
+fn line_as_text(line: &RequestLine) -> String {
+    let reason = line.reason_code.map_or("", crate::domain::refusal::Refusal::code);
+    let created = instant(line.created_at);
+    let parts = [
+        line.code.as_str(),
+        line.state.code(),
+        line.username.as_str(),
+        &user(line.discord_id),
+        &created,
+        reason,
+    ];
+    parts.join("  ").trim_end().to_owned()
+}
+
+fn decision_as_json(decision: &DecisionLine) -> Value {
+    json!({
+        "actor": decision.actor,
+        "discord_id": decision.by.map(|id| id.to_string()),
+        "verdict": decision.verdict.code(),
+        "tell": decision.tell.code(),
+        "at": instant(decision.at),
+    })
+}
+
+fn work_as_json(work: &WorkLine) -> Value {
+    json!({
+        "id": work.id.to_string(),
+        "kind": work.kind.code(),
+        "state": work.state.code(),
+        "step": work.step.map(crate::domain::work::Step::code),
+        "attempt": work.attempt,
+        "error_code": work.error_code.map(crate::domain::refusal::Refusal::code),
+        "next_run": instant(work.next_run),
+    })
+}
+
+fn print_for_programs(shown: &RequestShown, printer: &mut Printer) -> Exit {
+    printer.line(json!({
+        "request": line_as_json(&shown.line),
+        "decisions": shown.decisions.iter().map(decision_as_json).collect::<Vec<_>>(),
+        "works": shown.works.iter().map(work_as_json).collect::<Vec<_>>(),
+    }));
+    Exit::Done
+}
+
+fn print_for_people(shown: &RequestShown, printer: &mut Printer) -> Exit {
+    super::desk::print_object(printer, &line_as_json(&shown.line));
+    for decision in &shown.decisions {
+        let by = decision.by.map_or_else(|| decision.actor.clone(), |id| id.to_string());
+        let parts = [decision.verdict.code(), &by, &instant(decision.at), decision.tell.code()];
+        printer.line(format_args!("decision  {}", parts.join("  ")));
+    }
+    for work in &shown.works {
+        let step = work.step.map_or("-", crate::domain::work::Step::code);
+        let error = work.error_code.map_or("", crate::domain::refusal::Refusal::code);
+        let parts = [work.kind.code(), work.state.code(), step, &instant(work.next_run), error];
+        printer.line(format_args!("work  {}", parts.join("  ").trim_end()));
+    }
+    Exit::Done
+}

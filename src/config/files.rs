@@ -1,0 +1,145 @@
+//! The files that a configuration names: secrets and certificates.
+//!
+//! What a secret file holds is never part of a fault.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use super::fault::Complaint;
+use super::reader::Section;
+
+/// Others than owner and group may write.
+const OTHERS_WRITE: u32 = 0o002;
+/// Others than owner and group may read.
+const OTHERS_READ: u32 = 0o004;
+/// A token or password is short; what is bigger is the wrong file.
+const LARGEST_SECRET: u64 = 64 * 1024;
+
+/// Makes a path of the file absolute: relative ones start at the folder of the configuration.
+pub(super) fn below(folder: &Path, text: &str) -> PathBuf {
+    folder.join(text)
+}
+
+/// Reads the secret that the key names.
+pub(super) fn required_secret(
+    section: &Section<'_>,
+    key: &'static str,
+    folder: &Path,
+) -> Option<SecretString> {
+    let path = below(folder, &section.required(key, super::values::words)?);
+    read_secret(section, key, &path)
+}
+
+/// Reads the secret that the key names, if it names one. The outer `None` is a fault.
+#[expect(clippy::option_option, reason = "faulty, absent and given are three things")]
+pub(super) fn optional_secret(
+    section: &Section<'_>,
+    key: &'static str,
+    folder: &Path,
+) -> Option<Option<SecretString>> {
+    match section.optional(key, super::values::words)? {
+        None => Some(None),
+        Some(path) => read_secret(section, key, &below(folder, &path)).map(Some),
+    }
+}
+
+fn read_secret(section: &Section<'_>, key: &'static str, path: &Path) -> Option<SecretString> {
+    judge_mode(section, key, path);
+    secret_of(path).map_err(|complaint| section.fault(key, complaint.problem, complaint.fix)).ok()
+}
+
+/// Warns when everybody may read, refuses when everybody may write. Reading alone is not refused, because
+/// container platforms mount secrets readable for all into a folder that only the service sees.
+pub(super) fn judge_mode(section: &Section<'_>, key: &str, path: &Path) {
+    let Ok(about) = std::fs::metadata(path) else { return };
+    let mode = about.permissions().mode();
+    let fix = format!("run `chmod 600 {}`", path.display());
+    if mode & OTHERS_WRITE != 0 {
+        section.fault(key, format!("everybody may write to {}", path.display()), fix);
+    } else if mode & OTHERS_READ != 0 {
+        section.warn(key, format!("everybody may read {}", path.display()), fix);
+    }
+}
+
+/// Reads one secret: without one newline at its end, never empty, on one line.
+pub fn read_secret_file(path: &Path) -> Result<SecretString, String> {
+    secret_of(path).map_err(|complaint| format!("{}; {}", complaint.problem, complaint.fix))
+}
+
+fn secret_of(path: &Path) -> Result<SecretString, Complaint> {
+    let shown = path.display();
+    let unreadable = |error: &io::Error| {
+        Complaint::new(
+            format!("{shown} cannot be read: {error}"),
+            "create it with the secret, readable for this user",
+        )
+    };
+    let about = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
+    if !about.is_dir() && about.len() > LARGEST_SECRET {
+        return Err(Complaint::new(
+            format!("{shown} is too big for a secret"),
+            "name the file of the secret",
+        ));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+    let secret =
+        text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if secret.is_empty() {
+        return Err(Complaint::new(format!("{shown} is empty"), "write the secret into it"));
+    }
+    if secret.chars().any(char::is_control) {
+        let fix = "keep only the secret itself in it, on one line";
+        return Err(Complaint::new(format!("{shown} holds more than one line"), fix));
+    }
+    Ok(SecretString::from(secret))
+}
+
+/// The CA file that the key names, if it names one. The outer `None` is a fault.
+#[expect(clippy::option_option, reason = "faulty, absent and given are three things")]
+pub(super) fn optional_ca(
+    section: &Section<'_>,
+    key: &'static str,
+    folder: &Path,
+) -> Option<Option<PathBuf>> {
+    match section.optional(key, super::values::words)? {
+        None => Some(None),
+        Some(path) => ca(section, key, below(folder, &path)).map(Some),
+    }
+}
+
+/// The CA file that the key must name.
+pub(super) fn required_ca(section: &Section<'_>, key: &'static str, folder: &Path) -> Option<PathBuf> {
+    let path = section.required(key, super::values::words)?;
+    ca(section, key, below(folder, &path))
+}
+
+fn ca(section: &Section<'_>, key: &'static str, path: PathBuf) -> Option<PathBuf> {
+    let shown = path.display();
+    match std::fs::read(&path) {
+        Err(error) => {
+            section.fault(
+                key,
+                format!("{shown} cannot be read: {error}"),
+                "name a readable file of certificates",
+            );
+            None
+        }
+        Ok(bytes) => {
+            let holds_certificate = rustls_pemfile::certs(&mut bytes.as_slice())
+                .next()
+                .is_some_and(|certificate| certificate.is_ok());
+            if !holds_certificate {
+                section.fault(
+                    key,
+                    format!("{shown} holds no certificate"),
+                    "name a file with the CA in PEM form",
+                );
+                return None;
+            }
+            Some(path)
+        }
+    }
+}

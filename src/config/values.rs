@@ -1,0 +1,378 @@
+//! Parsers of single values: what an operator writes, and what is said when it cannot be taken.
+//!
+//! Each takes the text of one key and knows no other key; what binds keys together is in `sections`.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use super::fault::Complaint;
+use super::{Flavour, LogFormat};
+use crate::domain::eligibility::{Approval, GroupName, RuleName};
+
+type Parsed<T> = Result<T, Complaint>;
+
+/// Any text with something in it, on one line.
+pub(super) fn words(text: &str) -> Parsed<String> {
+    if text.trim().is_empty() {
+        return Err(Complaint::new("is empty", "give it a value"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Complaint::new("has a control character in it", "write it on one line"));
+    }
+    Ok(text.to_owned())
+}
+
+/// One of Discord's ids.
+pub(super) fn snowflake<T: FromStr>(text: &str) -> Parsed<T> {
+    text.parse().map_err(|_| {
+        Complaint::new(
+            "is not a Discord id",
+            "turn on developer mode in Discord, right-click the thing and choose `Copy ID`: a number of 17 to 20 digits",
+        )
+    })
+}
+
+/// A span such as `14d` or `1h 30m`. Months and years have no fixed length, so they are refused.
+pub(super) fn span(text: &str) -> Parsed<Duration> {
+    let fix = "write it like `14d`, `12h`, `1h 30m` or `5s`";
+    let has_vague_unit = text
+        .split(|c: char| !c.is_ascii_alphabetic())
+        .any(|unit| matches!(unit, "M" | "month" | "months" | "y" | "yr" | "yrs" | "year" | "years"));
+    if has_vague_unit {
+        return Err(Complaint::new("months and years have no fixed length", "write it in days, like `30d`"));
+    }
+    let span = humantime::parse_duration(text).map_err(|_| Complaint::new("is not a span of time", fix))?;
+    if span > LONGEST_SPAN {
+        return Err(Complaint::new("is longer than 3650 days", "write a shorter span"));
+    }
+    Ok(span)
+}
+
+/// Ten years: a longer span is a slip of the pen, and sums of times with it stay far from any overflow.
+const LONGEST_SPAN: Duration = Duration::from_hours(87600);
+
+/// A span that is not zero.
+pub(super) fn positive_span(text: &str) -> Parsed<Duration> {
+    let parsed = span(text)?;
+    if parsed.is_zero() {
+        return Err(Complaint::new("is zero", "write a span like `14d`, `12h` or `5s`"));
+    }
+    Ok(parsed)
+}
+
+/// How long a mailed link may live. A link is a key to the account, and 72 h covers a weekend.
+pub(super) fn link_lifespan(text: &str) -> Parsed<Duration> {
+    let parsed = positive_span(text)?;
+    if parsed > Duration::from_hours(72) {
+        return Err(Complaint::new("a mailed link would live too long", "write 72h or less"));
+    }
+    if parsed < Duration::from_mins(1) {
+        return Err(Complaint::new("a mailed link would end before it is read", "write 1m or more"));
+    }
+    Ok(parsed)
+}
+
+/// How often Keycloak's events are read.
+pub(super) fn poll_span(text: &str) -> Parsed<Duration> {
+    let parsed = span(text)?;
+    if parsed < Duration::from_millis(100) || parsed > Duration::from_mins(10) {
+        return Err(Complaint::new("is out of range", "write a span from 100ms to 10m"));
+    }
+    Ok(parsed)
+}
+
+/// An address with a port.
+pub(super) fn socket(text: &str) -> Parsed<SocketAddr> {
+    text.parse()
+        .map_err(|_| Complaint::new("is not an address with a port", "write it like `127.0.0.1:9464`"))
+}
+
+/// An address with a port on this machine.
+pub(super) fn loopback_socket(text: &str) -> Parsed<SocketAddr> {
+    let address = socket(text)?;
+    if !address.ip().is_loopback() {
+        let fix = "leave `endpoint` out to use Discord itself, or name an address like `127.0.0.1:8701`";
+        return Err(Complaint::new("another place than Discord is accepted on loopback only", fix));
+    }
+    Ok(address)
+}
+
+/// `http://` or `https://`, without anything that has no business in a base address.
+pub(super) fn web_url(text: &str) -> Parsed<Url> {
+    let url = Url::parse(text)
+        .map_err(|_| Complaint::new("is not a URL", "write it like `https://id.example.org`"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(Complaint::new("is not a web address", "write it like `https://id.example.org`"));
+    }
+    no_credentials(&url)?;
+    no_link_local(&url)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Complaint::new("has a query or a fragment", "leave out everything from `?` or `#` on"));
+    }
+    Ok(url)
+}
+
+/// Where a mailed link leads back to: exact, because Keycloak compares it with the client's list.
+pub(super) fn redirect_uri(text: &str) -> Parsed<Url> {
+    if text.contains('*') {
+        let fix = "write the one exact address, as it stands in the client's valid redirect URIs";
+        return Err(Complaint::new("has a wildcard", fix));
+    }
+    let url = Url::parse(text)
+        .map_err(|_| Complaint::new("is not a URL", "write it like `https://www.example.org/welcome`"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(Complaint::new(
+            "is not a web address",
+            "write it like `https://www.example.org/welcome`",
+        ));
+    }
+    no_credentials(&url)?;
+    if url.fragment().is_some() {
+        return Err(Complaint::new("has a fragment", "leave out everything from `#` on"));
+    }
+    Ok(url)
+}
+
+/// `ldaps://` or `ldap://` and a host.
+pub(super) fn ldap_url(text: &str) -> Parsed<Url> {
+    let fix = "write it like `ldaps://ldap.example.org` or `ldap://ldap.example.org` with `start_tls = true`";
+    let url = Url::parse(text).map_err(|_| Complaint::new("is not a URL", fix))?;
+    if !matches!(url.scheme(), "ldap" | "ldaps") || url.host_str().is_none_or(str::is_empty) {
+        return Err(Complaint::new("is not an LDAP address", fix));
+    }
+    no_credentials(&url)?;
+    no_link_local(&url)?;
+    if !matches!(url.path(), "" | "/") || url.query().is_some() {
+        return Err(Complaint::new(
+            "names more than the server",
+            "leave out everything after the host and port",
+        ));
+    }
+    Ok(url)
+}
+
+/// Where the database is.
+pub(super) fn store_url(text: &str) -> Parsed<Url> {
+    let fix =
+        "write `sqlite:///var/lib/accolade/accolade.db` or `postgres://accolade@db.example.org/accolade`";
+    let url = Url::parse(text).map_err(|_| Complaint::new("is not a URL", fix))?;
+    match url.scheme() {
+        "sqlite" => sqlite_url(text, url),
+        "postgres" | "postgresql" => postgres_url(url),
+        _ => Err(Complaint::new("is neither SQLite nor PostgreSQL", fix)),
+    }
+}
+
+fn sqlite_url(text: &str, url: Url) -> Parsed<Url> {
+    let fix = "write three slashes and an absolute path, like `sqlite:///var/lib/accolade/accolade.db`";
+    let has_path = text.starts_with("sqlite:///") && url.path().len() > 1 && !url.path().ends_with('/');
+    if !has_path || url.path().contains(":memory:") {
+        return Err(Complaint::new("names no absolute path", fix));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Complaint::new(
+            "has options",
+            "leave out everything from `?` on; Accolade sets what it needs",
+        ));
+    }
+    Ok(url)
+}
+
+fn postgres_url(url: Url) -> Parsed<Url> {
+    let carries_password = url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password");
+    if carries_password {
+        let fix =
+            "take it out, put it into a file and name that in `store.password_file`; change the password too";
+        return Err(Complaint::new("holds a password", fix));
+    }
+    let mode = url.query_pairs().find(|(key, _)| key == "sslmode").map(|(_, value)| value.into_owned());
+    let is_remote = url.host_str().is_some_and(|host| !host.is_empty()) && !is_loopback(&url);
+    if is_remote && mode.as_deref().is_some_and(|mode| mode != "verify-full") {
+        return Err(Complaint::new("the server would not be verified", "write `sslmode=verify-full`"));
+    }
+    Ok(url)
+}
+
+fn no_credentials(url: &Url) -> Parsed<()> {
+    if url.password().is_some() || !url.username().is_empty() {
+        return Err(Complaint::new("holds a name or a password", "take it out; secrets come from files"));
+    }
+    Ok(())
+}
+
+fn no_link_local(url: &Url) -> Parsed<()> {
+    let address = match url.host() {
+        Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+        Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+        Some(Host::Domain(name)) => name.trim_matches(['[', ']']).parse().ok(),
+        None => None,
+    };
+    if address.is_some_and(is_link_local) {
+        let fix = "name the server by its own address; no server of yours has this one";
+        return Err(Complaint::new("the address is that of a cloud's or network's own services", fix));
+    }
+    Ok(())
+}
+
+/// Whether an address is one at which a machine's surroundings answer, and no server of an operator: link-local (RFC 3927, RFC 4291),
+/// where clouds hand out their machines' credentials, and "this host" (RFC 1122).
+pub(crate) fn is_link_local(address: IpAddr) -> bool {
+    /// The one metadata address of a cloud that is not link-local.
+    const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_link_local() || address.is_unspecified(),
+        IpAddr::V6(address) => {
+            address.is_unicast_link_local() || address.is_unspecified() || address == METADATA
+        }
+    }
+}
+
+/// Whether the URL's host is this machine. A name other than `localhost` is none: it may change its meaning.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        // schemes that the URL standard does not know keep their host as plain text
+        Some(Host::Domain(name)) => {
+            name.eq_ignore_ascii_case("localhost")
+                || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        None => false,
+    }
+}
+
+/// A realm's name.
+pub(super) fn realm(text: &str) -> Parsed<String> {
+    let name = words(text)?;
+    if name.eq_ignore_ascii_case("master") {
+        let fix = "make a realm for your members; `accolade setup keycloak` does it";
+        return Err(Complaint::new("`master` is the realm of Keycloak's administrators", fix));
+    }
+    if name.contains(['/', '?', '#', '%', '\\', ' ']) {
+        return Err(Complaint::new(
+            "has a character that no realm can have",
+            "use letters, digits, `-` and `_`",
+        ));
+    }
+    Ok(name)
+}
+
+/// An id that `accolade setup keycloak` prints.
+pub(super) fn component_id(text: &str) -> Parsed<String> {
+    if text.trim().is_empty() {
+        return Err(Complaint::new("is empty", "run `accolade setup keycloak --apply`: it prints the id"));
+    }
+    if !text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
+        return Err(Complaint::new(
+            "is not a component id",
+            "run `accolade setup keycloak`: it prints the id",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// A distinguished name. Only the door can judge it; this catches what is no name at all.
+pub(super) fn dn(text: &str) -> Parsed<String> {
+    let name = words(text)?;
+    let looks_like_one = name.split(',').next().is_some_and(|first| {
+        first
+            .split_once('=')
+            .is_some_and(|(attribute, value)| is_attribute(attribute.trim()) && !value.is_empty())
+    });
+    if !looks_like_one {
+        let fix = "write it like `ou=people,dc=example,dc=org`";
+        return Err(Complaint::new("is not a distinguished name", fix));
+    }
+    Ok(name)
+}
+
+fn is_attribute(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+/// The name of an attribute or of an object class (RFC 4512 section 1.4: `descr`).
+pub(super) fn attribute(text: &str) -> Parsed<String> {
+    if is_attribute(text) {
+        return Ok(text.to_owned());
+    }
+    Err(Complaint::new("is not a name of the schema", "use letters, digits and `-`, beginning with a letter"))
+}
+
+/// An attribute that Accolade may fill with something of its own.
+pub(super) fn own_attribute(text: &str) -> Parsed<String> {
+    const TAKEN: [&str; 9] =
+        ["uid", "cn", "sn", "givenname", "mail", "userpassword", "objectclass", "member", "entryuuid"];
+    let name = attribute(text)?;
+    if TAKEN.contains(&name.to_ascii_lowercase().as_str()) {
+        let fix = "choose one that nothing else uses, such as `employeeNumber` or `description`";
+        return Err(Complaint::new("this attribute has another purpose", fix));
+    }
+    Ok(name)
+}
+
+/// A group's `cn`.
+pub(super) fn group(text: &str) -> Parsed<GroupName> {
+    GroupName::new(words(text)?).ok_or_else(|| Complaint::new("is empty", "write the group's `cn`"))
+}
+
+/// A rule's name.
+pub(super) fn rule_name(text: &str) -> Parsed<RuleName> {
+    let name = words(text)?;
+    if name.chars().count() > 64 {
+        return Err(Complaint::new(
+            "is longer than 64 characters",
+            "write a short name: it stands on every card",
+        ));
+    }
+    Ok(RuleName::new(name))
+}
+
+/// Who approves.
+pub(super) fn approval(text: &str) -> Parsed<Approval> {
+    match text {
+        "automatic" => Ok(Approval::Automatic),
+        "moderators" => Ok(Approval::Moderators),
+        _ => Err(Complaint::new("is not a kind of approval", "write `moderators` or `automatic`")),
+    }
+}
+
+/// The server's ways.
+pub(super) fn flavour(text: &str) -> Parsed<Flavour> {
+    match text {
+        "openldap" => Ok(Flavour::OpenLdap),
+        _ => Err(Complaint::new("is not a directory that Accolade knows", "write `openldap`")),
+    }
+}
+
+/// Lines for machines or for people.
+pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
+    match text {
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        _ => Err(Complaint::new("is not a log format", "write `json` or `text`")),
+    }
+}
+
+/// A list of levels, each for everything or for one target: `info,accolade::store=debug`.
+pub(super) fn log_filter(text: &str) -> Parsed<String> {
+    let is_level = |level: &str| {
+        ["off", "error", "warn", "info", "debug", "trace"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(level))
+    };
+    let is_target = |target: &str| {
+        !target.is_empty() && target.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
+    };
+    let is_directive = |part: &str| match part.split_once('=') {
+        Some((target, level)) => is_target(target) && is_level(level),
+        None => is_level(part),
+    };
+    if text.split(',').all(|part| is_directive(part.trim())) {
+        return Ok(text.to_owned());
+    }
+    Err(Complaint::new("is not a log filter", "write it like `info` or `info,accolade=debug`"))
+}

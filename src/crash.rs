@@ -1,0 +1,224 @@
+//! Named crash points: places where a test kills this process to see what a restart makes of the rest.
+//!
+//! They stand before and after each commit and each outside call whose order matters. Without the feature `faults` they are
+//! nothing at all; with it they are inert until [`arm`] is called with a setting (`ACCOLADE_CRASH_AT=NAME:hit`, read by
+//! `config`). `ACCOLADE_PANIC_AT` uses the same points to play a defect. Start with [`NAMES`]: a test walks it and expects every point to be hit.
+
+use std::str::FromStr;
+
+/// At which point to die, and at which pass of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrashAt {
+    /// One of [`NAMES`].
+    pub name: &'static str,
+    /// The pass that kills, from 1.
+    pub hit: u64,
+}
+
+/// The text is not `NAME:hit` with a name of [`NAMES`] and a pass from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a crash point and a pass, such as `provision.entry.before_call:1`")]
+pub struct UnknownPoint;
+
+impl FromStr for CrashAt {
+    type Err = UnknownPoint;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPoint> {
+        let (wanted, hit) = text.rsplit_once(':').ok_or(UnknownPoint)?;
+        let name = NAMES.iter().find(|name| **name == wanted).ok_or(UnknownPoint)?;
+        match hit.parse() {
+            Ok(0) | Err(_) => Err(UnknownPoint),
+            Ok(hit) => Ok(Self { name, hit }),
+        }
+    }
+}
+
+macro_rules! points {
+    (steps { $($plan:literal: $($step:literal)+;)+ } commits { $($label:literal)* } else { $($name:literal)* }) => {
+        /// The labels of commits. Each has a point on both sides: `store.commit.before:<label>` and `store.commit.after:<label>`.
+        /// A step's commit is `<plan>.<step>` (undo has the plan name `undo`).
+        pub const COMMITS: &[&str] = &[$($(concat!($plan, ".", $step),)+)+ $($label,)*];
+
+        /// Every point: around the outside calls of each step, around each commit, and the rest.
+        pub const NAMES: &[&str] = &[
+            $($(
+                concat!($plan, ".", $step, ".before_call"),
+                concat!($plan, ".", $step, ".after_call"),
+                concat!("store.commit.before:", $plan, ".", $step),
+                concat!("store.commit.after:", $plan, ".", $step),
+            )+)+
+            $(concat!("store.commit.before:", $label), concat!("store.commit.after:", $label),)*
+            $($name,)*
+        ];
+    };
+}
+
+points! {
+    steps {
+        "check": "look";
+        "provision": "eligible" "free" "entry" "groups" "import" "groups_seen" "mail" "invite";
+        "withdraw": "disable" "lock" "end_sessions" "judge" "remove" "restore";
+        "undo": "disable" "lock" "end_sessions" "judge" "remove";
+        "welcome": "role";
+        "resend": "resend";
+        "lock": "lock" "disable" "end_sessions";
+    }
+    commits {
+        "draft" "send" "send_refused" "approve" "deny" "cancel" "retry" "password" "not_me" "panel" "press_refused" "role_lost" "member_gone"
+        "app.void_leases" "lease.take" "lease.renew" "lease.give_back" "work.claim" "outbox.claim"
+        "withdraw.close" "undo.close" "lock.close" "work.mail_budget" "work.mail_refund" "work.mail_unknown" "work.renew" "work.release" "work.wake" "work.later" "work.operator" "work.undo" "work.conflict"
+        "activation.seen" "activation.cursor" "outbox.prepare" "outbox.sent" "outbox.later"
+        "upkeep.expire" "upkeep.withdraw" "upkeep.purge"
+    }
+    else { "work.after_claim" "outbox.before_send" "outbox.after_send" }
+}
+
+/// What happens at an armed point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// The process is gone (`ACCOLADE_CRASH_AT`).
+    Kill,
+    /// Whoever passes panics, as by a defect (`ACCOLADE_PANIC_AT`).
+    Panic,
+}
+
+/// Sets the point at which this process dies, or a pass panics. Called once for each manner, by the composition root; later calls
+/// change nothing. Without the feature `faults` it does nothing.
+pub fn arm(at: Option<CrashAt>, manner: Manner) {
+    armed::set(at, manner);
+}
+
+/// Passes the point `name`; the armed pass kills this process by SIGKILL, or panics.
+pub fn point(name: &str) {
+    armed::pass(|armed| armed == name);
+}
+
+/// Passes `<plan>.<step>.<moment>`, without building the name.
+pub fn step_point(plan: &str, step: &str, moment: &str) {
+    armed::pass(|armed| armed.split('.').eq([plan, step, moment]));
+}
+
+/// Passes `store.commit.<side>:<label>`: `side` is `before` or `after`.
+pub fn commit_point(side: &str, label: &str) {
+    armed::pass(|armed| {
+        armed.strip_prefix("store.commit.").and_then(|rest| rest.split_once(':')) == Some((side, label))
+    });
+}
+
+/// The commit label of a step, one of [`COMMITS`].
+pub fn step_commit(plan: &str, step: &str) -> &'static str {
+    let is_of_step = |label: &&&'static str| label.split('.').eq([plan, step]);
+    COMMITS.iter().find(is_of_step).copied().unwrap_or("work.step")
+}
+
+#[cfg(feature = "faults")]
+mod armed {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::{CrashAt, Manner};
+
+    static TO_KILL: Armed = Armed::new();
+    static TO_PANIC: Armed = Armed::new();
+
+    struct Armed {
+        at: OnceLock<CrashAt>,
+        passes: AtomicU64,
+    }
+
+    impl Armed {
+        const fn new() -> Self {
+            Self { at: OnceLock::new(), passes: AtomicU64::new(0) }
+        }
+
+        fn is_hit(&self, is_here: &impl Fn(&str) -> bool) -> bool {
+            self.at.get().is_some_and(|at| {
+                is_here(at.name) && self.passes.fetch_add(1, Ordering::SeqCst) + 1 == at.hit
+            })
+        }
+    }
+
+    pub(super) fn set(at: Option<CrashAt>, manner: Manner) {
+        if let Some(at) = at {
+            tracing::warn!(crash.at = at.name, crash.hit = at.hit, ?manner, "a crash point is armed");
+            let armed = match manner {
+                Manner::Kill => &TO_KILL,
+                Manner::Panic => &TO_PANIC,
+            };
+            // A second setting loses on purpose: one process dies once.
+            let _ = armed.at.set(at);
+        }
+    }
+
+    pub(super) fn pass(is_here: impl Fn(&str) -> bool) {
+        if TO_KILL.is_hit(&is_here) {
+            // SIGKILL and not abort: no handler, no buffer flush, exactly what a power cut leaves to the operating system.
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL);
+        }
+        assert!(!TO_PANIC.is_hit(&is_here), "this pass was told to panic");
+    }
+}
+
+#[cfg(not(feature = "faults"))]
+mod armed {
+    use super::{CrashAt, Manner};
+
+    pub(super) fn set(_at: Option<CrashAt>, _manner: Manner) {}
+
+    pub(super) fn pass(_is_here: impl Fn(&str) -> bool) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::work::{Step, WorkKind};
+
+    #[test]
+    fn a_setting_names_a_known_point_and_a_pass() {
+        assert_eq!(
+            "provision.entry.before_call:2".parse(),
+            Ok(CrashAt { name: "provision.entry.before_call", hit: 2 })
+        );
+        assert_eq!(
+            "store.commit.after:provision.entry:1".parse(),
+            Ok(CrashAt { name: "store.commit.after:provision.entry", hit: 1 })
+        );
+        for text in [
+            "",
+            ":1",
+            "outbox.before_send",
+            "outbox.before_send:0",
+            "outbox.before_send:x",
+            "no.such.point:1",
+        ] {
+            assert_eq!(text.parse::<CrashAt>(), Err(UnknownPoint), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_step_of_every_plan_has_its_points() {
+        for kind in WorkKind::ALL {
+            let plans = [(kind.code(), kind.plan()), ("undo", kind.undo_plan())];
+            for (plan, step) in
+                plans.iter().flat_map(|(plan, steps)| steps.iter().map(move |step| (plan, step)))
+            {
+                assert_eq!(step_commit(plan, step.code()), format!("{plan}.{step}"));
+                // Closing only writes down what the steps before it did.
+                let moments: &[&str] =
+                    if *step == Step::Close { &[] } else { &["before_call", "after_call"] };
+                for moment in moments {
+                    let name = format!("{plan}.{step}.{moment}");
+                    assert!(NAMES.contains(&name.as_str()), "{name} is not registered");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_point_is_registered_twice() {
+        let mut sorted = NAMES.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(sorted.len(), NAMES.len());
+    }
+}

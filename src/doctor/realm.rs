@@ -1,0 +1,305 @@
+//! The realm as an administrator sees it: federation, mappers, profile, mail, clients, actions, events, version, administrators.
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::{CouldNotRun, Sheet};
+use crate::config::Config;
+use crate::domain::finding::Finding;
+use crate::keycloak::{Admin, AdminServer, KeycloakError};
+
+/// What only an administrator can see.
+pub(super) const JUDGES: &[Finding] = &[
+    Finding::KeycloakFederationOff,
+    Finding::KeycloakFederationReadOnly,
+    Finding::KeycloakCachePolicy,
+    Finding::KeycloakTrustsAddresses,
+    Finding::KeycloakMapperMissing,
+    Finding::KeycloakProfileOpen,
+    Finding::KeycloakNoMailServer,
+    Finding::KeycloakMailClientOff,
+    Finding::KeycloakRedirectRefused,
+    Finding::KeycloakRedirectWildcard,
+    Finding::KeycloakActionOff,
+    Finding::KeycloakEventsOff,
+    Finding::KeycloakVersionHoles,
+    Finding::KeycloakAdminsInRealm,
+];
+
+const MAPPER: &str = "org.keycloak.storage.ldap.mappers.LDAPStorageMapper";
+/// What the mail names.
+const ACTIONS: [&str; 2] = ["UPDATE_PASSWORD", "VERIFY_EMAIL"];
+/// Who holds one of these in the bot's realm can change it, or somebody's password.
+const STRONG: [&str; 7] = [
+    "realm-admin",
+    "manage-realm",
+    "manage-users",
+    "manage-clients",
+    "manage-identity-providers",
+    "manage-authorization",
+    "impersonation",
+];
+/// Shorter than this, an outage of the bot over a night loses an activation. In seconds.
+const EVENTS_LIVE: u64 = 24 * 3600;
+
+/// A look at one realm.
+struct Look<'a> {
+    admin: Admin,
+    config: &'a Config,
+}
+
+/// Asks as the administrator and judges. What cannot be asked stays unchecked: whether Keycloak answers at all is judged with the
+/// service's own credentials.
+pub(super) async fn examine(
+    config: &Config,
+    (user, password): &(String, SecretString),
+    sheet: &mut Sheet,
+) -> Result<(), CouldNotRun> {
+    let own = &config.keycloak;
+    let server = AdminServer {
+        url: &own.url,
+        public_url: &own.public_url,
+        ca_file: own.ca_file.as_deref(),
+        plaintext_on_loopback: own.plaintext_on_loopback,
+    };
+    let Ok(admin) = Admin::new(server, user, password.clone()) else { return Ok(()) };
+    let look = Look { admin, config };
+    match look.all(sheet).await {
+        Err(KeycloakError::Status { endpoint: "token", status: 400 | 401, .. }) => {
+            Err(CouldNotRun::AdministratorRefused)
+        }
+        // Not an administrator of this realm.
+        Err(KeycloakError::Status { status: 403, .. }) => Err(CouldNotRun::AdministratorRefused),
+        Err(_) | Ok(()) => Ok(()),
+    }
+}
+
+impl Look<'_> {
+    async fn all(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+        let Some(realm) = self.get("realm", &[], &[]).await? else { return Ok(()) };
+        judge_realm(sheet, &realm);
+        self.judge_version(sheet).await?;
+        self.judge_federation(sheet).await?;
+        self.judge_profile(sheet).await?;
+        self.judge_mail_client(sheet).await?;
+        self.judge_actions(sheet).await?;
+        self.judge_administrators(sheet).await
+    }
+
+    async fn get(
+        &self,
+        endpoint: &'static str,
+        rest: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Option<Value>, KeycloakError> {
+        let realm = ["admin", "realms", &self.config.keycloak.realm];
+        let path: Vec<&str> = realm.into_iter().chain(rest.iter().copied()).collect();
+        self.admin.get(endpoint, &path, query).await
+    }
+
+    async fn judge_version(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+        let info = self.admin.get("server info", &["admin", "serverinfo"], &[]).await?;
+        let version =
+            info.as_ref().and_then(|info| info.pointer("/systemInfo/version")).and_then(Value::as_str);
+        if let Some((version, has_holes)) = version.and_then(|text| Some((text, has_known_holes(text)?))) {
+            sheet.judge(Finding::KeycloakVersionHoles, has_holes.then(|| version.to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn judge_federation(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+        let id = &self.config.keycloak.federation_id;
+        let found = self.get("federation", &["components", id], &[]).await?;
+        let Some(federation) = found.filter(|found| says(found, "/providerId", "ldap")) else {
+            sheet.wrong(Finding::KeycloakFederationUnknown, None);
+            return Ok(());
+        };
+        sheet.in_order(Finding::KeycloakFederationUnknown);
+        let set = |key: &str| federation.pointer(&["/config/", key, "/0"].concat()).and_then(Value::as_str);
+        sheet.expect(Finding::KeycloakFederationOff, set("enabled") != Some("false"));
+        sheet.expect(Finding::KeycloakFederationReadOnly, set("editMode") == Some("WRITABLE"));
+        sheet.expect(Finding::KeycloakCachePolicy, set("cachePolicy") == Some("NO_CACHE"));
+        sheet.expect(Finding::KeycloakTrustsAddresses, set("trustEmail") != Some("true"));
+        let query = [("type", MAPPER), ("parent", id.as_str())];
+        let mappers = rows(self.get("mappers", &["components"], &query).await?);
+        sheet.judge(Finding::KeycloakMapperMissing, self.missing_mappers(&mappers));
+        Ok(())
+    }
+
+    /// The group mapper by its id, and whatever reads the Discord id and the first name from where they stand.
+    fn missing_mappers(&self, mappers: &[Value]) -> Vec<String> {
+        let (own, directory) = (&self.config.keycloak, &self.config.directory);
+        let reads = |mapper: &Value, from: &str, to: &str| {
+            says(mapper, "/config/ldap.attribute/0", from)
+                && says(mapper, "/config/user.model.attribute/0", to)
+        };
+        let has = |fits: &dyn Fn(&Value) -> bool| mappers.iter().any(fits);
+        let groups = |mapper: &Value| {
+            says(mapper, "/id", &own.group_mapper_id)
+                && says(mapper, "/providerId", "group-ldap-mapper")
+                && mapper
+                    .pointer("/config/groups.dn/0")
+                    .and_then(Value::as_str)
+                    .is_some_and(|dn| dn.eq_ignore_ascii_case(&directory.groups_dn))
+        };
+        let mut missing = Vec::new();
+        if !has(&groups) {
+            missing.push("group_mapper_id".to_owned());
+        }
+        if !has(&|mapper| reads(mapper, &directory.discord_id_attribute, "discordId")) {
+            missing.push("discordId".to_owned());
+        }
+        if !has(&|mapper| reads(mapper, "givenName", "firstName")) {
+            missing.push("first name".to_owned());
+        }
+        missing
+    }
+
+    async fn judge_profile(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+        let Some(profile) = self.get("user profile", &["users", "profile"], &[]).await? else {
+            return Ok(());
+        };
+        let attributes = rows(profile.get("attributes").cloned());
+        let own = attributes.iter().find(|attribute| says(attribute, "/name", "discordId"));
+        let writers = own.map(|own| rows(own.pointer("/permissions/edit").cloned()));
+        let is_closed = writers.is_some_and(|writers| writers.iter().all(|who| who == "admin"));
+        sheet.expect(Finding::KeycloakProfileOpen, is_closed);
+        Ok(())
+    }
+
+    async fn judge_mail_client(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+        let own = &self.config.keycloak;
+        let Some(client) = self.client(&own.mail_client_id).await? else {
+            sheet.wrong(Finding::KeycloakMailClientOff, own.mail_client_id.clone());
+            return Ok(());
+        };
+        let is_on = client.get("enabled").and_then(Value::as_bool) == Some(true);
+        sheet.expect(Finding::KeycloakMailClientOff, is_on);
+        let allowed = rows(client.get("redirectUris").cloned());
+        let allowed: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
+        let wanted = own.mail_redirect_uri.as_str();
+        sheet.expect(Finding::KeycloakRedirectRefused, allowed.iter().any(|uri| allows(uri, wanted)));
+        let wild = allowed.iter().filter(|uri| uri.contains('*')).map(|uri| (*uri).to_owned());
+        sheet.judge(Finding::KeycloakRedirectWildcard, wild);
+        Ok(())
+    }
+
+    async fn client(&self, client_id: &str) -> Result<Option<Value>, KeycloakError> {
+        let found = rows(self.get("clients", &["clients"], &[("clientId", client_id)]).await?);
+        Ok(found.into_iter().find(|client| says(client, "/clientId", client_id)))
+    }
+
+    async fn judge_actions(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+        let all = rows(self.get("required actions", &["authentication", "required-actions"], &[]).await?);
+        let is_on = |alias: &&str| {
+            all.iter().any(|action| {
+                says(action, "/alias", alias) && action.get("enabled") == Some(&Value::Bool(true))
+            })
+        };
+        let off = ACTIONS.iter().filter(|alias| !is_on(alias)).map(|alias| (*alias).to_owned());
+        sheet.judge(Finding::KeycloakActionOff, off);
+        Ok(())
+    }
+
+    /// People and groups with a strong role; the service's own account is judged by its token.
+    async fn judge_administrators(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+        let management = self.client("realm-management").await?;
+        let Some(management) = management.as_ref().and_then(|found| found.get("id")).and_then(Value::as_str)
+        else {
+            return Ok(());
+        };
+        let service = ["service-account-", &self.config.keycloak.client_id.to_lowercase()].concat();
+        let mut found = Vec::new();
+        for role in STRONG {
+            let place = |what| ["clients", management, "roles", role, what];
+            let users = rows(self.get("holders", &place("users"), &[("max", "100")]).await?);
+            let groups = rows(self.get("holders", &place("groups"), &[("max", "100")]).await?);
+            let others = users.iter().filter(|user| !says(user, "/username", &service)).count();
+            if others + groups.len() > 0 {
+                found.push([role, ": ", &(others + groups.len()).to_string()].concat());
+            }
+        }
+        sheet.judge(Finding::KeycloakAdminsInRealm, found);
+        Ok(())
+    }
+}
+
+fn judge_realm(sheet: &mut Sheet, realm: &Value) {
+    let host = realm.pointer("/smtpServer/host").and_then(Value::as_str);
+    sheet.expect(Finding::KeycloakNoMailServer, host.is_some_and(|host| !host.is_empty()));
+    let is_on = realm.get("eventsEnabled").and_then(Value::as_bool) == Some(true);
+    let types = rows(realm.get("enabledEventTypes").cloned());
+    // An empty list means every type, and no expiry that they are kept for good.
+    let are_recorded = types.is_empty() || types.iter().any(|kind| kind == "UPDATE_PASSWORD");
+    let life = realm.get("eventsExpiration").and_then(Value::as_u64).unwrap_or(0);
+    sheet.expect(Finding::KeycloakEventsOff, is_on && are_recorded && (life == 0 || life >= EVENTS_LIVE));
+}
+
+fn rows(list: Option<Value>) -> Vec<Value> {
+    match list {
+        Some(Value::Array(rows)) => rows,
+        Some(_) | None => Vec::new(),
+    }
+}
+
+fn says(document: &Value, pointer: &str, text: &str) -> bool {
+    document.pointer(pointer).and_then(Value::as_str) == Some(text)
+}
+
+/// Keycloak's rule: the whole address, or anything that begins like what stands before a `*` at the end.
+fn allows(allowed: &str, wanted: &str) -> bool {
+    match allowed.strip_suffix('*') {
+        Some(start) => wanted.starts_with(start),
+        None => allowed == wanted,
+    }
+}
+
+/// Whether a version is older than the repair of CVE-2026-18963 in its line; `None` if it is no version.
+fn has_known_holes(version: &str) -> Option<bool> {
+    let mut parts = version.split(['.', '-']).map(str::parse::<u32>);
+    let mut part = || parts.next()?.ok();
+    let (major, minor, patch) = (part()?, part()?, part()?);
+    let is_mended = match (major, minor) {
+        (26, 4) => patch >= 15,
+        (26, 6) => patch >= 6,
+        (26, 7) => patch >= 2,
+        (26, 0..=5) => false,
+        _ => major >= 26,
+    };
+    Some(!is_mended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_judged_within_its_own_line() {
+        for (version, holes) in [
+            ("26.7.3", false),
+            ("26.7.2", false),
+            ("26.7.1", true),
+            ("26.6.6", false),
+            ("26.6.5", true),
+            ("26.5.99", true),
+            ("26.4.15.redhat-00001", false),
+            ("26.4.14", true),
+            ("25.0.6", true),
+            ("26.8.0", false),
+            ("27.0.0-SNAPSHOT", false),
+        ] {
+            assert_eq!(has_known_holes(version), Some(holes), "{version}");
+        }
+        for text in ["", "nightly", "26", "26.7"] {
+            assert_eq!(has_known_holes(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_allowed_whole_or_by_what_stands_before_a_star() {
+        assert!(allows("https://www.example.org/welcome", "https://www.example.org/welcome"));
+        assert!(!allows("https://www.example.org/welcome", "https://www.example.org/welcome/"));
+        assert!(allows("https://www.example.org/*", "https://www.example.org/welcome"));
+        assert!(!allows("https://example.org/*", "https://www.example.org/welcome"));
+    }
+}

@@ -1,0 +1,133 @@
+//! The account: one person's link between Discord, the directory and Keycloak.
+
+use super::ids::{AccountId, Nonce, PersonId, Timestamp};
+use super::refusal::codes;
+use super::username::Username;
+use super::work::WorkKind;
+
+codes! {
+    /// Where an account stands.
+    pub enum AccountState {
+        /// Its work runs; nothing is usable.
+        Creating = "creating",
+        /// Everything is made and the mail is out; no password exists.
+        Invited = "invited",
+        /// The person set a password.
+        Active = "active",
+        /// Locked in the directory and disabled in Keycloak.
+        Disabled = "disabled",
+        /// The entry or the Keycloak user is not the one that we recorded; nothing is written.
+        Conflict = "conflict",
+        /// Ended; its name may stand in a tombstone.
+        Closed = "closed",
+    }
+}
+
+/// What marks an entry as ours: `accolade:<account id>`, one value of the mark attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(AccountId);
+
+impl Mark {
+    /// What every mark begins with.
+    pub const BEGINS: &'static str = "accolade:";
+
+    /// The mark of an account's entry.
+    pub const fn of(account: AccountId) -> Self {
+        Self(account)
+    }
+
+    /// Reads a value of the mark attribute; `None` if it is no mark.
+    pub fn parse(value: &str) -> Option<Self> {
+        value.strip_prefix(Self::BEGINS)?.parse().ok().map(Self)
+    }
+
+    /// The account that the mark names.
+    pub const fn account(self) -> AccountId {
+        self.0
+    }
+}
+
+impl std::fmt::Display for Mark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "accolade:{}", self.0)
+    }
+}
+
+/// The directory's own lasting id of an entry (`entryUUID`, `nsUniqueId` or `objectGUID`), as text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DirectoryId(String);
+
+/// Keycloak's id of a user. Kept as text: only users have `UUID`s there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeycloakId(String);
+
+macro_rules! opaque {
+    ($name:ident) => {
+        impl $name {
+            /// Takes what the server sent; empty text is no id.
+            pub fn new(text: impl Into<String>) -> Option<Self> {
+                let text = text.into();
+                (!text.is_empty()).then_some(Self(text))
+            }
+
+            /// The id as the server writes it.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+opaque!(DirectoryId);
+opaque!(KeycloakId);
+
+/// An account as the store holds it.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Our id; the mark on the entry carries it.
+    pub id: AccountId,
+    /// Whose it is.
+    pub person_id: PersonId,
+    /// Where it stands.
+    pub state: AccountState,
+    /// The user name, which is also the entry's `uid`.
+    pub username: Username,
+    /// The entry, once it was made.
+    pub directory_id: Option<DirectoryId>,
+    /// The Keycloak user, once it was seen.
+    pub keycloak_id: Option<KeycloakId>,
+    /// What the buttons `notme` and `resend` must carry.
+    pub nonce: Nonce,
+    /// When the mail went out.
+    pub invited_at: Option<Timestamp>,
+    /// When the first password was seen.
+    pub activated_at: Option<Timestamp>,
+    /// When it ended.
+    pub closed_at: Option<Timestamp>,
+    /// Counts every change.
+    pub revision: i64,
+}
+
+impl Account {
+    /// Where an account in conflict stood before a work of this kind met it, by what had happened until then.
+    pub const fn state_before_conflict(&self, kind: WorkKind) -> AccountState {
+        match kind {
+            // None of these begins with an account that is disabled or closed.
+            WorkKind::Check
+            | WorkKind::Provision
+            | WorkKind::Withdraw
+            | WorkKind::Welcome
+            | WorkKind::Resend
+            | WorkKind::Lock => match (self.activated_at, self.invited_at) {
+                (Some(_), _) => AccountState::Active,
+                (None, Some(_)) => AccountState::Invited,
+                (None, None) => AccountState::Creating,
+            },
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Ids, nonces and instants. Each kind of thing has its own type, so that a guild is never taken for a role.
+//!
+//! Discord's ids are snowflakes (64-bit, creation time in the upper 42 bits); ours are `UUIDv7`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+/// An instant in milliseconds since 1970-01-01 UTC. It comes from `Clock`, a server, or a snowflake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// Takes milliseconds since the Unix epoch.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// This instant, `span` later; stops at the end of time instead of overflowing.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// This instant, `span` earlier.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// How much later this instant is than `earlier`; zero if it is not later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// The text is not an id of the wanted kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid {kind}")]
+pub struct IllegalId {
+    /// Which kind of id was wanted.
+    pub kind: &'static str,
+}
+
+/// Milliseconds between the Unix epoch and Discord's (2015-01-01), from Discord's "Snowflakes" reference.
+const DISCORD_EPOCH_MS: i64 = 1_420_070_400_000;
+
+macro_rules! snowflake {
+    ($($(#[$doc:meta])* $name:ident $kind:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u64);
+
+        impl $name {
+            /// Takes the number that Discord sent.
+            pub const fn new(raw: u64) -> Self {
+                Self(raw)
+            }
+
+            /// The number as Discord writes it.
+            pub const fn get(self) -> u64 {
+                self.0
+            }
+
+            /// When Discord made this id.
+            pub const fn created_at(self) -> Timestamp {
+                Timestamp((self.0 >> 22) as i64 + DISCORD_EPOCH_MS)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IllegalId;
+
+            fn from_str(text: &str) -> Result<Self, IllegalId> {
+                match text.parse() {
+                    Ok(0) | Err(_) => Err(IllegalId { kind: $kind }),
+                    Ok(raw) => Ok(Self(raw)),
+                }
+            }
+        }
+    )*};
+}
+
+snowflake! {
+    /// A Discord user. This, and never a name, says who somebody is.
+    DiscordUserId "Discord user id";
+    /// A Discord server.
+    GuildId "guild id";
+    /// A role of a guild.
+    RoleId "role id";
+    /// A channel of a guild, or a direct-message channel.
+    ChannelId "channel id";
+    /// A message in a channel.
+    MessageId "message id";
+    /// One press, command or submit, as Discord delivered it.
+    InteractionId "interaction id";
+}
+
+macro_rules! uuid_id {
+    ($($(#[$doc:meta])* $name:ident $kind:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Takes a fresh id from `Ids`, or one read from a row.
+            pub const fn new(raw: Uuid) -> Self {
+                Self(raw)
+            }
+
+            /// The bare `UUID`.
+            pub const fn get(self) -> Uuid {
+                self.0
+            }
+
+            /// 32 hexadecimal digits without hyphens, as a `custom_id` carries it.
+            pub fn simple(self) -> String {
+                self.0.simple().to_string()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IllegalId;
+
+            fn from_str(text: &str) -> Result<Self, IllegalId> {
+                Uuid::parse_str(text).map(Self).map_err(|_| IllegalId { kind: $kind })
+            }
+        }
+    )*};
+}
+
+uuid_id! {
+    /// A person, as the rest of the store knows them.
+    PersonId "person id";
+    /// A request.
+    RequestId "request id";
+    /// An account: the link between a person, an entry and a Keycloak user.
+    AccountId "account id";
+    /// A piece of durable work.
+    WorkId "work id";
+    /// A Discord message that is waiting to be sent.
+    OutboxId "outbox id";
+}
+
+/// 64 random bits that a button must carry: an old card's button no longer knows the current ones.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Nonce(u64);
+
+impl Nonce {
+    /// Zero: the nonce of the panel and of the first form, which belong to no row.
+    pub const NONE: Self = Self(0);
+
+    /// Takes fresh random bits, or those of a row.
+    pub const fn new(raw: u64) -> Self {
+        Self(raw)
+    }
+
+    /// The bare bits.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Nonce(…)")
+    }
+}
+
+impl FromStr for Nonce {
+    type Err = IllegalId;
+
+    fn from_str(text: &str) -> Result<Self, IllegalId> {
+        let is_canonical = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if !is_canonical {
+            return Err(IllegalId { kind: "nonce" });
+        }
+        u64::from_str_radix(text, 16).map(Self).map_err(|_| IllegalId { kind: "nonce" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snowflake_tells_when_it_was_made() {
+        // The example of Discord's own reference.
+        assert_eq!(
+            DiscordUserId::new(175_928_847_299_117_063).created_at(),
+            Timestamp::from_millis(1_462_015_105_796)
+        );
+    }
+
+    #[test]
+    fn zero_and_words_are_no_snowflakes() {
+        for text in ["0", "", "-1", "ada", "18446744073709551616"] {
+            assert!(text.parse::<GuildId>().is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_nonce_reads_back_only_in_its_one_form() {
+        let nonce = Nonce::new(0x0a);
+        assert_eq!(nonce.to_string().parse(), Ok(nonce));
+        for text in ["a", "000000000000000A", "000000000000000g", "00000000000000000a"] {
+            assert!(text.parse::<Nonce>().is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn spans_never_overflow_time() {
+        let end = Timestamp::from_millis(i64::MAX);
+        assert_eq!(end.after(Duration::from_secs(1)), end);
+        assert_eq!(Timestamp::from_millis(5).since(end), Duration::ZERO);
+    }
+}

@@ -1,0 +1,507 @@
+//! What stands in directory and Keycloak against what the account says: every difference by a name of its own.
+//!
+//! A server that did not answer is *not checked*: nothing is concluded from its silence, and never "ok".
+
+use super::account::{Account, AccountState, DirectoryId, KeycloakId, Mark};
+use super::eligibility::GroupName;
+use super::ids::{DiscordUserId, Timestamp};
+use super::refusal::codes;
+
+codes! {
+    /// What differs.
+    pub enum Difference {
+        /// The directory has no entry of the recorded id, and none in its place.
+        EntryGone = "entry_gone",
+        /// An entry with our mark or name has another lasting id than the recorded one.
+        EntryReplaced = "entry_replaced",
+        /// The account is closed, and its entry is still there.
+        EntryLeft = "entry_left",
+        /// The entry does not carry our mark.
+        MarkMissing = "mark_missing",
+        /// The entry carries the mark of another account.
+        MarkOfAnother = "mark_of_another",
+        /// The entry's Discord id is missing or another one.
+        DiscordIdDiffers = "discord_id_differs",
+        /// The entry has another name.
+        NameDiffers = "name_differs",
+        /// The entry has the name in other letters' case.
+        NameCase = "name_case",
+        /// The entry is not in a group that the rule grants.
+        GroupMissing = "group_missing",
+        /// The entry is in a managed group that the rule does not grant.
+        GroupExtra = "group_extra",
+        /// The entry is locked, and the account is not disabled.
+        Locked = "locked",
+        /// The account is disabled, and the entry is not locked.
+        NotLocked = "not_locked",
+        /// Keycloak has no user of the recorded id, and no other of our entry.
+        KeycloakUserGone = "keycloak_user_gone",
+        /// Keycloak shows our entry under another id than the recorded one.
+        KeycloakIdChanged = "keycloak_id_changed",
+        /// The account is closed, and its Keycloak user is still there.
+        KeycloakUserLeft = "keycloak_user_left",
+        /// The Keycloak user does not come from our federation and our entry.
+        KeycloakUserNotOurs = "keycloak_user_not_ours",
+        /// Keycloak shows another name.
+        KeycloakNameDiffers = "keycloak_name_differs",
+        /// Keycloak shows another address than the directory.
+        AddressDiffers = "address_differs",
+        /// Keycloak shows the directory's address in other letters' case.
+        AddressCase = "address_case",
+        /// Keycloak does not show a group that the rule grants.
+        KeycloakGroupMissing = "keycloak_group_missing",
+        /// Keycloak shows a managed group that the rule does not grant.
+        KeycloakGroupExtra = "keycloak_group_extra",
+        /// The user is disabled, and the account is not.
+        KeycloakDisabled = "keycloak_disabled",
+        /// The account is disabled, and the user is enabled.
+        KeycloakEnabled = "keycloak_enabled",
+    }
+}
+
+codes! {
+    /// What could not be checked.
+    pub enum NotChecked {
+        /// The directory did not answer.
+        Directory = "directory",
+        /// Keycloak did not answer; or the directory did not, without which Keycloak shows people as disabled, in no group, or not
+        /// at all.
+        Keycloak = "keycloak",
+        /// The rule that granted the groups is not in the configuration any more, or the groups could not be read.
+        Groups = "groups",
+    }
+}
+
+/// One difference, with the group, name or id that it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What differs.
+    pub difference: Difference,
+    /// Which group, name or id; never an address.
+    pub detail: Option<String>,
+}
+
+/// The entry as it is now.
+#[derive(Clone, Debug)]
+pub struct EntryFacts {
+    /// Its lasting id.
+    pub directory_id: DirectoryId,
+    /// Its name.
+    pub username: String,
+    /// Its mail address.
+    pub address: Option<String>,
+    /// Its Discord id.
+    pub discord_id: Option<DiscordUserId>,
+    /// The mark, if there is exactly one.
+    pub mark: Option<Mark>,
+    /// Whether it is locked.
+    pub is_locked: bool,
+    /// When a password was last set.
+    pub password_changed_at: Option<Timestamp>,
+    /// The groups that name it; `None` if they could not be read.
+    pub groups: Option<Vec<GroupName>>,
+}
+
+/// The Keycloak user as it is now.
+#[derive(Clone, Debug)]
+pub struct UserFacts {
+    /// Its id.
+    pub keycloak_id: KeycloakId,
+    /// Its name.
+    pub username: String,
+    /// Its mail address.
+    pub address: Option<String>,
+    /// Whether it is enabled.
+    pub is_enabled: bool,
+    /// Whether it comes from our federation.
+    pub is_of_our_federation: bool,
+    /// The entry that it comes from.
+    pub directory_id: Option<DirectoryId>,
+    /// Its groups; `None` if they could not be read.
+    pub groups: Option<Vec<GroupName>>,
+}
+
+/// What a look found.
+#[derive(Clone, Debug)]
+pub enum Seen<T> {
+    /// The recorded one; or the only one, where none is recorded yet.
+    Found(T),
+    /// The recorded one is gone, and this stands in its place.
+    Replaced(T),
+    /// The recorded one is gone.
+    Gone,
+    /// Nothing is recorded, and nothing is there.
+    Nothing,
+    /// The server did not answer.
+    NotChecked,
+}
+
+impl<T> Seen<T> {
+    /// What was seen, whichever way.
+    pub fn facts(&self) -> Option<&T> {
+        match self {
+            Self::Found(facts) | Self::Replaced(facts) => Some(facts),
+            Self::Gone | Self::Nothing | Self::NotChecked => None,
+        }
+    }
+}
+
+/// What should be.
+#[derive(Clone, Debug)]
+pub struct Recorded<'a> {
+    /// The account.
+    pub account: &'a Account,
+    /// Whose it is.
+    pub discord_id: Option<DiscordUserId>,
+    /// The groups of its rule; `None` if nobody knows them any more.
+    pub wanted: Option<&'a [GroupName]>,
+    /// The groups that any rule may grant: no others are looked at.
+    pub managed: &'a [GroupName],
+}
+
+/// What a comparison found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// Every difference.
+    pub differences: Vec<Finding>,
+    /// What could not be checked.
+    pub not_checked: Vec<NotChecked>,
+}
+
+impl Comparison {
+    /// Whether everything was checked and nothing differs.
+    pub fn is_clean(&self) -> bool {
+        self.differences.is_empty() && self.not_checked.is_empty()
+    }
+
+    fn note(&mut self, difference: Difference) {
+        self.differences.push(Finding { difference, detail: None });
+    }
+
+    fn note_with(&mut self, difference: Difference, detail: impl Into<String>) {
+        self.differences.push(Finding { difference, detail: Some(detail.into()) });
+    }
+}
+
+/// Names every difference between the account and what directory and Keycloak show.
+pub fn compare(recorded: &Recorded<'_>, entry: &Seen<EntryFacts>, user: &Seen<UserFacts>) -> Comparison {
+    let mut found = Comparison::default();
+    // Keycloak asks the directory for what it shows: in an outage of that one its words prove nothing.
+    let user = if matches!(entry, Seen::NotChecked) { &Seen::NotChecked } else { user };
+    if recorded.account.state == AccountState::Closed {
+        compare_closed(&mut found, recorded, entry, user);
+        return found;
+    }
+    compare_entry(&mut found, recorded, entry);
+    compare_user(&mut found, recorded, entry, user);
+    if recorded.account.state != AccountState::Creating {
+        compare_groups(&mut found, recorded, entry, user);
+    }
+    found
+}
+
+/// Of a closed account nothing should be left.
+fn compare_closed(
+    found: &mut Comparison,
+    recorded: &Recorded<'_>,
+    entry: &Seen<EntryFacts>,
+    user: &Seen<UserFacts>,
+) {
+    let mine = Mark::of(recorded.account.id);
+    match entry {
+        Seen::NotChecked => found.not_checked.push(NotChecked::Directory),
+        Seen::Found(facts) if facts.mark == Some(mine) => found.note(Difference::EntryLeft),
+        Seen::Found(_) | Seen::Replaced(_) | Seen::Gone | Seen::Nothing => {}
+    }
+    match user {
+        Seen::NotChecked => found.not_checked.push(NotChecked::Keycloak),
+        Seen::Found(_) => found.note(Difference::KeycloakUserLeft),
+        Seen::Replaced(_) | Seen::Gone | Seen::Nothing => {}
+    }
+}
+
+fn compare_entry(found: &mut Comparison, recorded: &Recorded<'_>, entry: &Seen<EntryFacts>) {
+    let account = recorded.account;
+    let facts = match entry {
+        Seen::NotChecked => return found.not_checked.push(NotChecked::Directory),
+        Seen::Gone => return found.note(Difference::EntryGone),
+        Seen::Nothing => return,
+        Seen::Replaced(facts) => {
+            found.note_with(Difference::EntryReplaced, facts.directory_id.as_str());
+            facts
+        }
+        Seen::Found(facts) => facts,
+    };
+    match facts.mark {
+        Some(mark) if mark == Mark::of(account.id) => {}
+        Some(mark) => found.note_with(Difference::MarkOfAnother, mark.account().to_string()),
+        None => found.note(Difference::MarkMissing),
+    }
+    if facts.discord_id != recorded.discord_id {
+        found.differences.push(Finding {
+            difference: Difference::DiscordIdDiffers,
+            detail: facts.discord_id.map(|id| id.to_string()),
+        });
+    }
+    if facts.username != account.username.as_str() {
+        let is_case = facts.username.to_lowercase() == account.username.as_str().to_lowercase();
+        let difference = if is_case { Difference::NameCase } else { Difference::NameDiffers };
+        found.note_with(difference, facts.username.as_str());
+    }
+    match (expects_lock(account.state), facts.is_locked) {
+        (Some(false), true) => found.note(Difference::Locked),
+        (Some(true), false) => found.note(Difference::NotLocked),
+        (None, _) | (Some(true), true) | (Some(false), false) => {}
+    }
+}
+
+/// Whether an account in this state is locked and disabled; `None` where both may be.
+fn expects_lock(state: AccountState) -> Option<bool> {
+    match state {
+        AccountState::Invited | AccountState::Active => Some(false),
+        AccountState::Disabled => Some(true),
+        AccountState::Creating | AccountState::Conflict | AccountState::Closed => None,
+    }
+}
+
+fn compare_user(
+    found: &mut Comparison,
+    recorded: &Recorded<'_>,
+    entry: &Seen<EntryFacts>,
+    user: &Seen<UserFacts>,
+) {
+    let account = recorded.account;
+    let facts = match user {
+        Seen::NotChecked => return found.not_checked.push(NotChecked::Keycloak),
+        // Keycloak asks the directory for its users: in an outage of that one, absence proves nothing.
+        Seen::Gone if matches!(entry, Seen::NotChecked) => {
+            return found.not_checked.push(NotChecked::Keycloak);
+        }
+        Seen::Gone => return found.note(Difference::KeycloakUserGone),
+        Seen::Nothing => return,
+        Seen::Replaced(facts) => {
+            found.note_with(Difference::KeycloakIdChanged, facts.keycloak_id.as_str());
+            facts
+        }
+        Seen::Found(facts) => facts,
+    };
+    if !facts.is_of_our_federation || facts.directory_id != account.directory_id {
+        found.note(Difference::KeycloakUserNotOurs);
+    }
+    if facts.username != account.username.as_str() {
+        found.note_with(Difference::KeycloakNameDiffers, facts.username.as_str());
+    }
+    let Some(entry) = entry.facts() else { return };
+    match (expects_lock(account.state), facts.is_enabled) {
+        (Some(false), false) => found.note(Difference::KeycloakDisabled),
+        (Some(true), true) => found.note(Difference::KeycloakEnabled),
+        (None, _) | (Some(true), false) | (Some(false), true) => {}
+    }
+    if facts.address != entry.address {
+        let lower = |address: &Option<String>| address.as_deref().map(str::to_lowercase);
+        let is_case = lower(&facts.address) == lower(&entry.address);
+        found.note(if is_case { Difference::AddressCase } else { Difference::AddressDiffers });
+    }
+}
+
+fn compare_groups(
+    found: &mut Comparison,
+    recorded: &Recorded<'_>,
+    entry: &Seen<EntryFacts>,
+    user: &Seen<UserFacts>,
+) {
+    let (entry, user) = (entry.facts(), user.facts());
+    if entry.is_none() && user.is_none() {
+        return;
+    }
+    let Some(wanted) = recorded.wanted else { return found.not_checked.push(NotChecked::Groups) };
+    let mut judge = |present: &Option<Vec<GroupName>>, missing, extra| {
+        let Some(present) = present else { return false };
+        for group in wanted.iter().filter(|group| !is_among(group, present)) {
+            found.note_with(missing, group.as_str());
+        }
+        let unwanted = recorded.managed.iter().filter(|group| !is_among(group, wanted));
+        for group in unwanted.filter(|group| is_among(group, present)) {
+            found.note_with(extra, group.as_str());
+        }
+        true
+    };
+    let in_directory =
+        entry.is_none_or(|entry| judge(&entry.groups, Difference::GroupMissing, Difference::GroupExtra));
+    let in_keycloak = user.is_none_or(|user| {
+        judge(&user.groups, Difference::KeycloakGroupMissing, Difference::KeycloakGroupExtra)
+    });
+    if !(in_directory && in_keycloak) {
+        found.not_checked.push(NotChecked::Groups);
+    }
+}
+
+/// Names of groups are compared without case, as the directory compares them.
+fn is_among(group: &GroupName, groups: &[GroupName]) -> bool {
+    let name = group.as_str().to_lowercase();
+    groups.iter().any(|other| other.as_str().to_lowercase() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{AccountId, Nonce, PersonId};
+    use crate::domain::username::Username;
+
+    const ADA: DiscordUserId = DiscordUserId::new(12);
+
+    fn account(state: AccountState) -> Account {
+        Account {
+            id: AccountId::new(uuid::Uuid::from_u128(1)),
+            person_id: PersonId::new(uuid::Uuid::from_u128(2)),
+            state,
+            username: Username::parse("ada", 20).expect("a legal name"),
+            directory_id: DirectoryId::new("entry"),
+            keycloak_id: KeycloakId::new("user"),
+            nonce: Nonce::NONE,
+            invited_at: None,
+            activated_at: None,
+            closed_at: None,
+            revision: 1,
+        }
+    }
+
+    fn groups(names: &[&str]) -> Vec<GroupName> {
+        names.iter().filter_map(|name| GroupName::new(*name)).collect()
+    }
+
+    fn entry() -> EntryFacts {
+        EntryFacts {
+            directory_id: DirectoryId::new("entry").expect("an id"),
+            username: "ada".into(),
+            address: Some("ada@example.org".into()),
+            discord_id: Some(ADA),
+            mark: Some(Mark::of(account(AccountState::Active).id)),
+            is_locked: false,
+            password_changed_at: None,
+            groups: Some(groups(&["Members", "unmanaged"])),
+        }
+    }
+
+    fn user() -> UserFacts {
+        UserFacts {
+            keycloak_id: KeycloakId::new("user").expect("an id"),
+            username: "ada".into(),
+            address: Some("ada@example.org".into()),
+            is_enabled: true,
+            is_of_our_federation: true,
+            directory_id: DirectoryId::new("entry"),
+            groups: Some(groups(&["members"])),
+        }
+    }
+
+    fn compared(state: AccountState, entry: &Seen<EntryFacts>, user: &Seen<UserFacts>) -> Comparison {
+        let (wanted, managed) = (groups(&["members"]), groups(&["members", "wiki"]));
+        let account = account(state);
+        let recorded =
+            Recorded { account: &account, discord_id: Some(ADA), wanted: Some(&wanted), managed: &managed };
+        compare(&recorded, entry, user)
+    }
+
+    fn named(comparison: &Comparison) -> Vec<Difference> {
+        comparison.differences.iter().map(|finding| finding.difference).collect()
+    }
+
+    /// The differences of an active account, both servers answering.
+    fn of_active(entry: EntryFacts, user: UserFacts) -> Vec<Difference> {
+        named(&compared(AccountState::Active, &Seen::Found(entry), &Seen::Found(user)))
+    }
+
+    #[test]
+    fn what_is_as_recorded_has_no_difference() {
+        assert_eq!(of_active(entry(), user()), []);
+        let locked = Seen::Found(EntryFacts { is_locked: true, ..entry() });
+        let disabled = Seen::Found(UserFacts { is_enabled: false, ..user() });
+        assert!(compared(AccountState::Disabled, &locked, &disabled).is_clean());
+        assert!(compared(AccountState::Closed, &Seen::Gone, &Seen::Gone).is_clean());
+        assert!(compared(AccountState::Creating, &Seen::Nothing, &Seen::Nothing).is_clean());
+    }
+
+    #[test]
+    fn each_difference_of_the_entry_has_its_name() {
+        let other = AccountId::new(uuid::Uuid::from_u128(9));
+        for (changed, difference) in [
+            (EntryFacts { mark: None, ..entry() }, Difference::MarkMissing),
+            (EntryFacts { mark: Some(Mark::of(other)), ..entry() }, Difference::MarkOfAnother),
+            (EntryFacts { discord_id: None, ..entry() }, Difference::DiscordIdDiffers),
+            (
+                EntryFacts { discord_id: Some(DiscordUserId::new(13)), ..entry() },
+                Difference::DiscordIdDiffers,
+            ),
+            (EntryFacts { username: "ada2".into(), ..entry() }, Difference::NameDiffers),
+            (EntryFacts { username: "Ada".into(), ..entry() }, Difference::NameCase),
+            (EntryFacts { is_locked: true, ..entry() }, Difference::Locked),
+            (EntryFacts { groups: Some(Vec::new()), ..entry() }, Difference::GroupMissing),
+            (EntryFacts { groups: Some(groups(&["members", "WIKI"])), ..entry() }, Difference::GroupExtra),
+        ] {
+            assert_eq!(of_active(changed, user()), [difference]);
+        }
+        let replaced =
+            Seen::Replaced(EntryFacts { directory_id: DirectoryId::new("x").expect("an id"), ..entry() });
+        let found = Seen::Found(user());
+        assert_eq!(named(&compared(AccountState::Active, &replaced, &found)), [Difference::EntryReplaced]);
+        assert_eq!(named(&compared(AccountState::Active, &Seen::Gone, &found)), [Difference::EntryGone]);
+        let disabled = Seen::Found(UserFacts { is_enabled: false, ..user() });
+        let unlocked = compared(AccountState::Disabled, &Seen::Found(entry()), &disabled);
+        assert_eq!(named(&unlocked), [Difference::NotLocked]);
+        let left = compared(AccountState::Closed, &Seen::Found(entry()), &Seen::Gone);
+        assert_eq!(named(&left), [Difference::EntryLeft]);
+    }
+
+    #[test]
+    fn each_difference_of_the_keycloak_user_has_its_name() {
+        for (changed, difference) in [
+            (UserFacts { is_of_our_federation: false, ..user() }, Difference::KeycloakUserNotOurs),
+            (UserFacts { directory_id: DirectoryId::new("x"), ..user() }, Difference::KeycloakUserNotOurs),
+            (UserFacts { username: "eve".into(), ..user() }, Difference::KeycloakNameDiffers),
+            (UserFacts { address: Some("Ada@example.org".into()), ..user() }, Difference::AddressCase),
+            (UserFacts { address: None, ..user() }, Difference::AddressDiffers),
+            (UserFacts { is_enabled: false, ..user() }, Difference::KeycloakDisabled),
+            (UserFacts { groups: Some(Vec::new()), ..user() }, Difference::KeycloakGroupMissing),
+            (
+                UserFacts { groups: Some(groups(&["members", "wiki"])), ..user() },
+                Difference::KeycloakGroupExtra,
+            ),
+        ] {
+            assert_eq!(of_active(entry(), changed), [difference]);
+        }
+        let found = Seen::Found(entry());
+        let changed = UserFacts { keycloak_id: KeycloakId::new("new").expect("an id"), ..user() };
+        let compared_with = |user| named(&compared(AccountState::Active, &found, &user));
+        assert_eq!(compared_with(Seen::Replaced(changed)), [Difference::KeycloakIdChanged]);
+        assert_eq!(compared_with(Seen::Gone), [Difference::KeycloakUserGone]);
+        let locked = Seen::Found(EntryFacts { is_locked: true, ..entry() });
+        let enabled = compared(AccountState::Disabled, &locked, &Seen::Found(user()));
+        assert_eq!(named(&enabled), [Difference::KeycloakEnabled]);
+        let left = compared(AccountState::Closed, &Seen::Gone, &Seen::Found(user()));
+        assert_eq!(named(&left), [Difference::KeycloakUserLeft]);
+    }
+
+    #[test]
+    fn what_did_not_answer_is_not_checked_and_proves_nothing() {
+        for state in AccountState::ALL {
+            let silent = compared(*state, &Seen::NotChecked, &Seen::NotChecked);
+            assert_eq!(silent.differences, []);
+            assert!(!silent.is_clean(), "{state}");
+            assert!(
+                silent.not_checked.starts_with(&[NotChecked::Directory, NotChecked::Keycloak]),
+                "{state}"
+            );
+        }
+        // Without the directory Keycloak shows everybody as disabled, in no group, or not at all.
+        let disabled = UserFacts { is_enabled: false, groups: Some(Vec::new()), ..user() };
+        for shown in [Seen::Found(disabled), Seen::Gone] {
+            let found = compared(AccountState::Active, &Seen::NotChecked, &shown);
+            assert_eq!(found.differences, []);
+            assert_eq!(found.not_checked, [NotChecked::Directory, NotChecked::Keycloak]);
+        }
+        let unread = EntryFacts { groups: None, ..entry() };
+        let found = compared(AccountState::Active, &Seen::Found(unread), &Seen::Found(user()));
+        assert_eq!((found.differences.as_slice(), found.not_checked), (&[][..], vec![NotChecked::Groups]));
+    }
+}

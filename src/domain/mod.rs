@@ -1,0 +1,42 @@
+//! The core: what Accolade means, without I/O, clock, randomness, async or logging.
+//!
+//! Facts go in, decisions come out. Nothing here may import another room, a client library or `tokio`.
+//! Start with [`request`] (what a person asks for), [`account`] (what they get) and [`work`] (how it is made).
+//!
+//! # Glossary
+//!
+//! | word | meaning |
+//! |---|---|
+//! | person | somebody we know by our own id; a Discord user today, perhaps another one tomorrow |
+//! | request | what a person asked for in chat, from `draft` to its end |
+//! | account | the link Discord ↔ directory entry ↔ Keycloak user of one person |
+//! | entry | the person's object in the directory |
+//! | mark | the value `accolade:<account id>` on an entry: it says that the entry is ours |
+//! | rule | one line of a guild's policy: who may have an account, with which groups, approved by whom |
+//! | card | the message on which moderators decide |
+//! | work | a durable series of steps for one person; the work row is the saga |
+//! | step | one convergent piece of work: look, act if needed, read back |
+//! | door | a room that talks to one outside system: `store`, `directory`, `keycloak`, `discord` |
+//! | refusal | a stable code for every "no" that people and programs see |
+//! | finding | a stable code for something outside this program that `doctor` found wrong |
+
+pub mod account;
+pub mod approval;
+pub mod audit;
+pub mod comparison;
+pub mod eligibility;
+pub mod finding;
+pub mod guild_rights;
+pub mod ids;
+pub mod link;
+pub mod mail;
+pub mod mail_address;
+pub mod member;
+pub mod panel;
+pub mod person_name;
+pub mod refusal;
+pub mod request;
+pub mod retry;
+pub mod table;
+pub mod username;
+pub mod work;

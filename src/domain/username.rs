@@ -1,0 +1,518 @@
+//! User names: what may stand as `uid` in the directory.
+//!
+//! A name is prepared as RFC 8265 asks (`UsernameCaseMapped`: width and case mapping, NFC), and then judged by our own, narrower
+//! rules, because the preparation alone lets filter characters and mixed scripts through. Two names that look alike share one
+//! [`Skeleton`], and the store gives a skeleton to one person only.
+
+use precis_profiles::UsernameCaseMapped;
+use precis_profiles::precis_core::profile::Profile;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// A legal user name: lower-case ASCII, it is the entry's `uid` and the Keycloak user name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Username(String);
+
+/// The form of a name as eyes see it: two names with one skeleton look alike (UTS 39).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Skeleton(String);
+
+/// Which rule of form a user name breaks. One is named at a time: the first that a person would want to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IllegalUsername {
+    /// Nothing was typed.
+    #[error("the user name is empty")]
+    Empty,
+    /// Shorter than two characters.
+    #[error("the user name is too short")]
+    TooShort,
+    /// Longer than the configuration allows.
+    #[error("the user name is too long")]
+    TooLong,
+    /// Something else than `a-z`, `0-9`, `.`, `_` and `-`.
+    #[error("the user name has a character that is not allowed")]
+    Character,
+    /// It does not begin with a letter.
+    #[error("the user name does not begin with a letter")]
+    Beginning,
+    /// It ends with a separator.
+    #[error("the user name does not end with a letter or digit")]
+    End,
+    /// Two dots in a row: a path or a mail system would read more into them.
+    #[error("the user name has two dots in a row")]
+    DoubleDot,
+}
+
+/// The longest name that a row may hold, whatever the configuration says now.
+const LONGEST_ROW: usize = 64;
+
+/// The shortest name. One letter is nobody's name in a directory that people search.
+const SHORTEST: usize = 2;
+
+/// Names that mean a machine, a service or an office, and so nobody. Mailboxes of RFC 2142, the usual system accounts,
+/// and what people would trust without looking. `[username] reserved` adds to them.
+const RESERVED: &[&str] = &[
+    "abuse",
+    "accolade",
+    "account",
+    "accounts",
+    "adm",
+    "admin",
+    "administrator",
+    "admins",
+    "anonymous",
+    "api",
+    "backup",
+    "billing",
+    "bin",
+    "bot",
+    "cn",
+    "daemon",
+    "dc",
+    "dns",
+    "everyone",
+    "ftp",
+    "games",
+    "group",
+    "groups",
+    "guest",
+    "help",
+    "helpdesk",
+    "here",
+    "hostmaster",
+    "info",
+    "keycloak",
+    "krbtgt",
+    "ldap",
+    "localhost",
+    "login",
+    "lp",
+    "mail",
+    "mailer-daemon",
+    "manager",
+    "marketing",
+    "me",
+    "mod",
+    "moderator",
+    "moderators",
+    "monitor",
+    "mysql",
+    "news",
+    "no-reply",
+    "nobody",
+    "noc",
+    "nogroup",
+    "noreply",
+    "null",
+    "operator",
+    "ou",
+    "owner",
+    "password",
+    "postfix",
+    "postgres",
+    "postmaster",
+    "proxy",
+    "realm-admin",
+    "replicator",
+    "root",
+    "sales",
+    "security",
+    "self",
+    "service",
+    "services",
+    "shutdown",
+    "signin",
+    "signup",
+    "smtp",
+    "ssh",
+    "sshd",
+    "ssl",
+    "staff",
+    "support",
+    "sync",
+    "sys",
+    "sysadmin",
+    "system",
+    "team",
+    "test",
+    "uid",
+    "undefined",
+    "usenet",
+    "user",
+    "users",
+    "uucp",
+    "webmaster",
+    "wheel",
+    "www",
+    "www-data",
+];
+
+impl Username {
+    /// Checks what was typed, against the rules of form alone (not against reserved or taken names).
+    /// `max` is the longest name in characters.
+    pub fn parse(typed: &str, max: usize) -> Result<Self, IllegalUsername> {
+        let typed = typed.trim();
+        if typed.is_empty() {
+            return Err(IllegalUsername::Empty);
+        }
+        // A longer text than any name is refused before anything looks into it.
+        if typed.chars().count() > LONGEST_ROW {
+            return Err(IllegalUsername::TooLong);
+        }
+        let prepared =
+            UsernameCaseMapped::new().enforce(typed.to_owned()).map_err(|_| IllegalUsername::Character)?;
+        if !prepared.bytes().all(is_name_byte) {
+            return Err(IllegalUsername::Character);
+        }
+        judge_form(&prepared, max)?;
+        Ok(Self(prepared.into_owned()))
+    }
+
+    /// Takes a name that an earlier check admitted (a row of the store). Rules of form may have become narrower since, so only
+    /// what every version asked for is asked again.
+    pub fn from_row(stored: &str) -> Result<Self, IllegalUsername> {
+        if stored.is_empty() {
+            return Err(IllegalUsername::Empty);
+        }
+        if stored.len() > LONGEST_ROW {
+            return Err(IllegalUsername::TooLong);
+        }
+        if !stored.bytes().all(is_name_byte) {
+            return Err(IllegalUsername::Character);
+        }
+        Ok(Self(stored.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What it looks like.
+    pub fn skeleton(&self) -> Skeleton {
+        Skeleton::of(&self.0)
+    }
+
+    /// Whether the name is, or looks like, a built-in reserved one or one of `more` (`[username] reserved`).
+    pub fn is_reserved(&self, more: &[String]) -> bool {
+        let mine = self.skeleton();
+        RESERVED.iter().copied().chain(more.iter().map(String::as_str)).any(|name| Skeleton::of(name) == mine)
+    }
+}
+
+impl std::fmt::Display for Username {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Skeleton {
+    /// What `text` looks like: the skeleton of UTS 39 section 4, in lower case, and on top of it what UTS 39 keeps apart because it
+    /// thinks of one font and of capitals: `1`, `i` and `l` are one, `0` and `o` are one, `m` is `rn`, `w` is `vv`.
+    ///
+    /// Pairs are spelled out (`m` becomes `rn`), never drawn together: drawing `vvv` together could give `wv` or `vw`.
+    pub fn of(text: &str) -> Self {
+        let folded: String = text.nfkc().flat_map(char::to_lowercase).collect();
+        let mut skeleton = String::with_capacity(folded.len() + 4);
+        for c in unicode_security::skeleton(&folded).flat_map(char::to_lowercase) {
+            match c {
+                '1' | 'i' | '|' => skeleton.push('l'),
+                '0' => skeleton.push('o'),
+                'm' => skeleton.push_str("rn"),
+                'w' => skeleton.push_str("vv"),
+                other => skeleton.push(other),
+            }
+        }
+        Self(skeleton)
+    }
+
+    /// The text that the unique index compares.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A legal name to stand in the form when it opens, from what Discord shows; `None` if nothing legal is left of either.
+/// The same input always gives the same name. It may be taken: nothing here looks.
+pub fn suggest_username(
+    discord_name: &str,
+    display_name: Option<&str>,
+    max: usize,
+    reserved: &[String],
+) -> Option<Username> {
+    [Some(discord_name), display_name]
+        .into_iter()
+        .flatten()
+        .filter_map(|name| legal_part(name, max))
+        .find(|name| !name.is_reserved(reserved))
+}
+
+/// What is left of a shown name: accents dropped, spaces as dots, everything else that is not allowed left out.
+fn legal_part(shown: &str, max: usize) -> Option<Username> {
+    let mut kept = String::new();
+    for c in shown.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase) {
+        let c = if c.is_whitespace() { '.' } else { c };
+        let begins = kept.is_empty();
+        let doubles = is_separator(c) && kept.ends_with(is_separator);
+        let fits = c.is_ascii() && is_name_byte(c as u8) && (!begins || c.is_ascii_lowercase()) && !doubles;
+        if fits && kept.len() < max {
+            kept.push(c);
+        }
+    }
+    Username::parse(kept.trim_end_matches(is_separator), max).ok()
+}
+
+fn judge_form(name: &str, max: usize) -> Result<(), IllegalUsername> {
+    if name.len() > max.min(LONGEST_ROW) {
+        return Err(IllegalUsername::TooLong);
+    }
+    if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        return Err(IllegalUsername::Beginning);
+    }
+    if name.len() < SHORTEST {
+        return Err(IllegalUsername::TooShort);
+    }
+    if name.ends_with(is_separator) {
+        return Err(IllegalUsername::End);
+    }
+    if name.contains("..") {
+        return Err(IllegalUsername::DoubleDot);
+    }
+    Ok(())
+}
+
+const fn is_name_byte(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-')
+}
+
+const fn is_separator(c: char) -> bool {
+    matches!(c, '.' | '_' | '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(typed: &str) -> Result<String, IllegalUsername> {
+        Username::parse(typed, 20).map(|name| name.as_str().to_owned())
+    }
+
+    #[test]
+    fn a_legal_name_is_taken_in_lower_case() {
+        for (typed, taken) in [
+            ("ada", "ada"),
+            (" Ada ", "ada"),
+            ("ADA.Lovelace", "ada.lovelace"),
+            ("a1", "a1"),
+            ("grace-h_1906", "grace-h_1906"),
+            ("Ａdmin", "admin"),
+            ("abcdefghijklmnopqrst", "abcdefghijklmnopqrst"),
+        ] {
+            assert_eq!(parse(typed).as_deref(), Ok(taken), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn an_illegal_name_says_which_rule_it_breaks() {
+        use IllegalUsername::{Beginning, Character, DoubleDot, Empty, End, TooLong, TooShort};
+        let long = "x".repeat(4000);
+        for (typed, rule) in [
+            ("", Empty),
+            ("   ", Empty),
+            ("a", TooShort),
+            ("abcdefghijklmnopqrstu", TooLong),
+            (long.as_str(), TooLong),
+            ("1ada", Beginning),
+            (".ada", Beginning),
+            ("-ada", Beginning),
+            ("_ada", Beginning),
+            ("7", Beginning),
+            ("ada.", End),
+            ("ada-", End),
+            ("a..b", DoubleDot),
+            ("ada lovelace", Character),
+            ("ada@example.org", Character),
+            ("@ada", Character),
+            ("аlice", Character),
+            ("alice*)(uid=*", Character),
+            ("ａlice*)(uid=*", Character),
+            ("ada,ou=x", Character),
+            ("ada\u{0}", Character),
+            ("ada\nroot", Character),
+            ("a\u{202e}da", Character),
+            ("a\u{200b}da", Character),
+            ("ädä", Character),
+            ("ada/../x", Character),
+            ("<b>ada", Character),
+            ("ada+x", Character),
+            ("ada\\2a", Character),
+            ("ıada", Character),
+            ("ﬁona", Character),
+        ] {
+            assert_eq!(parse(typed), Err(rule), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_look_alike_share_a_skeleton() {
+        for (one, other) in [
+            ("rnike", "mike"),
+            ("paypa1", "paypal"),
+            ("paypai", "paypal"),
+            ("g00gle", "google"),
+            ("vvendy", "wendy"),
+            ("wvv", "vvw"),
+            ("admln", "admin"),
+            ("adrnin", "admin"),
+            ("rnvv0l1", "mwoil"),
+            ("modern", "modem"),
+        ] {
+            assert_eq!(Skeleton::of(one), Skeleton::of(other), "{one} {other}");
+        }
+        for (one, other) in [("ada", "adah"), ("ada.b", "adab"), ("mike", "nike"), ("anna", "ana")] {
+            assert_ne!(Skeleton::of(one), Skeleton::of(other), "{one} {other}");
+        }
+    }
+
+    /// Puts the characters in that the table writes by their number.
+    fn unescaped(text: &str) -> String {
+        let mut parts = text.split("\\u{");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |mut read, part| {
+            let (number, rest) = part.split_once('}').expect("a closed number");
+            let c = u32::from_str_radix(number, 16).ok().and_then(char::from_u32);
+            read.push(c.expect("the number of a character"));
+            read + rest
+        })
+    }
+
+    #[test]
+    fn each_of_two_hundred_disguises_is_refused_or_is_the_same_name_to_the_store() {
+        let lines = include_str!("../../tests/look_alikes.txt").lines();
+        let pairs: Vec<(&str, &str)> = lines
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| line.split_once(' ').expect("two names"))
+            .collect();
+        assert_eq!(pairs.len(), 200);
+        let mut taken = 0;
+        for (owner, written) in pairs {
+            let disguise = unescaped(written);
+            assert_ne!(disguise, owner);
+            if let Ok(name) = Username::parse(&disguise, 20) {
+                assert_eq!(name.skeleton(), Skeleton::of(owner), "{written} passes for {owner}");
+                assert_eq!(
+                    Username::parse(name.as_str(), 20),
+                    Ok(name),
+                    "{written} changes when it is read again"
+                );
+                taken += 1;
+            }
+        }
+        assert!((40..160).contains(&taken), "the table tries the form and the skeleton: {taken}");
+    }
+
+    #[test]
+    fn reserved_names_are_reserved_in_every_disguise() {
+        let more = ["Wiki".to_owned(), "status-page".to_owned()];
+        for name in [
+            "root",
+            "admin",
+            "adm1n",
+            "adrnin",
+            "r00t",
+            "postmaster",
+            "abuse",
+            "www",
+            "wiki",
+            "vviki",
+            "status-page",
+        ] {
+            let name = Username::parse(name, 20).expect("a legal name");
+            assert!(name.is_reserved(&more), "{name}");
+        }
+        for name in ["ada", "rooty", "wikipedia", "administrata"] {
+            let name = Username::parse(name, 20).expect("a legal name");
+            assert!(!name.is_reserved(&more), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_built_in_reserved_name_would_otherwise_be_legal() {
+        for name in RESERVED {
+            assert!(Username::parse(name, 20).is_ok(), "{name} is illegal anyway");
+        }
+    }
+
+    #[test]
+    fn a_row_is_taken_though_the_rules_became_narrower() {
+        for stored in ["a", "1ada", "ada..b", &"x".repeat(64)] {
+            assert!(Username::from_row(stored).is_ok(), "{stored}");
+        }
+        for stored in ["", "Ada", "ada lovelace", "ada@x", &"x".repeat(65)] {
+            assert!(Username::from_row(stored).is_err(), "{stored}");
+        }
+    }
+
+    #[test]
+    fn the_form_opens_with_a_legal_name_or_none() {
+        for (discord, display, suggested) in [
+            ("ada", None, Some("ada")),
+            ("Ada Lovelace", None, Some("ada.lovelace")),
+            ("_.ada._", None, Some("ada")),
+            ("Äda Łovelace", None, Some("ada.ovelace")),
+            ("1337", Some("Grace Hopper"), Some("grace.hopper")),
+            ("樹", Some("木"), None),
+            ("", None, None),
+            ("root", Some("Ada"), Some("ada")),
+            ("a_very_long_name_of_a_person", None, Some("a_very_long_name_of")),
+            ("ada....b", None, Some("ada.b")),
+        ] {
+            let name = suggest_username(discord, display, 20, &[]);
+            assert_eq!(name.as_ref().map(Username::as_str), suggested, "{discord:?} {display:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_taken_has_the_one_legal_form_and_reads_back(typed in "\\PC{0,30}", max in 2usize..=64) {
+            if let Ok(name) = Username::parse(&typed, max) {
+                let text = name.as_str();
+                prop_assert!(text.len() >= 2 && text.len() <= max);
+                prop_assert!(text.bytes().all(is_name_byte));
+                prop_assert!(text.starts_with(|c: char| c.is_ascii_lowercase()) && !text.ends_with(is_separator));
+                prop_assert_eq!(Username::parse(text, max), Ok(name.clone()));
+                prop_assert_eq!(Username::from_row(text), Ok(name));
+            }
+        }
+
+        #[test]
+        fn a_name_of_the_right_shape_is_always_taken(typed in "[a-zA-Z][a-zA-Z0-9_-]{0,18}[a-zA-Z0-9]") {
+            let name = Username::parse(&typed, 20);
+            prop_assert_eq!(name.map(|name| name.as_str().to_owned()), Ok(typed.to_lowercase()));
+        }
+
+        #[test]
+        fn a_skeleton_is_its_own_skeleton(text in "[a-z0-9._-]{0,20}") {
+            let once = Skeleton::of(&text);
+            prop_assert_eq!(Skeleton::of(once.as_str()), once);
+        }
+
+        #[test]
+        fn a_disguise_never_changes_the_skeleton(name in "[a-z][a-z0-9]{1,12}") {
+            let disguised = name.replace('m', "rn").replace('w', "vv").replace('l', "1").replace('o', "0");
+            prop_assert_eq!(Skeleton::of(&disguised), Skeleton::of(&name));
+        }
+
+        #[test]
+        fn a_suggestion_is_legal_and_always_the_same(name in "\\PC{0,40}", display in "\\PC{0,40}") {
+            let suggested = suggest_username(&name, Some(&display), 20, &[]);
+            prop_assert_eq!(&suggested, &suggest_username(&name, Some(&display), 20, &[]));
+            if let Some(suggested) = suggested {
+                prop_assert_eq!(Username::parse(suggested.as_str(), 20), Ok(suggested.clone()));
+                prop_assert!(!suggested.is_reserved(&[]));
+            }
+        }
+    }
+}

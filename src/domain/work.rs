@@ -1,0 +1,289 @@
+//! Durable work: which steps make, end or look after an account, and what a step's result means.
+//!
+//! A plan is a short list; the worker in `provisioning` runs it. Names of kinds, steps and states stand in columns
+//! and must not change; a plan that changes its steps takes a new [`PLAN_VERSION`].
+
+use std::time::Duration;
+
+use super::ids::{AccountId, PersonId, RequestId, Timestamp, WorkId};
+use super::refusal::{Refusal, codes};
+
+/// The version of the plans below, kept with each work.
+pub const PLAN_VERSION: i64 = 1;
+
+/// How many mails one work may cause at the most: one, and one more after an unknown outcome.
+pub const MAILS_PER_WORK: i64 = 2;
+
+codes! {
+    /// What a work is for.
+    pub enum WorkKind {
+        /// Look whether name, address and Discord id are free. Read-only.
+        Check = "check",
+        /// Make the account, up to the mail.
+        Provision = "provision",
+        /// End an account whose mail is out: disable, lock, look, and remove only if it never was activated.
+        Withdraw = "withdraw",
+        /// After activation: the member role.
+        Welcome = "welcome",
+        /// The person wants the mail again.
+        Resend = "resend",
+        /// The person says that somebody else set the password: lock, disable, end sessions. Nothing is removed.
+        Lock = "lock",
+    }
+}
+
+codes! {
+    /// Where a work stands.
+    pub enum WorkState {
+        /// Steps remain.
+        Open = "open",
+        /// What was made is being taken back.
+        Undoing = "undoing",
+        /// A person has to look; it counts as unfinished.
+        NeedsOperator = "needs_operator",
+        /// All steps are done.
+        Done = "done",
+        /// Everything of ours was taken back.
+        Undone = "undone",
+    }
+}
+
+impl WorkState {
+    /// Whether later work of the same person must wait for it.
+    pub const fn is_unfinished(self) -> bool {
+        matches!(self, Self::Open | Self::Undoing | Self::NeedsOperator)
+    }
+}
+
+codes! {
+    /// One step. Each *ensures* its result: looks for our mark, acts only if needed, reads back.
+    pub enum Step {
+        /// Look in directory and Keycloak for name, address and Discord id.
+        Look = "look",
+        /// Fetch the member and judge the policy again.
+        Eligible = "eligible",
+        /// The look once more, ours excepted, right before anything is written.
+        Free = "free",
+        /// LDAP Add without a password, with the Discord id and our mark.
+        Entry = "entry",
+        /// Membership of the managed groups.
+        Groups = "groups",
+        /// Keycloak shows a user with our federation link and our entry's id.
+        Import = "import",
+        /// Keycloak shows the user's groups.
+        GroupsSeen = "groups_seen",
+        /// Keycloak mailed the action link; the budget was committed before.
+        Mail = "mail",
+        /// The account becomes `invited`.
+        Invite = "invite",
+        /// Keycloak `enabled: false`, read back.
+        Disable = "disable",
+        /// The directory's lock.
+        Lock = "lock",
+        /// The sessions in Keycloak end.
+        EndSessions = "end_sessions",
+        /// After the lock: was a password ever set?
+        Judge = "judge",
+        /// Take out of the groups and delete the entry, only if it is ours and never was activated.
+        Remove = "remove",
+        /// Unlock and enable again, where the look found an activated account that nobody wants gone.
+        Restore = "restore",
+        /// Write the end into request and account.
+        Close = "close",
+        /// The guild's member role.
+        Role = "role",
+        /// Keycloak mails one more link; whatever comes of it is told.
+        Resend = "resend",
+    }
+}
+
+impl WorkKind {
+    /// The steps of the plan, in order.
+    pub const fn plan(self) -> &'static [Step] {
+        match self {
+            Self::Check => &[Step::Look],
+            Self::Provision => &[
+                Step::Eligible,
+                Step::Free,
+                Step::Entry,
+                Step::Groups,
+                Step::Import,
+                Step::GroupsSeen,
+                Step::Mail,
+                Step::Invite,
+            ],
+            Self::Withdraw => &[
+                Step::Disable,
+                Step::Lock,
+                Step::EndSessions,
+                Step::Judge,
+                Step::Remove,
+                Step::Restore,
+                Step::Close,
+            ],
+            Self::Welcome => &[Step::Role],
+            Self::Resend => &[Step::Resend],
+            // The lock before the rest: `enabled: false` is believed only after our own bind worked. While the directory is away,
+            // the step `lock` does what Keycloak can do.
+            Self::Lock => &[Step::Lock, Step::Disable, Step::EndSessions, Step::Close],
+        }
+    }
+
+    /// Whether a work of this kind waits for an earlier, unfinished one of the same person. What ends or locks an account does
+    /// not wait for a mail, and nothing that a person asked for waits for a role. The store's claim says the same in SQL.
+    pub const fn waits_for(self, earlier: Self) -> bool {
+        !matches!(
+            (self, earlier),
+            (Self::Lock | Self::Withdraw, Self::Resend) | (Self::Lock | Self::Resend, Self::Welcome)
+        )
+    }
+
+    /// The steps that take everything of ours back, in order. Only `provision` leaves anything behind.
+    pub const fn undo_plan(self) -> &'static [Step] {
+        match self {
+            Self::Provision => {
+                &[Step::Disable, Step::Lock, Step::EndSessions, Step::Judge, Step::Remove, Step::Close]
+            }
+            Self::Check | Self::Withdraw | Self::Welcome | Self::Resend | Self::Lock => &[],
+        }
+    }
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It acted.
+    Made,
+    /// It looked, and everything was as it should be.
+    AlreadyThere,
+    /// It did not apply to this work.
+    NotNeeded,
+}
+
+impl Effect {
+    /// The text in `work_step.outcome` and the `step` metric.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::AlreadyThere => "already_there",
+            Self::NotNeeded => "not_needed",
+        }
+    }
+}
+
+/// What must happen after a step that did not succeed. The step decides, the worker obeys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setback {
+    /// Try again: after `after` if the server said so, else by the backoff ladder.
+    Retry {
+        /// Why.
+        code: Refusal,
+        /// What `Retry-After` said.
+        after: Option<Duration>,
+    },
+    /// It can never succeed: take everything of ours back, the request fails with this code.
+    Undo {
+        /// Why.
+        code: Refusal,
+    },
+    /// A person has to look; nothing is taken back, a retry is a press or a command.
+    AskOperator {
+        /// Why.
+        code: Refusal,
+    },
+    /// An entry or user is not ours or not the recorded one: the account is in conflict, nothing is written.
+    Conflict {
+        /// Why.
+        code: Refusal,
+    },
+}
+
+impl Setback {
+    /// Why.
+    pub const fn code(self) -> Refusal {
+        match self {
+            Self::Retry { code, .. }
+            | Self::Undo { code }
+            | Self::AskOperator { code }
+            | Self::Conflict { code } => code,
+        }
+    }
+}
+
+/// A work row: the saga itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Our id.
+    pub id: WorkId,
+    /// Order of making; works of one person run in this order.
+    pub seq: i64,
+    /// Whose it is.
+    pub person_id: PersonId,
+    /// Which account it makes or ends; `check` has none.
+    pub account_id: Option<AccountId>,
+    /// Which request caused it.
+    pub request_id: Option<RequestId>,
+    /// What it is for.
+    pub kind: WorkKind,
+    /// The plan's version.
+    pub plan_version: i64,
+    /// Where it stands.
+    pub state: WorkState,
+    /// The next step, while it is unfinished.
+    pub step: Option<Step>,
+    /// Counts every change.
+    pub revision: i64,
+    /// Grows with each claim: a worker that lost its lease can write nothing.
+    pub fence: i64,
+    /// Who claimed it.
+    pub owner: Option<String>,
+    /// Until when the claim holds.
+    pub lease_until: Option<Timestamp>,
+    /// How often the present step was tried.
+    pub attempt: i64,
+    /// Not before.
+    pub next_run: Timestamp,
+    /// Why it waits or needs an operator.
+    pub error_code: Option<Refusal>,
+    /// How many mails were begun.
+    pub mail_attempts: i64,
+    /// Somebody asked to stop it.
+    pub cancel_asked: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mail_comes_after_everything_that_can_be_undone() {
+        let plan = WorkKind::Provision.plan();
+        let mail = plan.iter().position(|step| *step == Step::Mail);
+        assert_eq!(mail, Some(plan.len() - 2));
+    }
+
+    #[test]
+    fn nothing_is_removed_before_the_lock_and_the_look() {
+        for plan in [WorkKind::Withdraw.plan(), WorkKind::Provision.undo_plan()] {
+            let at = |wanted| plan.iter().position(|step| *step == wanted);
+            assert!(at(Step::Lock) < at(Step::Judge) && at(Step::Judge) < at(Step::Remove), "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn who_says_not_me_is_locked_in_the_directory_before_keycloak_is_believed_and_loses_nothing() {
+        let plan = WorkKind::Lock.plan();
+        let at = |wanted| plan.iter().position(|step| *step == wanted);
+        assert!(at(Step::Lock) < at(Step::Disable) && at(Step::Disable) < at(Step::EndSessions));
+        assert_eq!(plan.last(), Some(&Step::Close));
+        assert!(at(Step::Remove).is_none());
+    }
+
+    #[test]
+    fn a_lock_waits_only_for_what_could_undo_it() {
+        let waits_for: Vec<_> =
+            WorkKind::ALL.iter().filter(|earlier| WorkKind::Lock.waits_for(**earlier)).collect();
+        let expected = [WorkKind::Check, WorkKind::Provision, WorkKind::Withdraw, WorkKind::Lock];
+        assert_eq!(waits_for, expected.iter().collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,123 @@
+//! What can go wrong at Keycloak.
+
+use std::time::Duration;
+
+use super::wire::UNTRUSTED;
+use crate::domain::refusal::Refusal;
+use crate::domain::retry::{self, Fate};
+use crate::domain::work::Setback;
+
+/// Why a call did not succeed. No text of it carries a URL, a name, an address or a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeycloakError {
+    /// No answer. `is_ambiguous`: the request may have been carried out.
+    #[error("keycloak did not answer to {endpoint} ({cause})")]
+    Down {
+        /// The name of the call.
+        endpoint: &'static str,
+        /// What the network said, without addresses.
+        cause: &'static str,
+        /// Whether the request may have been carried out.
+        is_ambiguous: bool,
+    },
+    /// An answer that is no success.
+    #[error("keycloak answered {endpoint} with {status}: {text}")]
+    Status {
+        /// The name of the call.
+        endpoint: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// Keycloak's own error text, shortened; empty if it gave none.
+        text: String,
+        /// What `Retry-After` said.
+        retry_after: Option<Duration>,
+    },
+    /// An answer that is not what the call promises: a page, half a document, too much.
+    #[error("keycloak's answer to {endpoint} makes no sense: {what}")]
+    Nonsense {
+        /// The name of the call.
+        endpoint: &'static str,
+        /// Which rule it breaks.
+        what: &'static str,
+    },
+    /// The settings cannot be used.
+    #[error("keycloak's settings cannot be used: {what}")]
+    Settings {
+        /// What is wrong, without secrets.
+        what: String,
+    },
+}
+
+impl KeycloakError {
+    /// What it means for the next try.
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::Down { .. } | Self::Nonsense { .. } => Fate::Retry,
+            Self::Status { status, .. } => retry::of_http(*status),
+            Self::Settings { .. } => Fate::Operator,
+        }
+    }
+
+    /// The code that people and programs see.
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::Status { status: 401 | 403, .. } => Refusal::KeycloakRightMissing,
+            Self::Down { .. } | Self::Nonsense { .. } | Self::Status { .. } | Self::Settings { .. } => {
+                Refusal::KeycloakDown
+            }
+        }
+    }
+
+    /// What an operator must change, where only that helps and the error shows it.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Down { cause, .. } if *cause == UNTRUSTED => {
+                Some("its certificate is not trusted: check keycloak.ca_file")
+            }
+            Self::Status { endpoint: "token", status: 400 | 401, .. } => {
+                Some("it refuses the client: check keycloak.client_id and keycloak.client_secret_file")
+            }
+            Self::Status { endpoint: "token", status: 404, .. } => {
+                Some("it has no such realm: check keycloak.url and keycloak.realm")
+            }
+            Self::Status { status: 403, .. } => {
+                Some("the client lacks a right: run `accolade setup keycloak`")
+            }
+            Self::Down { .. } | Self::Status { .. } | Self::Nonsense { .. } | Self::Settings { .. } => None,
+        }
+    }
+
+    /// Whether TLS refused the server's certificate.
+    pub fn is_untrusted(&self) -> bool {
+        matches!(self, Self::Down { cause, .. } if *cause == UNTRUSTED)
+    }
+
+    /// Whether Keycloak refused because it takes the user for disabled. During an outage of the directory it takes
+    /// every uncached user for disabled, so this is believed only while the directory answers.
+    pub fn says_disabled(&self) -> bool {
+        matches!(self, Self::Status { status: 400, text, .. } if text.contains("disabled"))
+    }
+
+    /// Whether the request may have been carried out although no success was seen.
+    pub fn is_ambiguous(&self) -> bool {
+        match self {
+            Self::Down { is_ambiguous, .. } => *is_ambiguous,
+            Self::Status { status, .. } => *status >= 500,
+            Self::Nonsense { .. } => true,
+            Self::Settings { .. } => false,
+        }
+    }
+
+    /// What `Retry-After` said.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            Self::Down { .. } | Self::Nonsense { .. } | Self::Settings { .. } => None,
+        }
+    }
+
+    /// What a step makes of it when it has nothing better to say.
+    pub fn setback(&self) -> Setback {
+        self.fate().setback(self.refusal(), self.retry_after())
+    }
+}

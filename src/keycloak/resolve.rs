@@ -1,0 +1,45 @@
+//! Looks names up, and leaves out addresses at which no server of an operator can be.
+//!
+//! Literal addresses never come here: the configuration has judged them.
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::config::is_link_local;
+
+/// The system's own answers, without those that lead to a cloud's or network's own services.
+pub(super) struct CarefulResolver;
+
+impl Resolve for CarefulResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let kept: Vec<_> = found.filter(|address| !is_link_local(address.ip())).collect();
+            if kept.is_empty() {
+                return Err("the name leads to no usable address".into());
+            }
+            let addresses: Addrs = Box::new(kept.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn leads_to(name: &str) -> Option<usize> {
+        let name = name.parse().expect("a name");
+        CarefulResolver.resolve(name).await.ok().map(Iterator::count)
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_a_clouds_own_services_leads_nowhere() {
+        // The system takes addresses for names, so that no name server has to lie for this test.
+        for own in ["169.254.169.254", "fe80::1", "0.0.0.0"] {
+            assert_eq!(leads_to(own).await, None, "{own}");
+        }
+        for usable in ["localhost", "127.0.0.1", "10.0.0.1"] {
+            assert!(leads_to(usable).await.is_some_and(|count| count > 0), "{usable}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Accolade turns a Discord membership into a real account.
+//!
+//! The map of the rooms; `docs/architecture.md` walks one request through them.
+//!
+//! | room | what lives there |
+//! |---|---|
+//! | [`domain`] | the core: pure decisions |
+//! | [`accounts`] | the use-cases: what members, moderators and admins can do |
+//! | [`config`] | the checked configuration; the only reader of the environment |
+//! | [`clock`] | time and randomness as values |
+//! | [`crash`] | named points where fault tests kill the process |
+//! | [`words`] | every sentence people read |
+//! | [`discord`] | outgoing REST to Discord |
+//! | [`bot`] | the gateway entrance: commands, buttons, forms |
+//! | [`directory`] | the only LDAP |
+//! | [`keycloak`] | the only Keycloak |
+//! | [`provisioning`] | the durable worker: the only room that changes people, groups, mails and messages |
+//! | [`doctor`] | what is wrong outside this program, each with a code and its fix |
+//! | [`setup`] | what `accolade setup` does, with an administrator's credentials |
+//! | [`store`] | the only SQL |
+//! | [`cli`] | one file for each verb of the command line |
+//! | [`telemetry`] | logs and trace ids |
+
+#[cfg(all(feature = "faults", not(debug_assertions)))]
+compile_error!("the feature `faults` must never be in a release build");
+
+/// Tests inside the library and beside it share a town that names this crate from outside.
+#[cfg(test)]
+extern crate self as accolade;
+
+pub mod accounts;
+pub mod app;
+pub mod bot;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod crash;
+pub mod directory;
+pub mod discord;
+pub mod doctor;
+pub mod domain;
+pub mod keycloak;
+pub mod provisioning;
+pub mod setup;
+pub mod store;
+pub mod telemetry;
+pub mod web;
+pub mod words;

@@ -1,0 +1,256 @@
+//! The worker on a real store, a real directory and the simulated Discord. Keycloak is away here; whole plans with it are stories.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use discord_sim::{Options, Permissions, Sim};
+use secrecy::SecretString;
+use testbed::{Bed, BedOptions};
+
+use super::{Parts, Provisioning};
+use crate::clock::{SystemClock, SystemRng};
+use crate::config::{self, Config};
+use crate::directory::Directory;
+use crate::discord::Discord;
+use crate::domain::account::AccountState;
+use crate::domain::audit::{Actor, Source};
+use crate::domain::eligibility::{Approval, GroupName, Policy, Rule, RuleName};
+use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, InteractionId, RoleId, Timestamp};
+use crate::domain::mail_address::MailAddress;
+use crate::domain::person_name::PersonName;
+use crate::domain::refusal::Refusal;
+use crate::domain::request::{Form, Request, RequestKind, RequestState};
+use crate::domain::username::Username;
+use crate::domain::work::{Step, Work, WorkState};
+use crate::keycloak::Keycloak;
+use crate::store::{Approved, AuditFilter, NewDraft, Order, SendDraft, Sent, Store};
+
+struct Town {
+    worker: Provisioning,
+    store: Store,
+    guild: GuildId,
+    ada: DiscordUserId,
+    _sim: Sim,
+    _bed: Bed,
+    _folder: tempfile::TempDir,
+}
+
+impl Town {
+    async fn new() -> Self {
+        let bed = Bed::start(BedOptions::slapd_alone()).await.expect("slapd starts");
+        let sim =
+            Sim::start(Options { rate_limits: false, ..Options::default() }).await.expect("the simulator");
+        let bot = sim.bot("Accolade");
+        let guild = sim
+            .guild("Village")
+            .role("member")
+            .role_with("moderator", Permissions::KICK_MEMBERS)
+            .private_channel("account-requests", &["moderator"])
+            .person("ada", &["member"])
+            .bot(&bot)
+            .build();
+        let guild_id = GuildId::new(guild.id.0);
+        let ada = DiscordUserId::new(guild.member("ada").id().0);
+        let member = RoleId::new(guild.role("member").id.0);
+        let cards = ChannelId::new(guild.channel("account-requests").id.0);
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let folder = tempfile::Builder::new().permissions(private).tempdir().expect("a folder");
+        let endpoint = config::Endpoint { address: sim.tls_address(), ca_file: sim.ca_file().to_owned() };
+        let discord = config::Discord { token: SecretString::from(bot.token()), endpoint: Some(endpoint) };
+        let guild = village(guild_id, cards, member);
+        let config = Arc::new(config_of(folder.path(), discord, guild, &bed));
+        let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
+        Store::migrate(&config.store, clock.clone(), rng.clone()).await.expect("a fresh database");
+        let store = Store::open(&config.store, clock.clone(), rng.clone()).await.expect("the database");
+        let parts = Parts {
+            store: store.clone(),
+            directory: Directory::new(&config.directory).expect("the directory's settings"),
+            keycloak: Keycloak::new(&config.keycloak).expect("keycloak's settings"),
+            discord: Discord::connect(&config.discord, clock.clone()).await.expect("discord"),
+            config: config.into(),
+            clock,
+            rng,
+        };
+        let worker = Provisioning::new(parts);
+        Self { worker, store, guild: guild_id, ada, _sim: sim, _bed: bed, _folder: folder }
+    }
+
+    /// A request of `user`, approved by hand.
+    async fn approved(&self, user: DiscordUserId) -> (Request, Work) {
+        let mut tx = self.store.begin().await.expect("a transaction");
+        let person = tx.ensure_person(user, "en").await.expect("a person");
+        let form = Form {
+            username: Username::parse("ada", 20).expect("a name"),
+            address: MailAddress::parse("ada@example.org").expect("an address"),
+            given: PersonName::parse("Ada").expect("a name"),
+            family: PersonName::parse("Lovelace").expect("a name"),
+            answer: None,
+        };
+        let later = Timestamp::from_millis(4_000_000_000_000);
+        let draft = NewDraft {
+            person_id: person.id,
+            guild_id: self.guild,
+            kind: RequestKind::Account,
+            form,
+            rule: Some(RuleName::new("members")),
+            notice_version: 1,
+            lang: "en".to_owned(),
+            interaction_id: InteractionId::new(1),
+            expires_at: later,
+        };
+        let draft = tx.put_draft(draft).await.expect("a draft");
+        let send = SendDraft {
+            id: draft.id,
+            person_id: person.id,
+            nonce: draft.nonce,
+            rule: Some(RuleName::new("members")),
+            expires_at: later,
+        };
+        let Sent::Sent(request) = tx.send_draft(send).await.expect("an answer") else { panic!("not sent") };
+        let grace = tx.ensure_person(DiscordUserId::new(77), "en").await.expect("a person");
+        let rule = request.rule.clone();
+        let decider = Actor::Person(grace.id);
+        let approved = tx.approve_request(&request, decider, Source::Chat, rule).await.expect("an answer");
+        let Approved::Done { request, work, .. } = approved else { panic!("not approved") };
+        tx.commit("test").await.expect("a commit");
+        (request, work)
+    }
+
+    async fn work(&self, work: &Work) -> Work {
+        self.store.read().await.expect("a view").work(work.id).await.expect("an answer").expect("the work")
+    }
+
+    async fn events(&self) -> Vec<String> {
+        let filter = AuditFilter { order: Order::OldestFirst, ..AuditFilter::default() };
+        let rows =
+            self.store.read().await.expect("a view").audit_page(&filter, None, 100).await.expect("rows");
+        rows.into_iter().map(|row| row.row.event).collect()
+    }
+}
+
+fn village(id: GuildId, request_channel: ChannelId, member: RoleId) -> config::Guild {
+    let rule = Rule {
+        name: RuleName::new("members"),
+        all_roles: vec![member],
+        any_roles: Vec::new(),
+        none_roles: Vec::new(),
+        min_account_age: Duration::ZERO,
+        min_membership: Duration::ZERO,
+        groups: GroupName::new("members").into_iter().collect(),
+        approval: Approval::Moderators,
+        ask_reason: false,
+    };
+    config::Guild {
+        id,
+        moderator_roles: Vec::new(),
+        admin_roles: Vec::new(),
+        request_channel,
+        log_channel: None,
+        member_role: None,
+        policy: Policy { rules: vec![rule] },
+    }
+}
+
+fn config_of(folder: &std::path::Path, discord: config::Discord, guild: config::Guild, bed: &Bed) -> Config {
+    let url = |text: &str| text.parse().expect("a URL");
+    let hour = Duration::from_hours(1);
+    let slapd = &bed.slapd;
+    Config {
+        discord,
+        guilds: vec![guild],
+        directory: config::Directory {
+            url: url(&slapd.ldap_url),
+            ca_file: None,
+            start_tls: false,
+            plaintext_on_loopback: true,
+            flavour: config::Flavour::OpenLdap,
+            bind_dn: slapd.bot_dn.clone(),
+            bind_password: SecretString::from(slapd.bot_password.clone()),
+            people_dn: slapd.people_dn.clone(),
+            groups_dn: slapd.groups_dn.clone(),
+            discord_id_attribute: "employeeNumber".to_owned(),
+            mark_attribute: "description".to_owned(),
+            object_classes: ["top", "person", "organizationalPerson", "inetOrgPerson"]
+                .map(str::to_owned)
+                .to_vec(),
+            privileged_groups: Vec::new(),
+        },
+        keycloak: config::Keycloak {
+            // Nobody listens on port 1: Keycloak is away.
+            url: url("http://127.0.0.1:1"),
+            public_url: url("http://127.0.0.1:1"),
+            realm: "test".to_owned(),
+            client_id: "accolade".to_owned(),
+            client_secret: SecretString::from("secret"),
+            ca_file: None,
+            plaintext_on_loopback: true,
+            federation_id: "federation".to_owned(),
+            group_mapper_id: "mapper".to_owned(),
+            mail_client_id: "members".to_owned(),
+            mail_redirect_uri: url("http://127.0.0.1:1"),
+            first_link_lifespan: hour * 12,
+            reset_link_lifespan: hour,
+            event_poll: Duration::from_secs(5),
+        },
+        store: config::Store {
+            url: url(&format!("sqlite://{}/accolade.sqlite", folder.display())),
+            password: None,
+            key_file: folder.join("accolade.key"),
+        },
+        request: config::Request { expires_after: hour * 24 * 14 },
+        username: config::Username { max: 20, reserved: Vec::new() },
+        budget: config::Budget {
+            mails_per_address: 3,
+            mails_per_person: 3,
+            mails_per_domain: 20,
+            mails_in_all: 100,
+            requests_per_person: 5,
+            name_checks_per_person: 5,
+        },
+        account: config::Account { unused_after: hour * 24 * 14 },
+        http: config::Http { listen: "127.0.0.1:0".parse().expect("an address") },
+        log: config::Log { format: config::LogFormat::Text, filter: "info".to_owned() },
+    }
+}
+
+#[tokio::test]
+async fn whoever_left_before_the_account_was_made_gets_none_and_nothing_stays_behind() {
+    let town = Town::new().await;
+    let (request, work) = town.approved(DiscordUserId::new(175_928_847_299_117_063)).await;
+    town.worker.drain_once().await.expect("a round");
+    let work = town.work(&work).await;
+    assert_eq!(work.state, WorkState::Undone);
+    let mut view = town.store.read().await.expect("a view");
+    let request = view.request(request.id).await.expect("an answer").expect("the request");
+    assert_eq!((request.state, request.reason_code), (RequestState::Failed, Some(Refusal::MemberGone)));
+    let account = work.account_id.expect("an account");
+    let account = view.account(account).await.expect("an answer").expect("the account");
+    assert_eq!(account.state, AccountState::Closed);
+    let ends = ["account.closed", "work.undone", "request.failed"];
+    let events = town.events().await;
+    assert!(events.ends_with(&ends.map(str::to_owned)), "{events:?}");
+}
+
+#[tokio::test]
+async fn while_keycloak_is_away_the_work_waits_at_its_step_and_nothing_is_written() {
+    let town = Town::new().await;
+    let (_, work) = town.approved(town.ada).await;
+    town.worker.drain_once().await.expect("a round");
+    let work = town.work(&work).await;
+    assert_eq!((work.state, work.step), (WorkState::Open, Some(Step::Free)));
+    assert_eq!(work.error_code, Some(Refusal::KeycloakDown));
+    assert!(work.lease_until.is_none_or(|until| until <= work.next_run), "the lease was given back");
+}
+
+#[tokio::test]
+async fn a_wish_to_stop_is_heard_between_steps_and_ends_as_cancelled() {
+    let town = Town::new().await;
+    let (request, work) = town.approved(town.ada).await;
+    let mut tx = town.store.begin().await.expect("a transaction");
+    tx.ask_cancel(work.id).await.expect("an answer");
+    tx.commit("test").await.expect("a commit");
+    town.worker.drain_once().await.expect("a round");
+    assert_eq!(town.work(&work).await.state, WorkState::Undone);
+    let request = town.store.read().await.expect("a view").request(request.id).await.expect("an answer");
+    assert_eq!(request.map(|request| request.state), Some(RequestState::Cancelled));
+}

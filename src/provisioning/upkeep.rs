@@ -1,0 +1,88 @@
+//! What time alone ends: drafts, waiting requests, accounts that nobody used, personal values, counters.
+
+use std::time::Duration;
+
+use super::claim::LEASE;
+use super::{Room, rows};
+use crate::domain::audit::{Actor, Entry, Event, Source};
+use crate::domain::request::RequestState;
+use crate::domain::work::WorkKind;
+use crate::store::{NamedLease, NewWork, StoreError};
+
+/// How many rows one transaction changes.
+const BATCH: u32 = 100;
+
+/// How long personal values outlive their request.
+const ERASED_AFTER: Duration = Duration::from_hours(30 * 24);
+
+/// How long counters and ended links are of use: the longest budget span is a day.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(48);
+
+/// The lease of the one who tidies: two replicas at once would both put the withdrawal of the same account.
+const NAME: &str = "upkeep";
+
+/// One round. How many rows were changed; a full batch leaves the rest to the next round, and none are while another replica tidies.
+pub(super) async fn keep_tidy(room: &Room) -> Result<usize, StoreError> {
+    room.parts.discord.drop_idle_routes().await;
+    let Some(lease) = room.parts.store.take_lease(NAME, &room.owner, LEASE).await? else { return Ok(0) };
+    let changed = tidy(room, &lease).await;
+    room.parts.store.give_back_lease(lease).await?;
+    changed
+}
+
+async fn tidy(room: &Room, lease: &NamedLease) -> Result<usize, StoreError> {
+    let mut changed = expire(room).await?;
+    changed += withdraw_unused(room, lease).await?;
+    Ok(changed + purge(room).await?)
+}
+
+async fn expire(room: &Room) -> Result<usize, StoreError> {
+    let mut tx = room.parts.store.begin().await?;
+    let drafts = tx.expire_drafts(BATCH).await?;
+    let requests = tx.expire_requests(BATCH).await?;
+    for request in &requests {
+        tx.end_check(request.id).await?;
+        tx.audit(
+            Entry::new(Event::RequestExpired, Source::Worker, Actor::System)
+                .about(request.person_id)
+                .in_guild(request.guild_id)
+                .of_request(request.id)
+                .becoming(RequestState::Expired.code()),
+        );
+        rows::put_card_of(&mut tx, request.id).await?;
+        rows::put_news(&mut tx, request.person_id, "expired", request.id).await?;
+    }
+    tx.commit("upkeep.expire").await?;
+    Ok(usize::try_from(drafts).unwrap_or(usize::MAX).saturating_add(requests.len()))
+}
+
+/// Accounts whose mail went out long ago and that nobody used: the work decides, because only a look can tell.
+async fn withdraw_unused(room: &Room, lease: &NamedLease) -> Result<usize, StoreError> {
+    let invited_before = room.parts.clock.now().before(room.parts.config.now().account.unused_after);
+    let mut tx = room.parts.store.begin().await?;
+    // Still ours? Who was held up for longer than the lease must not put what another replica has put meanwhile.
+    tx.renew_lease(lease, LEASE).await?;
+    let unused = tx.unused_accounts(invited_before, BATCH).await?;
+    for account in &unused {
+        let request = rows::request_of(&mut tx, account.person_id).await?;
+        let work = NewWork {
+            person_id: account.person_id,
+            account_id: Some(account.id),
+            request_id: request.map(|request| request.id),
+            kind: WorkKind::Withdraw,
+        };
+        tx.enqueue_work(work).await?;
+    }
+    tx.commit("upkeep.withdraw").await?;
+    Ok(unused.len())
+}
+
+async fn purge(room: &Room) -> Result<usize, StoreError> {
+    let now = room.parts.clock.now();
+    let mut tx = room.parts.store.begin().await?;
+    let erased = tx.erase_ended_requests(now.before(ERASED_AFTER), BATCH).await?;
+    let budgets = tx.forget_budgets(now.before(FORGOTTEN_AFTER)).await?;
+    let mails = tx.forget_mails(now.before(FORGOTTEN_AFTER)).await?;
+    tx.commit("upkeep.purge").await?;
+    Ok(usize::try_from(erased + budgets + mails).unwrap_or(usize::MAX))
+}

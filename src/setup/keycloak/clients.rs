@@ -1,0 +1,243 @@
+//! The two clients: the bot's own, with exactly two rights, and the one that mailed links name.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::documents::{id_of, merged, rows, says};
+use super::{Bench, SetupError};
+
+/// Search, import, mail, disable, log out, sync; and read events. Nothing else.
+const RIGHTS: [&str; 2] = ["manage-users", "view-events"];
+
+/// Makes sure of the bot's client, its two rights and the file of its secret.
+pub(super) async fn ensure_service_client(
+    bench: &mut Bench<'_>,
+    realm: Option<&String>,
+) -> Result<(), SetupError> {
+    let what = ["service client ", &bench.input.client_id].concat();
+    let wanted = json!({
+        "enabled": true,
+        "protocol": "openid-connect",
+        "clientAuthenticatorType": "client-secret",
+        "publicClient": false,
+        "bearerOnly": false,
+        "serviceAccountsEnabled": true,
+        "standardFlowEnabled": false,
+        "implicitFlowEnabled": false,
+        "directAccessGrantsEnabled": false,
+    });
+    let found = find(bench, realm, &bench.input.client_id).await?;
+    let id = match found {
+        Some(current) => {
+            let id = id_of(&current);
+            if let Some(id) = &id {
+                bench.ensure_document(&what, &["clients", id], current, &wanted).await?;
+            }
+            id
+        }
+        None => create(bench, &what, &bench.input.client_id.clone(), &wanted).await?,
+    };
+    ensure_rights(bench, id.as_deref()).await?;
+    ensure_secret_file(bench, id.as_deref()).await
+}
+
+/// Makes sure of the client that mailed links name: people log in there with a code, and its tokens show their groups.
+pub(super) async fn ensure_mail_client(
+    bench: &mut Bench<'_>,
+    realm: Option<&String>,
+) -> Result<(), SetupError> {
+    let client_id = bench.input.mail_client_id.clone();
+    let what = ["mail client ", &client_id].concat();
+    let redirect = bench.input.mail_redirect_uri.to_string();
+    let Some(current) = find(bench, realm, &client_id).await? else {
+        let wanted = json!({
+            "enabled": true,
+            "protocol": "openid-connect",
+            "publicClient": true,
+            "standardFlowEnabled": true,
+            "implicitFlowEnabled": false,
+            "directAccessGrantsEnabled": false,
+            "serviceAccountsEnabled": false,
+            "fullScopeAllowed": false,
+            "redirectUris": [redirect],
+            "webOrigins": [],
+            "protocolMappers": [groups_claim()],
+        });
+        return create(bench, &what, &client_id, &wanted).await.map(drop);
+    };
+    let Some(id) = id_of(&current) else { return Ok(()) };
+    let mut redirects = rows(current.get("redirectUris").cloned());
+    if !redirects.contains(&json!(redirect)) {
+        redirects.push(json!(redirect));
+    }
+    if redirects.iter().filter_map(Value::as_str).any(|uri| uri.contains('*')) {
+        bench
+            .report
+            .hints
+            .push([&what, ": an allowed address holds `*`: replace it by whole addresses"].concat());
+    }
+    let has_claim = rows(current.get("protocolMappers").cloned()).iter().any(shows_groups);
+    let wanted = json!({"enabled": true, "standardFlowEnabled": true, "redirectUris": redirects});
+    bench.ensure_document(&what, &["clients", &id], current, &wanted).await?;
+    let what = [&what, ": groups claim"].concat();
+    if has_claim {
+        bench.note_unchanged(&what);
+    } else if bench.must_create(&what) {
+        let path = bench.path(&["clients", &id, "protocol-mappers", "models"]);
+        bench.admin.create("make claim", &path, &groups_claim()).await?;
+    }
+    Ok(())
+}
+
+fn groups_claim() -> Value {
+    json!({
+        "name": "groups",
+        "protocol": "openid-connect",
+        "protocolMapper": "oidc-group-membership-mapper",
+        "config": {
+            "claim.name": "groups",
+            "full.path": "false",
+            "id.token.claim": "true",
+            "access.token.claim": "true",
+            "userinfo.token.claim": "true",
+        },
+    })
+}
+
+fn shows_groups(mapper: &Value) -> bool {
+    says(mapper, "protocolMapper", "oidc-group-membership-mapper")
+        && mapper.pointer("/config/claim.name").and_then(Value::as_str) == Some("groups")
+}
+
+async fn find(
+    bench: &Bench<'_>,
+    realm: Option<&String>,
+    client_id: &str,
+) -> Result<Option<Value>, SetupError> {
+    match realm {
+        Some(_) => find_client(bench, client_id).await,
+        None => Ok(None),
+    }
+}
+
+async fn find_client(bench: &Bench<'_>, client_id: &str) -> Result<Option<Value>, SetupError> {
+    let found = bench.admin.get("clients", &bench.path(&["clients"]), &[("clientId", client_id)]).await?;
+    Ok(rows(found).into_iter().find(|row| says(row, "clientId", client_id)))
+}
+
+async fn create(
+    bench: &mut Bench<'_>,
+    what: &str,
+    client_id: &str,
+    wanted: &Value,
+) -> Result<Option<String>, SetupError> {
+    if !bench.must_create(what) {
+        return Ok(None);
+    }
+    let body = merged(json!({ "clientId": client_id }), wanted);
+    Ok(bench.admin.create("make client", &bench.path(&["clients"]), &body).await?)
+}
+
+/// Exactly the two rights: what else the service account holds of `realm-management` is taken away.
+async fn ensure_rights(bench: &mut Bench<'_>, client: Option<&str>) -> Result<(), SetupError> {
+    let what = ["rights ", &RIGHTS.join(" ")].concat();
+    let Some(client) = client else {
+        bench.must_create(&what);
+        return Ok(());
+    };
+    let (account, management) = find_account(bench, client).await?;
+    let place = ["users", &account, "role-mappings", "clients", &management];
+    let held = rows(bench.admin.get("rights", &bench.path(&place), &[]).await?);
+    let missing = missing_rights(bench, &management, &held).await?;
+    let extra: Vec<Value> =
+        held.into_iter().filter(|role| !RIGHTS.iter().any(|right| says(role, "name", right))).collect();
+    if missing.is_empty() && extra.is_empty() {
+        bench.note_unchanged(&what);
+    }
+    if !missing.is_empty() && bench.must_do(&["give ", &names(&missing)].concat()) {
+        bench.admin.create("give rights", &bench.path(&place), &Value::Array(missing)).await?;
+    }
+    if !extra.is_empty() && bench.must_do(&["take away right ", &names(&extra)].concat()) {
+        bench.admin.remove("take rights away", &bench.path(&place), &Value::Array(extra)).await?;
+    }
+    Ok(())
+}
+
+/// The ids of the service account and of the client that holds the realm's rights.
+async fn find_account(bench: &Bench<'_>, client: &str) -> Result<(String, String), SetupError> {
+    let place = bench.path(&["clients", client, "service-account-user"]);
+    let account = bench.admin.get("service account", &place, &[]).await?;
+    let management = find_client(bench, "realm-management").await?;
+    account
+        .as_ref()
+        .and_then(id_of)
+        .zip(management.as_ref().and_then(id_of))
+        .ok_or_else(|| SetupError::InTheWay("the service client has no service account".to_owned()))
+}
+
+async fn missing_rights(
+    bench: &Bench<'_>,
+    management: &str,
+    held: &[Value],
+) -> Result<Vec<Value>, SetupError> {
+    let mut missing = Vec::new();
+    for right in RIGHTS.into_iter().filter(|right| !held.iter().any(|role| says(role, "name", right))) {
+        let role =
+            bench.admin.get("right", &bench.path(&["clients", management, "roles", right]), &[]).await?;
+        missing.extend(role);
+    }
+    Ok(missing)
+}
+
+fn names(roles: &[Value]) -> String {
+    roles.iter().filter_map(|role| role.get("name").and_then(Value::as_str)).collect::<Vec<_>>().join(" ")
+}
+
+/// Writes the secret that Keycloak made to its file, readable by its owner only. It is never printed.
+async fn ensure_secret_file(bench: &mut Bench<'_>, client: Option<&str>) -> Result<(), SetupError> {
+    let what = "client_secret_file";
+    let Some(client) = client else {
+        bench.must_do(&["write ", what].concat());
+        return Ok(());
+    };
+    let answer =
+        bench.admin.get("client secret", &bench.path(&["clients", client, "client-secret"]), &[]).await?;
+    let secret = answer.as_ref().and_then(|answer| answer.get("value")).and_then(Value::as_str);
+    let Some(secret) = secret.map(SecretString::from) else {
+        return Err(SetupError::InTheWay("keycloak has no secret for the service client".to_owned()));
+    };
+    let file = &bench.input.client_secret_file;
+    if holds(file, &secret) {
+        bench.note_unchanged(what);
+    } else if bench.must_do(&["write ", what].concat()) {
+        write_secret(file, &secret)
+            .map_err(|source| SetupError::Io { doing: "write client_secret_file", source })?;
+    }
+    Ok(())
+}
+
+fn holds(file: &Path, secret: &SecretString) -> bool {
+    let is_private =
+        fs::metadata(file).is_ok_and(|found| matches!(found.permissions().mode() & 0o777, 0o600 | 0o400));
+    is_private && fs::read_to_string(file).is_ok_and(|text| text.trim_end() == secret.expose_secret())
+}
+
+/// Beside it first, then over it: nobody ever reads half a secret, and nobody else reads any of it.
+fn write_secret(file: &Path, secret: &SecretString) -> std::io::Result<()> {
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = Path::new(&beside);
+    match fs::remove_file(beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut new = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
+    new.write_all(secret.expose_secret().as_bytes())?;
+    new.sync_all()?;
+    fs::rename(beside, file)
+}

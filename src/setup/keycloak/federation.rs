@@ -1,0 +1,271 @@
+//! The LDAP federation: where Keycloak finds people, what it reads of them, and their groups.
+
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::documents::{id_of, merged, rows, says};
+use super::{Bench, Mode, SetupError};
+use crate::config::Flavour;
+use crate::keycloak::KeycloakError;
+
+const PROVIDER: &str = "org.keycloak.storage.UserStorageProvider";
+const MAPPER: &str = "org.keycloak.storage.ldap.mappers.LDAPStorageMapper";
+const GROUP_MAPPER: &str = "groups";
+
+/// Makes sure of the federation; its id, or `None` in a plan that found none.
+pub(super) async fn ensure(
+    bench: &mut Bench<'_>,
+    realm: Option<&String>,
+) -> Result<Option<String>, SetupError> {
+    let what = "LDAP federation";
+    let Some(realm) = realm else {
+        bench.must_create(what);
+        return Ok(None);
+    };
+    let query = [("type", PROVIDER), ("parent", realm.as_str())];
+    let found = rows(bench.admin.get("components", &bench.path(&["components"]), &query).await?);
+    let mut fitting: Vec<Value> = found.into_iter().filter(|row| serves_our_people(row, bench)).collect();
+    match (fitting.pop(), fitting.is_empty()) {
+        (None, _) => create(bench, what, realm).await,
+        (Some(current), true) => keep(bench, what, current).await.map(Some),
+        (Some(_), false) => Err(SetupError::InTheWay(
+            "the realm has more than one LDAP federation for people_dn: remove all but one".to_owned(),
+        )),
+    }
+}
+
+fn serves_our_people(component: &Value, bench: &Bench<'_>) -> bool {
+    let base = component.pointer("/config/usersDn/0").and_then(Value::as_str);
+    says(component, "providerId", "ldap")
+        && base.is_some_and(|base| base.eq_ignore_ascii_case(&bench.input.people_dn))
+}
+
+async fn create(bench: &mut Bench<'_>, what: &str, realm: &str) -> Result<Option<String>, SetupError> {
+    let password = bench.args.federation_bind_password.expose_secret();
+    if !can_bind(bench, None, password).await? {
+        return Err(cannot_bind());
+    }
+    if !bench.must_create(what) {
+        return Ok(None);
+    }
+    let base = json!({
+        "name": "ldap",
+        "providerId": "ldap",
+        "providerType": PROVIDER,
+        "parentId": realm,
+        "config": {"bindCredential": [password]},
+    });
+    let body = merged(base, &json!({ "config": config(bench) }));
+    Ok(bench.admin.create("make federation", &bench.path(&["components"]), &body).await?)
+}
+
+async fn keep(bench: &mut Bench<'_>, what: &str, current: Value) -> Result<String, SetupError> {
+    let id = id_of(&current).ok_or_else(|| SetupError::InTheWay("the federation has no id".to_owned()))?;
+    let mut wanted = json!({ "config": config(bench) });
+    let password = bench.args.federation_bind_password.expose_secret();
+    // Keycloak shows the kept password as asterisks, and takes these for it.
+    if !can_bind(bench, Some(&id), "**********").await? {
+        if !can_bind(bench, None, password).await? {
+            return Err(cannot_bind());
+        }
+        wanted["config"]["bindCredential"] = json!([password]);
+    }
+    bench.ensure_document(what, &["components", &id], current, &wanted).await?;
+    Ok(id)
+}
+
+fn cannot_bind() -> SetupError {
+    SetupError::InTheWay(
+        "keycloak cannot bind to the directory: check --federation-url, --federation-bind-dn, its password, and \
+         that Keycloak trusts the directory's certificate"
+            .to_owned(),
+    )
+}
+
+/// Whether Keycloak itself can bind with these.
+async fn can_bind(bench: &Bench<'_>, federation: Option<&str>, password: &str) -> Result<bool, SetupError> {
+    let body = json!({
+        "action": "testAuthentication",
+        "componentId": federation,
+        "connectionUrl": connection_url(bench),
+        "authType": "simple",
+        "bindDn": bench.args.federation_bind_dn,
+        "bindCredential": password,
+        "useTruststoreSpi": "always",
+        "connectionTimeout": "3000",
+        "startTls": start_tls(bench),
+    });
+    match bench.admin.create("test bind", &bench.path(&["testLDAPConnection"]), &body).await {
+        Ok(_) => Ok(true),
+        Err(KeycloakError::Status { status: 400, .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn connection_url(bench: &Bench<'_>) -> String {
+    bench
+        .args
+        .federation_url
+        .as_ref()
+        .unwrap_or(&bench.input.directory_url)
+        .as_str()
+        .trim_end_matches('/')
+        .to_owned()
+}
+
+/// An address of its own is taken as it is; the bot's is reached as the bot reaches it.
+fn start_tls(bench: &Bench<'_>) -> &'static str {
+    let wants = bench.args.federation_url.is_none() && bench.input.start_tls;
+    if wants { "true" } else { "false" }
+}
+
+/// Every value is a list of texts. `NO_CACHE`, so that a change in the directory is seen at once.
+fn config(bench: &Bench<'_>) -> Value {
+    let lasting_id = match bench.input.flavour {
+        Flavour::OpenLdap => "entryUUID",
+    };
+    json!({
+        "enabled": ["true"],
+        "vendor": ["other"],
+        "connectionUrl": [connection_url(bench)],
+        "authType": ["simple"],
+        "bindDn": [bench.args.federation_bind_dn],
+        "connectionPooling": ["true"],
+        "connectionTimeout": ["3000"],
+        "readTimeout": ["5000"],
+        "startTls": [start_tls(bench)],
+        "useTruststoreSpi": ["always"],
+        "editMode": ["WRITABLE"],
+        "importEnabled": ["true"],
+        "syncRegistrations": ["false"],
+        // Otherwise an address counts as verified that nobody has proved.
+        "trustEmail": ["false"],
+        "usersDn": [bench.input.people_dn],
+        "searchScope": ["1"],
+        "usernameLDAPAttribute": ["uid"],
+        "rdnLDAPAttribute": ["uid"],
+        "uuidLDAPAttribute": [lasting_id],
+        "userObjectClasses": ["inetOrgPerson"],
+        "pagination": ["true"],
+        "batchSizeForSync": ["1000"],
+        "fullSyncPeriod": ["-1"],
+        "changedSyncPeriod": ["-1"],
+        "cachePolicy": ["NO_CACHE"],
+        "validatePasswordPolicy": ["true"],
+        "usePasswordModifyExtendedOp": ["true"],
+    })
+}
+
+/// Makes sure of the mappers; the group mapper's id.
+pub(super) async fn ensure_mappers(
+    bench: &mut Bench<'_>,
+    federation: Option<&String>,
+) -> Result<Option<String>, SetupError> {
+    let found = match federation {
+        Some(id) => {
+            let query = [("type", MAPPER), ("parent", id.as_str())];
+            rows(bench.admin.get("components", &bench.path(&["components"]), &query).await?)
+        }
+        None => Vec::new(),
+    };
+    let mut group_mapper = None;
+    for (name, provider, config) in mappers(bench) {
+        let current = found.iter().find(|row| says(row, "name", name)).cloned();
+        let id = ensure_mapper(bench, federation, current, name, provider, &config).await?;
+        if name == GROUP_MAPPER {
+            group_mapper = id;
+        }
+    }
+    Ok(group_mapper)
+}
+
+async fn ensure_mapper(
+    bench: &mut Bench<'_>,
+    federation: Option<&String>,
+    current: Option<Value>,
+    name: &str,
+    provider: &str,
+    config: &Value,
+) -> Result<Option<String>, SetupError> {
+    let what = ["mapper ", name].concat();
+    if let Some(current) = current {
+        let id = id_of(&current);
+        if !says(&current, "providerId", provider) {
+            return Err(SetupError::InTheWay([&what, " is of another kind: rename or remove it"].concat()));
+        }
+        let wanted = json!({ "config": config });
+        if let Some(id) = &id {
+            bench.ensure_document(&what, &["components", id], current, &wanted).await?;
+        }
+        return Ok(id);
+    }
+    let (true, Some(parent)) = (bench.must_create(&what), federation) else { return Ok(None) };
+    let body = json!({
+        "name": name, "providerId": provider, "providerType": MAPPER, "parentId": parent, "config": config,
+    });
+    Ok(bench.admin.create("make mapper", &bench.path(&["components"]), &body).await?)
+}
+
+/// Name, kind and wanted values of each mapper that differs from what Keycloak makes by itself.
+fn mappers(bench: &Bench<'_>) -> [(&'static str, &'static str, Value); 4] {
+    let first_name = json!({
+        "ldap.attribute": ["givenName"],
+        "user.model.attribute": ["firstName"],
+    });
+    // `cn` follows the two names; it is never read back.
+    let full_name = json!({
+        "ldap.full.name.attribute": ["cn"],
+        "read.only": ["false"],
+        "write.only": ["true"],
+    });
+    let discord_id = json!({
+        "ldap.attribute": [bench.input.discord_id_attribute],
+        "user.model.attribute": ["discordId"],
+        "read.only": ["true"],
+        "is.mandatory.in.ldap": ["false"],
+        "always.read.value.from.ldap": ["true"],
+    });
+    let groups = json!({
+        "groups.dn": [bench.input.groups_dn],
+        "group.name.ldap.attribute": ["cn"],
+        "group.object.classes": ["groupOfNames"],
+        "membership.ldap.attribute": ["member"],
+        "membership.attribute.type": ["DN"],
+        "membership.user.ldap.attribute": ["uid"],
+        "mode": ["READ_ONLY"],
+        "user.roles.retrieve.strategy": ["LOAD_GROUPS_BY_MEMBER_ATTRIBUTE"],
+        "preserve.group.inheritance": ["false"],
+        "drop.non.existing.groups.during.sync": ["false"],
+        "groups.path": ["/"],
+    });
+    [
+        ("first name", "user-attribute-ldap-mapper", first_name),
+        ("full name", "full-name-ldap-mapper", full_name),
+        ("discordId", "user-attribute-ldap-mapper", discord_id),
+        (GROUP_MAPPER, "group-ldap-mapper", groups),
+    ]
+}
+
+/// Lets Keycloak read the directory's groups for the first time.
+pub(super) async fn import_groups(
+    bench: &mut Bench<'_>,
+    federation: Option<&String>,
+    mapper: Option<&String>,
+) -> Result<(), SetupError> {
+    let (Mode::Apply, Some(federation), Some(mapper)) = (bench.args.mode, federation, mapper) else {
+        return Ok(());
+    };
+    let path = bench.path(&["user-storage", federation, "mappers", mapper, "sync"]);
+    let result = bench.admin.act("sync groups", &path, &[("direction", "fedToKeycloak")]).await?;
+    let count = |field: &str| result.get(field).and_then(Value::as_u64).unwrap_or(0);
+    if count("failed") > 0 {
+        return Err(SetupError::InTheWay(
+            "keycloak could not import some groups; its log says which".to_owned(),
+        ));
+    }
+    match count("added") {
+        0 => bench.note_unchanged("groups"),
+        added => bench.report.changes.push(["import groups: ", &added.to_string()].concat()),
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! The rows of an approval, written once for moderators and for rules that approve by themselves.
+//!
+//! Nothing is decided here: the caller judged the right to approve and the person's eligibility before.
+
+use super::{
+    AccountInserted, NewDecision, NewOutbox, NewWork, OutboxKind, RequestMove, RequestMoved, StoreError, Tx,
+};
+use crate::domain::account::Account;
+use crate::domain::approval::{Tell, Verdict};
+use crate::domain::audit::{Actor, Entry, Event, Source};
+use crate::domain::eligibility::RuleName;
+use crate::domain::request::{Request, RequestState};
+use crate::domain::work::{Work, WorkKind};
+
+/// What came of approving. Everything but `Done` must be rolled back by the caller.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one value an approval, looked at once and dropped")]
+pub enum Approved {
+    /// Decided; the account is `creating` and its work is due.
+    Done {
+        /// The approved request.
+        request: Request,
+        /// The new account.
+        account: Account,
+        /// Its first work.
+        work: Work,
+    },
+    /// Somebody was faster: the row as it is now.
+    Lost(Request),
+    /// Another approved request has this address.
+    AddressInUse(Request),
+    /// A live account or somebody else's tombstone has this name or one that looks like it.
+    NameTaken(Request),
+    /// The person has an account that is not closed.
+    HasAccount(Account),
+}
+
+impl Tx {
+    /// Writes an approval: the request moves from exactly the seen row to `approved`, an open check ends, and decision, account,
+    /// its first work, the audit row and the card's new look are written with it.
+    pub async fn approve_request(
+        &mut self,
+        seen: &Request,
+        approver: Actor,
+        source: Source,
+        rule: Option<RuleName>,
+    ) -> Result<Approved, StoreError> {
+        let change = RequestMove { reason_code: None, rule, expires_at: None };
+        let request = match self.move_request(seen, RequestState::Approved, change).await? {
+            RequestMoved::Done(request) => request,
+            RequestMoved::Lost(request) => return Ok(Approved::Lost(request)),
+            RequestMoved::AddressInUse(request) => return Ok(Approved::AddressInUse(request)),
+            RequestMoved::NameTaken(request) => return Ok(Approved::NameTaken(request)),
+        };
+        let decision = NewDecision {
+            request_id: request.id,
+            round: 1,
+            slot: 1,
+            approver: approver.clone(),
+            verdict: Verdict::Approve,
+            reason: None,
+            tell: Tell::Told,
+        };
+        if !self.put_decision(decision).await? {
+            return Ok(Approved::Lost(request));
+        }
+        self.end_check(request.id).await?;
+        let account = match self.insert_account(request.person_id, &request.username).await? {
+            AccountInserted::Made(account) => account,
+            AccountInserted::PersonHasOne(account) => return Ok(Approved::HasAccount(account)),
+            AccountInserted::NameTaken => return Ok(Approved::NameTaken(request)),
+        };
+        let work = NewWork {
+            person_id: request.person_id,
+            account_id: Some(account.id),
+            request_id: Some(request.id),
+            kind: WorkKind::Provision,
+        };
+        let work = self.enqueue_work(work).await?;
+        self.audit(approval_entry(seen, &request, approver, source));
+        self.put_outbox(NewOutbox {
+            kind: OutboxKind::Card,
+            target: request.id.to_string(),
+            dedupe_key: ["card:", &request.id.to_string()].concat(),
+            params: "{}".to_owned(),
+        })
+        .await?;
+        Ok(Approved::Done { request, account, work })
+    }
+}
+
+fn approval_entry(seen: &Request, request: &Request, approver: Actor, source: Source) -> Entry {
+    Entry::new(Event::RequestApproved, source, approver)
+        .about(request.person_id)
+        .in_guild(request.guild_id)
+        .of_request(request.id)
+        .change(seen.state.code(), request.state.code())
+}

@@ -1,0 +1,87 @@
+//! Budgets: how often something happened in a span, counted before it happens.
+
+use std::time::Duration;
+
+use super::sql::{bare, exec, maybe, one, sql};
+use super::{StoreError, Tx};
+use crate::domain::ids::Timestamp;
+use crate::domain::refusal::codes;
+
+codes! {
+    /// What is counted. The key is a person id, an address in lower case, a domain, or empty; stored as its HMAC.
+    pub enum BudgetKind {
+        /// Mails to one address.
+        MailAddress = "mail_address",
+        /// Mails for one person.
+        MailPerson = "mail_person",
+        /// Mails to one domain.
+        MailDomain = "mail_domain",
+        /// Mails, all together; the key is empty.
+        MailAll = "mail_all",
+        /// Requests of one person.
+        RequestPerson = "request_person",
+        /// Forms whose name clashed, per person.
+        NameCheck = "name_check",
+    }
+}
+
+sql! {
+    COUNT = "SELECT count(*) FROM budget WHERE kind = $1 AND key = $2 AND at > $3";
+    NTH_NEWEST = "SELECT at FROM budget WHERE kind = $1 AND key = $2 AND at > $3 ORDER BY at DESC LIMIT 1 OFFSET $4";
+    USE = "INSERT INTO budget (kind, key, at) VALUES ($1, $2, $3)";
+    GIVE_BACK = "DELETE FROM budget WHERE id = (SELECT id FROM budget WHERE kind = $1 AND key = $2 \
+        ORDER BY id DESC LIMIT 1)";
+    FORGET = "DELETE FROM budget WHERE at < $1";
+}
+
+impl Tx {
+    fn budget_key(&self, kind: BudgetKind, key: &str) -> String {
+        self.inner.keys.lookup(kind.code(), &key.to_lowercase())
+    }
+
+    /// Counts one use now, unless `limit` uses fell into the last `window`; `false` if so.
+    pub async fn take_budget(
+        &mut self,
+        kind: BudgetKind,
+        key: &str,
+        limit: u32,
+        window: Duration,
+    ) -> Result<bool, StoreError> {
+        let key = self.budget_key(kind, key);
+        // Two replicas must not count at the same time.
+        self.lock_key(&key).await?;
+        let now = self.now();
+        let used = one!(self, COUNT, (i64,); kind.code(), &key, now.before(window).as_millis())?.0;
+        if used >= i64::from(limit) {
+            return Ok(false);
+        }
+        exec!(self, USE; kind.code(), key, now.as_millis())?;
+        Ok(true)
+    }
+
+    /// When there will be room again, if `limit` uses fell into the last `window`; `None` if there is room now. Counts nothing.
+    pub async fn budget_is_full_until(
+        &mut self,
+        kind: BudgetKind,
+        key: &str,
+        limit: u32,
+        window: Duration,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let key = self.budget_key(kind, key);
+        let since = self.now().before(window).as_millis();
+        let before_it = i64::from(limit.saturating_sub(1));
+        let oldest = maybe!(self, NTH_NEWEST, (i64,); kind.code(), key, since, before_it)?;
+        Ok(oldest.map(|(at,)| Timestamp::from_millis(at).after(window)))
+    }
+
+    /// Takes the newest counted use back.
+    pub async fn give_back_budget(&mut self, kind: BudgetKind, key: &str) -> Result<(), StoreError> {
+        let key = self.budget_key(kind, key);
+        exec!(self, GIVE_BACK; kind.code(), key).map(|_| ())
+    }
+
+    /// Forgets uses before `before`; how many.
+    pub async fn forget_budgets(&mut self, before: Timestamp) -> Result<u64, StoreError> {
+        exec!(self, FORGET; before.as_millis())
+    }
+}

@@ -1,0 +1,167 @@
+//! The deny list: persons, addresses and domains, kept as HMACs.
+
+use super::seal::{Keys, Place};
+use super::sql::{all, bare, exec, maybe, sql};
+use super::{StoreError, Tx, View};
+use crate::domain::audit::Actor;
+use crate::domain::ids::{DiscordUserId, Timestamp};
+use crate::domain::mail_address::MailAddress;
+use crate::domain::refusal::codes;
+
+codes! {
+    /// What is denied.
+    pub enum DenyKind {
+        /// A Discord user (the value is the snowflake).
+        Person = "person",
+        /// A mail address.
+        Address = "address",
+        /// A domain and everything below it.
+        Domain = "domain",
+    }
+}
+
+/// A denial to be written.
+#[derive(Clone, Debug)]
+pub struct NewDeny {
+    /// What kind.
+    pub kind: DenyKind,
+    /// The snowflake, address or domain; compared in lower case.
+    pub value: String,
+    /// Until when; `None` is for good.
+    pub until: Option<Timestamp>,
+    /// Why; sealed.
+    pub reason: Option<String>,
+    /// Who.
+    pub actor: Actor,
+}
+
+/// A denial as stored. The value itself is not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// What kind.
+    pub kind: DenyKind,
+    /// The HMAC of the value, in hex; also the key of a page.
+    pub key: String,
+    /// Until when; `None` is for good.
+    pub until: Option<Timestamp>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Who.
+    pub actor: Actor,
+    /// When.
+    pub at: Timestamp,
+}
+
+sql! {
+    MATCH = "SELECT kind FROM deny WHERE kind = $1 AND key_hmac = $2 AND (until IS NULL OR until > $3)";
+    PAGE = "SELECT kind, key_hmac, until, reason_enc, key_id, actor, at FROM deny WHERE key_hmac > $1 \
+        ORDER BY key_hmac LIMIT $2";
+    PUT = "INSERT INTO deny (kind, key_hmac, until, reason_enc, key_id, actor, at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (kind, key_hmac) DO UPDATE SET until = excluded.until, \
+        reason_enc = excluded.reason_enc, key_id = excluded.key_id, actor = excluded.actor, at = excluded.at";
+    REMOVE = "DELETE FROM deny WHERE kind = $1 AND key_hmac = $2";
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    kind: String,
+    key_hmac: String,
+    until: Option<i64>,
+    reason_enc: Option<Vec<u8>>,
+    key_id: Option<String>,
+    actor: String,
+    at: i64,
+}
+
+/// The keyed hash of a denied value. A leading `@` or dot of a domain is how people write it, not part of it.
+fn deny_key(keys: &Keys, kind: DenyKind, value: &str) -> String {
+    let folded = value.trim().to_lowercase();
+    let folded = match kind {
+        DenyKind::Domain => folded.trim_start_matches(['@', '.']),
+        DenyKind::Person | DenyKind::Address => &folded,
+    };
+    keys.lookup(&["deny ", kind.code()].concat(), folded)
+}
+
+fn reason_place(key: &str) -> Place<'_> {
+    Place { table: "deny", row: key, column: "reason_enc" }
+}
+
+/// What of a person and an address may be on the list: themselves, the domain, and every domain above it.
+fn suspects(person: DiscordUserId, address: Option<&MailAddress>) -> Vec<(DenyKind, String)> {
+    let mut all = vec![(DenyKind::Person, person.to_string())];
+    if let Some(address) = address {
+        all.push((DenyKind::Address, address.folded()));
+        let mut domain = address.domain();
+        all.push((DenyKind::Domain, domain.to_owned()));
+        while let Some((_, parent)) = domain.split_once('.') {
+            all.push((DenyKind::Domain, parent.to_owned()));
+            domain = parent;
+        }
+    }
+    all
+}
+
+impl View {
+    /// What of these is denied now, if anything.
+    pub async fn denial_of(
+        &mut self,
+        person: DiscordUserId,
+        address: Option<&MailAddress>,
+    ) -> Result<Option<DenyKind>, StoreError> {
+        let now = self.now().as_millis();
+        for (kind, value) in suspects(person, address) {
+            let key = deny_key(&self.inner.keys, kind, &value);
+            if maybe!(self, MATCH, (String,); kind.code(), key, now)?.is_some() {
+                return Ok(Some(kind));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A page of the list, in the order of keys; `after` is the last key of the page before. Ended denials are shown too.
+    pub async fn denials(&mut self, after: Option<&str>, limit: u32) -> Result<Vec<Denial>, StoreError> {
+        let rows = all!(self, PAGE, Row; after.unwrap_or_default(), i64::from(limit))?;
+        rows.into_iter().map(|row| self.open_denial(row)).collect()
+    }
+
+    fn open_denial(&self, row: Row) -> Result<Denial, StoreError> {
+        let unreadable = || StoreError::Row { table: "deny" };
+        let reason = row
+            .reason_enc
+            .map(|sealed| self.inner.keys.open(reason_place(&row.key_hmac), row.key_id.as_deref(), &sealed))
+            .transpose()?;
+        Ok(Denial {
+            kind: row.kind.parse().map_err(|_| unreadable())?,
+            until: row.until.map(Timestamp::from_millis),
+            reason,
+            actor: Actor::parse(&row.actor).ok_or_else(unreadable)?,
+            at: Timestamp::from_millis(row.at),
+            key: row.key_hmac,
+        })
+    }
+}
+
+impl Tx {
+    /// Puts a value on the list, or renews it.
+    pub async fn add_denial(&mut self, denial: NewDeny) -> Result<(), StoreError> {
+        let keys = &self.inner.keys;
+        let key = deny_key(keys, denial.kind, &denial.value);
+        let sealed = denial
+            .reason
+            .as_deref()
+            .map(|reason| keys.seal(self.inner.rng.as_ref(), reason_place(&key), reason));
+        let key_id = sealed.as_ref().map(|_| keys.id().to_owned());
+        let now = self.now().as_millis();
+        exec!(self, PUT;
+            denial.kind.code(), key, denial.until.map(Timestamp::as_millis), sealed, key_id,
+            denial.actor.text(), now)
+        .map(|_| ())
+    }
+
+    /// Takes a value off the list; `false` if it was not on it.
+    pub async fn remove_denial(&mut self, kind: DenyKind, value: &str) -> Result<bool, StoreError> {
+        let key = deny_key(&self.inner.keys, kind, value);
+        Ok(exec!(self, REMOVE; kind.code(), key)? > 0)
+    }
+}

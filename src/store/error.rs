@@ -1,0 +1,288 @@
+//! What can go wrong in the store.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use crate::domain::refusal::Refusal;
+use crate::domain::request::RequestState;
+
+/// A store verb did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database did not answer in time; nothing was changed. Try again.
+    #[error("the database is busy")]
+    Busy,
+    /// The disk is full; nothing was changed.
+    #[error("the database has no room")]
+    Full,
+    /// The database does not answer.
+    #[error("the database cannot be reached")]
+    Down(#[source] sqlx::Error),
+    /// The schema is older than this version.
+    #[error("the database schema is version {found}, this version needs {wanted}: run `accolade migrate`")]
+    SchemaOld {
+        /// What is there.
+        found: i64,
+        /// What is needed.
+        wanted: i64,
+    },
+    /// The schema is newer than this version.
+    #[error(
+        "the database schema is version {found}, newer than this version's {wanted}: run a newer accolade"
+    )]
+    SchemaNew {
+        /// What is there.
+        found: i64,
+        /// What is known.
+        wanted: i64,
+    },
+    /// A migration failed.
+    #[error("a migration failed")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// A file or folder is not ours alone; the text names the fix.
+    #[error(transparent)]
+    Unsafe(FileFault),
+    /// The key file cannot be used.
+    #[error(transparent)]
+    Key(KeyFault),
+    /// The URL is neither `sqlite:///path` nor `postgres://…`.
+    #[error("the store's url is not usable: {0}")]
+    Url(&'static str),
+    /// A sealed column could not be opened: wrong key, or the value is not from this row.
+    #[error("a sealed column of `{table}` cannot be opened with this key")]
+    Sealed {
+        /// Which table.
+        table: &'static str,
+    },
+    /// Another `serve` holds the lock.
+    #[error("another `accolade serve` uses this database")]
+    AlreadyServing,
+    /// The work or lease was claimed by somebody else in the meantime: stop at once.
+    #[error("the lease was lost")]
+    LostLease,
+    /// An earlier statement of this transaction failed, so it cannot be committed.
+    #[error("the transaction was poisoned by an earlier error")]
+    Poisoned,
+    /// The store was opened read-only.
+    #[error("the store is open for reading only")]
+    ReadOnly,
+    /// A row holds what this version cannot read (a newer version's code, for example).
+    #[error("a row of `{table}` cannot be read")]
+    Row {
+        /// Which table.
+        table: &'static str,
+    },
+    /// A change of state that the domain does not know.
+    #[error("a request cannot go from `{from}` to `{to}`")]
+    IllegalMove {
+        /// Where it stands.
+        from: RequestState,
+        /// Where it should go.
+        to: RequestState,
+    },
+    /// Only an SQLite database is a file that can be copied and put back.
+    #[error("this database is not SQLite")]
+    NotSqlite,
+    /// The file cannot be put in the database's place.
+    #[error("this is no backup that could be used: {0}")]
+    NotABackup(&'static str),
+    /// Anything else.
+    #[error("a database statement failed")]
+    Other(#[source] sqlx::Error),
+}
+
+/// What is wrong with a file or folder of the store, and what puts it right.
+#[derive(Debug, thiserror::Error)]
+pub enum FileFault {
+    /// It is not there.
+    #[error("{} does not exist: run `accolade migrate`", .path.display())]
+    Missing {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The system does not show it.
+    #[error("{} cannot be looked at: {kind}", .path.display())]
+    Hidden {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        kind: ErrorKind,
+    },
+    /// It belongs to somebody else.
+    #[error("{shown} belongs to user {owner}, accolade runs as user {me}: run `chown {me} {shown}` as root", shown = .path.display())]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who we are.
+        me: u32,
+    },
+    /// Others can read it.
+    #[error("{shown} can be read by others (mode {mode:04o}): run `chmod {wanted:o} {shown}`", shown = .path.display())]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+        /// What they should be.
+        wanted: u32,
+    },
+    /// It is there already, and is never overwritten.
+    #[error("{} is there already: name another file", .path.display())]
+    Taken {
+        /// Which.
+        path: PathBuf,
+    },
+    /// It could not be made.
+    #[error("{} cannot be made: {kind}", .path.display())]
+    NotMade {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        kind: ErrorKind,
+    },
+}
+
+/// What is wrong with the key file.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFault {
+    /// It is not there, and must not be made anew.
+    #[error("the key file {} is missing: run `accolade migrate`, or bring it back from your backup", .path.display())]
+    Missing {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The system does not let us read it.
+    #[error("the key file {} cannot be read: {kind}", .path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        kind: ErrorKind,
+    },
+    /// It holds something else.
+    #[error("the key file {} does not hold 32 bytes in base64", .path.display())]
+    Illegible {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A new one could not be written.
+    #[error("the key file {} cannot be written: {kind}", .path.display())]
+    NotWritten {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        kind: ErrorKind,
+    },
+    /// It is another database's.
+    #[error("the key file {} is not the one this database was made with", .path.display())]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+impl StoreError {
+    /// What people and programs are told.
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::Busy | Self::Down(_) => Refusal::StoreBusy,
+            Self::Full => Refusal::StoreFull,
+            Self::SchemaOld { .. }
+            | Self::SchemaNew { .. }
+            | Self::Migration(_)
+            | Self::Unsafe(_)
+            | Self::Key(_)
+            | Self::Url(_)
+            | Self::Sealed { .. }
+            | Self::AlreadyServing
+            | Self::LostLease
+            | Self::Poisoned
+            | Self::ReadOnly
+            | Self::Row { .. }
+            | Self::IllegalMove { .. }
+            | Self::NotSqlite
+            | Self::NotABackup(_)
+            | Self::Other(_) => Refusal::Internal,
+        }
+    }
+
+    /// Whether the same call may succeed a little later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Busy | Self::Full | Self::Down(_))
+    }
+
+    pub(super) fn from_sqlx(error: sqlx::Error) -> Self {
+        let is_down = matches!(
+            error,
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed
+        );
+        let code = if matches!(error, sqlx::Error::PoolTimedOut) {
+            CodeKind::Busy
+        } else if is_down {
+            CodeKind::Down
+        } else {
+            let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+            code.map_or(CodeKind::Other, |code| kind_of_code(&code))
+        };
+        match code {
+            CodeKind::Busy => Self::Busy,
+            CodeKind::Full => Self::Full,
+            CodeKind::Down => Self::Down(error),
+            CodeKind::Other => Self::Other(error),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum CodeKind {
+    Busy,
+    Full,
+    Down,
+    Other,
+}
+
+/// SQLite's result codes are numbers (<https://sqlite.org/rescode.html>, the low byte is the primary one), `PostgreSQL`'s have
+/// five characters (its appendix A).
+fn kind_of_code(code: &str) -> CodeKind {
+    match code {
+        // serialization_failure, deadlock_detected, lock_not_available, query_canceled, too_many_connections
+        "40001" | "40P01" | "55P03" | "57014" | "53300" => CodeKind::Busy,
+        // disk_full
+        "53100" => CodeKind::Full,
+        // read_only_sql_transaction (a standby), admin_shutdown, crash_shutdown, cannot_connect_now
+        "25006" | "57P01" | "57P02" | "57P03" => CodeKind::Down,
+        _ if code.len() == 5 => CodeKind::Other,
+        _ => match code.parse::<u32>() {
+            // SQLITE_FULL; SQLITE_IOERR_WRITE, which a limit on file size gives instead
+            Ok(13 | 778) => CodeKind::Full,
+            // SQLITE_BUSY, SQLITE_LOCKED
+            Ok(code) if matches!(code & 0xff, 5 | 6) => CodeKind::Busy,
+            // SQLITE_IOERR, SQLITE_CANTOPEN
+            Ok(code) if matches!(code & 0xff, 10 | 14) => CodeKind::Down,
+            Ok(_) | Err(_) => CodeKind::Other,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_codes_of_both_databases_mean_the_same_to_people() {
+        for code in ["5", "261", "517", "6", "40001", "40P01", "55P03"] {
+            assert_eq!(kind_of_code(code), CodeKind::Busy, "{code}");
+        }
+        for code in ["13", "778", "53100"] {
+            assert_eq!(kind_of_code(code), CodeKind::Full, "{code}");
+        }
+        for code in ["14", "266", "57P01", "25006"] {
+            assert_eq!(kind_of_code(code), CodeKind::Down, "{code}");
+        }
+        for code in ["2067", "23505", "1", ""] {
+            assert_eq!(kind_of_code(code), CodeKind::Other, "{code}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Mails that Keycloak was asked for: which links of an account may still work.
+
+use super::sql::{all, bare, exec, sql};
+use super::{StoreError, Tx, View};
+use crate::domain::ids::{AccountId, Timestamp, WorkId};
+use crate::domain::mail::{Mail, MailState};
+
+/// More mails than an account's budget lets work at one time.
+const MOST: i64 = 16;
+
+sql! {
+    OF_ACCOUNT = "SELECT begun_at, link_until, state FROM mail WHERE account_id = $1 \
+        ORDER BY begun_at DESC, id DESC LIMIT $2";
+    PUT = "INSERT INTO mail (id, account_id, work_id, begun_at, link_until, state) VALUES ($1, $2, $3, $4, $5, $6)";
+    /// The newest one that the work has not heard of.
+    SETTLE = "UPDATE mail SET state = $2 WHERE id = (SELECT id FROM mail WHERE work_id = $1 AND state = 'begun' \
+        ORDER BY begun_at DESC, id DESC LIMIT 1)";
+    UNDO = "DELETE FROM mail WHERE id = (SELECT id FROM mail WHERE work_id = $1 AND state = 'begun' \
+        ORDER BY begun_at DESC, id DESC LIMIT 1)";
+    FORGET = "DELETE FROM mail WHERE link_until < $1";
+}
+
+impl View {
+    /// The newest mails of an account, newest first.
+    pub async fn mails_of(&mut self, account: AccountId) -> Result<Vec<Mail>, StoreError> {
+        let rows = all!(self, OF_ACCOUNT, (i64, i64, String); account.to_string(), MOST)?;
+        rows.into_iter()
+            .map(|(at, link_until, state)| {
+                let state = state.parse().map_err(|_| StoreError::Row { table: "mail" })?;
+                Ok(Mail {
+                    at: Timestamp::from_millis(at),
+                    link_until: Timestamp::from_millis(link_until),
+                    state,
+                })
+            })
+            .collect()
+    }
+}
+
+impl Tx {
+    /// Notes a mail of a work: `begun` before Keycloak is asked, `held_back` where it will not be.
+    pub async fn put_mail(
+        &mut self,
+        account: AccountId,
+        work: WorkId,
+        link_until: Timestamp,
+        state: MailState,
+    ) -> Result<(), StoreError> {
+        let id = self.inner.ids.uuid().to_string();
+        let now = self.now().as_millis();
+        exec!(self, PUT; id, account.to_string(), work.to_string(), now, link_until.as_millis(), state.code())
+            .map(|_| ())
+    }
+
+    /// Notes what became of the work's mail that was begun last. An earlier one of which nobody heard stays `begun`.
+    pub async fn settle_mail(&mut self, work: WorkId, state: MailState) -> Result<(), StoreError> {
+        exec!(self, SETTLE; work.to_string(), state.code()).map(|_| ())
+    }
+
+    /// The work's mail that was begun last was certainly never asked for.
+    pub async fn undo_mail(&mut self, work: WorkId) -> Result<(), StoreError> {
+        exec!(self, UNDO; work.to_string()).map(|_| ())
+    }
+
+    /// Forgets mails whose links ended before `before`; how many.
+    pub async fn forget_mails(&mut self, before: Timestamp) -> Result<u64, StoreError> {
+        exec!(self, FORGET; before.as_millis())
+    }
+}

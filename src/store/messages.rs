@@ -1,0 +1,127 @@
+//! Where messages with buttons stand, and which nonces their buttons carry.
+
+use super::sql::{bare, exec, maybe, one, sql};
+use super::{StoreError, Tx, View};
+use crate::domain::ids::{ChannelId, GuildId, MessageId, Nonce, RequestId};
+use crate::domain::refusal::codes;
+
+codes! {
+    /// Which message of a request.
+    pub enum MessageKind {
+        /// The card on which moderators decide.
+        Card = "card",
+        /// The note to admins that work needs an operator, with `retry`.
+        Operator = "operator",
+    }
+}
+
+/// A message with buttons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Of which request.
+    pub request_id: RequestId,
+    /// Which.
+    pub kind: MessageKind,
+    /// Where.
+    pub guild_id: GuildId,
+    /// Where.
+    pub channel_id: ChannelId,
+    /// Discord's id, once it was posted.
+    pub message_id: Option<MessageId>,
+    /// What its buttons carry, or will carry once Discord confirms the edit.
+    pub nonce: Nonce,
+    /// What they carried before; valid until Discord confirms the edit.
+    pub nonce_before: Option<Nonce>,
+}
+
+impl Message {
+    /// Whether a button with this nonce is of this message.
+    pub fn accepts(&self, nonce: Nonce) -> bool {
+        nonce != Nonce::NONE && (self.nonce == nonce || self.nonce_before == Some(nonce))
+    }
+}
+
+sql! {
+    BY_KEY = "SELECT guild_id, channel_id, message_id, nonce, nonce_before FROM message \
+        WHERE request_id = $1 AND kind = $2";
+    /// The nonce that Discord last confirmed stays valid, however often a new one is prepared.
+    PREPARE = "INSERT INTO message (request_id, kind, guild_id, channel_id, nonce) VALUES ($1, $2, $3, $4, $5) \
+        ON CONFLICT (request_id, kind) DO UPDATE SET \
+        nonce_before = COALESCE(message.nonce_before, message.nonce), nonce = excluded.nonce, \
+        guild_id = excluded.guild_id, channel_id = excluded.channel_id \
+        RETURNING guild_id, channel_id, message_id, nonce, nonce_before";
+    CONFIRM = "UPDATE message SET message_id = $3, \
+        nonce_before = CASE WHEN nonce = $4 THEN NULL ELSE nonce_before END \
+        WHERE request_id = $1 AND kind = $2";
+    FORGET = "UPDATE message SET message_id = NULL WHERE request_id = $1 AND kind = $2";
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    guild_id: String,
+    channel_id: String,
+    message_id: Option<String>,
+    nonce: String,
+    nonce_before: Option<String>,
+}
+
+impl Row {
+    fn message(self, request_id: RequestId, kind: MessageKind) -> Result<Message, StoreError> {
+        let unreadable = |_| StoreError::Row { table: "message" };
+        Ok(Message {
+            request_id,
+            kind,
+            guild_id: self.guild_id.parse().map_err(unreadable)?,
+            channel_id: self.channel_id.parse().map_err(unreadable)?,
+            message_id: self.message_id.map(|id| id.parse()).transpose().map_err(unreadable)?,
+            nonce: self.nonce.parse().map_err(unreadable)?,
+            nonce_before: self.nonce_before.map(|nonce| nonce.parse()).transpose().map_err(unreadable)?,
+        })
+    }
+}
+
+impl View {
+    /// The message of this kind of a request.
+    pub async fn message(
+        &mut self,
+        request: RequestId,
+        kind: MessageKind,
+    ) -> Result<Option<Message>, StoreError> {
+        maybe!(self, BY_KEY, Row; request.to_string(), kind.code())?
+            .map(|row| row.message(request, kind))
+            .transpose()
+    }
+}
+
+impl Tx {
+    /// Before a message is posted or edited: stores the nonce that it will carry; the one before stays valid until
+    /// [`Tx::confirm_message`]. A second call before the confirmation keeps the nonce that Discord last confirmed.
+    pub async fn prepare_message(
+        &mut self,
+        request: RequestId,
+        kind: MessageKind,
+        place: (GuildId, ChannelId),
+    ) -> Result<Message, StoreError> {
+        let nonce = self.inner.ids.nonce().to_string();
+        one!(self, PREPARE, Row;
+            request.to_string(), kind.code(), place.0.to_string(), place.1.to_string(), nonce)?
+        .message(request, kind)
+    }
+
+    /// Discord confirmed the message with this nonce: the one before is void.
+    pub async fn confirm_message(
+        &mut self,
+        request: RequestId,
+        kind: MessageKind,
+        message_id: MessageId,
+        nonce: Nonce,
+    ) -> Result<(), StoreError> {
+        exec!(self, CONFIRM; request.to_string(), kind.code(), message_id.to_string(), nonce.to_string())
+            .map(|_| ())
+    }
+
+    /// The message is gone from Discord: the next one is posted anew.
+    pub async fn forget_message(&mut self, request: RequestId, kind: MessageKind) -> Result<(), StoreError> {
+        exec!(self, FORGET; request.to_string(), kind.code()).map(|_| ())
+    }
+}

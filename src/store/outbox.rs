@@ -1,0 +1,215 @@
+//! The outbox: Discord messages to be sent, written in the transaction that decides.
+
+use std::time::Duration;
+
+use super::sql::{bare, exec, maybe, one, sql};
+use super::work::lease_end;
+use super::{Store, StoreError, Tx, View};
+use crate::domain::ids::{OutboxId, Timestamp};
+use crate::domain::refusal::{Refusal, codes};
+
+codes! {
+    /// What kind of message.
+    pub enum OutboxKind {
+        /// Post the card of a request, or edit it if it stands already; it renders the current state.
+        Card = "card",
+        /// A direct message to a person.
+        Direct = "direct",
+        /// A note in the admins' channel.
+        Notice = "notice",
+        /// Post the panel of a channel, or edit it if it stands already.
+        Panel = "panel",
+    }
+}
+
+/// A message to be sent.
+#[derive(Clone, Debug)]
+pub struct NewOutbox {
+    /// What kind.
+    pub kind: OutboxKind,
+    /// To whom: a request id (card), a person id (direct), a guild id (notice), a channel id (panel).
+    pub target: String,
+    /// Two unsent messages of one key are one: the later parameters win.
+    pub dedupe_key: String,
+    /// What the text needs, as JSON without personal values.
+    pub params: String,
+}
+
+/// A claimed message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outbox {
+    /// Our id; its bytes make the send nonce.
+    pub id: OutboxId,
+    /// What kind.
+    pub kind: OutboxKind,
+    /// To whom.
+    pub target: String,
+    /// Its key.
+    pub dedupe_key: String,
+    /// What the text needs, as JSON.
+    pub params: String,
+    /// When it was first written.
+    pub created_at: Timestamp,
+    /// When an earlier send of unknown outcome began: look before sending again.
+    pub started_before: Option<Timestamp>,
+    /// How often it was tried, this time included.
+    pub attempt: i64,
+    /// The claim.
+    pub fence: i64,
+    /// Counts the writes that were coalesced into it.
+    pub revision: i64,
+}
+
+/// What may be claimed: due and free.
+macro_rules! claimable {
+    () => {
+        "SELECT o.id FROM outbox AS o WHERE o.next_run <= $3 AND o.lease_until <= $4 ORDER BY o.next_run, o.id LIMIT 1"
+    };
+}
+
+/// What a claim writes, and the columns of [`Row`]. `started_at` of the row before the claim says whether an earlier send may
+/// have got through; a claim that is never closed leaves it for the next.
+macro_rules! claim {
+    () => {
+        "UPDATE outbox SET owner = $1, lease_until = $2, fence = fence + 1, attempt = attempt + 1 WHERE id = ("
+    };
+}
+macro_rules! outbox_columns {
+    () => {
+        "id, kind, target, dedupe_key, params, revision, created_at, started_at, fence, attempt"
+    };
+}
+
+sql! {
+    CLAIM = concat!(claim!(), claimable!(), ") RETURNING ", outbox_columns!()),
+        postgres: concat!(claim!(), claimable!(), " FOR UPDATE OF o SKIP LOCKED) RETURNING ", outbox_columns!());
+    START = "UPDATE outbox SET started_at = $3 WHERE id = $1 AND fence = $2";
+    OLDEST = "SELECT min(created_at) FROM outbox";
+    SIZE = "SELECT count(*) FROM outbox";
+    PUT = "INSERT INTO outbox (id, kind, target, dedupe_key, params, revision, created_at, fence, lease_until, \
+        attempt, next_run) VALUES ($1, $2, $3, $4, $5, 1, $6, 0, 0, 0, $6) \
+        ON CONFLICT (dedupe_key) DO UPDATE SET target = excluded.target, params = excluded.params, \
+        revision = outbox.revision + 1, next_run = excluded.next_run";
+    /// Sent as it was read: gone. Renewed meanwhile: due once more.
+    SENT = "DELETE FROM outbox WHERE id = $1 AND fence = $2 AND revision = $3";
+    SENT_BUT_RENEWED = "UPDATE outbox SET owner = NULL, lease_until = 0, attempt = 0, started_at = NULL, \
+        error_code = NULL, next_run = $3 WHERE id = $1 AND fence = $2";
+    LATER = "UPDATE outbox SET owner = NULL, lease_until = 0, next_run = $3, error_code = $4 \
+        WHERE id = $1 AND fence = $2";
+    NOT_SENT = "UPDATE outbox SET owner = NULL, lease_until = 0, next_run = $3, error_code = $4, started_at = NULL \
+        WHERE id = $1 AND fence = $2";
+    DROP = "DELETE FROM outbox WHERE id = $1 AND fence = $2";
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    kind: String,
+    target: String,
+    dedupe_key: String,
+    params: String,
+    revision: i64,
+    created_at: i64,
+    started_at: Option<i64>,
+    fence: i64,
+    attempt: i64,
+}
+
+impl Row {
+    fn outbox(self) -> Result<Outbox, StoreError> {
+        let unreadable = StoreError::Row { table: "outbox" };
+        let (Ok(id), Ok(kind)) = (self.id.parse(), self.kind.parse()) else { return Err(unreadable) };
+        Ok(Outbox {
+            id,
+            kind,
+            target: self.target,
+            dedupe_key: self.dedupe_key,
+            params: self.params,
+            created_at: Timestamp::from_millis(self.created_at),
+            started_before: self.started_at.map(Timestamp::from_millis),
+            attempt: self.attempt,
+            fence: self.fence,
+            revision: self.revision,
+        })
+    }
+}
+
+impl Store {
+    /// Claims one message that is due and free. Its own transaction. The message counts as begun from here on: unless the claim
+    /// ends in [`Tx::outbox_sent`] or [`Tx::outbox_not_sent`], the next one finds `started_before`.
+    pub async fn claim_outbox(&self, owner: &str, lease: Duration) -> Result<Option<Outbox>, StoreError> {
+        let mut tx = self.begin().await?;
+        let database_now = tx.database_now().await?;
+        let now = tx.now().as_millis();
+        let row = maybe!(&mut tx, CLAIM, Row; owner, lease_end(database_now, lease), now, database_now)?;
+        let Some(row) = row else {
+            tx.roll_back().await?;
+            return Ok(None);
+        };
+        let claimed = row.outbox()?;
+        exec!(&mut tx, START; claimed.id.to_string(), claimed.fence, now)?;
+        tx.commit("outbox.claim").await?;
+        Ok(Some(claimed))
+    }
+}
+
+impl View {
+    /// When the oldest unsent message was written.
+    pub async fn oldest_outbox(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(one!(self, OLDEST, (Option<i64>,);)?.0.map(Timestamp::from_millis))
+    }
+
+    /// How many messages are unsent.
+    pub async fn outbox_size(&mut self) -> Result<i64, StoreError> {
+        Ok(one!(self, SIZE, (i64,);)?.0)
+    }
+}
+
+fn held(touched: u64) -> Result<(), StoreError> {
+    if touched == 0 { Err(StoreError::LostLease) } else { Ok(()) }
+}
+
+impl Tx {
+    /// Puts a message into the outbox, due now, or renews the unsent one of the same key.
+    pub async fn put_outbox(&mut self, message: NewOutbox) -> Result<(), StoreError> {
+        let id = self.inner.ids.uuid().to_string();
+        let now = self.now().as_millis();
+        self.announces = true;
+        exec!(self, PUT; id, message.kind.code(), message.target, message.dedupe_key, message.params, now)
+            .map(|_| ())
+    }
+
+    /// Fenced: it was sent. If it was renewed while it was being sent, it is due once more.
+    pub async fn outbox_sent(&mut self, claimed: &Outbox) -> Result<(), StoreError> {
+        if exec!(self, SENT; claimed.id.to_string(), claimed.fence, claimed.revision)? == 1 {
+            return Ok(());
+        }
+        let now = self.now().as_millis();
+        held(exec!(self, SENT_BUT_RENEWED; claimed.id.to_string(), claimed.fence, now)?)
+    }
+
+    /// Fenced: try again at `next_run`; nobody knows whether this send got through.
+    pub async fn outbox_later(
+        &mut self,
+        claimed: &Outbox,
+        next_run: Timestamp,
+        code: Refusal,
+    ) -> Result<(), StoreError> {
+        held(exec!(self, LATER; claimed.id.to_string(), claimed.fence, next_run.as_millis(), code.code())?)
+    }
+
+    /// Fenced: try again at `next_run`; this send certainly did not get through.
+    pub async fn outbox_not_sent(
+        &mut self,
+        claimed: &Outbox,
+        next_run: Timestamp,
+        code: Refusal,
+    ) -> Result<(), StoreError> {
+        held(exec!(self, NOT_SENT; claimed.id.to_string(), claimed.fence, next_run.as_millis(), code.code())?)
+    }
+
+    /// Fenced: it can never be sent (a closed DM, a deleted channel).
+    pub async fn drop_outbox(&mut self, claimed: &Outbox) -> Result<(), StoreError> {
+        held(exec!(self, DROP; claimed.id.to_string(), claimed.fence)?)
+    }
+}

@@ -1,0 +1,175 @@
+//! Backups, restoring one, and the hold that keeps a restored database from acting until an operator agrees.
+//!
+//! A backup is one file, written by SQLite itself while others write. `PostgreSQL` has its own tools; its hold is set by hand.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::sql::{Raw, bare, exec, maybe, one, sql};
+use super::{AuditVerdict, Head, Store, StoreError, Tx, View, files, open};
+use crate::clock::{Clock, Rng};
+use crate::config;
+use crate::domain::ids::{AccountId, Timestamp};
+use crate::domain::work::MAILS_PER_WORK;
+
+sql! {
+    RESTORED_AT = "SELECT restored_at FROM store_meta WHERE one = 1";
+    HOLD = "UPDATE store_meta SET restored_at = $1 WHERE one = 1";
+    LET_GO = "UPDATE store_meta SET restored_at = NULL WHERE one = 1 AND restored_at IS NOT NULL";
+    HAS_KEY = "SELECT key_id FROM store_meta WHERE one = 1";
+    /// Somebody serves at this moment.
+    SERVED = "SELECT count(*) FROM lease WHERE name = 'gateway' AND until > $1";
+    USE_UP_MAILS = "UPDATE work SET mail_attempts = $2, revision = revision + 1 \
+        WHERE account_id = $1 AND kind = 'provision' AND state = 'open'";
+    FORGET_NEWS = "DELETE FROM outbox WHERE kind <> 'card'";
+    /// A second try looks for the first one's message.
+    CARDS_MAY_STAND = "UPDATE outbox SET attempt = attempt + 1 WHERE kind = 'card'";
+}
+
+/// What restoring did.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// Where the audit log of the backup ended.
+    pub head: Head,
+    /// Where the database lies that was there before, if there was one.
+    pub kept: Option<PathBuf>,
+}
+
+impl Store {
+    /// Copies the whole database as it is at this moment into a new file (0600). Never overwrites. Gives the audit log's head that
+    /// was reached at least.
+    pub async fn back_up(&self, file: &Path) -> Result<Head, StoreError> {
+        let mut view = self.read().await?;
+        let head = view.audit_head().await?;
+        let Raw::Sqlite(connection) = view.conn.raw() else { return Err(StoreError::NotSqlite) };
+        files::make_new(file)?;
+        let copying = sqlx::query("VACUUM INTO $1").bind(file.to_string_lossy().into_owned());
+        let copied = copying.execute(connection).await.map_err(StoreError::from_sqlx);
+        match copied.and_then(|_| files::sync(file)) {
+            Ok(()) => Ok(head),
+            Err(error) => {
+                files::remove(file);
+                Err(error)
+            }
+        }
+    }
+
+    /// Puts a backup in the database's place, held back until an operator agrees. Refused while `serve` runs, and for a file that is
+    /// not whole, not of this key, or newer than this version. The database that was there stays beside it.
+    pub async fn restore(
+        config: &config::Store,
+        backup: &Path,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Result<Restored, StoreError> {
+        let path = open::sqlite_path(config)?.ok_or(StoreError::NotSqlite)?;
+        files::make_folder(&path)?;
+        let _lock = files::lock_for_serving(&path)?;
+        let copy = files::copy_beside(backup, &path)?;
+        let mut of_copy = config.clone();
+        of_copy.url.set_path(&copy.to_string_lossy());
+        let now = clock.now();
+        let prepared = prepare(&of_copy, &copy, clock, rng).await;
+        match prepared.and_then(|head| Ok((head, files::replace(&copy, &path, now)?))) {
+            Ok((head, kept)) => Ok(Restored { head, kept }),
+            Err(error) => {
+                files::remove(&copy);
+                Err(error)
+            }
+        }
+    }
+
+    /// Holds a database back that was restored by other means. Refused while somebody serves it.
+    pub async fn hold(&self) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let now = tx.database_now().await?;
+        if one!(&mut tx, SERVED, (i64,); now)?.0 > 0 {
+            return Err(StoreError::AlreadyServing);
+        }
+        tx.hold().await?;
+        tx.commit("restore.hold").await
+    }
+}
+
+/// Judges the copy, brings it to this version and holds it back. Where its audit log ends.
+async fn prepare(
+    config: &config::Store,
+    copy: &Path,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+) -> Result<Head, StoreError> {
+    files::read_key(&config.key_file)?;
+    is_whole(copy, &clock, &rng).await?;
+    Store::migrate(config, Arc::clone(&clock), Arc::clone(&rng)).await?;
+    let store = Store::open(config, clock, rng).await?;
+    let verdict = store.verify_audit(None).await;
+    let held = match verdict {
+        Ok(AuditVerdict::Whole(head)) => {
+            let mut tx = store.begin().await?;
+            tx.hold().await?;
+            tx.commit("restore.hold").await.map(|()| head)
+        }
+        Ok(AuditVerdict::Broken { .. }) => {
+            Err(StoreError::NotABackup("its audit log was changed or cut off"))
+        }
+        Err(error) => Err(error),
+    };
+    store.close().await;
+    held
+}
+
+/// Whether SQLite finds no fault in the file, and it is a database of ours.
+async fn is_whole(copy: &Path, clock: &Arc<dyn Clock>, rng: &Arc<dyn Rng>) -> Result<(), StoreError> {
+    let store = Store::over_file(copy, clock, rng);
+    let looked = look_into(&store).await;
+    store.close().await;
+    match looked {
+        Err(StoreError::Other(_)) => Err(StoreError::NotABackup("it is not a database of accolade")),
+        looked => looked,
+    }
+}
+
+async fn look_into(store: &Store) -> Result<(), StoreError> {
+    let mut view = store.read().await?;
+    let Raw::Sqlite(connection) = view.conn.raw() else { return Err(StoreError::NotSqlite) };
+    let found: Vec<(String,)> = sqlx::query_as("PRAGMA integrity_check")
+        .fetch_all(connection)
+        .await
+        .map_err(StoreError::from_sqlx)?;
+    if found.iter().any(|(text,)| text != "ok") {
+        return Err(StoreError::NotABackup("the file is damaged"));
+    }
+    let has_key = maybe!(&mut view, HAS_KEY, (String,);)?.is_some();
+    if has_key { Ok(()) } else { Err(StoreError::NotABackup("it was never finished by `accolade migrate`")) }
+}
+
+impl View {
+    /// Since when a restored database waits for an operator's agreement.
+    pub async fn restored_at(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let at = maybe!(self, RESTORED_AT, (Option<i64>,);)?.and_then(|row| row.0);
+        Ok(at.map(Timestamp::from_millis))
+    }
+}
+
+impl Tx {
+    async fn hold(&mut self) -> Result<(), StoreError> {
+        let now = self.now().as_millis();
+        exec!(self, HOLD; now).map(|_| ())
+    }
+
+    /// Lets a held database act again; `false` if it was not held.
+    pub async fn let_go(&mut self) -> Result<bool, StoreError> {
+        Ok(exec!(self, LET_GO;)? > 0)
+    }
+
+    /// Counts the mails of the account's making as sent: a later life, of which this database knows nothing, may have sent them.
+    pub async fn use_up_mails(&mut self, account: AccountId) -> Result<(), StoreError> {
+        exec!(self, USE_UP_MAILS; account.to_string(), MAILS_PER_WORK).map(|_| ())
+    }
+
+    /// Drops unsent news and notices, which people may have read long ago, and lets every card be looked for before it is posted.
+    pub async fn settle_outbox(&mut self) -> Result<(), StoreError> {
+        exec!(self, FORGET_NEWS;)?;
+        exec!(self, CARDS_MAY_STAND;).map(|_| ())
+    }
+}

@@ -1,0 +1,491 @@
+//! Durable work: the work row is the saga. Claims, leases, fences, steps, mail attempts.
+//!
+//! Every write of a worker names the fence of its claim and is refused with [`StoreError::LostLease`] when somebody claimed the
+//! work since. Leases are compared by the database's clock, `next_run` by the injected one.
+
+use std::time::Duration;
+
+use super::sql::{all, bare, exec, maybe, one, sql};
+use super::{Store, StoreError, Tx, View};
+use crate::domain::ids::{AccountId, PersonId, RequestId, Timestamp, WorkId};
+use crate::domain::refusal::Refusal;
+use crate::domain::work::{Effect, PLAN_VERSION, Step, Work, WorkKind, WorkState};
+
+/// A work to be done. It starts at the first step of its plan.
+#[derive(Clone, Copy, Debug)]
+pub struct NewWork {
+    /// For whom.
+    pub person_id: PersonId,
+    /// On which account.
+    pub account_id: Option<AccountId>,
+    /// Because of which request.
+    pub request_id: Option<RequestId>,
+    /// What for.
+    pub kind: WorkKind,
+}
+
+/// One finished step, to be recorded.
+#[derive(Clone, Debug)]
+pub struct StepRecord {
+    /// Which.
+    pub step: Step,
+    /// What it did.
+    pub effect: Effect,
+    /// What later steps need of it, as JSON without personal values.
+    pub output: Option<String>,
+}
+
+/// A recorded step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkStep {
+    /// Which.
+    pub step: Step,
+    /// The code of its [`Effect`].
+    pub outcome: String,
+    /// What later steps need of it, as JSON.
+    pub output: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Whether another mail may be begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MailSpend {
+    /// Yes, and it is counted (once this transaction is committed).
+    Spent(Work),
+    /// No: the work's mails are used up.
+    UsedUp,
+}
+
+/// The columns of [`Row`], for SELECT and RETURNING.
+macro_rules! work_columns {
+    () => {
+        "seq, id, person_id, account_id, request_id, kind, plan_version, state, step, revision, fence, owner, \
+         lease_until, attempt, next_run, error_code, mail_attempts, cancel_asked"
+    };
+}
+
+/// What may be claimed: due, free, of a plan that we know, and not behind an unfinished work of the same person that it waits for
+/// (`WorkKind::waits_for`).
+macro_rules! claimable {
+    () => {
+        "SELECT w.seq FROM work AS w WHERE w.state IN ('open', 'undoing') AND w.next_run <= $3 \
+         AND w.lease_until <= $4 AND w.plan_version <= $5 AND NOT EXISTS (SELECT e.seq FROM work AS e \
+         WHERE e.person_id = w.person_id AND e.seq < w.seq AND e.state IN ('open', 'undoing', 'needs_operator') \
+         AND NOT (w.kind IN ('lock', 'withdraw') AND e.kind = 'resend') \
+         AND NOT (w.kind IN ('lock', 'resend') AND e.kind = 'welcome')) \
+         ORDER BY w.next_run, w.seq LIMIT 1"
+    };
+}
+
+/// What a claim writes.
+macro_rules! claim {
+    () => {
+        "UPDATE work SET owner = $1, lease_until = $2, fence = fence + 1, attempt = attempt + 1, \
+         revision = revision + 1, step_since = CASE WHEN attempt = 0 THEN $3 ELSE step_since END WHERE seq = ("
+    };
+}
+
+sql! {
+    CLAIM = concat!(claim!(), claimable!(), ") RETURNING ", work_columns!()),
+        postgres: concat!(claim!(), claimable!(), " FOR UPDATE OF w SKIP LOCKED) RETURNING ", work_columns!());
+    BY_ID = concat!("SELECT ", work_columns!(), " FROM work WHERE id = $1");
+    LATEST_OF = concat!("SELECT ", work_columns!(), " FROM work WHERE request_id = $1 ORDER BY seq DESC LIMIT 1");
+    OF_KIND = concat!("SELECT ", work_columns!(),
+        " FROM work WHERE request_id = $1 AND kind = $2 ORDER BY seq DESC LIMIT 1");
+    OF_PERSON = concat!("SELECT ", work_columns!(), " FROM work WHERE person_id = $1 ORDER BY seq");
+    UNFINISHED_OF = concat!("SELECT ", work_columns!(),
+        " FROM work WHERE person_id = $1 AND state IN ('open', 'undoing', 'needs_operator') ORDER BY seq");
+    IN_STATE = concat!("SELECT ", work_columns!(),
+        " FROM work WHERE state = $1 AND seq > $2 ORDER BY seq LIMIT $3");
+    COUNTS = "SELECT state, count(*) FROM work GROUP BY state";
+    OLDEST_DUE = "SELECT min(next_run) FROM work WHERE state IN ('open', 'undoing') AND next_run <= $1";
+    STEP_SINCE = "SELECT step_since FROM work WHERE id = $1";
+    STEPS = "SELECT step, outcome, output, at FROM work_step WHERE work_id = $1 ORDER BY id";
+    STEP_OUTPUT = "SELECT output FROM work_step WHERE work_id = $1 AND step = $2 ORDER BY id DESC LIMIT 1";
+    ENQUEUE = concat!("INSERT INTO work (id, person_id, account_id, request_id, kind, plan_version, state, step, \
+        revision, fence, lease_until, attempt, next_run, mail_attempts, cancel_asked) \
+        VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, 1, 0, 0, 0, $8, 0, FALSE) RETURNING ", work_columns!());
+    RENEW = concat!("UPDATE work SET lease_until = $3 WHERE id = $1 AND fence = $2 RETURNING ", work_columns!());
+    HELD = "UPDATE work SET revision = revision + 1 WHERE id = $1 AND fence = $2";
+    RECORD = "INSERT INTO work_step (work_id, step, outcome, output, at) VALUES ($1, $2, $3, $4, $5)";
+    ADVANCE = concat!("UPDATE work SET step = $3, state = $4, step_since = $5, next_run = $5, error_code = $6, \
+        attempt = 1, revision = revision + 1 WHERE id = $1 AND fence = $2 RETURNING ", work_columns!());
+    /// A cancel that was asked for since the worker looked makes it due at once.
+    POSTPONE = concat!("UPDATE work SET next_run = CASE WHEN cancel_asked <> $3 THEN CAST($4 AS BIGINT) ELSE CAST($5 AS BIGINT) END, \
+        error_code = $6, owner = NULL, lease_until = 0, revision = revision + 1 \
+        WHERE id = $1 AND fence = $2 RETURNING ", work_columns!());
+    /// The same: a work that somebody just asked to stop does not go to sleep.
+    STOP_FOR_OPERATOR = concat!("UPDATE work SET \
+        state = CASE WHEN cancel_asked <> $3 THEN state ELSE 'needs_operator' END, next_run = $4, \
+        error_code = $5, owner = NULL, lease_until = 0, revision = revision + 1 \
+        WHERE id = $1 AND fence = $2 RETURNING ", work_columns!());
+    FINISH = concat!("UPDATE work SET state = $3, step = NULL, owner = NULL, lease_until = 0, \
+        revision = revision + 1 WHERE id = $1 AND fence = $2 RETURNING ", work_columns!());
+    GIVE_BACK = "UPDATE work SET owner = NULL, lease_until = 0, attempt = attempt - 1, revision = revision + 1 \
+        WHERE id = $1 AND fence = $2";
+    SET_ACCOUNT = concat!("UPDATE work SET account_id = $3, revision = revision + 1 \
+        WHERE id = $1 AND fence = $2 RETURNING ", work_columns!());
+    SPEND_MAIL = concat!("UPDATE work SET mail_attempts = mail_attempts + 1, revision = revision + 1 \
+        WHERE id = $1 AND fence = $2 AND mail_attempts < $3 RETURNING ", work_columns!());
+    REFUND_MAIL = concat!("UPDATE work SET mail_attempts = mail_attempts - 1, revision = revision + 1 \
+        WHERE id = $1 AND fence = $2 AND mail_attempts > 0 RETURNING ", work_columns!());
+    ASK_CANCEL = concat!("UPDATE work SET cancel_asked = TRUE, state = $3, next_run = $4, revision = revision + 1 \
+        WHERE id = $1 AND state = $2 RETURNING ", work_columns!());
+    RETRY = concat!("UPDATE work SET state = $2, next_run = $3, attempt = 0, mail_attempts = 0, error_code = NULL, \
+        owner = NULL, lease_until = 0, revision = revision + 1 \
+        WHERE id = $1 AND state = 'needs_operator' RETURNING ", work_columns!());
+    END_CHECK = "UPDATE work SET state = 'done', step = NULL, fence = fence + 1, owner = NULL, lease_until = 0, \
+        revision = revision + 1 WHERE request_id = $1 AND kind = 'check' AND state IN ('open', 'needs_operator')";
+    WAKE = "UPDATE work SET next_run = $2, revision = revision + 1 \
+        WHERE error_code = $1 AND state IN ('open', 'undoing') AND next_run > $2";
+    VOID_WORK = "UPDATE work SET lease_until = 0, owner = NULL, revision = revision + 1 WHERE lease_until > 0";
+    VOID_OUTBOX = "UPDATE outbox SET lease_until = 0, owner = NULL WHERE lease_until > 0";
+    VOID_NAMED = "UPDATE lease SET until = 0 WHERE until > 0";
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    seq: i64,
+    id: String,
+    person_id: String,
+    account_id: Option<String>,
+    request_id: Option<String>,
+    kind: String,
+    plan_version: i64,
+    state: String,
+    step: Option<String>,
+    revision: i64,
+    fence: i64,
+    owner: Option<String>,
+    lease_until: i64,
+    attempt: i64,
+    next_run: i64,
+    error_code: Option<String>,
+    mail_attempts: i64,
+    cancel_asked: bool,
+}
+
+fn unreadable<E>(_: E) -> StoreError {
+    StoreError::Row { table: "work" }
+}
+
+impl Row {
+    fn work(self) -> Result<Work, StoreError> {
+        Ok(Work {
+            id: self.id.parse().map_err(unreadable)?,
+            seq: self.seq,
+            person_id: self.person_id.parse().map_err(unreadable)?,
+            account_id: self.account_id.map(|id| id.parse()).transpose().map_err(unreadable)?,
+            request_id: self.request_id.map(|id| id.parse()).transpose().map_err(unreadable)?,
+            kind: self.kind.parse().map_err(unreadable)?,
+            plan_version: self.plan_version,
+            state: self.state.parse().map_err(unreadable)?,
+            step: self.step.map(|step| step.parse()).transpose().map_err(unreadable)?,
+            revision: self.revision,
+            fence: self.fence,
+            owner: self.owner,
+            lease_until: (self.lease_until > 0).then(|| Timestamp::from_millis(self.lease_until)),
+            attempt: self.attempt,
+            next_run: Timestamp::from_millis(self.next_run),
+            error_code: self.error_code.map(|code| code.parse()).transpose().map_err(unreadable)?,
+            mail_attempts: self.mail_attempts,
+            cancel_asked: self.cancel_asked,
+        })
+    }
+
+    fn works(rows: Vec<Self>) -> Result<Vec<Work>, StoreError> {
+        rows.into_iter().map(Self::work).collect()
+    }
+
+    /// The row that a fenced write gave back; none means that the claim is over.
+    fn held(row: Option<Self>) -> Result<Work, StoreError> {
+        row.ok_or(StoreError::LostLease)?.work()
+    }
+}
+
+/// The end of a lease that begins now, by the database's clock.
+pub(super) fn lease_end(now: i64, lease: Duration) -> i64 {
+    Timestamp::from_millis(now).after(lease).as_millis()
+}
+
+/// In which state a work that needs an operator goes on: undoing, if its step is one that takes something back.
+fn state_to_resume(work: &Work) -> WorkState {
+    match work.step {
+        Some(step) if work.kind.undo_plan().contains(&step) && !work.kind.plan().contains(&step) => {
+            WorkState::Undoing
+        }
+        Some(_) | None => WorkState::Open,
+    }
+}
+
+impl Store {
+    /// Claims one work that is due, free and not behind an unfinished one of the same person: sets owner, lease and fence and
+    /// counts the attempt. Its own transaction.
+    pub async fn claim_work(&self, owner: &str, lease: Duration) -> Result<Option<Work>, StoreError> {
+        let mut tx = self.begin().await?;
+        let database_now = tx.database_now().await?;
+        let now = tx.now().as_millis();
+        let row = maybe!(&mut tx, CLAIM, Row;
+            owner, lease_end(database_now, lease), now, database_now, PLAN_VERSION)?;
+        let Some(row) = row else {
+            tx.roll_back().await?;
+            return Ok(None);
+        };
+        let work = row.work()?;
+        tx.commit("work.claim").await?;
+        Ok(Some(work))
+    }
+}
+
+impl View {
+    /// The work of this id.
+    pub async fn work(&mut self, id: WorkId) -> Result<Option<Work>, StoreError> {
+        maybe!(self, BY_ID, Row; id.to_string())?.map(Row::work).transpose()
+    }
+
+    /// The newest work of a request.
+    pub async fn latest_work_of(&mut self, request: RequestId) -> Result<Option<Work>, StoreError> {
+        maybe!(self, LATEST_OF, Row; request.to_string())?.map(Row::work).transpose()
+    }
+
+    /// The newest work of a request that is of this kind.
+    pub async fn work_of_kind(
+        &mut self,
+        request: RequestId,
+        kind: WorkKind,
+    ) -> Result<Option<Work>, StoreError> {
+        maybe!(self, OF_KIND, Row; request.to_string(), kind.code())?.map(Row::work).transpose()
+    }
+
+    /// All works of a person, oldest first.
+    pub async fn works_of(&mut self, person: PersonId) -> Result<Vec<Work>, StoreError> {
+        Row::works(all!(self, OF_PERSON, Row; person.to_string())?)
+    }
+
+    /// The person's unfinished works, oldest first.
+    pub async fn unfinished_works_of(&mut self, person: PersonId) -> Result<Vec<Work>, StoreError> {
+        Row::works(all!(self, UNFINISHED_OF, Row; person.to_string())?)
+    }
+
+    /// The recorded steps of a work, in order.
+    pub async fn work_steps(&mut self, id: WorkId) -> Result<Vec<WorkStep>, StoreError> {
+        let rows = all!(self, STEPS, (String, String, Option<String>, i64); id.to_string())?;
+        rows.into_iter()
+            .map(|(step, outcome, output, at)| {
+                let step = step.parse().map_err(unreadable)?;
+                Ok(WorkStep { step, outcome, output, at: Timestamp::from_millis(at) })
+            })
+            .collect()
+    }
+
+    /// What the last record of this step left.
+    pub async fn step_output(&mut self, id: WorkId, step: Step) -> Result<Option<String>, StoreError> {
+        let row = maybe!(self, STEP_OUTPUT, (Option<String>,); id.to_string(), step.code())?;
+        Ok(row.and_then(|(output,)| output))
+    }
+
+    /// When the present step was first tried.
+    pub async fn step_since(&mut self, id: WorkId) -> Result<Option<Timestamp>, StoreError> {
+        let row = maybe!(self, STEP_SINCE, (Option<i64>,); id.to_string())?;
+        Ok(row.and_then(|(at,)| at).map(Timestamp::from_millis))
+    }
+
+    /// A page of works in a state, oldest first; `after` is the last `seq` of the page before.
+    pub async fn works_in(
+        &mut self,
+        state: WorkState,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<Work>, StoreError> {
+        Row::works(all!(self, IN_STATE, Row; state.code(), after, i64::from(limit))?)
+    }
+
+    /// How many works are in each state.
+    pub async fn work_counts(&mut self) -> Result<Vec<(WorkState, i64)>, StoreError> {
+        let rows = all!(self, COUNTS, (String, i64);)?;
+        Ok(rows.into_iter().filter_map(|(state, count)| Some((state.parse().ok()?, count))).collect())
+    }
+
+    /// The `next_run` of the work that is due for longest; `None` if nothing is due.
+    pub async fn oldest_due_work(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let now = self.now().as_millis();
+        Ok(one!(self, OLDEST_DUE, (Option<i64>,); now)?.0.map(Timestamp::from_millis))
+    }
+}
+
+impl Tx {
+    /// Only one transaction at a time goes on with this person, from here to its end.
+    pub async fn lock_person(&mut self, person: PersonId) -> Result<(), StoreError> {
+        self.lock_key(&person.to_string()).await
+    }
+
+    /// Puts a work behind the person's other works, due now.
+    pub async fn enqueue_work(&mut self, work: NewWork) -> Result<Work, StoreError> {
+        // Replicas take numbers before they commit: one at a time per person keeps the order.
+        self.lock_key(&work.person_id.to_string()).await?;
+        let id = self.inner.ids.uuid().to_string();
+        let now = self.now().as_millis();
+        let first = work.kind.plan().first().map(|step| step.code());
+        self.announces = true;
+        one!(self, ENQUEUE, Row;
+            id, work.person_id.to_string(), work.account_id.map(|id| id.to_string()),
+            work.request_id.map(|id| id.to_string()), work.kind.code(), PLAN_VERSION, first, now)?
+        .work()
+    }
+
+    /// Prolongs the lease and reads the row again (`cancel_asked` may be new).
+    pub async fn renew_work(&mut self, claimed: &Work, lease: Duration) -> Result<Work, StoreError> {
+        let until = lease_end(self.database_now().await?, lease);
+        Row::held(maybe!(self, RENEW, Row; claimed.id.to_string(), claimed.fence, until)?)
+    }
+
+    /// Fenced: records finished steps.
+    pub async fn record_steps(&mut self, claimed: &Work, steps: &[StepRecord]) -> Result<(), StoreError> {
+        if exec!(self, HELD; claimed.id.to_string(), claimed.fence)? == 0 {
+            return Err(StoreError::LostLease);
+        }
+        let now = self.now().as_millis();
+        for record in steps {
+            exec!(self, RECORD;
+                claimed.id.to_string(), record.step.code(), record.effect.code(), &record.output, now)?;
+        }
+        Ok(())
+    }
+
+    /// Fenced: goes on to `next`, first attempt, no error, lease kept.
+    pub async fn advance_work(&mut self, claimed: &Work, next: Step) -> Result<Work, StoreError> {
+        self.set_step(claimed, next, claimed.state, None).await
+    }
+
+    /// Fenced: starts taking everything back at `first`, lease kept, attempts from one.
+    pub async fn begin_undo(
+        &mut self,
+        claimed: &Work,
+        first: Step,
+        code: Refusal,
+    ) -> Result<Work, StoreError> {
+        self.set_step(claimed, first, WorkState::Undoing, Some(code)).await
+    }
+
+    async fn set_step(
+        &mut self,
+        claimed: &Work,
+        step: Step,
+        state: WorkState,
+        code: Option<Refusal>,
+    ) -> Result<Work, StoreError> {
+        let now = self.now().as_millis();
+        Row::held(maybe!(self, ADVANCE, Row;
+            claimed.id.to_string(), claimed.fence, step.code(), state.code(), now, code.map(Refusal::code))?)
+    }
+
+    /// Fenced: waits until `next_run` because of `code`, lease given back.
+    pub async fn postpone_work(
+        &mut self,
+        claimed: &Work,
+        next_run: Timestamp,
+        code: Refusal,
+    ) -> Result<Work, StoreError> {
+        let now = self.now().as_millis();
+        Row::held(maybe!(self, POSTPONE, Row;
+            claimed.id.to_string(), claimed.fence, claimed.cancel_asked, now, next_run.as_millis(), code.code())?)
+    }
+
+    /// Fenced: a person has to look; the step stays, lease given back. If somebody asked to stop it since the worker looked, it
+    /// stays as it was and is due at once.
+    pub async fn stop_for_operator(&mut self, claimed: &Work, code: Refusal) -> Result<Work, StoreError> {
+        let now = self.now().as_millis();
+        Row::held(maybe!(self, STOP_FOR_OPERATOR, Row;
+            claimed.id.to_string(), claimed.fence, claimed.cancel_asked, now, code.code())?)
+    }
+
+    /// Fenced: `done` or `undone`, no step, lease given back. The error code stays as it is. Look at `cancel_asked` of the
+    /// answer: somebody may have asked to stop it meanwhile.
+    pub async fn finish_work(&mut self, claimed: &Work, state: WorkState) -> Result<Work, StoreError> {
+        Row::held(maybe!(self, FINISH, Row; claimed.id.to_string(), claimed.fence, state.code())?)
+    }
+
+    /// Fenced: gives the claim back without counting the attempt (an orderly stop).
+    pub async fn release_work(&mut self, claimed: &Work) -> Result<(), StoreError> {
+        match exec!(self, GIVE_BACK; claimed.id.to_string(), claimed.fence)? {
+            0 => Err(StoreError::LostLease),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fenced: names the account that this work makes or ends.
+    pub async fn set_work_account(&mut self, claimed: &Work, account: AccountId) -> Result<Work, StoreError> {
+        Row::held(maybe!(self, SET_ACCOUNT, Row; claimed.id.to_string(), claimed.fence, account.to_string())?)
+    }
+
+    /// Fenced: counts one mail before it is begun, unless `at_most` were begun.
+    pub async fn spend_mail(&mut self, claimed: &Work, at_most: i64) -> Result<MailSpend, StoreError> {
+        if let Some(row) = maybe!(self, SPEND_MAIL, Row; claimed.id.to_string(), claimed.fence, at_most)? {
+            return Ok(MailSpend::Spent(row.work()?));
+        }
+        match exec!(self, HELD; claimed.id.to_string(), claimed.fence)? {
+            0 => Err(StoreError::LostLease),
+            _ => Ok(MailSpend::UsedUp),
+        }
+    }
+
+    /// Fenced: takes one counted mail back, because it certainly was not sent.
+    pub async fn refund_mail(&mut self, claimed: &Work) -> Result<Work, StoreError> {
+        Row::held(maybe!(self, REFUND_MAIL, Row; claimed.id.to_string(), claimed.fence)?)
+    }
+
+    /// Asks an unfinished work to stop; it becomes due now, also from `needs_operator`. `None` if it is finished.
+    pub async fn ask_cancel(&mut self, id: WorkId) -> Result<Option<Work>, StoreError> {
+        let Some(seen) = self.work(id).await? else { return Ok(None) };
+        let next = match seen.state {
+            WorkState::Open | WorkState::Undoing => seen.state,
+            WorkState::NeedsOperator => state_to_resume(&seen),
+            WorkState::Done | WorkState::Undone => return Ok(None),
+        };
+        let now = self.now().as_millis();
+        self.announces = true;
+        match maybe!(self, ASK_CANCEL, Row; id.to_string(), seen.state.code(), next.code(), now)? {
+            Some(row) => Ok(Some(row.work()?)),
+            // The worker changed the state between the two statements: let the caller try again.
+            None => Err(StoreError::Busy),
+        }
+    }
+
+    /// Lets a work that needs an operator go on at its step (undoing, if that step takes something back), with fresh attempts
+    /// and mails. `None` if it does not need an operator.
+    pub async fn retry_work(&mut self, id: WorkId) -> Result<Option<Work>, StoreError> {
+        let Some(seen) = self.work(id).await? else { return Ok(None) };
+        let now = self.now().as_millis();
+        self.announces = true;
+        let row = maybe!(self, RETRY, Row; id.to_string(), state_to_resume(&seen).code(), now)?;
+        row.map(Row::work).transpose()
+    }
+
+    /// Makes the unfinished `check` of this request `done` (a moderator's decision ends it). `true` if there was one. Whoever
+    /// claimed it loses its lease.
+    pub async fn end_check(&mut self, request: RequestId) -> Result<bool, StoreError> {
+        self.announces = true;
+        Ok(exec!(self, END_CHECK; request.to_string())? > 0)
+    }
+
+    /// Makes all work due that waits because of one of these codes; how many.
+    pub async fn wake_work(&mut self, codes: &[Refusal]) -> Result<u64, StoreError> {
+        let now = self.now().as_millis();
+        let mut woken = 0;
+        self.announces = true;
+        for code in codes {
+            woken += exec!(self, WAKE; code.code(), now)?;
+        }
+        Ok(woken)
+    }
+
+    /// On SQLite, at the start of `serve` (which holds the lock): every lease of work and outbox and every named one is of an earlier life
+    /// and void. On `PostgreSQL` nothing happens.
+    pub async fn void_leases(&mut self) -> Result<u64, StoreError> {
+        if self.inner.db.is_shared() {
+            return Ok(0);
+        }
+        Ok(exec!(self, VOID_WORK;)? + exec!(self, VOID_OUTBOX;)? + exec!(self, VOID_NAMED;)?)
+    }
+}

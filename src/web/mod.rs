@@ -1,0 +1,226 @@
+//! The HTTP entrance: health and metrics, on a listener of its own, loopback by default.
+//!
+//! No data of people is served here, not even as a label. Invites and sign-in come with their features.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use futures::future::BoxFuture;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Whether a part answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// It does.
+    Answers,
+    /// It does not, or not in time.
+    Silent,
+    /// It answers, and only a change by an operator helps: which.
+    Refuses(&'static str),
+    /// Another process does this part's work, and this one is ready to.
+    StandsBy,
+}
+
+impl Part {
+    /// Whether nothing is missing.
+    pub fn is_well(self) -> bool {
+        matches!(self, Self::Answers | Self::StandsBy)
+    }
+}
+
+/// How long first answers took, since the start. Clones share it.
+#[derive(Clone, Debug)]
+pub struct AckTimes(Histogram);
+
+impl Default for AckTimes {
+    fn default() -> Self {
+        // Discord waits 3 s; what is worth telling apart lies below a second.
+        Self(Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0]))
+    }
+}
+
+impl AckTimes {
+    /// One more first answer.
+    pub fn observe(&self, took: Duration) {
+        self.0.observe(took.as_secs_f64());
+    }
+}
+
+/// Counts and ages of this moment. The store has them, so a restart loses none.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers {
+    /// Requests, by state.
+    pub requests: Vec<(&'static str, i64)>,
+    /// Works, by state.
+    pub works: Vec<(&'static str, i64)>,
+    /// Targets whose breaker is open (1) or closed (0).
+    pub breakers: Vec<(&'static str, i64)>,
+    /// Age of the longest due work, in seconds; 0 if nothing is due.
+    pub work_oldest_seconds: i64,
+    /// Age of the oldest unsent message, in seconds; 0 if none waits.
+    pub outbox_oldest_seconds: i64,
+    /// 1 while this process holds a session at Discord's gateway.
+    pub gateway_up: i64,
+    /// Position of the audit log's head.
+    pub audit_seq: i64,
+    /// Panics caught since the start.
+    pub panics: i64,
+    /// First answers since the start.
+    pub acks: AckTimes,
+}
+
+/// Who knows: the composition root, which has every door.
+pub trait Probe: Send + Sync + 'static {
+    /// Touches every part that work depends on; a few seconds at the most.
+    fn readiness(&self) -> BoxFuture<'_, Vec<(&'static str, Part)>>;
+
+    /// The numbers; `None` while the store does not answer.
+    fn numbers(&self) -> BoxFuture<'_, Option<Numbers>>;
+
+    /// Adds what this process has counted since its start.
+    fn register_measures(&self, registry: &mut Registry);
+}
+
+type Shared = Arc<dyn Probe>;
+
+/// The listener could not be opened or failed.
+#[derive(Debug, thiserror::Error)]
+#[error("serve health and metrics on {address}")]
+pub struct WebError {
+    address: SocketAddr,
+    #[source]
+    source: std::io::Error,
+}
+
+/// Opens the listener; serving starts with [`serve`].
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, WebError> {
+    TcpListener::bind(address).await.map_err(|source| WebError { address, source })
+}
+
+/// Serves `/healthz/live`, `/healthz/ready` and `/metrics` until `stop`.
+pub async fn serve(listener: TcpListener, probe: Shared, stop: CancellationToken) {
+    let routes = Router::new()
+        .route("/healthz/live", get(async || "alive\n"))
+        .route("/healthz/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(probe);
+    let served =
+        axum::serve(listener, routes).with_graceful_shutdown(async move { stop.cancelled().await }).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the health page ended");
+    }
+}
+
+/// 200 if every part answers, else 503; the body names each part.
+async fn ready(State(probe): State<Shared>) -> impl IntoResponse {
+    let parts = probe.readiness().await;
+    let is_ready = parts.iter().all(|(_, part)| part.is_well());
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body: serde_json::Map<String, serde_json::Value> = parts
+        .into_iter()
+        .map(|(name, part)| {
+            let told = match part {
+                Part::Answers => "ok",
+                Part::Silent => "does not answer",
+                Part::Refuses(advice) => advice,
+                Part::StandsBy => "stands by",
+            };
+            (name.to_owned(), told.into())
+        })
+        .collect();
+    (status, Json(body))
+}
+
+async fn metrics(State(probe): State<Shared>) -> Response {
+    let Some(numbers) = probe.numbers().await else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response();
+    };
+    let mut text = String::new();
+    let mut registry = registry_of(&numbers);
+    probe.register_measures(&mut registry);
+    if encode(&mut text, &registry).is_err() {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+/// The numbers of one moment as metrics, with the names of `docs/operating.md`.
+fn registry_of(numbers: &Numbers) -> Registry {
+    let mut registry = Registry::with_prefix("accolade");
+    let mut labelled = |name: &str, help: &str, label: &'static str, rows: &[(&'static str, i64)]| {
+        let family = Family::<[(&'static str, &'static str); 1], Gauge>::default();
+        for (value, count) in rows {
+            family.get_or_create(&[(label, value)]).set(*count);
+        }
+        registry.register(name, help, family);
+    };
+    labelled("requests", "Requests, by state", "state", &numbers.requests);
+    labelled("work", "Works, by state", "state", &numbers.works);
+    labelled("breaker_open", "1 while calls to a target are held back", "target", &numbers.breakers);
+    let mut gauge = |name: &str, help: &str, value: i64| {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(value);
+        registry.register(name, help, gauge);
+    };
+    gauge("work_oldest_seconds", "Age of the longest due work", numbers.work_oldest_seconds);
+    gauge("outbox_oldest_seconds", "Age of the oldest unsent message", numbers.outbox_oldest_seconds);
+    gauge("gateway_up", "1 while this process holds a session at the gateway", numbers.gateway_up);
+    gauge("audit_seq", "Position of the audit log's head", numbers.audit_seq);
+    let panics = prometheus_client::metrics::counter::Counter::<u64>::default();
+    panics.inc_by(u64::try_from(numbers.panics).unwrap_or(0));
+    registry.register("panics", "Panics caught since the start", panics);
+    registry.register(
+        "interaction_ack_seconds",
+        "From the arrival of an interaction until Discord had taken the first answer",
+        numbers.acks.0.clone(),
+    );
+    registry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metrics_have_the_documented_names() {
+        let numbers = Numbers {
+            requests: vec![("waiting", 2)],
+            works: vec![("open", 1)],
+            breakers: vec![("mail", 1)],
+            work_oldest_seconds: 3,
+            audit_seq: 17,
+            ..Numbers::default()
+        };
+        numbers.acks.observe(Duration::from_millis(7));
+        let mut text = String::new();
+        encode(&mut text, &registry_of(&numbers)).expect("encoding into a string works");
+        for line in [
+            "accolade_requests{state=\"waiting\"} 2",
+            "accolade_work{state=\"open\"} 1",
+            "accolade_breaker_open{target=\"mail\"} 1",
+            "accolade_work_oldest_seconds 3",
+            "accolade_outbox_oldest_seconds 0",
+            "accolade_gateway_up 0",
+            "accolade_audit_seq 17",
+            "accolade_panics_total 0",
+            "accolade_interaction_ack_seconds_count 1",
+            "accolade_interaction_ack_seconds_bucket{le=\"0.005\"} 0",
+            "accolade_interaction_ack_seconds_bucket{le=\"0.01\"} 1",
+        ] {
+            assert!(text.lines().any(|have| have == line), "no line `{line}` in:\n{text}");
+        }
+    }
+}

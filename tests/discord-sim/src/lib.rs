@@ -1,0 +1,47 @@
+//! A simulated Discord: it sends what Discord sends and refuses what Discord refuses.
+//!
+//! Start at [`Sim::start`]. The rooms:
+//!
+//! - `ids`, `state`, `permissions`, `objects`: what exists, and how Discord writes it as JSON;
+//! - `gateway`: the websocket; `rest`: the routes; `rate`: buckets and 429s; `faults`: what a test breaks;
+//! - `limits`, `commands`: what Discord refuses in messages, modals and commands;
+//! - `interactions`: what people do; `sight`: what they see; `people`: the vocabulary of the tests;
+//! - `server`, `control`, `page`: the listeners, the control routes and the chat page.
+//!
+//! Nothing here may depend on the bot or on the libraries the bot uses for Discord: a mistake of theirs
+//! must not become a rule of the simulator.
+// A guild has more than forty fields, and `json!` recurses once for each.
+#![recursion_limit = "256"]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the simulator owns its clock, its random numbers and its tasks"
+)]
+
+mod commands;
+mod control;
+mod faults;
+mod fixture;
+mod gateway;
+mod ids;
+mod interactions;
+mod limits;
+mod members;
+mod objects;
+mod people;
+mod permissions;
+mod rate;
+mod record;
+mod rest;
+mod server;
+mod sight;
+mod state;
+
+pub use faults::{Effect, Fault};
+pub use fixture::load_fixture;
+pub use ids::Id;
+pub use interactions::{CannotDo, Field, Modal, Reply};
+pub use people::{Bot, Channel, Guild, GuildBuilder, Person, PersonBuilder, Role};
+pub use permissions::Permissions;
+pub use record::{MemberFact, Request};
+pub use server::{Options, Sim};
+pub use sight::Unread;

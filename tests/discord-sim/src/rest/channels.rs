@@ -1,0 +1,331 @@
+//! Routes about channels and their messages, direct messages among them.
+
+use serde_json::{Value, json};
+
+use super::applications::own_user;
+use super::{Answer, ApiError, Call, uploads};
+use crate::ids::Id;
+use crate::limits;
+use crate::members::{DIRECT_MESSAGES, GUILD_MESSAGES};
+use crate::objects;
+use crate::permissions::Permissions;
+use crate::state::{Channel, Message, World};
+
+/// How long Discord remembers an enforced nonce: "a few minutes" in its documentation.
+const NONCE_MS: i64 = 5 * 60_000;
+
+/// The channel of the path, with what the caller may do there.
+fn own_channel<'a>(world: &'a World, call: &Call) -> Result<(&'a Channel, Id, Permissions), ApiError> {
+    let (id, bot) = (call.id("channel")?, own_user(world, call)?);
+    let channel = world.channels.get(&id).ok_or_else(|| ApiError::unknown(10003, "Channel"))?;
+    let may = objects::permissions_for(world, bot, channel);
+    if may.has(Permissions::VIEW_CHANNEL) {
+        Ok((channel, bot, may))
+    } else {
+        Err(ApiError::forbidden(50001, "Missing Access"))
+    }
+}
+
+pub(super) fn get(world: &mut World, call: &Call) -> Answer {
+    let (channel, bot, _) = own_channel(world, call)?;
+    Ok((200, Some(objects::channel(world, channel, Some(bot)))))
+}
+
+pub(super) fn open_dm(world: &mut World, call: &Call) -> Answer {
+    let bot = own_user(world, call)?;
+    let recipient = Id::of(&call.body["recipient_id"]).filter(|id| world.users.contains_key(id));
+    let Some(recipient) = recipient else {
+        return Err(ApiError::unknown(10013, "User"));
+    };
+    if recipient == bot || world.users.get(&recipient).is_some_and(|user| user.is_bot) {
+        return Err(ApiError::bad(50007, "Cannot send messages to this user"));
+    }
+    let id = world.dm_channel(recipient, bot);
+    let object = world.channels.get(&id).map(|channel| objects::channel(world, channel, Some(bot)));
+    Ok((200, object))
+}
+
+pub(super) fn messages(world: &mut World, call: &Call) -> Answer {
+    let (channel, _, may) = own_channel(world, call)?;
+    let limit = call.number("limit", 50, 1..=100)? as usize;
+    let bound = |name| call.number(name, 0, 0..=u64::MAX).map(Id);
+    let (before, after, around) = (bound("before")?, bound("after")?, call.query.contains_key("around"));
+    if around {
+        return Err(ApiError::bad(50035, "the simulator has no `around`"));
+    }
+    if !may.has(Permissions::READ_MESSAGE_HISTORY) {
+        return Ok((200, Some(json!([]))));
+    }
+    let visible = world
+        .messages
+        .values()
+        .filter(|m| m.channel == channel.id && !m.deleted && m.ephemeral_to.is_none() && m.id > after);
+    let visible: Vec<&Message> = visible.filter(|m| before.0 == 0 || m.id < before).collect();
+    // After: the oldest ones that follow; otherwise the newest ones. Always newest first.
+    let picked: Vec<&Message> = if after.0 > 0 {
+        visible.into_iter().take(limit).collect()
+    } else {
+        let skip = visible.len().saturating_sub(limit);
+        visible.into_iter().skip(skip).collect()
+    };
+    Ok((200, Some(picked.into_iter().rev().map(|m| objects::message(world, m)).collect())))
+}
+
+pub(super) fn send(world: &mut World, call: &Call) -> Answer {
+    let app = call.app()?;
+    let (channel, bot, may) = own_channel(world, call)?;
+    let (id, guild, recipients) = (channel.id, channel.guild, channel.recipients.clone());
+    if guild.is_some() && !may.has(Permissions::SEND_MESSAGES) {
+        return Err(ApiError::forbidden(50013, "Missing Permissions"));
+    }
+    limits::check_message(&call.body, None)?;
+    if let Some(person) = recipients.iter().find(|user| **user != bot) {
+        if !world.share_a_guild(*person, bot) {
+            return Err(ApiError::forbidden(
+                50278,
+                "Cannot send messages to this user due to having no mutual guilds",
+            ));
+        }
+        if world.users.get(person).is_some_and(|user| !user.dms_open) {
+            return Err(ApiError::forbidden(50007, "Cannot send messages to this user"));
+        }
+    }
+    if let Some(known) = sent_before(world, app, id, &call.body) {
+        return Ok((200, Some(known)));
+    }
+    let made =
+        post(world, &call.body, &Draft { app, channel: id, ephemeral_to: None, interaction: None, flags: 4 });
+    Ok((200, message_object(world, made)))
+}
+
+/// The message that an enforced nonce has made already.
+fn sent_before(world: &World, app: Id, channel: Id, body: &Value) -> Option<Value> {
+    if body["enforce_nonce"] != true || body["nonce"].is_null() {
+        return None;
+    }
+    let since = world.now_ms() - NONCE_MS;
+    let known = world.messages.values().rev().find(|message| {
+        message.app == app
+            && message.channel == channel
+            && message.created_ms > since
+            && message.nonce.as_ref() == Some(&body["nonce"])
+    })?;
+    Some(objects::message(world, known))
+}
+
+pub(super) fn message(world: &mut World, call: &Call) -> Answer {
+    let (_, id) = own_message(world, call)?;
+    Ok((200, message_object(world, id)))
+}
+
+fn own_message(world: &World, call: &Call) -> Result<(Id, Id), ApiError> {
+    let (channel, bot, _) = own_channel(world, call)?;
+    let id = call.id("message")?;
+    let found = world.messages.get(&id).filter(|message| {
+        message.channel == channel.id && !message.deleted && message.ephemeral_to.is_none()
+    });
+    found.map(|message| (bot, message.id)).ok_or_else(|| ApiError::unknown(10008, "Message"))
+}
+
+pub(super) fn edit(world: &mut World, call: &Call) -> Answer {
+    let app = call.app()?;
+    let (_, id) = own_message(world, call)?;
+    let found = world.messages.get(&id).ok_or_else(|| ApiError::unknown(10008, "Message"))?;
+    if found.app != app {
+        return Err(ApiError::forbidden(50005, "Cannot edit a message authored by another user"));
+    }
+    limits::check_message(&call.body, Some(found))?;
+    change(world, id, &call.body);
+    Ok((200, message_object(world, id)))
+}
+
+pub(super) fn delete(world: &mut World, call: &Call) -> Answer {
+    let app = call.app()?;
+    let (channel, _, may) = own_channel(world, call)?;
+    let is_guild = channel.guild.is_some();
+    let (_, id) = own_message(world, call)?;
+    let is_own = world.messages.get(&id).is_some_and(|message| message.app == app);
+    if !(is_own || is_guild && may.has(Permissions::MANAGE_MESSAGES)) {
+        return Err(ApiError::forbidden(50013, "Missing Permissions"));
+    }
+    remove(world, id);
+    Ok((204, None))
+}
+
+/// What a new message is made from, beside its body.
+pub(crate) struct Draft {
+    pub(crate) app: Id,
+    pub(crate) channel: Id,
+    pub(crate) ephemeral_to: Option<Id>,
+    pub(crate) interaction: Option<Id>,
+    /// The flags that the sender may set.
+    pub(crate) flags: u64,
+}
+
+/// Makes a message; its body has been checked.
+pub(crate) fn post(world: &mut World, body: &Value, draft: &Draft) -> Id {
+    let (id, now_ms) = (world.new_id(), world.now_ms());
+    let settable = draft.flags | 4 | 1 << 12 | 1 << 15;
+    let message = Message {
+        id,
+        channel: draft.channel,
+        app: draft.app,
+        content: body["content"].as_str().unwrap_or_default().to_owned(),
+        embeds: embeds_of(body),
+        components: components_of(body),
+        attachments: uploads::of_body(body, &[]),
+        flags: body["flags"].as_u64().unwrap_or(0) & settable
+            | draft.ephemeral_to.map_or(0, |_| Message::EPHEMERAL)
+            | draft.flags & Message::LOADING,
+        ephemeral_to: draft.ephemeral_to,
+        nonce: Some(body["nonce"].clone()).filter(|nonce| !nonce.is_null()),
+        created_ms: now_ms,
+        edited_ms: None,
+        pinged: judge_mentions(world, body, draft.channel),
+        interaction: draft.interaction,
+        version: 1,
+        seen: [].into(),
+        deleted: false,
+    };
+    world.messages.insert(id, message);
+    announce(world, id, "MESSAGE_CREATE");
+    id
+}
+
+/// Applies an edit; its body has been checked. Fields that are absent stay.
+pub(crate) fn change(world: &mut World, id: Id, body: &Value) {
+    let now_ms = world.now_ms();
+    let Some(channel) = world.messages.get(&id).map(|message| message.channel) else {
+        return;
+    };
+    let pinged = judge_mentions(world, body, channel);
+    let Some(message) = world.messages.get_mut(&id) else {
+        return;
+    };
+    let seen = |message: &Message| {
+        let Message { content, embeds, components, attachments, flags, .. } = message;
+        (content.clone(), embeds.clone(), components.clone(), attachments.clone(), *flags)
+    };
+    let before = seen(message);
+    if let Some(content) = body.get("content") {
+        content.as_str().unwrap_or_default().clone_into(&mut message.content);
+    }
+    if body.get("embeds").is_some() {
+        message.embeds = embeds_of(body);
+    }
+    if body.get("components").is_some() {
+        message.components = components_of(body);
+    }
+    if body.get("attachments").is_some() {
+        message.attachments = uploads::of_body(body, &message.attachments);
+    }
+    message.flags = message.flags & !Message::LOADING | body["flags"].as_u64().unwrap_or(0) & (4 | 1 << 15);
+    message.edited_ms = Some(now_ms);
+    message.pinged = pinged;
+    if before != seen(message) {
+        message.version += 1;
+    }
+    announce(world, id, "MESSAGE_UPDATE");
+}
+
+/// Deletes a message for everybody.
+pub(crate) fn remove(world: &mut World, id: Id) {
+    let Some(message) = world.messages.get_mut(&id) else {
+        return;
+    };
+    message.deleted = true;
+    announce(world, id, "MESSAGE_DELETE");
+}
+
+pub(crate) fn message_object(world: &World, id: Id) -> Option<Value> {
+    world.messages.get(&id).map(|message| objects::message(world, message))
+}
+
+fn embeds_of(body: &Value) -> Vec<Value> {
+    limits::list(body, "embeds")
+        .iter()
+        .map(|embed| {
+            let mut kept = without_nulls(embed);
+            kept["type"] = json!("rich");
+            kept
+        })
+        .collect()
+}
+
+fn components_of(body: &Value) -> Vec<Value> {
+    let mut next = 0;
+    limits::list(body, "components")
+        .iter()
+        .map(|row| number_components(without_nulls(row), &mut next))
+        .collect()
+}
+
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), without_nulls(v))).collect()
+        }
+        Value::Array(list) => list.iter().map(without_nulls).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+/// Discord gives every component an `id` of its own.
+fn number_components(mut component: Value, next: &mut u64) -> Value {
+    *next += 1;
+    if component["id"].as_u64().is_none_or(|id| id == 0) {
+        component["id"] = json!(*next);
+    }
+    if let Some(inner) = component["components"].as_array_mut() {
+        for part in inner {
+            *part = number_components(part.take(), next);
+        }
+    }
+    if component.get("components").is_some_and(Value::is_null)
+        && let Some(map) = component.as_object_mut()
+    {
+        map.remove("components");
+    }
+    component
+}
+
+/// Who is pinged. A body that mentions somebody without `allowed_mentions` is a violation of the house.
+fn judge_mentions(world: &mut World, body: &Value, channel: Id) -> Vec<Id> {
+    let content = body["content"].as_str().unwrap_or_default();
+    let users: Vec<Id> = content
+        .split("<@")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('>')?.0.trim_start_matches('!').parse().ok())
+        .collect();
+    let mentions_more = content.contains("<@&") || content.contains("@everyone") || content.contains("@here");
+    let allowed = &body["allowed_mentions"];
+    if (!users.is_empty() || mentions_more) && !allowed.is_object() {
+        world.note_violation(format!(
+            "a message into channel {channel} mentions somebody without allowed_mentions"
+        ));
+    }
+    let everybody = !allowed.is_object() || limits::list(allowed, "parse").iter().any(|kind| kind == "users");
+    let named: Vec<Id> = limits::list(allowed, "users").iter().filter_map(Id::of).collect();
+    users.into_iter().filter(|id| everybody || named.contains(id)).collect()
+}
+
+/// Tells bots that asked for messages; an ephemeral message is nobody's event.
+fn announce(world: &mut World, id: Id, event: &str) {
+    let Some(message) = world.messages.get(&id).filter(|message| message.ephemeral_to.is_none()) else {
+        return;
+    };
+    let (app, guild) = (message.app, world.channels.get(&message.channel).and_then(|channel| channel.guild));
+    let mut payload = if event == "MESSAGE_DELETE" {
+        json!({"id": id, "channel_id": message.channel})
+    } else {
+        objects::message(world, message)
+    };
+    let intent = if guild.is_some() { GUILD_MESSAGES } else { DIRECT_MESSAGES };
+    match guild {
+        Some(guild) => {
+            payload["guild_id"] = json!(guild);
+            world.dispatch(guild, event, &payload, intent);
+        }
+        None => world.dispatch_to(app, event, &payload, intent, None),
+    }
+}

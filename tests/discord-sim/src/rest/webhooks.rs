@@ -1,0 +1,82 @@
+//! Follow-ups and `@original`: what a bot says after its first answer, for 15 minutes.
+
+use super::channels::{Draft, change, message_object, post, remove};
+use super::{Answer, ApiError, Call};
+use crate::ids::Id;
+use crate::limits;
+use crate::state::{Interaction, Message, World};
+
+/// How long an interaction's token lives.
+const TOKEN_MS: i64 = 15 * 60_000;
+
+/// The answered interaction of the token in the path.
+fn own_interaction(world: &World, call: &Call) -> Result<Interaction, ApiError> {
+    let unknown = || ApiError::unknown(10015, "Webhook");
+    let id = world.tokens.get(call.text("token")).ok_or_else(unknown)?;
+    let found = world.interactions.get(id).ok_or_else(unknown)?;
+    if found.app != call.id("webhook")? {
+        return Err(unknown());
+    }
+    if world.now_ms() - found.created_ms > TOKEN_MS {
+        return Err(ApiError::new(401, 50027, "Invalid Webhook Token"));
+    }
+    // Before the first answer there is nothing to follow up.
+    if found.answered.is_none() { Err(unknown()) } else { Ok(found.clone()) }
+}
+
+pub(super) fn follow_up(world: &mut World, call: &Call) -> Answer {
+    let found = own_interaction(world, call)?;
+    limits::check_message(&call.body, None)?;
+    // The first follow-up after a deferred answer is that answer: its own flag is ignored.
+    if let Some(waiting) = found.original.filter(|id| is_loading(world, *id)) {
+        change(world, waiting, &call.body);
+        if let Some(message) = world.messages.get_mut(&waiting) {
+            message.edited_ms = None;
+        }
+        return Ok((200, message_object(world, waiting)));
+    }
+    let is_ephemeral = call.body["flags"].as_u64().unwrap_or(0) & Message::EPHEMERAL != 0;
+    let draft = Draft {
+        app: found.app,
+        channel: found.channel,
+        ephemeral_to: is_ephemeral.then_some(found.user),
+        interaction: Some(found.id),
+        flags: 0,
+    };
+    let made = post(world, &call.body, &draft);
+    Ok((200, message_object(world, made)))
+}
+
+fn is_loading(world: &World, id: Id) -> bool {
+    world.messages.get(&id).is_some_and(|message| message.is_loading() && !message.deleted)
+}
+
+/// `@original`, or a message that this interaction's token has sent.
+fn own_message(world: &World, call: &Call) -> Result<Id, ApiError> {
+    let found = own_interaction(world, call)?;
+    let id = if call.text("message") == "@original" { found.original } else { Some(call.id("message")?) };
+    id.and_then(|id| world.messages.get(&id))
+        .filter(|message| {
+            !message.deleted && (message.interaction == Some(found.id) || found.original == Some(message.id))
+        })
+        .map(|message| message.id)
+        .ok_or_else(|| ApiError::unknown(10008, "Message"))
+}
+
+pub(super) fn get(world: &mut World, call: &Call) -> Answer {
+    let id = own_message(world, call)?;
+    Ok((200, message_object(world, id)))
+}
+
+pub(super) fn edit(world: &mut World, call: &Call) -> Answer {
+    let id = own_message(world, call)?;
+    limits::check_message(&call.body, world.messages.get(&id))?;
+    change(world, id, &call.body);
+    Ok((200, message_object(world, id)))
+}
+
+pub(super) fn delete(world: &mut World, call: &Call) -> Answer {
+    let id = own_message(world, call)?;
+    remove(world, id);
+    Ok((204, None))
+}

@@ -1,0 +1,231 @@
+//! What a person sees: which messages, as which text, and what is still unread.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::ids::Id;
+use crate::limits::list;
+use crate::objects;
+use crate::permissions::Permissions;
+use crate::state::{Message, World};
+
+/// A message that somebody should have read.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unread {
+    /// The message.
+    pub message: Id,
+    /// `#channel`, or `DM to ada`.
+    pub place: String,
+    /// The only person who sees it, if it is ephemeral.
+    pub only_for: Option<String>,
+    /// As a person reads it.
+    pub text: String,
+}
+
+/// Whether a person sees a message: ephemeral ones only their user, others by the channel's permissions.
+pub(crate) fn sees(world: &World, user: Id, message: &Message) -> bool {
+    if message.deleted || message.ephemeral_to.is_some_and(|only| only != user) {
+        return false;
+    }
+    world.channels.get(&message.channel).is_some_and(|channel| {
+        objects::permissions_for(world, user, channel).has(Permissions::VIEW_CHANNEL)
+            || message.ephemeral_to == Some(user)
+    })
+}
+
+/// Buttons and selects of a message, wherever they are nested.
+pub(crate) fn interactive_parts(message: &Message) -> Vec<Value> {
+    fn walk(part: &Value, found: &mut Vec<Value>) {
+        if matches!(part["type"].as_u64(), Some(2 | 3 | 5..=8)) {
+            found.push(part.clone());
+        }
+        for inner in list(part, "components").iter().chain(part.get("accessory")) {
+            walk(inner, found);
+        }
+    }
+    let mut found = Vec::new();
+    for row in &message.components {
+        walk(row, &mut found);
+    }
+    found
+}
+
+/// A message as plain text: where, who, content, embeds, buttons in brackets.
+pub(crate) fn render(world: &World, message: &Message) -> String {
+    let mut lines = Vec::new();
+    if message.is_loading() {
+        lines.push("(thinking…)".to_owned());
+    }
+    lines.extend(with_names(world, message, &message.content).lines().map(str::to_owned));
+    for embed in &message.embeds {
+        let mut part = |text: &Value, prefix: &str| {
+            if let Some(text) = text.as_str() {
+                lines
+                    .extend(with_names(world, message, text).lines().map(|line| format!("| {prefix}{line}")));
+            }
+        };
+        part(&embed["author"]["name"], "");
+        part(&embed["title"], "# ");
+        part(&embed["description"], "");
+        for field in list(embed, "fields") {
+            if let (Some(name), Some(value)) = (field["name"].as_str(), field["value"].as_str()) {
+                let value = with_names(world, message, value);
+                lines.extend(format!("| {name}: {value}").lines().map(str::to_owned));
+            }
+        }
+        if let Some(text) = embed["footer"]["text"].as_str() {
+            lines.push(format!("| — {text}"));
+        }
+    }
+    for file in &message.attachments {
+        lines.push(format!(
+            "(file {}, {} bytes)",
+            file["filename"].as_str().unwrap_or_default(),
+            file["size"]
+        ));
+    }
+    for row in &message.components {
+        let line = row_text(row);
+        if !line.is_empty() {
+            lines.push(line);
+        }
+    }
+    format!("{}: {}", heading(world, message), lines.join("\n    "))
+}
+
+fn row_text(row: &Value) -> String {
+    if let Some(text) = row["content"].as_str() {
+        return text.to_owned();
+    }
+    let part = |part: &Value| match part["type"].as_u64() {
+        Some(2) => {
+            let label = part["label"].as_str().or_else(|| part["emoji"]["name"].as_str()).unwrap_or_default();
+            let off = if part["disabled"] == true { " (off)" } else { "" };
+            let link = part["url"].as_str().map_or_else(String::new, |url| format!(" -> {url}"));
+            format!("[{label}{link}{off}]")
+        }
+        Some(3 | 5..=8) => {
+            let options: Vec<&str> =
+                list(part, "options").iter().filter_map(|o| o["label"].as_str()).collect();
+            format!("[{} v {}]", part["placeholder"].as_str().unwrap_or("select"), options.join(" / "))
+        }
+        _ => row_text(part),
+    };
+    list(row, "components").iter().map(part).collect::<Vec<_>>().join(" ")
+}
+
+fn heading(world: &World, message: &Message) -> String {
+    let author = world.apps.get(&message.app).map_or("?", |app| &app.name);
+    let only = message.ephemeral_to.map_or("", |_| " (only you)");
+    let edited = if message.edited_ms.is_some() { " (edited)" } else { "" };
+    format!("{} {author}{only}{edited}", place_name(world, message))
+}
+
+pub(crate) fn place_name(world: &World, message: &Message) -> String {
+    match world.channels.get(&message.channel) {
+        Some(channel) if channel.guild.is_some() => format!("#{}", channel.name),
+        Some(_) => "DM".to_owned(),
+        None => "?".to_owned(),
+    }
+}
+
+/// Mentions as names, as a client shows them.
+pub(crate) fn with_names(world: &World, message: &Message, text: &str) -> String {
+    let guild = world.channels.get(&message.channel).and_then(|channel| channel.guild);
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('<') {
+        shown.push_str(before);
+        let name = after.split_once('>').and_then(|(inside, tail)| {
+            let name = if let Some(role) = inside.strip_prefix("@&") {
+                let role = role.parse().ok()?;
+                guild.and_then(|g| world.guilds.get(&g)?.roles.get(&role)).map(|role| role.name.clone())?
+            } else if let Some(user) = inside.strip_prefix('@') {
+                let user = user.trim_start_matches('!').parse().ok()?;
+                world.users.get(&user).map(|user| user.username.clone())?
+            } else {
+                let channel = inside.strip_prefix('#')?.parse().ok()?;
+                let channel = world.channels.get(&channel)?;
+                return Some((format!("#{}", channel.name), tail));
+            };
+            Some((format!("@{name}"), tail))
+        });
+        if let Some((name, tail)) = name {
+            shown.push_str(&name);
+            rest = tail;
+        } else {
+            shown.push('<');
+            rest = after;
+        }
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// Hides snowflakes, UUIDs, hex ids and times, so that two runs give the same text.
+pub(crate) fn mask_ids(text: &str) -> String {
+    use std::sync::LazyLock;
+
+    use regex::Regex;
+    static IDS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?x) <t:-?\d+(:[a-zA-Z])?> | \b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b
+             | \b\d{17,20}\b | \b[0-9a-f]{32}\b | \b[0-9a-f]{8}\b",
+        )
+        .expect("a constant pattern that the tests run")
+    });
+    IDS.replace_all(
+        text,
+        |found: &regex::Captures<'_>| {
+            if found[0].starts_with("<t:") { "<time>" } else { "<id>" }
+        },
+    )
+    .into_owned()
+}
+
+impl World {
+    /// The messages a person sees and has not read in their present version, oldest change first.
+    pub(crate) fn unread_by(&self, user: Id) -> Vec<Id> {
+        let mut found: Vec<&Message> = self
+            .messages
+            .values()
+            .filter(|m| sees(self, user, m) && m.seen.get(&user).is_none_or(|version| *version < m.version))
+            .collect();
+        found.sort_by_key(|message| (message.edited_ms.unwrap_or(message.created_ms), message.id));
+        found.into_iter().map(|message| message.id).collect()
+    }
+
+    pub(crate) fn mark_read(&mut self, user: Id, id: Id) {
+        if let Some(message) = self.messages.get_mut(&id) {
+            message.seen.insert(user, message.version);
+        }
+    }
+
+    pub(crate) fn text_of(&self, id: Id) -> String {
+        self.messages.get(&id).map(|message| render(self, message)).unwrap_or_default()
+    }
+
+    /// Messages whose present version nobody has read.
+    pub(crate) fn unread_by_all(&self) -> Vec<Unread> {
+        self.messages
+            .values()
+            .filter(|m| !m.deleted && !m.seen.values().any(|version| *version >= m.version))
+            .map(|m| Unread {
+                message: m.id,
+                place: self.place_with_reader(m),
+                only_for: m.ephemeral_to.map(|user| objects::display_name(self, user)),
+                text: render(self, m),
+            })
+            .collect()
+    }
+
+    fn place_with_reader(&self, message: &Message) -> String {
+        let channel = self.channels.get(&message.channel).filter(|channel| channel.guild.is_none());
+        let reader = channel
+            .and_then(|c| c.recipients.iter().find(|id| self.users.get(id).is_some_and(|user| !user.is_bot)));
+        match reader {
+            Some(reader) => format!("DM to {}", objects::display_name(self, *reader)),
+            None => place_name(self, message),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The program and its control routes, as another process uses them.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
+
+use crate::client::{Gateway, INTENTS, Scene};
+
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/village.json");
+
+#[tokio::test]
+async fn the_program_says_in_one_line_where_it_is_and_stops_when_asked() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_discord-sim"))
+        .args(["--fixture", FIXTURE])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the program starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let line = lines.next_line().await.expect("readable").expect("a line");
+    let ready: Value = serde_json::from_str(&line).expect("one JSON line");
+    assert_eq!(ready["ready"], true);
+    assert!(std::fs::exists(ready["ca"].as_str().expect("a path")).expect("readable"));
+    let control = ready["control"].as_str().expect("a URL");
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let state: Value =
+        reqwest::get(format!("{control}/state")).await.expect("up").json().await.expect("JSON");
+    let names: Vec<&str> = state["guilds"][0]["channels"]
+        .as_array()
+        .expect("channels")
+        .iter()
+        .filter_map(|channel| channel["name"].as_str())
+        .collect();
+    assert_eq!(names, ["general", "account-requests", "log"]);
+    let page =
+        reqwest::get(ready["page"].as_str().expect("a URL")).await.expect("up").text().await.expect("text");
+    assert!(page.contains("<title>Simulated Discord</title>"));
+    let pid = child.id().expect("running").to_string();
+    let killed = Command::new("kill").arg(&pid).status().await.expect("kill runs");
+    assert!(killed.success());
+    let status = tokio::time::timeout(Duration::from_secs(5), child.wait()).await.expect("it stops in time");
+    assert!(status.expect("a status").success());
+    assert!(!std::fs::exists(ready["ca"].as_str().expect("a path")).expect("readable"), "its CA is gone too");
+}
+
+#[tokio::test]
+async fn people_act_and_see_through_the_control_routes() {
+    let scene = Scene::new().await;
+    let mut gateway: Gateway = scene.connect().await;
+    let control = format!("{}/sim", scene.sim.base_url());
+    let client = reqwest::Client::new();
+    let post = async |path: &str, body: Value| -> (u16, Value) {
+        let sent = client.post(format!("{control}{path}")).json(&body).send().await.expect("up");
+        (sent.status().as_u16(), sent.json().await.expect("JSON"))
+    };
+    let rest = scene.rest();
+    let answers = async {
+        let interaction = gateway.interaction().await;
+        rest.answer(&interaction, &json!({"type": 4, "data": {"content": "hello", "flags": 64}})).await
+    };
+    let typed = json!({"channel": "general", "text": "/account look user:grace"});
+    let ((status, reply), _) = tokio::join!(post("/as/ada/command", typed), answers);
+    assert_eq!((status, &reply["text"]), (200, &json!("#general Accolade (only you): hello")));
+    let (status, refused) = post("/as/ada/command", json!({"text": "/nothing"})).await;
+    assert_eq!((status, &refused["error"]), (409, &json!("there is no command /nothing here")));
+    let (_, time) = post("/time", json!({"advance_ms": 60_000})).await;
+    assert!(time["offset_ms"].as_i64().is_some_and(|offset| offset >= 60_000));
+    let fault = json!({"kind": "status", "status": 500, "route": "GET /users/@me", "times": 2});
+    assert_eq!(post("/faults", fault).await.1["waiting"][0]["times"], 2);
+    assert_eq!(rest.get("/users/@me").await.0, 500);
+    let (_, made) =
+        post("/members", json!({"name": "eve", "roles": ["member"], "account_age_ms": 1000})).await;
+    let eve = made["id"].as_str().expect("an id").to_owned();
+    let change = json!({"roles": [], "pending": true, "dms_open": false});
+    let path = format!("{control}/members/Village/{eve}");
+    assert_eq!(client.patch(path).json(&change).send().await.expect("up").status(), 200);
+    let (_, member) = rest.get(&format!("/guilds/{}/members/{eve}", scene.guild.id)).await;
+    assert_eq!((&member["roles"], &member["pending"]), (&json!([]), &json!(true)));
+    let log: Value =
+        client.get(format!("{control}/log")).send().await.expect("up").json().await.expect("JSON");
+    assert_eq!(log["interactions"][0]["answer"], "Message");
+    assert!(log["requests"].as_array().is_some_and(|list| {
+        list.iter().all(|request| !request.to_string().contains(&scene.bot.token()))
+    }));
+}
+
+#[tokio::test]
+async fn a_press_can_name_its_message_by_what_that_says() {
+    let scene = Scene::new().await;
+    let mut gateway = scene.connect().await;
+    let rest = scene.rest();
+    let channel = scene.guild.channel("account-requests").id;
+    let button = json!({"type": 2, "style": 1, "label": "Approve", "custom_id": "yes"});
+    for text in ["the first request", "the second request"] {
+        let card = json!({"content": text, "components": [{"type": 1, "components": [button]}]});
+        assert_eq!(rest.post(&format!("/channels/{channel}/messages"), &card).await.0, 200);
+    }
+    let client = reqwest::Client::new();
+    let control = format!("{}/sim", scene.sim.base_url());
+    let press = async |body: Value| {
+        let press = client.post(format!("{control}/as/grace/press")).json(&body);
+        let answer = press.send().await.expect("up");
+        (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON"))
+    };
+    for (saying, pressed) in [(json!("first"), "the first request"), (Value::Null, "the second request")] {
+        let heard = async {
+            let interaction = gateway.interaction().await;
+            rest.answer(&interaction, &json!({"type": 6})).await;
+            interaction
+        };
+        let body = json!({"label": "Approve", "saying": saying});
+        let ((status, _), interaction) = tokio::join!(press(body), heard);
+        assert_eq!((status, &interaction["message"]["content"]), (200, &json!(pressed)));
+    }
+    let (status, told) = press(json!({"label": "Approve", "saying": "the third"})).await;
+    assert_eq!((status, &told["error"]), (409, &json!("there is no button \"Approve\" to press")));
+}
+
+#[tokio::test]
+async fn a_duplicate_delivery_and_a_close_code_reach_the_bot() {
+    let scene = Scene::new().await;
+    let mut gateway = scene.connect().await;
+    scene.sim.delivers_twice(1);
+    let rest = scene.rest();
+    let twice = async {
+        let (first, second) = (gateway.interaction().await, gateway.interaction().await);
+        assert_eq!(first, second);
+        rest.answer(&first, &json!({"type": 4, "data": {"content": "once", "flags": 64}})).await
+    };
+    let (reply, _) = tokio::join!(scene.ada.runs("/account request"), twice);
+    assert!(reply.text.ends_with("once"));
+    let fault = serde_json::from_value(json!({"kind": "gateway_close", "code": 4009})).expect("a fault");
+    scene.sim.breaks(fault);
+    assert_eq!(gateway.frame().await, Err(4009));
+    let mut gateway = Gateway::open(&scene.sim).await;
+    gateway.identify(&scene.bot.token(), INTENTS).await;
+    gateway.event("READY").await;
+    assert_eq!(gateway.events_so_far().await, ["GUILD_CREATE"]);
+}

@@ -1,0 +1,244 @@
+//! No door tells a secret to a server that does not prove who it is: a wrong authority, another name, another time, or TLS that
+//! somebody in between took away. What counts is what such a server was told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use accolade::clock::{SystemClock, SystemRng};
+use accolade::config;
+use accolade::directory::{Directory, DirectoryError};
+use accolade::discord::Discord;
+use accolade::keycloak::{Keycloak, KeycloakError};
+use accolade::store::Store;
+use secrecy::SecretString;
+use testbed::proxy::{Answer, Kind, Operation, Plan, Proxy, Server, Speech, Which};
+use testbed::{Flaw, Impostor, Opening, Slapd, wait_until};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::bed;
+
+const FLAWS: [Flaw; 4] = [Flaw::StrangersAuthority, Flaw::AnotherName, Flaw::Expired, Flaw::NotYetValid];
+
+const SOON: Duration = Duration::from_secs(5);
+
+fn directory_at(url: &str, start_tls: bool, ca_file: &std::path::Path) -> config::Directory {
+    config::Directory {
+        url: Url::parse(url).expect("a URL"),
+        ca_file: Some(ca_file.to_owned()),
+        start_tls,
+        plaintext_on_loopback: false,
+        flavour: config::Flavour::OpenLdap,
+        bind_dn: "cn=accolade,dc=example,dc=org".to_owned(),
+        bind_password: SecretString::from("the bind password"),
+        people_dn: "ou=people,dc=example,dc=org".to_owned(),
+        groups_dn: "ou=groups,dc=example,dc=org".to_owned(),
+        discord_id_attribute: "employeeNumber".to_owned(),
+        mark_attribute: "description".to_owned(),
+        object_classes: vec!["inetOrgPerson".to_owned()],
+        privileged_groups: Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_bind_is_sent_to_a_directory_whose_certificate_is_wrong() {
+    for (opening, scheme) in [(Opening::Tls, "ldaps"), (Opening::StartTls, "ldap")] {
+        let is_start_tls = opening == Opening::StartTls;
+        for flaw in FLAWS {
+            let impostor =
+                Impostor::start(&["127.0.0.1", "localhost"], flaw, opening).await.expect("an impostor");
+            let url = format!("{scheme}://{}", impostor.address);
+            let door = Directory::new(&directory_at(&url, is_start_tls, &impostor.ca_file))
+                .expect("usable settings");
+            let refused = door.probe().await.expect_err("the certificate is wrong");
+            assert!(
+                matches!(&refused, DirectoryError::Down { is_ambiguous: false, .. }),
+                "{flaw:?} by {scheme}: {refused:?}"
+            );
+            assert!(impostor.met() > 0, "nobody came: {flaw:?} by {scheme}");
+            assert_eq!(impostor.told(), 0, "{flaw:?} by {scheme}: the bind was sent");
+        }
+        // The same server with the right papers is told the bind: so the silence above is the certificate's doing.
+        let honest = Impostor::start(&["127.0.0.1"], Flaw::None, opening).await.expect("a server");
+        let url = format!("{scheme}://{}", honest.address);
+        let door =
+            Directory::new(&directory_at(&url, is_start_tls, &honest.ca_file)).expect("usable settings");
+        let asking = door.probe();
+        let told = wait_until("the bind", SOON, async || Ok(honest.told() > 0));
+        tokio::select! {
+            ended = asking => panic!("a server that never answers ended the verb: {ended:?}"),
+            told = told => told.expect("a server that proves its name is told the bind"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_sent_to_a_keycloak_whose_certificate_is_wrong() {
+    let keycloak_at = |impostor: &Impostor| {
+        let url = Url::parse(&format!("https://{}", impostor.address)).expect("a URL");
+        config::Keycloak {
+            public_url: url.clone(),
+            url,
+            realm: "members".to_owned(),
+            client_id: "accolade".to_owned(),
+            client_secret: SecretString::from("the client's secret"),
+            ca_file: Some(impostor.ca_file.clone()),
+            plaintext_on_loopback: false,
+            federation_id: "x".to_owned(),
+            group_mapper_id: "x".to_owned(),
+            mail_client_id: "x".to_owned(),
+            mail_redirect_uri: Url::parse("https://www.example.org/").expect("a URL"),
+            first_link_lifespan: SOON,
+            reset_link_lifespan: SOON,
+            event_poll: SOON,
+        }
+    };
+    for flaw in FLAWS {
+        let impostor = Impostor::start(&["127.0.0.1"], flaw, Opening::Tls).await.expect("an impostor");
+        let door = Keycloak::new(&keycloak_at(&impostor)).expect("usable settings");
+        let refused = door.probe().await.expect_err("the certificate is wrong");
+        assert!(matches!(&refused, KeycloakError::Down { is_ambiguous: false, .. }), "{flaw:?}: {refused:?}");
+        assert!(impostor.met() > 0, "nobody came: {flaw:?}");
+        assert_eq!(impostor.told(), 0, "{flaw:?}: something was sent");
+    }
+    let honest = Impostor::start(&["127.0.0.1"], Flaw::None, Opening::Tls).await.expect("a server");
+    let door = Keycloak::new(&keycloak_at(&honest)).expect("usable settings");
+    tokio::select! {
+        ended = door.probe() => panic!("a server that never answers ended the verb: {ended:?}"),
+        told = wait_until("the token call", SOON, async || Ok(honest.told() > 0)) => told.expect("it is told"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_token_is_sent_to_a_discord_whose_certificate_is_wrong() {
+    let discord_at = |impostor: &Impostor| {
+        let endpoint = config::Endpoint { address: impostor.address, ca_file: impostor.ca_file.clone() };
+        let config =
+            config::Discord { token: SecretString::from("the-bots-token"), endpoint: Some(endpoint) };
+        Discord::open(&config, Arc::new(SystemClock)).expect("usable settings")
+    };
+    for flaw in FLAWS {
+        let impostor = Impostor::start(&["discord.com"], flaw, Opening::Tls).await.expect("an impostor");
+        discord_at(&impostor).greet().await.expect_err("the certificate is wrong");
+        assert!(impostor.met() > 0, "nobody came: {flaw:?}");
+        assert_eq!(impostor.told(), 0, "{flaw:?}: something was sent");
+    }
+    let honest = Impostor::start(&["discord.com"], Flaw::None, Opening::Tls).await.expect("a server");
+    let discord = discord_at(&honest);
+    tokio::select! {
+        ended = discord.greet() => panic!("a server that never answers ended the call: {ended:?}"),
+        told = wait_until("the first call", SOON, async || Ok(honest.told() > 0)) => told.expect("it is told"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_password_is_sent_to_a_database_whose_certificate_is_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let opens = |impostor: &Impostor| {
+        let (port, ca_file) = (impostor.address.port(), impostor.ca_file.display());
+        let url = format!("postgres://accolade@localhost:{port}/x?sslmode=verify-full&sslrootcert={ca_file}");
+        let config = config::Store {
+            url: Url::parse(&url).expect("a URL"),
+            password: Some(SecretString::from("the database's password")),
+            key_file: folder.path().join("store.key"),
+        };
+        async move { Store::migrate(&config, Arc::new(SystemClock), Arc::new(SystemRng)).await }
+    };
+    for flaw in FLAWS {
+        let impostor = Impostor::start(&["localhost"], flaw, Opening::Postgres).await.expect("an impostor");
+        assert!(opens(&impostor).await.is_err(), "{flaw:?}");
+        assert!(impostor.met() > 0, "nobody came: {flaw:?}");
+        assert_eq!(impostor.told(), 0, "{flaw:?}: something was sent");
+    }
+    let honest = Impostor::start(&["localhost"], Flaw::None, Opening::Postgres).await.expect("a server");
+    tokio::select! {
+        ended = opens(&honest) => panic!("a server that never answers ended the call: {ended:?}"),
+        told = wait_until("the start-up message", SOON, async || Ok(honest.told() > 0)) => told.expect("it is told"),
+    }
+}
+
+/// Somebody between us and the directory answers StartTLS in its place.
+async fn probe_behind(slapd: &Slapd, answer: Answer) -> (DirectoryError, Vec<Kind>) {
+    let server = slapd.ldap_url.trim_start_matches("ldap://").parse().expect("an address");
+    let proxy = Proxy::start(server, Speech::Ldap, 7).await.expect("a proxy");
+    proxy.plans(Plan {
+        times: 100,
+        ..Plan::answer(Which::Ldap(Operation::Extended), answer, Server::IsSpared)
+    });
+    let url = format!("ldap://{}", proxy.address);
+    let config = config::Directory {
+        bind_dn: slapd.bot_dn.clone(),
+        bind_password: SecretString::from(slapd.bot_password.clone()),
+        ..directory_at(&url, true, &slapd.ca_file)
+    };
+    let refused =
+        Directory::new(&config).expect("usable settings").probe().await.expect_err("there is no TLS");
+    assert!(!proxy.hits().is_empty(), "StartTLS was not asked for");
+    (refused, proxy.exchanges().into_iter().map(|exchange| exchange.kind).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_tls_that_was_taken_away_ends_the_connection_before_any_bind() {
+    let bed = bed::own_slapd().await;
+    // Refused, not understood, and granted by somebody who cannot go on with it.
+    for code in [0, 2, 12, 52, 53] {
+        let (refused, seen) = probe_behind(&bed.slapd, Answer::LdapResult(code)).await;
+        assert!(matches!(&refused, DirectoryError::Down { is_ambiguous: false, .. }), "{code}: {refused:?}");
+        assert!(
+            !seen.contains(&Kind::Ldap(Operation::Bind)),
+            "{code}: the bind went out in the clear: {seen:?}"
+        );
+    }
+}
+
+/// A web server that sends everybody elsewhere; answers how many came.
+async fn redirector(to: String) -> (Url, Arc<std::sync::atomic::AtomicUsize>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let came = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counts = Arc::clone(&came);
+    #[expect(clippy::disallowed_methods, reason = "a server of this test, which ends with its runtime")]
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counts.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let answer = format!(
+                "HTTP/1.1 307 Temporary Redirect\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            );
+            let mut request = [0; 4096];
+            // Whoever hangs up has its answer.
+            if stream.read(&mut request).await.is_ok() {
+                drop(stream.write_all(answer.as_bytes()).await);
+            }
+        }
+    });
+    (Url::parse(&url).expect("a URL"), came)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keycloak_that_sends_us_elsewhere_is_not_followed() {
+    let (elsewhere, came_there) = redirector("http://127.0.0.1:1/".to_owned()).await;
+    for to in ["http://169.254.169.254/latest/meta-data/", elsewhere.as_str()] {
+        let (url, came) = redirector(to.to_owned()).await;
+        let config = config::Keycloak {
+            public_url: url.clone(),
+            url,
+            realm: "members".to_owned(),
+            client_id: "accolade".to_owned(),
+            client_secret: SecretString::from("the client's secret"),
+            ca_file: None,
+            plaintext_on_loopback: true,
+            federation_id: "x".to_owned(),
+            group_mapper_id: "x".to_owned(),
+            mail_client_id: "x".to_owned(),
+            mail_redirect_uri: Url::parse("https://www.example.org/").expect("a URL"),
+            first_link_lifespan: SOON,
+            reset_link_lifespan: SOON,
+            event_poll: SOON,
+        };
+        let refused = Keycloak::new(&config).expect("usable settings").probe().await.expect_err("no token");
+        assert!(matches!(refused, KeycloakError::Status { status: 307, .. }), "{refused:?}");
+        assert_eq!(came.load(std::sync::atomic::Ordering::SeqCst), 1, "{to}");
+    }
+    assert_eq!(came_there.load(std::sync::atomic::Ordering::SeqCst), 0, "the client's secret went elsewhere");
+}

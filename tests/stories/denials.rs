@@ -1,0 +1,50 @@
+//! Moderators say no.
+
+use super::world::{Rules, Story};
+
+#[test]
+fn a_denied_person_reads_the_reason_and_may_ask_again() {
+    Story::plays("told", Rules::moderators(), async |story| {
+        let (ada, grace) = (story.person("ada"), story.person("grace"));
+        story.asks("ada").await;
+        let form = grace.presses("Deny").await.modal.expect("the form for the reason");
+        assert_eq!(form.title, "Deny this request");
+        let reason = "Please use the name of your house first";
+        story.keeps_secret(reason);
+        grace.submits(&[("reason", reason)]).await;
+        let told = ada.waits_for("was denied").await;
+        assert!(told.contains(reason), "{told}");
+        grace.waits_for("Denied by @grace").await;
+        let status = story.status("ada").await;
+        assert!(status.contains("was denied") && status.contains(reason), "{status}");
+        story.nothing_is_made_for("ada").await;
+
+        let said = story.asks_with("ada", &story.form("ada")).await;
+        assert!(said.contains("A moderator will look at it"), "{said}");
+        let card = grace.waits_for("name and address are free").await;
+        assert!(card.contains("Earlier requests: one"), "{card}");
+        story.is_approved("ada").await;
+    });
+}
+
+#[test]
+fn a_quiet_denial_shows_nowhere_to_the_person() {
+    Story::plays("hush", Rules::moderators(), async |story| {
+        let (ada, grace) = (story.person("ada"), story.person("grace"));
+        story.asks("ada").await;
+        let reason = "An old acquaintance of ours";
+        story.keeps_secret(reason);
+        grace.presses("Deny quietly").await.modal.expect("the form for the reason");
+        grace.submits(&[("reason", reason)]).await;
+        let card = grace.waits_for("the requester was not told").await;
+        assert!(!card.contains(reason), "{card}");
+        story.comes_to_rest().await;
+        story.is_told_nothing("ada");
+        let status = story.status("ada").await;
+        assert!(!status.contains("denied") && !status.contains(reason), "{status}");
+        assert!(status.contains("Your last request ended"), "{status}");
+        let taken_back = ada.runs("/account cancel").await.text;
+        assert!(!taken_back.contains("denied"), "{taken_back}");
+        story.nothing_is_made_for("ada").await;
+    });
+}

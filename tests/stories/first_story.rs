@@ -1,0 +1,63 @@
+//! From `/account request` to a working login.
+
+use super::world::{Rules, Story};
+
+#[test]
+fn a_member_asks_a_moderator_approves_and_the_person_logs_in() {
+    Story::plays("first", Rules::moderators(), async |story| {
+        let (ada, grace) = (story.person("ada"), story.person("grace"));
+
+        let opened = ada.runs("/account request").await.modal.expect("the form opens");
+        assert_eq!(opened.title, "Ask for an account");
+        let shown = ada.submits(&story.form("ada").fields()).await;
+        assert!(shown.ephemeral, "what was typed is shown to ada alone");
+        assert!(shown.text.contains(&story.address("ada")) && shown.text.contains(&story.username("ada")));
+        let sent = ada.presses("Send").await;
+        assert!(sent.text.contains("A moderator will look at it"), "{sent}");
+
+        let card = grace.waits_for("name and address are free").await;
+        assert!(!card.contains(&story.address("ada")), "the card shows the whole address: {card}");
+        assert!(card.contains("…@people.example") && card.contains("joined"), "{card}");
+        grace.presses("Approve").await;
+        ada.waits_for("Your request was approved").await;
+        let decided = grace.waits_for("Account made · approved by @grace").await;
+        assert!(!decided.contains("joined"), "the date of joining is for who decides: {decided}");
+
+        // The entry and the user are there, and nobody can use them: there is no password.
+        for guessed in ["", "ada", "Pw-ada-first-1"] {
+            assert!(
+                !story.bind_works("ada", guessed).await,
+                "{guessed:?} opens the entry before the link was used"
+            );
+        }
+        assert!(story.login_is_refused("ada", "Pw-ada-first-1").await);
+
+        let link = story.mailed_link("ada").await;
+        let password = story.sets_password("ada", &link).await;
+        ada.waits_for("A password was set").await;
+        let kept = grace.waits_for("Account made").await;
+        assert!(!kept.contains("people.example") && !kept.contains("Because"), "{kept}");
+        assert!(story.bind_works("ada", &password).await);
+        assert_eq!(story.groups_in_token("ada", &password).await, ["members"]);
+        story.comes_to_rest().await;
+        assert!(ada.roles().contains(&"account-holder".to_owned()), "{:?}", ada.roles());
+
+        assert_eq!(
+            story.audit_events().await,
+            [
+                "chain.started",
+                "request.submitted",
+                "request.approved",
+                "entry.created",
+                "group.added",
+                "import.seen",
+                "mail.sent",
+                "account.invited",
+                "account.activated",
+                "role.granted",
+            ]
+        );
+        let status = story.status("ada").await;
+        assert!(status.contains("is in use since"), "{status}");
+    });
+}

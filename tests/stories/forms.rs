@@ -1,0 +1,147 @@
+//! What people type and what becomes of it: nothing illegal is kept, and each fault has a clear word.
+
+use discord_sim::Person;
+
+use super::world::{Form, Rules, Story};
+
+/// Field, value, and the word that the person reads.
+const FAULTS: [(&str, &str, &str); 34] = [
+    ("username", "a", "at least 2 characters"),
+    ("username", "1ada", "must begin with a letter"),
+    ("username", "ada.", "must end with a letter or digit"),
+    ("username", "a..da", "two dots in a row"),
+    ("username", "ada lovelace", "only a–z, 0–9, dot, dash and underscore"),
+    ("username", "ada@home", "only a–z, 0–9, dot, dash and underscore"),
+    ("username", "аda", "only a–z, 0–9, dot, dash and underscore"),
+    ("username", "ad\u{202e}a", "only a–z, 0–9, dot, dash and underscore"),
+    ("username", "ad\u{0}a", "only a–z, 0–9, dot, dash and underscore"),
+    ("username", "ad\u{200b}a", "only a–z, 0–9, dot, dash and underscore"),
+    ("username", "ada*)(uid=*", "only a–z, 0–9, dot, dash and underscore"),
+    ("username", "ada,ou=admins", "only a–z, 0–9, dot, dash and underscore"),
+    ("username", "@everyone", "only a–z, 0–9, dot, dash and underscore"),
+    ("username", "   ", "please type one"),
+    ("address", "ada", "exactly one address"),
+    ("address", "ada@x.org, eve@x.org", "exactly one address"),
+    ("address", "Ada <ada@x.org>", "exactly one address"),
+    ("address", "ada@x.org\r\nBcc: eve@x.org", "exactly one address"),
+    ("address", "ada lovelace@x.org", "exactly one address"),
+    ("address", "@x.org", "the part before the @"),
+    ("address", "ad|a@x.org", "the part before the @"),
+    ("address", "ada%x.org@relay.org", "the part before the @"),
+    ("address", "ädä@x.org", "the part before the @"),
+    ("address", "ada@localhost", "the part after the @"),
+    ("address", "ada@[127.0.0.1]", "the part after the @"),
+    ("address", "ada@-x-.org", "the part after the @"),
+    ("given", "<b>Ada</b>", "Given name: it has a character"),
+    ("given", "A\u{7}da", "Given name: it has a character"),
+    ("given", "\u{202e}adA", "Given name: it has a character"),
+    ("given", "https://evil.example", "Given name: it reads like a web or mail address"),
+    ("family", "Love\u{200b}lace", "Family name: it has a character"),
+    ("family", "<script>alert(1)</script>", "Family name: it has a character"),
+    ("family", "eve@evil.example", "Family name: it reads like a web or mail address"),
+    ("answer", "   ", "please say why"),
+];
+
+async fn submits(ada: &Person, form: &Form) -> String {
+    let opened = ada.runs("/account request").await;
+    assert!(opened.modal.is_some(), "{opened}");
+    let reply = ada.submits(&form.fields()).await;
+    assert!(reply.ephemeral, "others read what ada typed: {reply}");
+    reply.text
+}
+
+#[test]
+fn a_faulty_form_is_told_field_by_field_and_nothing_of_it_is_kept() {
+    Story::plays("faulty", Rules::moderators(), async |story| {
+        let ada = story.person("ada");
+        for (field, value, word) in FAULTS {
+            let told = submits(&ada, &story.form("ada").with(field, value)).await;
+            assert!(told.contains(word), "{field} = {value:?} is told as: {told}");
+            assert!(told.contains("Nothing was kept"), "{field} = {value:?}: {told}");
+            assert!(!told.contains("[Send]"), "{field} = {value:?} can be sent: {told}");
+        }
+        assert_eq!(story.rows("SELECT id FROM request").await, Vec::<String>::new());
+        let all_at_once =
+            story.form("ada").with("username", "1ada").with("address", "ada").with("given", "<i>");
+        let told = submits(&ada, &all_at_once).await;
+        for word in ["must begin with a letter", "exactly one address", "Given name: it has a character"] {
+            assert!(told.contains(word), "{told}");
+        }
+    });
+}
+
+#[test]
+fn overlong_fields_cannot_be_sent_and_a_forged_form_is_refused_like_any_other() {
+    Story::plays("overlong", Rules::moderators(), async |story| {
+        let ada = story.person("ada");
+        for (field, length) in
+            [("username", 21), ("address", 255), ("given", 65), ("family", 65), ("answer", 1001)]
+        {
+            ada.runs("/account request").await;
+            let form = story.form("ada").with(field, &"a".repeat(length));
+            assert!(ada.tries_to_submit(&form.fields()).await.is_err(), "{field} takes {length} characters");
+        }
+        // A client that does not keep to the form's limits.
+        for (field, word) in [("username", "at most 20 characters"), ("given", "at most 64 characters")] {
+            let form = story.form("ada").with(field, &"a".repeat(3000));
+            let told = ada.submits_raw("ac1:form:-:0000000000000000", &form.fields()).await.text;
+            assert!(told.contains(word), "{told}");
+        }
+        let none = ada.submits_raw("ac1:form:-:0000000000000000", &[]).await.text;
+        assert!(none.contains("please type"), "{none}");
+        assert_eq!(story.rows("SELECT id FROM request").await, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_reason_with_mentions_and_markup_pings_nobody_and_stays_one_quotation() {
+    Story::plays("pings", Rules::moderators(), async |story| {
+        let (ada, grace) = (story.person("ada"), story.person("grace"));
+        let role = format!("<@&{}>", story.guild.role("moderator").id);
+        let reason =
+            format!("`@everyone` {role} <@{}> **bold** [x](https://evil.example)\n# big", grace.id());
+        let said = story.asks_with("ada", &story.form("ada").with("answer", &reason)).await;
+        assert!(said.contains("A moderator will look at it"), "{said}");
+        let card = grace.waits_for("name and address are free").await;
+        let line = card.lines().find(|line| line.contains("Reason:")).expect("the reason is on the card");
+        let quoted = line.trim().strip_prefix("Reason: ").expect("a quotation");
+        assert!(quoted.starts_with('`') && quoted.ends_with('`'), "{card}");
+        assert!(quoted.contains("big"), "the reason spreads over lines: {card}");
+        grace.presses("Deny").await;
+        grace.submits(&[("reason", "@everyone <@&1> no `code` here")]).await;
+        ada.waits_for("was denied").await;
+        grace.waits_for("Denied by").await;
+        assert_eq!(story.sim.violations(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_faulty_change_keeps_the_draft_as_it_was() {
+    Story::plays("change", Rules::moderators(), async |story| {
+        let (ada, grace) = (story.person("ada"), story.person("grace"));
+        let shown = submits(&ada, &story.form("ada")).await;
+        assert!(shown.contains("[Send]") && shown.contains("[Change]"), "{shown}");
+        let opened = ada.presses("Change").await.modal.expect("the form opens again");
+        assert_eq!(opened.value("address"), Some(story.address("ada").as_str()));
+        let told = ada.submits(&[("username", "1ada")]).await.text;
+        assert!(told.contains("must begin with a letter") && told.contains("stays as it was"), "{told}");
+        ada.presses("Change").await.modal.expect("the form opens once more");
+        let changed = ada.submits(&[("family", "Kingnoel")]).await.text;
+        assert!(changed.contains("Kingnoel") && changed.contains("[Send]"), "{changed}");
+        ada.presses("Send").await;
+        grace.waits_for("name and address are free").await;
+    });
+}
+
+#[test]
+fn a_name_that_is_legal_in_any_script_reaches_the_directory_as_typed() {
+    Story::plays("scripts", Rules::moderators(), async |story| {
+        let form = story.form("ada").with("given", "Ægir Ó").with("family", "de la Niña-李");
+        story.asks_with("ada", &form).await;
+        story.person("grace").waits_for("name and address are free").await;
+        story.is_approved("ada").await;
+        let entry = story.entry("ada").await.expect("an entry");
+        assert_eq!(entry.value("givenName"), Some("Ægir Ó"));
+        assert_eq!(entry.value("sn"), Some("de la Niña-李"));
+    });
+}

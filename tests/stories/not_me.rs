@@ -1,0 +1,146 @@
+//! "That was not me": somebody else set the password.
+
+use super::world::{REALM, Rules, Story, world};
+
+/// Ada has an account in use; the password that "somebody else" set.
+async fn is_taken_over(story: &Story) -> String {
+    story.asks("ada").await;
+    story.is_approved("ada").await;
+    let password = story.activates("ada").await;
+    story.comes_to_rest().await;
+    password
+}
+
+/// Whether Keycloak lets ada in.
+async fn is_enabled(story: &Story) -> bool {
+    let user = world().bed.keycloak.user_named(REALM, &story.username("ada")).await;
+    user.expect("Keycloak answers").expect("the user is there").enabled
+}
+
+#[test]
+fn not_me_on_the_direct_message_locks_the_account_and_calls_the_admins() {
+    Story::plays("notme", Rules::moderators(), async |story| {
+        let (ada, linus) = (story.person("ada"), story.person("linus"));
+        let password = is_taken_over(story).await;
+        assert!(story.bind_works("ada", &password).await);
+        let form = ada.presses("Not me").await.modal.expect("a form that confirms it");
+        assert_eq!(form.title, "Lock your account?");
+        assert_eq!(story.rows("SELECT kind FROM work WHERE kind = 'lock'").await, Vec::<String>::new());
+        let note = "My brother reads my mail";
+        story.keeps_secret(note);
+        let said = ada.submits(&[("note", note)]).await;
+        assert!(said.text.contains("is being locked now") && !said.text.contains("[Not me]"), "{said}");
+        let told = ada.waits_for("is locked: the password no longer works").await;
+        assert!(told.contains("The admins of the server were told"), "{told}");
+        let called = linus.waits_for("somebody else set the password").await;
+        assert!(called.contains("@ada") && !called.contains("brother"), "{called}");
+
+        assert!(!story.bind_works("ada", &password).await, "the directory lets nobody in");
+        assert!(!is_enabled(story).await, "Keycloak lets nobody in");
+        assert!(story.entry("ada").await.is_some(), "nothing is deleted");
+        assert_eq!(story.rows("SELECT state FROM account").await, ["disabled"]);
+        let rows =
+            "SELECT source || ' ' || before || ' ' || after FROM audit WHERE event = 'account.disabled'";
+        assert_eq!(story.rows(rows).await, ["chat active lock_asked", "worker active disabled"]);
+
+        let status = story.status("ada").await;
+        assert!(status.contains("is locked") && !status.contains("[Not me]"), "{status}");
+        let refused = ada.runs("/account password").await;
+        assert!(refused.text.contains("Your account is locked"), "{refused}");
+        assert_eq!(story.mails_to("ada"), 1);
+    });
+}
+
+#[test]
+fn a_session_that_somebody_opened_ends_with_the_lock() {
+    Story::plays("nmlogin", Rules::moderators(), async |story| {
+        let ada = story.person("ada");
+        let password = is_taken_over(story).await;
+        assert_eq!(story.groups_in_token("ada", &password).await, ["members"], "somebody is logged in");
+        let sessions = async || {
+            let keycloak = &world().bed.keycloak;
+            let user = keycloak.user_named(REALM, &story.username("ada")).await.expect("Keycloak answers");
+            let user = user.expect("the user is there");
+            keycloak.sessions(REALM, &user.id).await.expect("Keycloak answers")
+        };
+        assert!(sessions().await > 0, "there is a session");
+        ada.runs("/account status").await;
+        ada.presses("Not me").await.modal.expect("a form that confirms it");
+        ada.submits(&[]).await;
+        ada.waits_for("is locked: the password no longer works").await;
+        story.person("linus").waits_for("somebody else set the password").await;
+        assert_eq!(sessions().await, 0, "a session lives on");
+    });
+}
+
+#[test]
+fn a_press_alone_a_press_by_others_and_an_old_message_lock_nothing() {
+    Story::plays("nmwrong", Rules::moderators(), async |story| {
+        let (ada, barbara) = (story.person("ada"), story.person("barbara"));
+        let password = is_taken_over(story).await;
+        // A slip: the form is closed again.
+        ada.presses("Not me").await.modal.expect("a form that confirms it");
+        let button = story.buttons_sent("notme").pop().expect("the message has a button");
+        let stale = "no longer belongs to a current message";
+        let told = barbara.presses_raw(&button).await.text;
+        assert!(told.contains(stale), "{told}");
+        let told = barbara.submits_raw(&button, &[("note", "")]).await.text;
+        assert!(told.contains(stale), "{told}");
+        let (head, _) = button.rsplit_once(':').expect("a nonce");
+        let forged = [head, ":0123456789abcdef"].concat();
+        let told = ada.presses_raw(&forged).await.text;
+        assert!(told.contains(stale), "{told}");
+        assert_eq!(story.rows("SELECT kind FROM work WHERE kind = 'lock'").await, Vec::<String>::new());
+        assert!(story.bind_works("ada", &password).await);
+        assert_eq!(story.rows("SELECT state FROM account").await, ["active"]);
+    });
+}
+
+#[test]
+fn not_me_works_after_a_restart_and_twice_is_once() {
+    Story::plays("nmtwice", Rules::moderators(), async |story| {
+        let ada = story.person("ada");
+        is_taken_over(story).await;
+        story.stops().await;
+        story.starts().await;
+        let button = story.buttons_sent("notme").pop().expect("the message has a button");
+        ada.presses("Not me").await.modal.expect("a form that confirms it");
+        ada.submits(&[]).await;
+        ada.waits_for("is locked: the password no longer works").await;
+        story.person("linus").waits_for("somebody else set the password").await;
+        story.comes_to_rest().await;
+        let told = ada.presses_raw(&button).await;
+        assert!(told.modal.is_none() && told.text.contains("Your account is locked"), "{told}");
+        assert_eq!(story.rows("SELECT state FROM work WHERE kind = 'lock'").await, ["done"]);
+    });
+}
+
+#[test]
+fn while_the_mail_again_waits_for_its_server_not_me_does_not_wait() {
+    Story::plays_alone("nmwaits", Rules::moderators(), async |story| {
+        let ada = story.person("ada");
+        let password = is_taken_over(story).await;
+        story.advances(std::time::Duration::from_mins(6));
+        let mail = &world().bed.mail;
+        // Slower than Keycloak waits: the mail's work is held in its call.
+        mail.set_fault(testbed::MailFault::Delay(std::time::Duration::from_secs(4)))
+            .await
+            .expect("it answers");
+        ada.runs("/account password").await;
+        story.waits_for_rows("SELECT state FROM mail ORDER BY begun_at DESC LIMIT 1", &["begun"]).await;
+        ada.presses("Not me").await.modal.expect("a form that confirms it");
+        ada.submits(&[]).await;
+        story.waits_for_rows("SELECT state FROM account", &["disabled"]).await;
+        assert_eq!(
+            story.rows("SELECT state FROM work WHERE kind = 'resend'").await,
+            ["open"],
+            "it did not wait"
+        );
+        mail.set_fault(testbed::MailFault::None).await.expect("it answers");
+        assert!(!story.bind_works("ada", &password).await);
+        story.comes_to_rest().await;
+        ada.waits_for("is locked: the password no longer works").await;
+        story.person("linus").waits_for("somebody else set the password").await;
+        ada.sees().await;
+    });
+}

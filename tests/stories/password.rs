@@ -1,0 +1,173 @@
+//! The mail again: for an account that waits for its first password, and for one in use.
+
+use std::time::Duration;
+
+use testbed::MailFault;
+
+use super::world::{LIMIT, Rules, Story, world};
+
+/// The pause between two mails of one account, and a bit.
+const PAUSE: Duration = Duration::from_mins(6);
+
+/// The links of all mails to a person, oldest first, once there are as many.
+async fn links(story: &Story, person: &str, count: usize) -> Vec<String> {
+    let mut found = Vec::new();
+    let address = story.address(person);
+    let waited = testbed::wait_until("the mails", LIMIT, async || {
+        let mails = world().bed.mail.messages();
+        let links = mails.iter().filter(|mail| mail.is_to(&address)).flat_map(|mail| mail.links.iter());
+        found = links.filter(|link| link.contains("action-token")).cloned().collect();
+        Ok(found.len() == count)
+    })
+    .await;
+    assert!(waited.is_ok(), "{} links, wanted {count}", found.len());
+    found
+}
+
+#[test]
+fn an_invited_person_gets_the_mail_again_and_both_links_work_until_their_time() {
+    Story::plays("pwagain", Rules::moderators(), async |story| {
+        let ada = story.person("ada");
+        story.asks("ada").await;
+        story.is_approved("ada").await;
+        // Right after the first mail: look first.
+        let early = ada.runs("/account password").await;
+        assert!(early.ephemeral && early.text.contains("not long ago"), "{early}");
+        assert!(!story.status("ada").await.contains("[Mail the link again]"));
+
+        story.advances(PAUSE);
+        let shown = story.status("ada").await;
+        assert!(shown.contains("[Mail the link again]"), "{shown}");
+        let asked = ada.presses("Mail the link again").await;
+        assert!(asked.ephemeral && asked.text.contains("is being sent"), "{asked}");
+        assert!(asked.text.contains("Links of earlier mails go on working"), "{asked}");
+        let told = ada.waits_for("is on its way: open it").await;
+        assert!(told.contains("go on working") && told.matches("works until").count() == 2, "{told}");
+        let both = links(story, "ada", 2).await;
+        assert_eq!(story.rows("SELECT state FROM mail").await, ["accepted", "accepted"]);
+        assert_eq!(story.rows("SELECT state FROM account").await, ["invited"]);
+        let lifespans = "SELECT DISTINCT (link_until - begun_at) / 3600000 FROM mail";
+        assert_eq!(story.rows(lifespans).await, ["12"], "the lifespan of a first link");
+
+        // As Keycloak has it, and as it was told: the older one works beside the newer.
+        let password = story.sets_password("ada", &both[0]).await;
+        ada.waits_for("A password was set").await;
+        assert!(story.bind_works("ada", &password).await);
+        story.person("grace").waits_for("Account made").await;
+        let status = story.status("ada").await;
+        assert!(status.contains("go on working"), "{status}");
+    });
+}
+
+#[test]
+fn a_person_with_an_account_in_use_gets_a_link_of_an_hour_and_nothing_else_changes() {
+    Story::plays("pwreset", Rules::moderators(), async |story| {
+        let ada = story.person("ada");
+        story.asks("ada").await;
+        story.is_approved("ada").await;
+        let password = story.activates("ada").await;
+        story.comes_to_rest().await;
+        story.advances(PAUSE);
+        let asked = ada.runs("/account password").await;
+        assert!(asked.ephemeral && asked.text.contains("is being sent"), "{asked}");
+        ada.waits_for("is on its way: open it").await;
+        let both = links(story, "ada", 2).await;
+        let newest = "SELECT (link_until - begun_at) / 60000 FROM mail ORDER BY begun_at DESC LIMIT 1";
+        assert_eq!(story.rows(newest).await, ["60"], "the lifespan of a reset link");
+        assert_eq!(story.rows("SELECT state FROM account").await, ["active"]);
+        assert!(story.bind_works("ada", &password).await, "the old password works until there is a new one");
+        assert_eq!(story.groups_in_token("ada", &password).await, ["members"]);
+        assert!(!story.audit_events().await.iter().any(|event| event.starts_with("account.disabled")));
+        let mails = "SELECT actor_id = subject_id FROM audit WHERE event = 'mail.sent' ORDER BY seq";
+        assert_eq!(story.rows(mails).await, ["0", "1"], "the second was the person's own wish");
+
+        let outcome = testbed::browser::follow_action_link(&both[1], "Another-horse-2").await;
+        assert_eq!(outcome.expect("Keycloak's pages answer"), testbed::browser::Outcome::PasswordSet);
+        story.keeps_secret("Another-horse-2");
+        assert!(story.bind_works("ada", "Another-horse-2").await);
+        // An activation is told once: this one was no first password.
+        story.comes_to_rest().await;
+        story.is_told_nothing("ada");
+    });
+}
+
+#[test]
+fn who_has_no_account_or_a_locked_one_reads_what_to_do_and_gets_no_mail() {
+    Story::plays("pwnone", Rules::moderators(), async |story| {
+        let (ada, mallory) = (story.person("ada"), story.person("mallory"));
+        let told = mallory.runs("/account password").await;
+        assert!(told.ephemeral && told.text.contains("You have no account"), "{told}");
+        story.asks("ada").await;
+        let told = ada.runs("/account password").await;
+        assert!(told.text.contains("You have no account"), "a request is no account: {told}");
+        assert_eq!(story.mails_to("ada"), 0);
+    });
+}
+
+#[test]
+fn a_mail_that_is_refused_or_uncertain_is_told_as_it_is() {
+    Story::plays_alone("pwrefuse", Rules::moderators(), async |story| {
+        let (ada, mail) = (story.person("ada"), &world().bed.mail);
+        story.asks("ada").await;
+        story.is_approved("ada").await;
+        story.advances(PAUSE);
+        // Keycloak says the same of every fault of the mail server: nobody knows.
+        mail.set_fault(MailFault::Refuse550).await.expect("the mail catcher answers");
+        ada.runs("/account password").await;
+        let told = ada.waits_for("It is not certain").await;
+        assert!(told.contains("[Mail the link again]"), "{told}");
+        mail.set_fault(MailFault::None).await.expect("the mail catcher answers");
+        let status = story.status("ada").await;
+        assert!(status.contains("perhaps") || status.contains("If the newest mail arrived"), "{status}");
+        assert_eq!(story.mails_to("ada"), 1);
+        story.comes_to_rest().await;
+
+        // It is asked again from the direct message; the breaker of the mail server is closed by then.
+        story.advances(PAUSE);
+        let again = ada.presses("Mail the link again").await;
+        assert!(again.text.contains("is being sent"), "{again}");
+        ada.waits_for("is on its way: open it").await;
+        assert_eq!(story.mails_to("ada"), 2);
+        let mails = "SELECT event FROM audit WHERE event LIKE 'mail.%' ORDER BY seq";
+        assert_eq!(story.rows(mails).await, ["mail.sent", "mail.unknown", "mail.sent"]);
+    });
+}
+
+#[test]
+fn three_mails_a_day_and_then_the_person_reads_when_to_ask_again() {
+    Story::plays("pwmany", Rules::moderators(), async |story| {
+        let ada = story.person("ada");
+        story.asks("ada").await;
+        story.is_approved("ada").await;
+        for _ in 0..2 {
+            story.advances(PAUSE);
+            ada.runs("/account password").await;
+            ada.waits_for("is on its way: open it").await;
+        }
+        story.advances(PAUSE);
+        let told = ada.runs("/account password").await;
+        assert!(told.text.contains("You can ask again"), "{told}");
+        assert_eq!(story.mails_to("ada"), 3);
+        assert_eq!(story.rows("SELECT count(*) FROM work WHERE kind = 'resend'").await, ["2"]);
+    });
+}
+
+#[test]
+fn a_full_mail_budget_of_the_community_is_told_and_nothing_is_sent() {
+    let rules = Rules::moderators().with(|knobs| knobs.budget = serde_json::json!({"mails_in_all": 1}));
+    Story::plays("pwheld", rules, async |story| {
+        let ada = story.person("ada");
+        story.asks("ada").await;
+        story.is_approved("ada").await;
+        story.advances(PAUSE);
+        ada.runs("/account password").await;
+        ada.waits_for("many mails went out shortly before").await;
+        let status = story.status("ada").await;
+        assert!(status.contains("many mails went out shortly before"), "{status}");
+        assert_eq!(story.mails_to("ada"), 1);
+        assert_eq!(
+            story.rows("SELECT reason_code FROM audit WHERE event = 'mail.refused'").await,
+            ["too_many"]
+        );
+    });
+}

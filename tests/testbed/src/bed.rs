@@ -1,0 +1,262 @@
+//! One of each server, in one folder.
+
+use std::{
+    fs::{self, File},
+    ops::Deref,
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    folders::TemporaryFolder,
+    keycloak::{Keycloak, KeycloakOptions},
+    mail::{Mail, MailOptions},
+    postgres::Postgres,
+    process::clean_leftovers,
+    slapd::{Edits, Slapd},
+};
+
+const PROVISION_LIMIT: Duration = Duration::from_mins(2);
+
+/// Is a part without settings of its own wished?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// Start it.
+    Yes,
+    /// Do without.
+    #[default]
+    No,
+}
+
+/// Which servers a test wants.
+#[derive(Clone, Debug, Default)]
+pub struct BedOptions {
+    /// Where everything is kept, also afterwards; a temporary folder for `None`.
+    pub folder: Option<PathBuf>,
+    /// The directory.
+    pub slapd: Wanted,
+    /// What is special about its settings and its first entries.
+    pub slapd_edits: Edits,
+    /// Keycloak; `None` does without.
+    pub keycloak: Option<KeycloakOptions>,
+    /// The mail catcher; `None` does without.
+    pub mail: Option<MailOptions>,
+    /// PostgreSQL.
+    pub postgres: Wanted,
+}
+
+impl BedOptions {
+    /// The directory, Keycloak and the mail catcher: what one account needs.
+    pub fn servers() -> Self {
+        Self {
+            keycloak: Some(KeycloakOptions::default()),
+            mail: Some(MailOptions::default()),
+            ..Self::slapd_alone()
+        }
+    }
+
+    /// Only the directory, which is there in a moment.
+    pub fn slapd_alone() -> Self {
+        Self { slapd: Wanted::Yes, ..Self::default() }
+    }
+}
+
+/// A part of a bed that is used as if it were always there. Using one that was not asked for is a mistake in the test.
+#[derive(Debug)]
+pub struct Part<T>(Option<T>);
+
+impl<T> Part<T> {
+    /// The part, if this bed was started with it.
+    pub const fn started(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
+}
+
+impl<T> Deref for Part<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("the test uses a part that its BedOptions did not ask for")
+    }
+}
+
+/// Running servers. Dropping the bed ends them.
+#[derive(Debug)]
+pub struct Bed {
+    /// The directory.
+    pub slapd: Part<Slapd>,
+    /// Keycloak.
+    pub keycloak: Part<Keycloak>,
+    /// The mail catcher.
+    pub mail: Part<Mail>,
+    /// PostgreSQL.
+    pub postgres: Part<Postgres>,
+    folder: Folder,
+}
+
+#[derive(Debug)]
+enum Folder {
+    Temporary(TemporaryFolder),
+    /// Locked, so that a second bed there does not take a living first one for a leftover.
+    Kept {
+        path: PathBuf,
+        _lock: File,
+    },
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(folder) => folder.path(),
+            Self::Kept { path, .. } => path,
+        }
+    }
+}
+
+impl Bed {
+    /// Starts what is wished, the slow parts at the same time, and returns when all of it is ready. What a dead bed left running
+    /// in a kept folder is ended first, and its data removed.
+    pub async fn start(options: BedOptions) -> Result<Self> {
+        let folder = make_folder(options.folder.clone())?;
+        let path = folder.path();
+        let slapd = match options.slapd {
+            Wanted::Yes => Some(Slapd::start_in(path, options.slapd_edits).await?),
+            Wanted::No => None,
+        };
+        let directory_ca = slapd.as_ref().map(|slapd| slapd.ca_file.as_path());
+        let keycloak = async {
+            match options.keycloak.clone() {
+                Some(options) => Keycloak::start_in(path, options, directory_ca).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let mail = async {
+            match options.mail {
+                Some(options) => Mail::start_with(options).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let postgres = async {
+            match options.postgres {
+                Wanted::Yes => Postgres::start_in_bed(path).await.map(Some),
+                Wanted::No => Ok(None),
+            }
+        };
+        let (keycloak, mail, postgres) = tokio::try_join!(keycloak, mail, postgres)?;
+        Ok(Self {
+            slapd: Part(slapd),
+            keycloak: Part(keycloak),
+            mail: Part(mail),
+            postgres: Part(postgres),
+            folder,
+        })
+    }
+
+    /// Where the bed keeps logs, data and `state.json`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Has the product's own `setup keycloak --apply` make the realm that its configuration names, then sends the
+    /// realm's mails to the catcher. Returns what the command printed as JSON.
+    pub async fn provision(&self, accolade: &Path, config: &Path, realm: &str) -> Result<serde_json::Value> {
+        let output = self.run_setup(accolade, config).await?;
+        if !output.status.success() {
+            bail!(
+                "`accolade setup keycloak --apply` ended with {}: {}{}",
+                output.status,
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        self.keycloak.set_smtp(realm, &self.mail).await?;
+        serde_json::from_slice(&output.stdout).context("read what `accolade setup keycloak --json` printed")
+    }
+
+    async fn run_setup(&self, accolade: &Path, config: &Path) -> Result<Output> {
+        let run = tokio::process::Command::new(accolade)
+            .arg("--config")
+            .arg(config)
+            .args(["setup", "keycloak", "--apply", "--json"])
+            .args(["--admin-user", &self.keycloak.admin_user])
+            .arg("--admin-password-file")
+            .arg(&self.keycloak.admin_password_file)
+            .args(["--federation-bind-dn", &self.slapd.keycloak_dn])
+            .arg("--federation-bind-password-file")
+            .arg(&self.slapd.keycloak_password_file)
+            // Straight to the directory, also where the bot's own way leads through something that breaks.
+            .args(["--federation-url", &self.slapd.ldap_url])
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        tokio::time::timeout(PROVISION_LIMIT, run)
+            .await
+            .context("`accolade setup keycloak --apply` took too long")?
+            .context("run accolade")
+    }
+
+    /// Ends everything in an orderly way. A kept folder stays.
+    pub async fn stop(self) {
+        // Waiting for processes blocks, and somebody else's tasks may share this thread.
+        let ended = tokio::task::spawn_blocking(move || {
+            if let Some(keycloak) = self.keycloak.started() {
+                keycloak.stop();
+            }
+            if let Some(postgres) = self.postgres.started() {
+                postgres.stop();
+            }
+            if let Some(slapd) = self.slapd.started() {
+                slapd.stop();
+            }
+            drop(self);
+        });
+        if let Err(error) = ended.await {
+            tracing::warn!(%error, "stopping the bed failed");
+        }
+    }
+}
+
+/// Said when a test fails, because the folder with the logs goes with the bed.
+const LINES_OF_EACH_LOG: usize = 40;
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for log in ["slapd/slapd.log", "keycloak/keycloak.log"] {
+            let text = fs::read_to_string(self.folder.path().join(log)).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let end = lines.get(lines.len().saturating_sub(LINES_OF_EACH_LOG)..).unwrap_or_default();
+            #[expect(clippy::print_stderr, reason = "the test harness shows it below the failed test")]
+            if !end.is_empty() {
+                eprintln!("the end of {log}:\n{}", end.join("\n"));
+            }
+        }
+    }
+}
+
+fn make_folder(wished: Option<PathBuf>) -> Result<Folder> {
+    let Some(folder) = wished else {
+        return TemporaryFolder::for_bed().map(Folder::Temporary);
+    };
+    fs::create_dir_all(&folder).context("make the bed's folder")?;
+    let lock = File::open(&folder).context("open the bed's folder")?;
+    if lock.try_lock().is_err() {
+        bail!("another bed uses {}", folder.display());
+    }
+    for name in clean_leftovers(&folder)? {
+        tracing::info!(name, "ended a leftover of an earlier run");
+    }
+    for part in ["slapd", "keycloak"] {
+        let old = folder.join(part);
+        if old.exists() {
+            fs::remove_dir_all(&old).context("remove the data of an earlier run")?;
+        }
+    }
+    let path = folder.canonicalize().context("find the bed's folder")?;
+    Ok(Folder::Kept { path, _lock: lock })
+}

@@ -1,0 +1,333 @@
+//! The campaign: rounds of faults while people are at it, each followed by healing, quiet, and the checker.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use futures::future::join_all;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use tokio::task::JoinSet;
+
+use super::inject::{Hand, Strike, strike};
+use super::journeys::{Journey, operator_retries, travels};
+use super::point::Fault;
+use super::report;
+use super::servers::Servers;
+use super::stage::Stage;
+use super::tally::{Found, Tally, percentile};
+use super::town::{Plan, Town};
+use super::verdict::{self, Memory};
+use super::{Database, Paths};
+use crate::checker::Violation;
+
+/// How many journeys run at all times.
+const JOURNEYS: usize = 12;
+
+/// How many faults strike at once at the most.
+const VOLLEY: usize = 4;
+
+/// Points between two looks of the checker.
+const ROUND: std::ops::Range<u64> = 15..31;
+
+/// Points of one town, before people, database and Discord begin anew.
+const TOWN: u64 = 300;
+
+/// How soon after the last fault every queue must be empty, in the town's time. A clock that was an hour off put things off by that.
+const DRAINED_WITHIN_MS: i64 = 120_000;
+const AN_HOUR_MS: i64 = 3_600_000;
+
+/// How soon after its start a killed bot must be at work again.
+const RESUMED_WITHIN_MS: u64 = 2000;
+
+/// The limit of a drain in real time, which pushed time shortens.
+const DRAIN_LIMIT: Duration = Duration::from_secs(90);
+
+/// How long the last journeys may take when nothing breaks any more.
+const LAST_JOURNEYS: Duration = Duration::from_mins(2);
+
+/// How often an operator lets stopped work go on before it counts as stuck.
+const RETRIES: u32 = 6;
+
+/// When a campaign ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) points: u64,
+    pub(super) until: Option<Instant>,
+    pub(super) only: Option<Fault>,
+}
+
+/// A campaign that runs.
+pub(super) struct Campaign {
+    pub(super) paths: Paths,
+    pub(super) database: Database,
+    pub(super) limits: Limits,
+    pub(super) servers: Arc<Servers>,
+    pub(super) tally: Tally,
+    pub(super) random: StdRng,
+}
+
+/// One town's part of it.
+struct Visit<'a> {
+    campaign: &'a mut Campaign,
+    stage: Arc<Stage>,
+    journeys: JoinSet<Result<()>>,
+    memory: Memory,
+    was_clock_apart: bool,
+}
+
+impl Campaign {
+    fn is_over(&self) -> bool {
+        self.tally.points >= self.limits.points
+            || self.limits.until.is_some_and(|until| Instant::now() >= until)
+            || !self.tally.violations.is_empty()
+    }
+
+    /// Town after town until the points are made, the time is over, or something is wrong.
+    pub(super) async fn run(&mut self) -> Result<()> {
+        let mut number = 0;
+        while !self.is_over() {
+            self.servers.forget_people().await?;
+            self.visit(number).await.with_context(|| format!("in town {number}"))?;
+            number += 1;
+        }
+        let median = percentile(&self.tally.resumes_ms, 50);
+        if median > RESUMED_WITHIN_MS {
+            let what = format!("in the median a restarted bot was at work after {median} ms only");
+            self.tally.violations.push(Found { rule: "I10".to_owned(), what });
+        }
+        Ok(())
+    }
+
+    async fn visit(&mut self, number: u64) -> Result<()> {
+        let seed = self.random.random();
+        let plan = Plan { paths: &self.paths, number, seed };
+        let town = Town::start(&self.servers, &plan).await?;
+        let stage = Arc::new(Stage::new(town, Arc::clone(&self.servers)));
+        let mut visit = Visit {
+            campaign: self,
+            stage: Arc::clone(&stage),
+            journeys: JoinSet::new(),
+            memory: Memory::default(),
+            was_clock_apart: false,
+        };
+        let went = visit.goes().await;
+        let found = match went {
+            Ok(found) => found,
+            Err(error) => vec![Found { rule: "stuck".to_owned(), what: format!("{error:#}") }],
+        };
+        visit.journeys.abort_all();
+        drop(visit);
+        self.tally.ends_of_its_own +=
+            stage.town.bots.iter().map(super::bot::Bot::ends_of_its_own).sum::<u64>();
+        if !found.is_empty() {
+            report::helps(&stage, &found, self.seed_command()).await;
+            self.tally.violations.extend(found);
+            return Ok(());
+        }
+        stage.town.stop(Duration::from_secs(25)).await
+    }
+
+    /// Some faults that strike at once, each somewhere else.
+    fn volley(&mut self) -> Vec<Strike> {
+        let mut volley: Vec<Strike> = Vec::new();
+        for _ in 0..self.random.random_range(1..=VOLLEY) {
+            let fault = Fault::drawn(&mut self.random, self.database, self.limits.only);
+            let strike = Strike::drawn(&mut self.random, self.database, fault);
+            if volley.iter().all(|other| strike.is_apart_from(*other)) {
+                volley.push(strike);
+            }
+        }
+        volley
+    }
+
+    /// What repeats this campaign.
+    fn seed_command(&self) -> String {
+        let only = self.limits.only.map(|fault| format!(" --only {}", fault.id())).unwrap_or_default();
+        format!(
+            "./dev faults --points {} --seed {} --database {}{only}",
+            self.tally.points,
+            self.tally.seed,
+            self.database.name()
+        )
+    }
+}
+
+impl Visit<'_> {
+    async fn goes(&mut self) -> Result<Vec<Found>> {
+        let end = self.campaign.tally.points + TOWN;
+        while !self.campaign.is_over() && self.campaign.tally.points < end {
+            let found = self.round().await?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        self.comes_to_an_end().await
+    }
+
+    /// Some faults, then quiet and the checker.
+    async fn round(&mut self) -> Result<Vec<Found>> {
+        let points = self.campaign.random.random_range(ROUND);
+        let end = self.campaign.tally.points + points;
+        let begun = Instant::now();
+        // A round in which little can be struck ends, too.
+        while self.campaign.tally.points < end
+            && !self.campaign.is_over()
+            && begun.elapsed() < Duration::from_mins(1)
+        {
+            self.keeps_journeys_going()?;
+            self.point().await?;
+            self.stage.town.supervise().await?;
+            if let Err(error) = self.stage.town.skip_pauses().await {
+                // The database may be what broke.
+                tracing::debug!(%error, "no pause was skipped");
+            }
+        }
+        let (broke, quiet) = (begun.elapsed(), Instant::now());
+        let found = self.quiet().await?;
+        let tally = &mut self.campaign.tally;
+        tally.rounds += 1;
+        report::say(&format!(
+            "round {}: {} points and {} journeys so far; {:.1} s of faults, {:.1} s of quiet",
+            tally.rounds,
+            tally.points,
+            tally.journeys,
+            broke.as_secs_f32(),
+            quiet.elapsed().as_secs_f32()
+        ));
+        Ok(found)
+    }
+
+    async fn point(&mut self) -> Result<()> {
+        let campaign = &mut *self.campaign;
+        let started = Instant::now();
+        let was_connected = self.stage.town.is_connected().await?;
+        self.stage.town.wait_until_connected().await?;
+        if !was_connected {
+            campaign.tally.restarts_ms.push(started.elapsed().as_millis() as u64);
+        }
+        let pause = campaign.random.random_range(10..100);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let volley: Vec<(Strike, u64)> =
+            campaign.volley().into_iter().map(|strike| (strike, campaign.random.random())).collect();
+        self.was_clock_apart |= volley.iter().any(|(strike, _)| strike.fault == Fault::Clock);
+        let stage = &self.stage;
+        let struck = volley.into_iter().map(async |one| {
+            let random = StdRng::seed_from_u64(one.1);
+            let mut hand = Hand { stage, random, takeovers_ms: Vec::new(), resumes_ms: Vec::new() };
+            let steps = strike(&mut hand, one.0).await;
+            (one.0.fault, steps, (hand.takeovers_ms, hand.resumes_ms))
+        });
+        for (fault, steps, (takeovers_ms, resumes_ms)) in join_all(struck).await {
+            let steps = steps.with_context(|| format!("{}: {}", fault.id(), fault.says()))?;
+            campaign.tally.takeovers_ms.extend(takeovers_ms);
+            campaign.tally.resumes_ms.extend(resumes_ms);
+            if !steps.is_empty() {
+                campaign.tally.hit(fault, &steps);
+            }
+        }
+        Ok(())
+    }
+
+    /// As many journeys as always; one that never came to its end is an error.
+    fn keeps_journeys_going(&mut self) -> Result<()> {
+        while let Some(ended) = self.journeys.try_join_next() {
+            ended.context("a journey panicked")??;
+            self.campaign.tally.journeys += 1;
+        }
+        while self.journeys.len() < JOURNEYS {
+            let journey = Journey::drawn(&mut self.campaign.random);
+            let seed = self.campaign.random.random();
+            self.journeys.spawn_local(travels(Arc::clone(&self.stage), journey, seed));
+        }
+        Ok(())
+    }
+
+    /// Everything heals, people hold still, the queues empty, and the checker looks.
+    async fn quiet(&mut self) -> Result<Vec<Found>> {
+        let stage = Arc::clone(&self.stage);
+        stage.heals().await.context("heal everything")?;
+        let healed = stage.town.time.now_ms();
+        let _closed = stage.gate.write().await;
+        let allowance = if std::mem::take(&mut self.was_clock_apart) { AN_HOUR_MS } else { 0 };
+        let mut found = Vec::new();
+        for _ in 0..RETRIES {
+            if let Some(late) = drain(&stage, healed + DRAINED_WITHIN_MS + allowance).await? {
+                found.push(late);
+                break;
+            }
+            if operator_retries(&stage.town).await? == 0 {
+                break;
+            }
+        }
+        if allowance == 0 {
+            let drained = stage.town.time.now_ms() - healed;
+            self.campaign.tally.drains_ms.push(u64::try_from(drained).unwrap_or(0));
+        }
+        let violations = verdict::check(&stage, &self.memory).await?;
+        found.extend(violations.into_iter().map(Found::from));
+        for line in stage.servers.lines.all().chain([&stage.town.lines.discord, &stage.town.lines.gateway]) {
+            line.forgets();
+        }
+        Ok(found)
+    }
+
+    /// Nothing breaks any more: everybody comes to the end of their way.
+    async fn comes_to_an_end(&mut self) -> Result<Vec<Found>> {
+        let begun = Instant::now();
+        while !self.journeys.is_empty() {
+            if let Some(ended) = self.journeys.try_join_next() {
+                ended.context("a journey panicked")??;
+                self.campaign.tally.journeys += 1;
+                continue;
+            }
+            let left = self.journeys.len();
+            anyhow::ensure!(
+                begun.elapsed() < LAST_JOURNEYS,
+                "{left} journeys never end, though nothing breaks any more"
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            self.stage.town.supervise().await?;
+            self.stage.town.skip_pauses().await?;
+            operator_retries(&self.stage.town).await?;
+        }
+        self.quiet().await
+    }
+}
+
+impl From<Violation> for Found {
+    fn from(violation: Violation) -> Self {
+        Self { rule: violation.rule.id(), what: violation.what }
+    }
+}
+
+/// Waits until nothing is left to do, with time pushed over every pause. What is too late is found.
+async fn drain(stage: &Stage, latest: i64) -> Result<Option<Found>> {
+    let town = &stage.town;
+    let begun = Instant::now();
+    // What stands behind work that waits for a person waits with it.
+    let sql = "SELECT w.kind || ' at ' || w.step || ': ' || COALESCE(w.error_code, '-') AS what FROM work w \
+        WHERE w.state IN ('open', 'undoing') AND NOT EXISTS (SELECT 1 FROM work e WHERE e.person_id = w.person_id \
+        AND e.seq < w.seq AND e.state = 'needs_operator') \
+        UNION ALL SELECT kind || ' message: ' || COALESCE(error_code, '-') AS what FROM outbox";
+    loop {
+        let open = town.eyes.column(sql).await?;
+        if open.is_empty() {
+            return Ok(None);
+        }
+        let is_late = town.time.now_ms() > latest;
+        if is_late || begun.elapsed() > DRAIN_LIMIT {
+            let what = format!("long after the last fault {} still wait: {}", open.len(), open.join("; "));
+            return Ok(Some(Found { rule: "I10".to_owned(), what }));
+        }
+        town.supervise().await?;
+        if !town.skip_pauses().await? {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// A generator for a campaign that goes on from so many points.
+pub(super) fn generator(seed: u64, points: u64) -> StdRng {
+    StdRng::seed_from_u64(seed ^ points.rotate_left(32))
+}

@@ -1,0 +1,120 @@
+//! Faults of Discord, by the simulator's own controls.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use rand::Rng as _;
+use rand::seq::IndexedRandom as _;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Hand, STRIKES_WITHIN};
+
+/// The bot's calls, and the step that each belongs to.
+const ROUTES: &[(&str, &str, u32)] = &[
+    ("POST /interactions/{interaction}/{token}/callback", "acknowledge", 8),
+    ("* /webhooks/*", "follow up", 3),
+    ("GET /guilds/{guild}/members/{user}", "eligible", 6),
+    ("POST /channels/{channel}/messages", "tell", 8),
+    ("PATCH /channels/{channel}/messages/{message}", "card", 6),
+    ("PUT /guilds/{guild}/members/{user}/roles/{role}", "role", 3),
+    ("POST /users/@me/channels", "tell", 3),
+    ("*", "Discord, any", 2),
+];
+
+fn one_of(hand: &mut Hand<'_>, codes: &[u16]) -> u16 {
+    codes.choose(&mut hand.random).copied().unwrap_or_default()
+}
+
+async fn breaks(hand: &Hand<'_>, fault: &Value) -> Result<Value> {
+    hand.stage.town.chat.control(Method::POST, "faults", fault).await
+}
+
+async fn waiting(hand: &Hand<'_>) -> Result<Value> {
+    hand.stage.town.chat.control(Method::GET, "faults", &Value::Null).await
+}
+
+async fn clears(hand: &Hand<'_>) -> Result<()> {
+    hand.stage.town.chat.control(Method::DELETE, "faults", &Value::Null).await.map(drop)
+}
+
+/// Discord refuses calls, once or in a storm.
+pub(super) async fn refuse(hand: &mut Hand<'_>) -> Result<Vec<String>> {
+    if hand.random.random_bool(0.08) {
+        return close_messages(hand).await;
+    }
+    let Ok((route, step, _)) = ROUTES.choose_weighted(&mut hand.random, |(_, _, often)| *often).copied()
+    else {
+        return Ok(Vec::new());
+    };
+    let mut fault = match hand.random.random_range(0..6) {
+        0 => json!({"kind": "rate_limit", "retry_after": hand.random.random_range(0.1..1.5)}),
+        1 => json!({"kind": "rate_limit", "retry_after": 0.3, "global": true}),
+        2 => json!({"kind": "status", "status": one_of(hand, &[500, 502, 503])}),
+        3 => json!({"kind": "latency", "ms": hand.random.random_range(100..2500)}),
+        4 => json!({"kind": "cut", "after_effect": false}),
+        _ => json!({"kind": "cut", "after_effect": true}),
+    };
+    fault["route"] = json!(route);
+    fault["times"] = json!(if hand.random.random_bool(0.3) { hand.random.random_range(2..8) } else { 1 });
+    let is_struck = is_met(hand, &fault).await?;
+    clears(hand).await?;
+    Ok(if is_struck { vec![step.to_owned()] } else { Vec::new() })
+}
+
+/// Puts a fault in place and waits until something has met it.
+async fn is_met(hand: &Hand<'_>, fault: &Value) -> Result<bool> {
+    let placed = breaks(hand, fault).await?;
+    let met = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(15)).await;
+            match waiting(hand).await {
+                Ok(now) if now == placed => {}
+                Ok(_) => return Ok(true),
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    tokio::time::timeout(STRIKES_WITHIN, met).await.unwrap_or(Ok(false))
+}
+
+/// Somebody who came takes no direct messages for a while, or takes them again.
+async fn close_messages(hand: &mut Hand<'_>) -> Result<Vec<String>> {
+    let people = hand.stage.people();
+    let Some(person) = people.choose(&mut hand.random) else { return Ok(Vec::new()) };
+    let is_open = hand.random.random_bool(0.5);
+    person.changes(&hand.stage.town, &json!({"dms_open": is_open})).await?;
+    Ok(vec!["tell".to_owned()])
+}
+
+/// The gateway is closed, asks for another connection, forgets the session, or says things twice.
+pub(super) async fn trouble_gateway(hand: &mut Hand<'_>) -> Result<Vec<String>> {
+    let draw = hand.random.random_range(0..20);
+    let (fault, waits) = match draw {
+        0..4 => (json!({"kind": "reconnect"}), false),
+        4..8 => (json!({"kind": "gateway_close", "code": one_of(hand, &[4000, 4001, 4008, 1001])}), false),
+        8 => (json!({"kind": "gateway_close", "code": 4009}), false),
+        9 => (json!({"kind": "invalid_session", "resumable": true}), false),
+        10 => (json!({"kind": "invalid_session", "resumable": false}), false),
+        11 => (json!({"kind": "gateway_refuse"}), true),
+        _ => (json!({"kind": "deliver_again", "copies": hand.random.random_range(1..5)}), true),
+    };
+    let steps = hand.steps().await;
+    let is_struck = if waits {
+        if draw == 11 {
+            // The next connection is refused: there has to be one.
+            breaks(hand, &fault).await?;
+            breaks(hand, &json!({"kind": "reconnect"})).await?;
+            true
+        } else {
+            is_met(hand, &fault).await?
+        }
+    } else {
+        breaks(hand, &fault).await?;
+        true
+    };
+    if waits && draw != 11 {
+        clears(hand).await?;
+    }
+    Ok(if is_struck { steps } else { Vec::new() })
+}

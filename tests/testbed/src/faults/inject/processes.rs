@@ -1,0 +1,156 @@
+//! Faults of whole processes: the bot and the servers are killed, frozen, stopped.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
+use rand::Rng as _;
+use rand::seq::IndexedRandom as _;
+use sqlx::{Connection as _, PgConnection};
+
+use super::Hand;
+use crate::faults::point::CRASH_POINTS;
+use crate::waiting::wait_until;
+
+/// A lease of the bot.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// How long an orderly stop may take.
+const STOPS_WITHIN: Duration = Duration::from_secs(25);
+
+/// How long a life may go on that was told to die at a crash point.
+const DIES_WITHIN: Duration = Duration::from_millis(1500);
+
+/// How long a restarted bot is watched for its first claim.
+const RESUMES_WITHIN: Duration = Duration::from_secs(3);
+
+/// How soon another process must have taken over from a killed one.
+const TAKEN_OVER_WITHIN_MS: i64 = 20_000;
+
+pub(super) async fn kill(hand: &mut Hand<'_>) -> Result<Vec<String>> {
+    let town = &hand.stage.town;
+    let at = hand.random.random_range(0..town.bots.len());
+    let steps = hand.steps().await;
+    let bot = &town.bots[at];
+    let claims = claims(hand).await;
+    bot.kill().await;
+    if town.bots.len() > 1 {
+        return is_taken_over(hand, at, steps).await;
+    }
+    let point = hand.random.random_bool(0.4).then(|| CRASH_POINTS.choose(&mut hand.random)).flatten();
+    let armed = point.map(|point| format!("{point}:{}", hand.random.random_range(1..3)));
+    bot.start(armed.as_deref()).await?;
+    town.mourn().await?;
+    if point.is_none() {
+        if steps != ["at rest"] {
+            resumes(hand, claims).await;
+        }
+        return Ok(steps);
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < DIES_WITHIN {
+        if bot.supervise().await? {
+            town.mourn().await?;
+            return Ok(vec![(*point.context("a point")?).to_owned()]);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(steps)
+}
+
+/// How often any work was claimed.
+async fn claims(hand: &Hand<'_>) -> Option<String> {
+    hand.stage.town.eyes.column("SELECT COALESCE(SUM(fence), 0) FROM work").await.ok()?.pop()
+}
+
+/// Measures how long after its start the bot claims work again.
+async fn resumes(hand: &mut Hand<'_>, before: Option<String>) {
+    let begun = Instant::now();
+    while begun.elapsed() < RESUMES_WITHIN {
+        if claims(hand).await != before {
+            hand.resumes_ms.push(begun.elapsed().as_millis() as u64);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Of two bots one is dead: the other is on the gateway in time, and then the dead one comes back.
+async fn is_taken_over(hand: &mut Hand<'_>, dead: usize, steps: Vec<String>) -> Result<Vec<String>> {
+    let town = &hand.stage.town;
+    let begun = town.time.now_ms();
+    town.mourn().await?;
+    let limit = Duration::from_secs(20);
+    wait_until("the other bot to take over", limit, async || town.is_connected().await).await?;
+    let took = town.time.now_ms() - begun;
+    hand.takeovers_ms.push(u64::try_from(took).unwrap_or(0));
+    ensure!(took <= TAKEN_OVER_WITHIN_MS + 2000, "the other bot took over after {took} ms only");
+    town.bots[dead].start(None).await?;
+    Ok(steps)
+}
+
+pub(super) async fn freeze(hand: &mut Hand<'_>) -> Result<Vec<String>> {
+    let town = &hand.stage.town;
+    let at = hand.random.random_range(0..town.bots.len());
+    let steps = hand.steps().await;
+    let leases = hand.random.random_range(1.0..3.0);
+    let (before, after) = (hand.span(10, 150), hand.span(10, 150));
+    town.bots[at].signal(Signal::SIGSTOP).await;
+    tokio::time::sleep(before).await;
+    // Pushed time stands for waiting: to the database the leases have run out.
+    let pushed = town.time.advance(LEASE.mul_f64(leases)).await;
+    tokio::time::sleep(after).await;
+    town.bots[at].signal(Signal::SIGCONT).await;
+    pushed?;
+    Ok(steps)
+}
+
+pub(super) async fn terminate(hand: &mut Hand<'_>) -> Result<Vec<String>> {
+    let town = &hand.stage.town;
+    let at = hand.random.random_range(0..town.bots.len());
+    let steps = hand.steps().await;
+    // One that has just ended by itself cannot be asked.
+    town.bots[at].supervise().await?;
+    town.bots[at].terminate(STOPS_WITHIN).await?;
+    town.bots[at].start(None).await?;
+    Ok(steps)
+}
+
+pub(super) async fn kill_directory(hand: &mut Hand<'_>) -> Result<Vec<String>> {
+    let steps = hand.steps().await;
+    let away = hand.span(0, 700);
+    let slapd = &hand.stage.servers.bed.slapd;
+    slapd.kill();
+    tokio::time::sleep(away).await;
+    slapd.start().await?;
+    Ok(steps)
+}
+
+pub(super) async fn kill_keycloak(hand: &mut Hand<'_>) -> Result<Vec<String>> {
+    let steps = hand.steps().await;
+    let keycloak = &hand.stage.servers.bed.keycloak;
+    keycloak.kill();
+    keycloak.start().await?;
+    Ok(steps)
+}
+
+pub(super) async fn kill_postgres(hand: &mut Hand<'_>) -> Result<Vec<String>> {
+    let steps = hand.steps().await;
+    let postgres = &hand.stage.servers.bed.postgres;
+    if hand.random.random_bool(0.85) {
+        let mut connection = PgConnection::connect(&hand.stage.town.store_url).await?;
+        let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+            WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let ended: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
+        return Ok(if ended > 0 { steps } else { Vec::new() });
+    }
+    let away = hand.span(0, 500);
+    if hand.random.random_bool(0.5) {
+        postgres.kill();
+    } else {
+        postgres.stop();
+    }
+    tokio::time::sleep(away).await;
+    postgres.start().await?;
+    Ok(steps)
+}

@@ -1,0 +1,464 @@
+//! What people do while things break: they ask, decide, take back, leave, lose roles, and press again what was not acknowledged.
+//!
+//! A journey never assumes that something went well: it acts, looks into the store, and acts again. Each act passes the gate of the
+//! [`Stage`], which is closed while the checker looks.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{Rng as _, SeedableRng as _};
+use serde_json::json;
+
+use super::person::{Person, Standing, change_member};
+use super::servers::Servers;
+use super::stage::Stage;
+use super::town::{ADMIN, MODERATORS, Town};
+use crate::browser::{self, Outcome};
+use crate::sandbox::chat::Answer;
+
+/// How long a journey may take while the gate is open and things break all the time.
+const PATIENCE: Duration = Duration::from_mins(4);
+
+/// What somebody reads who took something back, or has nothing to take back any more.
+const TAKEN_BACK: [&str; 4] =
+    ["is cancelled", "nothing that can be taken back", "no longer open", "already have an account"];
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(120);
+
+/// What happens to a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Journey {
+    /// Asks, is approved, follows the link.
+    Used,
+    /// Asks, is approved, and leaves the mail alone.
+    Invited,
+    /// Is denied, and told.
+    Denied,
+    /// Is denied quietly.
+    DeniedQuietly,
+    /// Takes the request back while it waits.
+    CancelledWaiting,
+    /// Takes it back at any moment after the approval.
+    CancelledMaking,
+    /// Takes it back when the mail is out.
+    CancelledInvited,
+    /// Has no role when it is first approved, and gets it back.
+    RoleAwayAtApproval,
+    /// Loses the role at any moment after the approval.
+    RoleLostWhileMaking,
+    /// Leaves at any moment.
+    Leaves,
+    /// Is banned at any moment.
+    IsBanned,
+    /// Two moderators press approve and deny at once.
+    TwoModerators,
+    /// Types wrong things first.
+    WrongForms,
+    /// Takes no direct messages.
+    ClosedMessages,
+    /// The moderator who presses first has lost the role.
+    PowerlessModerator,
+    /// Asks, and nobody decides. Only where violations are planted.
+    Waits,
+}
+
+/// How often each is drawn.
+const OFTEN: &[(Journey, u32)] = &[
+    (Journey::Used, 20),
+    (Journey::Invited, 14),
+    (Journey::Denied, 5),
+    (Journey::DeniedQuietly, 3),
+    (Journey::CancelledWaiting, 4),
+    (Journey::CancelledMaking, 8),
+    (Journey::CancelledInvited, 5),
+    (Journey::RoleAwayAtApproval, 4),
+    (Journey::RoleLostWhileMaking, 6),
+    (Journey::Leaves, 5),
+    (Journey::IsBanned, 3),
+    (Journey::TwoModerators, 6),
+    (Journey::WrongForms, 4),
+    (Journey::ClosedMessages, 4),
+    (Journey::PowerlessModerator, 4),
+];
+
+impl Journey {
+    /// Draws one.
+    pub(super) fn drawn(random: &mut StdRng) -> Self {
+        OFTEN.choose_weighted(random, |(_, often)| *often).map_or(Self::Used, |(journey, _)| *journey)
+    }
+}
+
+/// A person on a journey.
+pub(super) struct Traveller {
+    stage: Arc<Stage>,
+    person: Person,
+    random: StdRng,
+    journey: Journey,
+    begun: Instant,
+}
+
+/// Somebody new goes on a journey. An error says what never came.
+pub(super) async fn travels(stage: Arc<Stage>, journey: Journey, seed: u64) -> Result<()> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let person = {
+        let _open = stage.gate.read().await;
+        Person::joins(&stage.town, &mut random).await?
+    };
+    stage.knows(&person);
+    let name = person.name.clone();
+    let mut traveller = Traveller { stage, person, random, journey, begun: Instant::now() };
+    let went = traveller.goes(journey).await;
+    traveller.stage.notes_wait(&name, None);
+    went.with_context(|| format!("{journey:?} of {name}"))
+}
+
+/// Where a journey's account may stand at its end.
+const MADE: &[&str] = &["invited", "active"];
+const GONE: &[&str] = &["closed", "disabled"];
+const ANYWHERE: &[&str] = &["invited", "active", "closed", "disabled"];
+
+impl Traveller {
+    fn town(&self) -> &Town {
+        &self.stage.town
+    }
+
+    fn servers(&self) -> &Servers {
+        &self.stage.servers
+    }
+
+    async fn goes(&mut self, journey: Journey) -> Result<()> {
+        match journey {
+            Journey::Used => {
+                self.is_invited().await?;
+                self.follows_the_link().await
+            }
+            Journey::Invited => self.is_invited().await,
+            Journey::ClosedMessages => {
+                self.changes(json!({"dms_open": false})).await?;
+                self.is_invited().await
+            }
+            Journey::WrongForms => {
+                self.types_wrong_things().await?;
+                self.is_invited().await
+            }
+            Journey::Denied => self.is_denied("Deny").await,
+            Journey::DeniedQuietly => self.is_denied("Deny quietly").await,
+            Journey::CancelledWaiting | Journey::CancelledMaking | Journey::CancelledInvited => {
+                self.takes_back(journey).await
+            }
+            Journey::RoleAwayAtApproval => self.lacks_the_role_at_first().await,
+            Journey::RoleLostWhileMaking => {
+                self.asks().await?;
+                self.is_approved().await?;
+                self.dawdles(1500).await;
+                self.changes(json!({"roles": []})).await?;
+                self.arrives(ANYWHERE).await
+            }
+            Journey::Leaves => self.goes_away(json!({"left": true})).await,
+            Journey::IsBanned => self.goes_away(json!({"banned": true})).await,
+            Journey::TwoModerators => self.is_fought_over().await,
+            Journey::PowerlessModerator => self.meets_a_powerless_moderator().await,
+            Journey::Waits => {
+                self.asks().await?;
+                self.card().await.map(drop)
+            }
+        }
+    }
+
+    /// Waits a little, at random.
+    async fn dawdles(&mut self, most_ms: u64) {
+        let pause = self.random.random_range(0..most_ms);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+
+    /// Does something again and again until it says that it is done.
+    async fn until<T>(&self, what: &str, mut act: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+        let mut last = None;
+        loop {
+            let why = last.as_ref().map(|error| format!(", {error:#}")).unwrap_or_default();
+            let wait = format!("{:?}: {what}{why}", self.journey);
+            self.stage.notes_wait(&self.person.name, Some(wait));
+            {
+                let _open = self.stage.gate.read().await;
+                match act().await {
+                    Ok(Some(done)) => return Ok(done),
+                    Ok(None) => {}
+                    // What there is to press comes in its time, and servers come back.
+                    Err(error) => last = Some(error),
+                }
+            }
+            if self.begun.elapsed() > PATIENCE {
+                return match last {
+                    Some(error) => Err(error).with_context(|| format!("{what}: never in {PATIENCE:?}")),
+                    None => bail!("{what}: never in {PATIENCE:?}"),
+                };
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn changes(&self, change: serde_json::Value) -> Result<()> {
+        let _open = self.stage.gate.read().await;
+        self.person.changes(self.town(), &change).await
+    }
+
+    /// Fills in the form and sends it, until the store has the request.
+    async fn asks(&self) -> Result<()> {
+        self.until("the request", async || {
+            if self.person.standing(self.town()).await?.is_some() {
+                return Ok(Some(()));
+            }
+            self.fills_in(&self.person.form()).await?;
+            let sent = self.town().chat.press(&self.person.name, "Send", None).await?;
+            Ok(answered(&sent).then_some(()).filter(|()| sent.text().contains("our request")))
+        })
+        .await
+    }
+
+    async fn fills_in(&self, fields: &[(String, &str)]) -> Result<String> {
+        let chat = &self.town().chat;
+        let form = chat.command(&self.person.name, "/account request").await?;
+        form.modal_fields().context("no form opens")?;
+        Ok(chat.submit(&self.person.name, fields).await?.text())
+    }
+
+    async fn types_wrong_things(&self) -> Result<()> {
+        for (field, wrong) in
+            [("username", "no!"), ("address", "nobody@@nowhere"), ("given", "www.example.org")]
+        {
+            self.until("a wrong form's answer", async || {
+                let mut fields = self.person.form();
+                if let Some(pair) = fields.iter_mut().find(|(name, _)| name == field) {
+                    pair.1 = wrong;
+                }
+                let told = self.fills_in(&fields).await?;
+                Ok(told.contains("Nothing was kept").then_some(()))
+            })
+            .await?;
+        }
+        self.until("the refusal of a reserved name", async || {
+            let mut fields = self.person.form();
+            fields[0].1 = "reserved";
+            self.fills_in(&fields).await?;
+            let told = self.town().chat.press(&self.person.name, "Send", None).await?;
+            Ok(told.text().contains("not available").then_some(()))
+        })
+        .await
+    }
+
+    async fn card(&self) -> Result<Standing> {
+        self.until("the card", async || {
+            let standing = self.person.standing(self.town()).await?;
+            Ok(standing.filter(|standing| standing.card.is_some()))
+        })
+        .await
+    }
+
+    /// A moderator presses on the card, and nothing is expected of it.
+    async fn is_pressed(&self, moderator: usize, label: &str, card: &str) -> Result<Answer> {
+        let _alone = self.town().moderators[moderator].lock().await;
+        self.town().chat.press_on(MODERATORS[moderator], label, card).await
+    }
+
+    /// A moderator fills in the denial.
+    async fn is_refused(&self, moderator: usize, label: &str, card: &str) -> Result<Answer> {
+        let _alone = self.town().moderators[moderator].lock().await;
+        let chat = &self.town().chat;
+        let form = chat.press_on(MODERATORS[moderator], label, card).await?;
+        form.modal_fields().context("no form opens")?;
+        chat.submit(MODERATORS[moderator], &[("reason".to_owned(), self.person.denial.as_str())]).await
+    }
+
+    fn any_moderator(&mut self) -> usize {
+        // The admin may approve, too.
+        self.random.random_range(0..MODERATORS.len())
+    }
+
+    /// Acts on the card until the request is no longer open, each time with a look before.
+    async fn is_decided(&self, act: impl AsyncFn(&str) -> Result<()>) -> Result<()> {
+        let card = self.card().await?;
+        self.until("the decision", async || {
+            let standing = self.person.standing(self.town()).await?.context("the request is gone")?;
+            if !matches!(standing.state.as_str(), "waiting" | "held") {
+                return Ok(Some(()));
+            }
+            act(standing.card.as_deref().or(card.card.as_deref()).context("no card")?).await?;
+            Ok(None)
+        })
+        .await
+    }
+
+    async fn is_approved(&mut self) -> Result<()> {
+        let moderator = self.any_moderator();
+        self.is_decided(async |card| self.is_pressed(moderator, "Approve", card).await.map(drop)).await
+    }
+
+    async fn is_invited(&mut self) -> Result<()> {
+        self.asks().await?;
+        self.is_approved().await?;
+        self.arrives(MADE).await
+    }
+
+    /// Waits until the account stands at one of these, or cannot go on without a person for a reason that may be.
+    async fn arrives(&self, wanted: &[&str]) -> Result<()> {
+        self.until("the end of the way", async || {
+            let standing = self.person.standing(self.town()).await?.context("the request is gone")?;
+            // Taken back or failed before there was an account.
+            if matches!(standing.state.as_str(), "denied" | "cancelled" | "failed" | "expired") {
+                return Ok(Some(()));
+            }
+            let Some((state, stopped)) = self.person.account(self.town()).await? else { return Ok(None) };
+            let is_honest_stop = stopped.as_deref().is_some_and(|code| code.starts_with("mail_"));
+            Ok((wanted.contains(&state.as_str()) || is_honest_stop).then_some(()))
+        })
+        .await
+    }
+
+    async fn is_denied(&mut self, label: &str) -> Result<()> {
+        self.asks().await?;
+        let moderator = self.any_moderator();
+        self.is_decided(async |card| self.is_refused(moderator, label, card).await.map(drop)).await
+    }
+
+    async fn takes_back(&mut self, journey: Journey) -> Result<()> {
+        self.asks().await?;
+        if journey == Journey::CancelledWaiting {
+            self.dawdles(500).await;
+        } else {
+            self.is_approved().await?;
+            if journey == Journey::CancelledMaking {
+                self.dawdles(1500).await;
+            } else {
+                self.arrives(MADE).await?;
+            }
+        }
+        let is_cancelled = self
+            .until("taking it back", async || {
+                let told = self.town().chat.command(&self.person.name, "/account cancel").await?;
+                let text = told.text();
+                // Anything else asks to do it again, in one way or another.
+                let is_heard = TAKEN_BACK.iter().any(|said| text.contains(said));
+                Ok((answered(&told) && is_heard).then(|| text.contains(TAKEN_BACK[0])))
+            })
+            .await?;
+        self.arrives(if is_cancelled { GONE } else { ANYWHERE }).await
+    }
+
+    async fn lacks_the_role_at_first(&mut self) -> Result<()> {
+        self.asks().await?;
+        let card = self.card().await?;
+        self.changes(json!({"roles": []})).await?;
+        let moderator = self.any_moderator();
+        {
+            let _open = self.stage.gate.read().await;
+            // Refused, lost or not there: the checker knows that nobody without the role was approved.
+            drop(self.is_pressed(moderator, "Approve", card.card.as_deref().unwrap_or_default()).await);
+        }
+        self.changes(json!({"roles": ["member"]})).await?;
+        self.is_approved().await?;
+        self.arrives(ANYWHERE).await
+    }
+
+    async fn goes_away(&mut self, how: serde_json::Value) -> Result<()> {
+        self.asks().await?;
+        let before = self.random.random_bool(0.4);
+        if before {
+            self.card().await?;
+        } else {
+            self.is_approved().await?;
+            self.dawdles(1500).await;
+        }
+        self.changes(how).await?;
+        if before {
+            self.is_approved().await?;
+        }
+        self.arrives(ANYWHERE).await
+    }
+
+    async fn is_fought_over(&mut self) -> Result<()> {
+        self.asks().await?;
+        let one = self.random.random_range(0..2);
+        self.is_decided(async |card| {
+            let pressing = self.is_pressed(one, "Approve", card);
+            let refusing = self.is_refused(one + 2, "Deny", card);
+            let (approved, denied) = tokio::join!(pressing, refusing);
+            drop((approved?, denied));
+            Ok(())
+        })
+        .await?;
+        self.arrives(MADE).await
+    }
+
+    async fn meets_a_powerless_moderator(&mut self) -> Result<()> {
+        self.asks().await?;
+        let card = self.card().await?;
+        let moderator = self.random.random_range(0..2);
+        let powerless_for = Duration::from_millis(self.random.random_range(0..300));
+        let name = MODERATORS[moderator];
+        {
+            let _open = self.stage.gate.read().await;
+            let _alone = self.town().moderators[moderator].lock().await;
+            let (powerless, message) =
+                (json!({"roles": ["member"]}), card.card.as_deref().unwrap_or_default());
+            // The press is on its way when the role goes: whether it counts is decided by the look at that moment.
+            let pressing = self.town().chat.press_on(name, "Approve", message);
+            let (pressed, changed) = tokio::join!(pressing, change_member(self.town(), name, &powerless));
+            drop(pressed);
+            changed?;
+            tokio::time::sleep(powerless_for).await;
+            change_member(self.town(), name, &json!({"roles": ["member", "moderator"]})).await?;
+        }
+        self.is_approved().await?;
+        self.arrives(MADE).await
+    }
+
+    /// Follows the newest link until the directory takes the password, and waits for the bot to see it.
+    async fn follows_the_link(&self) -> Result<()> {
+        let dn = self.servers().bed.slapd.person_dn(&self.person.name);
+        let has_account =
+            self.person.account(self.town()).await?.is_some_and(|(state, _)| MADE.contains(&state.as_str()));
+        if !has_account {
+            // It stopped for a reason that may be.
+            return Ok(());
+        }
+        self.until("a password through the link", async || {
+            if self.servers().bed.slapd.bind_works(&dn, &self.person.password).await? {
+                return Ok(Some(()));
+            }
+            let mails = self.servers().bed.mail.messages();
+            let mail = mails.iter().rev().find(|mail| mail.is_to(&self.person.address)).context("no mail")?;
+            let link = mail.links.iter().find(|link| link.contains("action-token")).context("no link")?;
+            match browser::follow_action_link(link, &self.person.password).await? {
+                Outcome::PasswordSet => Ok(Some(())),
+                Outcome::Refused { status, message } => bail!("Keycloak's page: {status} {message}"),
+            }
+        })
+        .await?;
+        self.arrives(&["active", "disabled"]).await
+    }
+}
+
+fn answered(answer: &Answer) -> bool {
+    !answer.failed()
+}
+
+/// An operator lets go on what stopped for a person and may go on. How many works that were.
+pub(super) async fn operator_retries(town: &Town) -> Result<usize> {
+    let sql = "SELECT w.id, r.code, m.message_id FROM work w JOIN request r ON r.id = w.request_id \
+        LEFT JOIN message m ON m.request_id = r.id AND m.kind = 'card' \
+        WHERE w.state = 'needs_operator' AND (w.mail_attempts = 0 OR w.step = 'invite')";
+    let stopped = town.eyes.rows(sql).await?;
+    for work in &stopped {
+        if let Some(card) = work["message_id"].as_str() {
+            let pressed = town.chat.press_on(ADMIN, "Retry", card).await;
+            if let Err(error) = pressed {
+                tracing::debug!(%error, "nothing to press Retry on yet");
+            }
+        }
+    }
+    Ok(stopped.len())
+}

@@ -1,0 +1,170 @@
+//! `./dev faults`: things break at random while many people are at it, then everything heals, and the checker looks at all five stores.
+//!
+//! Start at [`run`]. `servers` outlive a `town`; `journeys` are what its people do; `point` names the faults, `inject` makes them
+//! happen; `campaign` plays the rounds; `verdict` asks the checker; `plants` break each rule on purpose, so that the checker is known
+//! to find it. `docs/faults.md` is for readers outside.
+
+mod bot;
+mod campaign;
+mod inject;
+mod journeys;
+mod person;
+mod plants;
+mod point;
+mod report;
+mod servers;
+mod stage;
+mod tally;
+mod time;
+mod tmpfs;
+mod town;
+mod verdict;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::{Args, ValueEnum};
+
+use campaign::{Campaign, Limits, generator};
+use point::Fault;
+use report::say;
+use servers::Servers;
+use tally::Tally;
+
+pub use plants::{Planted, plant_all};
+pub use point::CRASH_POINTS;
+
+/// Which database the bot keeps its books in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Database {
+    /// The embedded one.
+    Sqlite,
+    /// The one for several machines.
+    Postgres,
+}
+
+impl Database {
+    /// As in flags and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// The built programs.
+#[derive(Args, Clone, Debug)]
+pub struct Paths {
+    /// The built `accolade`, with the feature `faults`.
+    #[arg(long, value_name = "PATH")]
+    pub accolade: PathBuf,
+    /// The built `discord-sim`.
+    #[arg(long, value_name = "PATH")]
+    pub discord_sim: PathBuf,
+}
+
+/// What `testbed faults` takes.
+#[derive(Args, Debug)]
+pub struct FaultsOptions {
+    /// How many faults are injected.
+    #[arg(long, default_value_t = 300)]
+    points: u64,
+    /// End after so many seconds, however many points were made.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// What decides everything that is drawn.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The bot's database.
+    #[arg(long, value_enum, default_value_t = Database::Sqlite)]
+    database: Database,
+    /// Only this fault, such as `F08`.
+    #[arg(long, value_name = "FAULT")]
+    only: Option<String>,
+    /// Go on from the counts of an earlier `faults.json`.
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
+    /// Break this rule on purpose (`I1` to `I10`): the checker must find it. Exits with 1 if it does, with 2 if it does not.
+    #[arg(long, value_name = "RULE", conflicts_with_all = ["points", "seconds", "only", "resume"])]
+    plant: Option<String>,
+    #[command(flatten)]
+    paths: Paths,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing was found.
+    Clean,
+    /// A violation was found.
+    Broken,
+    /// A planted violation was not found.
+    Blind,
+}
+
+/// Runs a campaign, or plants a violation.
+pub async fn run(options: FaultsOptions) -> Result<Verdict> {
+    if let Some(rule) = &options.plant {
+        return plants::run(&options.paths, options.database, rule).await;
+    }
+    let only = options.only.as_deref().map(Fault::named).transpose()?;
+    if let Some(fault) = only {
+        ensure!(
+            fault.is_possible_on(options.database),
+            "{} cannot happen on {}",
+            fault.id(),
+            options.database.name()
+        );
+    }
+    let tally = Tally::begin(options.seed, options.database, options.resume.as_deref())?;
+    let (begun, before) = (Instant::now(), tally.points);
+    say(&format!("seed {}, {} points on {}", options.seed, options.points, options.database.name()));
+    let servers = Arc::new(Servers::start(options.database, options.seed).await?);
+    let mut campaign = Campaign {
+        paths: options.paths,
+        database: options.database,
+        limits: Limits {
+            points: options.points,
+            until: options.seconds.map(|seconds| begun + Duration::from_secs(seconds)),
+            only,
+        },
+        servers,
+        random: generator(options.seed, before),
+        tally,
+    };
+    // Journeys stay on this thread: they mostly wait.
+    let ran = tokio::task::LocalSet::new().run_until(campaign.run()).await;
+    let mut tally = campaign.tally;
+    tally.seconds += begun.elapsed().as_secs();
+    let file = outputs()?.join("faults.json");
+    tally.write(&file)?;
+    say(&format!("\n{}\n\n{}", tally.table(), tally.times()));
+    say(&format!(
+        "\nseed {}, {} points, {} journeys, {} rounds, {} violations ({})",
+        tally.seed,
+        tally.points,
+        tally.journeys,
+        tally.rounds,
+        tally.violations.len(),
+        Tally::pace(tally.points - before, begun.elapsed())
+    ));
+    say(&format!("written: {}", file.display()));
+    ran?;
+    Ok(if tally.violations.is_empty() { Verdict::Clean } else { Verdict::Broken })
+}
+
+/// Where builds put their outputs.
+fn outputs() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("find the own program")?;
+    let mut folder = program.as_path();
+    while let Some(parent) = folder.parent() {
+        if folder.file_name().is_some_and(|name| name == "debug") {
+            return Ok(parent.to_owned());
+        }
+        folder = parent;
+    }
+    Ok(std::env::temp_dir())
+}

@@ -1,0 +1,118 @@
+//! Somebody of a town, and the two ways in which a campaign sees them: as they see Discord, and as the store sees them.
+
+use anyhow::{Context as _, Result};
+use rand::Rng as _;
+use rand::rngs::StdRng;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::town::{GUILD, Town, letters};
+use crate::store_eyes::text_of;
+
+/// A member with everything that they type. Each value is nobody else's, so that it is known again wherever it turns up.
+#[derive(Clone, Debug)]
+pub(super) struct Person {
+    /// At Discord, and the user name that they want.
+    pub(super) name: String,
+    pub(super) discord_id: String,
+    pub(super) address: String,
+    pub(super) given: String,
+    pub(super) family: String,
+    pub(super) reason: String,
+    /// What a moderator types if they are denied.
+    pub(super) denial: String,
+    pub(super) password: String,
+}
+
+/// Where a person's newest request stands.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub(super) request: String,
+    pub(super) code: String,
+    pub(super) state: String,
+    /// The card's message, once it is posted.
+    pub(super) card: Option<String>,
+}
+
+/// A word that no text contains by chance.
+fn word(random: &mut StdRng, length: usize) -> String {
+    (0..length).map(|_| char::from(b'a' + random.random_range(0..26_u8))).collect()
+}
+
+impl Person {
+    /// Somebody new joins the guild as a member.
+    pub(super) async fn joins(town: &Town, random: &mut StdRng) -> Result<Self> {
+        let number = town.next_person();
+        let name = format!("{}.{}", letters(number + 12), town.tag);
+        let body =
+            json!({"guild": GUILD, "name": name, "roles": ["member"], "joined_ago_ms": 40 * 86_400_000_i64});
+        let made = town.chat.control(Method::POST, "members", &body).await?;
+        let named = |word: String| format!("Q{word}");
+        Ok(Self {
+            discord_id: made["id"].as_str().context("a new member without an id")?.to_owned(),
+            address: format!("{}@{}.example", word(random, 14), town.tag),
+            given: named(word(random, 12)),
+            family: named(word(random, 12)),
+            reason: format!("reason {}", word(random, 16)),
+            denial: format!("denial {}", word(random, 16)),
+            password: format!("Pass-7-{}", word(random, 14)),
+            name,
+        })
+    }
+
+    /// What they type into the form.
+    pub(super) fn form(&self) -> [(String, &str); 5] {
+        [
+            ("username", self.name.as_str()),
+            ("address", &self.address),
+            ("given", &self.given),
+            ("family", &self.family),
+            ("answer", &self.reason),
+        ]
+        .map(|(field, value)| (field.to_owned(), value))
+    }
+
+    /// What is personal about them.
+    pub(super) fn canaries(&self) -> [&str; 3] {
+        [&self.address, &self.given, &self.family]
+    }
+
+    /// Changes what Discord knows of them, such as `{"roles": []}`.
+    pub(super) async fn changes(&self, town: &Town, change: &Value) -> Result<()> {
+        change_member(town, &self.name, change).await
+    }
+
+    /// Their newest request that is more than a draft.
+    pub(super) async fn standing(&self, town: &Town) -> Result<Option<Standing>> {
+        // The id is the simulator's own number.
+        let sql = format!(
+            "SELECT r.id, r.code, r.state, m.message_id FROM request r JOIN person p ON p.id = r.person_id \
+             LEFT JOIN message m ON m.request_id = r.id AND m.kind = 'card' \
+             WHERE p.discord_id = '{}' AND r.sent_at IS NOT NULL ORDER BY r.created_at DESC, r.id DESC LIMIT 1",
+            self.discord_id
+        );
+        let rows = town.eyes.rows(&sql).await?;
+        Ok(rows.first().map(|row| Standing {
+            request: text_of(&row["id"]),
+            code: text_of(&row["code"]),
+            state: text_of(&row["state"]),
+            card: row["message_id"].as_str().map(str::to_owned),
+        }))
+    }
+
+    /// The state of their newest account, and the code for which its work stopped, if it did.
+    pub(super) async fn account(&self, town: &Town) -> Result<Option<(String, Option<String>)>> {
+        let sql = format!(
+            "SELECT a.state, (SELECT w.error_code FROM work w WHERE w.account_id = a.id AND w.state = 'needs_operator' LIMIT 1) AS stopped \
+             FROM account a JOIN person p ON p.id = a.person_id WHERE p.discord_id = '{}' ORDER BY a.created_at DESC, a.id DESC LIMIT 1",
+            self.discord_id
+        );
+        let rows = town.eyes.rows(&sql).await?;
+        Ok(rows.first().map(|row| (text_of(&row["state"]), row["stopped"].as_str().map(str::to_owned))))
+    }
+}
+
+/// Changes what Discord knows of a member.
+pub(super) async fn change_member(town: &Town, name: &str, change: &Value) -> Result<()> {
+    town.chat.control(Method::PATCH, &format!("members/{GUILD}/{name}"), change).await.map(drop)
+}

@@ -1,0 +1,62 @@
+//! What helps whoever has to find out why something was wrong: the bot's last words and the rows around it.
+
+use std::io::Write as _;
+
+use super::stage::Stage;
+use super::tally::Found;
+
+/// How much of the bot's log is shown.
+const LINES: usize = 60;
+
+/// Prints what is wrong, what repeats it and what helps, and keeps the rest in a folder.
+pub(super) async fn helps(stage: &Stage, found: &[Found], repeats: String) {
+    for violation in found {
+        say(&format!("VIOLATION {}: {}", violation.rule, violation.what));
+    }
+    for bot in &stage.town.bots {
+        let log = bot.log();
+        let lines: Vec<&str> = log.lines().collect();
+        say(&format!("--- the end of {}:", bot.log_path().display()));
+        say(&lines[lines.len().saturating_sub(LINES)..].join("\n"));
+    }
+    say("--- people wait:");
+    for (name, what) in stage.waits() {
+        say(&format!("{name}: {what}"));
+    }
+    let sql = "SELECT kind, state, step, error_code, attempt, next_run, lease_until, fence FROM work \
+        WHERE state IN ('open', 'undoing', 'needs_operator')";
+    match stage.town.eyes.rows(sql).await {
+        Ok(rows) => {
+            say("--- unfinished work:");
+            for row in rows {
+                say(&serde_json::Value::Object(row).to_string());
+            }
+        }
+        Err(error) => say(&format!("--- the store does not answer: {error:#}")),
+    }
+    match keep(stage).await {
+        Ok(folder) => {
+            say(&format!("--- the bot's log, the database's rows and Discord's log are in {folder}"));
+        }
+        Err(error) => say(&format!("--- nothing could be kept: {error:#}")),
+    }
+    say(&format!("--- to repeat it: {repeats}"));
+}
+
+async fn keep(stage: &Stage) -> anyhow::Result<String> {
+    let folder = super::outputs()?.join("faults-kept");
+    std::fs::create_dir_all(&folder)?;
+    for (at, bot) in stage.town.bots.iter().enumerate() {
+        std::fs::write(folder.join(format!("bot{at}.log")), bot.log())?;
+    }
+    std::fs::write(folder.join("store.jsonl"), stage.town.eyes.dump().await?)?;
+    std::fs::write(folder.join("discord.json"), serde_json::to_string(&stage.town.discord_log().await?)?)?;
+    std::fs::write(folder.join("people.ldif"), stage.servers.bed.slapd.ldif_of_people().await?)?;
+    Ok(folder.display().to_string())
+}
+
+/// What people read goes to standard error, line by line.
+pub(super) fn say(line: &str) {
+    // A closed terminal must not end the campaign half way.
+    drop(writeln!(std::io::stderr(), "{line}"));
+}

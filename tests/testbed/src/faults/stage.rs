@@ -1,0 +1,75 @@
+//! What journeys, faults and the checker share: the town, the servers, and the gate that is closed while the checker looks.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+use reqwest::Method;
+use serde_json::Value;
+use tokio::sync::RwLock;
+
+use super::person::Person;
+use super::servers::Servers;
+use super::town::Town;
+use crate::MailFault;
+
+/// A town on its servers, with everybody who ever came to it.
+pub(super) struct Stage {
+    pub(super) town: Town,
+    pub(super) servers: Arc<Servers>,
+    /// Journeys act under its read half.
+    pub(super) gate: RwLock<()>,
+    people: Mutex<Vec<Person>>,
+    /// What each traveller waits for, for a report.
+    waits: Mutex<BTreeMap<String, String>>,
+}
+
+impl Stage {
+    /// With nobody on it yet.
+    pub(super) fn new(town: Town, servers: Arc<Servers>) -> Self {
+        Self { town, servers, gate: RwLock::default(), people: Mutex::default(), waits: Mutex::default() }
+    }
+
+    /// Notes a person for the checker.
+    pub(super) fn knows(&self, person: &Person) {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner).push(person.clone());
+    }
+
+    /// Notes what somebody waits for; nothing any more at the end of their way.
+    pub(super) fn notes_wait(&self, name: &str, what: Option<String>) {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        match what {
+            Some(what) => waits.insert(name.to_owned(), what),
+            None => waits.remove(name),
+        };
+    }
+
+    /// What everybody waits for.
+    pub(super) fn waits(&self) -> BTreeMap<String, String> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Everybody who came.
+    pub(super) fn people(&self) -> Vec<Person> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends every fault and brings back every server and bot that is gone.
+    pub(super) async fn heals(&self) -> Result<()> {
+        self.servers.heal_lines().await?;
+        self.town.lines.discord.heals().await?;
+        self.town.lines.gateway.heals().await?;
+        self.town.chat.control(Method::DELETE, "faults", &Value::Null).await?;
+        self.town.time.set_apart(0)?;
+        let bed = &self.servers.bed;
+        bed.mail.set_fault(MailFault::None).await?;
+        bed.slapd.thaw();
+        bed.slapd.start().await?;
+        bed.keycloak.thaw();
+        bed.keycloak.start().await?;
+        if let Some(postgres) = bed.postgres.started() {
+            postgres.start().await?;
+        }
+        self.town.wait_until_connected().await
+    }
+}

@@ -1,0 +1,366 @@
+//! One town: a simulated Discord with a guild, the bot's processes and their database, on servers that outlive it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::bot::Bot;
+use super::servers::{Servers, make_private};
+use super::time::Time;
+use super::tmpfs::Tmpfs;
+use super::{Database, Paths};
+use crate::ports::Port;
+use crate::process::{Launch, Process};
+use crate::proxy::{Proxy, Speech};
+use crate::sandbox::chat::Chat;
+use crate::sandbox::product::{Configuration, ids, run_accolade, scene_with, start_simulator};
+use crate::store_eyes::{JsonRow, StoreEyes};
+use crate::waiting::wait_until;
+
+/// How long a bot may take to connect on a busy machine.
+const CONNECTS_WITHIN: Duration = Duration::from_mins(1);
+const COMMAND_LIMIT: Duration = Duration::from_mins(1);
+
+/// Longer than any lease of the bot.
+const LEASES_ARE_OVER: Duration = Duration::from_secs(16);
+
+/// Longer than any renewal takes.
+const ABANDONED_AFTER: Duration = Duration::from_secs(6);
+
+/// Who decides; the last is an admin.
+pub(super) const MODERATORS: [&str; 4] = ["grace", "donald", "margaret", "linus"];
+
+/// The admin among them.
+pub(super) const ADMIN: &str = "linus";
+
+/// A guild, its bot and what both stand on.
+pub(super) struct Town {
+    /// In every user name of the town.
+    pub(super) tag: String,
+    pub(super) chat: Chat,
+    pub(super) time: Time,
+    /// The bot, and on PostgreSQL another beside it.
+    pub(super) bots: Vec<Bot>,
+    pub(super) eyes: StoreEyes,
+    pub(super) lines: TownLines,
+    pub(super) store_url: String,
+    /// The SQLite file lies in a small file system of its own, where one could be mounted.
+    pub(super) tmpfs: Option<Tmpfs>,
+    /// One form at a time is open before a person.
+    pub(super) moderators: [Mutex<()>; MODERATORS.len()],
+    people: AtomicU64,
+    /// Leases that were held when somebody last looked, and since when exactly these.
+    held_last: std::sync::Mutex<Option<(Vec<i64>, Instant)>>,
+    simulator: Mutex<Option<Process>>,
+    _ports: Vec<Port>,
+}
+
+/// The lines between the bot and its Discord.
+pub(super) struct TownLines {
+    /// HTTP over TLS.
+    pub(super) discord: Proxy,
+    /// The websocket.
+    pub(super) gateway: Proxy,
+}
+
+/// What a town is started with.
+pub(super) struct Plan<'a> {
+    pub(super) paths: &'a Paths,
+    pub(super) number: u64,
+    pub(super) seed: u64,
+}
+
+impl Town {
+    /// Makes and starts everything of a town, and waits until its bot is connected.
+    pub(super) async fn start(servers: &Servers, plan: &Plan<'_>) -> Result<Self> {
+        let folder = servers.bed.folder().join(format!("town{}", plan.number));
+        make_private(&folder)?;
+        let ports = [Port::free()?, Port::free()?, Port::free()?, Port::free()?];
+        let [http, tls, health, second_health] = [0, 1, 2, 3].map(|at: usize| ports[at].address());
+        let lines = TownLines {
+            discord: Proxy::start(tls, Speech::Bytes, plan.seed).await?,
+            gateway: Proxy::start(http, Speech::Bytes, plan.seed).await?,
+        };
+        let (chat, simulator) = start_discord(servers, plan, &folder, (http, tls), &lines).await?;
+        let store = folder.join("store");
+        make_private(&store)?;
+        let tmpfs = match servers.database {
+            Database::Sqlite => Tmpfs::mount(&store),
+            Database::Postgres => None,
+        };
+        let bots: Vec<Bot> = match servers.database {
+            Database::Sqlite => vec![health],
+            Database::Postgres => vec![health, second_health],
+        }
+        .into_iter()
+        .enumerate()
+        .map(|(at, health)| {
+            let own = if at == 0 { folder.clone() } else { folder.join("second") };
+            Bot::new(plan.paths, own, servers.bed.folder().to_owned(), health.to_string())
+        })
+        .collect();
+        let scene = Scene { servers, chat: &chat, lines: &lines, folder: &folder, store: &store };
+        let store_url = scene.configure(plan.paths, &bots).await?;
+        let town = Self {
+            tag: format!("t{}", letters(plan.number + 20 * (plan.seed % 1000))),
+            time: Time::new(chat.clone(), &folder.join("offset")),
+            chat,
+            eyes: StoreEyes::open(&store_url).await?,
+            bots,
+            lines,
+            store_url,
+            tmpfs,
+            moderators: std::array::from_fn(|_| Mutex::default()),
+            people: AtomicU64::new(0),
+            held_last: std::sync::Mutex::default(),
+            simulator: Mutex::new(Some(simulator)),
+            _ports: ports.into(),
+        };
+        for bot in &town.bots {
+            bot.start(None).await?;
+        }
+        town.wait_until_connected().await?;
+        town.wait_until_registered().await?;
+        Ok(town)
+    }
+
+    /// Whether a bot is on the gateway.
+    pub(super) async fn is_connected(&self) -> Result<bool> {
+        let told = self.chat.control(Method::GET, "connected", &Value::Null).await?;
+        Ok(told["connected"] == true)
+    }
+
+    /// Waits for that; a bot that has ended meanwhile is started again.
+    pub(super) async fn wait_until_connected(&self) -> Result<()> {
+        wait_until("the bot to connect", CONNECTS_WITHIN, async || {
+            self.supervise().await?;
+            self.is_connected().await
+        })
+        .await
+    }
+
+    async fn wait_until_registered(&self) -> Result<()> {
+        wait_until("the bot to register its commands", CONNECTS_WITHIN, async || {
+            Ok(!self.chat.commands().await?.is_empty())
+        })
+        .await
+    }
+
+    /// Starts again what has ended, as a supervisor does.
+    pub(super) async fn supervise(&self) -> Result<()> {
+        for bot in &self.bots {
+            bot.supervise().await?;
+            bot.start(None).await?;
+        }
+        Ok(())
+    }
+
+    /// On a database that several bots share, a dead process's leases run out by time alone.
+    pub(super) async fn mourn(&self) -> Result<()> {
+        match self.eyes {
+            StoreEyes::Sqlite(_) => Ok(()),
+            StoreEyes::Postgres(_) => self.time.advance(LEASES_ARE_OVER).await,
+        }
+    }
+
+    /// Pushes time to the moment when something that waits is due, if nothing is being worked on. Whether it did.
+    pub(super) async fn skip_pauses(&self) -> Result<bool> {
+        let sql = "SELECT next_run, lease_until FROM work WHERE state IN ('open', 'undoing') \
+            UNION ALL SELECT next_run, lease_until FROM outbox";
+        let rows = self.eyes.rows(sql).await?;
+        let now = self.time.now_ms();
+        let at = |row: &JsonRow, column: &str| row[column].as_i64().unwrap_or(0);
+        let held: Vec<i64> =
+            rows.iter().map(|row| at(row, "lease_until")).filter(|until| *until > now).collect();
+        if !held.is_empty() && !self.are_abandoned(held) {
+            return Ok(false);
+        }
+        let due = rows.iter().map(|row| at(row, "next_run").max(at(row, "lease_until")));
+        let Some(first) = due.min() else { return Ok(false) };
+        if first <= now + 200 {
+            return Ok(false);
+        }
+        let by = u64::try_from(first - now + 20).context("a moment to come")?;
+        self.time.advance(Duration::from_millis(by)).await?;
+        Ok(true)
+    }
+
+    /// Whether nobody renews these leases: who works renews them every few seconds.
+    fn are_abandoned(&self, held: Vec<i64>) -> bool {
+        let mut last = self.held_last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((leases, since)) if *leases == held => since.elapsed() > ABANDONED_AFTER,
+            Some(_) | None => {
+                *last = Some((held, Instant::now()));
+                false
+            }
+        }
+    }
+
+    /// A number that nobody of the town has had.
+    pub(super) fn next_person(&self) -> u64 {
+        self.people.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The steps that are being worked on at this moment.
+    pub(super) async fn steps_at_work(&self) -> Vec<String> {
+        let sql = "SELECT step FROM work WHERE state IN ('open', 'undoing') AND lease_until > 0 AND step IS NOT NULL";
+        let mut steps = self.eyes.column(sql).await.unwrap_or_default();
+        steps.sort();
+        steps.dedup();
+        steps
+    }
+
+    /// Everything that the simulated Discord has recorded.
+    pub(super) async fn discord_log(&self) -> Result<Value> {
+        self.chat.control(Method::GET, "log", &Value::Null).await
+    }
+
+    /// Ends everything of the town; the bots in an orderly way.
+    pub(super) async fn stop(&self, limit: Duration) -> Result<()> {
+        for bot in &self.bots {
+            if bot.pid().await.is_some() {
+                bot.terminate(limit).await?;
+            }
+        }
+        if let Some(simulator) = self.simulator.lock().await.take() {
+            simulator.stop();
+        }
+        Ok(())
+    }
+}
+
+async fn start_discord(
+    servers: &Servers,
+    plan: &Plan<'_>,
+    folder: &Path,
+    (http, tls): (SocketAddr, SocketAddr),
+    lines: &TownLines,
+) -> Result<(Chat, Process)> {
+    let people: Vec<(&str, &[&str])> = MODERATORS
+        .iter()
+        .map(|name| (*name, if *name == ADMIN { &["member", "admin"][..] } else { &["member", "moderator"] }))
+        .collect();
+    let fixture = folder.join("fixture.json");
+    std::fs::write(&fixture, scene_with(&servers.token, &people).to_string()).context("write the fixture")?;
+    let launch = Launch::new("discord-sim", &plan.paths.discord_sim, folder)
+        .record_in(servers.bed.folder())
+        .arguments([
+            "--port".to_owned(),
+            http.port().to_string(),
+            "--tls-port".to_owned(),
+            tls.port().to_string(),
+        ])
+        .arguments(["--fixture".to_owned(), fixture.display().to_string()])
+        .arguments(["--gateway".to_owned(), format!("ws://{}", lines.gateway.address)])
+        // What the campaign asks for in a minute is more than a guild sees in a week.
+        .arguments(["--no-rate-limits"]);
+    start_simulator(&launch).await
+}
+
+/// What a town's configuration is made of.
+struct Scene<'a> {
+    servers: &'a Servers,
+    chat: &'a Chat,
+    lines: &'a TownLines,
+    folder: &'a Path,
+    store: &'a Path,
+}
+
+impl Scene<'_> {
+    /// Writes the configuration of each bot and makes the database, whose URL it returns.
+    async fn configure(&self, paths: &Paths, bots: &[Bot]) -> Result<String> {
+        let database = self.store.join("accolade.sqlite");
+        let (store, url) = self.store(&database).await?;
+        for bot in bots {
+            if let Some(folder) = bot.config.parent() {
+                make_private(folder)?;
+            }
+        }
+        // The offset is one for all.
+        if let Some(second) = bots.get(1) {
+            std::os::unix::fs::symlink(self.folder.join("offset"), &second.offset)
+                .context("share the offset")?;
+        }
+        let write = |ids: [&str; 2]| {
+            let text = toml::to_string(&self.config(&database, &store, ids)).context("write TOML")?;
+            bots.iter()
+                .try_for_each(|bot| std::fs::write(&bot.config, &text).context("write a configuration"))
+        };
+        write(["", ""])?;
+        write(self.servers.realm(&paths.accolade, &bots[0].config).await?)?;
+        let mut migrating = tokio::process::Command::new(&paths.accolade);
+        migrating.arg("--config").arg(&bots[0].config).env("ACCOLADE_CLOCK_OFFSET_FILE", &bots[0].offset);
+        run_accolade(migrating, &["migrate"], COMMAND_LIMIT).await?;
+        Ok(url)
+    }
+
+    fn config(&self, database: &Path, store: &Value, ids: [&str; 2]) -> Value {
+        let parts = Configuration {
+            bed: &self.servers.bed,
+            chat: self.chat,
+            secrets: &self.servers.secrets,
+            database,
+            health: "127.0.0.1:0".to_owned(),
+        };
+        let mut config = parts.value(ids);
+        let lines = &self.servers.lines;
+        config["discord"]["endpoint"]["address"] = json!(self.lines.discord.address);
+        config["directory"]["url"] = json!(format!("ldap://{}", lines.ldap.address));
+        config["keycloak"]["url"] = json!(format!("http://{}", lines.keycloak.address));
+        config["keycloak"]["event_poll"] = json!("500ms");
+        config["store"] = store.clone();
+        config["log"]["filter"] = json!("info");
+        // A town's people share a mail domain no more than they share a name; what counts them all would only make them wait.
+        config["budget"] = json!({
+            "mails_in_all": 100_000, "mails_per_domain": 100_000, "requests_per_person": 100,
+            "name_checks_per_person": 100,
+        });
+        config["username"] = json!({"reserved": ["reserved"]});
+        config
+    }
+
+    async fn store(&self, database: &Path) -> Result<(Value, String)> {
+        let key = self.servers.secrets.join("store.key");
+        let Some(line) = &self.servers.lines.postgres else {
+            let url = format!("sqlite://{}", database.display());
+            return Ok((json!({"url": url, "key_file": key}), url));
+        };
+        let postgres = &self.servers.bed.postgres;
+        let url = postgres.new_database().await?;
+        let password_file = self.servers.secrets.join("database.password");
+        if !password_file.exists() {
+            let password = std::fs::read_to_string(&postgres.password_file).context("read a password")?;
+            crate::sandbox::product::write_secret(&password_file, &password)?;
+        }
+        let through_line = postgres.without_password(&url).replacen(
+            &postgres.address().to_string(),
+            &line.address.to_string(),
+            1,
+        );
+        Ok((json!({"url": through_line, "password_file": password_file, "key_file": key}), url))
+    }
+}
+
+/// A number in letters none of which looks like another: user names that look alike are one to the bot.
+pub(super) fn letters(mut number: u64) -> String {
+    const LETTERS: &[u8] = b"bfghjkpqstxz";
+    let mut text = String::new();
+    loop {
+        text.push(char::from(LETTERS[(number % 12) as usize]));
+        number /= 12;
+        if number == 0 {
+            return text;
+        }
+    }
+}
+
+/// The guild, for control routes.
+pub(super) const GUILD: &str = ids::GUILD;

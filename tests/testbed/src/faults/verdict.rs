@@ -1,0 +1,145 @@
+//! The checker's question to a town at rest: is everything as it must be? All ten rules, from all five stores.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use super::stage::Stage;
+use crate::checker::authority::Authority;
+use crate::checker::leaks::{self, Holdings};
+use crate::checker::secrets::{Canaries, Typed};
+use crate::checker::{Checker, Rule, Violation, told};
+use crate::sandbox::product::{REALM, ids};
+
+/// How many mails one account may cause: one, and one after an unknown outcome.
+const MAILS_PER_ACCOUNT: usize = 2;
+
+/// What the checker remembers of a town from look to look.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// What each bot held when it was first at rest.
+    held: Mutex<HashMap<usize, Holdings>>,
+}
+
+/// Looks at everything. The town is at rest: nothing is open, and nobody acts.
+pub(super) async fn check(stage: &Stage, memory: &Memory) -> Result<Vec<Violation>> {
+    let (town, bed) = (&stage.town, &stage.servers.bed);
+    let log = town.discord_log().await.context("read the simulated Discord's log")?;
+    let names = format!(".{}", town.tag);
+    let checker = Checker {
+        slapd: &bed.slapd,
+        keycloak: &bed.keycloak,
+        realm: REALM,
+        mail: &bed.mail,
+        store: &town.eyes,
+        cards: cards_in(&log),
+        names_with: &names,
+    };
+    let mut found = checker.check().await?;
+    let entries = bed.slapd.people().await?;
+    let authority = Authority {
+        log: &log,
+        member_role: ids::MEMBER,
+        deciding_roles: &[ids::MODERATOR, ids::ADMIN],
+        at_real: &|real_ms| town.time.at_real(real_ms),
+        bot_said: &|at_ms| town.time.bot_said(at_ms),
+    };
+    found.extend(authority.check(&town.eyes, &entries).await?);
+    found.extend(told::check(&log, &town.eyes).await?);
+    mails_are_wanted(stage, &mut found);
+    nothing_leaks(stage, &log, &mut found).await?;
+    nothing_is_held(stage, memory, &mut found).await;
+    Ok(found)
+}
+
+/// What moderators see in the request channel.
+fn cards_in(log: &Value) -> Vec<String> {
+    let messages = log["messages"].as_array().into_iter().flatten();
+    messages
+        .filter(|message| {
+            message["channel"] == ids::REQUESTS && message["only_for"].is_null() && message["deleted"] != true
+        })
+        .filter_map(|message| message["text"].as_str().map(str::to_owned))
+        .collect()
+}
+
+/// I4 by the inbox alone: also the mails of people whose entry is gone again.
+fn mails_are_wanted(stage: &Stage, found: &mut Vec<Violation>) {
+    let people = stage.people();
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for mail in stage.servers.bed.mail.messages() {
+        for to in &mail.to {
+            if !people.iter().any(|person| person.address.eq_ignore_ascii_case(to)) {
+                found.push(Violation {
+                    rule: Rule::MailBounded,
+                    what: "a mail to an address that nobody asked for".to_owned(),
+                });
+            }
+            *counts.entry(to.to_lowercase()).or_default() += 1;
+        }
+    }
+    for person in &people {
+        let count = counts.get(&person.address).copied().unwrap_or(0);
+        if count > MAILS_PER_ACCOUNT {
+            found.push(Violation {
+                rule: Rule::MailBounded,
+                what: format!("{count} mails to {}", person.name),
+            });
+        }
+    }
+}
+
+/// Everything that must not turn up anywhere.
+fn canaries(stage: &Stage) -> Result<Canaries> {
+    let people = stage.people();
+    let mut secrets = stage.servers.secret_values()?;
+    secrets.extend(people.iter().map(|person| person.password.clone()));
+    let mails = stage.servers.bed.mail.messages();
+    let keys = mails.iter().flat_map(|mail| &mail.links).filter_map(|link| {
+        let (_, query) = link.split_once("key=")?;
+        // The signature: the part of a link's token that is nobody else's.
+        query.split('&').next()?.rsplit('.').next().map(str::to_owned)
+    });
+    secrets.extend(keys);
+    let typed = people.iter().map(|person| Typed {
+        discord_id: person.discord_id.clone(),
+        private: person.canaries().map(str::to_owned).to_vec(),
+        reason: person.reason.clone(),
+        denial: person.denial.clone(),
+    });
+    Ok(Canaries { secrets, typed: typed.collect(), card_channel: ids::REQUESTS.to_owned() })
+}
+
+async fn nothing_leaks(stage: &Stage, log: &Value, found: &mut Vec<Violation>) -> Result<()> {
+    let canaries = canaries(stage)?;
+    for bot in &stage.town.bots {
+        found.extend(canaries.look_through("the bot's log", &bot.log()));
+        if let Some(pid) = bot.pid().await {
+            let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            found.extend(canaries.look_through("the bot's arguments", &String::from_utf8_lossy(&arguments)));
+        }
+        let metrics = async {
+            let url = format!("http://{}/metrics", bot.health);
+            crate::keycloak::plain_client()?.get(url).send().await?.text().await.context("read the metrics")
+        };
+        // A bot that stands by has a page of its own; one that was just started may not listen yet.
+        if let Ok(text) = metrics.await {
+            found.extend(canaries.look_through("the metrics", &text));
+        }
+    }
+    found.extend(canaries.look_through("the database", &stage.town.eyes.dump().await?));
+    found.extend(canaries.look_through_messages(log));
+    Ok(())
+}
+
+/// Descriptors, threads and memory of each bot, against what it held when it was first at rest.
+async fn nothing_is_held(stage: &Stage, memory: &Memory, found: &mut Vec<Violation>) {
+    for (at, bot) in stage.town.bots.iter().enumerate() {
+        let Some(now) = bot.pid().await.and_then(leaks::holdings_of) else { continue };
+        let mut held = memory.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *held.entry(at).or_insert(now);
+        found.extend(leaks::check(before, now));
+    }
+}

@@ -1,0 +1,254 @@
+//! Keycloak from its published distribution, on loopback, on a copy of a prepared database.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    cache::{self, Prepared, Stages},
+    java::Java,
+    keycloak_admin::KeptToken,
+    ports::Port,
+    process::{Launch, Process},
+    waiting::wait_until,
+};
+
+/// The version that is tested.
+pub const VERSION: &str = "26.7.3";
+/// The administrator of the realm `master`.
+pub const ADMIN: &str = "admin";
+/// Seven seconds on a quiet machine, six times that on a busy one.
+const START_LIMIT: Duration = Duration::from_mins(3);
+
+/// The address that Keycloak gives as its own, in mails and as issuer (`KC_HOSTNAME`).
+#[derive(Clone, Debug, Default)]
+pub enum PublicUrl {
+    /// The one where it listens: `http://127.0.0.1:PORT`.
+    #[default]
+    AsListening,
+    /// `http://localhost:PORT`, which is easier on people.
+    Localhost,
+    /// Any other.
+    Fixed(String),
+    /// None: it believes whatever host a caller names.
+    Unset,
+}
+
+/// How a test wants its Keycloak.
+#[derive(Clone, Debug, Default)]
+pub struct KeycloakOptions {
+    /// What it calls itself.
+    pub public_url: PublicUrl,
+    /// The port that people know it by; any other if that is taken.
+    pub wished_port: Option<u16>,
+}
+
+/// A running Keycloak.
+#[derive(Debug)]
+pub struct Keycloak {
+    /// Where it listens: `http://127.0.0.1:PORT`.
+    pub url: String,
+    /// What it calls itself.
+    pub public_url: String,
+    /// The administrator's name in the realm `master`.
+    pub admin_user: String,
+    /// The administrator's password in a file, without a line end.
+    pub admin_password_file: PathBuf,
+    /// Keycloak's version.
+    pub version: &'static str,
+    pub(crate) admin_password: String,
+    pub(crate) http: reqwest::Client,
+    pub(crate) token: KeptToken,
+    launch: Launch,
+    process: Mutex<Option<Process>>,
+    management: Port,
+    _http_port: Port,
+}
+
+impl Keycloak {
+    /// Starts one in `folder`. The first start on a machine builds the cache and takes minutes.
+    ///
+    /// It trusts `directory_ca`, so that the directory may be reached over TLS too.
+    pub async fn start_in(bed: &Path, options: KeycloakOptions, directory_ca: Option<&Path>) -> Result<Self> {
+        let (prepared, _) = cache::prepare().await?;
+        let folder = bed.join("keycloak");
+        let home = folder.join("home");
+        prepared.make_home(&home)?;
+        for entry in fs::read_dir(prepared.template()).context("read the template database")? {
+            let entry = entry?;
+            fs::copy(entry.path(), home.join("data/h2").join(entry.file_name()))
+                .context("copy the template")?;
+        }
+        let admin_password = prepared.admin_password()?;
+        let admin_password_file = folder.join("admin.password");
+        write_secret(&admin_password_file, &admin_password)?;
+
+        let (port, management) = (Port::free_preferring(options.wished_port)?, Port::free()?);
+        let url = format!("http://{}", port.address());
+        let public_url = match options.public_url {
+            PublicUrl::AsListening => Some(url.clone()),
+            PublicUrl::Localhost => Some(format!("http://localhost:{}", port.number())),
+            PublicUrl::Fixed(url) => Some(url),
+            PublicUrl::Unset => None,
+        };
+        let address =
+            Address { http: port.number(), management: management.number(), public_url: public_url.clone() };
+        let public_url = public_url.unwrap_or_else(|| url.clone());
+        let aot = prepared.aot_cache().map(|file| format!("-XX:AOTCache={}", file.display()));
+        let mut launch = launch(&prepared, &folder, &home, aot, &address).record_in(bed);
+        if let Some(file) = directory_ca {
+            launch = launch.environment("KC_TRUSTSTORE_PATHS", file.display().to_string());
+        }
+        let keycloak = Self {
+            url,
+            public_url,
+            admin_user: ADMIN.to_owned(),
+            admin_password_file,
+            version: VERSION,
+            admin_password,
+            http: plain_client()?,
+            token: KeptToken::default(),
+            launch,
+            process: Mutex::new(None),
+            management,
+            _http_port: port,
+        };
+        keycloak.start().await?;
+        Ok(keycloak)
+    }
+
+    /// Starts it again with the same data on the same port. Nothing happens if it runs.
+    pub async fn start(&self) -> Result<()> {
+        if self.lock().is_some() {
+            return Ok(());
+        }
+        let mut process = self.launch.start()?;
+        wait_until_ready(&mut process, self.management.number(), &self.launch.log_path()).await?;
+        *self.lock() = Some(process);
+        Ok(())
+    }
+
+    /// Ends it in an orderly way.
+    pub fn stop(&self) {
+        if let Some(process) = self.take() {
+            process.stop();
+        }
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&self) {
+        if let Some(process) = self.take() {
+            process.kill();
+        }
+    }
+
+    /// It keeps its connections and answers nothing.
+    pub fn freeze(&self) {
+        if let Some(process) = &*self.lock() {
+            process.freeze();
+        }
+    }
+
+    /// It goes on where it was frozen.
+    pub fn thaw(&self) {
+        if let Some(process) = &*self.lock() {
+            process.thaw();
+        }
+    }
+
+    /// Its process id while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.lock().as_ref().map(Process::pid)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<Process> {
+        self.lock().take()
+    }
+}
+
+/// Makes the cache (unpack, build, template) without starting anything for good, and says what it took.
+pub async fn prepare() -> Result<Stages> {
+    Ok(cache::prepare().await?.1)
+}
+
+/// Where one server listens.
+#[derive(Debug)]
+pub(crate) struct Address {
+    pub(crate) http: u16,
+    pub(crate) management: u16,
+    pub(crate) public_url: Option<String>,
+}
+
+/// The one way in which Keycloak is started here.
+pub(crate) fn launch(
+    prepared: &Prepared,
+    folder: &Path,
+    home: &Path,
+    aot: Option<String>,
+    address: &Address,
+) -> Launch {
+    let launch = Launch::new("keycloak", prepared.java.program(), folder)
+        .arguments(aot)
+        .arguments(Java::keycloak_arguments(&prepared.tree(), home))
+        .arguments(["start", "--optimized"])
+        .environment("KC_DB", "dev-file")
+        // H2 keeps commits in memory for half a second, and a kill would lose them as no database of a real Keycloak does.
+        .environment("KC_DB_URL_PROPERTIES", ";WRITE_DELAY=0")
+        .environment("KC_HEALTH_ENABLED", "true")
+        .environment("KC_CACHE", "local")
+        .environment("KC_HTTP_ENABLED", "true")
+        .environment("KC_HTTP_HOST", "127.0.0.1")
+        .environment("KC_HTTP_PORT", address.http.to_string())
+        .environment("KC_HTTP_MANAGEMENT_HOST", "127.0.0.1")
+        .environment("KC_HTTP_MANAGEMENT_PORT", address.management.to_string());
+    match &address.public_url {
+        Some(url) => launch.environment("KC_HOSTNAME", url),
+        None => launch.environment("KC_HOSTNAME_STRICT", "false"),
+    }
+}
+
+/// The port opens seconds before the server is usable; only the health page on the management port tells.
+pub(crate) async fn wait_until_ready(process: &mut Process, management: u16, log: &Path) -> Result<()> {
+    let client = plain_client()?;
+    let health = format!("http://127.0.0.1:{management}/health/ready");
+    let process = Mutex::new(process);
+    wait_until("Keycloak to be ready", START_LIMIT, || async {
+        if !process.lock().unwrap_or_else(PoisonError::into_inner).is_running() {
+            bail!("Keycloak ended; see {}", log.display());
+        }
+        Ok(client.get(&health).send().await.is_ok_and(|answer| answer.status().is_success()))
+    })
+    .await
+}
+
+/// Keeps no connection: a bed outlives the runtime of the test that made it, and a pooled connection does not.
+pub(crate) fn plain_client() -> Result<reqwest::Client> {
+    client_builder().build().context("make an HTTP client")
+}
+
+pub(crate) fn client_builder() -> reqwest::ClientBuilder {
+    // Someone in this process may have installed a provider already; any will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(30))
+        .resolve("localhost", SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+}
+
+fn write_secret(file: &Path, secret: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::write(file, secret).context("write a secret")?;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).context("protect a secret")
+}

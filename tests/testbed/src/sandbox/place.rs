@@ -1,0 +1,86 @@
+//! Where the sandbox lives, and what an earlier run left there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use crate::bed::Bed;
+use crate::clean_leftovers;
+
+use super::product::{Product, REALM};
+
+/// The sandbox's folder: `sandbox` beside the build outputs.
+pub(super) struct Place {
+    folder: PathBuf,
+}
+
+impl Place {
+    /// Finds the folder, ends what a killed run left, and removes its data.
+    pub(super) fn prepare() -> Result<Self> {
+        let place = Self { folder: folder()? };
+        fs::create_dir_all(place.bed()).context("make the sandbox's folder")?;
+        for name in clean_leftovers(&place.bed())? {
+            super::say(&format!("Ended {name}, left by an earlier run."));
+        }
+        place.forget_state();
+        let run = place.run();
+        if run.exists() {
+            fs::remove_dir_all(&run).context("remove an earlier run's data")?;
+        }
+        make_private(&run)?;
+        Ok(place)
+    }
+
+    /// The servers' folder.
+    pub(super) fn bed(&self) -> PathBuf {
+        self.folder.join("bed")
+    }
+
+    /// The bot's and the simulator's folder, fresh at each start, readable by nobody else.
+    pub(super) fn run(&self) -> PathBuf {
+        self.folder.join("run")
+    }
+
+    /// Writes where everything is, for `./dev as` and for whatever else wants to join.
+    pub(super) fn write_state(&self, bed: &Bed, product: &Product) -> Result<()> {
+        let keycloak = &bed.keycloak;
+        let slapd = &bed.slapd;
+        let chat = &product.chat;
+        let state = json!({
+            "discord": {"api": chat.api, "tls": chat.tls, "ca": chat.ca, "page": chat.page, "control": chat.control},
+            "keycloak": {"url": keycloak.url, "realm": REALM, "account": format!("{}/realms/{REALM}/account", keycloak.public_url)},
+            "ldap": {"url": slapd.ldap_url, "ca": slapd.ca_file, "people_dn": slapd.people_dn},
+            "mail": {"smtp": bed.mail.smtp_addr, "inbox": bed.mail.inbox_url},
+            "bot": {"config": product.config_file, "health": product.health, "log": product.log_file},
+            "guild": chat.guild,
+        });
+        let text = serde_json::to_string_pretty(&state).context("write the state as JSON")?;
+        fs::write(self.folder.join("state.json"), text).context("write state.json")
+    }
+
+    /// Nothing runs here any more.
+    pub(super) fn forget_state(&self) {
+        drop(fs::remove_file(self.folder.join("state.json")));
+    }
+}
+
+/// Reads what a running sandbox wrote.
+pub(super) fn read_state() -> Result<serde_json::Value> {
+    let file = folder()?.join("state.json");
+    let text = fs::read_to_string(file).context("no sandbox is running: start it with `./dev sandbox`")?;
+    serde_json::from_str(&text).context("read state.json")
+}
+
+fn folder() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("find the own program")?;
+    let outputs = program.parent().and_then(Path::parent).context("find the build outputs")?;
+    Ok(outputs.join("sandbox"))
+}
+
+/// Makes a folder that only we may enter.
+pub(crate) fn make_private(folder: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).context("make a private folder")
+}

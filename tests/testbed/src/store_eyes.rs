@@ -1,0 +1,126 @@
+//! The bot's database, read with our own eyes: plain SQL on SQLite or PostgreSQL, rows as JSON.
+
+#![expect(
+    clippy::disallowed_types,
+    reason = "the checker asks whatever it likes; no value of people is in its SQL"
+)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Map, Value, json};
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, Column as _, Row as _, TypeInfo as _, ValueRef as _};
+
+/// One asker rarely asks two things at once, and the server has its connections for the bots.
+const CONNECTIONS: u32 = 2;
+
+/// A connection of our own to the bot's database. It only reads.
+#[derive(Clone, Debug)]
+pub enum StoreEyes {
+    /// The embedded database.
+    Sqlite(SqlitePool),
+    /// The one for several machines.
+    Postgres(PgPool),
+}
+
+/// One row, by column name; bytes as hexadecimal digits.
+pub type JsonRow = Map<String, Value>;
+
+impl StoreEyes {
+    /// Opens `sqlite:///path` or `postgres://…`.
+    pub async fn open(url: &str) -> Result<Self> {
+        if let Some(path) = url.strip_prefix("sqlite://") {
+            return Self::open_file(Path::new(path)).await;
+        }
+        if url.starts_with("postgres") {
+            let pool = PgPoolOptions::new().max_connections(CONNECTIONS).connect(url).await;
+            return Ok(Self::Postgres(pool.context("open the bot's database")?));
+        }
+        bail!("neither SQLite nor PostgreSQL")
+    }
+
+    /// Opens a SQLite file beside the running bot.
+    pub async fn open_file(file: &Path) -> Result<Self> {
+        let options =
+            SqliteConnectOptions::new().filename(file).read_only(true).busy_timeout(Duration::from_secs(5));
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await;
+        Ok(Self::Sqlite(pool.context("open the bot's database")?))
+    }
+
+    /// The rows of a query that both databases take.
+    pub async fn rows(&self, sql: &str) -> Result<Vec<JsonRow>> {
+        match self {
+            Self::Sqlite(pool) => {
+                let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(pool).await;
+                Ok(rows.with_context(|| format!("run {sql}"))?.iter().map(as_json).collect())
+            }
+            Self::Postgres(pool) => {
+                let wrapped = format!("SELECT row_to_json(found)::text FROM ({sql}) AS found");
+                let texts: Vec<String> = sqlx::query_scalar(AssertSqlSafe(wrapped))
+                    .fetch_all(pool)
+                    .await
+                    .with_context(|| format!("run {sql}"))?;
+                texts.iter().map(|text| serde_json::from_str(text).context("read a row")).collect()
+            }
+        }
+    }
+
+    /// The first column of a query, as text; nothing for NULL.
+    pub async fn column(&self, sql: &str) -> Result<Vec<String>> {
+        let rows = self.rows(sql).await?;
+        Ok(rows.iter().filter_map(|row| row.values().next()).map(text_of).collect())
+    }
+
+    /// Every row of every table, one JSON object a line.
+    pub async fn dump(&self) -> Result<String> {
+        let list = match self {
+            Self::Sqlite(_) => {
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name"
+            }
+            Self::Postgres(_) => {
+                "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+            }
+        };
+        let mut lines = Vec::new();
+        for table in self.column(list).await? {
+            // The name comes from the database's own list, and SQL takes no parameter for a table.
+            let quoted = table.replace('"', "\"\"");
+            for row in self.rows(&format!("SELECT * FROM \"{quoted}\"")).await? {
+                lines.push(json!({"table": table, "row": row}).to_string());
+            }
+        }
+        lines.push(String::new());
+        Ok(lines.join("\n"))
+    }
+}
+
+/// A value as people read it: text without quotes, nothing for null.
+pub fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+fn as_json(row: &SqliteRow) -> JsonRow {
+    let mut object = Map::new();
+    for column in row.columns() {
+        let at = column.ordinal();
+        let value = match row.try_get_raw(at) {
+            Ok(raw) if !raw.is_null() => match raw.type_info().name() {
+                "INTEGER" => row.try_get::<i64, _>(at).map_or(Value::Null, Value::from),
+                "BLOB" => {
+                    row.try_get::<Vec<u8>, _>(at).map_or(Value::Null, |bytes| Value::from(hex::encode(bytes)))
+                }
+                _ => row.try_get::<String, _>(at).map_or(Value::Null, Value::from),
+            },
+            Ok(_) | Err(_) => Value::Null,
+        };
+        object.insert(column.name().to_owned(), value);
+    }
+    object
+}

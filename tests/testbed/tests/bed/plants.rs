@@ -1,0 +1,26 @@
+//! The checker of the fault campaign is not blind: one violation of each rule is planted in the real stores, and named.
+
+use std::path::PathBuf;
+
+use testbed::checker::Rule;
+use testbed::faults::{Database, Paths, plant_all};
+
+/// The programs beside the test bed's own, which `./dev test` has built.
+fn built(name: &str) -> PathBuf {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_testbed")).with_file_name(name);
+    assert!(
+        program.exists(),
+        "{} is not built: run `cargo build --workspace --features accolade/faults`",
+        program.display()
+    );
+    program
+}
+
+#[tokio::test]
+async fn a_planted_violation_of_each_rule_is_found_and_named() {
+    let paths = Paths { accolade: built("accolade"), discord_sim: built("discord-sim") };
+    let planted = plant_all(&paths, Database::Sqlite).await.expect("a small world");
+    assert_eq!(planted.len(), Rule::ALL.len());
+    let overlooked: Vec<_> = planted.iter().filter(|planted| !planted.is_found).collect();
+    assert!(overlooked.is_empty(), "the checker is blind to {overlooked:#?}");
+}

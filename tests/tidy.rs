@@ -1,0 +1,495 @@
+//! The house rules as a test: who may import whom, where foreign crates live, what docs promise, and what nobody writes.
+//!
+//! The rules read the files as text. A rule that is hard to state in text is not here.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Room -> rooms it may import. `domain`, `config`, `clock` and `crash` are open to all; a room may import itself.
+const IMPORTS: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("clock", &[]),
+    ("crash", &[]),
+    ("config", &[]),
+    ("words", &[]),
+    ("telemetry", &[]),
+    ("store", &[]),
+    ("directory", &[]),
+    ("keycloak", &[]),
+    ("discord", &[]),
+    ("accounts", &["store", "directory", "keycloak", "discord", "words"]),
+    ("provisioning", &["store", "directory", "keycloak", "discord", "words", "telemetry"]),
+    ("bot", &["accounts", "words", "discord", "telemetry"]),
+    ("web", &["accounts", "words"]),
+    ("setup", &["store", "directory", "keycloak", "discord", "words"]),
+    ("doctor", &["store", "directory", "keycloak", "discord", "words"]),
+    ("cli", &["accounts", "words", "setup", "doctor", "app", "telemetry"]),
+    (
+        "app",
+        &[
+            "store",
+            "directory",
+            "keycloak",
+            "discord",
+            "words",
+            "accounts",
+            "provisioning",
+            "bot",
+            "web",
+            "telemetry",
+        ],
+    ),
+    ("main", &["cli", "telemetry"]),
+];
+
+/// Rooms that everything may import.
+const OPEN: &[&str] = &["domain", "config", "clock", "crash"];
+
+/// Single files that may import more than their room, with the reason.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("src/cli/migrate.rs", "store", "it makes and changes the database, before any use-case can run"),
+    ("src/cli/backup.rs", "store", "it copies and replaces the whole database, which no use-case does"),
+];
+
+/// Foreign crate -> the rooms it lives in.
+const CRATES: &[(&str, &[&str])] = &[
+    ("sqlx", &["store"]),
+    ("ldap3", &["directory"]),
+    ("reqwest", &["keycloak", "discord", "setup"]),
+    ("serenity", &["discord", "bot"]),
+    ("poise", &["bot"]),
+    ("axum", &["web"]),
+    ("prometheus_client", &["web", "provisioning", "app"]),
+    ("clap", &["cli"]),
+    ("rpassword", &["cli"]),
+    ("fluent_templates", &["words"]),
+    ("chacha20poly1305", &["store"]),
+    ("tracing_subscriber", &["telemetry"]),
+];
+
+/// A file of the product longer than this has more than one reason to exist. Tests below `mod tests` do not count.
+const LONGEST_FILE: usize = 560;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files_below(folder: &str, ending: &str) -> Vec<PathBuf> {
+    fn walk(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                if path.file_name().is_some_and(|name| name != "target" && name != ".git") {
+                    walk(&path, ending, found);
+                }
+            } else if path.extension().is_some_and(|have| have == ending) {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join(folder), ending, &mut found);
+    found.sort();
+    assert!(!found.is_empty(), "no .{ending} file below {folder}");
+    found
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+fn text_of(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", shown(path)))
+}
+
+/// The room of a product file: the first part of its path below `src`.
+fn room_of(path: &Path) -> String {
+    let below = path.strip_prefix(root().join("src")).expect("a file below src");
+    let first = below.components().next().expect("a path with a part").as_os_str().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The file without its test module and without comments.
+fn code_of(text: &str) -> String {
+    let product = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text);
+    product.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// Names that follow `prefix` in `code`, up to the first character that is not part of an identifier.
+fn names_after<'a>(code: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+    code.match_indices(prefix).filter_map(move |(at, _)| {
+        let is_word_before = code[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_');
+        if is_word_before {
+            return None;
+        }
+        let rest = &code[at + prefix.len()..];
+        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        Some(&rest[..end])
+    })
+}
+
+fn assert_none(rule: &str, faults: &[String]) {
+    assert!(faults.is_empty(), "{rule}\n{}", faults.join("\n"));
+}
+
+#[test]
+fn rooms_import_only_what_the_table_allows() {
+    let table: BTreeMap<&str, &[&str]> = IMPORTS.iter().copied().collect();
+    let rooms: Vec<&str> = IMPORTS.iter().map(|(room, _)| *room).collect();
+    let mut faults = Vec::new();
+    for path in files_below("src", "rs") {
+        let room = room_of(&path);
+        if room == "lib" {
+            continue;
+        }
+        let Some(allowed) = table.get(room.as_str()) else {
+            faults.push(format!("{}: the room `{room}` is not in the table", shown(&path)));
+            continue;
+        };
+        let code = code_of(&text_of(&path));
+        for used in names_after(&code, "crate::").chain(names_after(&code, "accolade::")) {
+            let is_excepted = EXCEPTIONS.iter().any(|(file, name, _)| *file == shown(&path) && *name == used);
+            let is_fine = used == room || OPEN.contains(&used) || allowed.contains(&used) || is_excepted;
+            if rooms.contains(&used) && !is_fine {
+                faults.push(format!("{}: `{room}` imports `{used}`", shown(&path)));
+            }
+        }
+    }
+    assert_none("A room imports what the table in tests/tidy.rs forbids:", &faults);
+}
+
+#[test]
+fn the_domain_is_pure() {
+    let foreign = ["tokio", "sqlx", "ldap3", "reqwest", "serenity", "poise", "axum", "tracing", "rand"];
+    let mut faults = Vec::new();
+    for path in files_below("src/domain", "rs") {
+        let code = code_of(&text_of(&path));
+        for name in foreign {
+            if names_after(&code, &format!("{name}::")).next().is_some() {
+                faults.push(format!("{}: uses `{name}`", shown(&path)));
+            }
+        }
+        if code.contains("async fn") || code.contains("SystemTime") {
+            faults.push(format!("{}: is asynchronous or asks the clock", shown(&path)));
+        }
+    }
+    assert_none("The domain has no I/O, clock, randomness, async or logging:", &faults);
+}
+
+#[test]
+fn foreign_crates_live_in_their_rooms() {
+    let mut faults = Vec::new();
+    for path in files_below("src", "rs") {
+        let room = room_of(&path);
+        let code = code_of(&text_of(&path));
+        for (name, rooms) in CRATES {
+            let is_used = names_after(&code, &format!("{name}::")).next().is_some()
+                || code.contains(&format!("use {name};"));
+            if is_used && !rooms.contains(&room.as_str()) {
+                faults.push(format!("{}: `{name}` belongs in {rooms:?}", shown(&path)));
+            }
+        }
+    }
+    assert_none("A foreign crate is used outside its room:", &faults);
+}
+
+#[test]
+fn modules_say_what_lives_in_them_and_stay_short() {
+    let mut faults = Vec::new();
+    for path in files_below("src", "rs").into_iter().chain(files_below("tests", "rs")) {
+        let text = text_of(&path);
+        if !text.starts_with("//!") {
+            faults.push(format!("{}: does not open with `//!`", shown(&path)));
+        }
+        let lines = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(&text).lines().count();
+        if path.starts_with(root().join("src")) && lines > LONGEST_FILE {
+            faults.push(format!("{}: {lines} lines without its tests, {LONGEST_FILE} at most", shown(&path)));
+        }
+    }
+    assert_none("A module hides its purpose or has too many of them:", &faults);
+}
+
+#[test]
+fn nobody_switches_a_check_off_or_waits_for_time() {
+    // Written in two parts, so that this file does not find itself.
+    let forbidden = [
+        concat!("#[ig", "nore"),
+        concat!("#[al", "low("),
+        concat!("#![al", "low("),
+        concat!("todo", "!("),
+        concat!("unimple", "mented!("),
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+    ];
+    let mut faults = Vec::new();
+    for path in files_below("src", "rs").into_iter().chain(files_below("tests", "rs")) {
+        let text = text_of(&path);
+        for (number, line) in text.lines().enumerate() {
+            for word in forbidden {
+                if line.contains(word) {
+                    faults.push(format!("{}:{}: `{word}`", shown(&path), number + 1));
+                }
+            }
+        }
+    }
+    assert_none("A check is switched off, or something is unfinished:", &faults);
+}
+
+#[test]
+fn filters_names_and_sql_are_never_formatted() {
+    let mut faults = Vec::new();
+    for path in files_below("src/directory", "rs").into_iter().chain(files_below("src/store", "rs")) {
+        let code = code_of(&text_of(&path));
+        for (number, line) in code.lines().enumerate() {
+            if line.contains("format!(") || line.contains("write!(") && !line.contains("write!(f,") {
+                faults.push(format!("{}: line {} of its code: {}", shown(&path), number + 1, line.trim()));
+            }
+        }
+    }
+    assert_none(
+        "Text is formatted in a room that builds filters, names or SQL; use its typed builders:",
+        &faults,
+    );
+}
+
+#[test]
+fn there_is_one_http_client_and_one_tls_provider() {
+    let lock = text_of(&root().join("Cargo.lock"));
+    let versions = |name: &str| lock.matches(&format!("\nname = \"{name}\"\n")).count();
+    assert_eq!(versions("reqwest"), 1, "one reqwest");
+    for name in ["aws-lc-rs", "aws-lc-sys", "native-tls", "openssl-sys"] {
+        assert_eq!(versions(name), 0, "{name} came in");
+    }
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    for manifest in ["Cargo.toml", "tests/discord-sim/Cargo.toml", "tests/testbed/Cargo.toml"] {
+        let text = text_of(&root().join(manifest));
+        let mut in_dependencies = false;
+        let mut reasoned = false;
+        let mut faults = Vec::new();
+        for line in text.lines() {
+            if line.starts_with('[') {
+                in_dependencies = line.contains("dependencies]");
+                reasoned = false;
+            } else if !in_dependencies || line.trim().is_empty() {
+                reasoned = false;
+            } else if line.starts_with('#') {
+                reasoned = true;
+            } else if !reasoned && !line.contains("workspace = true") && !line.contains("path = ") {
+                faults.push(format!("{manifest}: {line}"));
+            }
+        }
+        assert_none("A dependency has no line of reason above it or its neighbours:", &faults);
+    }
+}
+
+/// The names of all test functions of the workspace.
+fn test_names() -> Vec<String> {
+    let mut names = Vec::new();
+    for path in files_below("src", "rs").into_iter().chain(files_below("tests", "rs")) {
+        let text = text_of(&path);
+        names.extend(names_after(&text, "fn ").map(str::to_owned));
+    }
+    names
+}
+
+#[test]
+fn the_tests_that_the_docs_name_exist() {
+    let names = test_names();
+    let mut faults = Vec::new();
+    let mut promised = 0;
+    for doc in ["docs/features.md", "docs/security.md"] {
+        let text = text_of(&root().join(doc));
+        for line in text.lines().filter(|line| line.starts_with('|')) {
+            // The last column holds the tests, each in backticks; several are separated by commas.
+            let Some(cell) = line.trim_end_matches('|').rsplit('|').next() else { continue };
+            for name in cell.split('`').skip(1).step_by(2) {
+                let name = name.rsplit("::").next().unwrap_or(name);
+                if name.contains('_') {
+                    promised += 1;
+                    if !names.iter().any(|have| have == name) {
+                        faults.push(format!("{doc}: no test is called `{name}`"));
+                    }
+                }
+            }
+        }
+    }
+    assert_none("The docs name tests that do not exist:", &faults);
+    assert!(promised > 20, "the docs name only {promised} tests");
+}
+
+#[test]
+fn every_rule_of_the_security_page_names_a_test() {
+    let text = text_of(&root().join("docs/security.md"));
+    let mut faults = Vec::new();
+    let mut rules = 0;
+    // Rows of three columns under the heading `rule | behaviour | tests`; the other tables of the page list what is not there yet.
+    for table in text.split("| rule | behaviour | tests |").skip(1) {
+        for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
+            rules += 1;
+            let names_a_test =
+                row.trim_end_matches('|').rsplit('|').next().is_some_and(|cell| cell.contains('`'));
+            if !names_a_test {
+                faults.push(row.to_owned());
+            }
+        }
+    }
+    assert_none("A rule of docs/security.md has no test:", &faults);
+    assert!(rules > 40, "only {rules} rules were read");
+}
+
+#[test]
+fn what_kills_the_process_in_tests_cannot_be_in_a_release() {
+    let map = text_of(&root().join("src/lib.rs"));
+    let guarded = "#[cfg(all(feature = \"faults\", not(debug_assertions)))]\ncompile_error!(";
+    assert!(map.contains(guarded), "src/lib.rs no longer refuses the feature `faults` in a release");
+    let manifest = text_of(&root().join("Cargo.toml"));
+    assert!(!manifest.contains("default = ["), "a feature is on by itself");
+    for profile in manifest.split("[profile.release").skip(1) {
+        let own = profile.split("\n[").next().unwrap_or_default();
+        assert!(!own.contains("debug-assertions"), "a release would take the feature `faults`");
+    }
+    assert!(
+        !text_of(&root().join("Dockerfile")).contains("faults"),
+        "the image is built with the feature `faults`"
+    );
+}
+
+#[test]
+fn the_image_has_no_shell_and_is_not_root() {
+    let file = text_of(&root().join("Dockerfile"));
+    let stages: Vec<&str> = file.split("\nFROM ").collect();
+    let last = stages.last().expect("a stage");
+    let words: Vec<&str> = last.lines().collect();
+    assert!(words[0].starts_with("gcr.io/distroless/") && words[0].contains("nonroot"), "{}", words[0]);
+    let says = |word: &str| words.iter().copied().filter(|line| line.starts_with(word)).collect::<Vec<_>>();
+    assert_eq!(says("USER "), ["USER 65532:65532"]);
+    assert!(says("RUN ").is_empty() && says("ADD ").is_empty(), "the last stage runs or fetches something");
+    assert_eq!(says("COPY ").len(), 1, "more than the program is in the image");
+    // The other form would need a shell.
+    assert!(says("ENTRYPOINT ").iter().chain(&says("CMD ")).all(|line| line.contains(" [")));
+    assert!(file.contains("cargo build --release --locked"), "the lock file is not obeyed");
+}
+
+#[test]
+fn the_policy_of_dependencies_leaves_nothing_open() {
+    let policy: toml::Table = text_of(&root().join(".deny.toml")).parse().expect("TOML");
+    let sources = policy["sources"].as_table().expect("a table");
+    assert_eq!(sources["unknown-registry"].as_str(), Some("deny"));
+    assert_eq!(sources["unknown-git"].as_str(), Some("deny"));
+    for ignored in policy["advisories"]["ignore"].as_array().expect("a list") {
+        let reason = ignored["reason"].as_str().unwrap_or_default();
+        assert!(
+            reason.contains("look again 20"),
+            "an advisory is ignored without a day to look again: {ignored}"
+        );
+    }
+    let dev = text_of(&root().join("dev"));
+    let verb = dev.split("verb_deny() {").nth(1).and_then(|rest| rest.split("\n}").next()).expect("the verb");
+    for check in ["check bans licenses sources", "check --disable-fetch advisories"] {
+        assert!(verb.contains(check), "./dev deny does not {check}");
+    }
+    assert!(!verb.contains("check --disable-fetch advisories ||"), "what is found does not fail the verb");
+}
+
+#[test]
+fn links_in_the_docs_lead_somewhere() {
+    let mut faults = Vec::new();
+    let mut docs = files_below("docs", "md");
+    docs.push(root().join("README.md"));
+    for path in docs {
+        let text = text_of(&path);
+        for (at, _) in text.match_indices("](") {
+            let rest = &text[at + 2..];
+            let Some(end) = rest.find(')') else { continue };
+            let target = rest[..end].split('#').next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            let folder = path.parent().expect("a doc lies in a folder");
+            if !folder.join(target).exists() {
+                faults.push(format!("{}: {target}", shown(&path)));
+            }
+        }
+    }
+    assert_none("A link in the docs leads nowhere:", &faults);
+}
+
+#[test]
+fn every_key_and_code_is_in_the_operators_guide() {
+    let guide = text_of(&root().join("docs/operating.md"));
+    let mut missing = Vec::new();
+    for refusal in accolade::domain::refusal::Refusal::ALL {
+        if !guide.contains(&format!("`{refusal}`")) {
+            missing.push(refusal.code().to_owned());
+        }
+    }
+    let example = text_of(&root().join("config/accolade.example.toml"));
+    for line in example.lines() {
+        let line = line.trim_start_matches('#').trim();
+        if let Some((key, _)) = line.split_once(" = ")
+            && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+            && !guide.contains(&format!("`{key}`"))
+        {
+            missing.push(key.to_owned());
+        }
+    }
+    assert_none("docs/operating.md does not explain:", &missing);
+}
+
+/// What the guide's table of metrics promises: name -> labels.
+fn metrics_of_the_guide() -> BTreeMap<String, Vec<String>> {
+    let guide = text_of(&root().join("docs/operating.md"));
+    let cells = guide.lines().filter_map(|line| line.strip_prefix("| `accolade_")?.split('`').next());
+    cells
+        .map(|cell| {
+            let (name, labels) = cell.split_once('{').unwrap_or((cell, ""));
+            let labels = labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty());
+            (name.to_owned(), labels.map(str::to_owned).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn the_alert_rules_ask_for_metrics_labels_and_values_that_exist() {
+    let metrics = metrics_of_the_guide();
+    let guide = text_of(&root().join("docs/operating.md"));
+    let rules = text_of(&root().join("docs/alerts.yml"));
+    let asked: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
+    assert!(asked.len() > 5, "{asked:?}");
+    let mut faults = Vec::new();
+    let mut used = Vec::new();
+    for expression in asked {
+        for (at, _) in expression.match_indices("accolade_") {
+            let rest = &expression[at + "accolade_".len()..];
+            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            let bare = ["_bucket", "_count", "_sum"].iter().find_map(|part| rest[..end].strip_suffix(part));
+            let name = bare.unwrap_or(&rest[..end]);
+            let Some(labels) = metrics.get(name) else {
+                faults.push(format!("{expression}: there is no accolade_{name}"));
+                continue;
+            };
+            used.push(name);
+            let selector = rest[end..].strip_prefix('{').and_then(|selector| selector.split('}').next());
+            for part in selector.unwrap_or_default().split(',').filter(|part| !part.is_empty()) {
+                let (label, values) = part.split_once(['=', '!']).unwrap_or((part, ""));
+                if !labels.iter().any(|have| have == label) {
+                    faults.push(format!("{expression}: accolade_{name} has no label `{label}`"));
+                }
+                for value in values.trim_matches(|c| "=~\"".contains(c)).split('|') {
+                    if !guide.contains(value) {
+                        faults.push(format!("{expression}: the guide knows no `{value}`"));
+                    }
+                }
+            }
+        }
+    }
+    for name in metrics.keys().filter(|name| !used.contains(&name.as_str())) {
+        faults.push(format!("no rule watches accolade_{name}"));
+    }
+    assert_none("docs/alerts.yml and the table of metrics in docs/operating.md differ:", &faults);
+}

@@ -1,0 +1,196 @@
+//! Taking back at every stage, and what the person reads at each.
+
+use accolade::accounts::cancel::Cancelled;
+use accolade::accounts::status::{Stage, StatusButton};
+use accolade::accounts::{Denied, Details};
+use accolade::domain::account::AccountState;
+use accolade::domain::ids::Nonce;
+use accolade::domain::refusal::Refusal;
+use accolade::domain::request::{Request, RequestState};
+use accolade::domain::work::WorkKind;
+use std::time::Duration;
+
+use crate::accounts_town::{Town, operator};
+
+const ADA: u64 = 175_928_847_299_117_063;
+const EVE: u64 = 175_928_847_299_117_064;
+
+fn ended(state: RequestState) -> Denied {
+    Denied::with(Refusal::AlreadyDecided, Details::Ended { state })
+}
+
+fn plain(request: &Request) -> Cancelled {
+    Cancelled { code: request.code.clone(), undo: false, withdraw: false }
+}
+
+async fn stage(town: &Town, user: u64) -> Stage {
+    town.accounts.status(&town.caller(user)).await.expect("a status").stage
+}
+
+#[tokio::test]
+async fn who_has_nothing_takes_nothing_back() {
+    let town = Town::new().await;
+    let nothing = Err(Denied::with(Refusal::AlreadyDecided, Details::Nothing));
+    assert_eq!(town.accounts.cancel(&town.caller(ADA), None).await, nothing);
+    assert_eq!(stage(&town, ADA).await, Stage::Nothing);
+}
+
+#[tokio::test]
+async fn a_draft_taken_back_is_erased_and_not_audited() {
+    let town = Town::new().await;
+    let draft = town.drafts(ADA, "ada").await.request;
+    let shown = town.accounts.status(&town.caller(ADA)).await.expect("a status");
+    assert!(matches!(shown.stage, Stage::Draft { .. }), "{shown:?}");
+    assert!(shown.buttons.contains(&StatusButton::Send(draft.id, draft.nonce)));
+    assert_eq!(town.accounts.cancel(&town.caller(ADA), None).await, Ok(plain(&draft)));
+    let after = town.request(draft.id).await;
+    assert_eq!((after.state, after.form.is_none()), (RequestState::Expired, true));
+    assert_eq!(town.events().await, Vec::<String>::new());
+    assert_eq!(stage(&town, ADA).await, Stage::Nothing);
+}
+
+#[tokio::test]
+async fn a_waiting_or_held_request_ends_at_once_and_its_card_is_told() {
+    let town = Town::new().await;
+    for held in [None, Some(Refusal::AddressInUse), Some(Refusal::NameUnavailable)] {
+        let mut request = town.asks(ADA, "ada").await;
+        if let Some(code) = held {
+            request = town.holds(&request, code).await;
+        }
+        town.takes_messages().await;
+        let which = Some((request.id, request.nonce));
+        assert_eq!(town.accounts.cancel(&town.caller(ADA), which).await, Ok(plain(&request)));
+        assert_eq!(town.request(request.id).await.state, RequestState::Cancelled);
+        assert_eq!(town.takes_messages().await, [format!("card:{}", request.id)]);
+        assert_eq!(town.events().await.last().map(String::as_str), Some("request.cancelled"));
+        let mut view = town.store.read().await.expect("a view");
+        assert!(
+            view.unfinished_works_of(request.person_id).await.expect("works").is_empty(),
+            "a check goes on"
+        );
+        assert!(matches!(stage(&town, ADA).await, Stage::Cancelled { why: None, .. }));
+        assert_eq!(town.accounts.cancel(&town.caller(ADA), which).await, Err(ended(RequestState::Cancelled)));
+    }
+}
+
+#[tokio::test]
+async fn a_hold_for_the_address_does_not_show_and_a_hold_for_the_name_does() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    let waiting = stage(&town, ADA).await;
+    assert!(matches!(waiting, Stage::Waiting { .. }), "{waiting:?}");
+    town.holds(&request, Refusal::AddressInUse).await;
+    assert_eq!(stage(&town, ADA).await, waiting);
+
+    let request = town.asks(EVE, "eve").await;
+    town.holds(&request, Refusal::NameUnavailable).await;
+    assert_eq!(stage(&town, EVE).await, Stage::NameTaken { username: "eve".to_owned() });
+}
+
+#[tokio::test]
+async fn while_the_account_is_made_the_worker_is_asked_to_undo_once() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    let (account, work) = town.approves(&request).await;
+    assert!(matches!(stage(&town, ADA).await, Stage::Making { .. }));
+    let undo = Cancelled { undo: true, ..plain(&request) };
+    for _ in 0..3 {
+        assert_eq!(town.accounts.cancel(&town.caller(ADA), None).await, Ok(undo.clone()));
+    }
+    let mut view = town.store.read().await.expect("a view");
+    let work = view.work(work.id).await.expect("an answer").expect("the work");
+    assert!(work.cancel_asked);
+    assert_eq!(
+        view.account(account.id).await.expect("an answer").map(|a| a.state),
+        Some(AccountState::Creating)
+    );
+    assert_eq!(stage(&town, ADA).await, Stage::Withdrawing { username: "ada".to_owned() });
+    assert_eq!(town.events().await, ["request.submitted", "request.approved", "request.cancelled"]);
+}
+
+#[tokio::test]
+async fn work_that_waits_for_an_operator_can_be_taken_back_too() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    town.approves(&request).await;
+    let claimed =
+        town.store.claim_work("test", Duration::from_mins(1)).await.expect("an answer").expect("work");
+    assert_eq!(claimed.kind, WorkKind::Provision);
+    let mut tx = town.store.begin().await.expect("a transaction");
+    tx.stop_for_operator(&claimed, Refusal::DirectoryRefused).await.expect("stopped");
+    tx.commit("test").await.expect("a commit");
+    assert_eq!(stage(&town, ADA).await, Stage::NeedsOperator { username: "ada".to_owned() });
+    let undo = Cancelled { undo: true, ..plain(&request) };
+    assert_eq!(town.accounts.cancel(&town.caller(ADA), None).await, Ok(undo));
+}
+
+#[tokio::test]
+async fn after_the_mail_a_new_work_withdraws_the_account_once() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    let (account, _) = town.approves(&request).await;
+    let claimed =
+        town.store.claim_work("test", Duration::from_mins(1)).await.expect("an answer").expect("work");
+    let mut tx = town.store.begin().await.expect("a transaction");
+    tx.finish_work(&claimed, accolade::domain::work::WorkState::Done).await.expect("finished");
+    tx.commit("test").await.expect("a commit");
+    let account = town.account_becomes(&account, AccountState::Invited).await;
+    assert!(matches!(stage(&town, ADA).await, Stage::Invited { .. }));
+
+    let which = Some((request.id, request.nonce));
+    let withdraw = Cancelled { withdraw: true, ..plain(&request) };
+    assert_eq!(town.accounts.cancel(&town.caller(ADA), which).await, Ok(withdraw));
+    assert_eq!(town.request(request.id).await.state, RequestState::Cancelled);
+    assert_eq!(stage(&town, ADA).await, Stage::Withdrawing { username: "ada".to_owned() });
+    let again = town.accounts.cancel(&town.caller(ADA), which).await;
+    assert_eq!(again, Err(ended(RequestState::Cancelled)));
+    let mut view = town.store.read().await.expect("a view");
+    let works = view.unfinished_works_of(request.person_id).await.expect("works");
+    let kinds: Vec<_> = works.iter().map(|work| (work.kind, work.account_id)).collect();
+    assert_eq!(kinds, [(WorkKind::Withdraw, Some(account.id))]);
+}
+
+#[tokio::test]
+async fn an_account_in_use_is_not_taken_back() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    let (account, _) = town.approves(&request).await;
+    town.account_becomes(&account, AccountState::Active).await;
+    assert!(matches!(stage(&town, ADA).await, Stage::Active { .. }));
+    let refused = Err(Denied::because(Refusal::AlreadyHasAccount));
+    assert_eq!(town.accounts.cancel(&town.caller(ADA), None).await, refused);
+    assert_eq!(town.request(request.id).await.state, RequestState::Approved);
+}
+
+#[tokio::test]
+async fn only_the_owner_takes_back_and_only_with_the_right_button() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    town.drafts(EVE, "eve").await;
+    let stale = Err(Denied::because(Refusal::StaleButton));
+    let which = Some((request.id, request.nonce));
+    assert_eq!(town.accounts.cancel(&town.caller(EVE), which).await, stale);
+    let forged = Some((request.id, Nonce::new(1)));
+    assert_eq!(town.accounts.cancel(&town.caller(ADA), forged).await, stale);
+    assert_eq!(town.request(request.id).await.state, RequestState::Waiting);
+}
+
+#[tokio::test]
+async fn an_operator_takes_back_under_their_own_name() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    assert_eq!(town.accounts.cancel_for(&operator(), request.id).await, Ok(plain(&request)));
+    let (event, actor, _) = town.audit().await.pop().expect("a row");
+    assert_eq!((event.as_str(), actor.as_str()), ("request.cancelled", "cli:grace"));
+}
+
+#[tokio::test]
+async fn status_offers_the_form_in_a_guild_only() {
+    let town = Town::new().await;
+    let mut direct = town.caller(ADA);
+    let here = town.accounts.status(&direct).await.expect("a status");
+    assert_eq!(here.buttons, [StatusButton::Form]);
+    (direct.guild_id, direct.member) = (None, None);
+    let there = town.accounts.status(&direct).await.expect("a status");
+    assert_eq!((there.stage, there.buttons), (Stage::Nothing, Vec::new()));
+}

@@ -1,0 +1,221 @@
+//! The mail again and "not me": who may ask for it, when, how often, and what stands in the store then.
+
+use std::time::Duration;
+
+use accolade::accounts::status::{Asked, Stage, StatusButton};
+use accolade::accounts::{Denied, Details, NotNow};
+use accolade::domain::account::{Account, AccountState};
+use accolade::domain::ids::Nonce;
+use accolade::domain::mail::MailState;
+use accolade::domain::refusal::Refusal;
+use accolade::domain::work::{WorkKind, WorkState};
+use accolade::store::{BudgetKind, NewWork};
+
+use crate::accounts_town::Town;
+
+const ADA: u64 = 175_928_847_299_117_063;
+const EVE: u64 = 175_928_847_299_117_064;
+
+/// Ada's account in a state; its first work is over.
+async fn account_in(town: &Town, state: AccountState) -> Account {
+    let request = town.asks(ADA, "ada").await;
+    let (account, _) = town.approves(&request).await;
+    ends_work(town).await;
+    if state == AccountState::Creating { account } else { town.account_becomes(&account, state).await }
+}
+
+/// The work that is due ends.
+async fn ends_work(town: &Town) {
+    let claimed = town.store.claim_work("test", Duration::from_mins(1)).await.expect("an answer");
+    let mut tx = town.store.begin().await.expect("a transaction");
+    tx.finish_work(&claimed.expect("a work"), WorkState::Done).await.expect("finished");
+    tx.commit("test").await.expect("a commit");
+}
+
+async fn puts_work(town: &Town, account: &Account, kind: WorkKind) {
+    let (person_id, account_id) = (account.person_id, Some(account.id));
+    let mut tx = town.store.begin().await.expect("a transaction");
+    tx.enqueue_work(NewWork { person_id, account_id, request_id: None, kind }).await.expect("a work");
+    tx.commit("test").await.expect("a commit");
+}
+
+async fn unfinished(town: &Town, account: &Account) -> Vec<WorkKind> {
+    let mut view = town.store.read().await.expect("a view");
+    let works = view.unfinished_works_of(account.person_id).await.expect("works");
+    works.into_iter().map(|work| work.kind).collect()
+}
+
+fn not_now(why: NotNow) -> Denied {
+    Denied::with(Refusal::NotEligible, Details::NotNow(why))
+}
+
+#[tokio::test]
+async fn the_mail_again_is_for_accounts_that_wait_for_a_password_or_are_in_use() {
+    let asked = async |town: &Town| town.accounts.mail_again(&town.caller(ADA), None).await;
+    let town = Town::new().await;
+    assert_eq!(asked(&town).await, Err(not_now(NotNow::NoAccount)));
+    for (state, expected) in [
+        (AccountState::Creating, Some(not_now(NotNow::BeingMade))),
+        (AccountState::Invited, None),
+        (AccountState::Active, None),
+        (AccountState::Disabled, Some(not_now(NotNow::Locked))),
+        (
+            AccountState::Conflict,
+            Some(Denied::with(Refusal::DirectoryConflict, Details::NotNow(NotNow::Conflict))),
+        ),
+        (AccountState::Closed, Some(not_now(NotNow::NoAccount))),
+    ] {
+        let town = Town::new().await;
+        let account = account_in(&town, state).await;
+        let events = town.events().await;
+        match (asked(&town).await, expected) {
+            (Ok(asked), None) => {
+                assert_eq!((asked.username.as_str(), asked.again), ("ada", false));
+                assert_eq!(unfinished(&town, &account).await, [WorkKind::Resend]);
+                let mut view = town.store.read().await.expect("a view");
+                let now = view.account(account.id).await.expect("an answer").expect("the account");
+                assert_eq!((now.state, now.revision), (state, account.revision), "nothing else changes");
+            }
+            (Err(denied), Some(expected)) => {
+                assert_eq!(denied, expected, "{state}");
+                assert!(unfinished(&town, &account).await.is_empty(), "{state}");
+            }
+            (answer, _) => panic!("{state}: {answer:?}"),
+        }
+        assert_eq!(town.events().await, events, "the mail is audited, not the wish");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_is_being_ended_or_locked_gets_no_mail() {
+    for kind in [WorkKind::Withdraw, WorkKind::Lock] {
+        let town = Town::new().await;
+        let account = account_in(&town, AccountState::Active).await;
+        puts_work(&town, &account, kind).await;
+        let denied = town.accounts.mail_again(&town.caller(ADA), None).await;
+        assert_eq!(denied, Err(not_now(NotNow::Ending)), "{kind}");
+        let shown = town.accounts.status(&town.caller(ADA)).await.expect("a status");
+        assert_eq!(shown.buttons, [], "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn asking_twice_is_one_mail_and_a_pause_lies_between_two() {
+    let town = Town::new().await;
+    let account = account_in(&town, AccountState::Active).await;
+    let which = Some((account.id, account.nonce));
+    let first = town.accounts.mail_again(&town.caller(ADA), which).await.expect("asked");
+    let second = town.accounts.mail_again(&town.caller(ADA), None).await.expect("asked");
+    assert_eq!((first.again, second.again), (false, true));
+    assert_eq!(unfinished(&town, &account).await, [WorkKind::Resend]);
+    let shown = town.accounts.status(&town.caller(ADA)).await.expect("a status");
+    let Stage::Active { mails, .. } = shown.stage else { panic!("{shown:?}") };
+    assert_eq!(mails.asked, Asked::UnderWay);
+    assert_eq!(shown.buttons, [StatusButton::NotMe(account.id, account.nonce)]);
+
+    // The worker sends it.
+    let mut view = town.store.read().await.expect("a view");
+    let work = view.unfinished_works_of(account.person_id).await.expect("works").remove(0);
+    drop(view);
+    let sent_at = accolade::clock::Clock::now(town.clock.as_ref());
+    let hour = Duration::from_hours(1);
+    let mut tx = town.store.begin().await.expect("a transaction");
+    tx.put_mail(account.id, work.id, sent_at.after(hour), MailState::Accepted).await.expect("noted");
+    tx.commit("test").await.expect("a commit");
+    ends_work(&town).await;
+    let pause = Duration::from_mins(5);
+    let until = sent_at.after(pause);
+    let refused = Err(Denied::with(Refusal::TooMany, Details::Wait { until }));
+    assert_eq!(town.accounts.mail_again(&town.caller(ADA), None).await, refused);
+    town.clock.push(pause);
+    let shown = town.accounts.status(&town.caller(ADA)).await.expect("a status");
+    assert_eq!(shown.buttons[0], StatusButton::Resend(account.id, account.nonce));
+    let again = town.accounts.mail_again(&town.caller(ADA), which).await.expect("asked");
+    assert_eq!(again.mails.iter().filter(|mail| mail.may_work(again.now)).count(), 1, "told of the first");
+}
+
+#[tokio::test]
+async fn who_used_up_the_budget_reads_when_there_is_room_again() {
+    let town = Town::new().await;
+    let account = account_in(&town, AccountState::Active).await;
+    let (day, key) = (Duration::from_hours(24), account.person_id.to_string());
+    let begun = accolade::clock::Clock::now(town.clock.as_ref());
+    let mut tx = town.store.begin().await.expect("a transaction");
+    for _ in 0..town.config.budget.mails_per_person {
+        assert!(tx.take_budget(BudgetKind::MailPerson, &key, 3, day).await.expect("counts"));
+    }
+    tx.commit("test").await.expect("a commit");
+    town.clock.push(Duration::from_hours(5));
+    let refused = Err(Denied::with(Refusal::TooMany, Details::Wait { until: begun.after(day) }));
+    assert_eq!(town.accounts.mail_again(&town.caller(ADA), None).await, refused);
+    town.clock.push(Duration::from_hours(19));
+    assert!(town.accounts.mail_again(&town.caller(ADA), None).await.is_ok());
+}
+
+#[tokio::test]
+async fn buttons_of_an_account_work_for_its_owner_with_its_nonce_only() {
+    let town = Town::new().await;
+    let account = account_in(&town, AccountState::Active).await;
+    let stale = Denied::because(Refusal::StaleButton);
+    let forged = Nonce::new(1);
+    for (user, nonce) in [(EVE, account.nonce), (ADA, forged), (ADA, Nonce::NONE)] {
+        let caller = town.caller(user);
+        assert_eq!(town.accounts.mail_again(&caller, Some((account.id, nonce))).await, Err(stale.clone()));
+        assert_eq!(town.accounts.may_lock(&caller, account.id, nonce).await, Err(stale.clone()));
+        assert_eq!(town.accounts.lock(&caller, account.id, nonce, "").await, Err(stale.clone()));
+    }
+    assert!(unfinished(&town, &account).await.is_empty());
+    // In the bot's own direct messages there is no guild and no member.
+    let mut direct = town.caller(ADA);
+    (direct.guild_id, direct.member) = (None, None);
+    assert_eq!(town.accounts.may_lock(&direct, account.id, account.nonce).await, Ok(()));
+    assert!(town.accounts.mail_again(&direct, Some((account.id, account.nonce))).await.is_ok());
+}
+
+#[tokio::test]
+async fn not_me_is_one_lock_however_often_it_is_confirmed_and_its_note_is_sealed() {
+    let town = Town::new().await;
+    let account = account_in(&town, AccountState::Active).await;
+    let locks = async |note| town.accounts.lock(&town.caller(ADA), account.id, account.nonce, note).await;
+    let first = locks("My brother reads my mail").await.expect("locks");
+    let second = locks("again").await.expect("locks");
+    assert_eq!((first.again, second.again), (false, true));
+    assert_eq!(unfinished(&town, &account).await, [WorkKind::Lock]);
+    let (event, actor, _) = town.audit().await.pop().expect("a row");
+    assert_eq!((event, actor), ("account.disabled".to_owned(), account.person_id.to_string()));
+    let dump = town.store.dump().await.expect("a dump");
+    assert!(!dump.contains("brother"), "the note is readable");
+    let shown = town.accounts.status(&town.caller(ADA)).await.expect("a status");
+    assert_eq!(shown.stage, Stage::Locking { username: "ada".to_owned(), waits_for: None });
+    assert_eq!(shown.buttons, []);
+    let mut view = town.store.read().await.expect("a view");
+    let now = view.account(account.id).await.expect("an answer").map(|account| account.state);
+    assert_eq!(now, Some(AccountState::Active), "it is disabled when it is done");
+}
+
+#[tokio::test]
+async fn not_me_on_an_account_that_is_not_in_use_changes_nothing() {
+    for (state, expected) in [
+        (AccountState::Invited, Denied::because(Refusal::StaleButton)),
+        (AccountState::Disabled, not_now(NotNow::Locked)),
+        (AccountState::Closed, Denied::because(Refusal::StaleButton)),
+    ] {
+        let town = Town::new().await;
+        let account = account_in(&town, state).await;
+        let caller = town.caller(ADA);
+        let (id, nonce) = (account.id, account.nonce);
+        assert_eq!(town.accounts.may_lock(&caller, id, nonce).await, Err(expected.clone()), "{state}");
+        assert_eq!(town.accounts.lock(&caller, id, nonce, "").await, Err(expected), "{state}");
+        assert!(unfinished(&town, &account).await.is_empty(), "{state}");
+    }
+}
+
+#[tokio::test]
+async fn not_me_is_noted_behind_a_withdrawal_that_may_let_the_account_live() {
+    let town = Town::new().await;
+    let account = account_in(&town, AccountState::Active).await;
+    puts_work(&town, &account, WorkKind::Withdraw).await;
+    let locked = town.accounts.lock(&town.caller(ADA), account.id, account.nonce, "").await;
+    assert!(locked.is_ok(), "{locked:?}");
+    assert_eq!(unfinished(&town, &account).await, [WorkKind::Withdraw, WorkKind::Lock]);
+}

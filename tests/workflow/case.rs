@@ -1,0 +1,639 @@
+//! One case of the step tests: its guild, its database and a prefix of names of its own, in the town that all cases share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use accolade::accounts::{Accounts, Doors, Presser};
+use accolade::clock::{Clock as _, SystemRng};
+use accolade::config::{self, Config, Live};
+use accolade::directory::Directory;
+use accolade::discord::Discord;
+use accolade::domain::audit::{Actor, Entry, Event, Source};
+use accolade::domain::eligibility::RuleName;
+use accolade::domain::ids::{DiscordUserId, GuildId, InteractionId, Nonce};
+use accolade::domain::mail_address::MailAddress;
+use accolade::domain::person_name::PersonName;
+use accolade::domain::request::{Form, Request, RequestKind};
+use accolade::domain::username::Username;
+use accolade::domain::work::{Step, Work, WorkKind};
+use accolade::keycloak::Keycloak;
+use accolade::provisioning::{Parts, Provisioning};
+use accolade::store::{Approved, NewDraft, NewWork, SendDraft, Sent, Store};
+use accolade::words::Lang;
+use discord_sim::{Effect, Guild, Options, Permissions, Person, Sim};
+use serde_json::json;
+use tempfile::TempDir;
+use testbed::checker::Checker;
+use testbed::proxy::{Direction, Fault, Hit, Place, Plan, Proxy, Speech, Which};
+use testbed::store_eyes::{JsonRow, StoreEyes, text_of};
+
+use crate::store_world::{PushedClock, private_folder};
+use crate::town::{Database, Hand, REALM, config_text, town, write_secret};
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// How requests are approved.
+pub(crate) const MODERATORS: &str = "moderators";
+pub(crate) const AUTOMATIC: &str = "automatic";
+
+/// More often than any client tries by itself.
+const ALWAYS: u32 = 1000;
+
+/// A question to the world outside, whose answer can be lost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Question {
+    /// To directory or Keycloak.
+    Of(Which),
+    /// To Discord, by its route.
+    OfDiscord(&'static str),
+}
+
+/// The time stamps that the directory gives to every write.
+const WRITTEN: [&str; 2] = ["entryCSN", "modifyTimestamp"];
+
+/// What stands outside for one case, down to the time stamps of the directory: equal means that nothing was written.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Outside {
+    pub(crate) entries: Vec<String>,
+    /// When the entries were last written.
+    pub(crate) written: Vec<String>,
+    pub(crate) memberships: Vec<String>,
+    pub(crate) users: Vec<String>,
+    pub(crate) mails: usize,
+    pub(crate) roles: Vec<String>,
+}
+
+/// Fault proxies in front of directory and Keycloak.
+pub(crate) struct Lines {
+    pub(crate) directory: Proxy,
+    pub(crate) keycloak: Proxy,
+}
+
+impl Lines {
+    pub(crate) async fn laid() -> Self {
+        let bed = &town().bed;
+        let lay = async |url: &str, speech| {
+            let (_, server) = url.split_once("//").expect("a server's url has a host");
+            Proxy::start(server.parse().expect("a host and its port"), speech, 0).await.expect("a proxy")
+        };
+        Self {
+            directory: lay(&bed.slapd.ldap_url, Speech::Ldap).await,
+            keycloak: lay(&bed.keycloak.url, Speech::Http).await,
+        }
+    }
+
+    /// What struck on both lines.
+    pub(crate) fn hits(&self) -> Vec<Hit> {
+        [self.directory.hits(), self.keycloak.hits()].concat()
+    }
+
+    pub(crate) fn forgets(&self) {
+        self.directory.forgets();
+        self.keycloak.forgets();
+    }
+}
+
+/// One case: its guild, its database, and ada who asks.
+pub(crate) struct Case {
+    pub(crate) mark: String,
+    pub(crate) sim: Sim,
+    pub(crate) guild: Guild,
+    pub(crate) ada: Person,
+    config: Arc<Config>,
+    pub(crate) clock: Arc<PushedClock>,
+    pub(crate) store: Store,
+    directory: Directory,
+    keycloak: Keycloak,
+    discord: Discord,
+    hand: Hand,
+    eyes: StoreEyes,
+    _folder: TempDir,
+}
+
+impl Case {
+    /// Sets a case up, plays it, and has the checker look at all five stores.
+    pub(crate) fn plays(database: Database, approval: &str, acts: impl AsyncFnOnce(&Self)) {
+        town().runtime.block_on(async {
+            let case = Self::begins(database, approval).await;
+            acts(&case).await;
+            case.is_in_order().await;
+            case.cleans_up().await;
+        });
+    }
+
+    async fn begins(database: Database, approval: &str) -> Self {
+        static CASES: AtomicUsize = AtomicUsize::new(0);
+        let mark = format!(".s{}x", CASES.fetch_add(1, Ordering::Relaxed));
+        let sim =
+            Sim::start(Options { rate_limits: false, ..Options::default() }).await.expect("the simulator");
+        let bot = sim.bot("Accolade");
+        let guild = sim
+            .guild("Village")
+            .role("member")
+            .role("account-holder")
+            .role("moderator")
+            .role_with("accolade", Permissions::MANAGE_ROLES)
+            .channel("account-requests")
+            .channel("log")
+            .bot(&bot)
+            .person("ada", &["member"])
+            .person("grace", &["member", "moderator"])
+            .build();
+        let folder = private_folder();
+        let token_file = write_secret(&folder, "discord.token", &bot.token());
+        let endpoint = json!({"address": sim.tls_address().to_string(), "ca_file": sim.ca_file()});
+        let discord = json!({"token_file": token_file, "endpoint": endpoint});
+        let guilds = json!([{
+            "id": guild.id.to_string(),
+            "moderator_roles": [guild.role("moderator").id.to_string()],
+            "admin_roles": [guild.role("moderator").id.to_string()],
+            "request_channel": guild.channel("account-requests").id.to_string(),
+            "log_channel": guild.channel("log").id.to_string(),
+            "member_role": guild.role("account-holder").id.to_string(),
+            "rule": [{"name": "members", "groups": ["members"], "approval": approval,
+                "all_roles": [guild.role("member").id.to_string()]}],
+        }]);
+        let key_file = folder.path().join("store.key");
+        let (url, store) = match database {
+            Database::Sqlite => {
+                let url = format!("sqlite://{}", folder.path().join("store/accolade.sqlite").display());
+                (url.clone(), json!({"url": url, "key_file": key_file}))
+            }
+            Database::Postgres => {
+                let postgres = &town().bed.postgres;
+                let url = town().new_postgres_database(&key_file).await;
+                let bare = postgres.without_password(&url);
+                (url, json!({"url": bare, "key_file": key_file, "password_file": postgres.password_file}))
+            }
+        };
+        let ids = [town().ids[0].as_str(), town().ids[1].as_str()];
+        let secret = town().folder.path().join("client.secret");
+        let text = config_text(&town().bed, [&discord, &guilds, &store], ids, &secret);
+        let file = write_secret(&folder, "accolade.toml", &text);
+        let config = Arc::new(config::load(&file).expect("the configuration is right"));
+        let clock = Arc::new(PushedClock::default());
+        Store::migrate(&config.store, clock.clone(), Arc::new(SystemRng)).await.expect("a database");
+        let store = Store::open(&config.store, clock.clone(), Arc::new(SystemRng)).await.expect("it opens");
+        let discord = Discord::connect(&config.discord, clock.clone()).await.expect("discord answers");
+        let directory = Directory::new(&config.directory).expect("the directory's settings");
+        let keycloak = Keycloak::new(&config.keycloak).expect("keycloak's settings");
+        Self {
+            mark,
+            sim,
+            ada: guild.member("ada"),
+            guild,
+            config,
+            clock,
+            store,
+            directory,
+            keycloak,
+            discord,
+            hand: Hand::open(&url).await,
+            eyes: StoreEyes::open(&url).await.expect("the database opens"),
+            _folder: folder,
+        }
+    }
+
+    /// The user name that ada asks for: of this case alone.
+    pub(crate) fn username(&self) -> String {
+        ["ada", &self.mark].concat()
+    }
+
+    pub(crate) fn address(&self) -> String {
+        [&self.username(), "@people.example"].concat()
+    }
+
+    pub(crate) fn dn(&self) -> String {
+        town().bed.slapd.person_dn(&self.username())
+    }
+
+    /// A worker as a fresh process has it.
+    pub(crate) fn worker(&self) -> Provisioning {
+        self.worker_with(Arc::clone(&self.config), self.directory.clone(), self.keycloak.clone())
+    }
+
+    /// A worker with other doors.
+    fn worker_through(&self, config: Config) -> Provisioning {
+        let directory = Directory::new(&config.directory).expect("the directory's settings");
+        let keycloak = Keycloak::new(&config.keycloak).expect("keycloak's settings");
+        self.worker_with(Arc::new(config), directory, keycloak)
+    }
+
+    fn worker_with(&self, config: Arc<Config>, directory: Directory, keycloak: Keycloak) -> Provisioning {
+        Provisioning::new(Parts {
+            store: self.store.clone(),
+            directory,
+            keycloak,
+            discord: self.discord.clone(),
+            config: config.into(),
+            clock: self.clock.clone(),
+            rng: Arc::new(SystemRng),
+        })
+    }
+
+    /// A worker whose Keycloak alone is away.
+    pub(crate) fn worker_without_keycloak(&self) -> Provisioning {
+        let mut config = (*self.config).clone();
+        config.keycloak.url = "http://127.0.0.1:1".parse().expect("a url");
+        self.worker_through(config)
+    }
+
+    /// A fresh process takes up what is there and runs it until nothing is due.
+    pub(crate) async fn drains(&self) {
+        self.hand.frees_leases().await;
+        self.worker().drain_once().await.expect("the store answers");
+    }
+
+    /// The same while directory, Keycloak and Discord are away; they are back afterwards.
+    pub(crate) async fn drains_without_doors(&self) {
+        self.hand.frees_leases().await;
+        self.sim.fails("*", Effect::Status { status: 503 }, ALWAYS);
+        let mut config = (*self.config).clone();
+        config.directory.url = "ldaps://127.0.0.1:1".parse().expect("a url");
+        config.keycloak.url = "http://127.0.0.1:1".parse().expect("a url");
+        self.worker_through(config).drain_once().await.expect("the store answers");
+        self.sim.heals();
+    }
+
+    /// The same while the answer to one question never comes, though what was asked for is done. How many answers were lost.
+    pub(crate) async fn drains_and_loses_answers_to(&self, question: Question) -> usize {
+        self.hand.frees_leases().await;
+        let request = match question {
+            Question::Of(request) => request,
+            Question::OfDiscord(route) => {
+                let asked = || self.sim.requests().iter().filter(|asked| asked.route == route).count();
+                let before = asked();
+                self.sim.fails(route, Effect::Cut { after_effect: true }, ALWAYS);
+                self.worker().drain_once().await.expect("the store answers");
+                self.sim.heals();
+                return asked() - before;
+            }
+        };
+        let mut config = (*self.config).clone();
+        let is_ldap = matches!(request, Which::Ldap(_));
+        let (url, speech) = if is_ldap {
+            (&town().bed.slapd.ldap_url, Speech::Ldap)
+        } else {
+            (&town().bed.keycloak.url, Speech::Http)
+        };
+        let (scheme, server) = url.split_once("//").expect("a server's url has a host");
+        let server = server.parse().expect("a host and its port");
+        let proxy = Proxy::start(server, speech, 0).await.expect("a proxy");
+        let cut = Plan::once(request, Direction::ToClient, Place::Start, Fault::Cut);
+        proxy.plans(Plan { times: ALWAYS, ..cut });
+        let through = [scheme, "//", &proxy.address.to_string()].concat().parse().expect("a url");
+        if is_ldap {
+            config.directory.url = through;
+            config.directory.plaintext_on_loopback = true;
+        } else {
+            config.keycloak.url = through;
+        }
+        self.worker_through(config).drain_once().await.expect("the store answers");
+        proxy.hits().len()
+    }
+
+    /// A worker that reaches directory and Keycloak through fault proxies, with budgets that many people do not use up.
+    pub(crate) fn worker_behind(&self, lines: &Lines) -> Provisioning {
+        let mut config = (*self.config).clone();
+        config.directory.url =
+            ["ldap://", &lines.directory.address.to_string()].concat().parse().expect("a url");
+        config.directory.plaintext_on_loopback = true;
+        config.keycloak.url =
+            ["http://", &lines.keycloak.address.to_string()].concat().parse().expect("a url");
+        config.budget.mails_per_domain = u32::MAX;
+        config.budget.mails_in_all = u32::MAX;
+        self.worker_through(config)
+    }
+
+    /// An operator lets the newest work go on, at the command line under grace's name.
+    pub(crate) async fn is_let_go_on(&self) {
+        let doors = Doors {
+            store: self.store.clone(),
+            discord: Some(self.discord.clone()),
+            directory: Some(self.directory.clone()),
+            keycloak: None,
+        };
+        let accounts = Accounts::new(Live::from(Arc::clone(&self.config)), self.clock.clone(), doors);
+        let grace = Presser {
+            user_id: DiscordUserId::new(self.guild.member("grace").id().0),
+            guild_id: GuildId::new(self.guild.id.0),
+            via: Source::Cli,
+            cli_login: Some("grace".to_owned()),
+            interaction_id: None,
+            lang: Lang::En,
+        };
+        let work = self.work().await.id;
+        accounts.retry(&grace, work, Nonce::NONE).await.expect("it goes on");
+    }
+
+    /// All leases end, and everything is due.
+    pub(crate) async fn frees_leases(&self) {
+        self.hand.frees_leases().await;
+    }
+
+    /// Ada's request, sent, with its look not yet made.
+    pub(crate) async fn asks(&self) -> Request {
+        self.asks_as(&self.ada, &self.username()).await
+    }
+
+    /// Somebody's request for a name with the address of that name.
+    pub(crate) async fn asks_as(&self, who: &Person, username: &str) -> Request {
+        let address = [username, "@people.example"].concat();
+        let sent = self.tries_to_ask(who, username, &address).await;
+        let Sent::Sent(request) = sent else { panic!("not sent: {sent:?}") };
+        request
+    }
+
+    /// Somebody fills in the form and presses `Send`.
+    pub(crate) async fn tries_to_ask(&self, who: &Person, username: &str, address: &str) -> Sent {
+        let mut tx = self.store.begin().await.expect("begins");
+        let person = tx.ensure_person(DiscordUserId::new(who.id().0), "en").await.expect("a person");
+        let form = Form {
+            username: Username::parse(username, 32).expect("a legal name"),
+            address: MailAddress::parse(address).expect("a legal address"),
+            given: PersonName::parse("Ada").expect("a legal name"),
+            family: PersonName::parse("Lovelace").expect("a legal name"),
+            answer: None,
+        };
+        let expires_at = self.clock.now().after(Duration::from_hours(24 * 14));
+        let rule = Some(RuleName::new("members"));
+        let draft = NewDraft {
+            person_id: person.id,
+            guild_id: GuildId::new(self.guild.id.0),
+            kind: RequestKind::Account,
+            form,
+            rule: rule.clone(),
+            notice_version: 1,
+            lang: "en".to_owned(),
+            interaction_id: InteractionId::new(who.id().0),
+            expires_at,
+        };
+        let draft = tx.put_draft(draft).await.expect("a draft");
+        let send = SendDraft { id: draft.id, person_id: person.id, nonce: draft.nonce, rule, expires_at };
+        let told = tx.send_draft(send).await.expect("an answer");
+        if let Sent::Sent(request) = &told {
+            tx.audit(
+                Entry::new(Event::RequestSubmitted, Source::Chat, Actor::Person(person.id))
+                    .about(person.id)
+                    .in_guild(request.guild_id)
+                    .of_request(request.id)
+                    .becoming("waiting"),
+            );
+            let check = NewWork {
+                person_id: person.id,
+                account_id: None,
+                request_id: Some(request.id),
+                kind: WorkKind::Check,
+            };
+            tx.enqueue_work(check).await.expect("a work");
+        }
+        tx.commit("test.asks").await.expect("commits");
+        told
+    }
+
+    /// Grace approves ada's request: the work `provision` is there, nothing of it has run.
+    pub(crate) async fn approved(&self) -> Work {
+        let request = self.asks().await;
+        self.approves(&request).await
+    }
+
+    /// Grace approves a request.
+    pub(crate) async fn approves(&self, request: &Request) -> Work {
+        let mut tx = self.store.begin().await.expect("begins");
+        let grace = DiscordUserId::new(self.guild.member("grace").id().0);
+        let grace = Actor::Person(tx.ensure_person(grace, "en").await.expect("a person").id);
+        let rule = request.rule.clone();
+        let approved = tx.approve_request(request, grace, Source::Chat, rule).await.expect("an answer");
+        let Approved::Done { work, .. } = approved else { panic!("not approved") };
+        tx.commit("test.approved").await.expect("commits");
+        work
+    }
+
+    /// The account is made and the mail is out.
+    pub(crate) async fn invited(&self) -> Work {
+        let work = self.approved().await;
+        self.drains().await;
+        assert_eq!(self.standing().await, "approved done invited");
+        work
+    }
+
+    /// A withdrawal of ada's account, as time or the person asks for it.
+    pub(crate) async fn withdraws(&self, provision: &Work, wish: Wish) {
+        let mut tx = self.store.begin().await.expect("begins");
+        let withdraw = NewWork {
+            person_id: provision.person_id,
+            account_id: provision.account_id,
+            request_id: provision.request_id,
+            kind: WorkKind::Withdraw,
+        };
+        let work = tx.enqueue_work(withdraw).await.expect("a work");
+        if wish == Wish::OfThePerson {
+            tx.ask_cancel(work.id).await.expect("an answer");
+        }
+        tx.commit("test.withdraws").await.expect("commits");
+    }
+
+    /// A work that the person asked for, on the account that `provision` made.
+    pub(crate) async fn wants(&self, kind: WorkKind, provision: &Work) {
+        let mut tx = self.store.begin().await.expect("begins");
+        let work = NewWork {
+            person_id: provision.person_id,
+            account_id: provision.account_id,
+            request_id: provision.request_id,
+            kind,
+        };
+        tx.enqueue_work(work).await.expect("a work");
+        tx.commit("test.wants").await.expect("commits");
+    }
+
+    /// The person asks to stop what is being made.
+    pub(crate) async fn cancels(&self, work: &Work) {
+        let mut tx = self.store.begin().await.expect("begins");
+        tx.ask_cancel(work.id).await.expect("an answer").expect("an unfinished work");
+        tx.commit("test.cancels").await.expect("commits");
+    }
+
+    /// Runs the plan up to `step`, without it.
+    pub(crate) async fn drains_up_to(&self, step: Step) {
+        self.hand.halts_before(step).await;
+        self.drains().await;
+        self.hand.halts_no_more().await;
+        assert_eq!(self.step().await, step.code(), "the plan stands before the step");
+    }
+
+    /// Runs the plan up to `step`; at its first one the work stands already.
+    pub(crate) async fn stands_at(&self, plan: &[Step], step: Step) {
+        if plan.first() != Some(&step) {
+            self.drains_up_to(step).await;
+        }
+        assert_eq!(self.step().await, step.code());
+    }
+
+    /// Runs on until the effect of `step` has happened and its record is lost, as a crash in between leaves it.
+    pub(crate) async fn drains_and_loses_the_record_of(&self, step: Step) {
+        self.hand.loses_records_of(step).await;
+        self.drains().await;
+        self.hand.loses_no_more().await;
+        assert_eq!(self.step().await, step.code(), "the record of the step is lost");
+    }
+
+    /// Puts finished works of a kind back to `step`.
+    pub(crate) async fn puts_back(&self, kind: WorkKind, state: &str, step: Step) {
+        self.hand.puts_back(kind, state, step).await;
+    }
+
+    /// The newest work.
+    pub(crate) async fn work(&self) -> Work {
+        let id =
+            self.text("SELECT id FROM work ORDER BY seq DESC LIMIT 1").await.parse().expect("a work's id");
+        let mut view = self.store.read().await.expect("the store answers");
+        view.work(id).await.expect("the store answers").expect("the work is there")
+    }
+
+    /// The step of the newest work; empty when it is finished.
+    pub(crate) async fn step(&self) -> String {
+        self.text("SELECT step FROM work ORDER BY seq DESC LIMIT 1").await
+    }
+
+    /// How often a step was recorded.
+    pub(crate) async fn records_of(&self, step: Step) -> usize {
+        self.rows(&format!("SELECT id FROM work_step WHERE step = '{step}'")).await.len()
+    }
+
+    /// Request, newest work and account, by their states.
+    pub(crate) async fn standing(&self) -> String {
+        let request = self.text("SELECT state FROM request ORDER BY id DESC LIMIT 1").await;
+        let work = self.text("SELECT state FROM work ORDER BY seq DESC LIMIT 1").await;
+        let account = self.text("SELECT state FROM account ORDER BY id DESC LIMIT 1").await;
+        [request, work, account].join(" ").trim().to_owned()
+    }
+
+    /// The first column of the first row.
+    pub(crate) async fn text(&self, sql: &str) -> String {
+        self.rows(sql).await.first().and_then(|row| row.values().next()).map(text_of).unwrap_or_default()
+    }
+
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<JsonRow> {
+        self.eyes.rows(sql).await.expect("the database answers")
+    }
+
+    /// Ada follows the mailed link and sets a password.
+    pub(crate) async fn sets_password(&self) {
+        let mail = town().bed.mail.wait_for_mail_to(&self.address(), LIMIT).await.expect("a mail arrives");
+        let link = mail.links.iter().find(|link| link.contains("action-token")).expect("a link");
+        let set = testbed::browser::follow_action_link(link, "Correct-horse-1").await.expect("a form");
+        assert_eq!(set, testbed::browser::Outcome::PasswordSet);
+    }
+
+    /// Whether the directory lets ada in.
+    pub(crate) async fn bind_works(&self) -> bool {
+        town().bed.slapd.bind_works(&self.dn(), "Correct-horse-1").await.expect("the directory answers")
+    }
+
+    /// Ada's user in Keycloak.
+    pub(crate) async fn user(&self) -> Option<testbed::keycloak_admin::User> {
+        town().bed.keycloak.user_named(REALM, &self.username()).await.expect("keycloak answers")
+    }
+
+    /// A user of Keycloak's own with ada's name.
+    pub(crate) async fn somebody_makes_a_local_user(&self) {
+        let user = testbed::keycloak_admin::LocalUser {
+            username: &self.username(),
+            email: &["local-", &self.address()].concat(),
+            password: None,
+        };
+        town().bed.keycloak.create_local_user(REALM, user).await.expect("keycloak makes it");
+    }
+
+    /// Whether ada has the role of those whose account is in use.
+    pub(crate) fn has_role(&self) -> bool {
+        self.ada.roles().contains(&"account-holder".to_owned())
+    }
+
+    /// Nothing of ours is left outside.
+    pub(crate) async fn has_nothing_left(&self) {
+        let outside = self.outside().await;
+        let left = [outside.entries, outside.memberships, outside.users].concat();
+        assert!(left.is_empty(), "{left:?}");
+    }
+
+    /// What admins read in the log channel.
+    pub(crate) fn admins_read(&self) -> Vec<String> {
+        self.guild.history("log").into_iter().map(|(_, text)| text).collect()
+    }
+
+    pub(crate) async fn outside(&self) -> Outside {
+        let bed = &town().bed;
+        let mut people = bed.slapd.people().await.expect("the directory answers");
+        people.retain(|entry| entry.dn.contains(&self.mark));
+        let taking = |entry: &mut testbed::slapd::Entry| WRITTEN.map(|time| entry.attributes.remove(time));
+        let written = people.iter_mut().flat_map(taking).flatten().flatten().collect();
+        let groups = bed.slapd.groups().await.expect("the directory answers");
+        let mut memberships = Vec::new();
+        for group in groups {
+            let mine = group.values("member").iter().filter(|dn| dn.contains(&self.mark));
+            memberships.extend(mine.map(|dn| [&group.dn, " has ", dn].concat()));
+        }
+        let mut users = Vec::new();
+        for mut user in bed.keycloak.users_with(REALM, &self.mark).await.expect("keycloak answers") {
+            if user.username.contains(&self.mark) {
+                // The moment of the last logout: ending sessions twice moves it and harms nobody.
+                user.all["notBefore"].take();
+                // The directory's own, which we have from the entry.
+                user.all["attributes"]["modifyTimestamp"].take();
+                let groups = bed.keycloak.user_groups(REALM, &user.id).await.expect("keycloak answers");
+                users.push(format!("{} {groups:?} {:?}", user.id, user.all));
+            }
+        }
+        Outside {
+            entries: people.iter().map(|entry| format!("{entry:?}")).collect(),
+            written,
+            memberships,
+            users,
+            mails: bed.mail.messages().iter().filter(|mail| mail.is_to(&self.address())).count(),
+            roles: if self.ada.is_member() { self.ada.roles() } else { Vec::new() },
+        }
+    }
+
+    /// Takes the case's entries and users away: every list of Keycloak's users asks the directory for each of them.
+    async fn cleans_up(&self) {
+        let bed = &town().bed;
+        for entry in bed.slapd.people().await.expect("the directory answers") {
+            if entry.dn.contains(&self.mark) {
+                bed.slapd.delete(&entry.dn).await.expect("the entry goes");
+            }
+        }
+        for user in bed.keycloak.users_with(REALM, &self.mark).await.expect("keycloak answers") {
+            if user.username.contains(&self.mark) {
+                // It may be gone by itself: Keycloak drops users whose entry it misses.
+                bed.keycloak.delete_user(REALM, &user.id).await.ok();
+            }
+        }
+    }
+
+    /// The checker finds nothing wrong in any of the five stores, and the bot kept Discord's rules.
+    pub(crate) async fn is_in_order(&self) {
+        let bed = &town().bed;
+        let checker = Checker {
+            slapd: &bed.slapd,
+            keycloak: &bed.keycloak,
+            realm: REALM,
+            mail: &bed.mail,
+            store: &self.eyes,
+            cards: self.guild.history("account-requests").into_iter().map(|(_, text)| text).collect(),
+            names_with: &self.mark,
+        };
+        let found = checker.check().await.expect("all five stores can be read");
+        assert!(found.is_empty(), "the checker found {found:#?}");
+        assert!(self.sim.violations().is_empty(), "{:?}", self.sim.violations());
+        assert!(self.sim.unknown_routes().is_empty(), "{:?}", self.sim.unknown_routes());
+    }
+}
+
+/// Who wants an account to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    OfThePerson,
+    OfTime,
+}

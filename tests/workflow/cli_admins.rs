@@ -1,0 +1,183 @@
+//! Whole runs of the binary that look at links and the audit log: found, compared, exported, verified.
+
+use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt as _;
+
+use accolade::domain::account::{AccountState, DirectoryId};
+use accolade::domain::audit::{Actor, Entry, Event, Source};
+use accolade::domain::ids::DiscordUserId;
+use accolade::domain::username::Username;
+use accolade::store::AccountInserted;
+use serde_json::{Value, json};
+
+use crate::accounts_town::Town;
+use crate::cli_house::{ADA, GRACE, House};
+
+/// One value of each object of a list.
+fn each<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
+    list.as_array().expect("a list").iter().map(|line| line[key].as_str().unwrap_or("null")).collect()
+}
+
+/// The rows of a table after its heads.
+fn rows_of(table: &str) -> Vec<HashMap<String, String>> {
+    csv::Reader::from_reader(table.as_bytes()).deserialize().map(|row| row.expect("a row")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_are_found_and_shown_and_each_look_is_audited() {
+    let town = Town::new().await;
+    let house = House::of(&town);
+    let ada = town.asks(ADA, "ada").await;
+    let (account, _) = town.approves(&ada).await;
+    for what in ["ada", &ADA.to_string(), &account.id.to_string()] {
+        assert!(house.runs(&["link", "find", what]).done().starts_with("ada  creating  "), "{what}");
+        let found = house.runs(&["link", "find", what, "--json"]).json();
+        assert_eq!(found["links"][0]["discord_id"], ADA.to_string());
+        assert_eq!(found["links"][0]["request_code"], ada.code.as_str());
+    }
+    let looks = house.runs(&["audit", "search", "--event", "admin.viewed", "--json"]).json();
+    assert_eq!(each(&looks["rows"], "after"), ["link"; 6]);
+    assert_eq!(each(&looks["rows"], "subject_discord_id"), [ADA.to_string().as_str(); 6]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_whose_servers_do_not_answer_is_shown_as_not_checked_and_ends_with_1() {
+    let town = Town::new().await;
+    let house = House::of(&town);
+    let ada = town.asks(ADA, "ada").await;
+    let (account, _) = town.approves(&ada).await;
+    town.account_becomes(&account, AccountState::Active).await;
+    let shown = house.runs(&["link", "show", "ada"]);
+    assert_eq!(shown.code, Some(1), "{shown:?}");
+    assert!(shown.out.contains(&format!("discord_id  {ADA}")), "{shown:?}");
+    assert!(shown.out.contains("Not checked: the directory does not answer"), "{shown:?}");
+    assert!(!shown.out.contains("No differences") && !shown.out.contains("Difference:"), "{shown:?}");
+    let shown = house.runs(&["link", "show", "ada", "--json"]);
+    assert_eq!(shown.code, Some(1), "{shown:?}");
+    let shown: Value = serde_json::from_str(&shown.out).expect("one JSON object");
+    assert_eq!((&shown["differences"], &shown["directory"]), (&json!([]), &Value::Null));
+    assert!(
+        shown["not_checked"].as_array().is_some_and(|parts| parts.contains(&json!("directory"))),
+        "{shown}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_are_exported_page_by_page_as_a_table_or_a_document() {
+    let town = Town::new().await;
+    let house = House::of(&town);
+    assert_eq!(rows_of(&house.runs(&["link", "export"]).done()), Vec::new());
+    assert_eq!(house.runs(&["link", "export", "--format", "json"]).json(), json!({"accounts": []}));
+    let request = town.asks(GRACE, "grace.h").await;
+    let (mut account, _) = town.approves(&request).await;
+    account.directory_id = DirectoryId::new("6d3f9c52-0000-4000-8000-000000000001");
+    town.account_becomes(&account, AccountState::Invited).await;
+    // More than two pages, one of them full to the last row.
+    let mut tx = town.store.begin().await.expect("a transaction");
+    for n in 0..250_u64 {
+        let person = tx.ensure_person(DiscordUserId::new(ADA + 1000 + n), "en").await.expect("a person");
+        // Letters of which none looks like another.
+        let letter = |digit: u64| ["a", "b", "c", "d", "e", "g", "k"][(digit % 7) as usize];
+        let name = ["member.", letter(n / 49), letter(n / 7), letter(n)].concat();
+        let name = Username::parse(&name, 20).expect("a legal name");
+        let inserted = tx.insert_account(person.id, &name).await.expect("an answer");
+        assert!(matches!(inserted, AccountInserted::Made(_)), "{inserted:?}");
+    }
+    tx.commit("test").await.expect("a commit");
+    let run = house.runs(&["link", "export"]);
+    assert!(run.err.contains("251 accounts were written"), "{run:?}");
+    let rows = rows_of(&run.done());
+    let mut names: Vec<&str> = rows.iter().map(|row| row["username"].as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 251);
+    let of_grace = rows.iter().find(|row| row["username"] == "grace.h").expect("her row");
+    assert_eq!((&of_grace["discord_id"], &of_grace["request_code"]), (&GRACE.to_string(), &request.code));
+    assert_eq!((of_grace["state"].as_str(), of_grace["address"].as_str()), ("invited", ""));
+    let document = house.runs(&["link", "export", "--format", "json"]).json();
+    assert_eq!(each(&document["accounts"], "username").len(), 251);
+    assert_eq!(rows_of(&house.runs(&["link", "export", "--state", "active"]).done()), Vec::new());
+    // An address that the directory does not tell is no empty one.
+    let silent = house.runs(&["link", "export", "--addresses"]);
+    assert!(silent.code == Some(1) && silent.err.contains("directory_down: "), "{silent:?}");
+    let looks = house.runs(&["audit", "search", "--event", "admin.viewed", "--json"]).json();
+    assert_eq!(each(&looks["rows"], "after"), ["link.export"; 6]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_goes_into_a_new_file_for_its_owner_or_nowhere() {
+    let town = Town::new().await;
+    let house = House::of(&town);
+    let file = house.folder.join("links.csv");
+    let path = file.to_str().expect("a path of text");
+    let run = house.runs(&["link", "export", "--output", path]);
+    assert_eq!((run.code, run.out.as_str()), (Some(0), ""), "{run:?}");
+    let mode = std::fs::metadata(&file).expect("the file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let written = std::fs::read(&file).expect("the file");
+    assert!(written.starts_with(b"account_id,"), "{written:?}");
+    for verb in ["link", "audit"] {
+        let again = house.runs(&[verb, "export", "--output", path]).fails(1);
+        assert!(again.contains("nothing is overwritten"), "{again}");
+    }
+    assert_eq!(std::fs::read(&file).expect("the file"), written);
+    // What was not written whole is not there.
+    let unfinished = house.folder.join("unfinished.csv");
+    let path = unfinished.to_str().expect("a path of text");
+    let ada = town.asks(ADA, "ada").await;
+    let (mut account, _) = town.approves(&ada).await;
+    account.directory_id = DirectoryId::new("6d3f9c52-0000-4000-8000-000000000001");
+    town.account_becomes(&account, AccountState::Invited).await;
+    house.runs(&["link", "export", "--addresses", "--output", path]).fails(1);
+    assert!(!unfinished.exists());
+    let nowhere = house.folder.join("no-folder/x.csv");
+    house.runs(&["audit", "export", "--output", nowhere.to_str().expect("text")]).fails(1);
+    for wrong in [&["link", "export", "--format", "xml"][..], &["link", "export", "--state", "gone"]] {
+        house.runs(wrong).fails(2);
+    }
+    // A refused output is refused before anybody looks.
+    let looks = house.runs(&["audit", "search", "--event", "admin.viewed", "--json"]).json();
+    assert_eq!(each(&looks["rows"], "after"), ["link.export", "link.export"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_log_is_narrowed_by_who_whence_and_when_and_exported() {
+    let town = Town::new().await;
+    let house = House::of(&town);
+    let ada = town.asks(ADA, "ada").await;
+    house.runs(&["deny", "add", "--domain", "example.net"]).done();
+    let mut tx = town.store.begin().await.expect("a transaction");
+    tx.audit(Entry::new(Event::DenyAdded, Source::Cli, Actor::Cli("=1+1".to_owned())));
+    tx.commit("test").await.expect("a commit");
+    let events = |filter: &[&str]| {
+        let found = house.runs(&[&["audit", "search", "--json"], filter].concat()).json();
+        each(&found["rows"], "event").into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(events(&["--actor", &ADA.to_string()]), ["request.submitted"]);
+    assert_eq!(events(&["--actor", "cli:=1+1"]), ["deny.added"]);
+    assert_eq!(events(&["--actor", "system", "--source", "config"]), Vec::<String>::new());
+    assert_eq!(events(&["--actor", "4242"]), Vec::<String>::new());
+    assert_eq!(events(&["--source", "chat"]), ["request.submitted"]);
+    assert_eq!(events(&["--request", &ada.code, "--until", "2020-01-01"]), Vec::<String>::new());
+    assert_eq!(events(&["--request", &ada.code, "--since", "2020-01-01"]), ["request.submitted"]);
+    for wrong in [["--source", "phone"], ["--since", "yesterday"], ["--event", "no.such"]] {
+        house.runs(&[&["audit", "export"][..], &wrong].concat()).fails(2);
+    }
+
+    let run = house.runs(&["audit", "export", "--event", "deny.added"]);
+    let head = run.err.clone();
+    let rows = rows_of(&run.done());
+    assert_eq!(rows.iter().map(|row| row["source"].as_str()).collect::<Vec<_>>(), ["cli", "cli"]);
+    assert_eq!(rows[1]["actor_id"], "cli:=1+1");
+    let whole = house.runs(&["audit", "export", "--format", "json"]).json();
+    let kept = whole["head"].as_str().expect("a head");
+    assert!(!head.contains(kept), "every export is audited, and so has a head of its own");
+    assert!(house.runs(&["audit", "verify", "--head", kept]).done().contains("is whole"));
+    assert_eq!(each(&whole["rows"], "after").last(), Some(&"audit.export"));
+    assert!(
+        !whole.to_string().contains("Lovelace") && !whole.to_string().contains(&ADA.to_string()),
+        "{whole}"
+    );
+    let nobody = house.runs(&["audit", "export", "--person", "4242", "--format", "json"]).json();
+    assert_eq!(nobody["rows"], json!([]));
+}

@@ -1,0 +1,129 @@
+//! What `docs/operating.md` promises to operators is what the binary takes.
+
+use std::collections::BTreeSet;
+
+use accolade::domain::finding::Finding;
+use accolade::domain::refusal::Refusal;
+use accolade::words;
+
+use crate::cli_house::run_bare;
+
+const GUIDE: &str = include_str!("../../docs/operating.md");
+
+/// The text below a heading, up to the next of its level.
+fn part(heading: &str) -> &'static str {
+    let heading = ["\n## ", heading, "\n"].concat();
+    let (_, rest) = GUIDE.split_once(heading.as_str()).expect("the guide has this heading");
+    rest.split("\n## ").next().unwrap_or(rest)
+}
+
+/// The first cells of a table's lines.
+fn first_cells(text: &'static str) -> impl Iterator<Item = &'static str> {
+    text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+}
+
+/// What stands in code marks.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn the_guide_and_the_example_have_the_same_keys() {
+    let mut in_guide = BTreeSet::new();
+    let mut section = "";
+    for cell in first_cells(part("Keys")) {
+        let Some(name) = code(cell).next() else { continue };
+        if name.starts_with('[') {
+            section = name;
+        } else {
+            in_guide.insert([section, ".", name].concat());
+        }
+    }
+    let mut in_example = BTreeSet::new();
+    let mut section = "";
+    for line in accolade::config::EXAMPLE.lines() {
+        if line.starts_with('[') {
+            section = line;
+            continue;
+        }
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        let Some((name, _)) = line.split_once(" = ") else { continue };
+        if name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+            in_example.insert([section, ".", name].concat());
+        }
+    }
+    assert!(in_example.len() > 50, "the example was not read: {in_example:?}");
+    assert_eq!(in_guide, in_example);
+}
+
+#[test]
+fn the_guide_names_the_defaults_that_the_example_shows() {
+    // what has no default of its own is shown in the example with a made-up value
+    let made_up = ["endpoint", "ca_file", "password_file", "public_url", "object_classes"];
+    let mut compared = 0;
+    let mut section = "";
+    for line in accolade::config::EXAMPLE.lines() {
+        if line.starts_with('[') {
+            section = line;
+        }
+        let Some((name, value)) = line.strip_prefix("# ").and_then(|line| line.split_once(" = ")) else {
+            continue;
+        };
+        if !name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') || made_up.contains(&name) {
+            continue;
+        }
+        let (_, of_section) = part("Keys").split_once(&["`", section, "`"].concat()).expect("the section");
+        let row =
+            of_section.lines().find(|row| row.starts_with(&["| `", name, "` |"].concat())).expect("the key");
+        let default = row.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default();
+        assert_eq!(default.replace(['`', '"'], ""), value.replace('"', ""), "{section} {name}");
+        compared += 1;
+    }
+    assert!(compared > 20, "the example was not read: {compared}");
+}
+
+#[test]
+fn the_guide_explains_every_refusal_code_and_no_other() {
+    let explained: BTreeSet<&str> =
+        first_cells(part("Refusal codes")).filter_map(|cell| code(cell).next()).collect();
+    let all: BTreeSet<&str> = Refusal::ALL.iter().map(|refusal| refusal.code()).collect();
+    assert_eq!(explained, all);
+}
+
+#[test]
+fn the_guide_explains_every_finding_with_its_words() {
+    let lang = words::Lang::default();
+    let rows: BTreeSet<&str> =
+        part("What doctor finds").lines().filter(|line| line.starts_with("| `")).collect();
+    let cell = |text: String| text.trim_end_matches('.').to_owned();
+    let wanted: BTreeSet<String> = Finding::ALL
+        .iter()
+        .map(|finding| {
+            let (wrong, fix) = (words::doctor::wrong(lang, *finding), words::doctor::fix(lang, *finding));
+            format!("| `{finding}` | {} | {} |", cell(wrong), cell(fix))
+        })
+        .collect();
+    let wanted: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
+    assert_eq!(rows, wanted);
+}
+
+#[test]
+fn every_verb_and_flag_of_the_guide_is_taken() {
+    let mut tried = 0;
+    for usage in first_cells(part("Command line")).flat_map(code) {
+        // a flag for itself belongs to the verbs beside it
+        if usage.starts_with("--") {
+            continue;
+        }
+        let words: Vec<&str> = usage.split([' ', '[', ']']).filter(|word| !word.is_empty()).collect();
+        let is_verb = |word: &&&str| word.bytes().all(|b| b.is_ascii_lowercase());
+        let mut arguments: Vec<&str> = words.iter().take_while(is_verb).copied().collect();
+        arguments.push("--help");
+        let help = run_bare(&arguments).done();
+        for flag in words.iter().filter(|word| word.starts_with("--")) {
+            assert!(help.contains(flag), "{usage}: {help}");
+        }
+        tried += 1;
+    }
+    assert!(tried >= 18, "the verbs were not read: {tried}");
+}

@@ -1,0 +1,301 @@
+//! Whole runs of the binary that look at and decide what people asked for, beside rows that a journey left.
+
+use serde_json::{Value, json};
+
+use crate::accounts_town::{Town, member};
+use crate::cli_house::{ADA, GRACE, House, LINUS, MALLORY, discord};
+
+/// One value of each object of a list.
+fn each<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
+    list.as_array().expect("a list").iter().map(|line| line[key].as_str().unwrap_or("null")).collect()
+}
+
+#[test]
+fn empty_lists_say_so_and_give_programs_an_empty_list() {
+    let house = House::new();
+    house.runs(&["migrate"]).done();
+    for (verb, said, name) in [
+        (&["request", "list"][..], "No requests.\n", "requests"),
+        (&["request", "list", "--state", "needs-operator"], "No requests.\n", "requests"),
+        (&["deny", "list"], "The deny list is empty.\n", "denied"),
+        (&["link", "find", "nobody"], "No links.\n", "links"),
+        (&["audit", "search", "--event", "request.approved"], "No rows.\n", "rows"),
+    ] {
+        assert_eq!(house.runs(verb).done(), said, "{verb:?}");
+        let listed = house.runs(&[verb, &["--json"]].concat()).json();
+        assert_eq!(listed[name], json!([]), "{verb:?}");
+        assert_eq!(listed["next"], Value::Null, "{verb:?}");
+    }
+    for (verb, told) in [
+        (&["request", "show", "K7M2QX"][..], "accolade request list"),
+        (&["request", "cancel", "K7M2QX"], "accolade request list"),
+        (&["link", "show", "nobody"], "accolade link find"),
+        (&["deny", "remove", "--domain", "example.org"], "not on the deny list"),
+    ] {
+        assert!(house.runs(verb).fails(1).contains(told), "{verb:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_read_in_pages_and_one_is_shown_without_personal_values() {
+    let town = Town::new().await;
+    let house = House::of(&town);
+    for (n, name) in (0..3).zip(["ada", "barbara", "edsger"]) {
+        // ids sort by the millisecond
+        town.clock.push(std::time::Duration::from_millis(1));
+        town.asks(ADA + 100 + n, name).await;
+    }
+    let mut names = Vec::new();
+    let mut after: Option<String> = None;
+    for _ in 0..4 {
+        let key = after.take();
+        let mut arguments = vec!["request", "list", "--json", "--limit", "2"];
+        arguments.extend(key.iter().flat_map(|key| ["--after", key.as_str()]));
+        let page = house.runs(&arguments).json();
+        names.extend(each(&page["requests"], "username").into_iter().map(str::to_owned));
+        match page["next"].as_str() {
+            Some(next) => after = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    assert_eq!(names, ["edsger", "barbara", "ada"]);
+    let page = house.runs(&["request", "list", "--limit", "2"]);
+    assert!(page.err.contains("--after"), "{page:?}");
+    let lines = page.done();
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    let code = lines.split_whitespace().next().expect("a code").to_owned();
+    let shown = house.runs(&["request", "show", &code]).done();
+    assert!(shown.contains("…@example.org") && shown.contains("work  check"), "{shown}");
+    let whole = house.runs(&["request", "show", &code, "--json"]).json();
+    assert_eq!(whole["request"]["state"], "waiting");
+    assert!(!whole.to_string().contains("Lovelace") && !shown.contains("Lovelace"), "{whole}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deciding_follows_the_rules_of_chat_and_is_audited_with_the_login() {
+    let town = Town::new().await;
+    let sim = discord().await;
+    let mut house = House::of(&town);
+    house.talk_to(&sim);
+    let ada = town.asks(ADA, "ada").await;
+    let grace = town.asks(GRACE, "grace.h").await;
+    let approve = |code: &str, by: u64| house.runs(&["request", "approve", code, "--as", &by.to_string()]);
+    for nobody in [MALLORY, ADA, 4_242] {
+        let refused = approve(&grace.code, nobody).fails(1);
+        assert!(refused.contains("not_moderator: "), "{nobody}: {refused}");
+    }
+    let own = approve(&grace.code, GRACE).fails(1);
+    assert!(own.contains("own_request: "), "{own}");
+    assert!(approve(&ada.code, GRACE).done().contains("is approved"));
+    let second = approve(&ada.code, LINUS).fails(1);
+    assert!(second.contains("already_decided: "), "{second}");
+    let linus = LINUS.to_string();
+    let denied = house.runs(&[
+        "request",
+        "deny",
+        &grace.code,
+        "--as",
+        &linus,
+        "--reason",
+        "Ask again in May",
+        "--quietly",
+    ]);
+    assert!(denied.done().contains("is denied"));
+    let shown = house.runs(&["request", "show", &grace.code, "--json"]).json();
+    assert_eq!(shown["decisions"][0]["verdict"], "deny");
+    assert!(!shown.to_string().contains("May"), "{shown}");
+
+    let rows = house.runs(&["audit", "search", "--event", "request.approved", "--json"]).json();
+    assert_eq!(each(&rows["rows"], "source"), ["cli"]);
+    assert!(rows["rows"][0]["actor_id"].as_str().is_some_and(|actor| actor.starts_with("cli:")), "{rows}");
+    let refused = house.runs(&["audit", "search", "--event", "press.refused", "--json"]).json();
+    let mut reasons = each(&refused["rows"], "reason_code");
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["not_moderator", "not_moderator", "not_moderator", "own_request"]);
+    assert_eq!(house.runs(&["audit", "verify", "--json"]).json()["ok"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_lost_the_role_meanwhile_gets_nothing_approved() {
+    let town = Town::new().await;
+    let sim = discord().await;
+    let mut house = House::of(&town);
+    house.talk_to(&sim);
+    // nobody of that id is in the guild any more
+    let gone = member(ADA + 500, &[crate::accounts_town::MEMBER]);
+    let request = town.asks(gone.user_id.get(), "gone").await;
+    let refused = house.runs(&["request", "approve", &request.code, "--as", &GRACE.to_string()]).fails(1);
+    assert!(refused.contains("member_gone: "), "{refused}");
+    let shown = house.runs(&["request", "show", &request.code, "--json"]).json();
+    assert_eq!(shown["request"]["state"], "cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_an_operator_is_listed_and_goes_on_at_an_admins_word() {
+    let town = Town::new().await;
+    let sim = discord().await;
+    let mut house = House::of(&town);
+    house.talk_to(&sim);
+    let ada = town.asks(ADA, "ada").await;
+    town.asks(GRACE, "grace.h").await;
+    town.approves(&ada).await;
+    let retry = |by: u64| house.runs(&["request", "retry", &ada.code, "--as", &by.to_string()]);
+    assert!(retry(LINUS).fails(1).contains("no work of request"));
+    house
+        .tampers(
+            "UPDATE work SET state = 'needs_operator', error_code = 'mail_refused' WHERE kind = 'provision'",
+        )
+        .await;
+    for spelling in ["needs-operator", "needs_operator"] {
+        let listed = house.runs(&["request", "list", "--state", spelling, "--json"]).json();
+        assert_eq!(each(&listed["requests"], "code"), [ada.code.as_str()]);
+    }
+    let shown = house.runs(&["request", "show", &ada.code]).done();
+    assert!(shown.contains("needs_operator") && shown.contains("mail_refused"), "{shown}");
+    assert!(retry(GRACE).fails(1).contains("not_moderator: "));
+    assert!(retry(LINUS).done().contains("goes on"));
+    assert_eq!(house.runs(&["request", "list", "--state", "needs-operator"]).done(), "No requests.\n");
+    let rows = house.runs(&["audit", "search", "--event", "work.retried", "--json"]).json();
+    assert_eq!(each(&rows["rows"], "source"), ["cli"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_taken_back_and_its_making_undone() {
+    let town = Town::new().await;
+    let house = House::of(&town);
+    let ada = town.asks(ADA, "ada").await;
+    let grace = town.asks(GRACE, "grace.h").await;
+    town.approves(&grace).await;
+    let cancelled = house.runs(&["request", "cancel", &ada.code.to_lowercase()]).done();
+    assert!(cancelled.contains("is taken back") && !cancelled.contains("undone"), "{cancelled}");
+    assert!(house.runs(&["request", "cancel", &grace.code]).done().contains("is being undone"));
+    let again = house.runs(&["request", "cancel", &ada.code]);
+    assert_eq!(again.code, Some(1), "{again:?}");
+    let listed = house.runs(&["request", "list", "--state", "cancelled", "--json"]).json();
+    assert_eq!(each(&listed["requests"], "username"), ["ada"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_log_is_read_in_pages_and_a_change_by_hand_ends_with_3() {
+    let town = Town::new().await;
+    let house = House::of(&town);
+    town.asks(ADA, "ada").await;
+    town.asks(GRACE, "grace.h").await;
+    let of_ada = house.runs(&["audit", "search", "--person", &ADA.to_string(), "--json"]).json();
+    assert_eq!(each(&of_ada["rows"], "event"), ["request.submitted"]);
+    let first = house.runs(&["audit", "search", "--limit", "2", "--json"]).json();
+    let key = first["next"].as_str().expect("there is more");
+    let second = house.runs(&["audit", "search", "--limit", "2", "--after", key, "--json"]).json();
+    let seqs = |page: &Value| -> Vec<i64> {
+        page["rows"].as_array().expect("a list").iter().filter_map(|row| row["seq"].as_i64()).collect()
+    };
+    assert!(seqs(&first).iter().all(|seq| !seqs(&second).contains(seq)), "{first} {second}");
+
+    let whole = house.runs(&["audit", "verify", "--json"]).json();
+    let head = whole["head"].as_str().expect("a head").to_owned();
+    assert!(house.runs(&["audit", "verify", "--head", &head]).done().contains("is whole"));
+    let (seq, _) = head.split_once(':').expect("number and hash");
+    let forged = [seq, ":", &"0".repeat(64)].concat();
+    let missing = house.runs(&["audit", "verify", "--head", &forged]);
+    assert_eq!(missing.code, Some(3), "{missing:?}");
+    assert!(missing.out.contains("cut off or replaced"), "{missing:?}");
+
+    house.tampers("UPDATE audit SET actor_id = 'system' WHERE seq = 2").await;
+    let broken = house.runs(&["audit", "verify"]);
+    assert_eq!(broken.code, Some(3), "{broken:?}");
+    assert!(broken.out.contains("row 2 does not fit"), "{broken:?}");
+    let broken = house.runs(&["audit", "verify", "--json"]);
+    assert_eq!(broken.code, Some(3), "{broken:?}");
+    let broken: Value = serde_json::from_str(&broken.out).expect("one JSON object");
+    assert_eq!(broken, json!({"ok": false, "first_bad_row": 2}));
+}
+
+#[test]
+fn the_deny_list_is_kept_from_the_command_line_without_showing_whom() {
+    let house = House::new();
+    house.runs(&["migrate"]).done();
+    let id = ADA.to_string();
+    let added = house.runs(&[
+        "deny",
+        "add",
+        "--person",
+        &id,
+        "--until",
+        "30d",
+        "--reason",
+        "spam\nand\u{1b}[2J more",
+    ]);
+    assert!(added.done().contains("Added"));
+    house.runs(&["deny", "add", "--address", "Eve@Example.org"]).done();
+    house.runs(&["deny", "add", "--domain", "example.net"]).done();
+    let listed = house.runs(&["deny", "list", "--json"]).json();
+    let mut kinds = each(&listed["denied"], "kind");
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["address", "domain", "person"]);
+    let text = house.runs(&["deny", "list"]).done();
+    assert_eq!(text.lines().count(), 3, "{text}");
+    for whom in [id.as_str(), "eve@example.org", "example.net", "\u{1b}"] {
+        assert!(!text.contains(whom) && !listed.to_string().contains(whom), "{whom}: {text}");
+    }
+    let page = house.runs(&["deny", "list", "--limit", "2", "--json"]).json();
+    let rest = house
+        .runs(&["deny", "list", "--limit", "2", "--after", page["next"].as_str().expect("more"), "--json"])
+        .json();
+    assert_eq!(each(&rest["denied"], "kind").len(), 1, "{rest}");
+    assert!(house.runs(&["deny", "remove", "--address", "eve@example.org"]).done().contains("Taken off"));
+    assert!(
+        house
+            .runs(&["deny", "remove", "--address", "eve@example.org"])
+            .fails(1)
+            .contains("not on the deny list")
+    );
+    let rows = house.runs(&["audit", "search", "--event", "deny.added", "--json"]).json();
+    assert_eq!(each(&rows["rows"], "source"), ["cli", "cli", "cli"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_cannot_ask_discord_is_none() {
+    let town = Town::new().await;
+    let mut house = House::of(&town);
+    let ada = town.asks(ADA, "ada").await;
+    let sim = discord().await;
+    house.set("discord", "endpoint", json!({"address": "127.0.0.1:1", "ca_file": sim.ca_file()}));
+    let by = GRACE.to_string();
+    for verb in [
+        &["request", "approve", ada.code.as_str(), "--as", by.as_str()][..],
+        &["request", "deny", ada.code.as_str(), "--as", by.as_str(), "--reason", "no"],
+    ] {
+        let told = house.runs(verb).fails(1);
+        assert!(told.contains("nothing was done: could not reach Discord"), "{told}");
+    }
+    let shown = house.runs(&["request", "show", &ada.code, "--json"]).json();
+    assert_eq!((&shown["request"]["state"], &shown["decisions"]), (&json!("waiting"), &json!([])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_is_looked_up_in_the_directory_and_its_silence_is_said() {
+    let town = Town::new().await;
+    let house = House::of(&town);
+    let told = house.runs(&["link", "find", "ada@example.org"]).fails(1);
+    assert!(told.contains("directory_down: ") && !told.contains("ada@"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_verbs_work_on_postgres_too() {
+    let world = crate::store_world::World::on_postgres().await;
+    let mut house = House::new();
+    let mut url = world.config.url.clone();
+    house.keeps("postgres", url.password().unwrap_or_default());
+    url.set_password(None).expect("the url has a host");
+    house.set("store", "url", json!(url.as_str()));
+    house.set("store", "password_file", json!(house.folder.join("secrets/postgres")));
+    house.set("store", "key_file", json!(world.config.key_file));
+    assert!(house.runs(&["migrate"]).done().contains("There was nothing to do."));
+    let request = world.waiting(1, "ada").await;
+    let listed = house.runs(&["request", "list", "--json"]).json();
+    assert_eq!(each(&listed["requests"], "code"), [request.code.as_str()]);
+    assert_eq!(house.runs(&["request", "list", "--state", "needs-operator"]).done(), "No requests.\n");
+    assert!(house.runs(&["request", "cancel", &request.code]).done().contains("is taken back"));
+    house.runs(&["deny", "add", "--domain", "example.net"]).done();
+    assert_eq!(house.runs(&["audit", "verify", "--json"]).json()["ok"], true);
+}

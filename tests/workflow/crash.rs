@@ -1,0 +1,585 @@
+//! The bot is killed at every named crash point, started again, and what people began comes to its end: one account, one entry,
+//! one Keycloak user, no mail too many, an unbroken audit chain.
+//!
+//! [`journey_through`] says which journey passes which point; a test holds that no point is without one. Each point has its own
+//! village; several villages live at once.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "most journeys differ at one place only")]
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use discord_sim::{Effect, Person};
+use futures::StreamExt as _;
+use nix::sys::signal::Signal;
+
+use testbed::{MailFault, wait_until};
+
+use crate::country::{Country, country, country_alone};
+use crate::village::{self, Customs, Database, Village, bail_with};
+
+/// How many villages live at once.
+const AT_ONCE: usize = 3;
+
+const FIFTEEN_DAYS: Duration = Duration::from_hours(15 * 24);
+
+/// What people do in a village.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Journey {
+    /// Ada asks, grace approves, ada follows the link.
+    Approve,
+    /// The same where a rule approves.
+    Automatic,
+    /// The mail cannot be sent; ada takes her request back.
+    CancelEarly,
+    /// Ada takes it back when the mail is out.
+    CancelLate,
+    /// The mail cannot be sent; linus puts it right and lets it go on.
+    Retry,
+    /// The mail server is away.
+    MailAway,
+    /// Nobody does anything until the bot has renewed a lease.
+    Idle,
+    /// Nobody decides.
+    Expiry,
+    /// Nobody follows the link.
+    Unused,
+    /// The password was set and nobody saw it.
+    Restored,
+    /// Discord refuses messages for a while.
+    NoMessages,
+    /// Discord is slow when the member role is granted.
+    SlowRole,
+    /// Discord refuses to grant the member role for a while.
+    NoRole,
+    /// The bot is asked to stop in the middle.
+    Stop,
+    /// Somebody enters ada by hand.
+    Conflict,
+    /// Grace denies.
+    Deny,
+    /// Ada wants a reserved name first.
+    ReservedName,
+    /// Ada presses on her own card.
+    OwnCard,
+    /// Ada loses her role for a while.
+    RoleLost,
+    /// Ada leaves.
+    Leaves,
+    /// Ada wants the mail again before she follows the link.
+    MailAgain,
+    /// Somebody else sets the password; ada says so.
+    NotMe,
+    /// Linus posts the panel.
+    Panel,
+}
+
+/// The journey that passes a crash point.
+fn journey_through(point: &str) -> Journey {
+    let name = point.trim_start_matches("store.commit.before:").trim_start_matches("store.commit.after:");
+    match name {
+        "work.mail_refund" | "work.operator" | "retry" => Journey::Retry,
+        "work.mail_unknown" => Journey::MailAway,
+        "lease.renew" => Journey::Idle,
+        "work.renew" => Journey::SlowRole,
+        "work.later" => Journey::NoRole,
+        "work.release" | "lease.give_back" => Journey::Stop,
+        "work.wake" | "outbox.later" => Journey::NoMessages,
+        "work.undo" => Journey::CancelEarly,
+        "work.conflict" => Journey::Conflict,
+        "upkeep.expire" | "upkeep.purge" => Journey::Expiry,
+        "upkeep.withdraw" => Journey::Unused,
+        "cancel" => Journey::CancelLate,
+        "deny" => Journey::Deny,
+        "send_refused" => Journey::ReservedName,
+        "press_refused" => Journey::OwnCard,
+        "role_lost" => Journey::RoleLost,
+        "member_gone" => Journey::Leaves,
+        "password" => Journey::MailAgain,
+        "not_me" => Journey::NotMe,
+        "panel" => Journey::Panel,
+        name if name.starts_with("resend.") => Journey::MailAgain,
+        name if name.starts_with("lock.") => Journey::NotMe,
+        name if name.starts_with("withdraw.restore") => Journey::Restored,
+        name if name.starts_with("withdraw.") => Journey::CancelLate,
+        name if name.starts_with("undo.") => Journey::CancelEarly,
+        name if name.starts_with("check.look") => Journey::Automatic,
+        _ => Journey::Approve,
+    }
+}
+
+/// Asked of every village, whatever happens there.
+async fn travel(village: &Village, journey: Journey) -> Result<()> {
+    match journey {
+        Journey::Approve | Journey::Automatic | Journey::SlowRole | Journey::NoRole => {
+            village.starts_armed().await?;
+            match journey {
+                Journey::SlowRole => village.sim.fails(GRANT, Effect::Latency { ms: 6500 }, 1),
+                Journey::NoRole => village.sim.fails(GRANT, Effect::Status { status: 503 }, 2),
+                _ => {}
+            }
+            village.ada_asks().await?;
+            if journey != Journey::Automatic {
+                village.grace_approves().await?;
+            }
+            is_used(village).await
+        }
+        Journey::CancelEarly | Journey::Retry => mail_is_refused(village, journey).await,
+        Journey::CancelLate => {
+            village.starts_armed().await?;
+            is_invited(village).await?;
+            takes_it_back(village).await?;
+            village.waits_for(ACCOUNTS, "closed").await?;
+            village.is_in_order("closed", 0).await
+        }
+        Journey::Idle => {
+            village.starts_armed().await?;
+            wait_until("the death", village::LIMIT, async || village.is_dead().await).await?;
+            village.ada_asks().await?;
+            village.grace_approves().await?;
+            is_used(village).await
+        }
+        Journey::MailAway => {
+            village.starts_armed().await?;
+            village.ada_asks().await?;
+            let mail = village.mail_server();
+            mail.set_fault(MailFault::RefuseConnections).await?;
+            let approved = async {
+                village.grace_approves().await?;
+                // The next life sends the mail; the one that dies found nobody who takes it.
+                wait_until("the death", village::LIMIT, async || village.is_dead().await).await
+            };
+            let approved = approved.await;
+            mail.set_fault(MailFault::None).await?;
+            approved?;
+            is_used(village).await
+        }
+        Journey::Expiry => {
+            village.starts().await?;
+            village.ada_asks().await?;
+            village.comes_to_rest().await?;
+            village.stops().await?;
+            village.advances(FIFTEEN_DAYS)?;
+            village.starts_armed().await?;
+            village.waits_for("SELECT state FROM request", "expired").await?;
+            village.is_in_order("", 0).await
+        }
+        Journey::Unused => {
+            village.starts().await?;
+            is_invited(village).await?;
+            village.comes_to_rest().await?;
+            village.stops().await?;
+            village.advances(FIFTEEN_DAYS)?;
+            village.starts_armed().await?;
+            village.waits_for(ACCOUNTS, "closed").await?;
+            village.is_in_order("closed", 0).await
+        }
+        Journey::Restored => {
+            village.starts_armed().await?;
+            is_invited(village).await?;
+            village.sets_password_by_hand().await?;
+            village.advances(FIFTEEN_DAYS)?;
+            village.waits_for(ACCOUNTS, "active").await?;
+            village.is_in_order("active", 1).await
+        }
+        Journey::NoMessages => {
+            village.starts_armed().await?;
+            village.sim.fails("POST /channels/{channel}/messages", Effect::Status { status: 503 }, 5);
+            village.ada_asks().await?;
+            village
+                .lets_time_pass_until("SELECT 'posted' FROM message WHERE message_id IS NOT NULL", "posted")
+                .await?;
+            village.grace_approves().await?;
+            is_used(village).await
+        }
+        Journey::Stop => is_stopped(village).await,
+        Journey::MailAgain => mails_again(village).await,
+        Journey::NotMe => is_not_me(village).await,
+        Journey::Panel => is_posted(village).await,
+        Journey::Conflict => {
+            village.starts_armed().await?;
+            village.ada_asks().await?;
+            village.waits_for("SELECT state FROM work", "done").await?;
+            village.enters_ada_by_hand().await?;
+            village.grace_approves().await?;
+            village.waits_for(ACCOUNTS, "conflict").await?;
+            village.is_in_order("conflict", 1).await
+        }
+        Journey::Deny | Journey::ReservedName | Journey::OwnCard | Journey::RoleLost | Journey::Leaves => {
+            refusal(village, journey).await
+        }
+    }
+}
+
+const GRANT: &str = "PUT /guilds/{guild}/members/{user}/roles/{role}";
+const ACCOUNTS: &str = "SELECT state FROM account";
+
+async fn is_invited(village: &Village) -> Result<()> {
+    village.ada_asks().await?;
+    village.grace_approves().await?;
+    village.waits_for(ACCOUNTS, "invited").await
+}
+
+async fn is_used(village: &Village) -> Result<()> {
+    village.waits_for("SELECT state FROM account WHERE state IN ('invited', 'active')", "invited").await?;
+    village.ada_sets_password().await?;
+    village.waits_for(ACCOUNTS, "active").await?;
+    village.is_in_order("active", 1).await?;
+    ensure!(village.person("ada").roles().contains(&"account-holder".to_owned()), "ada has no role");
+    Ok(())
+}
+
+async fn mail_is_refused(village: &Village, journey: Journey) -> Result<()> {
+    village.starts_armed().await?;
+    village.ada_asks().await?;
+    village.grace_approves().await?;
+    village.waits_for("SELECT state FROM work WHERE kind = 'provision'", "needs_operator").await?;
+    if journey == Journey::CancelEarly {
+        takes_it_back(village).await?;
+        village.waits_for(ACCOUNTS, "closed").await?;
+        ensure!(village.mails() == 0, "a mail before the undo");
+        return village.is_in_order("closed", 0).await;
+    }
+    village.learns_mail_client()?;
+    if village.deaths() == 0 {
+        // The point is the retry's own commit: its life begins now.
+        village.stops().await?;
+        village.starts_armed().await?;
+    } else {
+        village.stops().await?;
+        village.starts().await?;
+    }
+    let linus = village.person("linus");
+    let goes_on = "SELECT 'yes' FROM work WHERE kind = 'provision' AND state <> 'needs_operator'";
+    village
+        .insists("the retry", &linus, (goes_on, "yes"), async || {
+            village.does("the retry", async || linus.tries_to_press("Retry").await).await.map(drop)
+        })
+        .await?;
+    is_used(village).await
+}
+
+/// Ada asks for the mail again, in as many lives of the bot as it takes: one mail more, whatever happens, and she is told.
+async fn mails_again(village: &Village) -> Result<()> {
+    let ada = village.person("ada");
+    village.starts_armed().await?;
+    is_invited(village).await?;
+    village.comes_to_rest().await?;
+    // The pause after the first mail.
+    village.advances(Duration::from_mins(6))?;
+    let asked = async || ada.tries_to_run("/account password").await;
+    village.gets_through("the mail again", asked).await?;
+    village.waits_for("SELECT state FROM work WHERE kind = 'resend'", "done").await?;
+    village.comes_to_rest().await?;
+    ensure!(village.mails() == 2, "{} mails", village.mails());
+    let known = village.sees_in_store("SELECT state FROM mail ORDER BY begun_at").await?;
+    ensure!(["accepted accepted", "accepted unknown"].contains(&known.as_str()), "the mails are {known}");
+    is_used(village).await
+}
+
+/// Linus posts the panel: it stands once, and its button opens the form.
+async fn is_posted(village: &Village) -> Result<()> {
+    let (ada, linus) = (village.person("ada"), village.person("linus"));
+    village.starts_armed().await?;
+    let stands = ("SELECT 'stands' FROM panel WHERE message_id IS NOT NULL", "stands");
+    let posts =
+        async || village.does("the panel", async || linus.tries_to_run("/panel post").await).await.map(drop);
+    village.insists("the panel", &linus, stands, posts).await?;
+    let panels = ada.sees_everything().matches("An account in this community").count();
+    ensure!(panels == 1, "{panels} panels");
+    let form =
+        village.gets_through("the form", async || ada.tries_to_press("Ask for an account").await).await?;
+    ensure!(form.modal.is_some(), "no form opens: {form}");
+    village.is_in_order("", 0).await
+}
+
+/// Ada's password was set by somebody else; she says so on the message that told her.
+async fn is_not_me(village: &Village) -> Result<()> {
+    let ada = village.person("ada");
+    village.starts_armed().await?;
+    is_invited(village).await?;
+    village.ada_sets_password().await?;
+    village.waits_for(ACCOUNTS, "active").await?;
+    let says = async || {
+        let form = village.gets_through("the form", async || ada.tries_to_press("Not me").await).await?;
+        ensure!(form.modal.is_some(), "no form opens: {form}");
+        village.does("the confirmation", async || ada.tries_to_submit(&[]).await).await.map(drop)
+    };
+    let is_noted = ("SELECT 'noted' FROM work WHERE kind = 'lock'", "noted");
+    village.insists("the lock", &ada, is_noted, says).await?;
+    village.waits_for(ACCOUNTS, "disabled").await?;
+    village.is_locked().await?;
+    village.is_in_order("disabled", 1).await
+}
+
+async fn takes_it_back(village: &Village) -> Result<()> {
+    let ada = village.person("ada");
+    village.gets_through("taking it back", async || ada.tries_to_run("/account cancel").await).await.map(drop)
+}
+
+async fn is_stopped(village: &Village) -> Result<()> {
+    village.starts_armed().await?;
+    village.ada_asks().await?;
+    village.waits_for("SELECT state FROM work", "done").await?;
+    village.sim.fails("GET /guilds/{guild}/members/{user}", Effect::Latency { ms: 1500 }, 4);
+    village.grace_approves().await?;
+    village.waits_for(village::IS_CLAIMED, "claimed").await?;
+    village.signals(Signal::SIGTERM).await?;
+    let status = village.ends(Duration::from_secs(25)).await?;
+    village.died_of(status)?;
+    village.sim.heals();
+    village.starts().await?;
+    is_used(village).await
+}
+
+async fn refusal(village: &Village, journey: Journey) -> Result<()> {
+    let (ada, grace) = (village.person("ada"), village.person("grace"));
+    village.starts_armed().await?;
+    if journey == Journey::ReservedName {
+        village.ada_wants("reserved").await?;
+        let refused = village.gets_through("the sending", async || ada.tries_to_press("Send").await).await?;
+        ensure!(refused.text.contains("not available"), "{refused}");
+    }
+    village.ada_asks().await?;
+    let approves = async |who: &Person| {
+        village.does("the press", async || who.tries_to_press("Approve").await).await.map(drop)
+    };
+    match journey {
+        Journey::OwnCard => {
+            let told = ("SELECT 'told' FROM audit WHERE event = 'press.refused' LIMIT 1", "told");
+            village.insists("the refusal", &ada, told, async || approves(&ada).await).await?;
+        }
+        Journey::RoleLost => {
+            // The card must be there before ada's role is gone.
+            village.comes_to_rest().await?;
+            ada.loses("member");
+            let told = ("SELECT 'told' FROM audit WHERE reason_code = 'role_lost' LIMIT 1", "told");
+            village.insists("the refusal", &grace, told, async || approves(&grace).await).await?;
+            ada.gains("member");
+        }
+        Journey::Leaves => {
+            village.comes_to_rest().await?;
+            ada.leaves();
+            let cancelled = (village::SENT, "cancelled");
+            village.insists("the refusal", &grace, cancelled, async || approves(&grace).await).await?;
+            return village.is_in_order("", 0).await;
+        }
+        Journey::Deny => {
+            let why = [("reason", "Not now")];
+            let denies = async || {
+                let form = async || grace.tries_to_press("Deny").await;
+                let form = village.gets_through("the form", form).await?;
+                if form.modal.is_none() {
+                    // The card was edited at the moment of the press, and she is told to press again.
+                    ensure!(village::says_edited(&form), "no form opens: {form}");
+                    return Ok(());
+                }
+                village.does("the denial", async || grace.tries_to_submit(&why).await).await.map(drop)
+            };
+            village.insists("the denial", &grace, (village::SENT, "denied"), denies).await?;
+            return village.is_in_order("", 0).await;
+        }
+        _ => {}
+    }
+    village.grace_approves().await?;
+    is_used(village).await
+}
+
+/// One point, on one database.
+async fn is_survived(
+    country: &'static Country,
+    database: Database,
+    at: usize,
+    point: &'static str,
+) -> Result<()> {
+    let journey = journey_through(point);
+    let letter = if database == Database::Sqlite { 's' } else { 'p' };
+    let customs = Customs {
+        crash_at: Some(point.to_owned()),
+        automatic: journey == Journey::Automatic,
+        mail_client_is_unknown: matches!(journey, Journey::CancelEarly | Journey::Retry),
+        ..Customs::plain(database)
+    };
+    let village = Village::settles(country, format!("{letter}{at:03}"), customs).await?;
+    let travelled = travel(&village, journey).await;
+    if let Err(error) = travelled {
+        return bail_with(&village, &error);
+    }
+    match village.deaths() {
+        1 => Ok(()),
+        0 => bail_with(&village, &anyhow::anyhow!("{journey:?} never passed the point")),
+        more => bail_with(&village, &anyhow::anyhow!("{more} deaths")),
+    }
+}
+
+/// Every point of these journeys, several at once; the table is printed.
+fn survives(database: Database, wanted: impl Fn(Journey) -> bool) {
+    let (country, _visit) = country();
+    survives_in(country, database, AT_ONCE, wanted);
+}
+
+fn survives_in(
+    country: &'static Country,
+    database: Database,
+    at_once: usize,
+    wanted: impl Fn(Journey) -> bool,
+) {
+    let mut points: Vec<(usize, &'static str)> = accolade::crash::NAMES
+        .iter()
+        .copied()
+        .enumerate()
+        .filter(|(_, point)| is_tried_on(database, point) && wanted(journey_through(point)))
+        .collect();
+    // What waits longest begins first, so that the others fill its time.
+    points.sort_by_key(|(_, point)| !waits_long(journey_through(point)));
+    let begun = std::time::Instant::now();
+    let results = country.runtime.block_on(
+        futures::stream::iter(points)
+            .map(|(at, point)| async move {
+                let begun = std::time::Instant::now();
+                let limit = Duration::from_mins(4);
+                let survived = tokio::time::timeout(limit, is_survived(country, database, at, point)).await;
+                let survived = survived.unwrap_or_else(|_| Err(anyhow::anyhow!("not over in {limit:?}")));
+                let took = begun.elapsed();
+                tell(&match &survived {
+                    Ok(()) => format!("{database:?} {point:50} survived {took:5.1?}"),
+                    Err(error) => format!("{database:?} {point:50} FAILED   {took:5.1?} {error:#}"),
+                });
+                survived.is_ok()
+            })
+            .buffer_unordered(at_once)
+            .collect::<Vec<_>>(),
+    );
+    let failures = results.iter().filter(|survived| !**survived).count();
+    tell(&format!("{database:?}: {} points in {:.0?}, {failures} failed", results.len(), begun.elapsed()));
+    assert!(!results.is_empty(), "no points: the table of journeys is wrong");
+    assert_eq!(failures, 0, "see the table above");
+}
+
+#[expect(clippy::print_stdout, reason = "the table is the result that people read")]
+fn tell(line: &str) {
+    println!("{line}");
+}
+
+/// Set to run every point on PostgreSQL, too (`./dev test --every-point`).
+const EVERY_POINT: &str = "ACCOLADE_EVERY_POINT";
+
+/// All points on SQLite. On PostgreSQL, unless every point is asked for, those before a commit: what the point is in the middle of has
+/// happened outside, its record is lost, and the server has to let go of a dead process's transaction and leases.
+fn is_tried_on(database: Database, point: &str) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "a test's own switch, not the product's configuration")]
+    let is_every_point = std::env::var_os(EVERY_POINT).is_some();
+    match database {
+        Database::Sqlite => true,
+        // Only who is alone with its database may void the leases of earlier lives.
+        Database::Postgres if point.ends_with(":app.void_leases") => false,
+        Database::Postgres => is_every_point || point.starts_with("store.commit.before:"),
+    }
+}
+
+/// Journeys in which pauses pass that no pushed time shortens.
+fn waits_long(journey: Journey) -> bool {
+    matches!(journey, Journey::Restored | Journey::NoMessages)
+}
+
+fn is_way_to_account(journey: Journey) -> bool {
+    matches!(journey, Journey::Approve | Journey::Automatic | Journey::Idle)
+}
+
+/// Journeys that take back what was made, or end a request without an account.
+fn is_way_back(journey: Journey) -> bool {
+    matches!(
+        journey,
+        Journey::CancelEarly | Journey::CancelLate | Journey::Expiry | Journey::Unused | Journey::Restored
+    )
+}
+
+#[test]
+fn the_way_to_an_account_survives_a_kill_at_every_point_on_sqlite() {
+    survives(Database::Sqlite, is_way_to_account);
+}
+
+#[test]
+fn the_way_to_an_account_survives_kills_on_postgres() {
+    survives(Database::Postgres, is_way_to_account);
+}
+
+#[test]
+fn the_ways_back_survive_a_kill_at_every_point_on_sqlite() {
+    survives(Database::Sqlite, is_way_back);
+}
+
+#[test]
+fn the_ways_back_survive_kills_on_postgres() {
+    survives(Database::Postgres, is_way_back);
+}
+
+#[test]
+fn refusals_setbacks_and_stops_survive_a_kill_at_every_point_on_sqlite() {
+    survives(Database::Sqlite, is_with_trouble);
+}
+
+#[test]
+fn refusals_setbacks_and_stops_survive_kills_on_postgres() {
+    survives(Database::Postgres, is_with_trouble);
+}
+
+#[test]
+fn a_kill_around_an_uncertain_mail_costs_at_most_one_more_on_sqlite() {
+    // The mail server is taken from everybody.
+    let (country, _alone) = country_alone();
+    survives_in(country, Database::Sqlite, 1, |journey| journey == Journey::MailAway);
+}
+
+#[test]
+fn a_kill_around_an_uncertain_mail_costs_at_most_one_more_on_postgres() {
+    // The mail server is taken from everybody.
+    let (country, _alone) = country_alone();
+    survives_in(country, Database::Postgres, 1, |journey| journey == Journey::MailAway);
+}
+
+/// Everything else, but not what breaks a server that the other villages use.
+fn is_with_trouble(journey: Journey) -> bool {
+    !is_way_to_account(journey) && !is_way_back(journey) && journey != Journey::MailAway
+}
+
+/// Commits around which nothing is killed here, and why.
+const LEFT_OUT: &[(&str, &str)] = &[
+    ("chain.started", "`migrate` makes it, and crash points are armed by `serve`"),
+    ("deny_list", "only the command line edits the list: one transaction and nothing after it"),
+    ("restore.hold", "only the command line holds a database back: one transaction and nothing after it"),
+    ("restore.agree", "only the command line agrees, and `serve` sees it or does not: one transaction"),
+    ("admin_viewed", "a look at the log is only noted"),
+    ("hold", "needs two people with one address; one transaction that nothing outside follows"),
+];
+
+/// The labels in `….commit("label")` and the like below a folder.
+fn commit_labels(folder: &std::path::Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).expect("the folder can be listed").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            commit_labels(&path, found);
+        } else if path.file_name().is_some_and(|name| name != "tests.rs") {
+            let text = std::fs::read_to_string(&path).expect("a source file can be read");
+            let labels = text.split(".commit(\"").skip(1).filter_map(|rest| rest.split('"').next());
+            found.extend(labels.map(str::to_owned));
+        }
+    }
+}
+
+#[test]
+fn every_commit_of_the_product_is_a_crash_point_or_says_why_not() {
+    let mut labels = Vec::new();
+    commit_labels(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut labels);
+    assert!(labels.len() > 20, "the search finds next to nothing");
+    labels.retain(|label| !accolade::crash::COMMITS.contains(&label.as_str()));
+    labels.retain(|label| !LEFT_OUT.iter().any(|(left_out, _)| left_out == label));
+    assert_eq!(labels, Vec::<String>::new(), "commits without a crash point");
+}
+
+#[test]
+fn the_fault_campaign_kills_at_points_that_exist() {
+    for point in testbed::faults::CRASH_POINTS {
+        assert!(accolade::crash::NAMES.contains(point), "{point}");
+    }
+}

@@ -1,0 +1,317 @@
+//! A doctor's practice: a whole healthy world of its own on the shared Keycloak, and the real binary asked what is wrong with it.
+//!
+//! A case breaks one thing, hears exactly the codes that belong to it, and mends it again. The directory is the practice's own,
+//! because its settings are broken; Keycloak's realm is its own, too.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use discord_sim::{Bot, Guild, Options, Permissions, Sim};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use testbed::slapd::{CONFIG_ADMIN, DATABASE, Edits};
+use testbed::{Bed, BedOptions, Keycloak, Mail, Managed};
+use tokio::sync::Mutex;
+
+use crate::country::{BINARY, MAIL_CLIENT, write_secret};
+
+/// The longest of all runs waits for several servers that do not answer.
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// The group that the rule grants.
+pub(crate) const GROUP: &str = "members";
+
+/// Where the overlay `unique` has its settings.
+pub(crate) const UNIQUE: &str = "olcOverlay={2}unique,olcDatabase={1}mdb,cn=config";
+
+/// Where the link in a mail leads back to.
+pub(crate) const REDIRECT: &str = "http://localhost/welcome";
+
+/// Several practices may share a realm: the first makes it, and the others find it made.
+static SETTING_UP: Mutex<()> = Mutex::const_new(());
+
+/// A world that is in order.
+pub(crate) struct Practice {
+    pub(crate) sim: Sim,
+    pub(crate) bot: Bot,
+    pub(crate) guild: Guild,
+    pub(crate) bed: Bed,
+    pub(crate) keycloak: &'static Keycloak,
+    pub(crate) realm: &'static str,
+    /// The configuration as it should be.
+    pub(crate) config: Value,
+    folder: TempDir,
+}
+
+/// What the doctor is lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lent {
+    /// Nothing.
+    Nothing,
+    /// Keycloak's administrator.
+    Administrator,
+    /// The administrator, and the bind for the directory server's settings.
+    Everything,
+}
+
+impl Practice {
+    /// Opens with a directory that has these settings, and a realm of this name.
+    pub(crate) async fn opens(
+        keycloak: &'static Keycloak,
+        mail: &Mail,
+        realm: &'static str,
+        edits: Edits,
+    ) -> Result<Self> {
+        let sim = Sim::start(Options { rate_limits: false, ..Options::default() }).await?;
+        let bot = sim.bot("Accolade");
+        let guild = sim
+            .guild("practice")
+            .role("member")
+            .role("account-holder")
+            .role("moderator")
+            .role("admin")
+            .channel("general")
+            .private_channel("account-requests", &["moderator", "admin"])
+            .private_channel("log", &["admin"])
+            .bot(&bot)
+            .person("ada", &["member"])
+            .person("grace", &["member", "moderator"])
+            .build();
+        let bed = directory_with(edits).await?;
+        let private = std::fs::Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().permissions(private).tempdir()?;
+        let mut practice = Self { sim, bot, guild, bed, keycloak, realm, config: Value::Null, folder };
+        practice.config = practice.settings();
+        for (name, secret) in
+            [("token", practice.bot.token()), ("config.password", practice.bed.slapd.admin_password.clone())]
+        {
+            write_secret(&practice.file(name), &secret)?;
+        }
+        practice.sets_up(mail).await?;
+        let migrated = practice.runs(&practice.config, &["migrate"], &[]).await?;
+        ensure!(migrated.status.success(), "{migrated:?}");
+        Ok(practice)
+    }
+
+    /// Changes over to a new directory with these settings. Keycloak still knows the old one.
+    pub(crate) async fn moves_to(&mut self, edits: Edits) -> Result<()> {
+        self.bed = directory_with(edits).await?;
+        let directory = self.settings()["directory"].clone();
+        self.config["directory"] = directory;
+        write_secret(&self.file("config.password"), &self.bed.slapd.admin_password)
+    }
+
+    fn settings(&self) -> Value {
+        let id = |role: &str| self.guild.role(role).id.to_string();
+        let channel = |name: &str| self.guild.channel(name).id.to_string();
+        let slapd = &self.bed.slapd;
+        json!({
+            "discord": {
+                "token_file": self.file("token"),
+                "endpoint": {"address": self.sim.tls_address().to_string(), "ca_file": self.sim.ca_file()},
+            },
+            "guild": [{
+                "id": self.guild.id.to_string(),
+                "moderator_roles": [id("moderator")], "admin_roles": [id("admin")], "member_role": id("account-holder"),
+                "request_channel": channel("account-requests"), "log_channel": channel("log"),
+                "rule": [{"name": "members", "all_roles": [id("member")], "groups": [GROUP]}],
+            }],
+            "directory": {
+                "url": slapd.ldaps_url, "ca_file": slapd.ca_file,
+                "bind_dn": slapd.bot_dn, "bind_password_file": slapd.bot_password_file,
+                "people_dn": slapd.people_dn, "groups_dn": slapd.groups_dn,
+            },
+            "keycloak": {
+                "url": self.keycloak.url, "plaintext_on_loopback": true, "realm": self.realm,
+                "client_secret_file": self.file("client.secret"),
+                "mail_client_id": MAIL_CLIENT, "mail_redirect_uri": REDIRECT,
+            },
+            "store": {
+                "url": format!("sqlite://{}", self.file("accolade.sqlite").display()), "key_file": self.file("accolade.key"),
+            },
+        })
+    }
+
+    /// A file of the practice.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `setup keycloak --apply`, which also is the fix of most findings in the realm; then mails go to the catcher.
+    async fn sets_up(&mut self, mail: &Mail) -> Result<()> {
+        let _alone = SETTING_UP.lock().await;
+        let made = self.mends_by_setup().await?;
+        for key in ["federation_id", "group_mapper_id"] {
+            self.config["keycloak"][key] = made[key].clone();
+        }
+        self.keycloak.set_smtp(self.realm, mail).await
+    }
+
+    /// Runs `setup keycloak --apply` and gives what it printed.
+    pub(crate) async fn mends_by_setup(&self) -> Result<Value> {
+        let slapd = &self.bed.slapd;
+        let flags = [
+            "setup",
+            "keycloak",
+            "--apply",
+            "--json",
+            "--admin-password-file",
+            path(&self.keycloak.admin_password_file),
+            "--federation-bind-dn",
+            &slapd.keycloak_dn,
+            "--federation-bind-password-file",
+            path(&slapd.keycloak_password_file),
+            "--federation-url",
+            &slapd.ldap_url,
+        ];
+        let run = self.runs(&self.config, &flags, &[]).await?;
+        ensure!(run.status.success(), "setup: {}", String::from_utf8_lossy(&run.stderr));
+        serde_json::from_slice(&run.stdout).context("what setup printed")
+    }
+
+    /// Runs the binary with a configuration.
+    pub(crate) async fn runs(
+        &self,
+        config: &Value,
+        arguments: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Result<Output> {
+        let file = self.file("accolade.toml");
+        write_secret(&file, &toml::to_string(config)?)?;
+        let run = tokio::process::Command::new(BINARY)
+            .arg("--config")
+            .arg(&file)
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .env_remove("ACCOLADE_CONFIG")
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        tokio::time::timeout(LIMIT, run).await.context("it ends")?.context("it runs")
+    }
+
+    /// What the doctor says of a configuration, as JSON, and the exit code.
+    pub(crate) async fn asks(
+        &self,
+        config: &Value,
+        lent: Lent,
+        environment: &[(&str, &Path)],
+    ) -> Result<(Value, Option<i32>)> {
+        let config_password = self.file("config.password");
+        let mut flags = vec!["doctor", "--json"];
+        if lent != Lent::Nothing {
+            flags.extend(["--as-admin", "--admin-password-file", path(&self.keycloak.admin_password_file)]);
+        }
+        if lent == Lent::Everything {
+            flags.extend([
+                "--ldap-config-dn",
+                CONFIG_ADMIN,
+                "--ldap-config-password-file",
+                path(&config_password),
+            ]);
+        }
+        let run = self.runs(config, &flags, environment).await?;
+        let said = serde_json::from_slice(&run.stdout)
+            .with_context(|| format!("the doctor said {:?}", String::from_utf8_lossy(&run.stderr)))?;
+        Ok((said, run.status.code()))
+    }
+
+    /// Hears exactly these codes of what is wrong.
+    pub(crate) async fn hears(&self, config: &Value, lent: Lent, codes: &[&str]) -> Result<()> {
+        self.hears_with(config, lent, &[], codes).await
+    }
+
+    /// The same, with variables in the environment.
+    pub(crate) async fn hears_with(
+        &self,
+        config: &Value,
+        lent: Lent,
+        environment: &[(&str, &Path)],
+        codes: &[&str],
+    ) -> Result<()> {
+        let (said, exit) = self.asks(config, lent, environment).await?;
+        let wanted: BTreeSet<&str> = codes.iter().copied().collect();
+        let heard = wrong(&said);
+        ensure!(heard == wanted, "expected {wanted:?}, heard {heard:?}:\n{said:#}");
+        ensure!(exit == Some(3), "exit code {exit:?} with {heard:?}");
+        for check in
+            said["checks"].as_array().into_iter().flatten().filter(|check| check["result"] == "wrong")
+        {
+            ensure!(check["fix"].as_str().is_some_and(|fix| fix.len() > 20), "no fix: {check}");
+        }
+        self.shows_no_secret(&said.to_string())
+    }
+
+    /// Hears that everything was checked and is in order.
+    pub(crate) async fn is_healthy(&self) -> Result<()> {
+        let (said, exit) = self.asks(&self.config, Lent::Everything, &[]).await?;
+        let not_ok: Vec<&Value> =
+            said["checks"].as_array().into_iter().flatten().filter(|check| check["result"] != "ok").collect();
+        ensure!(not_ok.is_empty() && said["ok"] == true && exit == Some(0), "{not_ok:#?}");
+        let people = self.bed.slapd.people().await?;
+        ensure!(people.is_empty(), "the trial left {} entries", people.len());
+        self.shows_no_secret(&said.to_string())
+    }
+
+    fn shows_no_secret(&self, said: &str) -> Result<()> {
+        let slapd = &self.bed.slapd;
+        let secret = std::fs::read_to_string(self.file("client.secret"))?;
+        for hidden in [&self.bot.token(), &slapd.bot_password, &slapd.admin_password, &secret] {
+            ensure!(!said.contains(hidden.as_str()), "a secret is shown");
+        }
+        Ok(())
+    }
+
+    /// The configuration with one key changed.
+    pub(crate) fn with(&self, pointer: &str, value: Value) -> Value {
+        let mut config = self.config.clone();
+        let (section, key) = pointer.rsplit_once('/').unwrap_or(("", pointer));
+        config.pointer_mut(section).expect("a section")[key] = value;
+        config
+    }
+
+    /// Exceptions of the bot's role in a channel.
+    pub(crate) fn lets_bot(&self, channel: &str, allow: Permissions, deny: Permissions) {
+        self.guild.excepts(channel, "Accolade", allow, deny);
+    }
+
+    /// A document below the realm, by an administrator.
+    pub(crate) async fn reads(&self, rest: &str) -> Result<Value> {
+        self.keycloak.admin_json(Method::GET, &format!("{}/{rest}", self.realm), None).await
+    }
+
+    /// A call below the realm, by an administrator.
+    pub(crate) async fn calls(&self, method: Method, rest: &str, body: &Value) -> Result<Value> {
+        self.keycloak.admin_json(method, &format!("{}/{rest}", self.realm), Some(body)).await
+    }
+
+    /// The id of a client.
+    pub(crate) async fn client(&self, client_id: &str) -> Result<String> {
+        let found = self.reads(&format!("clients?clientId={client_id}")).await?;
+        found[0]["id"].as_str().map(str::to_owned).context("a client")
+    }
+}
+
+/// A directory that writes to its disk, with a managed group and another.
+async fn directory_with(edits: Edits) -> Result<Bed> {
+    let bed = Bed::start(BedOptions { slapd_edits: edits, ..BedOptions::slapd_alone() }).await?;
+    bed.slapd.set_config(DATABASE, "olcDbNoSync", &["FALSE"]).await?;
+    bed.slapd.add_group(GROUP, Managed::Yes).await?;
+    bed.slapd.add_group("staff", Managed::No).await?;
+    Ok(bed)
+}
+
+/// The codes of what is wrong.
+pub(crate) fn wrong(said: &Value) -> BTreeSet<&str> {
+    let checks = said["checks"].as_array().into_iter().flatten();
+    checks.filter(|check| check["result"] == "wrong").filter_map(|check| check["code"].as_str()).collect()
+}
+
+fn path(file: &Path) -> &str {
+    file.to_str().expect("a path of text")
+}

@@ -1,0 +1,34 @@
+//! What must hold whatever happens: the store on both databases, the use-cases on it, steps, faults.
+
+mod accounts_cancel;
+mod accounts_operators;
+mod accounts_password;
+mod accounts_request;
+mod accounts_town;
+mod case;
+mod cli;
+mod cli_admins;
+mod cli_documents;
+mod cli_house;
+mod cli_operators;
+mod country;
+mod crash;
+mod doctor;
+mod doctor_practice;
+mod leaving;
+mod outages;
+mod points;
+mod process;
+mod restored;
+mod service;
+mod settings;
+mod setup_world;
+mod steps;
+mod steps_alone;
+mod store_audit;
+mod store_requests;
+mod store_schema;
+mod store_work;
+mod store_world;
+mod town;
+mod village;

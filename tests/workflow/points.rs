@@ -1,0 +1,364 @@
+//! One provisioning with directory and Keycloak behind fault proxies. The line breaks at every message boundary, at every byte of the
+//! LDAP Add and of the mail call, in both directions; every result code and status is answered where it hurts most. After each fault
+//! the same worker runs on as time passes, the account must be made once, and the checker looks at all five stores.
+//!
+//! Many people ask in one case, one for each point, so that the servers and the guild are set up rarely. The short form takes all
+//! boundaries and a part of the bytes; with [`SWEEP`] every byte of every call is a point. That the door itself makes one entry of an Add
+//! whose line breaks at any of its bytes is shown in `doors`, for each byte and always.
+
+use std::time::Duration;
+
+use accolade::domain::retry::{Fate, HTTP, LDAP};
+use accolade::provisioning::Provisioning;
+use testbed::proxy::{
+    Answer, Direction, Exchange, Fault, Kind, Operation, Place, Plan, Proxy, Server, Which,
+};
+
+use crate::case::{AUTOMATIC, Case, Lines, MODERATORS};
+use crate::town::{Database, town};
+
+/// Set to break the line at every byte of every call (`./dev test --sweep`).
+const SWEEP: &str = "ACCOLADE_SWEEP";
+
+/// How many people of one case ask, one after the other.
+const PEOPLE: usize = 100;
+
+/// Longer than any pause between two tries.
+const A_WHILE: Duration = Duration::from_mins(2);
+
+/// How often time passes before a work that is not done counts as stuck.
+const ROUNDS: usize = 6;
+
+const ADD: Which = Which::Ldap(Operation::Add);
+const MAIL: Which = Which::Http("PUT", "/execute-actions-email");
+
+/// In the short form: one of so many bytes. Primes, so that no field is met at the same place only.
+const STRIDE_OF_THE_ADD: usize = 5;
+const STRIDE_OF_THE_MAIL: usize = 47;
+
+/// One of so many, or with [`SWEEP`] each.
+fn stride(short: usize) -> usize {
+    if is_sweep() { 1 } else { short }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Directory,
+    Keycloak,
+}
+
+/// Where the line breaks, once.
+#[derive(Clone, Debug)]
+struct Point {
+    line: Line,
+    plan: Plan,
+    /// Only a mail cannot be looked for: where its own call breaks, one more may go out.
+    most_mails: usize,
+    /// The call is made by a worker that starts: the bind, the token.
+    is_first: bool,
+}
+
+/// Parts of paths that tell the calls to Keycloak apart.
+const PATHS: [&str; 5] = ["/token", "/users?", "/groups?", "/execute-actions-email", "/sync?"];
+
+/// What meets a call of this kind and no other.
+fn which_of(kind: &Kind) -> Which {
+    match kind {
+        Kind::Ldap(operation) => Which::Ldap(*operation),
+        Kind::Http(method, path) => {
+            let part = PATHS.into_iter().find(|part| path.contains(part)).expect("a call that is known here");
+            let method = ["GET", "POST", "PUT"].into_iter().find(|known| known == method).expect("a method");
+            Which::Http(method, part)
+        }
+        Kind::Connection => Which::Any,
+    }
+}
+
+impl Point {
+    /// At a place in one call of several.
+    fn new(
+        line: Line,
+        calls: &[Exchange],
+        at: usize,
+        (direction, place, fault): (Direction, Place, Fault),
+    ) -> Self {
+        let which = which_of(&calls[at].kind);
+        let alike = calls[..at].iter().filter(|call| which_of(&call.kind) == which).count();
+        let after = u32::try_from(alike).expect("a few calls");
+        let plan = Plan { after, ..Plan::once(which, direction, place, fault) };
+        let most_mails = if which == MAIL { 2 } else { 1 };
+        let is_first = matches!(which, Which::Ldap(Operation::Bind) | Which::Http("POST", "/token"));
+        Self { line, plan, most_mails, is_first }
+    }
+}
+
+fn is_sweep() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "a test's own switch, not the product's configuration")]
+    std::env::var_os(SWEEP).is_some()
+}
+
+/// A name of the same length for each, so that every call has the same number of bytes.
+fn name_of(case: &Case, number: usize) -> String {
+    format!("p{number:03}{}", case.mark)
+}
+
+/// Lets time pass until the work of `username` is neither open nor being undone. Its state then, and the account's.
+async fn runs_on(case: &Case, worker: &Provisioning, username: &str) -> String {
+    for _ in 0..ROUNDS {
+        let [state, _, account] = work_of(case, username).await;
+        if !matches!(state.as_str(), "" | "open" | "undoing") {
+            return [state, account].join(" ");
+        }
+        case.clock.push(A_WHILE);
+        worker.drain_once().await.expect("the store answers");
+    }
+    panic!("the work for {username} is stuck: {:?}", work_of(case, username).await);
+}
+
+/// State and error code of the newest work for an account, and the account's state. All empty while there is no account.
+async fn work_of(case: &Case, username: &str) -> [String; 3] {
+    let sql = format!(
+        "SELECT work.state || ' ' || coalesce(work.error_code, '-') || ' ' || account.state FROM work \
+         JOIN account ON account.id = work.account_id WHERE account.username = '{username}' \
+         ORDER BY work.seq DESC LIMIT 1"
+    );
+    let text = case.text(&sql).await;
+    let mut words = text.split(' ').map(str::to_owned);
+    [words.next(), words.next(), words.next()].map(Option::unwrap_or_default)
+}
+
+/// What one provisioning says to directory and Keycloak, from the bind and the token to the last read.
+fn calls() -> [(Line, Vec<Exchange>); 2] {
+    let mut calls = [(Line::Directory, Vec::new()), (Line::Keycloak, Vec::new())];
+    Case::plays(Database::Sqlite, AUTOMATIC, async |case| {
+        let lines = Lines::laid().await;
+        let name = name_of(case, 0);
+        case.asks_as(&case.guild.newcomer(&name).with_role("member").joins(), &name).await;
+        let worker = case.worker_behind(&lines);
+        worker.drain_once().await.expect("the store answers");
+        assert_eq!(runs_on(case, &worker, &name).await, "done invited");
+        calls[0].1 = lines.directory.exchanges();
+        calls[1].1 = lines.keycloak.exchanges();
+    });
+    for (_, calls) in &mut calls {
+        calls.retain(|call| call.kind != Kind::Ldap(Operation::Silent));
+        assert!(calls.len() > 5, "next to nothing was said: {calls:?}");
+    }
+    calls
+}
+
+/// One person for each point: the line breaks there, and the account is made all the same.
+#[expect(clippy::print_stderr, reason = "shown only where a point fails: which one it was")]
+fn survives(points: &[Point]) {
+    assert!(!points.is_empty(), "no points");
+    for street in points.chunks(PEOPLE) {
+        Case::plays(Database::Sqlite, AUTOMATIC, async |case| {
+            let lines = Lines::laid().await;
+            let mut worker = case.worker_behind(&lines);
+            for (number, point) in street.iter().enumerate() {
+                eprintln!("{point:?}");
+                if point.is_first {
+                    worker = case.worker_behind(&lines);
+                }
+                is_survived(case, &lines, &worker, (&name_of(case, number), point)).await;
+            }
+            let mails = town().bed.mail.messages();
+            for (number, point) in street.iter().enumerate() {
+                let address = [&name_of(case, number), "@people.example"].concat();
+                let count = mails.iter().filter(|mail| mail.is_to(&address)).count();
+                assert!((1..=point.most_mails).contains(&count), "{count} mails after {point:?}");
+            }
+            let outside = case.outside().await;
+            let made = (outside.entries.len(), outside.memberships.len(), outside.users.len());
+            assert_eq!(made, (street.len(), street.len(), street.len()), "each account once");
+        });
+    }
+}
+
+async fn is_survived(case: &Case, lines: &Lines, worker: &Provisioning, (name, point): (&str, &Point)) {
+    case.asks_as(&case.guild.newcomer(name).with_role("member").joins(), name).await;
+    lines.forgets();
+    match point.line {
+        Line::Directory => lines.directory.plans(point.plan.clone()),
+        Line::Keycloak => lines.keycloak.plans(point.plan.clone()),
+    }
+    worker.drain_once().await.expect("the store answers");
+    assert_eq!(lines.hits().len(), 1, "the call was not made");
+    assert_eq!(runs_on(case, worker, name).await, "done invited");
+}
+
+/// Before each request, behind it (done, and the answer is lost), behind each answer.
+fn boundaries((line, calls): &(Line, Vec<Exchange>)) -> Vec<Point> {
+    let places = [
+        (Direction::ToServer, Place::Start),
+        (Direction::ToServer, Place::End),
+        (Direction::ToClient, Place::End),
+    ];
+    // An orderly end and a reset in turn, so that each call meets both.
+    let faults = [Fault::Cut, Fault::Reset].into_iter().cycle();
+    let each = (0..calls.len()).flat_map(|at| places.map(|place| (at, place)));
+    let point = |((at, (direction, place)), fault)| Point::new(*line, calls, at, (direction, place, fault));
+    each.zip(faults).map(point).collect()
+}
+
+/// Every byte of one of the calls in both directions, or one of so many.
+fn bytes((line, calls): &(Line, Vec<Exchange>), at: usize, stride: usize) -> Vec<Point> {
+    let call = &calls[at];
+    assert!(call.request_bytes > 0 && call.answer_bytes > 0, "{call:?}");
+    let request = (0..=call.request_bytes).map(|byte| (Direction::ToServer, byte));
+    let answer = (0..=call.answer_bytes).map(|byte| (Direction::ToClient, byte));
+    let chosen = request.chain(answer).step_by(stride);
+    let point = |(direction, byte)| Point::new(*line, calls, at, (direction, Place::Byte(byte), Fault::Cut));
+    chosen.map(point).collect()
+}
+
+/// The bytes of the call that this meets.
+fn bytes_of(calls: &(Line, Vec<Exchange>), wanted: Which, stride: usize) -> Vec<Point> {
+    let at = calls.1.iter().position(|call| which_of(&call.kind) == wanted);
+    bytes(calls, at.expect("a provisioning makes this call"), stride)
+}
+
+/// With [`SWEEP`] every byte of every call, else the message boundaries.
+#[test]
+fn a_line_that_breaks_at_any_message_boundary_of_a_provisioning_costs_nothing() {
+    let mut points = Vec::new();
+    for calls in &calls() {
+        points.extend(boundaries(calls));
+        let swept = if is_sweep() { calls.1.len() } else { 0 };
+        points.extend((0..swept).flat_map(|at| bytes(calls, at, 1)));
+    }
+    survives(&points);
+}
+
+#[test]
+fn a_line_that_breaks_at_any_byte_of_the_add_leaves_one_entry() {
+    let [directory, _] = calls();
+    survives(&bytes_of(&directory, ADD, stride(STRIDE_OF_THE_ADD)));
+}
+
+#[test]
+fn a_line_that_breaks_inside_the_mail_call_costs_at_most_one_more_mail() {
+    let [_, keycloak] = calls();
+    survives(&bytes_of(&keycloak, MAIL, stride(STRIDE_OF_THE_MAIL)));
+}
+
+/// Somebody whose account is approved and not begun.
+async fn approved(case: &Case, number: usize) -> String {
+    let name = name_of(case, number);
+    let request = case.asks_as(&case.guild.newcomer(&name).with_role("member").joins(), &name).await;
+    case.approves(&request).await;
+    name
+}
+
+/// What a work does after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// It waits with this code, and the call is made again.
+    Again(&'static str),
+    /// It waits for an operator with this code.
+    Operator(&'static str),
+    /// The same, and the account is in conflict.
+    Conflict(&'static str),
+}
+
+impl Then {
+    /// By the row's fate, where the answer's own code says no more.
+    const fn of(fate: Fate, down: &'static str, refused: &'static str, conflict: &'static str) -> Self {
+        match fate {
+            Fate::Fine | Fate::AlreadyDone | Fate::Retry => Self::Again(down),
+            Fate::Conflict => Self::Conflict(conflict),
+            Fate::Operator | Fate::Absent | Fate::Defect => Self::Operator(refused),
+        }
+    }
+
+    /// The answer was given to the only call of `which` after `before` others. What stands now is what is said here; the call is made
+    /// again if it is to be made again, and only then.
+    async fn happens(self, case: &Case, worker: &Provisioning, name: &str, call: (&Proxy, Which, usize)) {
+        let (proxy, which, so_far) = call;
+        let found = work_of(case, name).await;
+        match self {
+            // A pause is a number of milliseconds between none and a second: it may be over already.
+            Self::Again(code) => assert!(found[0] == "done" || found[..2] == ["open", code], "{found:?}"),
+            Self::Operator(code) => assert_eq!(found, ["needs_operator", code, "creating"]),
+            Self::Conflict(code) => assert_eq!(found, ["needs_operator", code, "conflict"]),
+        }
+        if let Self::Again(_) = self {
+            assert_eq!(runs_on(case, worker, name).await, "done invited");
+        }
+        let calls = proxy.exchanges().iter().filter(|call| which_of(&call.kind) == which).count();
+        assert_eq!(calls > so_far, matches!(self, Self::Again(_)), "{calls} calls of {which:?}");
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "shown only where a row fails: which one it was")]
+fn the_work_does_what_the_row_of_each_ldap_result_code_says_when_the_add_is_answered_with_it() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        let lines = Lines::laid().await;
+        let worker = case.worker_behind(&lines);
+        for (number, (code, meaning, fate)) in LDAP.iter().copied().enumerate() {
+            eprintln!("{code} {meaning}");
+            let name = approved(case, number).await;
+            lines.forgets();
+            let answer = Answer::LdapResult(u8::try_from(code).expect("a code of the table"));
+            lines.directory.plans(Plan::answer(ADD, answer, Server::IsSpared));
+            worker.drain_once().await.expect("the store answers");
+            assert_eq!(lines.hits().len(), 1);
+            let then = match (code, fate) {
+                // A success without an entry is somebody else's doing: nothing is claimed.
+                (0, _) => Then::Conflict("directory_conflict"),
+                (_, Fate::Fine | Fate::AlreadyDone) => Then::Again("directory_refused"),
+                (_, fate) => Then::of(fate, "directory_down", "directory_refused", "directory_conflict"),
+            };
+            then.happens(case, &worker, &name, (&lines.directory, ADD, 1)).await;
+            if matches!(code, 0 | 2 | 50) {
+                // One of each kind: what the operator lets go on comes to its end.
+                case.is_let_go_on().await;
+                assert_eq!(runs_on(case, &worker, &name).await, "done invited");
+            }
+        }
+    });
+}
+
+/// The rows of the table that an answer can have, each by its first status.
+fn statuses() -> impl Iterator<Item = (u16, Fate)> {
+    HTTP.iter().filter(|row| *row.0.start() >= 200).map(|row| (*row.0.start(), row.2))
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "shown only where a row fails: which one it was")]
+fn the_work_does_what_the_row_of_each_http_status_says_when_import_or_mail_is_answered_with_it() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        let lines = Lines::laid().await;
+        let worker = case.worker_behind(&lines);
+        for (number, (status, fate)) in statuses().enumerate() {
+            for (twin, which) in [Which::Http("GET", "/users?"), MAIL].into_iter().enumerate() {
+                eprintln!("{which:?} answered with {status}");
+                let name = approved(case, 2 * number + twin).await;
+                lines.forgets();
+                // Two searches of the step `free` come before the import's. A 401 is asked once more with a fresh token.
+                let after = if which == MAIL { 0 } else { 2 };
+                let times = if status == 401 { 2 } else { 1 };
+                let answer = Plan::answer(which, Answer::HttpStatus(status), Server::IsSpared);
+                lines.keycloak.plans(Plan { after, times, ..answer });
+                worker.drain_once().await.expect("the store answers");
+                let struck = lines.hits().len();
+                assert_eq!(struck, usize::try_from(times).expect("one or two"));
+                let refused =
+                    if matches!(status, 401 | 403) { "keycloak_right_missing" } else { "keycloak_down" };
+                let then = match (which == MAIL, status, fate) {
+                    // A success that is not the promised one proves nothing.
+                    (false, _, Fate::Fine) => Then::Again("keycloak_down"),
+                    (true, 400 | 404, _) => Then::Operator("mail_refused"),
+                    (false, ..) | (true, 401 | 403, _) => {
+                        Then::of(fate, "keycloak_down", refused, "keycloak_down")
+                    }
+                    // It may have gone out.
+                    (true, ..) => Then::Again("mail_unknown"),
+                };
+                let so_far = usize::try_from(after).expect("none or two") + struck;
+                then.happens(case, &worker, &name, (&lines.keycloak, which, so_far)).await;
+            }
+        }
+    });
+}

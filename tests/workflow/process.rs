@@ -1,0 +1,31 @@
+//! What the running process denies itself and others, seen from outside.
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::country::country;
+use crate::village::{Customs, Database, Village};
+
+/// What the kernel says of a process in one line of a file below `/proc/PID`, blanks folded.
+fn kernel_says(pid: nix::unistd::Pid, file: &str, line_begins: &str) -> Result<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).context("ask the kernel")?;
+    let line = text.lines().find(|line| line.starts_with(line_begins)).context("no such line")?;
+    Ok(line.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn a_running_bot_leaves_no_core_dump_and_no_file_for_others() {
+    let (country, _visit) = country();
+    let seen: Result<()> = country.runtime.block_on(async {
+        let village = Village::settles(country, "proc", Customs::plain(Database::Sqlite)).await?;
+        village.starts().await?;
+        let pid = village.pid().await?;
+        let core = kernel_says(pid, "limits", "Max core file size")?;
+        ensure!(core == "Max core file size 0 0 bytes", "{core}");
+        let mask = kernel_says(pid, "status", "Umask")?;
+        ensure!(mask == "Umask: 0077", "{mask}");
+        village.stops().await
+    });
+    if let Err(error) = seen {
+        panic!("{error:#}");
+    }
+}

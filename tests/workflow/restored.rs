@@ -1,0 +1,258 @@
+//! Backup and restore: what a backup is, what is refused, and a restored bot that writes nothing until an operator agrees.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use testbed::wait_until;
+
+use crate::cli_house::{House, discord};
+use crate::country::country;
+use crate::settings::page;
+use crate::village::{Customs, Database, Village, bail_with};
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// What stands in a folder, by name, apart from the lock of `serve`.
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("the folder can be listed").flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| name != "accolade.sqlite.lock").collect();
+    names.sort();
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_whole_for_its_owner_alone_never_overwrites_and_comes_back() {
+    let sim = discord().await;
+    let bot = sim.first_bot().expect("the town has a bot");
+    let mut house = House::new();
+    house.talk_to(&sim);
+    house.runs(&["migrate"]).done();
+    house.runs(&["deny", "add", "--domain", "before.example"]).done();
+    let backup = house.folder.join("kept.backup");
+    let backup = backup.to_str().expect("a name");
+    // While somebody serves and writes.
+    let serving = house.starts(&["serve"]);
+    sim.waits_until_ready(&bot).await;
+    let run = house.runs(&["backup", backup]);
+    assert!(run.err.contains("The key is not in it") && run.err.contains("accolade.key"), "{run:?}");
+    assert!(run.done().contains("audit log's head"));
+    let mode = std::fs::metadata(backup).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    let bytes = std::fs::read(backup).expect("it reads");
+    assert!(house.runs(&["backup", backup]).fails(1).contains("is there already"));
+    assert!(house.runs(&["restore", backup]).fails(1).contains("another `accolade serve`"));
+    assert_eq!(serving.stops(), Some(0));
+    assert_eq!(std::fs::read(backup).expect("it reads"), bytes);
+    // What was written after it is gone when it comes back, and the database of then is kept.
+    house.runs(&["deny", "add", "--domain", "after.example"]).done();
+    let listed = |run: Value| run["denied"].as_array().map(Vec::len);
+    assert_eq!(listed(house.runs(&["deny", "list", "--json"]).json()), Some(2));
+    let before = names_in(&house.folder);
+    let run = house.runs(&["restore", backup]);
+    assert!(run.err.contains("accolade restore --agree"), "{run:?}");
+    let told = run.done();
+    assert_eq!(listed(house.runs(&["deny", "list", "--json"]).json()), Some(1));
+    house.runs(&["audit", "verify"]).done();
+    let kept: Vec<String> =
+        names_in(&house.folder).into_iter().filter(|name| !before.contains(name)).collect();
+    // With what SQLite keeps beside a database.
+    let kept_as = kept.first().expect("the former database is kept");
+    assert!(kept_as.starts_with("accolade.sqlite.before-") && told.contains(kept_as.as_str()), "{told}");
+    assert!(kept.iter().all(|name| name.starts_with(kept_as.as_str())), "{kept:?}");
+}
+
+#[test]
+fn what_is_no_whole_backup_of_this_key_is_refused_and_changes_nothing() {
+    let house = House::new();
+    house.runs(&["migrate"]).done();
+    house.runs(&["deny", "add", "--domain", "kept.example"]).done();
+    let file = |name: &str| house.folder.join(name).to_str().expect("a name").to_owned();
+    // Somebody else's, one that was tampered with, one cut in half, and something else.
+    let stranger = House::new();
+    stranger.runs(&["migrate"]).done();
+    stranger.runs(&["backup", &file("foreign")]).done();
+    house.runs(&["backup", &file("tampered")]).done();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(House::tampers_with(
+        Path::new(&file("tampered")),
+        "UPDATE audit SET event = 'admin.viewed' WHERE seq = 2",
+    ));
+    let whole = std::fs::read(file("tampered")).expect("it reads");
+    std::fs::write(file("cut"), &whole[..whole.len() / 2]).expect("it is written");
+    std::fs::write(file("letter"), "Dear database").expect("it is written");
+    let before = names_in(&house.folder);
+    for (name, told) in [
+        ("foreign", "is not the one this database was made with"),
+        ("tampered", "its audit log was changed or cut off"),
+        ("cut", "no backup that could be used"),
+        ("letter", "no backup that could be used"),
+        ("nowhere", "cannot be looked at"),
+    ] {
+        let said = house.runs(&["restore", &file(name)]).fails(1);
+        assert!(said.contains("nothing was restored") && said.contains(told), "{name}: {said}");
+        assert_eq!(names_in(&house.folder), before, "{name}");
+    }
+    let listed = house.runs(&["deny", "list", "--json"]).json();
+    assert_eq!(listed["denied"].as_array().map(Vec::len), Some(1), "{listed}");
+    assert!(house.runs(&["restore", "--agree"]).fails(1).contains("nothing to agree to"));
+    for wrong in [&["restore"][..], &["restore", "--hold", "--agree"], &["restore", "--agree", "--json"]] {
+        house.runs(wrong).fails(2);
+    }
+}
+
+/// Plays a story in a village of its own.
+fn plays(name: &str, database: Database, story: impl AsyncFnOnce(&Village) -> Result<()>) {
+    let (country, _visit) = country();
+    let played: Result<()> = country.runtime.block_on(async {
+        let village = Village::settles(country, name, Customs::plain(database)).await?;
+        match story(&village).await {
+            Ok(()) => Ok(()),
+            Err(error) => bail_with(&village, &error),
+        }
+    });
+    if let Err(error) = played {
+        panic!("{error:#}");
+    }
+}
+
+/// Runs a verb that must end with this code; what it printed.
+async fn runs(village: &Village, arguments: &[&str], code: i32) -> Result<String> {
+    let run = village.command(arguments).output().await?;
+    let err = String::from_utf8_lossy(&run.stderr).into_owned();
+    ensure!(run.status.code() == Some(code), "{arguments:?} ended with {}: {err}", run.status);
+    Ok(String::from_utf8(run.stdout)?)
+}
+
+/// The differences that are about ada, by kind.
+async fn differences(village: &Village) -> Result<Vec<String>> {
+    let found: Value = serde_json::from_str(&runs(village, &["restore", "--compare", "--json"], 3).await?)?;
+    let listed = found["differences"].as_array().context("a list")?;
+    let of_ada = listed.iter().filter(|one| one["username"] == village.username().as_str());
+    let mut kinds: Vec<String> =
+        of_ada.map(|one| one["difference"].as_str().unwrap_or_default().to_owned()).collect();
+    kinds.sort();
+    Ok(kinds)
+}
+
+/// Ends the bot, puts the backup back and starts it again: it answers that it is being checked.
+async fn comes_back(village: &Village, backup: &str) -> Result<()> {
+    village.stops().await?;
+    runs(village, &["restore", backup], 0).await?;
+    village.looks_anew().await;
+    let before = effects(village);
+    village.starts().await?;
+    let told = village
+        .does("the answer", async || village.person("ada").tries_to_run("/account status").await)
+        .await?;
+    ensure!(told.text.contains("restored from a backup"), "ada reads: {told}");
+    ensure!(effects(village) == before, "something was written to Discord");
+    Ok(())
+}
+
+/// What was written to Discord, answers to interactions apart.
+fn effects(village: &Village) -> Vec<String> {
+    let requests = village.sim.requests().into_iter().map(|request| request.route);
+    requests.filter(|route| !route.starts_with("GET ") && !route.contains("/interactions/")).collect()
+}
+
+async fn code_of_stopped_work(village: &Village) -> Result<String> {
+    village.sees_in_store("SELECT error_code FROM work WHERE state = 'needs_operator'").await
+}
+
+#[test]
+fn a_restored_bot_makes_no_account_twice_sends_no_second_mail_and_goes_on_once_agreed() {
+    plays("rs1", Database::Sqlite, async |village| {
+        // Approved while the bot is down: the work is there, and nothing outside.
+        village.starts().await?;
+        village.ada_asks().await?;
+        village.waits_for("SELECT state FROM work WHERE kind = 'check'", "done").await?;
+        village.stops().await?;
+        let code = village.sees_in_store("SELECT code FROM request WHERE state = 'waiting'").await?;
+        let grace = village.person("grace").id().to_string();
+        runs(village, &["request", "approve", &code, "--as", &grace], 0).await?;
+        let folder = tempfile::tempdir()?;
+        let backup = folder.path().join("backup").to_string_lossy().into_owned();
+        runs(village, &["backup", &backup], 0).await?;
+        // Then everything happens.
+        village.starts().await?;
+        village.waits_for("SELECT state FROM account", "invited").await?;
+        village.ada_sets_password().await?;
+        village.waits_for("SELECT state FROM account", "active").await?;
+        village.comes_to_rest().await?;
+        ensure!(village.mails() == 1, "{} mails", village.mails());
+
+        comes_back(village, &backup).await?;
+        let found = differences(village).await?;
+        ensure!(found == ["entry_made_since", "password_set_since"], "{found:?}");
+        let waits = village.sees_in_store("SELECT step FROM work WHERE kind = 'provision'").await?;
+        ensure!(waits == "eligible", "the work went on to {waits}");
+        ensure!(village.mails() == 1, "a mail went out before the agreement");
+
+        runs(village, &["restore", "--agree"], 0).await?;
+        village.waits_for("SELECT state FROM account", "active").await?;
+        ensure!(village.mails() == 1, "{} mails", village.mails());
+        let told = village
+            .does("the answer", async || village.person("ada").tries_to_run("/account status").await)
+            .await?;
+        ensure!(!told.text.contains("restored from a backup"), "ada reads: {told}");
+        village.is_in_order("active", 1).await
+    });
+}
+
+#[test]
+fn an_entry_made_after_the_backup_is_listed_and_left_alone() {
+    plays("rs2", Database::Sqlite, async |village| {
+        village.starts().await?;
+        village.ada_asks().await?;
+        village.waits_for("SELECT state FROM work WHERE kind = 'check'", "done").await?;
+        let folder = tempfile::tempdir()?;
+        let backup = folder.path().join("backup").to_string_lossy().into_owned();
+        runs(village, &["backup", &backup], 0).await?;
+        village.grace_approves().await?;
+        village.waits_for("SELECT state FROM account", "invited").await?;
+        village.comes_to_rest().await?;
+
+        comes_back(village, &backup).await?;
+        let found = differences(village).await?;
+        ensure!(found == ["entry_without_account"], "{found:?}");
+        runs(village, &["restore", "--agree"], 0).await?;
+        // The request waits again. Approved once more, it meets the entry, and a person must look.
+        village.grace_approves().await?;
+        village.waits_for("SELECT state FROM work WHERE kind = 'provision'", "needs_operator").await?;
+        ensure!(village.mails() == 1, "{} mails", village.mails());
+        let code = code_of_stopped_work(village).await?;
+        ensure!(code == "directory_conflict", "{code}");
+        let bed_entry = village.entry().await?.context("ada's entry")?;
+        ensure!(bed_entry.value("description").is_some_and(|mark| mark.starts_with("accolade:")), "no mark");
+        village.stops().await
+    });
+}
+
+#[test]
+fn a_restored_postgres_database_is_held_back_by_hand_and_says_so_on_the_health_page() {
+    plays("rs3", Database::Postgres, async |village| {
+        let said = village.command(&["backup", "/tmp/nowhere.backup"]).output().await?;
+        ensure!(said.status.code() == Some(2), "{said:?}");
+        ensure!(String::from_utf8_lossy(&said.stderr).contains("pg_dump"), "{said:?}");
+        runs(village, &["restore", "--hold"], 0).await?;
+        let (port, folder) = (testbed::ports::Port::free()?, tempfile::tempdir()?);
+        let listen = port.address().to_string();
+        let settings = [("ACCOLADE__HTTP__LISTEN", listen.as_str())];
+        crate::settings::starts_with(village, &settings, &folder.path().join("log")).await?;
+        crate::settings::waits_until_part(port.address(), "store", "was restored and waits").await?;
+        crate::settings::waits_for_gateway(port.address(), 1).await?;
+        let held = village.command(&["restore", "--hold"]).output().await?;
+        ensure!(held.status.code() == Some(1), "{held:?}");
+        runs(village, &["restore", "--agree"], 0).await?;
+        crate::settings::waits_until_part(port.address(), "store", "ok").await?;
+        wait_until("readiness", LIMIT, async || Ok(page(port.address(), "/healthz/ready").await?.0 == 200))
+            .await?;
+        village.ada_asks().await?;
+        village.waits_for("SELECT state FROM work WHERE kind = 'check'", "done").await?;
+        village.stops().await
+    });
+}

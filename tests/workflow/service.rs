@@ -1,0 +1,327 @@
+//! The running service as its operator sees it: a service manager, a watchdog, metrics, a reload.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
+use serde_json::json;
+use tempfile::TempDir;
+use testbed::ports::Port;
+use testbed::wait_until;
+
+use crate::country::{Country, country, write_secret};
+use crate::settings::{page, starts_with, waits_for_gateway, waits_until_part};
+use crate::village::{Customs, Database, Village, bail_with};
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// A service manager's end of the protocol.
+struct Ear {
+    socket: UnixDatagram,
+    path: String,
+    heard: Vec<String>,
+    _folder: TempDir,
+}
+
+impl Ear {
+    fn opens() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, path: path.to_string_lossy().into_owned(), heard: Vec::new(), _folder: folder })
+    }
+
+    /// Takes in what was said since.
+    fn listens(&mut self) -> Result<()> {
+        let mut bytes = [0; 4096];
+        loop {
+            match self.socket.recv(&mut bytes) {
+                Ok(count) => {
+                    let said = String::from_utf8_lossy(&bytes[..count]).into_owned();
+                    self.heard.extend(said.lines().map(str::to_owned));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn times(&self, line: &str) -> usize {
+        self.heard.iter().filter(|heard| heard.starts_with(line)).count()
+    }
+
+    /// Waits until a line that begins so was heard so many times.
+    async fn hears(&mut self, line: &str, times: usize) -> Result<()> {
+        let heard = wait_until(line, LIMIT, async || {
+            self.listens()?;
+            Ok(self.times(line) >= times)
+        });
+        heard.await.with_context(|| format!("never {times} × {line:?}: {:?}", self.heard))
+    }
+
+    /// Whether this span passes without a sign of life: what a manager waits for.
+    fn hears_nothing_for(&mut self, span: Duration) -> Result<bool> {
+        self.listens()?;
+        self.socket.set_nonblocking(false)?;
+        self.socket.set_read_timeout(Some(span))?;
+        let is_silent = self.socket.recv(&mut [0; 4096]).is_err();
+        self.socket.set_nonblocking(true)?;
+        Ok(is_silent)
+    }
+}
+
+/// A village whose bot has a health page of a known address and a log of its own.
+struct Watched {
+    village: Village,
+    port: Port,
+    folder: TempDir,
+}
+
+impl Watched {
+    async fn settles(country: &'static Country, name: &str) -> Result<Self> {
+        let village = Village::settles(country, name, Customs::plain(Database::Sqlite)).await?;
+        Ok(Self { village, port: Port::free()?, folder: tempfile::tempdir()? })
+    }
+
+    fn health(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    async fn starts(&self, settings: &[(&str, &str)]) -> Result<()> {
+        let listen = self.health().to_string();
+        let settings = [settings, &[("ACCOLADE__HTTP__LISTEN", listen.as_str())]].concat();
+        starts_with(&self.village, &settings, &self.log()).await
+    }
+
+    /// Asks for a reload and waits until the log has its outcome for the `times`-th time.
+    async fn reloads(&self, outcome: &str, times: usize) -> Result<()> {
+        self.village.signals(Signal::SIGHUP).await?;
+        wait_until(outcome, LIMIT, async || {
+            Ok(std::fs::read_to_string(self.log())?.matches(outcome).count() >= times)
+        })
+        .await
+    }
+}
+
+/// Plays a story on the shared servers.
+fn plays(name: &str, story: impl AsyncFnOnce(&Country, &Watched) -> Result<()>) {
+    let (country, _visit) = country();
+    let played: Result<()> = country.runtime.block_on(async {
+        let watched = Watched::settles(country, name).await?;
+        match story(country, &watched).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let log = std::fs::read_to_string(watched.log()).unwrap_or_default();
+                let end: Vec<&str> = log.lines().rev().take(15).collect();
+                bail_with(&watched.village, &error.context(end.join("\n")))
+            }
+        }
+    });
+    if let Err(error) = played {
+        panic!("{error:#}");
+    }
+}
+
+const RELOADED: &str = "the configuration was reloaded";
+const REFUSED: &str = "the configuration was not reloaded: nothing has changed";
+
+#[test]
+fn the_service_manager_hears_of_readiness_life_reload_and_the_end_when_they_are_true() {
+    plays("sv1", async |country, watched| {
+        let mut ear = Ear::opens()?;
+        let path = ear.path.clone();
+        let password = watched.folder.path().join("bind.password");
+        write_secret(&password, "wrong")?;
+        let settings = [
+            ("NOTIFY_SOCKET", path.as_str()),
+            ("WATCHDOG_USEC", "8000000"),
+            ("ACCOLADE__DIRECTORY__BIND_PASSWORD_FILE", &password.to_string_lossy()),
+        ];
+        watched.starts(&settings).await?;
+        waits_for_gateway(watched.health(), 1).await?;
+        // On the gateway, and still not ready: it says for what it waits, and asks for time.
+        ear.hears("STATUS=waiting for directory;", 1).await?;
+        ear.hears("EXTEND_TIMEOUT_USEC=", 1).await?;
+        ensure!(ear.times("READY=1") == 0 && ear.times("WATCHDOG=1") == 0, "{:?}", ear.heard);
+        std::fs::copy(&country.bed.slapd.bot_password_file, &password)?;
+        watched.reloads(RELOADED, 1).await?;
+        ear.hears("READY=1", 1).await?;
+        ensure!(ear.times("RELOADING=1") == 0, "{:?}", ear.heard);
+        watched.reloads(RELOADED, 2).await?;
+        ear.hears("RELOADING=1", 1).await?;
+        ear.hears("MONOTONIC_USEC=", 1).await?;
+        ear.hears("READY=1", 2).await?;
+        ear.hears("WATCHDOG=1", 2).await?;
+        watched.village.stops().await?;
+        ear.hears("STOPPING=1", 1).await
+    });
+}
+
+#[test]
+fn a_dead_worker_gives_no_sign_of_life_though_every_part_answers() {
+    plays("sv2", async |_, watched| {
+        let mut ear = Ear::opens()?;
+        let path = ear.path.clone();
+        let settings = [
+            ("NOTIFY_SOCKET", path.as_str()),
+            ("WATCHDOG_USEC", "4000000"),
+            ("ACCOLADE_PANIC_AT", "work.after_claim:1"),
+        ];
+        watched.starts(&settings).await?;
+        ear.hears("READY=1", 1).await?;
+        wait_until("the panic", LIMIT, async || {
+            let (_, metrics) = page(watched.health(), "/metrics").await?;
+            Ok(metrics.contains("accolade_panics_total 1"))
+        })
+        .await?;
+        let silent = wait_until("the silence", LIMIT, async || ear.hears_nothing_for(Duration::from_secs(4)));
+        silent.await?;
+        let (status, _) = page(watched.health(), "/healthz/ready").await?;
+        ensure!(status == 200, "{status}");
+        watched.village.stops().await
+    });
+}
+
+/// The table of metrics in the operators' guide: name -> labels.
+fn guide() -> BTreeMap<String, Vec<String>> {
+    let text = include_str!("../../docs/operating.md");
+    let cells = text.lines().filter_map(|line| line.strip_prefix("| `accolade_")?.split('`').next());
+    cells
+        .map(|cell| {
+            let (name, labels) = cell.split_once('{').unwrap_or((cell, ""));
+            let labels = labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty());
+            (format!("accolade_{name}"), labels.map(str::to_owned).collect())
+        })
+        .collect()
+}
+
+/// What a metrics page has: name -> labels, without those of buckets.
+fn families(text: &str) -> BTreeMap<String, Vec<String>> {
+    let mut found = BTreeMap::new();
+    let mut family = String::new();
+    for line in text.lines() {
+        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            family = if kind == "counter" { format!("{name}_total") } else { name.to_owned() };
+            found.insert(family.clone(), Vec::new());
+        } else if let Some((_, labels)) = line.split_once('{')
+            && !line.starts_with('#')
+        {
+            let labels = labels.split('}').next().unwrap_or_default().split(',');
+            let labels = labels.filter_map(|label| label.split_once('=').map(|(name, _)| name.to_owned()));
+            found.insert(family.clone(), labels.filter(|name| name != "le").collect());
+        }
+    }
+    found
+}
+
+#[test]
+fn the_metrics_page_has_every_metric_of_the_guide_and_no_other() {
+    plays("sv3", async |_, watched| {
+        watched.starts(&[]).await?;
+        watched.village.ada_asks().await?;
+        watched.village.grace_approves().await?;
+        watched.village.waits_for("SELECT state FROM account", "invited").await?;
+        let (status, text) = page(watched.health(), "/metrics").await?;
+        ensure!(status == 200, "{text}");
+        let (wanted, found) = (guide(), families(&text));
+        ensure!(wanted == found, "the guide has {wanted:?}, the page {found:?}");
+        watched.village.stops().await
+    });
+}
+
+#[test]
+fn a_reload_brings_new_rules_words_and_secrets_to_what_comes_next() {
+    plays("sv4", async |country, watched| {
+        let village = &watched.village;
+        let secret = watched.folder.path().join("client.secret");
+        write_secret(&secret, "wrong")?;
+        watched.starts(&[("ACCOLADE__KEYCLOAK__CLIENT_SECRET_FILE", &secret.to_string_lossy())]).await?;
+        waits_until_part(watched.health(), "keycloak", "check keycloak.client_id").await?;
+        let ada = village.person("ada");
+        // Nobody is eligible any more.
+        village.changes_config(|config| {
+            config["guild"][0]["rule"][0]["all_roles"] = json!(["1"]);
+            config["log"]["filter"] = json!("info,accolade=debug");
+        })?;
+        watched.reloads(RELOADED, 1).await?;
+        let told = village.does("the form", async || ada.tries_to_run("/account request").await).await?;
+        ensure!(told.modal.is_none() && told.text.contains("<@&1>"), "ada reads: {told}");
+        // The old rule, a name more that nobody gets, and the right secret.
+        std::fs::copy(&country.client_secret_file, &secret)?;
+        village.changes_config(|config| {
+            config["username"]["reserved"] = json!([village.username()]);
+        })?;
+        village.puts_rules_back()?;
+        watched.reloads(RELOADED, 2).await?;
+        waits_until_part(watched.health(), "keycloak", "ok").await?;
+        village.ada_wants(&village.username()).await?;
+        let told = village.does("the sending", async || ada.tries_to_press("Send").await).await?;
+        ensure!(told.text.contains("not available"), "ada reads: {told}");
+        let said = std::fs::read_to_string(watched.log())?;
+        for changed in ["guild log.filter", "guild keycloak.client_secret_file log.filter username"] {
+            ensure!(said.contains(&format!("\"config.changed\":\"{changed}\"")), "{changed}: {said}");
+        }
+        village.stops().await
+    });
+}
+
+/// The log's lines about keys, since the last reload.
+fn keys_told(log: &Path) -> Result<Vec<String>> {
+    let said = std::fs::read_to_string(log)?;
+    let keys = said.lines().filter_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        (line["level"] == "ERROR").then(|| line["config.key"].as_str().map(str::to_owned))?
+    });
+    Ok(keys.collect())
+}
+
+#[test]
+fn a_reload_with_a_fault_or_with_what_needs_a_restart_changes_nothing_and_names_the_keys() {
+    plays("sv5", async |_, watched| {
+        let village = &watched.village;
+        let mut ear = Ear::opens()?;
+        watched.starts(&[("NOTIFY_SOCKET", &ear.path.clone())]).await?;
+        // Before it listens for signals, the signal of a reload would end it.
+        waits_for_gateway(watched.health(), 1).await?;
+        let ada = village.person("ada");
+        let asks =
+            async || village.does("the form", async || ada.tries_to_run("/account request").await).await;
+        // One key that cannot be taken, and a rule that could.
+        village.changes_config(|config| {
+            config["guild"][0]["rule"][0]["all_roles"] = json!(["1"]);
+            config["keycloak"]["realm"] = json!("elsewhere");
+            config["log"]["format"] = json!("text");
+        })?;
+        watched.reloads(REFUSED, 1).await?;
+        let told = keys_told(&watched.log())?;
+        ensure!(told == ["keycloak.realm", "log.format"], "{told:?}");
+        ensure!(asks().await?.modal.is_some(), "the old rule holds no more");
+        // A fault, and the same rule.
+        village.changes_config(|config| {
+            config["keycloak"]["realm"] = json!("master");
+            config["budget"] = json!({"mails_in_all": 0});
+        })?;
+        watched.reloads(REFUSED, 2).await?;
+        let mut told = keys_told(&watched.log())?.split_off(2);
+        told.sort();
+        ensure!(told == ["budget.mails_in_all", "keycloak.realm"], "{told:?}");
+        ensure!(asks().await?.modal.is_some(), "the old rule holds no more");
+        ear.hears("STATUS=serving; the new configuration was REFUSED", 2).await?;
+        let (status, text) = page(watched.health(), "/healthz/ready").await?;
+        ensure!(status == 200, "{text}");
+        // Nothing at all is a reload, too.
+        village.puts_rules_back()?;
+        watched.reloads(RELOADED, 1).await?;
+        village.stops().await
+    });
+}

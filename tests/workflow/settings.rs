@@ -1,0 +1,399 @@
+//! One setting is wrong, and the whole binary runs with it: the operator reads what to change, people's requests are kept, and with the
+//! right setting everything goes on.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use discord_sim::{Effect, Fault};
+use serde_json::{Value, json};
+use testbed::ports::Port;
+use testbed::wait_until;
+
+use crate::cli_house::{House, discord};
+use crate::country::{BINARY, Country, MAIL_CLIENT, country, servers_part, write_secret};
+use crate::village::{Customs, Database, Village, bail_with};
+
+const ACCOUNTS: &str = "SELECT state FROM account";
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// What one page of the health listener says, with its status.
+pub(crate) async fn page(health: SocketAddr, path: &str) -> Result<(u16, String)> {
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
+    let answer = client.get(format!("http://{health}{path}")).send().await.context("ask the health page")?;
+    Ok((answer.status().as_u16(), answer.text().await?))
+}
+
+/// Waits until the readiness page says this of a part; the rest is none of our business.
+pub(crate) async fn waits_until_part(health: SocketAddr, part: &str, says: &str) -> Result<()> {
+    let mut seen = String::new();
+    let found = wait_until("the health page to say it", LIMIT, async || {
+        let Ok((status, text)) = page(health, "/healthz/ready").await else { return Ok(false) };
+        let parts: Value = serde_json::from_str(&text).context("the health page is JSON")?;
+        let said = parts[part].as_str().unwrap_or_default().to_owned();
+        ensure!(said == "ok" || status == 503 || said == "stands by", "{status} although {text}");
+        seen = text;
+        Ok(said.contains(says))
+    });
+    found.await.with_context(|| format!("{part} never says {says:?}: {seen}"))
+}
+
+pub(crate) async fn waits_for_gateway(health: SocketAddr, up: u8) -> Result<()> {
+    let line = format!("accolade_gateway_up {up}");
+    wait_until(&line, LIMIT, async || {
+        let Ok((_, text)) = page(health, "/metrics").await else { return Ok(false) };
+        Ok(text.lines().any(|have| have == line))
+    })
+    .await
+}
+
+/// Starts the village's bot with other settings than its file has, logging into `log`.
+pub(crate) async fn starts_with(
+    village: &Village,
+    settings: &[(&str, &str)],
+    log: &std::path::Path,
+) -> Result<()> {
+    let child = village.stands_by_with(settings, log)?;
+    village.is_taken_over_by(child).await
+}
+
+/// A member asks and a moderator approves while a server cannot be used; the operator is told; with the right setting the same request
+/// becomes an account.
+fn a_wrong_setting(
+    name: &str,
+    part: &str,
+    told: &str,
+    wrong: impl FnOnce(&Country, &Village) -> Vec<(String, String)>,
+) {
+    let (country, _visit) = country();
+    let played: Result<()> = country.runtime.block_on(async {
+        let village = Village::settles(country, name, Customs::plain(Database::Sqlite)).await?;
+        let (listener, folder) = (Port::free()?, tempfile::tempdir()?);
+        let (health, log) = (listener.address(), folder.path().join("log"));
+        let listen = health.to_string();
+        let wrong = wrong(country, &village);
+        let mut settings: Vec<(&str, &str)> =
+            wrong.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        settings.push(("ACCOLADE__HTTP__LISTEN", &listen));
+        let story = async {
+            starts_with(&village, &settings, &log).await?;
+            waits_until_part(health, part, told).await?;
+            waits_for_gateway(health, 1).await?;
+            village.ada_asks().await?;
+            village.grace_approves().await?;
+            // Whether it waits or asks for an operator: it is there.
+            village
+                .waits_for(
+                    "SELECT count(*) FROM work WHERE kind = 'provision' AND error_code IS NOT NULL",
+                    "1",
+                )
+                .await?;
+            ensure!(village.mails() == 0, "a mail without a server");
+            village.stops().await?;
+            let said = std::fs::read_to_string(&log)?;
+            ensure!(said.contains(told), "the log does not say what to change: {said}");
+            village.starts().await?;
+            if village.sees_in_store("SELECT state FROM work WHERE kind = 'provision'").await?
+                == "needs_operator"
+            {
+                let linus = village.person("linus");
+                village.does("the retry", async || linus.tries_to_press("Retry").await).await?;
+            }
+            village.waits_for(ACCOUNTS, "invited").await?;
+            village.ada_sets_password().await?;
+            village.waits_for(ACCOUNTS, "active").await?;
+            village.is_in_order("active", 1).await
+        };
+        match story.await {
+            Ok(()) => Ok(()),
+            Err(error) => bail_with(&village, &error),
+        }
+    });
+    if let Err(error) = played {
+        panic!("{error:#}");
+    }
+}
+
+fn set(key: &str, value: impl std::fmt::Display) -> (String, String) {
+    (["ACCOLADE__", key].concat(), value.to_string())
+}
+
+#[test]
+fn a_wrong_ca_of_the_directory_is_named_and_loses_no_request() {
+    a_wrong_setting("w01", "directory", "check directory.ca_file", |_, village| {
+        vec![set("DIRECTORY__CA_FILE", village.sim.ca_file().display())]
+    });
+}
+
+#[test]
+fn a_wrong_ca_of_keycloak_is_named_and_loses_no_request() {
+    a_wrong_setting("w02", "keycloak", "check keycloak.ca_file", |country, village| {
+        // Any server with a certificate that another CA signed will do.
+        let elsewhere = country.bed.slapd.ldaps_url.replace("ldaps://", "https://");
+        vec![set("KEYCLOAK__URL", elsewhere), set("KEYCLOAK__CA_FILE", village.sim.ca_file().display())]
+    });
+}
+
+#[test]
+fn a_wrong_bind_password_is_named_and_loses_no_request() {
+    a_wrong_setting(
+        "w03",
+        "directory",
+        "check directory.bind_dn and directory.bind_password_file",
+        |country, _| {
+            vec![set("DIRECTORY__BIND_PASSWORD_FILE", country.bed.slapd.keycloak_password_file.display())]
+        },
+    );
+}
+
+#[test]
+fn a_wrong_client_secret_is_named_and_loses_no_request() {
+    a_wrong_setting(
+        "w04",
+        "keycloak",
+        "check keycloak.client_id and keycloak.client_secret_file",
+        |country, _| vec![set("KEYCLOAK__CLIENT_SECRET_FILE", country.bed.slapd.bot_password_file.display())],
+    );
+}
+
+#[test]
+fn while_discord_is_silent_at_the_start_the_worker_and_the_health_page_work() {
+    let (country, _visit) = country();
+    let played: Result<()> = country.runtime.block_on(async {
+        let village = Village::settles(country, "w05", Customs::plain(Database::Sqlite)).await?;
+        let story = async {
+            village.starts().await?;
+            village.ada_asks().await?;
+            village.waits_for("SELECT state FROM work WHERE kind = 'check'", "done").await?;
+            // Approved, and ended before anything was made.
+            village.sim.fails("GET /guilds/{guild}/members/{user}", Effect::Latency { ms: 1500 }, 20);
+            village.grace_approves().await?;
+            village.stops().await?;
+            ensure!(village.mails() == 0, "the account was made too soon");
+            village.sim.heals();
+            for route in ["GET /users/@me", "GET /gateway"] {
+                village.sim.fails(route, Effect::Status { status: 503 }, 1000);
+            }
+            let (port, folder) = (Port::free()?, tempfile::tempdir()?);
+            let health = port.address();
+            let listen = health.to_string();
+            starts_with(&village, &[("ACCOLADE__HTTP__LISTEN", &listen)], &folder.path().join("log")).await?;
+            waits_until_part(health, "gateway", "does not answer").await?;
+            waits_for_gateway(health, 0).await?;
+            let mail = village.mail_server().wait_for_mail_to(&village.address(), LIMIT).await?;
+            ensure!(!mail.links.is_empty(), "a mail without a link");
+            wait_until(
+                "the account",
+                LIMIT,
+                async || Ok(village.sees_in_store(ACCOUNTS).await? == "invited"),
+            )
+            .await?;
+            ensure!(!village.is_ready(), "it found the gateway without asking where it is");
+            village.sim.heals();
+            wait_until("the session", LIMIT, async || Ok(village.is_ready())).await?;
+            waits_until_part(health, "gateway", "ok").await?;
+            waits_for_gateway(health, 1).await?;
+            village.ada_sets_password().await?;
+            village.waits_for(ACCOUNTS, "active").await?;
+            village.is_in_order("active", 1).await
+        };
+        match story.await {
+            Ok(()) => Ok(()),
+            Err(error) => bail_with(&village, &error),
+        }
+    });
+    if let Err(error) = played {
+        panic!("{error:#}");
+    }
+}
+
+#[test]
+fn a_defect_behind_a_button_is_said_with_its_reference_and_counted_and_the_bot_lives_on() {
+    let (country, _visit) = country();
+    let played: Result<()> = country.runtime.block_on(async {
+        let village = Village::settles(country, "w06", Customs::plain(Database::Sqlite)).await?;
+        let (port, folder) = (Port::free()?, tempfile::tempdir()?);
+        let (health, log) = (port.address(), folder.path().join("log"));
+        let listen = health.to_string();
+        let story = async {
+            let settings = [
+                ("ACCOLADE__HTTP__LISTEN", listen.as_str()),
+                ("ACCOLADE_PANIC_AT", "store.commit.before:send:1"),
+            ];
+            starts_with(&village, &settings, &log).await?;
+            waits_for_gateway(health, 1).await?;
+            let ada = village.person("ada");
+            village.ada_wants(&village.username()).await?;
+            let told = village.does("the press", async || ada.tries_to_press("Send").await).await?;
+            ensure!(told.text.contains("something went wrong on our side"), "ada reads: {told}");
+            let reference = told.text.split("(reference ").nth(1).and_then(|rest| rest.split(')').next());
+            let reference = reference.context("a reference")?;
+            ensure!(reference.len() == 8, "{reference}");
+            let said = std::fs::read_to_string(&log)?;
+            let line = said
+                .lines()
+                .find(|line| line.contains("an interaction panicked"))
+                .context("a line of the log")?;
+            ensure!(
+                line.contains(&format!("\"trace_id\":\"{reference}")),
+                "{line} is not found by {reference}"
+            );
+            let place = said.lines().find(|line| line.contains("something panicked")).context("the place")?;
+            ensure!(place.contains(reference) && place.contains("src/crash.rs"), "{place}");
+            let (_, metrics) = page(health, "/metrics").await?;
+            ensure!(metrics.contains("accolade_panics_total 1"), "{metrics}");
+            let answered =
+                metrics.lines().find_map(|line| line.strip_prefix("accolade_interaction_ack_seconds_count "));
+            ensure!(answered.context("the acknowledgements")?.parse::<u32>()? >= 3, "{metrics}");
+            // Nothing was sent, nothing was lost: the same button works now.
+            let sent = village.does("the press", async || ada.tries_to_press("Send").await).await?;
+            ensure!(sent.text.contains("our request"), "ada reads: {sent}");
+            village.grace_approves().await?;
+            village.waits_for(ACCOUNTS, "invited").await?;
+            village.ada_sets_password().await?;
+            village.waits_for(ACCOUNTS, "active").await?;
+            village.is_in_order("active", 1).await
+        };
+        match story.await {
+            Ok(()) => Ok(()),
+            Err(error) => bail_with(&village, &error),
+        }
+    });
+    if let Err(error) = played {
+        panic!("{error:#}");
+    }
+}
+
+/// `setup keycloak` as an administrator types it.
+async fn sets_up(country: &Country, file: &std::path::Path, flags: &[&str]) -> Result<std::process::Output> {
+    let bed = &country.bed;
+    let run = tokio::process::Command::new(BINARY)
+        .arg("--config")
+        .arg(file)
+        .args(["setup", "keycloak", "--admin-user", &bed.keycloak.admin_user, "--admin-password-file"])
+        .arg(&bed.keycloak.admin_password_file)
+        .args(["--federation-bind-dn", &bed.slapd.keycloak_dn, "--federation-bind-password-file"])
+        .arg(&bed.slapd.keycloak_password_file)
+        .args(flags)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    tokio::time::timeout(Duration::from_mins(3), run).await.context("it ends")?.context("it runs")
+}
+
+#[test]
+fn setup_keycloak_plans_makes_and_then_finds_nothing_to_do() {
+    let (country, _visit) = country();
+    let played: Result<()> = country.runtime.block_on(async {
+        let folder = tempfile::tempdir()?;
+        let (file, secret) = (folder.path().join("accolade.toml"), folder.path().join("client.secret"));
+        write_secret(&folder.path().join("token"), "none-yet")?;
+        let mut config = servers_part(&country.bed, &secret, ["", ""], MAIL_CLIENT);
+        config["keycloak"]["realm"] = json!("whole-setup");
+        config["discord"] = json!({"token_file": folder.path().join("token")});
+        config["guild"] = json!([{"id": "1", "request_channel": "1"}]);
+        config["store"] = json!({"url": format!("sqlite://{}", folder.path().join("none.sqlite").display()), "key_file": folder.path().join("key")});
+        write_secret(&file, &toml::to_string(&config)?)?;
+
+        let out = |run: &std::process::Output| String::from_utf8_lossy(&run.stdout).into_owned();
+        let planned = sets_up(country, &file, &[]).await?;
+        ensure!(planned.status.success(), "{planned:?}");
+        ensure!(out(&planned).contains("would create realm whole-setup"), "{}", out(&planned));
+        ensure!(!secret.exists(), "a plan wrote the secret");
+        let realm = country.bed.keycloak.admin_call(reqwest::Method::GET, "whole-setup", None).await?;
+        ensure!(realm.status() == 404, "a plan made the realm");
+
+        let made = sets_up(country, &file, &["--apply"]).await?;
+        ensure!(made.status.success(), "{made:?}");
+        ensure!(out(&made).contains("create realm whole-setup") && out(&made).contains("federation_id = "), "{}", out(&made));
+        let rights = std::fs::metadata(&secret)?.permissions().mode() & 0o777;
+        ensure!(rights == 0o600, "the secret's file has mode {rights:o}");
+        let text = std::fs::read_to_string(&secret)?;
+        for hidden in [text.trim(), &country.bed.slapd.keycloak_password] {
+            ensure!(!out(&made).contains(hidden) && !String::from_utf8_lossy(&made.stderr).contains(hidden), "a secret is printed");
+        }
+
+        let again = sets_up(country, &file, &["--apply", "--json"]).await?;
+        ensure!(again.status.success(), "{again:?}");
+        let again: Value = serde_json::from_slice(&again.stdout)?;
+        ensure!(again["changes"] == json!([]), "{again}");
+        ensure!(std::fs::read_to_string(&secret)? == text, "the secret was written again");
+
+        // With what was printed the configuration is whole.
+        config["keycloak"]["federation_id"] = again["federation_id"].clone();
+        config["keycloak"]["group_mapper_id"] = again["group_mapper_id"].clone();
+        write_secret(&file, &toml::to_string(&config)?)?;
+        let checked = tokio::process::Command::new(BINARY).arg("--config").arg(&file).args(["config", "check"]).output().await?;
+        ensure!(checked.status.success(), "{checked:?}");
+        Ok(())
+    });
+    if let Err(error) = played {
+        panic!("{error:#}");
+    }
+}
+
+/// Starts `serve` without its servers, lets the gateway close a good session, and expects the end with 1 and these words.
+async fn ends_after_the_close(code: u16, told: &str) {
+    let sim = discord().await;
+    let bot = sim.first_bot().expect("the town has a bot");
+    let mut house = House::new();
+    house.talk_to(&sim);
+    house.runs(&["migrate"]).done();
+    let serving = house.starts(&["serve"]);
+    sim.waits_until_ready(&bot).await;
+    sim.fails("*", Effect::IdentifyRefuse { code }, 1000);
+    sim.breaks(Fault { route: "*".to_owned(), effect: Effect::GatewayClose { code }, times: 1 });
+    let file = house.folder.join("said");
+    let ended = serving.ends(Duration::from_secs(30)).await;
+    let (code, said) = ended.unwrap_or_else(|| {
+        panic!("{code} does not end it: {}", std::fs::read_to_string(&file).unwrap_or_default())
+    });
+    assert_eq!(code, Some(1), "{said}");
+    let sentences: Vec<&str> = said.lines().filter(|line| line.starts_with("accolade: ")).collect();
+    assert!(
+        matches!(sentences.as_slice(), [one] if one.starts_with("accolade: the bot ended: ") && one.contains(told)),
+        "{sentences:?}"
+    );
+    assert!(!said.contains("canary"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_token_a_lost_intent_and_a_refused_shard_end_a_running_serve_with_what_to_change() {
+    ends_after_the_close(4004, "check discord.token_file").await;
+    ends_after_the_close(4014, "Server Members Intent").await;
+    ends_after_the_close(4010, "too many guilds").await;
+    ends_after_the_close(4011, "too many guilds").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_is_up_only_while_there_is_a_session_and_comes_back() {
+    let sim = discord().await;
+    let bot = sim.first_bot().expect("the town has a bot");
+    let (mut house, port) = (House::new(), Port::free().expect("a free port"));
+    house.talk_to(&sim);
+    house.set("http", "listen", json!(port.address().to_string()));
+    house.runs(&["migrate"]).done();
+    // The door is open and nobody says READY.
+    sim.fails("*", Effect::GatewayRefuse, 1000);
+    let serving = house.starts(&["serve"]);
+    waits_for_gateway(port.address(), 0).await.expect("it is down");
+    sim.heals();
+    sim.waits_until_ready(&bot).await;
+    waits_for_gateway(port.address(), 1).await.expect("it is up");
+    let close =
+        |code| sim.breaks(Fault { route: "*".to_owned(), effect: Effect::GatewayClose { code }, times: 1 });
+    sim.fails("*", Effect::GatewayRefuse, 1000);
+    close(4000);
+    waits_for_gateway(port.address(), 0).await.expect("it is down again");
+    sim.heals();
+    waits_for_gateway(port.address(), 1).await.expect("it comes back");
+    // 4003 makes the library spin; the holder takes a new session.
+    let sessions = || sim.gateway_log().iter().filter(|line| line.contains("identified")).count();
+    let before = sessions();
+    close(4003);
+    wait_until("a new session", LIMIT, async || Ok(sessions() > before)).await.expect("a new session");
+    waits_for_gateway(port.address(), 1).await.expect("it is up after 4003");
+    assert_eq!(serving.stops(), Some(0));
+}

@@ -1,0 +1,316 @@
+//! A world that only the set-up commands made: a bare directory server, a realm that was not there, an application without a guild.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use discord_sim::{Bot, Guild, Options, Permissions, Sim};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use testbed::slapd::{CONFIG_ADMIN, Edits};
+use testbed::{Bed, BedOptions, Launch, wait_until};
+
+use crate::country::{BINARY, Country, MAIL_CLIENT, country, write_secret};
+use crate::village::LIMIT;
+
+const REALM: &str = "set-up-alone";
+const KEYCLOAK: &str = "cn=keycloak,ou=services,dc=example,dc=org";
+const MODEL: &str = include_str!("../testbed/slapd/config.ldif");
+
+/// The settings of the test bed without anything that Accolade counts on.
+fn bare_settings(text: &str) -> String {
+    let text = text
+        .split("\n\n")
+        .filter(|part| !part.contains("\ndn: olcOverlay=") && !part.starts_with("dn: olcOverlay="));
+    let text = text.collect::<Vec<_>>().join("\n\n");
+    let mut kept = Vec::new();
+    let mut is_rule = false;
+    for line in text.lines() {
+        // A line that goes on with the one before begins with a blank.
+        is_rule = line.starts_with("olcAccess: {")
+            || line.starts_with("olcAddContentAcl")
+            || (is_rule && line.starts_with(' '));
+        let is_module = ["memberof", "refint", "unique", "ppolicy"]
+            .iter()
+            .any(|name| line == format!("olcModuleLoad: {name}"));
+        if !is_rule && !is_module && !line.starts_with("olcDbIndex") && !line.starts_with('#') {
+            kept.push(line);
+        }
+    }
+    kept.join("\n") + "\n"
+}
+
+/// Nothing but the suffix.
+fn bare_data(text: &str) -> String {
+    text.split("\n\n").find(|part| part.starts_with("dn: dc=")).unwrap_or_default().to_owned() + "\n"
+}
+
+/// What an operator has in front of them.
+struct Site {
+    country: &'static Country,
+    bed: Bed,
+    sim: Sim,
+    bot: Bot,
+    guild: Guild,
+    config: Value,
+    folder: TempDir,
+}
+
+impl Site {
+    async fn begins(country: &'static Country) -> Result<Self> {
+        let sim = Sim::start(Options::default()).await?;
+        let bot = sim.bot("Accolade");
+        let guild = sim
+            .guild("alone")
+            .role("member")
+            .role("account-holder")
+            .role("moderator")
+            .channel("general")
+            .private_channel("account-requests", &["moderator"])
+            .person("ada", &["member"])
+            .person("grace", &["member", "moderator"])
+            .build();
+        let edits = Edits { config: bare_settings, data: bare_data };
+        let bed = Bed::start(BedOptions { slapd_edits: edits, ..BedOptions::slapd_alone() }).await?;
+        let private = std::fs::Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().permissions(private).tempdir()?;
+        let mut site = Self { country, bed, sim, bot, guild, config: Value::Null, folder };
+        for (name, secret) in [
+            ("token", site.bot.token()),
+            ("bind.password", "a long secret of the bot".to_owned()),
+            ("keycloak.password", "a long secret of keycloak".to_owned()),
+            ("admin.password", site.bed.slapd.admin_password.clone()),
+        ] {
+            write_secret(&site.file(name), &secret)?;
+        }
+        site.config = site.settings();
+        Ok(site)
+    }
+
+    fn settings(&self) -> Value {
+        let id = |role: &str| self.guild.role(role).id.to_string();
+        let slapd = &self.bed.slapd;
+        json!({
+            "discord": {
+                "token_file": self.file("token"),
+                "endpoint": {"address": self.sim.tls_address().to_string(), "ca_file": self.sim.ca_file()},
+            },
+            "guild": [{
+                "id": self.guild.id.to_string(), "moderator_roles": [id("moderator")], "member_role": id("account-holder"),
+                "request_channel": self.guild.channel("account-requests").id.to_string(),
+                "rule": [{"name": "members", "all_roles": [id("member")], "groups": ["members", "wiki"]}],
+            }],
+            "directory": {
+                "url": slapd.ldaps_url, "ca_file": slapd.ca_file,
+                "bind_dn": slapd.bot_dn, "bind_password_file": self.file("bind.password"),
+                "people_dn": slapd.people_dn, "groups_dn": slapd.groups_dn,
+            },
+            "keycloak": {
+                "url": self.country.bed.keycloak.url, "plaintext_on_loopback": true, "realm": REALM,
+                "client_secret_file": self.file("client.secret"), "mail_client_id": MAIL_CLIENT,
+                "mail_redirect_uri": "http://localhost/welcome", "event_poll": "1s",
+            },
+            "store": {
+                "url": format!("sqlite://{}", self.file("accolade.sqlite").display()), "key_file": self.file("accolade.key"),
+            },
+            "http": {"listen": "127.0.0.1:0"},
+        })
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    async fn runs(&self, arguments: &[&str]) -> Result<Output> {
+        write_secret(&self.file("accolade.toml"), &toml::to_string(&self.config)?)?;
+        finishes(
+            tokio::process::Command::new(BINARY)
+                .arg("--config")
+                .arg(self.file("accolade.toml"))
+                .args(arguments),
+        )
+        .await
+    }
+
+    /// Runs the binary; it must end with this code. What it printed.
+    async fn runs_to(&self, code: i32, arguments: &[&str]) -> Result<String> {
+        let run = self.runs(arguments).await?;
+        ensure!(run.status.code() == Some(code), "accolade {arguments:?}: {run:?}");
+        Ok(String::from_utf8(run.stdout)?)
+    }
+
+    /// Prints a text with `setup directory` and loads it as the administrator that it names.
+    async fn loads(&self, what: &str, program: &str, administrator: &str) -> Result<()> {
+        let password_file = self.file("keycloak.password");
+        let password_file = password_file.to_str().context("text")?;
+        let flags = ["--federation-bind-dn", KEYCLOAK, "--federation-bind-password-file", password_file];
+        let text = self.runs_to(0, &[&["setup", "directory", what][..], &flags].concat()).await?;
+        for secret in ["a long secret of the bot", "a long secret of keycloak"] {
+            ensure!(!text.contains(secret), "a password is printed");
+        }
+        let ldif = self.file(what);
+        std::fs::write(&ldif, &text)?;
+        let loaded = finishes(
+            tokio::process::Command::new(program)
+                .args(["-c", "-x", "-H", &self.bed.slapd.ldap_url, "-D", administrator, "-y"])
+                .arg(self.file("admin.password"))
+                .arg("-f")
+                .arg(&ldif),
+        )
+        .await?;
+        // entryAlreadyExists (68) of the suffix is what "-c" is for.
+        let fine = loaded.status.success() || loaded.status.code() == Some(68);
+        ensure!(fine, "{program}: {}\n{text}", String::from_utf8_lossy(&loaded.stderr));
+        Ok(())
+    }
+
+    async fn sets_up_the_directory(&self) -> Result<()> {
+        let refused = self.runs(&["setup", "directory", "rules"]).await?;
+        ensure!(refused.status.code() == Some(2), "without the federation's bind: {refused:?}");
+        self.loads("rules", "ldapmodify", CONFIG_ADMIN).await?;
+        self.loads("tree", "ldapadd", &self.bed.slapd.admin_dn).await?;
+        let tried = self.runs_to(0, &["setup", "directory", "test"]).await?;
+        ensure!(tried.contains("is refused"), "{tried}");
+        ensure!(self.bed.slapd.people().await?.is_empty(), "the trial left something");
+        // One rule less, and the trial says so.
+        let staff = format!("cn=wiki,{}", self.bed.slapd.groups_dn);
+        self.bed.slapd.set_attribute(&staff, "businessCategory", &[]).await?;
+        let tried: Value =
+            serde_json::from_str(&self.runs_to(3, &["setup", "directory", "test", "--json"]).await?)?;
+        ensure!(
+            tried["ok"] == false && tried["differences"].to_string().contains("ldap_group_not_managed"),
+            "{tried}"
+        );
+        self.bed.slapd.set_attribute(&staff, "businessCategory", &["accolade"]).await
+    }
+
+    async fn sets_up_discord(&self) -> Result<()> {
+        self.bot.allows_intents(1 | 1 << 2);
+        let said = self.runs_to(3, &["setup", "discord"]).await?;
+        ensure!(said.contains("Server Members Intent") && said.contains("not in guild"), "{said}");
+        self.bot.allows_intents(u64::MAX >> 38);
+        let said: Value = serde_json::from_str(&self.runs_to(3, &["setup", "discord", "--json"]).await?)?;
+        ensure!(
+            said["differences"] == json!([]) && said["not_invited"] == json!([self.guild.id.to_string()]),
+            "{said}"
+        );
+        let url = said["invite_url"].as_str().context("an address")?;
+        let asked = url.split("permissions=").nth(1).context("permissions")?.parse()?;
+        ensure!(url.contains(&format!("client_id={}", self.bot.application_id())), "{url}");
+        self.guild.invites(&self.bot, Permissions(asked));
+        self.runs_to(0, &["setup", "discord"]).await.map(drop)
+    }
+
+    async fn sets_up_keycloak(&mut self) -> Result<()> {
+        let keycloak = &self.country.bed.keycloak;
+        let (admin, bind) =
+            (keycloak.admin_password_file.display().to_string(), self.file("keycloak.password"));
+        let bind = bind.to_str().context("text")?;
+        let flags = [
+            "setup",
+            "keycloak",
+            "--apply",
+            "--json",
+            "--admin-password-file",
+            &admin,
+            "--federation-bind-dn",
+            KEYCLOAK,
+            "--federation-bind-password-file",
+            bind,
+            "--federation-url",
+            &self.bed.slapd.ldap_url,
+        ];
+        let made: Value = serde_json::from_str(&self.runs_to(0, &flags).await?)?;
+        for key in ["federation_id", "group_mapper_id"] {
+            self.config["keycloak"][key] = made[key].clone();
+        }
+        keycloak.set_smtp(REALM, &self.country.bed.mail).await
+    }
+
+    /// Ada asks, grace approves, the mail arrives, a password is set, and the directory lets ada in.
+    async fn plays_the_first_story(&self) -> Result<()> {
+        let launch = Launch::new("accolade", BINARY, self.folder.path());
+        let file = self.file("accolade.toml").display().to_string();
+        let serving = launch.arguments(["--config", &file, "serve"]).start()?;
+        wait_until("the bot to connect", LIMIT, async || Ok(self.sim.is_connected(&self.bot))).await?;
+        let (ada, grace) = (self.guild.member("ada"), self.guild.member("grace"));
+        wait_until("the commands, and the form", LIMIT, async || {
+            Ok(ada.tries_to_run("/account request").await.is_ok_and(|reply| reply.modal.is_some()))
+        })
+        .await?;
+        let address = "ada@set-up-alone.example";
+        let fields =
+            [("username", "ada.alone"), ("address", address), ("given", "Ada"), ("family", "Lovelace")];
+        ada.submits(&fields).await;
+        ada.presses("Send").await;
+        grace.in_channel("account-requests").waits_for("name and address are free").await;
+        grace.presses("Approve").await;
+        let mail = self.country.bed.mail.wait_for_mail_to(address, LIMIT).await?;
+        let link = mail.links.iter().find(|link| link.contains("action-token")).context("a link")?;
+        let outcome = testbed::browser::follow_action_link(link, "Correct-horse-7-battery").await?;
+        ensure!(outcome == testbed::browser::Outcome::PasswordSet, "the link leads to {outcome:?}");
+        let slapd = &self.bed.slapd;
+        let dn = slapd.person_dn("ada.alone");
+        ensure!(slapd.bind_works(&dn, "Correct-horse-7-battery").await?, "the directory does not let ada in");
+        wait_until("the member role", LIMIT, async || Ok(ada.roles().contains(&"account-holder".to_owned())))
+            .await?;
+        let entry = slapd.entry(&dn).await?.context("the entry")?;
+        ensure!(entry.values("memberOf").len() == 2, "{:?}", entry.values("memberOf"));
+        drop(serving);
+        Ok(())
+    }
+}
+
+async fn finishes(command: &mut tokio::process::Command) -> Result<Output> {
+    let run = command.env_remove("ACCOLADE_CONFIG").stdin(Stdio::null()).kill_on_drop(true).output();
+    tokio::time::timeout(Duration::from_mins(2), run).await.context("it ends")?.context("it runs")
+}
+
+#[test]
+fn a_world_that_only_set_up_made_runs_the_first_story() {
+    let (country, _visit) = country();
+    let played: Result<()> = country.runtime.block_on(async {
+        let mut site = Site::begins(country).await?;
+        site.sets_up_the_directory().await?;
+        site.sets_up_discord().await?;
+        site.sets_up_keycloak().await?;
+        site.runs_to(0, &["migrate"]).await?;
+        let admin = country.bed.keycloak.admin_password_file.display().to_string();
+        let doctor = ["doctor", "--as-admin", "--admin-password-file", &admin, "--allow-unchecked"];
+        site.runs_to(0, &doctor).await?;
+        site.plays_the_first_story().await
+    });
+    if let Err(error) = played {
+        panic!("{error:#}");
+    }
+}
+
+/// Rules and other values of a text, with the lines that go on joined and the blanks folded.
+fn values_of(text: &str, names: &[&str]) -> Vec<String> {
+    let joined = text.replace("\n  ", " ");
+    let lines = joined.lines().filter(|line| names.iter().any(|name| line.starts_with(name)));
+    lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn the_printed_rules_are_those_that_the_tests_run_with() {
+    let (country, _visit) = country();
+    let printed: Result<String> = country.runtime.block_on(async {
+        let site = Site::begins(country).await?;
+        site.runs_to(0, &["setup", "directory", "rules", "--federation-bind-dn", KEYCLOAK]).await
+    });
+    let printed = match printed {
+        Ok(printed) => printed,
+        Err(error) => panic!("{error:#}"),
+    };
+    let names =
+        ["olcAccess: {", "olcAddContentAcl", "olcUniqueURI", "olcRefint", "olcMemberOf", "olcPPolicy"];
+    let sorted = |mut values: Vec<String>| {
+        values.sort();
+        values
+    };
+    assert_eq!(sorted(values_of(&printed, &names)), sorted(values_of(MODEL, &names)));
+    assert!(!printed.contains('@'), "a place was not filled in");
+}

@@ -1,0 +1,486 @@
+//! Every step of every plan fails before its effect, fails after it (what was asked for is done, the answer is lost), loses its record
+//! (a crash between effect and record), runs twice, is undone, is undone twice. On real servers, and on both databases where the
+//! database has a part in it; after each case the checker looks at all five stores.
+//!
+//! A new kind of work or a new step does not compile until [`journeys_of`] and [`question_of`] know it, and the journeys take their
+//! steps from the plans of the product.
+
+use std::collections::BTreeSet;
+
+use accolade::domain::work::{Step, Work, WorkKind};
+use testbed::proxy::{Operation, Which};
+
+use crate::case::{AUTOMATIC, Case, MODERATORS, Question, Wish};
+use crate::town::Database;
+
+/// One way through a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Journey {
+    /// The look at a request that moderators decide.
+    Check,
+    /// The look at a request that a rule approves.
+    AutomaticCheck,
+    /// An account is made.
+    Provision,
+    /// It is taken back before the mail.
+    Undo,
+    /// It is ended after the mail; nobody used it.
+    Withdraw,
+    /// It was to be ended because nobody used it, and has a password after all.
+    Restore,
+    /// The person wants it ended, and it has a password.
+    Keep,
+    /// It is in use: the role.
+    Welcome,
+    /// The mail with the first link goes out again.
+    Resend,
+    /// It is in use, and a mail with a link for another password goes out.
+    Reset,
+    /// It is in use, and the person says that somebody else set the password.
+    NotMe,
+}
+
+/// The ways through the plans of a kind.
+const fn journeys_of(kind: WorkKind) -> &'static [Journey] {
+    match kind {
+        WorkKind::Check => &[Journey::Check, Journey::AutomaticCheck],
+        WorkKind::Provision => &[Journey::Provision, Journey::Undo],
+        WorkKind::Withdraw => &[Journey::Withdraw, Journey::Restore, Journey::Keep],
+        WorkKind::Welcome => &[Journey::Welcome],
+        WorkKind::Resend => &[Journey::Resend, Journey::Reset],
+        WorkKind::Lock => &[Journey::NotMe],
+    }
+}
+
+fn journeys() -> impl Iterator<Item = Journey> {
+    WorkKind::ALL.iter().flat_map(|kind| journeys_of(*kind)).copied()
+}
+
+/// What the step asks of the world: the question with its effect, else the last one. `close` asks nothing: its effect is its record.
+const fn question_of(step: Step) -> Option<Question> {
+    let request = match step {
+        Step::Look | Step::Free | Step::Import => Which::Http("GET", "/users?"),
+        Step::GroupsSeen => Which::Http("GET", "/groups?"),
+        Step::Mail | Step::Resend => Which::Http("PUT", "/execute-actions-email"),
+        Step::Disable | Step::Restore => Which::Http("PUT", "/users/"),
+        Step::EndSessions => Which::Http("POST", "/logout"),
+        Step::Entry => Which::Ldap(Operation::Add),
+        Step::Groups | Step::Lock => Which::Ldap(Operation::Modify),
+        Step::Invite | Step::Judge => Which::Ldap(Operation::Search),
+        Step::Remove => Which::Ldap(Operation::Delete),
+        Step::Eligible => return Some(Question::OfDiscord("GET /guilds/{guild}/members/{user}")),
+        Step::Role => return Some(Question::OfDiscord("PUT /guilds/{guild}/members/{user}/roles/{role}")),
+        Step::Close => return None,
+    };
+    Some(Question::Of(request))
+}
+
+/// Whether the step comes to its end without the answer: its door looks again and finds what it did, or it tells that nobody knows.
+const fn finds_its_effect(step: Step) -> bool {
+    match step {
+        Step::Entry | Step::Remove | Step::Resend => true,
+        Step::Look
+        | Step::Eligible
+        | Step::Free
+        | Step::Groups
+        | Step::Import
+        | Step::GroupsSeen
+        | Step::Mail
+        | Step::Invite
+        | Step::Disable
+        | Step::Lock
+        | Step::EndSessions
+        | Step::Judge
+        | Step::Restore
+        | Step::Close
+        | Step::Role => false,
+    }
+}
+
+impl Journey {
+    fn kind(self) -> WorkKind {
+        let mut kinds = WorkKind::ALL.iter().copied();
+        kinds.find(|kind| journeys_of(*kind).contains(&self)).expect("each journey is some kind's")
+    }
+
+    /// The steps, in order.
+    fn plan(self) -> &'static [Step] {
+        if self == Self::Undo { self.kind().undo_plan() } else { self.kind().plan() }
+    }
+
+    /// The state of a work on this way.
+    const fn state(self) -> &'static str {
+        match self {
+            Self::Undo => "undoing",
+            Self::Check
+            | Self::AutomaticCheck
+            | Self::Provision
+            | Self::Withdraw
+            | Self::Restore
+            | Self::Keep
+            | Self::Welcome
+            | Self::Resend
+            | Self::Reset
+            | Self::NotMe => "open",
+        }
+    }
+
+    const fn approval(self) -> &'static str {
+        match self {
+            Self::AutomaticCheck => AUTOMATIC,
+            Self::Check
+            | Self::Provision
+            | Self::Undo
+            | Self::Withdraw
+            | Self::Restore
+            | Self::Keep
+            | Self::Welcome
+            | Self::Resend
+            | Self::Reset
+            | Self::NotMe => MODERATORS,
+        }
+    }
+
+    /// Whether the step asks anything of the world on this way.
+    fn question_at(self, step: Step) -> Option<Question> {
+        let applies = match step {
+            // What was used is not removed.
+            Step::Remove => matches!(self, Self::Undo | Self::Withdraw),
+            Step::Restore => self == Self::Restore,
+            Step::Look
+            | Step::Eligible
+            | Step::Free
+            | Step::Entry
+            | Step::Groups
+            | Step::Import
+            | Step::GroupsSeen
+            | Step::Mail
+            | Step::Invite
+            | Step::Disable
+            | Step::Lock
+            | Step::EndSessions
+            | Step::Judge
+            | Step::Close
+            | Step::Role
+            | Step::Resend => true,
+        };
+        question_of(step).filter(|_| applies)
+    }
+
+    /// The work stands before the first step of this way.
+    async fn begins(self, case: &Case) {
+        match self {
+            Self::Check | Self::AutomaticCheck => {
+                case.asks().await;
+            }
+            Self::Provision => {
+                case.approved().await;
+            }
+            Self::Undo => {
+                let work = case.approved().await;
+                case.drains_up_to(Step::Mail).await;
+                case.cancels(&work).await;
+                case.drains_up_to(self.plan()[0]).await;
+            }
+            Self::Withdraw => {
+                let made = case.invited().await;
+                case.withdraws(&made, Wish::OfTime).await;
+            }
+            Self::Restore => {
+                let made = case.invited().await;
+                case.withdraws(&made, Wish::OfTime).await;
+                case.sets_password().await;
+            }
+            Self::Keep => {
+                let made = case.invited().await;
+                case.withdraws(&made, Wish::OfThePerson).await;
+                case.sets_password().await;
+            }
+            Self::Welcome => {
+                is_activated(case).await;
+            }
+            Self::Resend => {
+                let made = case.invited().await;
+                case.wants(WorkKind::Resend, &made).await;
+            }
+            Self::Reset | Self::NotMe => {
+                let made = is_activated(case).await;
+                case.drains().await;
+                case.wants(self.kind(), &made).await;
+            }
+        }
+        assert_eq!(case.step().await, self.plan()[0].code());
+    }
+
+    /// Everything is as this way ends, whatever happened on it.
+    async fn has_ended(self, case: &Case, most_mails: usize) {
+        match self {
+            Self::Check => {
+                assert_eq!(case.standing().await, "waiting done");
+                case.has_nothing_left().await;
+            }
+            Self::AutomaticCheck | Self::Provision => is_made(case, most_mails).await,
+            Self::Undo => {
+                assert_eq!(case.standing().await, "cancelled undone closed");
+                case.has_nothing_left().await;
+                assert_eq!(case.outside().await.mails, 0);
+            }
+            Self::Withdraw => {
+                assert_eq!(case.standing().await, "cancelled done closed");
+                case.has_nothing_left().await;
+            }
+            Self::Restore => {
+                // The restored account is welcomed: that work is the newest.
+                assert_eq!(case.standing().await, "approved done active");
+                assert!(case.bind_works().await, "the password still works");
+                assert!(case.user().await.is_some_and(|user| user.enabled), "the user is enabled again");
+                assert!(case.has_role());
+            }
+            Self::Keep => is_kept(case).await,
+            Self::Resend => {
+                assert_eq!(case.standing().await, "approved done invited");
+                assert_eq!(case.outside().await.mails, 2, "the first, and one more");
+                is_told_of_the_mail(case).await;
+            }
+            Self::Reset => {
+                assert_eq!(case.standing().await, "approved done active");
+                assert_eq!(case.outside().await.mails, 2, "the first, and one more");
+                assert!(case.bind_works().await, "the password still works");
+                is_told_of_the_mail(case).await;
+            }
+            Self::NotMe => is_locked(case).await,
+            Self::Welcome => {
+                assert_eq!(case.standing().await, "approved done active");
+                assert!(case.has_role());
+            }
+        }
+    }
+}
+
+/// The account stands once, its groups are there, and its mails are counted.
+async fn is_made(case: &Case, most_mails: usize) {
+    assert_eq!(case.standing().await, "approved done invited");
+    let outside = case.outside().await;
+    let made = (outside.entries.len(), outside.memberships.len(), outside.users.len());
+    assert_eq!(made, (1, 1, 1), "{outside:?}");
+    assert!((1..=most_mails).contains(&outside.mails), "{} mails", outside.mails);
+    assert!(outside.users[0].contains("members"), "{outside:?}");
+    assert_eq!(case.rows("SELECT id FROM account").await.len(), 1);
+}
+
+/// The account is made, and its password was seen.
+async fn is_activated(case: &Case) -> Work {
+    let made = case.invited().await;
+    case.sets_password().await;
+    case.frees_leases().await;
+    let seen = case.worker().look_for_activations().await.expect("the store answers");
+    assert_eq!(seen, 1);
+    made
+}
+
+/// What is noted of the mail that was asked for, what the person reads, and what the audit log has say the same.
+async fn is_told_of_the_mail(case: &Case) {
+    let noted = case.text("SELECT state FROM mail ORDER BY begun_at DESC, id DESC LIMIT 1").await;
+    let (event, told) = match noted.as_str() {
+        "accepted" => ("mail.sent", "is on its way"),
+        "unknown" => ("mail.unknown", "It is not certain"),
+        other => panic!("the mail is {other}"),
+    };
+    let newest = "SELECT event FROM audit WHERE event LIKE 'mail.%' ORDER BY seq DESC LIMIT 1";
+    assert_eq!(case.text(newest).await, event);
+    let read = case.ada.sees_everything();
+    assert!(read.contains(told), "ada does not read {told:?}: {read}");
+}
+
+/// Somebody else set the password: nobody gets in, nothing is deleted, and ada and the admins are told once.
+async fn is_locked(case: &Case) {
+    assert_eq!(case.standing().await, "approved done disabled");
+    assert!(!case.bind_works().await, "the entry is locked");
+    assert!(case.user().await.is_some_and(|user| !user.enabled), "the user is disabled");
+    assert_eq!(case.outside().await.entries.len(), 1, "never deleted");
+    let told = case.admins_read();
+    assert_eq!(
+        told.iter().filter(|text| text.contains("somebody else set the password")).count(),
+        1,
+        "{told:?}"
+    );
+    assert!(!told.iter().any(|text| text.contains("needs an operator")), "{told:?}");
+    let read = case.ada.sees_everything();
+    assert_eq!(read.matches("is locked: the password no longer works").count(), 1, "{read}");
+    assert_eq!(case.rows("SELECT seq FROM audit WHERE event = 'account.disabled'").await.len(), 1);
+}
+
+/// The account has a password and was to be ended: locked and kept, and admins are told once.
+async fn is_kept(case: &Case) {
+    assert_eq!(case.text("SELECT state FROM account").await, "disabled");
+    assert!(!case.bind_works().await, "the entry is locked");
+    assert!(case.user().await.is_some_and(|user| !user.enabled), "the user is disabled");
+    assert_eq!(case.outside().await.entries.len(), 1, "never deleted");
+    let told = case.admins_read();
+    assert_eq!(told.iter().filter(|text| text.contains("had a password")).count(), 1, "{told:?}");
+    assert!(!told.iter().any(|text| text.contains("needs an operator")), "{told:?}");
+}
+
+/// Plays one case for each step of each of these ways.
+#[expect(clippy::print_stderr, reason = "shown only where a case fails: which one it was")]
+fn plays_each(
+    database: Database,
+    ways: impl IntoIterator<Item = Journey>,
+    trial: &impl AsyncFn(&Case, Journey, Step),
+) {
+    for journey in ways {
+        for step in journey.plan() {
+            eprintln!("{journey:?} at {step} on {database:?}");
+            Case::plays(database, journey.approval(), async |case| {
+                // Boxed, here and below: all ways together are too much for the stack of a test's thread.
+                Box::pin(journey.begins(case)).await;
+                case.stands_at(journey.plan(), *step).await;
+                Box::pin(trial(case, journey, *step)).await;
+            });
+        }
+    }
+}
+
+#[test]
+fn every_step_has_a_plan_and_every_undo_a_way() {
+    let planned: BTreeSet<Step> = journeys().flat_map(Journey::plan).copied().collect();
+    assert_eq!(planned, Step::ALL.iter().copied().collect());
+    for kind in WorkKind::ALL {
+        let has_undo = journeys_of(*kind).contains(&Journey::Undo);
+        assert_eq!(kind.undo_plan().is_empty(), !has_undo, "{kind}");
+    }
+}
+
+/// While all doors are away nothing is recorded and nothing changes outside; then the answer is lost, and nothing is recorded unless
+/// the door finds out by itself.
+async fn fails_before_and_after(case: &Case, journey: Journey, step: Step) {
+    let records = case.records_of(step).await;
+    let is_unrecorded = async || {
+        assert_eq!(case.records_of(step).await, records, "the step is not recorded");
+        assert_eq!(case.step().await, step.code(), "the step is tried again later");
+    };
+    if let Some(question) = journey.question_at(step) {
+        let before = case.outside().await;
+        case.drains_without_doors().await;
+        is_unrecorded().await;
+        let mut after = case.outside().await;
+        if before.users.is_empty() {
+            // A list of another case's test may have made Keycloak import the entry meanwhile.
+            after.users.clear();
+        }
+        assert_eq!(after, before, "nothing happened outside");
+        assert!(case.drains_and_loses_answers_to(question).await > 0, "an answer was lost");
+        if finds_its_effect(step) {
+            assert_eq!(case.records_of(step).await, records + 1, "the step found what it did");
+        } else {
+            is_unrecorded().await;
+        }
+    }
+    case.drains().await;
+    // Only a mail cannot be looked for: the budget allows one more.
+    Box::pin(journey.has_ended(case, if step == Step::Mail { 2 } else { 1 })).await;
+}
+
+#[test]
+fn a_step_that_fails_before_its_effect_or_after_it_is_tried_again() {
+    plays_each(Database::Sqlite, journeys(), &fails_before_and_after);
+}
+
+/// All that the database does for a step that failed is to keep when it is tried again and why, by one statement for all kinds of
+/// work: one plan shows it.
+#[test]
+fn a_step_that_fails_before_its_effect_or_after_it_is_tried_again_on_postgres() {
+    plays_each(Database::Postgres, [Journey::Provision], &fails_before_and_after);
+}
+
+/// The effect is there and its record is not; at the end the step runs once more, although all is as it should be.
+async fn loses_its_record_and_runs_twice(case: &Case, journey: Journey, step: Step) {
+    case.drains_and_loses_the_record_of(step).await;
+    case.drains().await;
+    let most_mails = if step == Step::Mail { 2 } else { 1 };
+    Box::pin(journey.has_ended(case, most_mails)).await;
+    case.is_in_order().await;
+    let mut before = case.outside().await;
+    case.puts_back(journey.kind(), journey.state(), step).await;
+    case.drains().await;
+    Box::pin(journey.has_ended(case, most_mails)).await;
+    let mut after = case.outside().await;
+    if journey == Journey::Restore {
+        // What is in use again is locked and unlocked once more.
+        before.written.clear();
+        after.written.clear();
+    }
+    assert_eq!(after, before, "once more from {step}");
+}
+
+#[test]
+fn a_step_whose_record_was_lost_or_that_runs_twice_has_no_second_effect() {
+    plays_each(Database::Sqlite, journeys(), &loses_its_record_and_runs_twice);
+}
+
+#[test]
+fn a_step_whose_record_was_lost_or_that_runs_twice_has_no_second_effect_on_postgres() {
+    plays_each(Database::Postgres, journeys(), &loses_its_record_and_runs_twice);
+}
+
+/// Whether the mail was begun by then: it cannot be taken back, so the account is withdrawn.
+fn is_mailed_at(step: Step) -> bool {
+    matches!(step, Step::Mail | Step::Invite)
+}
+
+/// The effect is there and its record is not, and the person wants no account any more: everything of ours goes, and undoing it once
+/// more changes nothing.
+async fn is_undone_twice(case: &Case, journey: Journey, step: Step) {
+    let work = case.work().await;
+    case.drains_and_loses_the_record_of(step).await;
+    case.cancels(&work).await;
+    case.drains().await;
+    let is_undone = async || {
+        let state = if is_mailed_at(step) { "done" } else { "undone" };
+        assert_eq!(case.standing().await, ["cancelled ", state, " closed"].concat());
+        case.has_nothing_left().await;
+    };
+    is_undone().await;
+    case.is_in_order().await;
+    let before = case.outside().await;
+    let (kind, way) = if is_mailed_at(step) {
+        (WorkKind::Withdraw, Journey::Withdraw)
+    } else {
+        (journey.kind(), Journey::Undo)
+    };
+    case.puts_back(kind, way.state(), way.plan()[0]).await;
+    case.drains().await;
+    is_undone().await;
+    assert_eq!(case.outside().await, before, "undone once more");
+}
+
+#[test]
+fn a_step_is_undone_although_its_record_was_lost_and_undoing_it_twice_changes_nothing() {
+    plays_each(Database::Sqlite, [Journey::Provision], &is_undone_twice);
+}
+
+#[test]
+fn a_step_is_undone_although_its_record_was_lost_and_undoing_it_twice_changes_nothing_on_postgres() {
+    plays_each(Database::Postgres, [Journey::Provision], &is_undone_twice);
+}
+
+/// The step was not begun, and the person wants no account any more.
+async fn is_cancelled(case: &Case, _: Journey, step: Step) {
+    let work = case.work().await;
+    case.cancels(&work).await;
+    case.drains().await;
+    let (state, mails) = if step == Step::Invite { ("done", 1) } else { ("undone", 0) };
+    assert_eq!(case.standing().await, ["cancelled ", state, " closed"].concat());
+    case.has_nothing_left().await;
+    assert_eq!(case.outside().await.mails, mails);
+}
+
+#[test]
+fn a_cancel_before_any_step_takes_everything_of_ours_back() {
+    plays_each(Database::Sqlite, [Journey::Provision], &is_cancelled);
+}
+
+#[test]
+fn a_cancel_before_any_step_takes_everything_of_ours_back_on_postgres() {
+    plays_each(Database::Postgres, [Journey::Provision], &is_cancelled);
+}

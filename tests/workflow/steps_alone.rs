@@ -1,0 +1,381 @@
+//! What single steps meet in the world: names, addresses and entries of others, people who leave, passwords that appear, replicas.
+//! On real servers; after each case the checker looks at all five stores. None of this depends on the database, so one is enough,
+//! but where replicas meet.
+
+use std::time::Duration;
+
+use accolade::domain::work::{Step, WorkKind};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+use testbed::proxy::{Direction, Fault, Operation, Place, Plan, Which};
+use testbed::slapd::PersonByHand;
+use testbed::store_eyes::text_of;
+use testbed::wait_until;
+
+use crate::case::{Case, Lines, MODERATORS, Wish};
+use crate::town::{Database, town};
+
+#[test]
+fn whoever_left_gets_no_account() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        case.approved().await;
+        case.ada.leaves();
+        case.drains().await;
+        assert_eq!(case.standing().await, "failed undone closed");
+        case.has_nothing_left().await;
+    });
+}
+
+#[test]
+fn who_loses_the_role_while_the_entry_had_to_wait_gets_none() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        case.approved().await;
+        case.stands_at(WorkKind::Provision.plan(), Step::Entry).await;
+        case.ada.loses("member");
+        case.clock.push(Duration::from_mins(10));
+        case.drains().await;
+        assert_eq!(case.standing().await, "failed undone closed");
+        assert_eq!(case.text("SELECT reason_code FROM request").await, "role_lost");
+        case.has_nothing_left().await;
+    });
+}
+
+#[test]
+fn who_still_has_the_role_gets_the_entry_that_had_to_wait_and_the_look_is_recorded_once() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        case.approved().await;
+        case.stands_at(WorkKind::Provision.plan(), Step::Entry).await;
+        case.clock.push(Duration::from_mins(10));
+        case.drains().await;
+        assert_eq!(case.standing().await, "approved done invited");
+        // Its time says since when the step after it is tried.
+        assert_eq!(case.records_of(Step::Eligible).await, 1);
+    });
+}
+
+#[test]
+fn a_wish_to_stop_that_comes_while_the_last_step_runs_ends_the_account() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        let work = case.approved().await;
+        case.stands_at(WorkKind::Provision.plan(), Step::Invite).await;
+        let lines = Lines::laid().await;
+        let silence = (Which::Ldap(Operation::Search), Direction::ToClient, Place::Start, Fault::Stall);
+        lines.directory.plans(Plan::once(silence.0, silence.1, silence.2, silence.3));
+        case.frees_leases().await;
+        let worker = case.worker_behind(&lines);
+        // The worker has looked at the work and waits for the directory when ada takes her request back.
+        let cancelling = async {
+            wait_until("the silence", Duration::from_secs(10), async || Ok(!lines.hits().is_empty())).await?;
+            case.cancels(&work).await;
+            lines.directory.heals().await
+        };
+        let (drained, cancelled) = tokio::join!(worker.drain_once(), cancelling);
+        drained.expect("the store answers");
+        cancelled.expect("the step was under way");
+        case.drains().await;
+        assert_eq!(case.standing().await, "cancelled done closed");
+        assert_eq!(case.text("SELECT event FROM audit WHERE event = 'account.invited'").await, "");
+        case.has_nothing_left().await;
+        case.is_in_order().await;
+    });
+}
+
+/// Somebody else has the name: the entry stays as it is, to the last time stamp.
+fn a_foreign_entry_before(step: Step) {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        case.approved().await;
+        case.stands_at(WorkKind::Provision.plan(), step).await;
+        let slapd = &town().bed.slapd;
+        let foreign = PersonByHand::named(&case.username());
+        slapd.add_person_by_hand(&foreign).await.expect("an entry by hand");
+        let before =
+            slapd.entry(&case.dn()).await.expect("the directory answers").map(|entry| entry.attributes);
+        case.drains().await;
+        assert_eq!(case.standing().await, "failed undone closed");
+        let after =
+            slapd.entry(&case.dn()).await.expect("the directory answers").map(|entry| entry.attributes);
+        assert_eq!(after, before);
+        assert_eq!(case.text("SELECT reason_code FROM request").await, "name_unavailable");
+    });
+}
+
+#[test]
+fn a_name_that_was_taken_before_the_look_is_left_to_its_owner() {
+    a_foreign_entry_before(Step::Free);
+}
+
+#[test]
+fn a_name_that_was_taken_between_look_and_add_is_left_to_its_owner() {
+    a_foreign_entry_before(Step::Entry);
+}
+
+#[test]
+fn a_user_of_keycloaks_own_with_the_name_is_left_alone_and_our_entry_goes() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        case.approved().await;
+        case.drains_up_to(Step::Entry).await;
+        case.somebody_makes_a_local_user().await;
+        let before = case.outside().await.users;
+        case.drains().await;
+        assert_eq!(case.standing().await, "failed undone closed");
+        assert_eq!(case.text("SELECT reason_code FROM request").await, "keycloak_user_not_ours");
+        let outside = case.outside().await;
+        assert_eq!(outside.users, before);
+        assert!(outside.entries.is_empty() && outside.memberships.is_empty(), "{outside:?}");
+    });
+}
+
+#[test]
+fn after_a_conflict_was_put_right_the_work_goes_on_to_the_account_and_its_mail() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        case.approved().await;
+        case.drains_up_to(Step::Groups).await;
+        let slapd = &town().bed.slapd;
+        let marked = slapd.entry(&case.dn()).await.expect("the directory answers").expect("an entry");
+        let mark = marked.value("description").expect("a mark");
+        slapd.set_attribute(&case.dn(), "description", &["somebody else's"]).await.expect("changed by hand");
+        case.drains().await;
+        assert_eq!(case.standing().await, "approved needs_operator conflict");
+
+        case.is_let_go_on().await;
+        assert_eq!(case.standing().await, "approved open creating");
+        case.drains().await;
+        assert_eq!(case.standing().await, "approved needs_operator conflict", "it was not put right");
+
+        slapd.set_attribute(&case.dn(), "description", &[mark]).await.expect("put right by hand");
+        case.is_let_go_on().await;
+        case.drains().await;
+        assert_eq!(case.standing().await, "approved done invited");
+        assert_eq!(case.outside().await.mails, 1);
+        let changes =
+            "SELECT before || ' ' || after FROM audit WHERE event = 'account.conflict' ORDER BY seq";
+        let changes: Vec<String> =
+            case.rows(changes).await.iter().flat_map(|row| row.values().map(text_of)).collect();
+        let (falls, rises) = ("creating conflict", "conflict creating");
+        assert_eq!(changes, [falls, rises, falls, rises]);
+    });
+}
+
+#[test]
+fn an_invited_account_in_conflict_stands_as_invited_again() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        let made = case.invited().await;
+        let slapd = &town().bed.slapd;
+        let marked = slapd.entry(&case.dn()).await.expect("the directory answers").expect("an entry");
+        let mark = marked.value("description").expect("a mark");
+        slapd.set_attribute(&case.dn(), "description", &["somebody else's"]).await.expect("changed by hand");
+        case.withdraws(&made, Wish::OfTime).await;
+        case.drains().await;
+        assert_eq!(case.standing().await, "approved needs_operator conflict");
+        slapd.set_attribute(&case.dn(), "description", &[mark]).await.expect("put right by hand");
+        case.is_let_go_on().await;
+        assert_eq!(case.standing().await, "approved open invited");
+        case.drains().await;
+        assert_eq!(case.standing().await, "cancelled done closed");
+        case.has_nothing_left().await;
+    });
+}
+
+#[test]
+fn an_entry_with_our_discord_id_but_without_our_mark_is_a_conflict_and_stays_untouched() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        case.approved().await;
+        case.drains_up_to(Step::Groups).await;
+        let slapd = &town().bed.slapd;
+        slapd.set_attribute(&case.dn(), "description", &["somebody else's"]).await.expect("changed by hand");
+        let before = case.outside().await;
+        case.drains().await;
+        assert_eq!(case.standing().await, "approved needs_operator conflict");
+        let after = case.outside().await;
+        assert_eq!((after.entries, after.memberships), (before.entries, before.memberships));
+    });
+}
+
+#[test]
+fn while_keycloak_is_away_the_entry_is_locked_at_once() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        let made = case.invited().await;
+        case.withdraws(&made, Wish::OfTime).await;
+        case.worker_without_keycloak().drain_once().await.expect("the store answers");
+        assert_eq!(case.step().await, Step::Disable.code());
+        let entry =
+            town().bed.slapd.entry(&case.dn()).await.expect("the directory answers").expect("an entry");
+        assert!(entry.value("pwdAccountLockedTime").is_some(), "{entry:?}");
+        case.drains().await;
+        case.has_nothing_left().await;
+    });
+}
+
+#[test]
+fn a_password_that_appears_right_before_the_removal_saves_the_entry() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        let made = case.invited().await;
+        case.withdraws(&made, Wish::OfTime).await;
+        case.drains_up_to(Step::Remove).await;
+        let slapd = &town().bed.slapd;
+        slapd.set_attribute(&case.dn(), "userPassword", &["Correct-horse-1"]).await.expect("set by hand");
+        case.drains().await;
+        assert_eq!(case.standing().await, "approved done active");
+        assert!(case.bind_works().await);
+    });
+}
+
+#[test]
+fn an_undo_that_finds_a_password_keeps_the_entry_and_everybody_reads_so() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        case.approved().await;
+        case.drains_up_to(Step::Entry).await;
+        case.somebody_makes_a_local_user().await;
+        case.drains_up_to(Step::Import).await;
+        let slapd = &town().bed.slapd;
+        slapd.set_attribute(&case.dn(), "userPassword", &["Correct-horse-1"]).await.expect("set by hand");
+        case.drains().await;
+        assert_eq!(case.standing().await, "failed undone disabled");
+        assert!(!case.bind_works().await, "the entry is locked");
+        assert_eq!(case.outside().await.entries.len(), 1, "never deleted");
+        let cards = case.guild.history("account-requests");
+        let says_so = |(_, text): &(_, String)| {
+            text.contains("locked and kept") && !text.contains("Nothing was left behind")
+        };
+        assert!(cards.iter().all(says_so), "{cards:?}");
+        assert!(case.admins_read().iter().any(|text| text.contains("had a password")));
+        let told = case.ada.sees_everything();
+        assert!(told.contains("was locked") && !told.contains("Nothing was left behind"), "{told}");
+    });
+}
+
+#[test]
+fn an_entry_that_lost_our_mark_is_not_withdrawn() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        let made = case.invited().await;
+        let slapd = &town().bed.slapd;
+        slapd.set_attribute(&case.dn(), "description", &["somebody else's"]).await.expect("changed by hand");
+        let before = case.outside().await.entries;
+        case.withdraws(&made, Wish::OfTime).await;
+        case.drains().await;
+        assert_eq!(case.standing().await, "approved needs_operator conflict");
+        assert_eq!(case.outside().await.entries, before);
+    });
+}
+
+/// By hand, with everything that a copy can have: the name, the address, the Discord id and even our mark.
+async fn makes_the_entry_anew(case: &Case) {
+    let slapd = &town().bed.slapd;
+    let ours = slapd.entry(&case.dn()).await.expect("the directory answers").expect("the entry");
+    let copied = |name: &str| ours.value(name).map(str::to_owned);
+    slapd.delete(&case.dn()).await.expect("taken away by hand");
+    let anew = PersonByHand {
+        mail: copied("mail"),
+        discord_id: copied("employeeNumber"),
+        mark: copied("description"),
+        password: Some("a stranger's secret".to_owned()),
+        ..PersonByHand::named(&case.username())
+    };
+    slapd.add_person_by_hand(&anew).await.expect("made anew by hand");
+    // Keycloak meets the new entry at its next look.
+    let stranger = case.user().await.expect("keycloak imports it");
+    assert_ne!(stranger.ldap_id.as_deref(), ours.value("entryUUID"));
+}
+
+#[test]
+fn an_entry_that_was_made_anew_is_a_strangers_and_its_password_activates_nothing() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        let made = case.invited().await;
+        makes_the_entry_anew(case).await;
+        let before = case.outside().await;
+        case.worker().look_for_activations().await.expect("the store answers");
+        assert_eq!(case.standing().await, "approved done invited", "a stranger's password counted");
+        case.withdraws(&made, Wish::OfTime).await;
+        case.drains().await;
+        let after = case.outside().await;
+        assert_eq!((&after.entries, &after.written), (&before.entries, &before.written));
+        assert_eq!(after.users, before.users, "the stranger's user was changed");
+        let standing = case.standing().await;
+        assert!(
+            ["cancelled done closed", "approved needs_operator conflict"].contains(&standing.as_str()),
+            "{standing}"
+        );
+        assert!(town().bed.slapd.bind_works(&case.dn(), "a stranger's secret").await.expect("an answer"));
+        // The checker would take the copy for an orphan of ours.
+        town().bed.slapd.delete(&case.dn()).await.expect("the copy goes");
+    });
+}
+
+#[test]
+fn a_check_that_runs_twice_asks_once_for_another_name() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        let foreign = PersonByHand::named(&case.username());
+        town().bed.slapd.add_person_by_hand(&foreign).await.expect("an entry by hand");
+        case.asks().await;
+        case.drains().await;
+        assert_eq!(case.text("SELECT reason_code FROM request").await, "name_unavailable");
+        let messages = || case.ada.sees_everything().matches("is not available").count();
+        assert_eq!(messages(), 1);
+        case.puts_back(WorkKind::Check, "open", Step::Look).await;
+        case.drains().await;
+        assert_eq!(messages(), 1);
+    });
+}
+
+#[test]
+fn steps_calls_and_mails_are_counted_by_how_they_end() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        case.approved().await;
+        let worker = case.worker();
+        worker.drain_once().await.expect("the store answers");
+        let mut registry = Registry::with_prefix("accolade");
+        worker.register_measures(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("encoding into a string works");
+        let count = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+            line.unwrap_or_default()
+        };
+        for step in WorkKind::Provision.plan() {
+            let steps = ["made", "already_there"].map(|outcome| {
+                count(&format!("accolade_step_seconds_count{{step=\"{step}\",outcome=\"{outcome}\"}}"))
+            });
+            assert_eq!(steps.iter().sum::<u64>(), 1, "{step} in {text}");
+        }
+        for target in ["directory", "keycloak", "discord"] {
+            let calls = count(&format!("accolade_call_seconds_count{{target=\"{target}\",outcome=\"ok\"}}"));
+            assert!(calls >= 1, "{target} in {text}");
+        }
+        assert_eq!(count("accolade_call_seconds_count{target=\"mail\",outcome=\"ok\"}"), 1, "{text}");
+        assert_eq!(count("accolade_mails_total{outcome=\"accepted\"}"), 1, "{text}");
+        let again = case.worker_without_keycloak();
+        case.puts_back(WorkKind::Provision, "open", Step::Free).await;
+        again.drain_once().await.expect("the store answers");
+        let mut registry = Registry::with_prefix("accolade");
+        again.register_measures(&mut registry);
+        text.clear();
+        encode(&mut text, &registry).expect("encoding into a string works");
+        assert!(text.contains("accolade_step_seconds_count{step=\"free\",outcome=\"retry\"} 1"), "{text}");
+        assert!(
+            text.contains("accolade_call_seconds_count{target=\"keycloak\",outcome=\"down\"} 1"),
+            "{text}"
+        );
+        case.drains().await;
+    });
+}
+
+fn two_replicas_tidy(database: Database) {
+    Case::plays(database, MODERATORS, async |case| {
+        case.invited().await;
+        case.frees_leases().await;
+        case.clock.push(Duration::from_hours(24 * 15));
+        let (one, other) = (case.worker(), case.worker());
+        let (first, second) = tokio::join!(one.keep_tidy(), other.keep_tidy());
+        first.expect("the store answers");
+        second.expect("the store answers");
+        assert_eq!(case.rows("SELECT id FROM work WHERE kind = 'withdraw'").await.len(), 1);
+        case.drains().await;
+        case.has_nothing_left().await;
+    });
+}
+
+#[test]
+fn two_replicas_that_tidy_at_once_withdraw_an_unused_account_once() {
+    two_replicas_tidy(Database::Sqlite);
+    two_replicas_tidy(Database::Postgres);
+}

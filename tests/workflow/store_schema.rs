@@ -1,0 +1,258 @@
+//! The schema: every statement on both databases, states equal to the domain's codes, migrations one by one, files and locks.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use accolade::clock::SystemRng;
+use accolade::domain::account::AccountState;
+use accolade::domain::approval::{Tell, Verdict};
+use accolade::domain::mail::MailState;
+use accolade::domain::refusal::Refusal;
+use accolade::domain::request::{RequestKind, RequestState};
+use accolade::domain::work::{Effect, WorkKind, WorkState};
+use accolade::store::{DenyKind, MessageKind, OutboxKind, Store, StoreError, statements};
+use sqlx::{Connection, Either, Executor, PgConnection, SqlSafeStr, SqliteConnection, Statement};
+
+use crate::store_world::{PushedClock, World, private_folder, sqlite_config};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_prepares_on_both_databases_with_the_same_parameters_and_columns() {
+    let (sqlite, postgres) = (World::on_sqlite().await, World::on_postgres().await);
+    let mut lite = SqliteConnection::connect(sqlite.config.url.as_str()).await.expect("connects");
+    let mut pg = PgConnection::connect(postgres.config.url.as_str()).await.expect("connects");
+    let mut count = 0;
+    for (name, sql) in statements() {
+        if sql.sqlite.contains("SAVEPOINT") {
+            continue;
+        }
+        let a = lite.prepare(sql.sqlite.into_sql_str()).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let b = pg.prepare(sql.postgres.into_sql_str()).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let parameters = |found: Option<Either<usize, usize>>| found.map(Either::into_inner);
+        let ours = parameters(a.parameters().map(|p| p.map_left(<[_]>::len)));
+        let theirs = parameters(b.parameters().map(|p| p.map_left(<[_]>::len)));
+        assert_eq!(ours, theirs, "parameters of {name}");
+        assert_eq!(a.columns().len(), b.columns().len(), "columns of {name}");
+        count += 1;
+    }
+    assert!(count > 100, "only {count} statements were found");
+}
+
+#[test]
+fn the_checks_of_the_tables_name_exactly_the_codes_of_the_domain() {
+    let codes = |all: &[&str]| format!("('{}')", all.join("', '"));
+    macro_rules! all {
+        ($of:ty) => {
+            codes(&<$of>::ALL.iter().map(|one| one.code()).collect::<Vec<_>>())
+        };
+    }
+    let effects = [Effect::Made, Effect::AlreadyThere, Effect::NotNeeded].map(Effect::code);
+    for folder in ["sqlite", "postgres"] {
+        let mut text = String::new();
+        for file in std::fs::read_dir(["migrations/", folder].concat()).expect("the folder") {
+            text += &std::fs::read_to_string(file.expect("a file").path()).expect("reads");
+        }
+        for (column, wanted) in [
+            ("state", all!(RequestState)),
+            ("state", all!(AccountState)),
+            ("state", all!(WorkState)),
+            ("kind", all!(RequestKind)),
+            ("kind", all!(WorkKind)),
+            ("kind", all!(OutboxKind)),
+            ("kind", all!(MessageKind)),
+            ("kind", all!(DenyKind)),
+            ("state", all!(MailState)),
+            ("verdict", all!(Verdict)),
+            ("tell", all!(Tell)),
+            ("outcome", codes(&effects)),
+        ] {
+            // PostgreSQL changes a check by itself, SQLite with its table.
+            let check = format!("CHECK ({column} IN {wanted})");
+            assert!(text.contains(&check), "{folder} lacks: {check}");
+        }
+    }
+}
+
+#[test]
+fn every_column_says_what_it_is_for() {
+    for folder in ["sqlite", "postgres"] {
+        for file in std::fs::read_dir(["migrations/", folder].concat()).expect("the folder") {
+            let text = std::fs::read_to_string(file.expect("a file").path()).expect("reads");
+            for line in
+                text.lines().filter(|line| line.starts_with("    ") && !line.contains("PRIMARY KEY ("))
+            {
+                assert!(line.contains(" -- "), "no comment: {line}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_apply_one_by_one_on_a_filled_database() {
+    let folder = private_folder();
+    let config = sqlite_config(&folder);
+    let clock = Arc::new(PushedClock::default());
+    let migrate = async |version| {
+        Store::migrate_to(&config, clock.clone(), Arc::new(SystemRng), version).await.expect("migrates")
+    };
+    assert_eq!(migrate(1).await.applied, 1);
+    let open = Store::open(&config, clock.clone(), Arc::new(SystemRng)).await;
+    let old = open.err().expect("an older schema is refused");
+    assert!(matches!(old, StoreError::SchemaOld { found: 1, .. }), "{old:?}");
+    assert!(old.to_string().contains("accolade migrate"));
+    let mut raw = SqliteConnection::connect(config.url.as_str()).await.expect("connects");
+    sqlx::query("INSERT INTO person (id, discord_id, lang, created_at) VALUES ('p', '1', 'en', 5)")
+        .execute(&mut raw)
+        .await
+        .expect("fills");
+    for version in 2..=5 {
+        assert_eq!(migrate(version).await.applied, 1);
+    }
+    fill_work(&mut raw).await;
+    assert_eq!(migrate(6).await.applied, 1);
+    let last = Store::migrate(&config, clock.clone(), Arc::new(SystemRng)).await.expect("migrates");
+    assert_eq!((last.version, last.applied), (8, 2));
+    is_still_worked(&mut raw).await;
+    let again = Store::migrate(&config, clock.clone(), Arc::new(SystemRng)).await.expect("migrates");
+    assert_eq!((again.version, again.applied), (8, 0));
+    let kept: (i64,) =
+        sqlx::query_as("SELECT count(*) FROM person").fetch_one(&mut raw).await.expect("reads");
+    assert_eq!(kept.0, 1);
+    sqlx::query("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99, 'x', TRUE, x'00', 0)")
+        .execute(&mut raw)
+        .await
+        .expect("a newer version");
+    let newer = Store::open(&config, clock.clone(), Arc::new(SystemRng)).await;
+    assert!(matches!(newer.err(), Some(StoreError::SchemaNew { found: 99, .. })));
+    let newer = Store::migrate(&config, clock, Arc::new(SystemRng)).await;
+    assert!(matches!(newer.err(), Some(StoreError::SchemaNew { .. })));
+}
+
+/// A work with a step and an unsent message, as version 5 wrote them.
+async fn fill_work(raw: &mut SqliteConnection) {
+    for filled in [
+        "INSERT INTO work (seq, id, person_id, kind, plan_version, state, step, revision, fence, lease_until, attempt, \
+         next_run, mail_attempts, cancel_asked) VALUES (41, 'w', 'p', 'welcome', 1, 'open', 'role', 1, 2, 0, 0, 5, 0, 0)",
+        "INSERT INTO work_step (id, work_id, step, outcome, output, at) VALUES (7, 'w', 'role', 'made', '{}', 5)",
+        "INSERT INTO outbox (id, kind, target, dedupe_key, params, revision, created_at, fence, lease_until, attempt, \
+         next_run) VALUES ('o', 'card', 'r', 'card:r', '{}', 3, 5, 1, 0, 2, 5)",
+    ] {
+        sqlx::query(filled).execute(&mut *raw).await.expect("fills");
+    }
+}
+
+/// What a migration that makes the tables anew must keep: the rows, their numbers, and what points at them.
+async fn is_still_worked(raw: &mut SqliteConnection) {
+    let kept: (i64, i64, String, String) = sqlx::query_as(
+        "SELECT w.seq, s.id, w.kind, s.output FROM work_step AS s JOIN work AS w ON w.id = s.work_id",
+    )
+    .fetch_one(&mut *raw)
+    .await
+    .expect("reads");
+    assert_eq!(kept, (41, 7, "welcome".to_owned(), "{}".to_owned()));
+    let message: (String, String, i64, i64) =
+        sqlx::query_as("SELECT id, kind, revision, attempt FROM outbox")
+            .fetch_one(&mut *raw)
+            .await
+            .expect("reads");
+    assert_eq!(message, ("o".to_owned(), "card".to_owned(), 3, 2));
+    let next: (i64,) = sqlx::query_as(
+        "INSERT INTO work (id, person_id, kind, plan_version, state, step, revision, fence, lease_until, attempt, next_run, \
+         mail_attempts, cancel_asked) VALUES ('x', 'p', 'lock', 1, 'open', 'lock', 1, 0, 0, 0, 5, 0, 0) RETURNING seq",
+    )
+    .fetch_one(&mut *raw)
+    .await
+    .expect("the new kinds are taken");
+    assert!(next.0 > 41, "numbers go on: {}", next.0);
+    let foreign = sqlx::query(
+        "INSERT INTO work_step (work_id, step, outcome, at) VALUES ('nobody', 'role', 'made', 5)",
+    );
+    foreign.execute(raw).await.expect_err("a step of no work is refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_others_can_read_are_refused_with_the_fix_named() {
+    let world = World::on_sqlite().await;
+    let file = world.file();
+    // Written to, so that what SQLite keeps beside the file is there.
+    world.person(1).await;
+    let beside = |ending: &str| std::path::PathBuf::from([&*file.to_string_lossy(), ending].concat());
+    let (wal, shm) = (beside("-wal"), beside("-shm"));
+    for made in [&file, &wal, &shm] {
+        let mode = std::fs::metadata(made).expect("it is there").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{} is made for others, too", made.display());
+    }
+    for (path, mode, good, fix) in [
+        (file.as_path(), 0o644, 0o600, "chmod 600"),
+        (file.as_path(), 0o620, 0o600, "chmod 600"),
+        (wal.as_path(), 0o604, 0o600, "chmod 600"),
+        (shm.as_path(), 0o640, 0o600, "chmod 600"),
+        (world.folder.path(), 0o710, 0o700, "chmod 700"),
+        (world.folder.path(), 0o755, 0o700, "chmod 700"),
+        (world.config.key_file.as_path(), 0o640, 0o600, "chmod 600"),
+    ] {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("loosens");
+        let refused = world.open_again().await.err().expect("is refused");
+        assert!(refused.to_string().contains(fix), "{refused}");
+        assert_eq!(refused.refusal(), Refusal::Internal);
+        std::fs::set_permissions(path, Permissions::from_mode(good)).expect("tightens");
+        world.open_again().await.expect("opens again").close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_or_foreign_key_file_is_refused_and_never_replaced() {
+    let world = World::on_sqlite().await;
+    let key = &world.config.key_file;
+    let kept = std::fs::read(key).expect("reads");
+    std::fs::remove_file(key).expect("removes");
+    assert!(matches!(world.open_again().await.err(), Some(StoreError::Key(_))));
+    let again = Store::migrate(&world.config, world.clock.clone(), Arc::new(SystemRng)).await;
+    assert!(matches!(again.err(), Some(StoreError::Key(_))));
+    assert!(!key.exists(), "migrate made a new key for a sealed database");
+    let mut foreign = kept.clone();
+    foreign[0] = if kept[0] == b'A' { b'B' } else { b'A' };
+    std::fs::write(key, foreign).expect("writes");
+    std::fs::set_permissions(key, Permissions::from_mode(0o600)).expect("tightens");
+    let refused = world.open_again().await.err().expect("is refused");
+    assert!(refused.to_string().contains("not the one"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_serve_on_one_file_is_refused() {
+    let world = World::on_sqlite().await;
+    let held = world.store.lock_for_serving().expect("locks");
+    let other = world.open_again().await.expect("other verbs may open it");
+    assert!(matches!(other.lock_for_serving(), Err(StoreError::AlreadyServing)));
+    drop(held);
+    other.lock_for_serving().expect("is free again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_database_is_busy_within_two_seconds() {
+    let world = World::on_sqlite().await;
+    let mut raw = SqliteConnection::connect(world.config.url.as_str()).await.expect("connects");
+    raw.execute("BEGIN IMMEDIATE").await.expect("locks");
+    let begun = Instant::now();
+    let busy = world.store.begin().await.err().expect("is busy");
+    assert!(matches!(busy, StoreError::Busy), "{busy:?}");
+    assert_eq!(busy.refusal(), Refusal::StoreBusy);
+    assert!(begun.elapsed() < Duration::from_millis(2_900), "{:?}", begun.elapsed());
+    raw.execute("ROLLBACK").await.expect("lets go");
+    world.store.begin().await.expect("goes on by itself").roll_back().await.expect("rolls back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_opened_for_reading_reads_and_refuses_to_write() {
+    for world in [World::on_sqlite().await, World::on_postgres().await] {
+        world.waiting(1, "ada.lovelace").await;
+        world.store.close().await;
+        let reading = Store::open_read_only(&world.config, world.clock.clone(), Arc::new(SystemRng))
+            .await
+            .expect("opens");
+        let dump = reading.dump().await.expect("reads");
+        assert!(dump.contains("ada.lovelace") && !dump.contains("Lovelace") && !dump.contains("example.org"));
+        assert!(matches!(reading.begin().await.err(), Some(StoreError::ReadOnly)));
+    }
+}
