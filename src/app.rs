@@ -36,10 +36,11 @@ const ROUTES_DROPPED_EVERY: Duration = Duration::from_mins(10);
 /// How long one part may take to answer the readiness check.
 const PART_WITHIN: Duration = Duration::from_secs(3);
 
-/// Only the holder of this lease is on Discord's gateway; another replica takes over when it ends.
+/// Only the holder of this lease is on Discord's gateway; another replica takes over when it ends. Twenty seconds without a bot are
+/// the most that people should meet: the span, the other's next look, and its way onto the gateway fit into them with room to spare.
 const GATEWAY_LEASE: &str = "gateway";
-const GATEWAY_LEASE_SPAN: Duration = Duration::from_secs(15);
-const GATEWAY_LEASE_RENEWAL: Duration = Duration::from_secs(5);
+const GATEWAY_LEASE_SPAN: Duration = Duration::from_secs(12);
+const GATEWAY_LEASE_RENEWAL: Duration = Duration::from_secs(4);
 
 /// How often a replica that stands by asks whether the lease has ended: all that time nobody answers people.
 const STANDBY_ASKS_EVERY: Duration = Duration::from_secs(1);

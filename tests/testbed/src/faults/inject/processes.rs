@@ -80,11 +80,12 @@ async fn is_taken_over(hand: &mut Hand<'_>, dead: usize, steps: Vec<String>) -> 
     let town = &hand.stage.town;
     let begun = town.time.now_ms();
     town.mourn().await?;
-    let limit = Duration::from_secs(20);
+    // A machine that is busy with more than this may take longer to notice; what counts is the town's time.
+    let limit = Duration::from_secs(60);
     wait_until("the other bot to take over", limit, async || town.is_connected().await).await?;
     let took = town.time.now_ms() - begun;
     hand.takeovers_ms.push(u64::try_from(took).unwrap_or(0));
-    ensure!(took <= TAKEN_OVER_WITHIN_MS + 2000, "the other bot took over after {took} ms only");
+    ensure!(took <= TAKEN_OVER_WITHIN_MS, "the other bot took over after {took} ms only");
     town.bots[dead].start(None).await?;
     Ok(steps)
 }
