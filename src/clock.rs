@@ -14,8 +14,8 @@ pub trait Clock: Send + Sync + 'static {
     /// The present instant.
     fn now(&self) -> Timestamp;
 
-    /// By how many milliseconds this clock was pushed ahead of the machine's. The database's own clock is read with the same
-    /// shift, so that pushed time also ends the leases of a process that was killed.
+    /// By how many milliseconds time was pushed ahead of the machine's. A database's own clock is read with the same shift, so that
+    /// pushed time also ends the leases of a process that was killed. What this machine's clock is wrong by is no part of it.
     fn shift(&self) -> i64 {
         0
     }
@@ -49,7 +49,8 @@ impl Clock for SystemClock {
 }
 
 /// The clock of this process. Builds with the feature `faults` add the milliseconds in the file that
-/// `ACCOLADE_CLOCK_OFFSET_FILE` names, so that a test moves the time of a running bot.
+/// `ACCOLADE_CLOCK_OFFSET_FILE` names, so that a test moves the time of a running bot; a second number in it is how far the clock
+/// of this machine alone is wrong.
 pub fn of_process() -> Arc<dyn Clock> {
     #[cfg(feature = "faults")]
     if let Some(file) = crate::config::clock_offset_file() {
@@ -65,14 +66,24 @@ struct ShiftedClock {
 }
 
 #[cfg(feature = "faults")]
+impl ShiftedClock {
+    /// By how much time was pushed, and by how much this clock is wrong. Nobody has shifted time before the file is there.
+    fn read(&self) -> (i64, i64) {
+        let text = std::fs::read_to_string(&self.file).unwrap_or_default();
+        let mut numbers = text.split_whitespace().map(|number| number.parse().unwrap_or(0));
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    }
+}
+
+#[cfg(feature = "faults")]
 impl Clock for ShiftedClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(SystemClock.now().as_millis().saturating_add(self.shift()))
+        let (pushed, wrong_by) = self.read();
+        Timestamp::from_millis(SystemClock.now().as_millis().saturating_add(pushed).saturating_add(wrong_by))
     }
 
     fn shift(&self) -> i64 {
-        // Nobody has shifted time before the file is there.
-        std::fs::read_to_string(&self.file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+        self.read().0
     }
 
     fn pause(&self, span: Duration) -> BoxFuture<'static, ()> {

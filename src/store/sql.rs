@@ -133,8 +133,8 @@ sql! {
     TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT attempt";
     /// The attempt is over.
     RELEASE_SAVEPOINT = "RELEASE SAVEPOINT attempt";
-    /// The database's own clock, for everything that replicas compare.
-    NOW = "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+    /// The database's own clock, for everything that replicas compare. SQLite has none but this machine's, which is asked directly.
+    NOW = "SELECT 0",
         postgres: "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
     /// Only one transaction at a time goes on with this key. SQLite has one writer anyway.
     LOCK_KEY = "SELECT length($1)",
@@ -173,6 +173,9 @@ impl super::View {
 
     /// The database's clock, in milliseconds, pushed as far as ours is.
     pub(super) async fn database_now(&mut self) -> Result<i64, super::StoreError> {
+        if matches!(self.conn, Conn::SqliteRead(_) | Conn::SqliteTx(_)) {
+            return Ok(self.inner.clock.now().as_millis());
+        }
         let now = one!(self, NOW, (i64,);)?.0;
         Ok(now.saturating_add(self.inner.clock.shift()))
     }

@@ -18,6 +18,7 @@ use super::stage::Stage;
 use super::town::{ADMIN, MODERATORS, Town};
 use crate::browser::{self, Outcome};
 use crate::sandbox::chat::Answer;
+use crate::waiting::wait_until;
 
 /// How long a journey may take while the gate is open and things break all the time.
 const PATIENCE: Duration = Duration::from_mins(4);
@@ -446,19 +447,30 @@ fn answered(answer: &Answer) -> bool {
     !answer.failed()
 }
 
-/// An operator lets go on what stopped for a person and may go on. How many works that were.
+/// How long a press on *Retry* may take until it shows, once it is acknowledged.
+const RETRY_SHOWS_WITHIN: Duration = Duration::from_secs(10);
+
+/// An operator lets go on what stopped for a person and may go on, and sees that it does. How many works that were.
 pub(super) async fn operator_retries(town: &Town) -> Result<usize> {
-    let sql = "SELECT w.id, r.code, m.message_id FROM work w JOIN request r ON r.id = w.request_id \
+    let sql = "SELECT w.id, w.revision, m.message_id FROM work w JOIN request r ON r.id = w.request_id \
         LEFT JOIN message m ON m.request_id = r.id AND m.kind = 'card' \
         WHERE w.state = 'needs_operator' AND (w.mail_attempts = 0 OR w.step = 'invite')";
     let stopped = town.eyes.rows(sql).await?;
+    let mut pressed = Vec::new();
     for work in &stopped {
-        if let Some(card) = work["message_id"].as_str() {
-            let pressed = town.chat.press_on(ADMIN, "Retry", card).await;
-            if let Err(error) = pressed {
-                tracing::debug!(%error, "nothing to press Retry on yet");
-            }
+        let Some(card) = work["message_id"].as_str() else { continue };
+        match town.chat.press_on(ADMIN, "Retry", card).await {
+            Ok(_) => pressed.push(work),
+            Err(error) => tracing::debug!(%error, "nothing to press Retry on yet"),
         }
+    }
+    // A press is acknowledged before it does anything; who looked in between would see work neither stopped nor under way.
+    let shows = wait_until("the retries to show", RETRY_SHOWS_WITHIN, async || {
+        let still = town.eyes.rows(sql).await?;
+        Ok(!pressed.iter().any(|work| still.contains(work)))
+    });
+    if let Err(error) = shows.await {
+        tracing::debug!(%error, "they are pressed again");
     }
     Ok(stopped.len())
 }

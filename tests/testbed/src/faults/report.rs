@@ -52,6 +52,15 @@ async fn keep(stage: &Stage) -> anyhow::Result<String> {
     std::fs::write(folder.join("store.jsonl"), stage.town.eyes.dump().await?)?;
     std::fs::write(folder.join("discord.json"), serde_json::to_string(&stage.town.discord_log().await?)?)?;
     std::fs::write(folder.join("people.ldif"), stage.servers.bed.slapd.ldif_of_people().await?)?;
+    let inbox: Vec<String> = stage
+        .servers
+        .bed
+        .mail
+        .messages()
+        .iter()
+        .map(|mail| format!("{} {} {}", mail.received_at, mail.to.join(","), mail.subject))
+        .collect();
+    std::fs::write(folder.join("inbox.txt"), inbox.join("\n"))?;
     Ok(folder.display().to_string())
 }
 

@@ -89,7 +89,8 @@ impl Time {
         let state = self.state();
         // Put in place whole: a bot that reads an empty file would fall back to the machine's time.
         let next = self.file.with_extension("next");
-        std::fs::write(&next, (state.pushed_ms + state.skew_ms).to_string()).context("write the offset")?;
+        std::fs::write(&next, format!("{} {}", state.pushed_ms, state.skew_ms))
+            .context("write the offset")?;
         std::fs::rename(next, &self.file).context("put the offset in place")
     }
 }

@@ -259,7 +259,10 @@ pub(super) async fn answer_with_status(hand: &mut Hand<'_>) -> Result<Vec<String
             Answer::HttpStatus(*statuses.choose(&mut hand.random).unwrap_or(&500))
         }
     };
-    let plan = Plan::answer(which, answer, spared_or_not(hand));
+    // These say that nothing was done, and a mail's budget is given back for them: no server does it and answers so.
+    let says_undone = matches!(answer, Answer::HttpStatus(401 | 403 | 404));
+    let effect = if says_undone { Server::IsSpared } else { spared_or_not(hand) };
+    let plan = Plan::answer(which, answer, effect);
     strike_with(hand, Line::Keycloak, plan).await
 }
 
