@@ -1,12 +1,14 @@
 //! Builds the HTTP clients, in production and towards a loopback endpoint.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use serenity::http::{Http, HttpBuilder};
+use serenity::http::{Http, HttpBuilder, Ratelimiter};
 
 use super::error::ConnectError;
+use super::hold::GlobalHold;
 use crate::config;
 
 /// How long one call to Discord may take: longer than Discord needs on a bad day, shorter than anybody waits for news.
@@ -52,17 +54,26 @@ pub(super) fn build_transport(config: &config::Discord) -> Result<reqwest::Clien
     builder.build().map_err(ConnectError::Client)
 }
 
-/// serenity's client with its limiter, over our transport.
+/// serenity's client with its limiter, over our transport. What the global limit asks for is told to `hold`.
 pub(super) fn build_http(
     config: &config::Discord,
     transport: &reqwest::Client,
+    hold: &Arc<GlobalHold>,
 ) -> Result<Http, ConnectError> {
     let token = config.token.expose_secret();
     // serenity would panic on what no header takes.
     if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(ConnectError::TokenMalformed);
     }
-    Ok(HttpBuilder::new(token).client(transport.clone()).build())
+    // The limiter sends the calls itself, with what it is given ("Reference", Authentication).
+    let mut limiter = Ratelimiter::new(transport.clone(), ["Bot ", token].concat());
+    let hold = Arc::clone(hold);
+    limiter.set_ratelimit_callback(Box::new(move |told| {
+        if told.global {
+            hold.asked(told.timeout);
+        }
+    }));
+    Ok(HttpBuilder::new(token).client(transport.clone()).ratelimiter(limiter).build())
 }
 
 /// Whether a gateway URL points to this machine.
@@ -113,6 +124,7 @@ mod tests {
     fn a_token_with_a_line_break_is_refused_instead_of_sent() {
         let config = config::Discord { token: "abc\r\nx: y".into(), endpoint: None };
         let transport = build_transport(&config).expect("a client");
-        assert!(matches!(build_http(&config, &transport), Err(ConnectError::TokenMalformed)));
+        let hold = Arc::new(GlobalHold::new(Arc::new(crate::clock::SystemClock)));
+        assert!(matches!(build_http(&config, &transport, &hold), Err(ConnectError::TokenMalformed)));
     }
 }

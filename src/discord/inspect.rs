@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serenity::http::{LightMethod, Request, Route};
 use serenity::model::id;
 
-use super::{Discord, DiscordError, bounded, snowflake};
+use super::{Discord, DiscordError, snowflake};
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, RoleId};
 
 /// Rights at Discord (`1 << n` as in its documentation, "Permissions").
@@ -203,7 +203,7 @@ impl Discord {
 
     async fn look<T: serde::de::DeserializeOwned>(&self, route: Route<'_>) -> Result<T, DiscordError> {
         let request = Request::new(route, LightMethod::Get);
-        bounded(async { Ok(self.inner.http.fire(request).await?) }).await
+        self.bounded(async { Ok(self.inner.http.fire(request).await?) }).await
     }
 }
 

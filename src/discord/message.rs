@@ -44,6 +44,11 @@ impl Post {
         Self { text: text.into(), buttons: Vec::new() }
     }
 
+    /// What the buttons carry, as they are sent.
+    pub(super) fn custom_ids(&self) -> Vec<String> {
+        self.buttons.iter().take(BUTTONS_MAX).map(|button| button.custom_id.to_string()).collect()
+    }
+
     /// The same message with a paragraph more.
     #[must_use]
     pub fn followed_by(mut self, paragraph: &str) -> Self {

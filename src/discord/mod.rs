@@ -7,6 +7,7 @@
 mod client;
 pub mod custom_id;
 pub mod error;
+mod hold;
 pub mod inspect;
 pub mod message;
 pub mod modal;
@@ -25,6 +26,7 @@ pub use message::{Attachment, Button, ButtonStyle, Post, SendNonce, TEXT_MAX};
 pub use modal::{FieldStyle, FormField, Modal, Need};
 pub use reply::Reply;
 
+use self::hold::GlobalHold;
 use crate::clock::Clock;
 use crate::config;
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, MessageId, RoleId, Timestamp};
@@ -45,6 +47,8 @@ struct Inner {
     http: Http,
     /// Interactions, without it.
     interactions: reqwest::Client,
+    /// What the global limit asks of everything but interactions.
+    hold: Arc<GlobalHold>,
     config: config::Discord,
     clock: Arc<dyn Clock>,
     acquaintance: OnceLock<Acquaintance>,
@@ -107,7 +111,8 @@ impl Discord {
     /// With `discord.endpoint` everything goes to that loopback address under its CA, and a gateway outside loopback is refused.
     pub fn open(config: &config::Discord, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
         let interactions = client::build_transport(config)?;
-        let http = client::build_http(config, &interactions)?;
+        let hold = Arc::new(GlobalHold::new(Arc::clone(&clock)));
+        let http = client::build_http(config, &interactions, &hold)?;
         if let Some(endpoint) = &config.endpoint {
             tracing::warn!(
                 endpoint.address = %endpoint.address,
@@ -115,7 +120,7 @@ impl Discord {
             );
         }
         let inner =
-            Inner { http, interactions, config: config.clone(), clock, acquaintance: OnceLock::new() };
+            Inner { http, interactions, hold, config: config.clone(), clock, acquaintance: OnceLock::new() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -153,7 +158,7 @@ impl Discord {
 
     /// A client for the gateway's library over the same transport: it insists on owning one.
     pub fn gateway_http(&self) -> Result<Http, ConnectError> {
-        client::build_http(&self.inner.config, &self.inner.interactions)
+        client::build_http(&self.inner.config, &self.inner.interactions, &self.inner.hold)
     }
 
     /// One member of a guild, fresh; `None` if they are no member (10007) or no user (10013).
@@ -164,15 +169,16 @@ impl Discord {
         user_id: DiscordUserId,
     ) -> Result<Option<MemberFacts>, DiscordError> {
         let asking = self.inner.http.get_member(snowflake(guild_id.get())?, snowflake(user_id.get())?);
-        match bounded(async { Ok(asking.await?) }).await {
+        match self.bounded(async { Ok(asking.await?) }).await {
             Ok(member) => Ok(Some(member_facts(guild_id, &member))),
             Err(DiscordError::Gone(UNKNOWN_MEMBER | UNKNOWN_USER)) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Posts a message into a channel. A repeat with the same nonce within minutes gives the first message again; an older
-    /// unknown send must look into [`Discord::recent_messages`] first. `POST /channels/{channel}/messages`.
+    /// Posts a message into a channel. A repeat with the same nonce within minutes does not post again: the first message then shows
+    /// what this one was to show. An older unknown send must look into [`Discord::recent_messages`] first.
+    /// `POST /channels/{channel}/messages`; after it, for a repeat, `PATCH /channels/{channel}/messages/{message}`.
     pub async fn post(
         &self,
         channel_id: ChannelId,
@@ -180,8 +186,13 @@ impl Discord {
         nonce: &SendNonce,
     ) -> Result<MessageId, DiscordError> {
         let route = Route::ChannelMessages { channel_id: snowflake(channel_id.get())? };
-        let made: Made = self.call(LightMethod::Post, route, &message::body_with_nonce(post, nonce)).await?;
-        Ok(MessageId::new(made.id.get()))
+        let made: Found = self.call(LightMethod::Post, route, &message::body_with_nonce(post, nonce)).await?;
+        let stands = SeenMessage::from(made);
+        // For a known nonce Discord answers with the message of then, whose buttons may have become void.
+        if stands.custom_ids != post.custom_ids() {
+            self.edit_message(channel_id, stands.id, post).await?;
+        }
+        Ok(stands.id)
     }
 
     /// Replaces text and buttons of a message of ours. `Gone(10008)` if it was deleted. Safe to repeat.
@@ -214,7 +225,7 @@ impl Discord {
             LightMethod::Get,
         )
         .params(Some(vec![("limit", limit.clamp(1, 100).to_string())]));
-        let found: Vec<Found> = bounded(async { Ok(self.inner.http.fire(request).await?) }).await?;
+        let found: Vec<Found> = self.bounded(async { Ok(self.inner.http.fire(request).await?) }).await?;
         Ok(found.into_iter().map(SeenMessage::from).filter(|message| message.author_id == me).collect())
     }
 
@@ -252,7 +263,7 @@ impl Discord {
             snowflake(role_id.get())?,
             Some("account active"),
         );
-        bounded(async { Ok(granting.await?) }).await
+        self.bounded(async { Ok(granting.await?) }).await
     }
 
     /// Forgets what the limiter knows of routes that nobody uses at present: it keeps one entry per channel and person for
@@ -273,15 +284,20 @@ impl Discord {
         body: &serde_json::Value,
     ) -> Result<T, DiscordError> {
         let request = Request::new(route, method).body(Some(body.to_string().into_bytes()));
-        bounded(async { Ok(self.inner.http.fire(request).await?) }).await
+        self.bounded(async { Ok(self.inner.http.fire(request).await?) }).await
     }
-}
 
-/// serenity's limiter may wait longer than any caller wants to; then it is not known whether the call left.
-async fn bounded<T>(call: impl Future<Output = Result<T, DiscordError>>) -> Result<T, DiscordError> {
-    tokio::time::timeout(client::CALL_TIMEOUT, call)
-        .await
-        .unwrap_or(Err(DiscordError::Down { ambiguous: true }))
+    /// One call, once the global limit lets it leave. serenity's limiter may wait longer than any caller wants to; then it is not
+    /// known whether the call left.
+    async fn bounded<T>(
+        &self,
+        call: impl Future<Output = Result<T, DiscordError>>,
+    ) -> Result<T, DiscordError> {
+        self.inner.hold.passes().await?;
+        tokio::time::timeout(client::CALL_TIMEOUT, call)
+            .await
+            .unwrap_or(Err(DiscordError::Down { ambiguous: true }))
+    }
 }
 
 /// serenity's ids panic on zero, which Discord never sends; a zero of ours is a defect, not a reason to panic.

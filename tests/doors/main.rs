@@ -7,6 +7,7 @@ mod answers;
 mod any_text;
 mod bed;
 mod directory;
+mod discord;
 mod keycloak;
 mod mutated;
 mod setup;

@@ -16,6 +16,7 @@ mod foreign;
 mod forms;
 mod hostile;
 mod leaving;
+mod limits;
 mod mails;
 mod not_me;
 mod panel;

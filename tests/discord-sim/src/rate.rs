@@ -113,6 +113,11 @@ impl RateBook {
         Judgement { headers, refused: None, inside_retry_after: inside }
     }
 
+    /// Remembers that a 429 (of a fault) asked everything to wait.
+    pub(crate) fn asked_all_to_wait(&mut self, app: Id, until_ms: i64) {
+        self.global_wait_ms.insert(app, until_ms);
+    }
+
     /// Remembers that a 429 (of a fault) asked to wait.
     pub(crate) fn asked_to_wait(&mut self, app: Id, route: &str, major: &str, until_ms: i64) {
         let key = format!("{app} {route} {major}");

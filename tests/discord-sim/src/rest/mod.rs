@@ -326,7 +326,11 @@ fn run(
                 headers.push(("Retry-After", wait.ceil().to_string()));
                 if let Some(app) = limiter {
                     let until = now_ms + (wait * 1000.0) as i64;
-                    world.rate.asked_to_wait(app, &request.route, &major, until);
+                    if global {
+                        world.rate.asked_all_to_wait(app, until);
+                    } else {
+                        world.rate.asked_to_wait(app, &request.route, &major, until);
+                    }
                 }
             }
             headers.push(("X-RateLimit-Scope", if global { "global" } else { "user" }.to_owned()));

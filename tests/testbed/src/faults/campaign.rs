@@ -266,6 +266,8 @@ impl Visit<'_> {
         }
         let violations = verdict::check(&stage, &self.memory).await?;
         found.extend(violations.into_iter().map(Found::from));
+        let broken = stage.town.discord_rules_broken().await?;
+        found.extend(broken.into_iter().map(|what| Found { rule: "Discord".to_owned(), what }));
         for line in stage.servers.lines.all().chain([&stage.town.lines.discord, &stage.town.lines.gateway]) {
             line.forgets();
         }

@@ -223,6 +223,16 @@ impl Town {
         self.chat.control(Method::GET, "log", &Value::Null).await
     }
 
+    /// What a bot asked of Discord that Discord does not have, or not in that way. No fault excuses it.
+    pub(super) async fn discord_rules_broken(&self) -> Result<Vec<String>> {
+        let noted = self.chat.control(Method::GET, "state", &Value::Null).await?;
+        let list = |name: &str| -> Result<Vec<String>> {
+            let told = noted[name].as_array().with_context(|| format!("no {name} are told"))?;
+            Ok(told.iter().map(|what| format!("{name}: {what}")).collect())
+        };
+        Ok([list("violations")?, list("unknown_routes")?].concat())
+    }
+
     /// Ends everything of the town; the bots in an orderly way.
     pub(super) async fn stop(&self, limit: Duration) -> Result<()> {
         for bot in &self.bots {

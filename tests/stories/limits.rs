@@ -1,0 +1,36 @@
+//! Discord's rate limits: what it asks to wait for is waited for, and nothing is lost meanwhile.
+
+use discord_sim::{Effect, Fault};
+use testbed::wait_until;
+
+use super::world::{LIMIT, Rules, Story};
+
+/// Refuses the next calls of a route, with a second to wait.
+fn is_refused(story: &Story, route: &str, global: bool, times: u32) {
+    let effect = Effect::RateLimit { retry_after: Some(1.0), global };
+    story.sim.breaks(Fault { route: route.to_owned(), effect, times });
+}
+
+#[test]
+fn no_request_goes_out_while_discord_asks_to_wait() {
+    Story::plays("limits", Rules::moderators(), async |story| {
+        let (ada, grace) = (story.person("ada"), story.person("grace"));
+        // The card and its edits.
+        is_refused(story, "POST /channels/{channel}/messages", false, 2);
+        is_refused(story, "PATCH /channels/{channel}/messages/{message}", false, 2);
+        story.asks("ada").await;
+        // The direct message; and now everything is to wait, what barbara needs, too.
+        is_refused(story, "POST /users/@me/channels", true, 1);
+        grace.presses("Approve").await;
+        let refusals = || story.sim.requests().into_iter().filter(|request| request.status == 429).count();
+        let all_wait = wait_until("the refusal", LIMIT, async || Ok(refusals() == 5)).await;
+        assert!(all_wait.is_ok(), "{} refusals were met", refusals());
+        story.asks("barbara").await;
+        ada.waits_for("Your request was approved").await;
+        story.comes_to_rest().await;
+        grace.sees().await;
+        story.reads_mail("ada");
+        let early = story.sim.requests_inside_retry_after();
+        assert!(early.is_empty(), "asked again before the time: {early:#?}");
+    });
+}
