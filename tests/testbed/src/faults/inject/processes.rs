@@ -113,8 +113,10 @@ pub(super) async fn terminate(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     let town = &hand.stage.town;
     let at = hand.random.random_range(0..town.bots.len());
     let steps = hand.steps().await;
-    // One that has just ended by itself cannot be asked.
-    town.bots[at].supervise().await?;
+    // One that has just ended by itself, or been started a moment ago, hears nothing yet.
+    if town.bots[at].supervise().await? {
+        return Ok(Vec::new());
+    }
     town.bots[at].terminate(STOPS_WITHIN).await?;
     town.bots[at].start(None).await?;
     Ok(steps)
