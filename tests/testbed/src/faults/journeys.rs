@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::person::{Person, Standing, change_member};
 use super::servers::Servers;
@@ -452,16 +452,22 @@ const RETRY_SHOWS_WITHIN: Duration = Duration::from_secs(10);
 
 /// An operator lets go on what stopped for a person and may go on, and sees that it does. How many works that were.
 pub(super) async fn operator_retries(town: &Town) -> Result<usize> {
-    let sql = "SELECT w.id, w.revision, m.message_id FROM work w JOIN request r ON r.id = w.request_id \
-        LEFT JOIN message m ON m.request_id = r.id AND m.kind = 'card' \
+    let sql = "SELECT w.id, w.revision, n.message_id AS note, c.message_id AS card FROM work w JOIN request r ON r.id = w.request_id \
+        LEFT JOIN message n ON n.request_id = r.id AND n.kind = 'operator' \
+        LEFT JOIN message c ON c.request_id = r.id AND c.kind = 'card' \
         WHERE w.state = 'needs_operator' AND (w.mail_attempts = 0 OR w.step = 'invite')";
     let stopped = town.eyes.rows(sql).await?;
     let mut pressed = Vec::new();
     for work in &stopped {
-        let Some(card) = work["message_id"].as_str() else { continue };
-        match town.chat.press_on(ADMIN, "Retry", card).await {
-            Ok(_) => pressed.push(work),
-            Err(error) => tracing::debug!(%error, "nothing to press Retry on yet"),
+        // The note to admins has the button; a card has it, too, unless its request is over.
+        for message in [&work["note"], &work["card"]].into_iter().filter_map(Value::as_str) {
+            match town.chat.press_on(ADMIN, "Retry", message).await {
+                Ok(_) => {
+                    pressed.push(work);
+                    break;
+                }
+                Err(error) => tracing::debug!(%error, "nothing to press Retry on yet"),
+            }
         }
     }
     // A press is acknowledged before it does anything; who looked in between would see work neither stopped nor under way.
