@@ -123,6 +123,8 @@ fn is_local(options: &PgConnectOptions) -> bool {
         || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+// sqlx asks a connection whether it still lives each time that it is taken. One to a file cannot be lost on the way, and the question is one
+// more change of threads, of which a request has two hundred.
 fn sqlite_writer(path: &Path) -> SqlitePool {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -136,6 +138,7 @@ fn sqlite_writer(path: &Path) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
         // A full disk makes SQLite end a transaction by itself. sqlx then fails to roll it back and takes it for open for ever, and
         // nothing could be begun on the only writer any more: such a connection is replaced.
         .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
@@ -152,6 +155,7 @@ fn sqlite_readers(path: &Path) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(SQLITE_READERS)
         .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
         .connect_lazy_with(options)
 }
 

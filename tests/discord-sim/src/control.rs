@@ -9,6 +9,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::burst;
 use crate::faults::Fault;
 use crate::fixture;
 use crate::ids::Id;
@@ -18,13 +19,13 @@ use crate::server::Sim;
 use crate::sight;
 use crate::state::World;
 
-type Answer = Result<Json<Value>, (StatusCode, Json<Value>)>;
+pub(crate) type Answer = Result<Json<Value>, (StatusCode, Json<Value>)>;
 
-fn refuse(status: StatusCode, why: &str) -> (StatusCode, Json<Value>) {
+pub(crate) fn refuse(status: StatusCode, why: &str) -> (StatusCode, Json<Value>) {
     (status, Json(json!({"error": why})))
 }
 
-fn missing(what: &str) -> (StatusCode, Json<Value>) {
+pub(crate) fn missing(what: &str) -> (StatusCode, Json<Value>) {
     refuse(StatusCode::NOT_FOUND, &format!("there is no such {what}"))
 }
 
@@ -38,6 +39,8 @@ pub(crate) fn routes() -> Router<Sim> {
         .route("/time", post(move_time).get(tell_time))
         .route("/faults", post(add_fault).get(list_faults).delete(clear_faults))
         .route("/members/{guild}/{user}", patch(change_member))
+        .route("/crowd", post(burst::add_crowd))
+        .route("/burst", post(burst::burst))
         .route("/as/{user}/command", post(command))
         .route("/as/{user}/press", post(press))
         .route("/as/{user}/select", post(select))
@@ -72,7 +75,7 @@ async fn add_guild(State(sim): State<Sim>, Json(body): Json<fixture::GuildFile>)
     made.map(Json).map_err(|why| refuse(StatusCode::BAD_REQUEST, &why.to_string()))
 }
 
-fn guild_of(world: &World, value: &Value) -> Result<Id, (StatusCode, Json<Value>)> {
+pub(crate) fn guild_of(world: &World, value: &Value) -> Result<Id, (StatusCode, Json<Value>)> {
     let found = match value.as_str() {
         Some(name) => world.guild_by_name(name),
         None => world.guilds.keys().next().copied(),
@@ -87,11 +90,15 @@ fn role_of(world: &World, guild: Id, value: &Value) -> Result<Id, (StatusCode, J
     found.next().map(|role| role.id).ok_or_else(|| missing(&format!("role: {name}")))
 }
 
-fn roles_of(world: &World, guild: Id, value: &Value) -> Result<Vec<Id>, (StatusCode, Json<Value>)> {
+pub(crate) fn roles_of(
+    world: &World,
+    guild: Id,
+    value: &Value,
+) -> Result<Vec<Id>, (StatusCode, Json<Value>)> {
     value.as_array().into_iter().flatten().map(|role| role_of(world, guild, role)).collect()
 }
 
-fn user_of(world: &World, name: &str) -> Result<Id, (StatusCode, Json<Value>)> {
+pub(crate) fn user_of(world: &World, name: &str) -> Result<Id, (StatusCode, Json<Value>)> {
     world.user_by_name(name).ok_or_else(|| missing(&format!("person: {name}")))
 }
 
@@ -247,7 +254,11 @@ fn change_one(world: &mut World, guild: Id, user: Id, body: &Value) -> Result<()
 }
 
 /// Where somebody acts: `{"guild", "channel"}`, `channel` may be `dm`; both default to the first.
-fn place_of(world: &mut World, user: Id, body: &Value) -> Result<Place, (StatusCode, Json<Value>)> {
+pub(crate) fn place_of(
+    world: &mut World,
+    user: Id,
+    body: &Value,
+) -> Result<Place, (StatusCode, Json<Value>)> {
     if body["channel"] == "dm" {
         let bot = match body["bot"].as_str() {
             Some(name) => world.apps.values().find(|app| app.name == name || app.id.to_string() == name),
@@ -332,7 +343,7 @@ async fn submit(State(sim): State<Sim>, Path(user): Path<String>, Json(body): Js
     shown(sim.submit(user, &fields_of(&body["fields"])).await)
 }
 
-fn fields_of(value: &Value) -> Vec<(String, String)> {
+pub(crate) fn fields_of(value: &Value) -> Vec<(String, String)> {
     let pairs = value.as_object().into_iter().flatten();
     pairs.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect()
 }
@@ -468,10 +479,13 @@ fn known_commands(app: &crate::state::App) -> Vec<String> {
     found
 }
 
-/// Whether a bot is on the gateway: a small part of the state, for those who ask often.
+/// Whether a bot is on the gateway, since when, and whether it has commands: a small part of the state, for those who ask often.
 async fn connected(State(sim): State<Sim>) -> Answer {
-    let is_connected = |world: &World| world.sessions.values().any(|session| session.connection.is_some());
-    Ok(Json(json!({"connected": sim.read(is_connected)})))
+    Ok(Json(sim.read(|world| {
+        let is_connected = world.sessions.values().any(|session| session.connection.is_some());
+        let has_commands = world.apps.values().any(|app| !known_commands(app).is_empty());
+        json!({"connected": is_connected, "commands": has_commands, "identified_ms": world.record.identified_ms})
+    })))
 }
 
 async fn state(State(sim): State<Sim>) -> Answer {

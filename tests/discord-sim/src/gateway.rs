@@ -290,6 +290,7 @@ impl World {
             }
         }
         self.sessions.insert(name.to_owned(), session);
+        self.record.identified_ms = Some(self.now_ms());
         self.note_gateway(format!("{} identified", found.name));
     }
 

@@ -3,6 +3,7 @@
 mod parse;
 
 use std::fmt;
+use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -213,6 +214,14 @@ impl From<Option<Id>> for On<'_> {
     }
 }
 
+/// An interaction that is there and that its application has not heard of.
+pub(crate) struct Opened {
+    pub(crate) id: Id,
+    app: Id,
+    guild: Option<Id>,
+    payload: Value,
+}
+
 impl World {
     /// Finds the button (or select) among the messages that the person sees.
     pub(crate) fn find_component(
@@ -221,7 +230,11 @@ impl World {
         wanted: &dyn Fn(&Value) -> bool,
         on: On<'_>,
     ) -> Option<(&Message, Value)> {
-        let mut seen: Vec<&Message> = self.messages.values().filter(|m| sight::sees(self, user, m)).collect();
+        let mut seen: Vec<&Message> = match on {
+            On::Message(id) => self.messages.get(&id).into_iter().collect(),
+            On::Newest | On::Saying(_) => self.messages.values().collect(),
+        };
+        seen.retain(|message| sight::sees(self, user, message));
         // The newest is the one that changed last: an edited message is where the person looks.
         seen.sort_by_key(|message| message.edited_ms.unwrap_or(message.created_ms));
         seen.into_iter().rev().filter(|message| on.is_it(message)).find_map(|message| {
@@ -245,6 +258,24 @@ impl World {
         data: &Value,
         source_message: Option<Id>,
     ) -> Id {
+        let opened = self.open_interaction(user, app, place, kind, what, data, source_message);
+        let id = opened.id;
+        self.deliver(&opened);
+        id
+    }
+
+    /// Opens an interaction, which is sent by [`World::deliver`]: a burst is made first and sent then.
+    #[expect(clippy::too_many_arguments, reason = "an interaction is made of these and of nothing else")]
+    pub(crate) fn open_interaction(
+        &mut self,
+        user: Id,
+        app: Id,
+        place: Place,
+        kind: InteractionKind,
+        what: &str,
+        data: &Value,
+        source_message: Option<Id>,
+    ) -> Opened {
         let id = self.new_id();
         let token = format!("aW50ZXJhY3Rpb246{}", random_hex(48));
         let interaction = Interaction {
@@ -259,6 +290,8 @@ impl World {
             created_ms: self.now_ms(),
             answered: None,
             answered_ms: None,
+            sent_at: Instant::now(),
+            answered_after: None,
             original: None,
             source_message,
             choices: Vec::new(),
@@ -267,16 +300,23 @@ impl World {
         let payload = self.interaction_payload(&interaction, data);
         self.tokens.insert(token, id);
         self.interactions.insert(id, interaction);
+        Opened { id, app, guild: place.guild, payload }
+    }
+
+    /// Sends an opened interaction to its application.
+    pub(crate) fn deliver(&mut self, opened: &Opened) {
         let again = self.faults.take("*", |effect| matches!(effect, Effect::DeliverAgain { .. }));
         // With such an address Discord posts there, and the gateway hears nothing ("Receiving an Interaction").
-        if self.apps.get(&app).is_some_and(|app| app.interactions_url.is_some()) {
-            return id;
+        if self.apps.get(&opened.app).is_some_and(|app| app.interactions_url.is_some()) {
+            return;
+        }
+        if let Some(found) = self.interactions.get_mut(&opened.id) {
+            found.sent_at = Instant::now();
         }
         let copies = if let Some(Effect::DeliverAgain { copies }) = again { copies } else { 0 };
         for _ in 0..=copies {
-            self.dispatch_to(app, "INTERACTION_CREATE", &payload, 0, place.guild);
+            self.dispatch_to(opened.app, "INTERACTION_CREATE", &opened.payload, 0, opened.guild);
         }
-        id
     }
 
     fn interaction_payload(&self, of: &Interaction, data: &Value) -> Value {

@@ -5,7 +5,7 @@
 //! - `ids`, `state`, `permissions`, `objects`: what exists, and how Discord writes it as JSON;
 //! - `gateway`: the websocket; `rest`: the routes; `rate`: buckets and 429s; `faults`: what a test breaks;
 //! - `limits`, `commands`: what Discord refuses in messages, modals and commands;
-//! - `interactions`: what people do; `sight`: what they see; `people`: the vocabulary of the tests;
+//! - `interactions`: what people do; `sight`: what they see; `people`: the vocabulary of the tests; `burst`: many at once, timed;
 //! - `server`, `control`, `page`: the listeners, the control routes and the chat page.
 //!
 //! Nothing here may depend on the bot or on the libraries the bot uses for Discord: a mistake of theirs
@@ -17,6 +17,7 @@
     reason = "the simulator owns its clock, its random numbers and its tasks"
 )]
 
+mod burst;
 mod commands;
 mod control;
 mod faults;

@@ -16,6 +16,9 @@ pub(crate) struct Limit {
     pub(crate) window_ms: i64,
 }
 
+/// What the headers say where nothing is refused.
+const UNREACHED: Limit = Limit { requests: 1_000_000, window_ms: 1_000 };
+
 #[derive(Debug)]
 struct Bucket {
     left: u32,
@@ -30,7 +33,7 @@ pub(crate) struct RateBook {
     /// Patterns of routes with their limit; the first match counts.
     pub(crate) limits: Vec<(String, Limit)>,
     pub(crate) global: Option<Limit>,
-    /// Off: no limit at all, headers stay.
+    /// Off: no limit at all; the headers speak of one that nobody reaches, because clients hold back by themselves.
     pub(crate) enforced: bool,
     buckets: BTreeMap<String, Bucket>,
     recent: BTreeMap<Id, VecDeque<i64>>,
@@ -86,11 +89,12 @@ impl RateBook {
                 return refusal(wait_ms, true, inside, Vec::new());
             }
         }
-        let limit = self
-            .limits
-            .iter()
-            .find(|(pattern, _)| matches_route(pattern, route))
-            .map_or(Limit { requests: 50, window_ms: 1_000 }, |(_, limit)| *limit);
+        let written = self.limits.iter().find(|(pattern, _)| matches_route(pattern, route));
+        let limit = match written {
+            _ if !self.enforced => UNREACHED,
+            Some((_, limit)) => *limit,
+            None => Limit { requests: 50, window_ms: 1_000 },
+        };
         let bucket = self.buckets.entry(key).or_insert(Bucket { left: 0, reset_ms: 0, wait_until_ms: 0 });
         if bucket.reset_ms <= now_ms {
             bucket.left = limit.requests;

@@ -59,6 +59,8 @@ pub(crate) struct Record {
     pub(crate) unknown_routes: Vec<String>,
     /// Interactions that nobody answered in time, as people saw it.
     pub(crate) silences: Vec<String>,
+    /// When a bot identified last, in virtual Unix milliseconds.
+    pub(crate) identified_ms: Option<i64>,
     /// `(time, what)`: gateway connections, closes, dispatch counts.
     pub(crate) gateway: Vec<(i64, String)>,
 }

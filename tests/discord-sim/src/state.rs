@@ -1,7 +1,7 @@
 //! What exists in the simulated Discord. Plain data and look-ups; rules live in the other rooms.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -155,6 +155,10 @@ pub(crate) struct Interaction {
     pub(crate) created_ms: i64,
     pub(crate) answered: Option<Answered>,
     pub(crate) answered_ms: Option<i64>,
+    /// When it was handed to the gateway, by a clock that nobody pushes.
+    pub(crate) sent_at: Instant,
+    /// How long after that the first answer had arrived whole, before anything judged it.
+    pub(crate) answered_after: Option<Duration>,
     /// The message that `@original` means.
     pub(crate) original: Option<Id>,
     /// The message whose component was used (also of the modal opened from it).

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -43,6 +43,19 @@ impl TemporaryFolder {
         lock.lock().context("lock a temporary folder")?;
         Ok(Self { folder, _lock: lock })
     }
+}
+
+/// Where builds put their outputs: the folder above the one that this program was built into.
+pub(crate) fn outputs() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("find the own program")?;
+    let mut folder = program.as_path();
+    while let Some(parent) = folder.parent() {
+        if folder.file_name().is_some_and(|name| name == "debug" || name == "release") {
+            return Ok(parent.to_owned());
+        }
+        folder = parent;
+    }
+    Ok(std::env::temp_dir())
 }
 
 /// A folder that cannot be removed is somebody else's, and no reason to fail.

@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "the test bed owns real time, processes and the environment")]
 
 pub mod bed;
+pub mod bench;
 pub mod browser;
 mod cache;
 mod certs;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use testbed::{
     Bed, BedOptions, KeycloakOptions,
     bed::Wanted,
+    bench::{self, BenchOptions},
     faults::{self, FaultsOptions, Verdict},
     keycloak::{self, PublicUrl},
     mail::MailOptions,
@@ -42,6 +43,8 @@ enum Verb {
     As(AsOptions),
     /// Let things break at random while many people are at it, and look whether anything was lost, doubled or told wrongly.
     Faults(FaultsOptions),
+    /// Measure what the bot costs, against fixed goals; exits with 3 after `--check` if one is missed.
+    Bench(BenchOptions),
     /// Make the caches (unpack and build Keycloak, template database), and say how long each stage took.
     Prepare,
 }
@@ -85,6 +88,12 @@ async fn run() -> Result<ExitCode> {
                 Verdict::Clean => ExitCode::SUCCESS,
                 Verdict::Broken => ExitCode::FAILURE,
                 Verdict::Blind => ExitCode::from(2),
+            });
+        }
+        Verb::Bench(options) => {
+            return Ok(match bench::run(&options).await? {
+                bench::Outcome::Missed if options.check => ExitCode::from(3),
+                bench::Outcome::Met | bench::Outcome::Missed => ExitCode::SUCCESS,
             });
         }
         Verb::As(options) => sandbox::run_as(&options).await,

@@ -62,6 +62,7 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
     if let Some(found) = world.interactions.get_mut(&id) {
         found.answered = Some(answered);
         found.answered_ms = Some(now_ms);
+        found.answered_after = Some(call.arrived.saturating_duration_since(found.sent_at));
         found.original = original;
     }
     if call.asks("with_response") {

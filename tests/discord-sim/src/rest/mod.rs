@@ -12,7 +12,7 @@ mod webhooks;
 pub(crate) use callbacks::ANSWER_WITHIN_MS;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -82,6 +82,8 @@ struct Call {
     body: Value,
     /// The bot that asks; `None` on routes without authorization.
     app: Option<Id>,
+    /// When the whole request had arrived.
+    arrived: Instant,
 }
 
 impl Call {
@@ -206,6 +208,7 @@ pub(crate) async fn serve(
     headers: HeaderMap,
     bytes: Vec<u8>,
 ) -> Response<Body> {
+    let arrived = Instant::now();
     let path = path.strip_prefix("/v10").unwrap_or(&path).to_owned();
     let body = uploads::read_body(&headers, &bytes);
     let json = || body.as_ref().map(|body| body.json.clone()).unwrap_or_default();
@@ -233,7 +236,7 @@ pub(crate) async fn serve(
     sim.change(|world| {
         let call = body.and_then(|mut body| {
             uploads::settle(world, app, &mut body)?;
-            Ok(Call { params, query, body: body.json, app: asking })
+            Ok(Call { params, query, body: body.json, app: asking, arrived })
         });
         run(world, request, auth, handler, call, fault.as_ref())
     })

@@ -141,3 +141,74 @@ async fn a_duplicate_delivery_and_a_close_code_reach_the_bot() {
     gateway.event("READY").await;
     assert_eq!(gateway.events_so_far().await, ["GUILD_CREATE"]);
 }
+
+#[tokio::test]
+async fn a_burst_of_a_crowd_is_sent_at_once_and_each_first_answer_is_timed_or_missing() {
+    let scene = Scene::new().await;
+    let mut gateway = scene.connect().await;
+    let rest = scene.rest();
+    let client = reqwest::Client::new();
+    let control = format!("{}/sim", scene.sim.base_url());
+    let post = async |path: &str, body: Value| -> (u16, Value) {
+        let sent = client.post(format!("{control}{path}")).json(&body).send().await.expect("up");
+        (sent.status().as_u16(), sent.json().await.expect("JSON"))
+    };
+    let crowd = json!({"guild": scene.guild.id, "count": 3, "name": "many", "roles": ["member"]});
+    let (_, made) = post("/crowd", crowd).await;
+    let ids: Vec<&str> =
+        made["ids"].as_array().expect("ids").iter().map(|id| id.as_str().expect("an id")).collect();
+    assert_eq!(scene.guild.member("many2").id().to_string(), ids[2]);
+    let act = |user: &&str| json!({"user": user, "do": "command", "text": "/account request", "place": {"channel": "general"}});
+    let acts: Vec<Value> = ids.iter().map(act).collect();
+    let answering = async {
+        // Nobody is answered before all are heard: they did not wait for each other.
+        let heard = [gateway.interaction().await, gateway.interaction().await, gateway.interaction().await];
+        let form = json!({"type": 9, "data": {"custom_id": "f", "title": "Account", "components": [{"type": 1,
+            "components": [{"type": 4, "custom_id": "username", "label": "Name", "style": 1}]}]}});
+        assert_eq!(rest.answer(&heard[0], &form).await.0, 204);
+        let buttons =
+            json!([{"type": 1, "components": [{"type": 2, "style": 1, "label": "Send", "custom_id": "s"}]}]);
+        let message = json!({"type": 4, "data": {"content": "draft", "flags": 64, "components": buttons}});
+        assert_eq!(rest.answer(&heard[1], &message).await.0, 204);
+        scene.sim.advance(Duration::from_secs(4));
+    };
+    let ((status, told), ()) = tokio::join!(post("/burst", json!({"acts": acts})), answering);
+    let answers = &told["answers"];
+    assert_eq!(status, 200, "{told}");
+    assert_eq!([&answers[0]["kind"], &answers[1]["kind"]], [&json!("Modal"), &json!("Message")]);
+    assert!(answers[0]["us"].as_u64() > Some(0) && answers[0]["us"].as_u64() < Some(3_000_000), "{told}");
+    assert_eq!([&answers[2]["us"], &answers[2]["kind"]], [&Value::Null, &Value::Null]);
+
+    let next = json!([
+        {"user": ids[0], "do": "submit", "fields": {"username": "ada"}},
+        {"user": ids[1], "do": "press", "label": "Send", "message": answers[1]["message"]},
+    ]);
+    let answering = async {
+        for _ in 0..2 {
+            let heard = gateway.interaction().await;
+            rest.answer(&heard, &json!({"type": 4, "data": {"content": "done", "flags": 64}})).await;
+        }
+    };
+    let ((status, told), ()) =
+        tokio::join!(post("/burst", json!({"acts": next, "every_us": 1000})), answering);
+    assert_eq!(status, 200, "{told}");
+    assert!(told["answers"][1]["text"].as_str().is_some_and(|text| text.ends_with("done")), "{told}");
+    // The form is gone, so Discord's client would have nothing to send.
+    let (status, told) =
+        post("/burst", json!({"acts": [{"user": ids[0], "do": "submit", "fields": {}}]})).await;
+    assert_eq!((status, &told["error"]), (409, &json!("no form is open")));
+}
+
+#[tokio::test]
+async fn where_nothing_is_refused_the_headers_speak_of_no_limit_that_a_client_would_heed() {
+    let scene = Scene::new().await;
+    let rest = scene.rest();
+    let channel = scene.guild.channel("general").id;
+    for text in 0..7 {
+        let path = format!("/channels/{channel}/messages");
+        let sent = rest.send(reqwest::Method::POST, &path, Some(&json!({"content": text.to_string()}))).await;
+        let left =
+            sent.headers()["x-ratelimit-remaining"].to_str().expect("text").parse::<u64>().expect("a number");
+        assert!(sent.status().is_success() && left > 1000, "{left}");
+    }
+}

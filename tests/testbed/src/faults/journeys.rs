@@ -202,7 +202,7 @@ impl Traveller {
         }
     }
 
-    async fn changes(&self, change: serde_json::Value) -> Result<()> {
+    async fn changes(&self, change: Value) -> Result<()> {
         let _open = self.stage.gate.read().await;
         self.person.changes(self.town(), &change).await
     }
@@ -364,7 +364,7 @@ impl Traveller {
         self.arrives(ANYWHERE).await
     }
 
-    async fn goes_away(&mut self, how: serde_json::Value) -> Result<()> {
+    async fn goes_away(&mut self, how: Value) -> Result<()> {
         self.asks().await?;
         let before = self.random.random_bool(0.4);
         if before {

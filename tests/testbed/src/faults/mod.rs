@@ -24,14 +24,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
+use crate::folders::outputs;
 use campaign::{Campaign, Limits, generator};
 use point::Fault;
 use report::say;
 use servers::Servers;
 use tally::Tally;
+
+pub(crate) use tally::percentile;
+pub(crate) use town::letters;
 
 pub use plants::{Planted, plant_all};
 pub use point::CRASH_POINTS;
@@ -154,17 +158,4 @@ pub async fn run(options: FaultsOptions) -> Result<Verdict> {
     say(&format!("written: {}", file.display()));
     ran?;
     Ok(if tally.violations.is_empty() { Verdict::Clean } else { Verdict::Broken })
-}
-
-/// Where builds put their outputs.
-fn outputs() -> Result<PathBuf> {
-    let program = std::env::current_exe().context("find the own program")?;
-    let mut folder = program.as_path();
-    while let Some(parent) = folder.parent() {
-        if folder.file_name().is_some_and(|name| name == "debug") {
-            return Ok(parent.to_owned());
-        }
-        folder = parent;
-    }
-    Ok(std::env::temp_dir())
 }

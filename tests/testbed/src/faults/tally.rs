@@ -119,7 +119,7 @@ impl Tally {
 }
 
 /// The value below which so many of a hundred lie; 0 of none.
-pub(super) fn percentile(values: &[u64], percent: usize) -> u64 {
+pub(crate) fn percentile(values: &[u64], percent: usize) -> u64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();
     let at = (sorted.len() * percent).div_ceil(100).saturating_sub(1);

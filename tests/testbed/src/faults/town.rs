@@ -360,7 +360,7 @@ impl Scene<'_> {
 }
 
 /// A number in letters none of which looks like another: user names that look alike are one to the bot.
-pub(super) fn letters(mut number: u64) -> String {
+pub(crate) fn letters(mut number: u64) -> String {
     const LETTERS: &[u8] = b"bfghjkpqstxz";
     let mut text = String::new();
     loop {

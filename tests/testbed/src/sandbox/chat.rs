@@ -59,6 +59,11 @@ impl Answer {
         }
     }
 
+    /// The answering message, if there is one.
+    pub(crate) fn message(&self) -> Option<String> {
+        self.0["message"].as_str().map(str::to_owned)
+    }
+
     /// The names of the fields, if a form opened.
     pub(crate) fn modal_fields(&self) -> Option<Vec<String>> {
         let fields = self.0["modal"]["fields"].as_array()?;

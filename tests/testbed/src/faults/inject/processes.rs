@@ -84,7 +84,7 @@ async fn is_taken_over(hand: &mut Hand<'_>, dead: usize, steps: Vec<String>) -> 
     let begun = town.time.now_ms();
     town.time.advance(GATEWAY_LEASE).await?;
     // A machine that is busy with more than this may take longer to notice; what counts is the town's time.
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_mins(1);
     let taken_over = wait_until("the other bot to take over", limit, async || {
         // The other one may meet a fault at its own start; whoever runs two has something that starts them again.
         for (at, bot) in town.bots.iter().enumerate() {

@@ -1,0 +1,181 @@
+//! Many people at once: a crowd that comes in one request, and a burst of interactions that is made first, sent then, and timed here.
+//!
+//! A watch in the simulator is the only one that hears no other traffic: from the moment an interaction is handed to the gateway to the
+//! moment its first answer has arrived whole, before anything judges it.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::control::{Answer, fields_of, guild_of, place_of, refuse, roles_of, user_of};
+use crate::ids::Id;
+use crate::interactions::{CannotDo, On, Opened, Place, command_data};
+use crate::rest::ANSWER_WITHIN_MS;
+use crate::server::Sim;
+use crate::state::{InteractionKind, World};
+
+/// How much longer than an answer may take a burst is waited for, in real time.
+const GRACE: Duration = Duration::from_secs(2);
+
+#[derive(Deserialize)]
+pub(crate) struct Crowd {
+    guild: Value,
+    /// How many come.
+    count: u64,
+    /// Their user names are this and a number.
+    name: String,
+    roles: Value,
+}
+
+/// Lets many members join; gives their ids.
+pub(crate) async fn add_crowd(State(sim): State<Sim>, Json(crowd): Json<Crowd>) -> Answer {
+    const AGE_MS: i64 = 400 * 86_400_000;
+    sim.change(|world| {
+        let guild = guild_of(world, &crowd.guild)?;
+        let roles = roles_of(world, guild, &crowd.roles)?;
+        let mut ids = Vec::new();
+        for number in 0..crowd.count {
+            let user = world.add_user(&format!("{}{number}", crowd.name), false, AGE_MS);
+            world.add_member_as(guild, user, AGE_MS, |member| member.roles.clone_from(&roles));
+            ids.push(user);
+        }
+        Ok(Json(json!({"ids": ids})))
+    })
+}
+
+/// What somebody of a burst does.
+#[derive(Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+enum Deed {
+    /// Types a command.
+    Command { text: String },
+    /// Fills the form that is open before them.
+    Submit { fields: Value },
+    /// Presses the button with this label on this message.
+    Press { label: String, message: Id },
+}
+
+#[derive(Deserialize)]
+struct Act {
+    user: String,
+    #[serde(flatten)]
+    deed: Deed,
+    /// For `command`: where, as in `/as/{user}/command`.
+    #[serde(default)]
+    place: Value,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Burst {
+    acts: Vec<Act>,
+    /// The pause from one to the next, in microseconds of real time; 0 sends all at once.
+    #[serde(default)]
+    every_us: u64,
+}
+
+/// Sends a burst and answers when every first answer is there or too late: for each act `{"us", "kind", "text", "message"}`, where
+/// `us` is null if nothing came in time.
+pub(crate) async fn burst(State(sim): State<Sim>, Json(burst): Json<Burst>) -> Answer {
+    let sent = if burst.every_us == 0 { at_once(&sim, &burst.acts) } else { paced(&sim, &burst).await };
+    let sent = sent.map_err(|why| refuse(StatusCode::CONFLICT, &why.to_string()))?;
+    let limit = Duration::from_millis(ANSWER_WITHIN_MS as u64) + GRACE;
+    // What is answered stays answered, so each look goes on where the last one stopped.
+    let mut seen = 0;
+    let all = sim.wait(limit, |world| {
+        while sent.get(seen).is_some_and(|(id, _)| is_settled(world, *id)) {
+            seen += 1;
+        }
+        (seen == sent.len()).then_some(())
+    });
+    // What is missing then is missing in the answers.
+    let _: Option<()> = all.await;
+    Ok(Json(sim.change_quietly(|world| {
+        let answers: Vec<Value> = sent.iter().map(|(id, user)| answer_of(world, *id, *user)).collect();
+        json!({"answers": answers})
+    })))
+}
+
+fn at_once(sim: &Sim, acts: &[Act]) -> Result<Vec<(Id, Id)>, CannotDo> {
+    let opened: Result<Vec<(Opened, Id)>, CannotDo> =
+        sim.change_quietly(|world| acts.iter().map(|act| open(world, act)).collect());
+    let opened = opened?;
+    sim.change(|world| {
+        for (one, _) in &opened {
+            world.deliver(one);
+        }
+    });
+    Ok(opened.into_iter().map(|(one, user)| (one.id, user)).collect())
+}
+
+async fn paced(sim: &Sim, burst: &Burst) -> Result<Vec<(Id, Id)>, CannotDo> {
+    let mut beat = tokio::time::interval(Duration::from_micros(burst.every_us));
+    let mut sent = Vec::new();
+    for act in &burst.acts {
+        beat.tick().await;
+        let (opened, user) = sim.change_quietly(|world| open(world, act))?;
+        sim.change_quietly(|world| world.deliver(&opened));
+        sent.push((opened.id, user));
+    }
+    Ok(sent)
+}
+
+fn cannot(what: &str) -> CannotDo {
+    CannotDo(what.to_owned())
+}
+
+fn open(world: &mut World, act: &Act) -> Result<(Opened, Id), CannotDo> {
+    let user = user_of(world, &act.user).map_err(|_| cannot("there is no such person"))?;
+    let opened = match &act.deed {
+        Deed::Command { text } => {
+            let place = place_of(world, user, &act.place).map_err(|_| cannot("there is no such place"))?;
+            let typed = command_data(world, user, place, text)?;
+            let kind = InteractionKind::Command;
+            world.open_interaction(user, typed.app, place, kind, &typed.what, &typed.data, None)
+        }
+        Deed::Submit { fields } => {
+            let form = world.modals.remove(&user).ok_or_else(|| cannot("no form is open"))?;
+            let data = form.fill(&fields_of(fields))?;
+            let place = Place { guild: form.guild, channel: form.channel };
+            let what = format!("form {}", form.custom_id);
+            let kind = InteractionKind::ModalSubmit;
+            world.open_interaction(user, form.app, place, kind, &what, &data, form.source_message)
+        }
+        Deed::Press { label, message } => {
+            let is_it = |part: &Value| part["type"] == 2 && part["label"] == *label;
+            let found = world.find_component(user, &is_it, On::Message(*message));
+            let (message, part) = found.ok_or_else(|| cannot("there is no such button"))?;
+            let (app, channel, message) = (message.app, message.channel, message.id);
+            let place = Place { guild: world.channels.get(&channel).and_then(|found| found.guild), channel };
+            let what = format!("button {}", part["custom_id"].as_str().unwrap_or_default());
+            let data = json!({"component_type": 2, "custom_id": part["custom_id"], "id": part["id"]});
+            let kind = InteractionKind::Component;
+            world.open_interaction(user, app, place, kind, &what, &data, Some(message))
+        }
+    };
+    Ok((opened, user))
+}
+
+/// Answered, or so late that no answer counts any more.
+fn is_settled(world: &World, id: Id) -> bool {
+    world
+        .interactions
+        .get(&id)
+        .is_none_or(|found| found.answered.is_some() || world.now_ms() - found.created_ms > ANSWER_WITHIN_MS)
+}
+
+fn answer_of(world: &mut World, id: Id, user: Id) -> Value {
+    let Some(found) = world.interactions.get(&id) else {
+        return Value::Null;
+    };
+    let us = found.answered_after.map(|after| u64::try_from(after.as_micros()).unwrap_or(u64::MAX));
+    let (kind, message) = (found.answered.map(|answered| format!("{answered:?}")), found.original);
+    if let Some(message) = message {
+        world.mark_read(user, message);
+    }
+    let text = message.map(|message| world.text_of(message));
+    json!({"us": us, "kind": kind, "text": text, "message": message})
+}
