@@ -97,7 +97,8 @@ impl Accounts {
             judge_moderator(member, &guild.deciding_roles(), case.applicant, self.clock().now())?;
             let mut view = self.store().read().await?;
             must_be_open(&mut view, &case.request).await?;
-            must_be_the_card(&mut view, &case.request, proof).await
+            drop(view);
+            self.must_show(&case.request, proof).await
         })
         .await
     }
@@ -116,10 +117,10 @@ impl Accounts {
             self.admit(presser, guild, &case, fresh.presser.as_ref()).await?;
             let mut view = self.store().read().await?;
             must_be_open(&mut view, &case.request).await?;
-            if let Shown::Claimed(proof) = shown {
-                must_be_the_card(&mut view, &case.request, proof).await?;
-            }
             drop(view);
+            if let Shown::Claimed(proof) = shown {
+                self.must_show(&case.request, proof).await?;
+            }
             let rule = self.judge_applicant(presser, guild, &case, fresh.applicant.as_ref()).await?;
             if case.request.state == RequestState::Held {
                 return Err(case.request.reason_code.unwrap_or(Refusal::AddressInUse).into());
@@ -146,15 +147,29 @@ impl Accounts {
             self.admit(presser, guild, &case, pressing).await?;
             let mut view = self.store().read().await?;
             must_be_open(&mut view, &case.request).await?;
-            if let Shown::Claimed(proof) = shown {
-                must_be_the_card(&mut view, &case.request, proof).await?;
-            }
             drop(view);
+            if let Shown::Claimed(proof) = shown {
+                self.must_show(&case.request, proof).await?;
+            }
             if let Some(decided) = self.try_denial(presser, &case.request, reason, tell).await? {
                 return Ok(decided);
             }
         }
         Err(Refusal::StoreBusy.into())
+    }
+
+    /// Whether the button is of the card as it is noted. A card whose buttons are others, because two processes edited it across each
+    /// other or because an edit is on its way, is brought up to date: the next press counts then.
+    async fn must_show(&self, request: &Request, proof: Proof) -> Result<(), Denied> {
+        let mut view = self.store().read().await?;
+        let judged = must_be_the_card(&mut view, request, proof).await;
+        drop(view);
+        if judged.as_ref().is_err_and(|denied| denied.details == Details::CardChanged) {
+            let mut tx = self.store().begin().await?;
+            put_card(&mut tx, request.id).await?;
+            tx.commit("card_again").await?;
+        }
+        judged
     }
 
     /// Looks at the card before Discord is asked: what the press came from is judged by the moment it arrived.

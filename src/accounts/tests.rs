@@ -4,6 +4,8 @@
 #[expect(dead_code, reason = "the same town serves the tests of the workflow")]
 mod town;
 
+use std::time::Duration;
+
 use town::{ADMIN, CARDS, GUILD, MEMBER, MODERATOR, Town, member, operator};
 
 use super::decide::{Decided, Fresh};
@@ -18,7 +20,7 @@ use crate::domain::member::MemberFacts;
 use crate::domain::refusal::Refusal;
 use crate::domain::request::{Request, RequestState};
 use crate::domain::work::WorkKind;
-use crate::store::MessageKind;
+use crate::store::{MessageKind, OutboxKind};
 use crate::words::Lang;
 
 const ADA: u64 = 175_928_847_299_117_063;
@@ -96,7 +98,7 @@ async fn whoever_may_not_decide_is_refused_audited_and_changes_nothing() {
         (
             GRACE,
             Some(MemberFacts {
-                timed_out_until: Some(now.after(std::time::Duration::from_secs(1))),
+                timed_out_until: Some(now.after(Duration::from_secs(1))),
                 ..member(GRACE, &power)
             }),
             Refusal::NotModerator,
@@ -285,10 +287,20 @@ async fn a_button_must_be_of_the_recorded_card() {
     assert_eq!(press(nowhere).await, stale);
     let proof = card(&town, &request).await;
     let Proof::Card { nonce, channel_id, message_id } = proof else { panic!("no card") };
-    // The right place, and a nonce of another edit.
+    // The right place, and a nonce of another edit: the card is brought up to date.
+    let edits = async || {
+        let claimed = town.store.claim_outbox("a test", Duration::from_secs(15)).await.expect("the outbox");
+        claimed.filter(|row| row.kind == OutboxKind::Card)
+    };
+    while let Some(row) = edits().await {
+        let mut tx = town.store.begin().await.expect("a transaction");
+        tx.outbox_sent(&row).await.expect("it is sent");
+        tx.commit("test").await.expect("a commit");
+    }
     for nonce in [Nonce::new(1), Nonce::NONE] {
         assert_eq!(press(Proof::Card { nonce, channel_id, message_id }).await, changed, "{nonce}");
     }
+    assert!(edits().await.is_some(), "the card stays as it is, and nobody can ever press it");
     for forged in [
         Proof::Card { nonce, channel_id: ChannelId::new(1), message_id },
         Proof::Card { nonce, channel_id, message_id: MessageId::new(1) },

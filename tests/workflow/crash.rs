@@ -550,6 +550,10 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("restore.hold", "only the command line holds a database back: one transaction and nothing after it"),
     ("restore.agree", "only the command line agrees, and `serve` sees it or does not: one transaction"),
     ("admin_viewed", "a look at the log is only noted"),
+    (
+        "card_again",
+        "a press on a card that shows other buttons than are noted: one row, which the next such press writes again",
+    ),
     ("hold", "needs two people with one address; one transaction that nothing outside follows"),
 ];
 
