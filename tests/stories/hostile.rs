@@ -5,7 +5,7 @@ use std::time::Duration;
 use discord_sim::Permissions;
 use testbed::slapd::PersonByHand;
 
-use super::world::{Rules, Story, world};
+use super::world::{Frozen, Rules, Story, world};
 
 const NO_ROW: &str = "00000000000000000000000000000000";
 const NO_NONCE: &str = "0123456789abcdef";
@@ -134,24 +134,6 @@ fn fields_that_come_twice_or_that_no_form_has_change_nothing_of_what_is_shown() 
             [story.username("ada") + " draft"]
         );
     });
-}
-
-/// Whatever happens in the story, the servers that all share go on.
-struct Frozen;
-
-impl Frozen {
-    fn both() -> Self {
-        world().bed.slapd.freeze();
-        world().bed.keycloak.freeze();
-        Self
-    }
-}
-
-impl Drop for Frozen {
-    fn drop(&mut self) {
-        world().bed.slapd.thaw();
-        world().bed.keycloak.thaw();
-    }
 }
 
 /// Time tells nothing either: what could tell known from unknown cannot be asked before the answer, because it does not answer.

@@ -1,6 +1,6 @@
 //! "That was not me": somebody else set the password.
 
-use super::world::{REALM, Rules, Story, world};
+use super::world::{Frozen, REALM, Rules, Story, world};
 
 /// Ada has an account in use; the password that "somebody else" set.
 async fn is_taken_over(story: &Story) -> String {
@@ -142,5 +142,25 @@ fn while_the_mail_again_waits_for_its_server_not_me_does_not_wait() {
         ada.waits_for("is locked: the password no longer works").await;
         story.person("linus").waits_for("somebody else set the password").await;
         ada.sees().await;
+    });
+}
+
+#[test]
+fn while_both_servers_stand_still_not_me_is_taken_down_and_done_when_they_are_back() {
+    Story::plays_alone("nmfrozen", Rules::moderators(), async |story| {
+        let (ada, linus) = (story.person("ada"), story.person("linus"));
+        let password = is_taken_over(story).await;
+        let frozen = Frozen::both();
+        ada.presses("Not me").await.modal.expect("a form that confirms it");
+        let said = ada.submits(&[]).await;
+        assert!(said.text.contains("is being locked now"), "{said}");
+        let met = "SELECT state FROM work WHERE kind = 'lock' AND error_code IS NOT NULL";
+        story.waits_for_rows(met, &["open"]).await;
+        drop(frozen);
+        ada.waits_for("is locked: the password no longer works").await;
+        linus.waits_for("somebody else set the password").await;
+        story.comes_to_rest().await;
+        assert!(!story.bind_works("ada", &password).await && !is_enabled(story).await);
+        assert_eq!(story.rows("SELECT state FROM account").await, ["disabled"]);
     });
 }

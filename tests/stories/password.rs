@@ -171,3 +171,31 @@ fn a_full_mail_budget_of_the_community_is_told_and_nothing_is_sent() {
         );
     });
 }
+
+#[test]
+fn a_mail_that_keycloak_refuses_outright_is_told_and_comes_when_the_cause_is_gone() {
+    Story::plays("pwgone", Rules::moderators(), async |story| {
+        let ada = story.person("ada");
+        story.asks("ada").await;
+        story.is_approved("ada").await;
+        story.comes_to_rest().await;
+        story.advances(PAUSE);
+        // Somebody took the address out of the directory: Keycloak answers 400, and no mail can have gone out.
+        let slapd = &world().bed.slapd;
+        let (dn, address) = (slapd.person_dn(&story.username("ada")), story.address("ada"));
+        slapd.set_attribute(&dn, "mail", &[]).await.expect("the address is gone");
+        ada.runs("/account password").await;
+        let told = ada.waits_for("could not be sent").await;
+        assert!(told.contains("Tell a moderator"), "{told}");
+        story.comes_to_rest().await;
+        let mails = "SELECT event FROM audit WHERE event LIKE 'mail.%' ORDER BY seq";
+        assert_eq!(story.rows(mails).await, ["mail.sent", "mail.refused"]);
+        assert_eq!(story.mails_to("ada"), 1);
+
+        slapd.set_attribute(&dn, "mail", &[&address]).await.expect("the address is back");
+        story.advances(PAUSE);
+        ada.runs("/account password").await;
+        ada.waits_for("is on its way: open it").await;
+        assert_eq!(story.mails_to("ada"), 2);
+    });
+}

@@ -856,3 +856,21 @@ mod log {
         lines.windows(text.len()).any(|window| window == text.as_bytes())
     }
 }
+
+/// Directory and Keycloak stand still; whatever happens in the story, the servers that all share go on afterwards.
+pub(crate) struct Frozen;
+
+impl Frozen {
+    pub(crate) fn both() -> Self {
+        world().bed.slapd.freeze();
+        world().bed.keycloak.freeze();
+        Self
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        world().bed.slapd.thaw();
+        world().bed.keycloak.thaw();
+    }
+}
