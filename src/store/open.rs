@@ -123,8 +123,8 @@ fn is_local(options: &PgConnectOptions) -> bool {
         || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-// sqlx asks a connection whether it still lives each time that it is taken. One to a file cannot be lost on the way, and the question is one
-// more change of threads, of which a request has two hundred.
+// sqlx asks a connection whether it still lives each time that it is taken. One to a file cannot be lost on the way, and the question is a
+// change of threads.
 fn sqlite_writer(path: &Path) -> SqlitePool {
     let options = SqliteConnectOptions::new()
         .filename(path)
