@@ -317,6 +317,12 @@ fn a_check_that_runs_twice_asks_once_for_another_name() {
     });
 }
 
+/// A whole number in the metrics' text; 0 if it is not there.
+fn measured(text: &str, name: &str) -> u64 {
+    let found = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    found.unwrap_or_default()
+}
+
 #[test]
 fn steps_calls_and_mails_are_counted_by_how_they_end() {
     Case::plays(Database::Sqlite, MODERATORS, async |case| {
@@ -327,10 +333,7 @@ fn steps_calls_and_mails_are_counted_by_how_they_end() {
         worker.register_measures(&mut registry);
         let mut text = String::new();
         encode(&mut text, &registry).expect("encoding into a string works");
-        let count = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
-            line.unwrap_or_default()
-        };
+        let count = |name: &str| measured(&text, name);
         for step in WorkKind::Provision.plan() {
             let steps = ["made", "already_there"].map(|outcome| {
                 count(&format!("accolade_step_seconds_count{{step=\"{step}\",outcome=\"{outcome}\"}}"))
@@ -351,12 +354,8 @@ fn steps_calls_and_mails_are_counted_by_how_they_end() {
         text.clear();
         encode(&mut text, &registry).expect("encoding into a string works");
         // A pause may be over before the worker looks for the last time: then there was another try.
-        let count = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
-            line.unwrap_or_default()
-        };
-        let tries = count("accolade_step_seconds_count{step=\"free\",outcome=\"retry\"}");
-        let down = count("accolade_call_seconds_count{target=\"keycloak\",outcome=\"down\"}");
+        let tries = measured(&text, "accolade_step_seconds_count{step=\"free\",outcome=\"retry\"}");
+        let down = measured(&text, "accolade_call_seconds_count{target=\"keycloak\",outcome=\"down\"}");
         assert!(tries >= 1 && down == tries, "{text}");
         case.drains().await;
     });

@@ -147,13 +147,9 @@ fn open(world: &mut World, act: &Act) -> Result<(Opened, Id), CannotDo> {
         Deed::Press { label, message } => {
             let is_it = |part: &Value| part["type"] == 2 && part["label"] == *label;
             let found = world.find_component(user, &is_it, On::Message(*message));
-            let (message, part) = found.ok_or_else(|| cannot("there is no such button"))?;
-            let (app, channel, message) = (message.app, message.channel, message.id);
-            let place = Place { guild: world.channels.get(&channel).and_then(|found| found.guild), channel };
-            let what = format!("button {}", part["custom_id"].as_str().unwrap_or_default());
+            let (_, part) = found.ok_or_else(|| cannot("there is no such button"))?;
             let data = json!({"component_type": 2, "custom_id": part["custom_id"], "id": part["id"]});
-            let kind = InteractionKind::Component;
-            world.open_interaction(user, app, place, kind, &what, &data, Some(message))
+            world.open_component(user, *message, &data)?
         }
     };
     Ok((opened, user))

@@ -246,25 +246,7 @@ impl World {
         })
     }
 
-    /// Opens an interaction and sends it to its application.
-    #[expect(clippy::too_many_arguments, reason = "an interaction is made of these and of nothing else")]
-    pub(crate) fn send_interaction(
-        &mut self,
-        user: Id,
-        app: Id,
-        place: Place,
-        kind: InteractionKind,
-        what: &str,
-        data: &Value,
-        source_message: Option<Id>,
-    ) -> Id {
-        let opened = self.open_interaction(user, app, place, kind, what, data, source_message);
-        let id = opened.id;
-        self.deliver(&opened);
-        id
-    }
-
-    /// Opens an interaction, which is sent by [`World::deliver`]: a burst is made first and sent then.
+    /// Opens an interaction, which [`World::deliver`] sends: a burst is made first and sent then.
     #[expect(clippy::too_many_arguments, reason = "an interaction is made of these and of nothing else")]
     pub(crate) fn open_interaction(
         &mut self,
@@ -303,12 +285,12 @@ impl World {
         Opened { id, app, guild: place.guild, payload }
     }
 
-    /// Sends an opened interaction to its application.
-    pub(crate) fn deliver(&mut self, opened: &Opened) {
+    /// Sends an opened interaction to its application; gives its id.
+    pub(crate) fn deliver(&mut self, opened: &Opened) -> Id {
         let again = self.faults.take("*", |effect| matches!(effect, Effect::DeliverAgain { .. }));
         // With such an address Discord posts there, and the gateway hears nothing ("Receiving an Interaction").
         if self.apps.get(&opened.app).is_some_and(|app| app.interactions_url.is_some()) {
-            return;
+            return opened.id;
         }
         if let Some(found) = self.interactions.get_mut(&opened.id) {
             found.sent_at = Instant::now();
@@ -317,6 +299,7 @@ impl World {
         for _ in 0..=copies {
             self.dispatch_to(opened.app, "INTERACTION_CREATE", &opened.payload, 0, opened.guild);
         }
+        opened.id
     }
 
     fn interaction_payload(&self, of: &Interaction, data: &Value) -> Value {

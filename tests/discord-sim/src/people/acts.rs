@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::ids::Id;
-use crate::interactions::{CannotDo, On, Place, Reply, command_data};
+use crate::interactions::{CannotDo, On, Opened, Place, Reply, command_data};
 use crate::limits::list;
 use crate::rest::ANSWER_WITHIN_MS;
 use crate::server::Sim;
@@ -16,7 +16,9 @@ impl Sim {
             let command = command_data(world, user, place, typed)?;
             may_act(world, user, place)?;
             let kind = InteractionKind::Command;
-            Ok(world.send_interaction(user, command.app, place, kind, &command.what, &command.data, None))
+            let (what, data) = (&command.what, &command.data);
+            let opened = world.open_interaction(user, command.app, place, kind, what, data, None);
+            Ok(world.deliver(&opened))
         })?;
         Ok(self.first_answer(user, id).await)
     }
@@ -105,7 +107,9 @@ impl Sim {
             may_act(world, user, place)?;
             let kind = InteractionKind::ModalSubmit;
             let what = format!("form {}", open.custom_id);
-            let id = world.send_interaction(user, open.app, place, kind, &what, &data, open.source_message);
+            let opened =
+                world.open_interaction(user, open.app, place, kind, &what, &data, open.source_message);
+            let id = world.deliver(&opened);
             // It closes when the answer comes; a failed submit leaves it open, as Discord's client does.
             world.modals.remove(&user);
             Ok((id, open))
@@ -136,7 +140,9 @@ impl Sim {
             let app = world.app_at(place)?;
             may_act(world, user, place)?;
             let what = format!("form {custom_id}");
-            Ok(world.send_interaction(user, app, place, InteractionKind::ModalSubmit, &what, &data, None))
+            let kind = InteractionKind::ModalSubmit;
+            let opened = world.open_interaction(user, app, place, kind, &what, &data, None);
+            Ok(world.deliver(&opened))
         })?;
         Ok(self.first_answer(user, id).await)
     }
@@ -177,13 +183,20 @@ fn may_act(world: &World, user: Id, place: Place) -> Result<(), CannotDo> {
 
 impl World {
     fn use_component(&mut self, user: Id, message: Id, data: &Value) -> Result<Id, CannotDo> {
+        let opened = self.open_component(user, message, data)?;
+        Ok(self.deliver(&opened))
+    }
+
+    /// Opens the press of a button or the choice of a select.
+    pub(crate) fn open_component(&mut self, user: Id, message: Id, data: &Value) -> Result<Opened, CannotDo> {
         let found =
             self.messages.get(&message).ok_or_else(|| CannotDo("there is no such message".to_owned()))?;
         let (app, channel) = (found.app, found.channel);
         let place = Place { guild: self.channels.get(&channel).and_then(|c| c.guild), channel };
         may_act(self, user, place)?;
         let what = format!("button {}", data["custom_id"].as_str().unwrap_or_default());
-        Ok(self.send_interaction(user, app, place, InteractionKind::Component, &what, data, Some(message)))
+        let kind = InteractionKind::Component;
+        Ok(self.open_interaction(user, app, place, kind, &what, data, Some(message)))
     }
 
     /// The bot of a place: of a direct message its other side, of a guild the first one in it.

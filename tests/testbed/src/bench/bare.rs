@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use ldap3::{Ldap, Mod};
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -14,12 +14,10 @@ use super::MAIL_WITHIN;
 use super::ground::{Ground, username_of};
 use crate::keycloak_admin::accepted;
 use crate::sandbox::product::{GROUP, MAIL_CLIENT, REALM, REDIRECT};
+use crate::waiting::wait_until;
 
 /// A token lives a minute.
 const TOKEN_KEPT: Duration = Duration::from_secs(45);
-
-/// Between two searches for a user whom Keycloak has not imported yet.
-const SEARCH_AGAIN: Duration = Duration::from_millis(20);
 
 /// Connections that are open, and a token.
 pub(super) struct Bare<'a> {
@@ -93,18 +91,18 @@ impl<'a> Bare<'a> {
 
     /// The exact search that makes Keycloak import the entry.
     async fn is_imported(&self, username: &str) -> Result<String> {
-        let begun = Instant::now();
-        loop {
+        let mut id = None;
+        wait_until("Keycloak to import the entry", MAIL_WITHIN, async || {
             let query = [("username", username), ("exact", "true"), ("max", "5")];
             let request = self.http.get(self.address("users")).query(&query);
             let answer = request.bearer_auth(self.token().await?).send().await?;
             let found: Value = accepted("search", answer).await?.json().await?;
-            if found[0]["federationLink"] == self.ground.federation_id() {
-                return found[0]["id"].as_str().map(str::to_owned).context("a user without an id");
-            }
-            ensure!(begun.elapsed() < MAIL_WITHIN, "{username} was never imported");
-            tokio::time::sleep(SEARCH_AGAIN).await;
-        }
+            let is_ours = found[0]["federationLink"] == self.ground.federation_id();
+            id = found[0]["id"].as_str().filter(|_| is_ours).map(str::to_owned);
+            Ok(id.is_some())
+        })
+        .await?;
+        id.context("a user without an id")
     }
 
     async fn is_mailed(&self, id: &str) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use super::person::{Ask, Person};
 use super::{CONNECTS_WITHIN, DRAINS_WITHIN};
 use crate::bed::{Bed, BedOptions};
+use crate::faults::{letters, real_ms};
 use crate::ports::Port;
 use crate::process::{Launch, Process};
 use crate::sandbox::chat::Chat;
@@ -173,7 +174,7 @@ impl Ground {
         let launch = Launch::new("accolade", &self.accolade, &life.folder)
             .record_in(self.bed.folder())
             .arguments(["--config", &life.config.to_string_lossy(), "serve"]);
-        let started_ms = unix_ms();
+        let started_ms = real_ms();
         let mut process = launch.start()?;
         let mut identified_ms = 0;
         wait_until("the bot to be usable", CONNECTS_WITHIN, async || {
@@ -256,7 +257,7 @@ pub(super) async fn count(eyes: &StoreEyes, sql: &str) -> Result<u64> {
 
 /// User names that look alike are one to the bot: the letters of the number do not.
 pub(super) fn username_of(number: u64, part: &str) -> String {
-    format!("{}.{part}", crate::faults::letters(number + 12))
+    format!("{}.{part}", letters(number + 12))
 }
 
 fn guild_of_ten(token: &str) -> Value {
@@ -269,8 +270,4 @@ fn guild_of_ten(token: &str) -> Value {
         roles.push(json!({"id": QUICK, "name": "quick"}));
     }
     scene
-}
-
-fn unix_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

@@ -35,6 +35,7 @@ use servers::Servers;
 use tally::Tally;
 
 pub(crate) use tally::percentile;
+pub(crate) use time::real_ms;
 pub(crate) use town::letters;
 
 pub use plants::{Planted, plant_all};

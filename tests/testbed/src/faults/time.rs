@@ -96,6 +96,6 @@ impl Time {
 }
 
 /// The machine's time, in milliseconds since 1970.
-pub(super) fn real_ms() -> i64 {
+pub(crate) fn real_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
