@@ -65,7 +65,7 @@ points! {
     }
     commits {
         "draft" "send" "send_refused" "approve" "deny" "cancel" "retry" "password" "not_me" "panel" "press_refused" "role_lost" "member_gone"
-        "app.void_leases" "lease.take" "lease.renew" "lease.give_back" "work.claim" "outbox.claim"
+        "app.void_leases" "lease.take" "lease.renew" "lease.give_back"
         "withdraw.close" "undo.close" "lock.close" "work.mail_budget" "work.mail_refund" "work.mail_unknown" "work.renew" "work.release" "work.wake" "work.later" "work.operator" "work.undo" "work.conflict"
         "activation.seen" "activation.cursor" "outbox.prepare" "outbox.sent" "outbox.later"
         "upkeep.expire" "upkeep.withdraw" "upkeep.purge"

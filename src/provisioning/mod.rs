@@ -152,14 +152,14 @@ impl Provisioning {
             self.room.pulse.beats(Loop::Works);
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             // From before the look, or what is committed during it would wait for the next poll.
-            let announced = self.room.parts.store.announced();
+            let announced = self.room.parts.store.work_announced();
             match worker::claim(&self.room).await {
                 Ok(Some(work)) => {
                     let (room, stop) = (Arc::clone(&self.room), stop.clone());
                     tasks.spawn(async move {
                         worker::run_claimed(&room, work, &stop).await;
                         // What this work was in front of may be due now.
-                        room.parts.store.announce();
+                        room.parts.store.announce_work();
                         drop(place);
                     });
                     continue;
@@ -177,7 +177,7 @@ impl Provisioning {
     async fn run_outbox(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             self.room.pulse.beats(Loop::Outbox);
-            let announced = self.room.parts.store.announced();
+            let announced = self.room.parts.store.message_announced();
             if let Err(error) = outbox::send_due(&self.room).await {
                 tracing::warn!(error = %error, "messages could not be sent; the next poll tries again");
             }

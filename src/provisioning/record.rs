@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::rows::{self, Notice};
-use super::scene::Scene;
+use super::scene::{Scene, Standing};
 use super::steps::{self, Instead, Output, StepDone};
 use crate::crash;
 use crate::domain::account::AccountState;
@@ -14,7 +14,7 @@ use crate::domain::ids::{Timestamp, WorkId};
 use crate::domain::refusal::Refusal;
 use crate::domain::retry;
 use crate::domain::work::{Effect, Setback, Step, WorkKind, WorkState};
-use crate::store::{AccountSaved, NewWork, StepRecord, StoreError, Tx};
+use crate::store::{AccountSaved, NewWork, StepRecord, StoreError, Tx, WorkStep};
 
 /// How long a step is tried before a person has to look.
 const TRIED_FOR: Duration = Duration::from_hours(24);
@@ -26,10 +26,10 @@ const TRIES_AT_LEAST: i64 = 10;
 const BUSY_PAUSE: Duration = Duration::from_millis(200);
 
 /// What the worker does after a step was recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Onward {
     /// The next step, under the same claim.
-    NextStep,
+    NextStep(Box<Standing>),
     /// Nothing: the work ended, waits, or needs a person.
     Over,
 }
@@ -62,14 +62,13 @@ enum Tried {
 async fn try_done(scene: &Scene<'_>, done: &StepDone) -> Result<Tried, StoreError> {
     let mut tx = scene.room.parts.store.begin().await?;
     let record = StepRecord { step: scene.step, effect: done.effect, output: done.output.to_json() };
-    tx.record_steps(&scene.work, std::slice::from_ref(&record)).await?;
-    let onward = if let Some(next) = next_step(scene) {
-        tx.advance_work(&scene.work, next).await?;
-        Onward::NextStep
+    let records: Vec<StepRecord> = done.rejudged.iter().cloned().chain([record]).collect();
+    let next = if let Some(next) = next_step(scene) {
+        Some(tx.advance_work(&scene.work, &records, next).await?)
     } else {
         let is_undoing = scene.work.state == WorkState::Undoing;
         let end = if is_undoing { WorkState::Undone } else { WorkState::Done };
-        let finished = tx.finish_work(&scene.work, end).await?;
+        let finished = tx.finish_last_step(&scene.work, &records, end).await?;
         // Whoever has set a password by now uses the account: it is not ended by a wish of before.
         let is_unwanted =
             finished.cancel_asked && !scene.work.cancel_asked && done.output != Output::PasswordSeen;
@@ -77,14 +76,24 @@ async fn try_done(scene: &Scene<'_>, done: &StepDone) -> Result<Tried, StoreErro
             tx.roll_back().await?;
             return Ok(Tried::Unwanted);
         }
-        Onward::Over
+        None
     };
     if let Err(instead) = steps::write(scene, &mut tx, done).await? {
         tx.roll_back().await?;
         return Ok(Tried::Otherwise(instead));
     }
+    let onward = match next {
+        Some(noted) => go_on(scene, &mut tx, noted).await?,
+        None => Onward::Over,
+    };
     tx.commit(crash::step_commit(scene.plan, scene.step.code())).await?;
     Ok(Tried::Done(onward))
+}
+
+/// Reads what the next step needs, in the transaction that records the one before.
+async fn go_on(scene: &Scene<'_>, tx: &mut Tx, noted: Vec<WorkStep>) -> Result<Onward, StoreError> {
+    let standing = scene.onward(tx, noted).await?;
+    Ok(standing.map_or(Onward::Over, |standing| Onward::NextStep(Box::new(standing))))
 }
 
 /// The step after the present one, in the plan that runs.
@@ -102,7 +111,7 @@ fn next_step(scene: &Scene<'_>) -> Option<Step> {
 pub(super) async fn setback(scene: &Scene<'_>, setback: Setback) -> Result<Onward, StoreError> {
     until_stored(scene, || async {
         match setback {
-            Setback::Retry { code, after } if may_try_again(scene).await? => later(scene, code, after).await,
+            Setback::Retry { code, after } if may_try_again(scene) => later(scene, code, after).await,
             Setback::Retry { code, .. } | Setback::AskOperator { code } => ask_operator(scene, code).await,
             Setback::Undo { code } => take_back(scene, code).await,
             Setback::Conflict { code } => stop_in_conflict(scene, code).await,
@@ -111,14 +120,13 @@ pub(super) async fn setback(scene: &Scene<'_>, setback: Setback) -> Result<Onwar
     .await
 }
 
-async fn may_try_again(scene: &Scene<'_>) -> Result<bool, StoreError> {
+fn may_try_again(scene: &Scene<'_>) -> bool {
     if scene.work.attempt <= TRIES_AT_LEAST {
-        return Ok(true);
+        return true;
     }
-    let mut view = scene.room.parts.store.read().await?;
-    let last_step = view.work_steps(scene.work.id).await?.last().map(|step| step.at);
+    let last_step = scene.steps.last().map(|step| step.at);
     let since = last_step.unwrap_or_else(|| made_at(scene.work.id));
-    Ok(scene.room.parts.clock.now().since(since) < TRIED_FOR)
+    scene.room.parts.clock.now().since(since) < TRIED_FOR
 }
 
 /// When the work was made: a `UUIDv7` carries it (RFC 9562 section 5.7).
@@ -160,12 +168,12 @@ async fn take_back(scene: &Scene<'_>, code: Refusal) -> Result<Onward, StoreErro
     let mut tx = scene.room.parts.store.begin().await?;
     if scene.work.mail_attempts == 0 {
         let output = Output::Undo(code).to_json();
-        let record = StepRecord { step: scene.step, effect: Effect::NotNeeded, output };
-        tx.record_steps(&scene.work, std::slice::from_ref(&record)).await?;
-        tx.begin_undo(&scene.work, first, code).await?;
+        let why = StepRecord { step: scene.step, effect: Effect::NotNeeded, output };
+        let noted = tx.begin_undo(&scene.work, why, first, code).await?;
         rows::put_card(scene, &mut tx).await?;
+        let onward = go_on(scene, &mut tx, noted).await?;
         tx.commit("work.undo").await?;
-        return Ok(Onward::NextStep);
+        return Ok(onward);
     }
     let finished = tx.finish_work(&scene.work, WorkState::Done).await?;
     let withdraw = NewWork {

@@ -1,4 +1,6 @@
 //! Everything a step may know: the work and the rows that it points at, read fresh before each step.
+//!
+//! The first step of a claim reads them by itself, each later one in the transaction that records the step before.
 
 use std::sync::Arc;
 
@@ -14,7 +16,45 @@ use crate::domain::ids::DiscordUserId;
 use crate::domain::refusal::Refusal;
 use crate::domain::request::{Form, Request, RequestState};
 use crate::domain::work::{Setback, Step, Work, WorkState};
-use crate::store::{Person, StoreError};
+use crate::store::{Person, StoreError, Tx, View, WorkStep};
+
+/// The rows of a claimed work as they stand.
+#[derive(Debug)]
+pub(super) struct Standing {
+    work: Work,
+    person: Person,
+    request: Option<Request>,
+    account: Option<Account>,
+    steps: Vec<WorkStep>,
+}
+
+impl Standing {
+    /// Reads what a work points at that was claimed just now.
+    pub(super) async fn of_claimed(room: &Room, claim: &Claim) -> Result<Self, StoreError> {
+        let work = claim.work.clone();
+        let mut view = room.parts.store.read().await?;
+        let person = view.person(work.person_id).await?.ok_or(StoreError::Row { table: "person" })?;
+        let steps = view.work_steps(work.id).await?;
+        Self::of(&mut view, work, person, steps).await
+    }
+
+    async fn of(
+        view: &mut View,
+        work: Work,
+        person: Person,
+        steps: Vec<WorkStep>,
+    ) -> Result<Self, StoreError> {
+        let request = match work.request_id {
+            Some(id) => view.request(id).await?,
+            None => None,
+        };
+        let account = match work.account_id {
+            Some(id) => view.account(id).await?,
+            None => None,
+        };
+        Ok(Self { work, person, request, account, steps })
+    }
+}
 
 /// One step of one claimed work.
 pub(super) struct Scene<'a> {
@@ -27,35 +67,37 @@ pub(super) struct Scene<'a> {
     pub(super) person: Person,
     pub(super) request: Option<Request>,
     pub(super) account: Option<Account>,
+    /// What was recorded of this work before the step, in order.
+    pub(super) steps: Vec<WorkStep>,
     /// What held when the step began.
     pub(super) config: Arc<Config>,
 }
 
 impl<'a> Scene<'a> {
-    /// Reads the rows. `None`: the work has no step that this version knows, or is no longer ours.
-    pub(super) async fn load(room: &'a Room, claim: &'a Claim) -> Result<Option<Self>, StoreError> {
-        let mut view = room.parts.store.read().await?;
-        let Some(work) = view.work(claim.work.id).await? else { return Ok(None) };
-        if work.fence != claim.work.fence {
-            return Err(StoreError::LostLease);
-        }
+    /// Sets the scene. `None`: the work has no step that this version knows.
+    pub(super) fn set(room: &'a Room, claim: &'a Claim, standing: Standing) -> Option<Self> {
+        let Standing { work, person, request, account, steps } = standing;
         let plan = match work.state {
             WorkState::Open => work.kind.code(),
             WorkState::Undoing => "undo",
-            WorkState::NeedsOperator | WorkState::Done | WorkState::Undone => return Ok(None),
+            WorkState::NeedsOperator | WorkState::Done | WorkState::Undone => return None,
         };
-        let Some(step) = work.step else { return Ok(None) };
-        let person = view.person(work.person_id).await?.ok_or(StoreError::Row { table: "person" })?;
-        let request = match work.request_id {
-            Some(id) => view.request(id).await?,
-            None => None,
-        };
-        let account = match work.account_id {
-            Some(id) => view.account(id).await?,
-            None => None,
-        };
+        let step = work.step?;
         let config = room.parts.config.now();
-        Ok(Some(Self { room, claim, work, step, plan, person, request, account, config }))
+        Some(Self { room, claim, work, step, plan, person, request, account, steps, config })
+    }
+
+    /// How the rows stand for the step after this one, read in the transaction that goes on to it; `None` if the claim ends with
+    /// it. Person and records are only ever changed under this claim.
+    pub(super) async fn onward(
+        &self,
+        tx: &mut Tx,
+        recorded: Vec<WorkStep>,
+    ) -> Result<Option<Standing>, StoreError> {
+        let work = tx.work(self.work.id).await?;
+        let Some(work) = work.filter(|work| work.fence == self.work.fence) else { return Ok(None) };
+        let steps = [self.steps.as_slice(), &recorded].concat();
+        Standing::of(tx, work, self.person.clone(), steps).await.map(Some)
     }
 
     /// The account; a plan that has none where it needs one is a defect.
@@ -99,16 +141,20 @@ impl<'a> Scene<'a> {
             || self.request.as_ref().is_some_and(|request| request.state == RequestState::Cancelled)
     }
 
+    /// The last record of an earlier step of this work.
+    pub(super) fn last_record(&self, step: Step) -> Option<&WorkStep> {
+        self.steps.iter().rev().find(|done| done.step == step)
+    }
+
     /// What an earlier step of this work left.
-    pub(super) async fn output_of(&self, step: Step) -> Result<Output, Halt> {
-        let mut view = self.room.parts.store.read().await?;
-        let text = view.step_output(self.work.id, step).await?;
-        Ok(text.as_deref().map_or(Output::Nothing, Output::parse))
+    pub(super) fn output_of(&self, step: Step) -> Output {
+        let text = self.last_record(step).and_then(|done| done.output.as_deref());
+        text.map_or(Output::Nothing, Output::parse)
     }
 
     /// The groups that the policy gives to this account: those of the rule that `eligible` found.
-    pub(super) async fn wanted_groups(&self) -> Result<Vec<GroupName>, Halt> {
-        let Output::Rule(name) = self.output_of(Step::Eligible).await? else { return Err(defect().into()) };
+    pub(super) fn wanted_groups(&self) -> Result<Vec<GroupName>, Halt> {
+        let Output::Rule(name) = self.output_of(Step::Eligible) else { return Err(defect().into()) };
         let rules = &self.guild()?.policy.rules;
         let rule = rules.iter().find(|rule| rule.name == name);
         let rule = rule.ok_or(Setback::AskOperator { code: Refusal::NotEligible })?;

@@ -15,7 +15,7 @@ use super::call::Halt;
 use super::claim::{Claim, LEASE};
 use super::pulse::Loop;
 use super::record::{self, Onward};
-use super::scene::Scene;
+use super::scene::{Scene, Standing};
 use super::steps::{self, StepDone};
 use crate::crash;
 use crate::domain::account::AccountState;
@@ -76,20 +76,20 @@ pub(super) async fn run_claimed(room: &Room, claimed: Claimed, stop: &Cancellati
 }
 
 async fn run_steps(room: &Room, claim: &Claim, stop: &CancellationToken) -> Result<(), StoreError> {
+    let mut standing = Standing::of_claimed(room, claim).await?;
     loop {
-        let Some(scene) = Scene::load(room, claim).await? else { return Ok(()) };
+        let Some(scene) = Scene::set(room, claim, standing) else { return Ok(()) };
         if scene.work.plan_version != PLAN_VERSION {
             // A newer version's plan: its own workers know what to do.
             give_back(room, claim).await;
             return Ok(());
         }
-        let onward = run_step(&scene).await?;
-        match onward {
-            Onward::NextStep if stop.is_cancelled() => {
+        standing = match run_step(&scene).await? {
+            Onward::NextStep(_) if stop.is_cancelled() => {
                 give_back(room, claim).await;
                 return Ok(());
             }
-            Onward::NextStep => {}
+            Onward::NextStep(standing) => *standing,
             Onward::Over => return Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::sql::{bare, exec, maybe, one, sql};
+use super::sql::{bare, exec, maybe, sql};
 use super::{StoreError, Tx};
 use crate::domain::ids::Timestamp;
 use crate::domain::refusal::codes;
@@ -26,9 +26,10 @@ codes! {
 }
 
 sql! {
-    COUNT = "SELECT count(*) FROM budget WHERE kind = $1 AND key = $2 AND at > $3";
     NTH_NEWEST = "SELECT at FROM budget WHERE kind = $1 AND key = $2 AND at > $3 ORDER BY at DESC LIMIT 1 OFFSET $4";
-    USE = "INSERT INTO budget (kind, key, at) VALUES ($1, $2, $3)";
+    /// Counts one use, if there is room.
+    USE = "INSERT INTO budget (kind, key, at) SELECT $1, $2, CAST($3 AS BIGINT) \
+        WHERE (SELECT count(*) FROM budget WHERE kind = $1 AND key = $2 AND at > $4) < $5";
     GIVE_BACK = "DELETE FROM budget WHERE id = (SELECT id FROM budget WHERE kind = $1 AND key = $2 \
         ORDER BY id DESC LIMIT 1)";
     FORGET = "DELETE FROM budget WHERE at < $1";
@@ -51,12 +52,8 @@ impl Tx {
         // Two replicas must not count at the same time.
         self.lock_key(&key).await?;
         let now = self.now();
-        let used = one!(self, COUNT, (i64,); kind.code(), &key, now.before(window).as_millis())?.0;
-        if used >= i64::from(limit) {
-            return Ok(false);
-        }
-        exec!(self, USE; kind.code(), key, now.as_millis())?;
-        Ok(true)
+        let since = now.before(window).as_millis();
+        Ok(exec!(self, USE; kind.code(), key, now.as_millis(), since, i64::from(limit))? == 1)
     }
 
     /// When there will be room again, if `limit` uses fell into the last `window`; `None` if there is room now. Counts nothing.

@@ -52,8 +52,23 @@ pub struct Denial {
     pub at: Timestamp,
 }
 
+/// What stands on the list of these keys now.
+macro_rules! matching {
+    ($keys:literal) => {
+        concat!("SELECT kind FROM deny WHERE key_hmac IN (", $keys, ") AND (until IS NULL OR until > $2)")
+    };
+}
+
+macro_rules! nearest_first {
+    () => {
+        " ORDER BY CASE kind WHEN 'person' THEN 0 WHEN 'address' THEN 1 ELSE 2 END LIMIT 1"
+    };
+}
+
 sql! {
-    MATCH = "SELECT kind FROM deny WHERE kind = $1 AND key_hmac = $2 AND (until IS NULL OR until > $3)";
+    /// `$1` is a JSON array of keys; a key says its kind, too. What is nearest to the person comes first.
+    MATCH = concat!(matching!("SELECT value FROM json_each($1)"), nearest_first!()),
+        postgres: concat!(matching!("SELECT json_array_elements_text(CAST($1 AS JSON))"), nearest_first!());
     PAGE = "SELECT kind, key_hmac, until, reason_enc, key_id, actor, at FROM deny WHERE key_hmac > $1 \
         ORDER BY key_hmac LIMIT $2";
     PUT = "INSERT INTO deny (kind, key_hmac, until, reason_enc, key_id, actor, at) \
@@ -110,13 +125,11 @@ impl View {
         address: Option<&MailAddress>,
     ) -> Result<Option<DenyKind>, StoreError> {
         let now = self.now().as_millis();
-        for (kind, value) in suspects(person, address) {
-            let key = deny_key(&self.inner.keys, kind, &value);
-            if maybe!(self, MATCH, (String,); kind.code(), key, now)?.is_some() {
-                return Ok(Some(kind));
-            }
-        }
-        Ok(None)
+        let keys = &self.inner.keys;
+        let suspects = suspects(person, address);
+        let keys: Vec<String> = suspects.iter().map(|(kind, value)| deny_key(keys, *kind, value)).collect();
+        let found = maybe!(self, MATCH, (String,); serde_json::json!(keys).to_string(), now)?;
+        found.map(|(kind,)| kind.parse().map_err(|_| StoreError::Row { table: "deny" })).transpose()
     }
 
     /// A page of the list, in the order of keys; `after` is the last key of the page before. Ended denials are shown too.

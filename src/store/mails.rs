@@ -1,5 +1,7 @@
 //! Mails that Keycloak was asked for: which links of an account may still work.
 
+use std::time::Duration;
+
 use super::sql::{all, bare, exec, sql};
 use super::{StoreError, Tx, View};
 use crate::domain::ids::{AccountId, Timestamp, WorkId};
@@ -38,18 +40,21 @@ impl View {
 }
 
 impl Tx {
-    /// Notes a mail of a work: `begun` before Keycloak is asked, `held_back` where it will not be.
+    /// Notes a mail of a work, whose link lives for `lifespan` from now on: `begun` before Keycloak is asked, `held_back` where it
+    /// will not be.
     pub async fn put_mail(
         &mut self,
         account: AccountId,
         work: WorkId,
-        link_until: Timestamp,
+        lifespan: Duration,
         state: MailState,
     ) -> Result<(), StoreError> {
         let id = self.inner.ids.uuid().to_string();
-        let now = self.now().as_millis();
-        exec!(self, PUT; id, account.to_string(), work.to_string(), now, link_until.as_millis(), state.code())
-            .map(|_| ())
+        let now = self.now();
+        let link_until = now.after(lifespan).as_millis();
+        exec!(self, PUT;
+            id, account.to_string(), work.to_string(), now.as_millis(), link_until, state.code())
+        .map(|_| ())
     }
 
     /// Notes what became of the work's mail that was begun last. An earlier one of which nobody heard stays `begun`.

@@ -84,8 +84,14 @@ struct Inner {
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     ids: Ids,
-    /// Work or a message was committed through this store.
-    announcements: Notify,
+    announcements: Announcements,
+}
+
+/// What was committed through this store, for those who wait for it.
+#[derive(Default)]
+struct Announcements {
+    work: Notify,
+    message: Notify,
 }
 
 /// What `migrate` did.
@@ -166,7 +172,7 @@ impl Store {
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let conn = within_patience(self.inner.db.begin()).await?;
         let view = View { inner: Arc::clone(&self.inner), conn, poisoned: false };
-        Ok(Tx { view, audit: Vec::new(), announces: false })
+        Ok(Tx { view, audit: Vec::new(), announces_work: false, announces_message: false })
     }
 
     /// Takes a reading connection. Each statement sees what was committed before it.
@@ -175,15 +181,27 @@ impl Store {
         Ok(View { inner: Arc::clone(&self.inner), conn, poisoned: false })
     }
 
-    /// Waits for work or a message to be committed through this store; it counts from this call on, not only from the first poll.
-    /// What other processes commit is not heard: look at intervals, too.
-    pub fn announced(&self) -> Notified<'_> {
-        self.inner.announcements.notified()
+    /// A connection for one statement that writes and is a transaction by itself: read all of its rows, or its end is not heard.
+    /// Waits as [`Store::begin`] does.
+    async fn alone(&self) -> Result<View, StoreError> {
+        let conn = within_patience(self.inner.db.alone()).await?;
+        Ok(View { inner: Arc::clone(&self.inner), conn, poisoned: false })
     }
 
-    /// Lets everybody look who waits in [`Store::announced`].
-    pub fn announce(&self) {
-        self.inner.announcements.notify_waiters();
+    /// Waits for work to be committed through this store; it counts from this call on, not only from the first poll. What other
+    /// processes commit is not heard: look at intervals, too.
+    pub fn work_announced(&self) -> Notified<'_> {
+        self.inner.announcements.work.notified()
+    }
+
+    /// The same for messages of the outbox.
+    pub fn message_announced(&self) -> Notified<'_> {
+        self.inner.announcements.message.notified()
+    }
+
+    /// Lets everybody look who waits in [`Store::work_announced`].
+    pub fn announce_work(&self) {
+        self.inner.announcements.work.notify_waiters();
     }
 
     /// Ids and nonces from the injected clock and randomness.
@@ -218,7 +236,8 @@ async fn within_patience<T>(wait: impl Future<Output = Result<T, StoreError>>) -
 pub struct Tx {
     view: View,
     audit: Vec<Entry>,
-    announces: bool,
+    announces_work: bool,
+    announces_message: bool,
 }
 
 impl Deref for Tx {
@@ -256,12 +275,15 @@ impl Tx {
         match self.view.conn {
             Conn::SqliteTx(transaction) => transaction.commit().await,
             Conn::PostgresTx(transaction) => transaction.commit().await,
-            Conn::SqliteRead(_) | Conn::PostgresRead(_) => return Err(StoreError::ReadOnly),
+            Conn::SqliteAlone(_) | Conn::PostgresAlone(_) => return Err(StoreError::ReadOnly),
         }
         .map_err(StoreError::from_sqlx)?;
         crate::crash::commit_point("after", label);
-        if self.announces {
-            inner.announcements.notify_waiters();
+        if self.announces_work {
+            inner.announcements.work.notify_waiters();
+        }
+        if self.announces_message {
+            inner.announcements.message.notify_waiters();
         }
         Ok(())
     }
@@ -271,7 +293,7 @@ impl Tx {
         match self.view.conn {
             Conn::SqliteTx(transaction) => transaction.rollback().await,
             Conn::PostgresTx(transaction) => transaction.rollback().await,
-            Conn::SqliteRead(_) | Conn::PostgresRead(_) => return Err(StoreError::ReadOnly),
+            Conn::SqliteAlone(_) | Conn::PostgresAlone(_) => return Err(StoreError::ReadOnly),
         }
         .map_err(StoreError::from_sqlx)
     }

@@ -11,11 +11,10 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, PgPool, SqlitePool};
-use tokio::sync::Notify;
 
 use super::seal::Keys;
 use super::sql::{Conn, all, bare, exec, maybe, sql};
-use super::{Inner, KeyFault, Migrated, Store, StoreError, View, files};
+use super::{Announcements, Inner, KeyFault, Migrated, Store, StoreError, View, files};
 use crate::clock::{Clock, Ids, Rng};
 use crate::config;
 use crate::domain::audit::{Actor, Entry, Event, Source};
@@ -198,13 +197,28 @@ impl Db {
         }
     }
 
+    /// A connection on which each statement that writes is committed by itself.
+    pub(super) async fn alone(&self) -> Result<Conn, StoreError> {
+        match self {
+            Self::Sqlite { writer: Some(writer), .. } => {
+                Ok(Conn::SqliteAlone(writer.acquire().await.map_err(StoreError::from_sqlx)?))
+            }
+            Self::Postgres { pool, read_only: false } => {
+                Ok(Conn::PostgresAlone(pool.acquire().await.map_err(StoreError::from_sqlx)?))
+            }
+            Self::Sqlite { writer: None, .. } | Self::Postgres { read_only: true, .. } => {
+                Err(StoreError::ReadOnly)
+            }
+        }
+    }
+
     pub(super) async fn read(&self) -> Result<Conn, StoreError> {
         Ok(match self {
             Self::Sqlite { readers, .. } => {
-                Conn::SqliteRead(readers.acquire().await.map_err(StoreError::from_sqlx)?)
+                Conn::SqliteAlone(readers.acquire().await.map_err(StoreError::from_sqlx)?)
             }
             Self::Postgres { pool, .. } => {
-                Conn::PostgresRead(pool.acquire().await.map_err(StoreError::from_sqlx)?)
+                Conn::PostgresAlone(pool.acquire().await.map_err(StoreError::from_sqlx)?)
             }
         })
     }
@@ -298,7 +312,7 @@ impl Store {
 
     fn assemble(db: Db, keys: Keys, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
         let ids = Ids::new(Arc::clone(&clock), Arc::clone(&rng));
-        Self { inner: Arc::new(Inner { db, keys, clock, rng, ids, announcements: Notify::new() }) }
+        Self { inner: Arc::new(Inner { db, keys, clock, rng, ids, announcements: Announcements::default() }) }
     }
 
     pub(super) async fn migrate_up_to(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::sql::{bare, exec, maybe, one, sql};
+use super::sql::{all, bare, exec, one, sql};
 use super::work::lease_end;
 use super::{Store, StoreError, Tx, View};
 use crate::domain::ids::{OutboxId, Timestamp};
@@ -50,9 +50,7 @@ pub struct Outbox {
     pub params: String,
     /// When it was first written.
     pub created_at: Timestamp,
-    /// When an earlier send of unknown outcome began: look before sending again.
-    pub started_before: Option<Timestamp>,
-    /// How often it was tried, this time included.
+    /// How often it was tried, this time included. An earlier try may have got through: look before sending again.
     pub attempt: i64,
     /// The claim.
     pub fence: i64,
@@ -67,8 +65,7 @@ macro_rules! claimable {
     };
 }
 
-/// What a claim writes, and the columns of [`Row`]. `started_at` of the row before the claim says whether an earlier send may
-/// have got through; a claim that is never closed leaves it for the next.
+/// What a claim writes, and the columns of [`Row`].
 macro_rules! claim {
     () => {
         "UPDATE outbox SET owner = $1, lease_until = $2, fence = fence + 1, attempt = attempt + 1 WHERE id = ("
@@ -76,14 +73,13 @@ macro_rules! claim {
 }
 macro_rules! outbox_columns {
     () => {
-        "id, kind, target, dedupe_key, params, revision, created_at, started_at, fence, attempt"
+        "id, kind, target, dedupe_key, params, revision, created_at, fence, attempt"
     };
 }
 
 sql! {
     CLAIM = concat!(claim!(), claimable!(), ") RETURNING ", outbox_columns!()),
         postgres: concat!(claim!(), claimable!(), " FOR UPDATE OF o SKIP LOCKED) RETURNING ", outbox_columns!());
-    START = "UPDATE outbox SET started_at = $3 WHERE id = $1 AND fence = $2";
     OLDEST = "SELECT min(created_at) FROM outbox";
     SIZE = "SELECT count(*) FROM outbox";
     PUT = "INSERT INTO outbox (id, kind, target, dedupe_key, params, revision, created_at, fence, lease_until, \
@@ -92,11 +88,9 @@ sql! {
         revision = outbox.revision + 1, next_run = excluded.next_run";
     /// Sent as it was read: gone. Renewed meanwhile: due once more.
     SENT = "DELETE FROM outbox WHERE id = $1 AND fence = $2 AND revision = $3";
-    SENT_BUT_RENEWED = "UPDATE outbox SET owner = NULL, lease_until = 0, attempt = 0, started_at = NULL, \
+    SENT_BUT_RENEWED = "UPDATE outbox SET owner = NULL, lease_until = 0, attempt = 0, \
         error_code = NULL, next_run = $3 WHERE id = $1 AND fence = $2";
     LATER = "UPDATE outbox SET owner = NULL, lease_until = 0, next_run = $3, error_code = $4 \
-        WHERE id = $1 AND fence = $2";
-    NOT_SENT = "UPDATE outbox SET owner = NULL, lease_until = 0, next_run = $3, error_code = $4, started_at = NULL \
         WHERE id = $1 AND fence = $2";
     DROP = "DELETE FROM outbox WHERE id = $1 AND fence = $2";
 }
@@ -110,7 +104,6 @@ struct Row {
     params: String,
     revision: i64,
     created_at: i64,
-    started_at: Option<i64>,
     fence: i64,
     attempt: i64,
 }
@@ -126,7 +119,6 @@ impl Row {
             dedupe_key: self.dedupe_key,
             params: self.params,
             created_at: Timestamp::from_millis(self.created_at),
-            started_before: self.started_at.map(Timestamp::from_millis),
             attempt: self.attempt,
             fence: self.fence,
             revision: self.revision,
@@ -135,21 +127,13 @@ impl Row {
 }
 
 impl Store {
-    /// Claims one message that is due and free. Its own transaction. The message counts as begun from here on: unless the claim
-    /// ends in [`Tx::outbox_sent`] or [`Tx::outbox_not_sent`], the next one finds `started_before`.
+    /// Claims one message that is due and free. One statement, and a transaction by itself.
     pub async fn claim_outbox(&self, owner: &str, lease: Duration) -> Result<Option<Outbox>, StoreError> {
-        let mut tx = self.begin().await?;
-        let database_now = tx.database_now().await?;
-        let now = tx.now().as_millis();
-        let row = maybe!(&mut tx, CLAIM, Row; owner, lease_end(database_now, lease), now, database_now)?;
-        let Some(row) = row else {
-            tx.roll_back().await?;
-            return Ok(None);
-        };
-        let claimed = row.outbox()?;
-        exec!(&mut tx, START; claimed.id.to_string(), claimed.fence, now)?;
-        tx.commit("outbox.claim").await?;
-        Ok(Some(claimed))
+        let mut alone = self.alone().await?;
+        let database_now = alone.database_now().await?;
+        let now = alone.now().as_millis();
+        let rows = all!(&mut alone, CLAIM, Row; owner, lease_end(database_now, lease), now, database_now)?;
+        rows.into_iter().next().map(Row::outbox).transpose()
     }
 }
 
@@ -174,7 +158,7 @@ impl Tx {
     pub async fn put_outbox(&mut self, message: NewOutbox) -> Result<(), StoreError> {
         let id = self.inner.ids.uuid().to_string();
         let now = self.now().as_millis();
-        self.announces = true;
+        self.announces_message = true;
         exec!(self, PUT; id, message.kind.code(), message.target, message.dedupe_key, message.params, now)
             .map(|_| ())
     }
@@ -196,16 +180,6 @@ impl Tx {
         code: Refusal,
     ) -> Result<(), StoreError> {
         held(exec!(self, LATER; claimed.id.to_string(), claimed.fence, next_run.as_millis(), code.code())?)
-    }
-
-    /// Fenced: try again at `next_run`; this send certainly did not get through.
-    pub async fn outbox_not_sent(
-        &mut self,
-        claimed: &Outbox,
-        next_run: Timestamp,
-        code: Refusal,
-    ) -> Result<(), StoreError> {
-        held(exec!(self, NOT_SENT; claimed.id.to_string(), claimed.fence, next_run.as_millis(), code.code())?)
     }
 
     /// Fenced: it can never be sent (a closed DM, a deleted channel).

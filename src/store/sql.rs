@@ -32,11 +32,11 @@ macro_rules! sql {
     };
 }
 
-/// A connection in one of its two uses, on one of the two databases.
+/// A connection on one of the two databases: each statement alone, or all in one transaction.
 pub(super) enum Conn {
-    SqliteRead(PoolConnection<Sqlite>),
+    SqliteAlone(PoolConnection<Sqlite>),
     SqliteTx(Transaction<'static, Sqlite>),
-    PostgresRead(PoolConnection<Postgres>),
+    PostgresAlone(PoolConnection<Postgres>),
     PostgresTx(Transaction<'static, Postgres>),
 }
 
@@ -49,9 +49,9 @@ pub(super) enum Raw<'a> {
 impl Conn {
     pub(super) fn raw(&mut self) -> Raw<'_> {
         match self {
-            Self::SqliteRead(connection) => Raw::Sqlite(connection),
+            Self::SqliteAlone(connection) => Raw::Sqlite(connection),
             Self::SqliteTx(transaction) => Raw::Sqlite(transaction),
-            Self::PostgresRead(connection) => Raw::Postgres(connection),
+            Self::PostgresAlone(connection) => Raw::Postgres(connection),
             Self::PostgresTx(transaction) => Raw::Postgres(transaction),
         }
     }
@@ -135,7 +135,7 @@ sql! {
     RELEASE_SAVEPOINT = "RELEASE SAVEPOINT attempt";
     /// The database's own clock, for everything that replicas compare. SQLite has none but this machine's, which is asked directly.
     NOW = "SELECT 0",
-        postgres: "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+        postgres: "SELECT CAST(floor(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT)";
     /// Only one transaction at a time goes on with this key. SQLite has one writer anyway.
     LOCK_KEY = "SELECT length($1)",
         postgres: "SELECT length(CAST(pg_advisory_xact_lock(hashtextextended($1, 0)) AS TEXT))::BIGINT";
@@ -173,7 +173,7 @@ impl super::View {
 
     /// The database's clock, in milliseconds, pushed as far as ours is.
     pub(super) async fn database_now(&mut self) -> Result<i64, super::StoreError> {
-        if matches!(self.conn, Conn::SqliteRead(_) | Conn::SqliteTx(_)) {
+        if matches!(self.conn, Conn::SqliteAlone(_) | Conn::SqliteTx(_)) {
             return Ok(self.inner.clock.now().as_millis());
         }
         let now = one!(self, NOW, (i64,);)?.0;

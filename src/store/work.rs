@@ -109,8 +109,8 @@ sql! {
     RENEW = concat!("UPDATE work SET lease_until = $3 WHERE id = $1 AND fence = $2 RETURNING ", work_columns!());
     HELD = "UPDATE work SET revision = revision + 1 WHERE id = $1 AND fence = $2";
     RECORD = "INSERT INTO work_step (work_id, step, outcome, output, at) VALUES ($1, $2, $3, $4, $5)";
-    ADVANCE = concat!("UPDATE work SET step = $3, state = $4, step_since = $5, next_run = $5, error_code = $6, \
-        attempt = 1, revision = revision + 1 WHERE id = $1 AND fence = $2 RETURNING ", work_columns!());
+    ADVANCE = "UPDATE work SET step = $3, state = $4, step_since = $5, next_run = $5, error_code = $6, \
+        attempt = 1, revision = revision + 1 WHERE id = $1 AND fence = $2";
     /// A cancel that was asked for since the worker looked makes it due at once.
     POSTPONE = concat!("UPDATE work SET next_run = CASE WHEN cancel_asked <> $3 THEN CAST($4 AS BIGINT) ELSE CAST($5 AS BIGINT) END, \
         error_code = $6, owner = NULL, lease_until = 0, revision = revision + 1 \
@@ -221,20 +221,14 @@ fn state_to_resume(work: &Work) -> WorkState {
 
 impl Store {
     /// Claims one work that is due, free and not behind an unfinished one of the same person: sets owner, lease and fence and
-    /// counts the attempt. Its own transaction.
+    /// counts the attempt. One statement, and a transaction by itself.
     pub async fn claim_work(&self, owner: &str, lease: Duration) -> Result<Option<Work>, StoreError> {
-        let mut tx = self.begin().await?;
-        let database_now = tx.database_now().await?;
-        let now = tx.now().as_millis();
-        let row = maybe!(&mut tx, CLAIM, Row;
+        let mut alone = self.alone().await?;
+        let database_now = alone.database_now().await?;
+        let now = alone.now().as_millis();
+        let rows = all!(&mut alone, CLAIM, Row;
             owner, lease_end(database_now, lease), now, database_now, PLAN_VERSION)?;
-        let Some(row) = row else {
-            tx.roll_back().await?;
-            return Ok(None);
-        };
-        let work = row.work()?;
-        tx.commit("work.claim").await?;
-        Ok(Some(work))
+        rows.into_iter().next().map(Row::work).transpose()
     }
 }
 
@@ -327,7 +321,7 @@ impl Tx {
         let id = self.inner.ids.uuid().to_string();
         let now = self.now().as_millis();
         let first = work.kind.plan().first().map(|step| step.code());
-        self.announces = true;
+        self.announces_work = true;
         one!(self, ENQUEUE, Row;
             id, work.person_id.to_string(), work.account_id.map(|id| id.to_string()),
             work.request_id.map(|id| id.to_string()), work.kind.code(), PLAN_VERSION, first, now)?
@@ -340,32 +334,47 @@ impl Tx {
         Row::held(maybe!(self, RENEW, Row; claimed.id.to_string(), claimed.fence, until)?)
     }
 
-    /// Fenced: records finished steps.
-    pub async fn record_steps(&mut self, claimed: &Work, steps: &[StepRecord]) -> Result<(), StoreError> {
-        if exec!(self, HELD; claimed.id.to_string(), claimed.fence)? == 0 {
-            return Err(StoreError::LostLease);
+    /// Records finished steps beside another fenced write of the same transaction: the fence is not asked once more.
+    async fn note_steps(
+        &mut self,
+        claimed: &Work,
+        records: &[StepRecord],
+    ) -> Result<Vec<WorkStep>, StoreError> {
+        let at = self.now();
+        let mut noted = Vec::with_capacity(records.len());
+        for StepRecord { step, effect, output } in records {
+            exec!(self, RECORD; claimed.id.to_string(), step.code(), effect.code(), output, at.as_millis())?;
+            noted.push(WorkStep {
+                step: *step,
+                outcome: effect.code().to_owned(),
+                output: output.clone(),
+                at,
+            });
         }
-        let now = self.now().as_millis();
-        for record in steps {
-            exec!(self, RECORD;
-                claimed.id.to_string(), record.step.code(), record.effect.code(), &record.output, now)?;
-        }
-        Ok(())
+        Ok(noted)
     }
 
-    /// Fenced: goes on to `next`, first attempt, no error, lease kept.
-    pub async fn advance_work(&mut self, claimed: &Work, next: Step) -> Result<Work, StoreError> {
-        self.set_step(claimed, next, claimed.state, None).await
+    /// Fenced: records what was done and goes on to `next`, first attempt, no error, lease kept.
+    pub async fn advance_work(
+        &mut self,
+        claimed: &Work,
+        done: &[StepRecord],
+        next: Step,
+    ) -> Result<Vec<WorkStep>, StoreError> {
+        self.set_step(claimed, next, claimed.state, None).await?;
+        self.note_steps(claimed, done).await
     }
 
-    /// Fenced: starts taking everything back at `first`, lease kept, attempts from one.
+    /// Fenced: records why, and starts taking everything back at `first`, lease kept, attempts from one.
     pub async fn begin_undo(
         &mut self,
         claimed: &Work,
+        why: StepRecord,
         first: Step,
         code: Refusal,
-    ) -> Result<Work, StoreError> {
-        self.set_step(claimed, first, WorkState::Undoing, Some(code)).await
+    ) -> Result<Vec<WorkStep>, StoreError> {
+        self.set_step(claimed, first, WorkState::Undoing, Some(code)).await?;
+        self.note_steps(claimed, &[why]).await
     }
 
     async fn set_step(
@@ -374,10 +383,11 @@ impl Tx {
         step: Step,
         state: WorkState,
         code: Option<Refusal>,
-    ) -> Result<Work, StoreError> {
+    ) -> Result<(), StoreError> {
         let now = self.now().as_millis();
-        Row::held(maybe!(self, ADVANCE, Row;
-            claimed.id.to_string(), claimed.fence, step.code(), state.code(), now, code.map(Refusal::code))?)
+        let touched = exec!(self, ADVANCE;
+            claimed.id.to_string(), claimed.fence, step.code(), state.code(), now, code.map(Refusal::code))?;
+        if touched == 0 { Err(StoreError::LostLease) } else { Ok(()) }
     }
 
     /// Fenced: waits until `next_run` because of `code`, lease given back.
@@ -398,6 +408,19 @@ impl Tx {
         let now = self.now().as_millis();
         Row::held(maybe!(self, STOP_FOR_OPERATOR, Row;
             claimed.id.to_string(), claimed.fence, claimed.cancel_asked, now, code.code())?)
+    }
+
+    /// Fenced: records what was done last and ends the work. Look at `cancel_asked` of the answer: somebody may have asked to stop it
+    /// meanwhile.
+    pub async fn finish_last_step(
+        &mut self,
+        claimed: &Work,
+        done: &[StepRecord],
+        state: WorkState,
+    ) -> Result<Work, StoreError> {
+        let work = self.finish_work(claimed, state).await?;
+        self.note_steps(claimed, done).await?;
+        Ok(work)
     }
 
     /// Fenced: `done` or `undone`, no step, lease given back. The error code stays as it is. Look at `cancel_asked` of the
@@ -444,7 +467,7 @@ impl Tx {
             WorkState::Done | WorkState::Undone => return Ok(None),
         };
         let now = self.now().as_millis();
-        self.announces = true;
+        self.announces_work = true;
         match maybe!(self, ASK_CANCEL, Row; id.to_string(), seen.state.code(), next.code(), now)? {
             Some(row) => Ok(Some(row.work()?)),
             // The worker changed the state between the two statements: let the caller try again.
@@ -457,7 +480,7 @@ impl Tx {
     pub async fn retry_work(&mut self, id: WorkId) -> Result<Option<Work>, StoreError> {
         let Some(seen) = self.work(id).await? else { return Ok(None) };
         let now = self.now().as_millis();
-        self.announces = true;
+        self.announces_work = true;
         let row = maybe!(self, RETRY, Row; id.to_string(), state_to_resume(&seen).code(), now)?;
         row.map(Row::work).transpose()
     }
@@ -465,7 +488,7 @@ impl Tx {
     /// Makes the unfinished `check` of this request `done` (a moderator's decision ends it). `true` if there was one. Whoever
     /// claimed it loses its lease.
     pub async fn end_check(&mut self, request: RequestId) -> Result<bool, StoreError> {
-        self.announces = true;
+        self.announces_work = true;
         Ok(exec!(self, END_CHECK; request.to_string())? > 0)
     }
 
@@ -473,7 +496,7 @@ impl Tx {
     pub async fn wake_work(&mut self, codes: &[Refusal]) -> Result<u64, StoreError> {
         let now = self.now().as_millis();
         let mut woken = 0;
-        self.announces = true;
+        self.announces_work = true;
         for code in codes {
             woken += exec!(self, WAKE; code.code(), now)?;
         }

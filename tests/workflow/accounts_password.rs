@@ -120,7 +120,7 @@ async fn asking_twice_is_one_mail_and_a_pause_lies_between_two() {
     let sent_at = accolade::clock::Clock::now(town.clock.as_ref());
     let hour = Duration::from_hours(1);
     let mut tx = town.store.begin().await.expect("a transaction");
-    tx.put_mail(account.id, work.id, sent_at.after(hour), MailState::Accepted).await.expect("noted");
+    tx.put_mail(account.id, work.id, hour, MailState::Accepted).await.expect("noted");
     tx.commit("test").await.expect("a commit");
     ends_work(&town).await;
     let pause = Duration::from_mins(5);

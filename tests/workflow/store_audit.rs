@@ -5,7 +5,7 @@ use accolade::domain::ids::PersonId;
 use accolade::store::{AuditFault, AuditFilter, AuditVerdict, Head, Order};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::store_world::{GUILD, World, on_both_databases};
+use crate::store_world::{GUILD, World, insists, on_both_databases};
 
 async fn fill(world: &World, rows: usize) -> PersonId {
     let person = world.person(1).await;
@@ -67,7 +67,7 @@ on_both_databases! {
         let commits = (0..30).map(|_| {
             let store = world.store.clone();
             async move {
-                let mut tx = store.begin().await.expect("begins");
+                let mut tx = insists(async || store.begin().await).await.expect("begins");
                 tx.audit(Entry::new(Event::AdminViewed, Source::Chat, Actor::Person(person)));
                 tx.audit(Entry::new(Event::AdminViewed, Source::Chat, Actor::Person(person)));
                 tx.commit("test.audit").await.expect("commits");

@@ -16,7 +16,7 @@ use accolade::store::{
     OutboxKind, StepRecord, StoreError,
 };
 
-use crate::store_world::{GUILD, World, on_both_databases};
+use crate::store_world::{GUILD, World, insists, on_both_databases};
 
 const LEASE: Duration = Duration::from_secs(15);
 
@@ -51,7 +51,9 @@ on_both_databases! {
         }
         let claims = (0..40).map(|n| {
             let store = world.store.clone();
-            async move { store.claim_work(&format!("worker {n}"), LEASE).await.expect("claims") }
+            async move {
+                insists(async || store.claim_work(&format!("worker {n}"), LEASE).await).await.expect("claims")
+            }
         });
         let claimed: Vec<_> = futures::future::join_all(claims).await.into_iter().flatten().collect();
         let ids: HashSet<_> = claimed.iter().map(|work| work.id).collect();
@@ -120,7 +122,7 @@ on_both_databases! {
         let output = Some(r#"{"rule":"members"}"#.to_owned());
         let record = StepRecord { step: Step::Look, effect: Effect::AlreadyThere, output: output.clone() };
         let mut tx = world.store.begin().await.expect("begins");
-        tx.record_steps(&claimed, &[record]).await.expect("records");
+        tx.advance_work(&claimed, &[record], Step::Look).await.expect("records");
         tx.commit("test.record").await.expect("commits");
 
         let mut view = world.store.read().await.expect("reads");
@@ -151,7 +153,9 @@ on_both_databases! {
             let mut tx = world.store.begin().await.expect("begins");
             let mut work = claimed.clone();
             if let Some(step) = undo {
-                work = tx.begin_undo(&claimed, step, Refusal::RoleLost).await.expect("undoes");
+                let record = StepRecord { step: Step::Groups, effect: Effect::NotNeeded, output: None };
+                tx.begin_undo(&claimed, record, step, Refusal::RoleLost).await.expect("undoes");
+                work = tx.work(claimed.id).await.expect("reads").expect("is there");
             }
             tx.stop_for_operator(&work, Refusal::DirectoryDown).await.expect("stops");
             let retried = tx.retry_work(work.id).await.expect("retries").expect("needed an operator");
@@ -197,28 +201,32 @@ on_both_databases! {
         let mut tx = world.store.begin().await.expect("begins");
         let approving = tx.approve_request(&request, Actor::System, Source::Config, None).await;
         let Approved::Done { account, work, .. } = approving.expect("an answer") else { panic!("not approved") };
-        let until = world.clock.now().after(hour);
-        tx.put_mail(account.id, work.id, until, MailState::Begun).await.expect("notes");
+        let begun = world.clock.now();
+        tx.put_mail(account.id, work.id, hour, MailState::Begun).await.expect("notes");
         tx.commit("test.mail").await.expect("commits");
-        let states = async || {
+        let mails = async || {
             let mut view = world.store.read().await.expect("reads");
-            let mails = view.mails_of(account.id).await.expect("reads");
-            mails.into_iter().map(|mail| (mail.state, mail.link_until)).collect::<Vec<_>>()
+            view.mails_of(account.id).await.expect("reads")
         };
+        let states = async || -> Vec<_> {
+            let mails = mails().await.into_iter();
+            mails.map(|mail| (mail.state, mail.link_until.since(mail.at))).collect()
+        };
+        assert!(mails().await[0].at >= begun);
         world.clock.push(hour / 2);
         // The first was never heard of: what is settled is the one that was begun last.
         let mut tx = world.store.begin().await.expect("begins");
-        let later = until.after(hour);
-        tx.put_mail(account.id, work.id, later, MailState::Begun).await.expect("notes");
+        tx.put_mail(account.id, work.id, hour * 2, MailState::Begun).await.expect("notes");
         tx.settle_mail(work.id, MailState::Accepted).await.expect("settles");
         tx.commit("test.mail").await.expect("commits");
-        assert_eq!(states().await, [(MailState::Accepted, later), (MailState::Begun, until)]);
+        assert_eq!(states().await, [(MailState::Accepted, hour * 2), (MailState::Begun, hour)]);
+        let until = mails().await[1].link_until;
         let mut tx = world.store.begin().await.expect("begins");
         assert_eq!(tx.forget_mails(until.after(Duration::from_millis(1))).await.expect("forgets"), 1);
-        tx.put_mail(account.id, work.id, later, MailState::Begun).await.expect("notes");
+        tx.put_mail(account.id, work.id, hour * 2, MailState::Begun).await.expect("notes");
         tx.undo_mail(work.id).await.expect("takes back");
         tx.commit("test.mail").await.expect("commits");
-        assert_eq!(states().await, [(MailState::Accepted, later)]);
+        assert_eq!(states().await, [(MailState::Accepted, hour * 2)]);
     }
 
     async fn an_unused_account_lives_as_long_as_a_mailed_link_may_work(world: &World) {
@@ -241,8 +249,8 @@ on_both_databases! {
         };
         assert_eq!(unused().await, 1);
         let mut tx = world.store.begin().await.expect("begins");
-        tx.put_mail(account.id, work.id, world.clock.now().after(hour), MailState::Accepted).await.expect("notes");
-        tx.put_mail(account.id, work.id, world.clock.now().after(day), MailState::Refused).await.expect("notes");
+        tx.put_mail(account.id, work.id, hour, MailState::Accepted).await.expect("notes");
+        tx.put_mail(account.id, work.id, day, MailState::Refused).await.expect("notes");
         tx.commit("test.mail").await.expect("commits");
         assert_eq!(unused().await, 0, "a link works");
         world.clock.push(hour * 2);
@@ -286,10 +294,10 @@ on_both_databases! {
         let mut tx = world.store.begin().await.expect("begins");
         let now = world.clock.now();
         for result in [
-            tx.record_steps(&stale, std::slice::from_ref(&record)).await.err(),
-            tx.advance_work(&stale, Step::Free).await.err(),
+            tx.advance_work(&stale, std::slice::from_ref(&record), Step::Free).await.err(),
+            tx.finish_last_step(&stale, std::slice::from_ref(&record), WorkState::Done).await.err(),
             tx.postpone_work(&stale, now, Refusal::DirectoryDown).await.err(),
-            tx.begin_undo(&stale, Step::Disable, Refusal::RoleLost).await.err(),
+            tx.begin_undo(&stale, record.clone(), Step::Disable, Refusal::RoleLost).await.err(),
             tx.stop_for_operator(&stale, Refusal::Internal).await.err(),
             tx.finish_work(&stale, WorkState::Done).await.err(),
             tx.release_work(&stale).await.err(),
@@ -301,8 +309,8 @@ on_both_databases! {
         }
         tx.roll_back().await.expect("rolls back");
         let mut tx = world.store.begin().await.expect("begins");
-        tx.record_steps(&fresh, &[record]).await.expect("the holder writes");
-        let advanced = tx.advance_work(&fresh, Step::Free).await.expect("the holder writes");
+        tx.advance_work(&fresh, &[record], Step::Free).await.expect("the holder writes");
+        let advanced = tx.work(fresh.id).await.expect("reads").expect("is there");
         assert_eq!((advanced.step, advanced.attempt), (Some(Step::Free), 1));
         tx.commit("test.advance").await.expect("commits");
         let mut view = world.store.read().await.expect("reads");
@@ -356,7 +364,7 @@ on_both_databases! {
         put(world, card(r#"{"n":1}"#)).await;
         put(world, card(r#"{"n":2}"#)).await;
         let claimed = world.store.claim_outbox("a", LEASE).await.expect("claims").expect("is due");
-        assert_eq!((claimed.params.as_str(), claimed.started_before), (r#"{"n":2}"#, None));
+        assert_eq!((claimed.params.as_str(), claimed.attempt), (r#"{"n":2}"#, 1));
         assert!(world.store.claim_outbox("b", LEASE).await.expect("claims").is_none());
         // The state changes while the message is on its way: it must be sent once more.
         put(world, card(r#"{"n":3}"#)).await;
@@ -364,13 +372,13 @@ on_both_databases! {
         tx.outbox_sent(&claimed).await.expect("sent");
         tx.commit("test.sent").await.expect("commits");
         let again = world.store.claim_outbox("a", LEASE).await.expect("claims").expect("is due once more");
-        assert_eq!(again.params, r#"{"n":3}"#);
+        assert_eq!((again.params.as_str(), again.attempt), (r#"{"n":3}"#, 1), "it counts from the start");
         let mut tx = world.store.begin().await.expect("begins");
         assert!(matches!(tx.outbox_sent(&claimed).await, Err(StoreError::LostLease)), "an old claim wrote");
         tx.outbox_later(&again, world.clock.now(), Refusal::Internal).await.expect("later");
         tx.commit("test.later").await.expect("commits");
         let third = world.store.claim_outbox("a", LEASE).await.expect("claims").expect("is due");
-        assert!(third.started_before.is_some(), "the send before may have got through");
+        assert_eq!(third.attempt, 2, "the send before may have got through");
         let mut tx = world.store.begin().await.expect("begins");
         tx.outbox_sent(&third).await.expect("sent");
         tx.commit("test.sent").await.expect("commits");
@@ -399,7 +407,7 @@ on_both_databases! {
         let attempts = (0..20).map(|_| {
             let store = world.store.clone();
             async move {
-                let mut tx = store.begin().await.expect("begins");
+                let mut tx = insists(async || store.begin().await).await.expect("begins");
                 let day = Duration::from_hours(24);
                 let taken = tx.take_budget(BudgetKind::MailAll, "", 5, day).await.expect("takes");
                 tx.commit("test.budget").await.expect("commits");
@@ -516,7 +524,7 @@ on_both_databases! {
     }
 
     async fn a_committed_message_is_announced_to_who_waited_before_it(world: &World) {
-        let announced = world.store.announced();
+        let announced = world.store.message_announced();
         let mut tx = world.store.begin().await.expect("begins");
         tx.put_outbox(card("{}")).await.expect("puts");
         tx.roll_back().await.expect("rolls back");

@@ -15,7 +15,7 @@ use accolade::domain::mail_address::MailAddress;
 use accolade::domain::person_name::PersonName;
 use accolade::domain::request::{Answer, Form, Request, RequestKind};
 use accolade::domain::username::Username;
-use accolade::store::{NewDraft, SendDraft, Sent, Store};
+use accolade::store::{NewDraft, SendDraft, Sent, Store, StoreError};
 use futures::future::BoxFuture;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -117,7 +117,7 @@ impl World {
     }
 
     /// Opens the same database once more.
-    pub(crate) async fn open_again(&self) -> Result<Store, accolade::store::StoreError> {
+    pub(crate) async fn open_again(&self) -> Result<Store, StoreError> {
         Store::open(&self.config, self.clock.clone(), Arc::new(SystemRng)).await
     }
 
@@ -211,5 +211,15 @@ async fn postgres_config(server: &testbed::Postgres, folder: &TempDir) -> config
         url: url.parse().expect("a url"),
         password: None,
         key_file: folder.path().join("store.key"),
+    }
+}
+
+/// Asks again while the store is only busy: many at once wait for one writer.
+pub(crate) async fn insists<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    loop {
+        match ask().await {
+            Err(error) if error.is_passing() => {}
+            asked => return asked,
+        }
     }
 }

@@ -6,7 +6,6 @@ use crate::domain::audit::{Event, Source};
 use crate::domain::refusal::Refusal;
 use crate::domain::request::RequestState;
 use crate::domain::work::{Step, WorkKind, WorkState};
-use crate::provisioning::call::Halt;
 use crate::provisioning::rows::{self, Notice, Seen};
 use crate::provisioning::scene::Scene;
 use crate::store::{StoreError, Tx};
@@ -16,35 +15,20 @@ const LIVE: [AccountState; 4] =
     [AccountState::Creating, AccountState::Invited, AccountState::Active, AccountState::Disabled];
 
 /// What the last look of this work said: that of `remove`, if it looked again, else that of `judge`.
-pub(super) async fn last_judgement(scene: &Scene<'_>) -> Result<Output, Halt> {
-    let of_remove = scene.output_of(Step::Remove).await?;
-    if of_remove == Output::Nothing { scene.output_of(Step::Judge).await } else { Ok(of_remove) }
+pub(super) fn last_judgement(scene: &Scene<'_>) -> Output {
+    let of_remove = scene.output_of(Step::Remove);
+    if of_remove == Output::Nothing { scene.output_of(Step::Judge) } else { of_remove }
 }
 
-async fn is_used(scene: &Scene<'_>, tx: &mut Tx) -> Result<bool, StoreError> {
-    for step in [Step::Remove, Step::Judge] {
-        let text = tx.step_output(scene.work.id, step).await?;
-        match text.as_deref().map_or(Output::Nothing, Output::parse) {
-            Output::Judged(judged) => return Ok(judged == Judged::Used),
-            Output::Nothing
-            | Output::Looked(_)
-            | Output::Rule(_)
-            | Output::Entry(_)
-            | Output::Groups { .. }
-            | Output::Import(_)
-            | Output::PasswordSeen
-            | Output::Resent(_)
-            | Output::Undo(_) => {}
-        }
-    }
-    Ok(false)
+fn is_used(scene: &Scene<'_>) -> bool {
+    last_judgement(scene) == Output::Judged(Judged::Used)
 }
 
 pub(super) async fn write(scene: &Scene<'_>, tx: &mut Tx) -> Result<(), StoreError> {
     if scene.work.kind == WorkKind::Lock {
         return close_locked(scene, tx).await;
     }
-    let is_used = is_used(scene, tx).await?;
+    let is_used = is_used(scene);
     if scene.work.state == WorkState::Undoing {
         close_undone(scene, tx, is_used).await?;
     } else if !is_used {
@@ -77,7 +61,7 @@ async fn close_locked(scene: &Scene<'_>, tx: &mut Tx) -> Result<(), StoreError> 
 }
 
 async fn close_undone(scene: &Scene<'_>, tx: &mut Tx, is_used: bool) -> Result<(), StoreError> {
-    let code = undo_cause(scene, tx).await?;
+    let code = undo_cause(scene);
     if is_used {
         disable_used(scene, tx).await?;
     } else {
@@ -96,9 +80,8 @@ async fn close_undone(scene: &Scene<'_>, tx: &mut Tx, is_used: bool) -> Result<(
 }
 
 /// Why the undo began, from the record of the step that asked for it.
-async fn undo_cause(scene: &Scene<'_>, tx: &mut Tx) -> Result<Refusal, StoreError> {
-    let steps = tx.work_steps(scene.work.id).await?;
-    let cause = steps.iter().rev().find_map(|done| match Output::parse(done.output.as_deref()?) {
+fn undo_cause(scene: &Scene<'_>) -> Refusal {
+    let cause = scene.steps.iter().rev().find_map(|done| match Output::parse(done.output.as_deref()?) {
         Output::Undo(code) => Some(code),
         Output::Nothing
         | Output::Looked(_)
@@ -110,7 +93,7 @@ async fn undo_cause(scene: &Scene<'_>, tx: &mut Tx) -> Result<Refusal, StoreErro
         | Output::Resent(_)
         | Output::Judged(_) => None,
     });
-    Ok(cause.unwrap_or(Refusal::Internal))
+    cause.unwrap_or(Refusal::Internal)
 }
 
 async fn close_withdrawn(scene: &Scene<'_>, tx: &mut Tx) -> Result<(), StoreError> {

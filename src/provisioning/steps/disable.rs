@@ -44,12 +44,9 @@ pub(super) async fn find_user(scene: &Scene<'_>) -> Result<Option<KeycloakId>, H
         }
         return Ok(Some(id.clone()));
     }
-    let mut view = scene.room.parts.store.read().await?;
-    let steps = view.work_steps(scene.work.id).await?;
-    if !steps.iter().any(|done| done.step == Step::Groups) {
+    if scene.last_record(Step::Groups).is_none() {
         return Ok(None);
     }
-    drop(view);
     let Some(entry) = find_entry(scene).await? else { return Ok(None) };
     let asking = scene.room.parts.keycloak.find_import(&account.username, &entry.directory_id);
     match scene.call(Target::Keycloak, "find_import", asking).await?? {

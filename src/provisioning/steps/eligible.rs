@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use super::{Output, StepDone};
-use crate::crash;
 use crate::domain::audit::Actor;
 use crate::domain::eligibility::{Approval, Policy, Rule, RuleName, Verdict, judge};
 use crate::domain::member::MemberFacts;
@@ -25,39 +24,31 @@ pub(super) async fn ensure(scene: &Scene<'_>) -> Result<StepDone, Halt> {
     Ok(StepDone::new(Effect::AlreadyThere, Output::Rule(rule)))
 }
 
-/// Before the entry: judges again where the judgement of this work is old. Another rule may fit by now; its groups are set then.
-pub(super) async fn again_if_old(scene: &Scene<'_>) -> Result<(), Halt> {
-    let judged = last_judgement(scene).await?;
-    if judged.as_ref().is_some_and(|judged| is_fresh(scene, judged)) {
-        return Ok(());
+/// Before the entry: judges again where the judgement of this work is old. Another rule may fit by now; its groups are set then, so
+/// that belongs into the record.
+pub(super) async fn again_if_old(scene: &Scene<'_>) -> Result<Option<StepRecord>, Halt> {
+    let judged = scene.last_record(Step::Eligible);
+    if judged.is_some_and(|judged| is_fresh(scene, judged)) {
+        return Ok(None);
     }
     let done = ensure(scene).await?;
     let output = done.output.to_json();
     if judged.is_some_and(|before| before.output == output) {
         // The record stays as it was: its time says since when the present step is tried.
-        return Ok(());
+        return Ok(None);
     }
-    let record = StepRecord { step: Step::Eligible, effect: done.effect, output };
-    let mut tx = scene.room.parts.store.begin().await?;
-    tx.record_steps(&scene.work, std::slice::from_ref(&record)).await?;
-    tx.commit(crash::step_commit(scene.plan, Step::Eligible.code())).await?;
-    Ok(())
+    Ok(Some(StepRecord { step: Step::Eligible, effect: done.effect, output }))
 }
 
 /// Before the mail: the same, but the account has the groups of the rule that fitted then, so that one must still fit.
 pub(super) async fn must_still_hold(scene: &Scene<'_>) -> Result<(), Halt> {
-    let judged = last_judgement(scene).await?.ok_or_else(defect)?;
-    if is_fresh(scene, &judged) {
+    let judged = scene.last_record(Step::Eligible).ok_or_else(defect)?;
+    if is_fresh(scene, judged) {
         return Ok(());
     }
     let fits = Output::Rule(judge_afresh(scene).await?);
     let fitted = judged.output.as_deref().map_or(Output::Nothing, Output::parse);
     if fits == fitted { Ok(()) } else { Err(Setback::Undo { code: Refusal::RoleLost }.into()) }
-}
-
-async fn last_judgement(scene: &Scene<'_>) -> Result<Option<WorkStep>, Halt> {
-    let steps = scene.room.parts.store.read().await?.work_steps(scene.work.id).await?;
-    Ok(steps.into_iter().rev().find(|done| done.step == Step::Eligible))
 }
 
 /// A clock that was set back says nothing of the age: such a judgement is old.

@@ -14,7 +14,7 @@ use crate::provisioning::scene::Scene;
 use crate::store::{StoreError, Tx};
 
 pub(super) async fn ensure(scene: &Scene<'_>) -> Result<StepDone, Halt> {
-    eligible::again_if_old(scene).await?;
+    let rejudged = eligible::again_if_old(scene).await?;
     let form = scene.form()?;
     let account = scene.account()?;
     let person = NewPerson {
@@ -26,13 +26,12 @@ pub(super) async fn ensure(scene: &Scene<'_>) -> Result<StepDone, Halt> {
         mark: scene.mark()?,
     };
     let adding = scene.room.parts.directory.add_person(&person);
-    match scene.call(Target::Directory, "add_person", adding).await?? {
-        Added::Created(entry) => Ok(StepDone::new(Effect::Made, Output::Entry(entry.directory_id))),
-        Added::AlreadyOurs(entry) => {
-            Ok(StepDone::new(Effect::AlreadyThere, Output::Entry(entry.directory_id)))
-        }
-        Added::Conflict(look) => Err(judge_conflict(look, person.mark).into()),
-    }
+    let (effect, entry) = match scene.call(Target::Directory, "add_person", adding).await?? {
+        Added::Created(entry) => (Effect::Made, entry),
+        Added::AlreadyOurs(entry) => (Effect::AlreadyThere, entry),
+        Added::Conflict(look) => return Err(judge_conflict(look, person.mark).into()),
+    };
+    Ok(StepDone { rejudged, ..StepDone::new(effect, Output::Entry(entry.directory_id)) })
 }
 
 /// Somebody took one of the three between the look and the Add.

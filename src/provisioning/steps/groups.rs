@@ -8,7 +8,7 @@ use crate::provisioning::scene::Scene;
 use crate::store::Tx;
 
 pub(super) async fn ensure(scene: &Scene<'_>) -> Result<StepDone, Halt> {
-    let wanted = scene.wanted_groups().await?;
+    let wanted = scene.wanted_groups()?;
     let managed = scene.managed_groups();
     let ours = must_find_ours(scene).await?;
     let ensuring = scene.room.parts.directory.ensure_membership(&ours, &wanted, &managed);

@@ -9,7 +9,7 @@ use crate::provisioning::call::Halt;
 use crate::provisioning::scene::{Scene, defect};
 
 pub(super) async fn ensure(scene: &Scene<'_>) -> Result<StepDone, Halt> {
-    let wanted = scene.wanted_groups().await?;
+    let wanted = scene.wanted_groups()?;
     must_be_member(scene, &wanted).await?;
     if is_seen(scene, &wanted).await? {
         return Ok(StepDone::plain(Effect::AlreadyThere));

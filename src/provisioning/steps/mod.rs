@@ -35,18 +35,20 @@ use crate::domain::eligibility::{GroupName, RuleName};
 use crate::domain::mail::MailState;
 use crate::domain::refusal::Refusal;
 use crate::domain::work::{Effect, Setback, Step};
-use crate::store::{StoreError, Tx};
+use crate::store::{StepRecord, StoreError, Tx};
 
 /// A step that came to its end.
 #[derive(Clone, Debug)]
 pub(super) struct StepDone {
     pub(super) effect: Effect,
     pub(super) output: Output,
+    /// A judgement of `eligible` that had to be made again meanwhile, to be recorded before the step itself.
+    pub(super) rejudged: Option<StepRecord>,
 }
 
 impl StepDone {
     const fn new(effect: Effect, output: Output) -> Self {
-        Self { effect, output }
+        Self { effect, output, rejudged: None }
     }
 
     const fn plain(effect: Effect) -> Self {

@@ -89,8 +89,7 @@ pub(super) async fn charge(scene: &Scene<'_>, letter: &Letter) -> Result<Charged
             return Ok(Charged::BudgetFull);
         }
     }
-    let link_until = scene.room.parts.clock.now().after(letter.lifespan);
-    tx.put_mail(account, scene.work.id, link_until, MailState::Begun).await?;
+    tx.put_mail(account, scene.work.id, letter.lifespan, MailState::Begun).await?;
     tx.commit("work.mail_budget").await?;
     Ok(Charged::Yes)
 }

@@ -11,7 +11,7 @@ use crate::provisioning::scene::Scene;
 use crate::store::Tx;
 
 pub(super) async fn ensure(scene: &Scene<'_>) -> Result<StepDone, Halt> {
-    if scene.output_of(Step::Judge).await? != Output::Judged(Judged::NeverUsed) {
+    if scene.output_of(Step::Judge) != Output::Judged(Judged::NeverUsed) {
         return Ok(StepDone::not_needed());
     }
     let gone = Output::Judged(Judged::Gone);

@@ -3,6 +3,8 @@
 //!
 //! The address is read from Keycloak, which sends to it: the form's is erased as soon as the account is in use.
 
+use std::time::Duration;
+
 use super::postage::{self, Addressee, Charged, Letter, REFUSALS};
 use super::{Output, StepDone};
 use crate::domain::account::AccountState;
@@ -92,8 +94,7 @@ pub(super) async fn write(scene: &Scene<'_>, tx: &mut Tx, output: &Output) -> Re
         // Audited where it was refused.
         MailState::Refused => "mail_refused",
         MailState::HeldBack => {
-            let now = scene.room.parts.clock.now();
-            tx.put_mail(account.id, scene.work.id, now, MailState::HeldBack).await?;
+            tx.put_mail(account.id, scene.work.id, Duration::ZERO, MailState::HeldBack).await?;
             tx.audit(entry(Event::MailRefused).because(Refusal::TooMany));
             "mail_held_back"
         }

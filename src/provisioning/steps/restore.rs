@@ -8,7 +8,7 @@ use crate::provisioning::call::Halt;
 use crate::provisioning::scene::Scene;
 
 pub(super) async fn ensure(scene: &Scene<'_>) -> Result<StepDone, Halt> {
-    let is_used = close::last_judgement(scene).await? == Output::Judged(Judged::Used);
+    let is_used = close::last_judgement(scene) == Output::Judged(Judged::Used);
     if !is_used || scene.is_cancelled_by_person() {
         return Ok(StepDone::not_needed());
     }
