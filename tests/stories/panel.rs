@@ -91,6 +91,7 @@ fn a_panel_whose_post_was_answered_by_nobody_stands_once() {
         let linus = story.person("linus");
         story.sim.fails("POST /channels/{channel}/messages", Effect::Cut { after_effect: true }, 1);
         linus.runs("/panel post").await;
+        linus.waits_for("is being posted here").await;
         story.waits_for_rows(STANDS, &["1"]).await;
         story.comes_to_rest().await;
         assert_eq!(panels(story, "general").len(), 1);

@@ -11,7 +11,6 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use discord_sim::{Effect, Person};
 use futures::StreamExt as _;
-use nix::sys::signal::Signal;
 
 use testbed::{MailFault, wait_until};
 
@@ -320,14 +319,15 @@ async fn takes_it_back(village: &Village) -> Result<()> {
 async fn is_stopped(village: &Village) -> Result<()> {
     village.starts_armed().await?;
     village.ada_asks().await?;
-    village.waits_for("SELECT state FROM work", "done").await?;
-    village.sim.fails("GET /guilds/{guild}/members/{user}", Effect::Latency { ms: 1500 }, 4);
+    village.comes_to_rest().await?;
+    village.holds_the_members_answer();
     village.grace_approves().await?;
     village.waits_for(village::IS_CLAIMED, "claimed").await?;
-    village.signals(Signal::SIGTERM).await?;
+    village.is_told_to_stop().await?;
+    // The step ends, and the bot knows by then that no other is to follow.
+    village.sim.heals();
     let status = village.ends(Duration::from_secs(25)).await?;
     village.died_of(status)?;
-    village.sim.heals();
     village.starts().await?;
     is_used(village).await
 }

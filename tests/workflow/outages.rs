@@ -6,7 +6,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use discord_sim::Effect;
 use nix::sys::signal::Signal;
 use testbed::{MailFault, wait_until};
 
@@ -181,7 +180,8 @@ fn a_frozen_keycloak_is_waited_for() {
     });
 }
 
-/// One village for each fault, so that they wait for the next try at the same time.
+/// One village for each fault, one after the other: they share the mail server, so whoever has met its fault stands still until the
+/// last has.
 #[test]
 fn an_uncertain_mail_is_said_to_be_uncertain_and_sent_once_more() {
     let faults = [
@@ -209,10 +209,12 @@ fn an_uncertain_mail_is_said_to_be_uncertain_and_sent_once_more() {
             if let Err(error) = waited {
                 return bail_with(&village, &error);
             }
+            village.stops().await?;
             villages.push((village, mails));
         }
         for (village, mails) in &villages {
             let ended = async {
+                village.starts().await?;
                 village.waits_within(FINISHED_WITHIN, ACCOUNTS, "invited").await?;
                 village.comes_to_rest().await?;
                 ensure!(village.mails() == *mails, "{} mails, wanted {mails}", village.mails());
@@ -266,13 +268,15 @@ fn a_second_serve_on_the_same_sqlite_file_is_refused() {
 fn on_postgres_a_second_serve_takes_over_from_a_killed_one() {
     plays("o10", Database::Postgres, async |_, village| {
         ada_has_asked(village).await?;
+        village.comes_to_rest().await?;
         let second = village.stands_by()?;
-        village.sim.fails("GET /guilds/{guild}/members/{user}", Effect::Latency { ms: 1000 }, 4);
+        village.holds_the_members_answer();
         village.grace_approves().await?;
         village.waits_for(IS_CLAIMED, "claimed").await?;
         village.signals(Signal::SIGKILL).await?;
         village.ends(Duration::from_secs(5)).await?;
         let killed = Instant::now();
+        village.sim.heals();
         village.is_taken_over_by(second).await?;
         wait_until("the takeover", TAKEN_OVER_WITHIN, async || Ok(village.is_ready())).await?;
         // An interaction and the work that the killed one had begun.
@@ -288,15 +292,16 @@ fn on_postgres_a_second_serve_takes_over_from_a_killed_one() {
 fn a_bot_that_is_asked_to_stop_in_the_middle_ends_in_order_and_goes_on_later() {
     plays("o11", Database::Sqlite, async |_, village| {
         ada_has_asked(village).await?;
-        village.sim.fails("GET /guilds/{guild}/members/{user}", Effect::Latency { ms: 1500 }, 3);
+        village.comes_to_rest().await?;
+        village.holds_the_members_answer();
         village.grace_approves().await?;
         village.waits_for(IS_CLAIMED, "claimed").await?;
-        village.signals(Signal::SIGTERM).await?;
+        village.is_told_to_stop().await?;
+        village.sim.heals();
         let status = village.ends(Duration::from_secs(25)).await?;
         ensure!(status.success(), "it ended with {status}");
         let lease = village.sees_in_store("SELECT lease_until FROM work WHERE kind = 'provision'").await?;
         ensure!(lease == "0", "the lease was not given back: {lease}");
-        village.sim.heals();
         village.starts().await?;
         village.waits_for(ACCOUNTS, "invited").await?;
         ends_with_an_account(village).await

@@ -243,6 +243,12 @@ impl Village {
         .await
     }
 
+    /// Asks the bot to stop, and sees that it has heard.
+    pub(crate) async fn is_told_to_stop(&self) -> Result<()> {
+        self.signals(Signal::SIGTERM).await?;
+        wait_until("the end of its session", LIMIT, async || Ok(!self.is_ready())).await
+    }
+
     /// Whether a bot is on the gateway.
     pub(crate) fn is_ready(&self) -> bool {
         self.sim.is_connected(&self.bot)
@@ -609,6 +615,12 @@ impl Village {
     }
 
     /// Waits until nothing is left to do.
+    /// After the two that an approval asks for, no question about a member is answered until Discord is healed. Only at rest: a card
+    /// that is still to be posted asks for its member, too.
+    pub(crate) fn holds_the_members_answer(&self) {
+        self.sim.fails("GET /guilds/{guild}/members/{user}", discord_sim::Effect::Hold { after: 2 }, 1);
+    }
+
     pub(crate) async fn comes_to_rest(&self) -> Result<()> {
         self.waits_within(Duration::from_mins(2), OPEN, "").await
     }

@@ -40,6 +40,12 @@ pub enum Effect {
         /// How much later.
         ms: u64,
     },
+    /// Lets some requests pass, and holds each later one until everything is healed.
+    Hold {
+        /// How many pass.
+        #[serde(default)]
+        after: u32,
+    },
     /// Cuts the connection without an answer.
     Cut {
         /// Whether the request has its effect before the cut.
@@ -103,12 +109,25 @@ impl Faults {
         &self.waiting
     }
 
+    /// Whether requests of this route are held.
+    pub(crate) fn holds(&self, route: &str) -> bool {
+        let is_hold = |fault: &Fault| matches!(fault.effect, Effect::Hold { .. });
+        self.waiting.iter().any(|fault| is_hold(fault) && matches_route(&fault.route, route))
+    }
+
     /// Takes one use of every fault that `wanted` picks for this route.
     pub(crate) fn take(&mut self, route: &str, wanted: impl Fn(&Effect) -> bool) -> Option<Effect> {
         let found = self
             .waiting
             .iter_mut()
             .find(|fault| fault.times > 0 && wanted(&fault.effect) && matches_route(&fault.route, route))?;
+        if let Effect::Hold { after } = &mut found.effect {
+            if *after > 0 {
+                *after -= 1;
+                return None;
+            }
+            return Some(found.effect.clone());
+        }
         found.times -= 1;
         let effect = found.effect.clone();
         self.waiting.retain(|fault| fault.times > 0);

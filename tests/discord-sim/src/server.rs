@@ -224,6 +224,7 @@ impl Sim {
             Effect::RateLimit { .. }
             | Effect::Status { .. }
             | Effect::Latency { .. }
+            | Effect::Hold { .. }
             | Effect::Cut { .. }
             | Effect::UnknownWebhook
             | Effect::GatewayRefuse
@@ -236,6 +237,11 @@ impl Sim {
     /// Moves virtual time on (or back, with a negative number of milliseconds).
     pub fn advance_ms(&self, by_ms: i64) {
         self.change(|world| world.offset_ms += by_ms);
+    }
+
+    /// From now on virtual time passes only where it is moved: for counts within a span that a busy machine would exceed.
+    pub fn stops_time(&self) {
+        self.change(|world| world.stands_at_ms = Some(crate::state::real_ms()));
     }
 
     /// Moves virtual time on: deadlines, snowflakes and limits see it at once.

@@ -191,6 +191,8 @@ pub(crate) struct Session {
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) offset_ms: i64,
+    /// What real time is taken for, where it does not pass.
+    pub(crate) stands_at_ms: Option<i64>,
     pub(crate) low_bits: u64,
     pub(crate) last_id: u64,
     pub(crate) apps: BTreeMap<Id, App>,
@@ -210,6 +212,11 @@ pub(crate) struct World {
     pub(crate) gateway_url: String,
 }
 
+/// Real time in Unix milliseconds.
+pub(crate) fn real_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
 impl World {
     /// Empties it: no bots, guilds or people; time is real again. Limits and addresses stay.
     pub(crate) fn reset(&mut self) {
@@ -222,8 +229,7 @@ impl World {
 
     /// Virtual time in Unix milliseconds.
     pub(crate) fn now_ms(&self) -> i64 {
-        let real = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
-        real + self.offset_ms
+        self.stands_at_ms.unwrap_or_else(real_ms) + self.offset_ms
     }
 
     /// A new snowflake of this moment, greater than every one before it.

@@ -232,6 +232,15 @@ pub(crate) async fn serve(
     if let Some(Effect::Latency { ms }) = &fault {
         tokio::time::sleep(Duration::from_millis(*ms)).await;
     }
+    if matches!(fault, Some(Effect::Hold { .. })) {
+        let mut changes = sim.changes();
+        while sim.read(|world| world.faults.holds(route)) {
+            // The sender lives as long as the simulator.
+            if changes.changed().await.is_err() {
+                break;
+            }
+        }
+    }
     let asking = if auth == Auth::Open { None } else { app };
     sim.change(|world| {
         let call = body.and_then(|mut body| {
@@ -247,6 +256,7 @@ fn is_rest_fault(effect: &Effect) -> bool {
         Effect::RateLimit { .. }
         | Effect::Status { .. }
         | Effect::Latency { .. }
+        | Effect::Hold { .. }
         | Effect::Cut { .. }
         | Effect::UnknownWebhook => true,
         Effect::GatewayClose { .. }
@@ -349,6 +359,7 @@ fn run(
         }
         Some(
             Effect::Latency { .. }
+            | Effect::Hold { .. }
             | Effect::GatewayClose { .. }
             | Effect::GatewayRefuse
             | Effect::IdentifyRefuse { .. }

@@ -167,6 +167,7 @@ async fn a_mention_without_allowed_mentions_is_a_violation() {
 #[tokio::test]
 async fn a_full_bucket_answers_429_and_tells_how_long_to_wait() {
     let scene = Scene::with(Options::default()).await;
+    scene.sim.stops_time();
     let rest = scene.rest();
     let path = format!("/channels/{}/messages", scene.guild.channel("general").id);
     let body = json!({"content": "x"});

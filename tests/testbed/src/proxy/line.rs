@@ -272,8 +272,9 @@ impl Line<'_> {
         let offset = plan.place.offset_in(part.passed + part.bytes.len());
         let (before, rest) = part.bytes.split_at(offset.saturating_sub(part.passed));
         let mut to = to.lock().await;
-        to.write_all(before).await?;
+        // Noted first: whoever gets these bytes may look for it at once.
         self.note(kind, plan, offset);
+        to.write_all(before).await?;
         match &plan.fault {
             // Both halves are dropped when this line's future ends: that closes in order.
             Fault::Cut => return Ok(Onward::Ends),

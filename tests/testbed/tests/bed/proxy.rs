@@ -11,6 +11,9 @@ use tokio::net::TcpStream;
 
 const SOON: Duration = Duration::from_secs(5);
 
+/// How long an answer may take that comes.
+const LIMIT: Duration = Duration::from_secs(30);
+
 /// How long somebody waits who is not answered.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -35,21 +38,30 @@ impl Scene {
     /// Bound through the proxy as the administrator.
     async fn ldap(&self) -> Ldap {
         let url = format!("ldap://{}", self.proxy.address);
-        let settings = LdapConnSettings::new().set_conn_timeout(SOON);
+        let settings = LdapConnSettings::new().set_conn_timeout(LIMIT);
         let (connection, mut ldap) =
             LdapConnAsync::with_settings(settings, &url).await.expect("a connection");
         #[expect(clippy::disallowed_methods, reason = "the driver of a connection of this test")]
         tokio::spawn(connection.drive());
         let slapd = self.slapd();
-        let bound = ldap.with_timeout(SOON).simple_bind(&slapd.admin_dn, &slapd.admin_password).await;
+        let bound = ldap.with_timeout(LIMIT).simple_bind(&slapd.admin_dn, &slapd.admin_password).await;
         bound.expect("an answer").success().expect("bound");
         ldap
     }
 
     async fn adds(&self, ldap: &mut Ldap, uid: &str) -> Result<u32, ldap3::LdapError> {
+        self.adds_within(LIMIT, ldap, uid).await
+    }
+
+    async fn adds_within(
+        &self,
+        limit: Duration,
+        ldap: &mut Ldap,
+        uid: &str,
+    ) -> Result<u32, ldap3::LdapError> {
         let one = |text: &'static str| std::collections::HashSet::from([text]);
         let entry = vec![("objectClass", one("inetOrgPerson")), ("cn", one("A")), ("sn", one("B"))];
-        let added = ldap.with_timeout(PATIENCE).add(&self.slapd().person_dn(uid), entry).await?;
+        let added = ldap.with_timeout(limit).add(&self.slapd().person_dn(uid), entry).await?;
         Ok(added.rc)
     }
 
@@ -122,7 +134,7 @@ async fn what_stalls_goes_on_when_faults_end() {
     let scene = scene().await;
     let mut ldap = scene.ldap().await;
     scene.proxy.plans(Plan::once(ADD, Direction::ToServer, Place::Byte(9), Fault::Stall));
-    scene.adds(&mut ldap, "stalled").await.expect_err("no answer in time");
+    scene.adds_within(PATIENCE, &mut ldap, "stalled").await.expect_err("no answer in time");
     assert!(!scene.has("stalled").await);
     scene.proxy.heals().await.expect("healed");
     testbed::wait_until("the Add", SOON, async || Ok(scene.has("stalled").await)).await.expect("it goes on");
@@ -134,7 +146,7 @@ async fn a_half_open_line_is_silent_and_not_closed() {
     let mut ldap = scene.ldap().await;
     scene.proxy.plans(Plan::once(ADD, Direction::ToServer, Place::Start, Fault::HalfOpen));
     let begun = Instant::now();
-    scene.adds(&mut ldap, "silence").await.expect_err("no answer");
+    scene.adds_within(PATIENCE, &mut ldap, "silence").await.expect_err("no answer");
     assert!(begun.elapsed() >= PATIENCE, "the line was closed");
     assert!(!scene.has("silence").await);
 }
