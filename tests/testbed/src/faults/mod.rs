@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
+use crate::checker::Rule;
 use crate::folders::outputs;
 use campaign::{Campaign, Limits, generator};
 use point::Fault;
@@ -87,14 +88,14 @@ pub struct FaultsOptions {
     #[arg(long, value_enum, default_value_t = Database::Sqlite)]
     database: Database,
     /// Only this fault, such as `F08`.
-    #[arg(long, value_name = "FAULT")]
-    only: Option<String>,
+    #[arg(long, value_name = "FAULT", value_parser = Fault::named)]
+    only: Option<Fault>,
     /// Go on from the counts of an earlier `faults.json`.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
     /// Break this rule on purpose (`I1` to `I10`): the checker must find it. Exits with 1 if it does, with 2 if it does not.
-    #[arg(long, value_name = "RULE", conflicts_with_all = ["points", "seconds", "only", "resume"])]
-    plant: Option<String>,
+    #[arg(long, value_name = "RULE", value_parser = plants::rule_named, conflicts_with_all = ["points", "seconds", "only", "resume"])]
+    plant: Option<Rule>,
     #[command(flatten)]
     paths: Paths,
 }
@@ -112,11 +113,10 @@ pub enum Verdict {
 
 /// Runs a campaign, or plants a violation.
 pub async fn run(options: FaultsOptions) -> Result<Verdict> {
-    if let Some(rule) = &options.plant {
+    if let Some(rule) = options.plant {
         return plants::run(&options.paths, options.database, rule).await;
     }
-    let only = options.only.as_deref().map(Fault::named).transpose()?;
-    if let Some(fault) = only {
+    if let Some(fault) = options.only {
         ensure!(
             fault.is_possible_on(options.database),
             "{} cannot happen on {}",
@@ -134,7 +134,7 @@ pub async fn run(options: FaultsOptions) -> Result<Verdict> {
         limits: Limits {
             points: options.points,
             until: options.seconds.map(|seconds| begun + Duration::from_secs(seconds)),
-            only,
+            only: options.only,
         },
         servers,
         random: generator(options.seed, before),

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use ldap3::Mod;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
@@ -46,11 +46,14 @@ pub struct Planted {
     pub is_found: bool,
 }
 
+/// The rule of this name, as a flag takes it.
+pub(super) fn rule_named(name: &str) -> Result<Rule> {
+    let found = Rule::ALL.into_iter().find(|known| known.id().eq_ignore_ascii_case(name));
+    found.with_context(|| format!("no rule is called {name}; there are I1 to I10"))
+}
+
 /// Plants one violation in a small world. The world is fine before.
-pub(super) async fn run(paths: &Paths, database: Database, rule: &str) -> Result<Verdict> {
-    let Some(rule) = Rule::ALL.into_iter().find(|known| known.id().eq_ignore_ascii_case(rule)) else {
-        bail!("no rule is called {rule}; there are I1 to I10");
-    };
+pub(super) async fn run(paths: &Paths, database: Database, rule: Rule) -> Result<Verdict> {
     let planted = plant(paths, database, &[rule]).await?;
     let planted = planted.first().context("a planted violation")?;
     for what in &planted.found {
