@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use secrecy::SecretString;
 use url::Url;
 
 use super::print::Printer;
 use super::{Exit, small_runtime};
 use crate::config::{self, ForSetup};
-use crate::setup::keycloak::{self, Mode, Output, SetupInput};
+use crate::setup::keycloak::{self, Mode, Output, Rights, SetupInput};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -44,6 +44,17 @@ pub(super) struct KeycloakFlags {
     /// Where Keycloak reaches the directory, if not where the bot does
     #[arg(long, value_name = "URL")]
     federation_url: Option<Url>,
+    /// How the service client gets its rights; without it as the realm has it, and by roles in a new one
+    #[arg(long, value_enum, value_name = "WAY")]
+    rights: Option<Way>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Way {
+    /// By the roles `manage-users` and `view-events`
+    Roles,
+    /// By permissions on people and groups, and the role `view-events`: no groups, no roles for anybody
+    FineGrained,
 }
 
 /// `setup keycloak`
@@ -77,6 +88,10 @@ fn arguments(flags: &KeycloakFlags) -> Result<keycloak::Args, String> {
         federation_bind_dn: flags.federation_bind_dn.clone(),
         federation_bind_password: config::read_secret_file(&flags.federation_bind_password_file)?,
         federation_url: flags.federation_url.clone(),
+        rights: flags.rights.map(|way| match way {
+            Way::Roles => Rights::Roles,
+            Way::FineGrained => Rights::FineGrained,
+        }),
         output: if flags.json { Output::Json } else { Output::Text },
     })
 }

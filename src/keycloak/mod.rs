@@ -8,6 +8,7 @@
 mod admin;
 mod error;
 mod events;
+pub mod fine_grained;
 mod inspect;
 mod person;
 mod resolve;

@@ -3,7 +3,9 @@
 mod clients;
 mod documents;
 mod federation;
+mod permissions;
 mod realm;
+mod rights;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -49,6 +51,8 @@ pub struct Args {
     pub federation_bind_password: SecretString,
     /// `--federation-url`: where Keycloak reaches the directory; default: `[directory] url`.
     pub federation_url: Option<Url>,
+    /// `--rights`; `None`: as the realm has it, and by roles in a new one.
+    pub rights: Option<Rights>,
     /// `--json`
     pub output: Output,
 }
@@ -60,6 +64,15 @@ pub enum Mode {
     Plan,
     /// Do it.
     Apply,
+}
+
+/// How the service client gets its rights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// By the roles `manage-users` and `view-events`.
+    Roles,
+    /// By fine-grained permissions on people and groups, and the role `view-events`.
+    FineGrained,
 }
 
 /// How the report is printed.

@@ -84,6 +84,7 @@ pub(crate) fn setup_args(bed: &Bed, mode: Mode) -> Args {
         federation_bind_dn: bed.slapd.keycloak_dn.clone(),
         federation_bind_password: SecretString::from(bed.slapd.keycloak_password.clone()),
         federation_url: None,
+        rights: None,
         output: Output::Json,
     }
 }

@@ -26,7 +26,7 @@ use crate::directory::Somebody;
 const SOON: Duration = Duration::from_secs(20);
 
 /// Held by a test that mails, or that breaks the mail server which all share.
-static MAIL_SERVER: Mutex<()> = Mutex::const_new(());
+pub(crate) static MAIL_SERVER: Mutex<()> = Mutex::const_new(());
 
 /// One realm for all these tests: making one takes Keycloak seconds.
 async fn settings(bed: &Bed) -> config::Keycloak {

@@ -8,6 +8,7 @@ mod any_text;
 mod bed;
 mod directory;
 mod discord;
+mod fine_grained;
 mod keycloak;
 mod mutated;
 mod setup;

@@ -154,6 +154,11 @@ impl Practice {
 
     /// Runs `setup keycloak --apply` and gives what it printed.
     pub(crate) async fn mends_by_setup(&self) -> Result<Value> {
+        self.sets_up_with(&[]).await
+    }
+
+    /// The same with more flags.
+    pub(crate) async fn sets_up_with(&self, more: &[&str]) -> Result<Value> {
         let slapd = &self.bed.slapd;
         let flags = [
             "setup",
@@ -169,7 +174,7 @@ impl Practice {
             "--federation-url",
             &slapd.ldap_url,
         ];
-        let run = self.runs(&self.config, &flags, &[]).await?;
+        let run = self.runs(&self.config, &[&flags[..], more].concat(), &[]).await?;
         ensure!(run.status.success(), "setup: {}", String::from_utf8_lossy(&run.stderr));
         serde_json::from_slice(&run.stdout).context("what setup printed")
     }

@@ -15,7 +15,6 @@ use testbed::{Bed, BedOptions, Launch, wait_until};
 use crate::country::{BINARY, Country, MAIL_CLIENT, country, write_secret};
 use crate::village::LIMIT;
 
-const REALM: &str = "set-up-alone";
 const KEYCLOAK: &str = "cn=keycloak,ou=services,dc=example,dc=org";
 const MODEL: &str = include_str!("../testbed/slapd/config.ldif");
 
@@ -54,12 +53,13 @@ struct Site {
     sim: Sim,
     bot: Bot,
     guild: Guild,
+    realm: &'static str,
     config: Value,
     folder: TempDir,
 }
 
 impl Site {
-    async fn begins(country: &'static Country) -> Result<Self> {
+    async fn begins(country: &'static Country, realm: &'static str) -> Result<Self> {
         let sim = Sim::start(Options::default()).await?;
         let bot = sim.bot("Accolade");
         let guild = sim
@@ -76,7 +76,7 @@ impl Site {
         let bed = Bed::start(BedOptions { slapd_edits: edits, ..BedOptions::slapd_alone() }).await?;
         let private = std::fs::Permissions::from_mode(0o700);
         let folder = tempfile::Builder::new().permissions(private).tempdir()?;
-        let mut site = Self { country, bed, sim, bot, guild, config: Value::Null, folder };
+        let mut site = Self { country, bed, sim, bot, guild, realm, config: Value::Null, folder };
         for (name, secret) in [
             ("token", site.bot.token()),
             ("bind.password", "a long secret of the bot".to_owned()),
@@ -108,7 +108,7 @@ impl Site {
                 "people_dn": slapd.people_dn, "groups_dn": slapd.groups_dn,
             },
             "keycloak": {
-                "url": self.country.bed.keycloak.url, "plaintext_on_loopback": true, "realm": REALM,
+                "url": self.country.bed.keycloak.url, "plaintext_on_loopback": true, "realm": self.realm,
                 "client_secret_file": self.file("client.secret"), "mail_client_id": MAIL_CLIENT,
                 "mail_redirect_uri": "http://localhost/welcome", "event_poll": "1s",
             },
@@ -203,7 +203,7 @@ impl Site {
         self.runs_to(0, &["setup", "discord"]).await.map(drop)
     }
 
-    async fn sets_up_keycloak(&mut self) -> Result<()> {
+    async fn sets_up_keycloak(&mut self, more: &[&str]) -> Result<()> {
         let keycloak = &self.country.bed.keycloak;
         let (admin, bind) =
             (keycloak.admin_password_file.display().to_string(), self.file("keycloak.password"));
@@ -222,11 +222,11 @@ impl Site {
             "--federation-url",
             &self.bed.slapd.ldap_url,
         ];
-        let made: Value = serde_json::from_str(&self.runs_to(0, &flags).await?)?;
+        let made: Value = serde_json::from_str(&self.runs_to(0, &[&flags[..], more].concat()).await?)?;
         for key in ["federation_id", "group_mapper_id"] {
             self.config["keycloak"][key] = made[key].clone();
         }
-        keycloak.set_smtp(REALM, &self.country.bed.mail).await
+        keycloak.set_smtp(self.realm, &self.country.bed.mail).await
     }
 
     /// Ada asks, grace approves, the mail arrives, a password is set, and the directory lets ada in.
@@ -240,7 +240,8 @@ impl Site {
             Ok(ada.tries_to_run("/account request").await.is_ok_and(|reply| reply.modal.is_some()))
         })
         .await?;
-        let address = "ada@set-up-alone.example";
+        let address = format!("ada@{}.example", self.realm);
+        let address = address.as_str();
         let fields =
             [("username", "ada.alone"), ("address", address), ("given", "Ada"), ("family", "Lovelace")];
         ada.submits(&fields).await;
@@ -268,14 +269,14 @@ async fn finishes(command: &mut tokio::process::Command) -> Result<Output> {
     tokio::time::timeout(Duration::from_mins(2), run).await.context("it ends")?.context("it runs")
 }
 
-#[test]
-fn a_world_that_only_set_up_made_runs_the_first_story() {
+/// A world that only set-up made, with these flags for Keycloak, is in order and runs the first story.
+fn runs_the_first_story(realm: &'static str, flags: &[&str]) {
     let (country, _visit) = country();
     let played: Result<()> = country.runtime.block_on(async {
-        let mut site = Site::begins(country).await?;
+        let mut site = Site::begins(country, realm).await?;
         site.sets_up_the_directory().await?;
         site.sets_up_discord().await?;
-        site.sets_up_keycloak().await?;
+        site.sets_up_keycloak(flags).await?;
         site.runs_to(0, &["migrate"]).await?;
         let admin = country.bed.keycloak.admin_password_file.display().to_string();
         let doctor = ["doctor", "--as-admin", "--admin-password-file", &admin, "--allow-unchecked"];
@@ -285,6 +286,16 @@ fn a_world_that_only_set_up_made_runs_the_first_story() {
     if let Err(error) = played {
         panic!("{error:#}");
     }
+}
+
+#[test]
+fn a_world_that_only_set_up_made_runs_the_first_story() {
+    runs_the_first_story("set-up-alone", &[]);
+}
+
+#[test]
+fn a_world_with_fine_grained_rights_runs_the_first_story() {
+    runs_the_first_story("set-up-narrow", &["--rights", "fine-grained"]);
 }
 
 /// Rules and other values of a text, with the lines that go on joined and the blanks folded.
@@ -298,7 +309,7 @@ fn values_of(text: &str, names: &[&str]) -> Vec<String> {
 fn the_printed_rules_are_those_that_the_tests_run_with() {
     let (country, _visit) = country();
     let printed: Result<String> = country.runtime.block_on(async {
-        let site = Site::begins(country).await?;
+        let site = Site::begins(country, "set-up-alone").await?;
         site.runs_to(0, &["setup", "directory", "rules", "--federation-bind-dn", KEYCLOAK]).await
     });
     let printed = match printed {

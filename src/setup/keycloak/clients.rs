@@ -1,4 +1,4 @@
-//! The two clients: the bot's own, with exactly two rights, and the one that mailed links name.
+//! The two clients: the bot's own, with the rights that it needs and no other, and the one that mailed links name.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,12 +9,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::documents::{id_of, merged, rows, says};
-use super::{Bench, SetupError};
+use super::{Bench, SetupError, rights};
 
-/// Search, import, mail, disable, log out, sync; and read events. Nothing else.
-const RIGHTS: [&str; 2] = ["manage-users", "view-events"];
-
-/// Makes sure of the bot's client, its two rights and the file of its secret.
+/// Makes sure of the bot's client, its rights and the file of its secret.
 pub(super) async fn ensure_service_client(
     bench: &mut Bench<'_>,
     realm: Option<&String>,
@@ -42,7 +39,7 @@ pub(super) async fn ensure_service_client(
         }
         None => create(bench, &what, &bench.input.client_id.clone(), &wanted).await?,
     };
-    ensure_rights(bench, id.as_deref()).await?;
+    rights::ensure(bench, id.as_deref()).await?;
     ensure_secret_file(bench, id.as_deref()).await
 }
 
@@ -125,7 +122,7 @@ async fn find(
     }
 }
 
-async fn find_client(bench: &Bench<'_>, client_id: &str) -> Result<Option<Value>, SetupError> {
+pub(super) async fn find_client(bench: &Bench<'_>, client_id: &str) -> Result<Option<Value>, SetupError> {
     let found = bench.admin.get("clients", &bench.path(&["clients"]), &[("clientId", client_id)]).await?;
     Ok(rows(found).into_iter().find(|row| says(row, "clientId", client_id)))
 }
@@ -141,61 +138,6 @@ async fn create(
     }
     let body = merged(json!({ "clientId": client_id }), wanted);
     Ok(bench.admin.create("make client", &bench.path(&["clients"]), &body).await?)
-}
-
-/// Exactly the two rights: what else the service account holds of `realm-management` is taken away.
-async fn ensure_rights(bench: &mut Bench<'_>, client: Option<&str>) -> Result<(), SetupError> {
-    let what = ["rights ", &RIGHTS.join(" ")].concat();
-    let Some(client) = client else {
-        bench.must_create(&what);
-        return Ok(());
-    };
-    let (account, management) = find_account(bench, client).await?;
-    let place = ["users", &account, "role-mappings", "clients", &management];
-    let held = rows(bench.admin.get("rights", &bench.path(&place), &[]).await?);
-    let missing = missing_rights(bench, &management, &held).await?;
-    let extra: Vec<Value> =
-        held.into_iter().filter(|role| !RIGHTS.iter().any(|right| says(role, "name", right))).collect();
-    if missing.is_empty() && extra.is_empty() {
-        bench.note_unchanged(&what);
-    }
-    if !missing.is_empty() && bench.must_do(&["give ", &names(&missing)].concat()) {
-        bench.admin.create("give rights", &bench.path(&place), &Value::Array(missing)).await?;
-    }
-    if !extra.is_empty() && bench.must_do(&["take away right ", &names(&extra)].concat()) {
-        bench.admin.remove("take rights away", &bench.path(&place), &Value::Array(extra)).await?;
-    }
-    Ok(())
-}
-
-/// The ids of the service account and of the client that holds the realm's rights.
-async fn find_account(bench: &Bench<'_>, client: &str) -> Result<(String, String), SetupError> {
-    let place = bench.path(&["clients", client, "service-account-user"]);
-    let account = bench.admin.get("service account", &place, &[]).await?;
-    let management = find_client(bench, "realm-management").await?;
-    account
-        .as_ref()
-        .and_then(id_of)
-        .zip(management.as_ref().and_then(id_of))
-        .ok_or_else(|| SetupError::InTheWay("the service client has no service account".to_owned()))
-}
-
-async fn missing_rights(
-    bench: &Bench<'_>,
-    management: &str,
-    held: &[Value],
-) -> Result<Vec<Value>, SetupError> {
-    let mut missing = Vec::new();
-    for right in RIGHTS.into_iter().filter(|right| !held.iter().any(|role| says(role, "name", right))) {
-        let role =
-            bench.admin.get("right", &bench.path(&["clients", management, "roles", right]), &[]).await?;
-        missing.extend(role);
-    }
-    Ok(missing)
-}
-
-fn names(roles: &[Value]) -> String {
-    roles.iter().filter_map(|role| role.get("name").and_then(Value::as_str)).collect::<Vec<_>>().join(" ")
 }
 
 /// Writes the secret that Keycloak made to its file, readable by its owner only. It is never printed.

@@ -32,6 +32,12 @@ impl Difference {
             "startTls" => before == "true",
             "connectionUrl" => before.starts_with("ldaps:") && !after.starts_with("ldaps:"),
             "editMode" => !self.before.is_null(),
+            // Of a permission: more may be done, or with more people.
+            "scopes" | "resources" => {
+                let had = self.before.as_array();
+                let gets = self.after.as_array().into_iter().flatten();
+                had.is_some_and(|had| gets.into_iter().any(|one| !had.contains(one)))
+            }
             _ => false,
         }
     }

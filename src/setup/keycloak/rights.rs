@@ -1,0 +1,96 @@
+//! The service client's rights: two roles, or one role and two fine-grained permissions.
+
+use serde_json::Value;
+
+use super::documents::{id_of, rows, says};
+use super::permissions::Permissions;
+use super::{Bench, Rights, SetupError, clients, permissions};
+
+/// Search, import, mail, disable, log out, sync; and also make people, give them groups and ordinary roles.
+const MANAGE: &str = "manage-users";
+/// Read events. No permission replaces it.
+const EVENTS: &str = "view-events";
+
+/// Brings the rights to those of the wanted way. What is needed is given before anything is taken away, because a service may be
+/// running.
+pub(super) async fn ensure(bench: &mut Bench<'_>, client: Option<&str>) -> Result<(), SetupError> {
+    let found = match client {
+        Some(_) => Permissions::find(bench).await?,
+        None => None,
+    };
+    let are_ours = found.as_ref().is_some_and(|found| found.are_ours(&bench.input.client_id));
+    let as_it_is = if are_ours { Rights::FineGrained } else { Rights::Roles };
+    match (bench.args.rights.unwrap_or(as_it_is), found) {
+        (Rights::FineGrained, found) => {
+            permissions::ensure(bench, client, found).await?;
+            ensure_roles(bench, client, &[EVENTS], "").await
+        }
+        (Rights::Roles, Some(found)) => {
+            let loosens = if are_ours { " (this loosens it)" } else { "" };
+            ensure_roles(bench, client, &[MANAGE, EVENTS], loosens).await?;
+            found.remove(bench).await
+        }
+        (Rights::Roles, None) => ensure_roles(bench, client, &[MANAGE, EVENTS], "").await,
+    }
+}
+
+/// Exactly these roles: what else the service account holds of `realm-management` is taken away.
+async fn ensure_roles(
+    bench: &mut Bench<'_>,
+    client: Option<&str>,
+    wanted: &[&str],
+    loosens: &str,
+) -> Result<(), SetupError> {
+    let what = ["rights ", &wanted.join(" ")].concat();
+    let Some(client) = client else {
+        bench.must_create(&what);
+        return Ok(());
+    };
+    let (account, management) = find_account(bench, client).await?;
+    let place = ["users", &account, "role-mappings", "clients", &management];
+    let held = rows(bench.admin.get("rights", &bench.path(&place), &[]).await?);
+    let missing = missing_roles(bench, &management, wanted, &held).await?;
+    let extra: Vec<Value> =
+        held.into_iter().filter(|role| !wanted.iter().any(|right| says(role, "name", right))).collect();
+    if missing.is_empty() && extra.is_empty() {
+        bench.note_unchanged(&what);
+    }
+    if !missing.is_empty() && bench.must_do(&["give ", &names(&missing), loosens].concat()) {
+        bench.admin.create("give rights", &bench.path(&place), &Value::Array(missing)).await?;
+    }
+    if !extra.is_empty() && bench.must_do(&["take away right ", &names(&extra)].concat()) {
+        bench.admin.remove("take rights away", &bench.path(&place), &Value::Array(extra)).await?;
+    }
+    Ok(())
+}
+
+/// The ids of the service account and of the client that holds the realm's rights.
+async fn find_account(bench: &Bench<'_>, client: &str) -> Result<(String, String), SetupError> {
+    let place = bench.path(&["clients", client, "service-account-user"]);
+    let account = bench.admin.get("service account", &place, &[]).await?;
+    let management = clients::find_client(bench, "realm-management").await?;
+    account
+        .as_ref()
+        .and_then(id_of)
+        .zip(management.as_ref().and_then(id_of))
+        .ok_or_else(|| SetupError::InTheWay("the service client has no service account".to_owned()))
+}
+
+async fn missing_roles(
+    bench: &Bench<'_>,
+    management: &str,
+    wanted: &[&str],
+    held: &[Value],
+) -> Result<Vec<Value>, SetupError> {
+    let mut missing = Vec::new();
+    for right in wanted.iter().filter(|right| !held.iter().any(|role| says(role, "name", right))) {
+        let role =
+            bench.admin.get("right", &bench.path(&["clients", management, "roles", right]), &[]).await?;
+        missing.extend(role);
+    }
+    Ok(missing)
+}
+
+fn names(roles: &[Value]) -> String {
+    roles.iter().filter_map(|role| role.get("name").and_then(Value::as_str)).collect::<Vec<_>>().join(" ")
+}
