@@ -1,14 +1,9 @@
 //! Keycloak as the service client sees it: the way there, its secret, its rights, and what the server calls itself.
 
-use super::Sheet;
+use super::{Sheet, rights};
 use crate::config::Config;
 use crate::domain::finding::Finding;
-use crate::keycloak::{Held, Keycloak, KeycloakError};
-
-/// What the service needs.
-const NEEDED: [&str; 2] = ["manage-users", "view-events"];
-/// What comes with it where Keycloak makes one right of several.
-const HARMLESS: [&str; 2] = ["query-users", "query-groups"];
+use crate::keycloak::{Keycloak, KeycloakError};
 
 /// Asks with the service's own credentials, and judges. `ids` also tries `federation_id` and `group_mapper_id`, where no
 /// administrator looks them up.
@@ -30,7 +25,9 @@ pub(super) async fn examine(config: &Config, ids: bool, sheet: &mut Sheet) {
         sheet.in_order(finding);
     }
     sheet.compare_clock("Keycloak", held.issued_at);
-    judge_rights(&keycloak, &held, sheet).await;
+    if let Err(error) = rights::judge(&keycloak, &held, sheet).await {
+        name_loss(sheet, &error);
+    }
     match keycloak.believes_any_host().await {
         Ok(believes) => sheet.expect(Finding::KeycloakHostnameOpen, !believes),
         Err(error) => name_loss(sheet, &error),
@@ -52,30 +49,6 @@ fn name_loss(sheet: &mut Sheet, error: &KeycloakError) {
         | KeycloakError::Settings { .. } => Finding::KeycloakUnreachable,
     };
     sheet.wrong(finding, error.to_string());
-}
-
-async fn judge_rights(keycloak: &Keycloak, held: &Held, sheet: &mut Sheet) {
-    let (users, events) = tokio::join!(keycloak.may_see_users(), keycloak.may_see_events());
-    let mut missing = Vec::new();
-    for (right, answer) in NEEDED.into_iter().zip([users, events]) {
-        match answer {
-            Ok(()) => {}
-            Err(KeycloakError::Status { status: 403, .. }) => missing.push(right.to_owned()),
-            Err(error) => return name_loss(sheet, &error),
-        }
-    }
-    let Some(rights) = &held.rights else {
-        // The token names no roles. What works is there; whether there is more, it does not tell.
-        return sheet.judge(Finding::KeycloakRightsMissing, missing);
-    };
-    // Looking at users is possible with less than is needed to mail them.
-    let holds = |right: &str| rights.iter().any(|held| held == right);
-    if missing.is_empty() && !holds(NEEDED[0]) && (holds("view-users") || holds("query-users")) {
-        missing.push(NEEDED[0].to_owned());
-    }
-    sheet.judge(Finding::KeycloakRightsMissing, missing);
-    let needless = rights.iter().filter(|right| !NEEDED.iter().chain(&HARMLESS).any(|fine| fine == right));
-    sheet.judge(Finding::KeycloakRightsWide, needless.cloned());
 }
 
 /// The same call that the worker makes when a group is new to Keycloak.

@@ -9,6 +9,7 @@ mod discord;
 mod keycloak;
 mod machine;
 mod realm;
+mod rights;
 
 use std::sync::Arc;
 

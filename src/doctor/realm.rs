@@ -3,10 +3,10 @@
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::{CouldNotRun, Sheet};
+use super::{CouldNotRun, Sheet, rights};
 use crate::config::Config;
 use crate::domain::finding::Finding;
-use crate::keycloak::{Admin, AdminServer, KeycloakError};
+use crate::keycloak::{Admin, AdminServer, KeycloakError, fine_grained};
 
 /// What only an administrator can see.
 pub(super) const JUDGES: &[Finding] = &[
@@ -83,6 +83,7 @@ impl Look<'_> {
         self.judge_profile(sheet).await?;
         self.judge_mail_client(sheet).await?;
         self.judge_actions(sheet).await?;
+        self.judge_narrow_rights(sheet).await?;
         self.judge_administrators(sheet).await
     }
 
@@ -201,13 +202,38 @@ impl Look<'_> {
         Ok(())
     }
 
+    /// A client that has its rights by permissions is meant to have no role that is wider. Its token does not show what is meant.
+    async fn judge_narrow_rights(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+        let own = &self.config.keycloak.client_id;
+        let name = fine_grained::policy_name(own);
+        let Some(holder) = self.client_key(fine_grained::HOLDER).await? else { return Ok(()) };
+        let place = ["clients", &holder, "authz", "resource-server", "policy"];
+        let query = [("name", name.as_str()), ("permission", "false"), ("max", "1000")];
+        let policies = rows(self.get("policies", &place, &query).await?);
+        if !policies.iter().any(|policy| says(policy, "/name", &name)) {
+            return Ok(());
+        }
+        let (client, management) = (self.client_key(own).await?, self.client_key("realm-management").await?);
+        let (Some(client), Some(management)) = (client, management) else { return Ok(()) };
+        let account = self.get("service account", &["clients", &client, "service-account-user"], &[]).await?;
+        let Some(account) = account.as_ref().and_then(key) else { return Ok(()) };
+        let place = ["users", account, "role-mappings", "clients", &management, "composite"];
+        let held = rows(self.get("rights", &place, &[]).await?);
+        if held.iter().any(|role| says(role, "/name", rights::MANAGE)) {
+            sheet.wrong(Finding::KeycloakRightsWide, rights::MANAGE.to_owned());
+        }
+        Ok(())
+    }
+
+    /// The id of a client, by the name that people know.
+    async fn client_key(&self, client_id: &str) -> Result<Option<String>, KeycloakError> {
+        Ok(self.client(client_id).await?.as_ref().and_then(key).map(str::to_owned))
+    }
+
     /// People and groups with a strong role; the service's own account is judged by its token.
     async fn judge_administrators(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
-        let management = self.client("realm-management").await?;
-        let Some(management) = management.as_ref().and_then(|found| found.get("id")).and_then(Value::as_str)
-        else {
-            return Ok(());
-        };
+        let Some(management) = self.client_key("realm-management").await? else { return Ok(()) };
+        let management = management.as_str();
         let service = ["service-account-", &self.config.keycloak.client_id.to_lowercase()].concat();
         let mut found = Vec::new();
         for role in STRONG {
@@ -240,6 +266,10 @@ fn rows(list: Option<Value>) -> Vec<Value> {
         Some(Value::Array(rows)) => rows,
         Some(_) | None => Vec::new(),
     }
+}
+
+fn key(document: &Value) -> Option<&str> {
+    document.get("id").and_then(Value::as_str)
 }
 
 fn says(document: &Value, pointer: &str, text: &str) -> bool {

@@ -1,12 +1,16 @@
 //! What the service client can tell of itself and of its server, for `doctor`; the service never asks.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::wire::Answer;
 use super::{Keycloak, KeycloakError};
+use crate::domain::account::KeycloakId;
 use crate::domain::ids::Timestamp;
 
 /// A host that cannot exist (RFC 2606): no link may ever carry it.
@@ -17,14 +21,49 @@ const STRANGE_HOST: &str = "accolade.invalid";
 pub struct Held {
     /// The rights in the realm's administration (`realm-management`); `None` if the token does not name its roles.
     pub rights: Option<Vec<String>>,
+    /// The user that stands for the client; `None` if the token does not name it.
+    pub account: Option<KeycloakId>,
     /// When Keycloak made it, by its own clock.
     pub issued_at: Timestamp,
+}
+
+/// What Keycloak says that the client may do with something, by roles and by fine-grained permissions together.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Reach {
+    may: BTreeSet<String>,
+}
+
+impl Reach {
+    /// Whether this, by Keycloak's own name of it.
+    pub fn may(&self, what: &str) -> bool {
+        self.may.contains(what)
+    }
+
+    /// All of it.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        self.may.iter().map(String::as_str)
+    }
+}
+
+/// Something with Keycloak's note of what the caller may do with it.
+#[derive(Deserialize)]
+struct Noted {
+    access: Option<BTreeMap<String, bool>>,
+}
+
+impl Noted {
+    fn reach(self) -> Option<Reach> {
+        let may = self.access?.into_iter().filter_map(|(what, may)| may.then_some(what)).collect();
+        Some(Reach { may })
+    }
 }
 
 #[derive(Deserialize)]
 struct Claims {
     /// Seconds.
     iat: i64,
+    #[serde(default)]
+    sub: Option<String>,
     #[serde(default)]
     resource_access: Option<Value>,
     #[serde(default)]
@@ -46,6 +85,7 @@ impl Keycloak {
         let rights = rights.filter_map(Value::as_str).map(str::to_owned).collect();
         Ok(Held {
             rights: names_roles.then_some(rights),
+            account: claims.sub.and_then(KeycloakId::new),
             issued_at: Timestamp::from_millis(claims.iat.saturating_mul(1000)),
         })
     }
@@ -54,6 +94,22 @@ impl Keycloak {
     #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "may_manage_users"))]
     pub async fn may_see_users(&self) -> Result<(), KeycloakError> {
         self.get("count users", &["users", "count"], &[]).await.map(drop)
+    }
+
+    /// What the client may do with people, by the example of its own user, for which a permission on all people holds, too.
+    /// `None` if Keycloak does not say.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "reach_of_people"))]
+    pub async fn reach_of_people(&self, own: &KeycloakId) -> Result<Option<Reach>, KeycloakError> {
+        let answer = self.get("own user", &["users", own.as_str()], &[]).await;
+        allowed(answer)?.map_or(Ok(Some(Reach::default())), |answer| answer.json().map(Noted::reach))
+    }
+
+    /// What the client may do with groups, by the example of the first; `None` if there is none, or Keycloak does not say.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "reach_of_groups"))]
+    pub async fn reach_of_groups(&self) -> Result<Option<Reach>, KeycloakError> {
+        let answer = self.get("list groups", &["groups"], &[("max", "1")]).await;
+        let Some(answer) = allowed(answer)? else { return Ok(Some(Reach::default())) };
+        Ok(answer.json::<Vec<Noted>>()?.into_iter().next().and_then(Noted::reach))
     }
 
     /// Asks for events, as the worker does.
@@ -72,5 +128,14 @@ impl Keycloak {
         let issuer =
             issuer.ok_or(KeycloakError::Nonsense { endpoint: "discovery", what: "it names no issuer" })?;
         Ok(issuer.contains(STRANGE_HOST))
+    }
+}
+
+/// A refusal for want of a right is an answer, too: `None`.
+fn allowed(answer: Result<Answer, KeycloakError>) -> Result<Option<Answer>, KeycloakError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(KeycloakError::Status { status: 403, .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -18,7 +18,7 @@ mod wire;
 pub use admin::{Admin, AdminServer};
 pub use error::KeycloakError;
 pub use events::{Event, Events};
-pub use inspect::Held;
+pub use inspect::{Held, Reach};
 pub use person::{Actions, Enabled, Import, Look, MailOutcome, User};
 pub use wire::CALL_LIMIT;
 

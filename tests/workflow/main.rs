@@ -15,6 +15,7 @@ mod country;
 mod crash;
 mod doctor;
 mod doctor_practice;
+mod doctor_rights;
 mod leaving;
 mod outages;
 mod points;

@@ -1,0 +1,146 @@
+//! `accolade doctor` in a realm where the service client has its rights by fine-grained permissions.
+
+use anyhow::{Context as _, Result, ensure};
+use reqwest::Method;
+use serde_json::{Value, json};
+use testbed::slapd::Edits;
+
+use crate::country::{MAIL_CLIENT, country};
+use crate::doctor_practice::{Lent, Practice};
+
+/// The client in which the realm keeps its permissions.
+struct Desk<'a> {
+    practice: &'a Practice,
+    server: String,
+}
+
+impl<'a> Desk<'a> {
+    async fn of(practice: &'a Practice) -> Result<Self> {
+        let holder = practice.client("admin-permissions").await?;
+        Ok(Self { practice, server: format!("clients/{holder}/authz/resource-server") })
+    }
+
+    async fn key(&self, list: &str) -> Result<String> {
+        let found = self.practice.reads(&format!("{}/{list}", self.server)).await?;
+        found[0]["id"].as_str().map(str::to_owned).context("an id")
+    }
+
+    async fn calls(&self, method: Method, place: &str, body: &Value) -> Result<Value> {
+        self.practice.calls(method, &format!("{}/{place}", self.server), body).await
+    }
+
+    /// Brings our permission on a kind to other scopes.
+    async fn allows(&self, kind: &str, scopes: &[&str]) -> Result<()> {
+        let id = self.key(&format!("permission?name={kind}")).await?;
+        let policy = self.key("policy?permission=false&name=Accolade").await?;
+        let body = json!({
+            "id": id, "name": format!("Accolade: accolade, {kind}"), "resourceType": kind, "scopes": scopes,
+            "policies": [policy],
+        });
+        self.calls(Method::PUT, &format!("permission/scope/{id}"), &body).await.map(drop)
+    }
+}
+
+#[test]
+fn rights_by_fine_grained_permissions_are_judged_by_what_they_do() {
+    let (country, _visit) = country();
+    let played: Result<()> = country.runtime.block_on(async {
+        let (keycloak, mail) = (&country.bed.keycloak, &country.bed.mail);
+        let practice = Practice::opens(keycloak, mail, "doctor-narrow", Edits::default()).await?;
+        practice.sets_up_with(&["--rights", "fine-grained"]).await?;
+        practice.is_healthy().await?;
+        breaks_permissions(&practice).await?;
+        breaks_roles(&practice).await?;
+        meets_the_permission_of_others(&practice).await?;
+        practice.is_healthy().await?;
+        practice.sets_up_with(&["--rights", "roles"]).await?;
+        practice.is_healthy().await
+    });
+    if let Err(error) = played {
+        panic!("{error:#}");
+    }
+}
+
+/// Hears it both ways, lets `setup keycloak --apply` mend it, and sees that the rights stay narrow.
+async fn is_named_and_mended(practice: &Practice, code: &str, about: &str) -> Result<()> {
+    for lent in [Lent::Nothing, Lent::Administrator] {
+        practice
+            .hears(&practice.config, lent, &[code])
+            .await
+            .with_context(|| format!("{about}, {lent:?}"))?;
+        let (said, _) = practice.asks(&practice.config, lent, &[]).await?;
+        ensure!(said.to_string().contains(about), "{about} is not named: {said:#}");
+    }
+    let mended = practice.mends_by_setup().await?;
+    ensure!(!mended["changes"].to_string().contains("give manage-users"), "{mended:#}");
+    practice.is_healthy().await
+}
+
+async fn breaks_permissions(practice: &Practice) -> Result<()> {
+    let desk = Desk::of(practice).await?;
+    // Looking is not enough to mail.
+    desk.allows("Users", &["view"]).await?;
+    is_named_and_mended(practice, "keycloak_rights_missing", "Users: manage").await?;
+    // Without it the list of a person's groups is empty, and no error tells why.
+    let groups = desk.key("permission?name=Groups").await?;
+    desk.calls(Method::DELETE, &format!("permission/scope/{groups}"), &Value::Null).await?;
+    is_named_and_mended(practice, "keycloak_rights_missing", "Groups: view").await?;
+    let off = json!({"adminPermissionsEnabled": false});
+    practice.keycloak.set_realm(practice.realm, &off).await?;
+    is_named_and_mended(practice, "keycloak_rights_missing", "manage-users").await?;
+    for (kind, scopes, about) in [
+        ("Users", &["view", "manage", "map-roles"][..], "Users: mapRoles"),
+        ("Users", &["view", "manage", "manage-group-membership"], "Users: manageGroupMembership"),
+        ("Users", &["view", "manage", "impersonate"], "Users: impersonate"),
+        ("Groups", &["view", "manage"], "Groups: manage"),
+    ] {
+        desk.allows(kind, scopes).await?;
+        is_named_and_mended(practice, "keycloak_rights_wide", about).await?;
+    }
+    Ok(())
+}
+
+async fn breaks_roles(practice: &Practice) -> Result<()> {
+    let client = practice.client("accolade").await?;
+    let management = practice.client("realm-management").await?;
+    let account = practice.reads(&format!("clients/{client}/service-account-user")).await?;
+    let account = account["id"].as_str().context("the service account")?;
+    let held = format!("users/{account}/role-mappings/clients/{management}");
+    let role = async |name: &str| practice.reads(&format!("clients/{management}/roles/{name}")).await;
+    let events = json!([role("view-events").await?]);
+    practice.calls(Method::DELETE, &held, &events).await?;
+    is_named_and_mended(practice, "keycloak_rights_missing", "view-events").await?;
+    practice.calls(Method::POST, &held, &json!([role("query-users").await?])).await?;
+    is_named_and_mended(practice, "keycloak_rights_wide", "query-users").await?;
+    // Only an administrator sees that the role is more than was meant.
+    practice.calls(Method::POST, &held, &json!([role("manage-users").await?])).await?;
+    practice.hears(&practice.config, Lent::Administrator, &["keycloak_rights_wide"]).await?;
+    let mended = practice.mends_by_setup().await?;
+    ensure!(mended["changes"] == json!(["take away right manage-users"]), "{mended:#}");
+    practice.is_healthy().await
+}
+
+/// Keycloak allows only what all permissions on a kind allow, so that one of others takes rights away.
+async fn meets_the_permission_of_others(practice: &Practice) -> Result<()> {
+    let desk = Desk::of(practice).await?;
+    let helpdesk = json!({"name": "helpdesk", "clients": [practice.client(MAIL_CLIENT).await?]});
+    desk.calls(Method::POST, "policy/client", &helpdesk).await?;
+    let helpdesk = desk.key("policy?permission=false&name=helpdesk").await?;
+    let ours = desk.key("policy?permission=false&name=Accolade").await?;
+    let resets = |policy: &str| json!({"name": "resets", "resourceType": "Users", "scopes": ["reset-password"], "policies": [policy]});
+    desk.calls(Method::POST, "permission/scope", &resets(&helpdesk)).await?;
+    practice.hears(&practice.config, Lent::Nothing, &["keycloak_rights_missing"]).await?;
+    let said = practice.mends_by_setup().await?;
+    ensure!(said["hints"].to_string().contains("`resets` is on Users"), "{said:#}");
+    let resets_id = desk.key("permission?name=resets").await?;
+    desk.calls(Method::DELETE, &format!("permission/scope/{resets_id}"), &Value::Null).await?;
+    // The way out: a policy that fits either.
+    let either = json!({"name": "either", "decisionStrategy": "AFFIRMATIVE", "policies": [ours, helpdesk]});
+    desk.calls(Method::POST, "policy/aggregate", &either).await?;
+    let either = desk.key("policy?permission=false&name=either").await?;
+    desk.calls(Method::POST, "permission/scope", &resets(&either)).await?;
+    practice.is_healthy().await?;
+    let resets_id = desk.key("permission?name=resets").await?;
+    desk.calls(Method::DELETE, &format!("permission/scope/{resets_id}"), &Value::Null).await?;
+    desk.calls(Method::DELETE, &format!("policy/{either}"), &Value::Null).await.map(drop)
+}
