@@ -6,46 +6,8 @@ use serenity::http::{LightMethod, Request, Route};
 use serenity::model::id;
 
 use super::{Discord, DiscordError, snowflake};
+use crate::domain::guild_rights::GuildRights;
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, RoleId};
-
-/// Rights at Discord (`1 << n` as in its documentation, "Permissions").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rights(u64);
-
-impl Rights {
-    /// None.
-    pub const NONE: Self = Self(0);
-    /// Everything, whatever a channel says.
-    pub const ADMINISTRATOR: Self = Self(1 << 3);
-    /// Seeing a channel.
-    pub const VIEW_CHANNEL: Self = Self(1 << 10);
-    /// Writing there.
-    pub const SEND_MESSAGES: Self = Self(1 << 11);
-    /// Reading what stood there before.
-    pub const READ_MESSAGE_HISTORY: Self = Self(1 << 16);
-    /// Giving roles that stand below one's own.
-    pub const MANAGE_ROLES: Self = Self(1 << 28);
-    /// What the bot needs where it posts.
-    pub const POSTING: Self =
-        Self(Self::VIEW_CHANNEL.0 | Self::SEND_MESSAGES.0 | Self::READ_MESSAGE_HISTORY.0);
-    const EVERYTHING: Self = Self(u64::MAX);
-
-    /// Whether all of `other` are among these.
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// These and those.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// The number that invite URLs carry.
-    pub const fn bits(self) -> u64 {
-        self.0
-    }
-}
 
 /// The application behind the bot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +39,7 @@ pub struct RoleSeen {
     /// Higher stands above.
     pub position: i64,
     /// What it gives.
-    pub rights: Rights,
+    pub rights: GuildRights,
     /// It belongs to an integration and cannot be given.
     pub is_managed: bool,
 }
@@ -124,10 +86,10 @@ impl GuildSeen {
     }
 
     /// What the bot may do in the guild, before any channel's exceptions.
-    pub fn own_rights(&self) -> Rights {
+    pub fn own_rights(&self) -> GuildRights {
         let own =
             self.roles.iter().filter(|role| self.is_everyone(role) || self.own_roles.contains(&role.id));
-        own.fold(Rights::NONE, |rights, role| rights.and(role.rights))
+        own.fold(GuildRights::NONE, |rights, role| rights.and(role.rights))
     }
 
     /// The position of the bot's highest role.
@@ -137,19 +99,19 @@ impl GuildSeen {
     }
 
     /// What the bot may do in a channel.
-    pub fn own_rights_in(&self, channel: &ChannelSeen) -> Rights {
+    pub fn own_rights_in(&self, channel: &ChannelSeen) -> GuildRights {
         let base = self.own_rights();
-        if base.has(Rights::ADMINISTRATOR) {
-            return Rights::EVERYTHING;
+        if base.has(GuildRights::ADMINISTRATOR) {
+            return GuildRights::EVERYTHING;
         }
         let roles: Vec<u64> = self.own_roles.iter().map(|role| role.get()).collect();
         channel.apply(base, &[&[self.id.get()], &roles, &[self.bot.get()]])
     }
 
     /// What somebody without any role may do in a channel.
-    pub fn rights_of_everyone_in(&self, channel: &ChannelSeen) -> Rights {
+    pub fn rights_of_everyone_in(&self, channel: &ChannelSeen) -> GuildRights {
         let everyone = self.roles.iter().find(|role| self.is_everyone(role));
-        channel.apply(everyone.map_or(Rights::NONE, |role| role.rights), &[&[self.id.get()]])
+        channel.apply(everyone.map_or(GuildRights::NONE, |role| role.rights), &[&[self.id.get()]])
     }
 
     /// `@everyone` has the id of its guild.
@@ -160,14 +122,14 @@ impl GuildSeen {
 
 impl ChannelSeen {
     /// Discord's order: `@everyone`'s exceptions, those of all roles together, the member's own; in each, what is allowed wins.
-    fn apply(&self, base: Rights, tiers: &[&[u64]]) -> Rights {
-        let bits = tiers.iter().fold(base.0, |bits, tier| {
+    fn apply(&self, base: GuildRights, tiers: &[&[u64]]) -> GuildRights {
+        let bits = tiers.iter().fold(base.bits(), |bits, tier| {
             let of_tier = self.overwrites.iter().filter(|overwrite| tier.contains(&overwrite.id));
             let (allow, deny) =
                 of_tier.fold((0, 0), |(allow, deny), one| (allow | one.allow, deny | one.deny));
             bits & !deny | allow
         });
-        Rights(bits)
+        GuildRights::new(bits)
     }
 }
 
@@ -250,7 +212,7 @@ impl RoleRow {
         RoleSeen {
             id: RoleId::new(self.id.get()),
             position: self.position,
-            rights: Rights(self.permissions),
+            rights: GuildRights::new(self.permissions),
             is_managed: self.managed,
         }
     }
@@ -295,7 +257,7 @@ mod tests {
     const BOT_ROLE: u64 = 11;
     const BOT: u64 = 12;
 
-    fn guild(everyone: Rights, own: Rights) -> GuildSeen {
+    fn guild(everyone: GuildRights, own: GuildRights) -> GuildSeen {
         let role =
             |id, position, rights| RoleSeen { id: RoleId::new(id), position, rights, is_managed: false };
         GuildSeen {
@@ -307,36 +269,43 @@ mod tests {
         }
     }
 
-    fn channel(overwrites: &[(u64, Rights, Rights)]) -> ChannelSeen {
-        let overwrites =
-            overwrites.iter().map(|(id, allow, deny)| Overwrite { id: *id, allow: allow.0, deny: deny.0 });
+    fn channel(overwrites: &[(u64, GuildRights, GuildRights)]) -> ChannelSeen {
+        let overwrites = overwrites.iter().map(|(id, allow, deny)| Overwrite {
+            id: *id,
+            allow: allow.bits(),
+            deny: deny.bits(),
+        });
         ChannelSeen { id: ChannelId::new(20), overwrites: overwrites.collect() }
     }
 
     #[test]
     fn a_channel_hidden_from_everyone_is_seen_by_the_role_that_is_let_in() {
-        let seen = guild(Rights::POSTING, Rights::NONE);
+        let seen = guild(GuildRights::POSTING, GuildRights::NONE);
         let hidden = channel(&[
-            (GUILD, Rights::NONE, Rights::VIEW_CHANNEL),
-            (BOT_ROLE, Rights::VIEW_CHANNEL, Rights::NONE),
+            (GUILD, GuildRights::NONE, GuildRights::VIEW_CHANNEL),
+            (BOT_ROLE, GuildRights::VIEW_CHANNEL, GuildRights::NONE),
         ]);
-        assert!(seen.own_rights_in(&hidden).has(Rights::POSTING));
-        assert!(!seen.rights_of_everyone_in(&hidden).has(Rights::VIEW_CHANNEL));
+        assert!(seen.own_rights_in(&hidden).has(GuildRights::POSTING));
+        assert!(!seen.rights_of_everyone_in(&hidden).has(GuildRights::VIEW_CHANNEL));
     }
 
     #[test]
     fn what_the_member_itself_is_denied_counts_last_and_an_administrator_is_denied_nothing() {
         let denied = channel(&[
-            (BOT_ROLE, Rights::SEND_MESSAGES, Rights::NONE),
-            (BOT, Rights::NONE, Rights::SEND_MESSAGES),
+            (BOT_ROLE, GuildRights::SEND_MESSAGES, GuildRights::NONE),
+            (BOT, GuildRights::NONE, GuildRights::SEND_MESSAGES),
         ]);
-        let plain = guild(Rights::POSTING, Rights::NONE);
-        assert!(!plain.own_rights_in(&denied).has(Rights::SEND_MESSAGES));
-        assert!(guild(Rights::NONE, Rights::ADMINISTRATOR).own_rights_in(&denied).has(Rights::POSTING));
+        let plain = guild(GuildRights::POSTING, GuildRights::NONE);
+        assert!(!plain.own_rights_in(&denied).has(GuildRights::SEND_MESSAGES));
+        assert!(
+            guild(GuildRights::NONE, GuildRights::ADMINISTRATOR)
+                .own_rights_in(&denied)
+                .has(GuildRights::POSTING)
+        );
     }
 
     #[test]
     fn the_highest_of_its_own_roles_is_where_the_bot_stands() {
-        assert_eq!(guild(Rights::NONE, Rights::NONE).own_position(), 3);
+        assert_eq!(guild(GuildRights::NONE, GuildRights::NONE).own_position(), 3);
     }
 }

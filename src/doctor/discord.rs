@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::Sheet;
 use crate::clock::Clock;
 use crate::config::{Config, Guild};
-use crate::discord::inspect::{GuildSeen, Oddity, Rights};
+use crate::discord::inspect::{GuildSeen, Oddity};
 use crate::discord::{ConnectError, Discord, DiscordError};
 use crate::domain::finding::Finding;
+use crate::domain::guild_rights::GuildRights;
 use crate::domain::ids::{ChannelId, RoleId};
 
 /// Asks Discord and judges.
@@ -71,7 +72,7 @@ fn judge_guild(sheet: &mut Sheet, guild: &Guild, seen: &GuildSeen) {
     let own = seen.own_rights();
     let named = |what: &str, id: String| ["guild ", &guild.id.to_string(), ", ", what, " ", &id].concat();
     let role = |id: RoleId| named("role", id.to_string());
-    let is_admin = own.has(Rights::ADMINISTRATOR);
+    let is_admin = own.has(GuildRights::ADMINISTRATOR);
     sheet.judge(Finding::AdministratorGiven, is_admin.then(|| ["guild ", &guild.id.to_string()].concat()));
 
     let missing = roles_of(guild).into_iter().filter(|id| seen.role(*id).is_none());
@@ -80,7 +81,7 @@ fn judge_guild(sheet: &mut Sheet, guild: &Guild, seen: &GuildSeen) {
     let member_role = guild.member_role.and_then(|id| seen.role(id));
     let too_high = member_role.filter(|role| role.is_managed || role.position >= seen.own_position());
     sheet.judge(Finding::RoleNotBelow, too_high.map(|found| role(found.id)));
-    let may_not = guild.member_role.filter(|_| !is_admin && !own.has(Rights::MANAGE_ROLES));
+    let may_not = guild.member_role.filter(|_| !is_admin && !own.has(GuildRights::MANAGE_ROLES));
     sheet.judge(Finding::ManageRolesMissing, may_not.map(role));
 
     judge_channels(sheet, guild, seen, &|id| named("channel", id.to_string()));
@@ -93,11 +94,11 @@ fn judge_channels(sheet: &mut Sheet, guild: &Guild, seen: &GuildSeen, named: &dy
     sheet.judge(Finding::ChannelMissing, missing.map(|id| named(*id)));
 
     let found: Vec<_> = channels.iter().filter_map(|id| seen.channel(*id)).collect();
-    let unusable = found.iter().filter(|channel| !seen.own_rights_in(channel).has(Rights::POSTING));
+    let unusable = found.iter().filter(|channel| !seen.own_rights_in(channel).has(GuildRights::POSTING));
     sheet.judge(Finding::ChannelRightsMissing, unusable.map(|channel| named(channel.id)));
 
     let Some(cards) = seen.channel(guild.request_channel) else { return };
-    let is_open = seen.rights_of_everyone_in(cards).has(Rights::VIEW_CHANNEL);
+    let is_open = seen.rights_of_everyone_in(cards).has(GuildRights::VIEW_CHANNEL);
     sheet.judge(Finding::ChannelOpen, is_open.then(|| named(cards.id)));
 }
 

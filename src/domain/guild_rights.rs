@@ -4,12 +4,6 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuildRights(u64);
 
-/// Everything, everywhere.
-const ADMINISTRATOR: u64 = 1 << 3;
-
-/// Giving roles below one's own: needed for the role of account holders, and only for that.
-const MANAGE_ROLES: u64 = 1 << 28;
-
 /// Rights with which somebody who has the bot's token could harm the guild, by the names that Discord's settings show.
 const HARMFUL: [(u64, &str); 13] = [
     (1 << 1, "Kick Members"),
@@ -28,19 +22,53 @@ const HARMFUL: [(u64, &str); 13] = [
 ];
 
 impl GuildRights {
+    /// None.
+    pub const NONE: Self = Self(0);
+    /// Everything, whatever a channel says.
+    pub const ADMINISTRATOR: Self = Self(1 << 3);
+    /// Seeing a channel.
+    pub const VIEW_CHANNEL: Self = Self(1 << 10);
+    /// Writing there.
+    pub const SEND_MESSAGES: Self = Self(1 << 11);
+    /// Reading what stood there before.
+    pub const READ_MESSAGE_HISTORY: Self = Self(1 << 16);
+    /// Giving roles below one's own: needed for the role of account holders, and only for that.
+    pub const MANAGE_ROLES: Self = Self(1 << 28);
+    /// What the bot needs where it posts.
+    pub const POSTING: Self =
+        Self(Self::VIEW_CHANNEL.0 | Self::SEND_MESSAGES.0 | Self::READ_MESSAGE_HISTORY.0);
+    /// All that there are.
+    pub const EVERYTHING: Self = Self(u64::MAX);
+
     /// Takes Discord's bits.
     pub const fn new(bits: u64) -> Self {
         Self(bits)
     }
 
+    /// Discord's bits, as invite URLs carry them.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// Whether all of `other` are among these.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// These and those.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// The names of what should be taken away; empty if the bot has no more than it needs. `gives_a_role`: the configuration names
     /// a role for account holders.
     pub fn beyond_need(self, gives_a_role: bool) -> Vec<&'static str> {
-        if self.0 & ADMINISTRATOR != 0 {
+        if self.has(Self::ADMINISTRATOR) {
             // It contains all others.
             return vec!["Administrator"];
         }
-        let needless_roles = (!gives_a_role && self.0 & MANAGE_ROLES != 0).then_some("Manage Roles");
+        let needless_roles = (!gives_a_role && self.has(Self::MANAGE_ROLES)).then_some("Manage Roles");
         let harmful = HARMFUL.iter().filter(|(bit, _)| self.0 & bit != 0).map(|(_, name)| *name);
         harmful.chain(needless_roles).collect()
     }
@@ -50,27 +78,26 @@ impl GuildRights {
 mod tests {
     use super::*;
 
-    /// View Channel, Send Messages, Read Message History: what the operators' guide asks for.
-    const NEEDED: u64 = 1 << 10 | 1 << 11 | 1 << 16;
+    const NEEDED: GuildRights = GuildRights::POSTING;
 
     #[test]
     fn what_the_guide_asks_for_is_not_too_much() {
-        assert_eq!(GuildRights::new(NEEDED).beyond_need(false), Vec::<&str>::new());
-        assert_eq!(GuildRights::new(NEEDED | MANAGE_ROLES).beyond_need(true), Vec::<&str>::new());
+        assert_eq!(NEEDED.beyond_need(false), Vec::<&str>::new());
+        assert_eq!(NEEDED.and(GuildRights::MANAGE_ROLES).beyond_need(true), Vec::<&str>::new());
     }
 
     #[test]
     fn each_right_that_could_harm_the_guild_is_named() {
-        assert_eq!(GuildRights::new(NEEDED | MANAGE_ROLES).beyond_need(false), ["Manage Roles"]);
+        assert_eq!(NEEDED.and(GuildRights::MANAGE_ROLES).beyond_need(false), ["Manage Roles"]);
         for (bit, name) in HARMFUL {
-            assert_eq!(GuildRights::new(NEEDED | bit).beyond_need(true), [name]);
+            assert_eq!(NEEDED.and(GuildRights::new(bit)).beyond_need(true), [name]);
         }
         assert_eq!(GuildRights::new(1 << 2 | 1 << 1).beyond_need(true), ["Kick Members", "Ban Members"]);
     }
 
     #[test]
     fn an_administrator_is_told_as_one_thing() {
-        assert_eq!(GuildRights::new(u64::MAX).beyond_need(true), ["Administrator"]);
-        assert_eq!(GuildRights::new(ADMINISTRATOR).beyond_need(false), ["Administrator"]);
+        assert_eq!(GuildRights::EVERYTHING.beyond_need(true), ["Administrator"]);
+        assert_eq!(GuildRights::ADMINISTRATOR.beyond_need(false), ["Administrator"]);
     }
 }

@@ -7,9 +7,10 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::config::{self, Guild};
-use crate::discord::inspect::{Oddity, Rights};
+use crate::discord::inspect::Oddity;
 use crate::discord::{ConnectError, Discord, DiscordError};
 use crate::domain::finding::Finding;
+use crate::domain::guild_rights::GuildRights;
 use crate::domain::ids::GuildId;
 
 /// Why there is nothing to say.
@@ -31,7 +32,7 @@ pub struct Report {
     /// Whoever may manage a guild opens it to invite the bot.
     pub invite_url: Url,
     /// What the bot asks for there.
-    pub rights: Rights,
+    pub rights: GuildRights,
     /// Whether the bot must be able to give a role.
     pub gives_roles: bool,
     /// Settings that are not as they should be.
@@ -71,7 +72,8 @@ pub async fn look(
     let discord = Discord::connect(discord, clock).await?;
     let application = discord.application().await?;
     let gives_roles = guilds.iter().any(|guild| guild.member_role.is_some());
-    let rights = if gives_roles { Rights::POSTING.and(Rights::MANAGE_ROLES) } else { Rights::POSTING };
+    let rights =
+        if gives_roles { GuildRights::POSTING.and(GuildRights::MANAGE_ROLES) } else { GuildRights::POSTING };
     let differences = application.oddities.iter().map(|oddity| Difference::of(*oddity)).collect();
     let mut not_invited = Vec::new();
     for guild in guilds {
@@ -84,7 +86,7 @@ pub async fn look(
 }
 
 /// Discord, "Bot Authorization Flow".
-fn invite(application: u64, rights: Rights) -> Url {
+fn invite(application: u64, rights: GuildRights) -> Url {
     let mut url =
         Url::parse("https://discord.com/oauth2/authorize").unwrap_or_else(|_| unreachable!("it is a URL"));
     url.query_pairs_mut()
@@ -100,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_invite_asks_for_what_is_needed_and_no_more() {
-        let url = invite(42, Rights::POSTING.and(Rights::MANAGE_ROLES));
+        let url = invite(42, GuildRights::POSTING.and(GuildRights::MANAGE_ROLES));
         let permissions = (1 << 10) | (1 << 11) | (1 << 16) | (1 << 28);
         assert_eq!(
             url.as_str(),

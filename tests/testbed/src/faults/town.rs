@@ -223,6 +223,16 @@ impl Town {
         self.chat.control(Method::GET, "log", &Value::Null).await
     }
 
+    /// Grows with everything that a bot does: what it writes at Discord, and what it notes.
+    pub(super) async fn movements(&self) -> Result<(usize, Vec<String>)> {
+        let log = self.discord_log().await?;
+        let requests = log["requests"].as_array().into_iter().flatten();
+        let is_writing = |route: &str| !route.starts_with("GET ");
+        let written = requests.filter(|request| request["route"].as_str().is_some_and(is_writing)).count();
+        let noted = "SELECT CAST(seq AS TEXT) AS what FROM audit_head";
+        Ok((written, self.eyes.column(noted).await?))
+    }
+
     /// What a bot asked of Discord that Discord does not have, or not in that way. No fault excuses it.
     pub(super) async fn discord_rules_broken(&self) -> Result<Vec<String>> {
         let noted = self.chat.control(Method::GET, "state", &Value::Null).await?;
