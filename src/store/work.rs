@@ -1,7 +1,7 @@
 //! Durable work: the work row is the saga. Claims, leases, fences, steps, mail attempts.
 //!
 //! Every write of a worker names the fence of its claim and is refused with [`StoreError::LostLease`] when somebody claimed the
-//! work since. Leases are compared by the database's clock, `next_run` by the injected one.
+//! work since, or when the claim has ended: the answer to a commit can be lost, and what it wrote must not be written again. Leases are compared by the database's clock, `next_run` by the injected one.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::sql::{all, bare, exec, maybe, one, sql};
 use super::{Store, StoreError, Tx, View};
 use crate::domain::ids::{AccountId, PersonId, RequestId, Timestamp, WorkId};
 use crate::domain::refusal::Refusal;
-use crate::domain::work::{Effect, PLAN_VERSION, Step, Work, WorkKind, WorkState};
+use crate::domain::work::{Effect, MAILS_PER_WORK, PLAN_VERSION, Step, Work, WorkKind, WorkState};
 
 /// A work to be done. It starts at the first step of its plan.
 #[derive(Clone, Copy, Debug)]
@@ -109,19 +109,20 @@ sql! {
     RENEW = concat!("UPDATE work SET lease_until = $3 WHERE id = $1 AND fence = $2 RETURNING ", work_columns!());
     HELD = "UPDATE work SET revision = revision + 1 WHERE id = $1 AND fence = $2";
     RECORD = "INSERT INTO work_step (work_id, step, outcome, output, at) VALUES ($1, $2, $3, $4, $5)";
+    /// From the step and state that were seen: a commit whose answer was lost must not be made twice.
     ADVANCE = "UPDATE work SET step = $3, state = $4, step_since = $5, next_run = $5, error_code = $6, \
-        attempt = 1, revision = revision + 1 WHERE id = $1 AND fence = $2";
+        attempt = 1, revision = revision + 1 WHERE id = $1 AND fence = $2 AND step = $7 AND state = $8";
     /// A cancel that was asked for since the worker looked makes it due at once.
     POSTPONE = concat!("UPDATE work SET next_run = CASE WHEN cancel_asked <> $3 THEN CAST($4 AS BIGINT) ELSE CAST($5 AS BIGINT) END, \
         error_code = $6, owner = NULL, lease_until = 0, revision = revision + 1 \
-        WHERE id = $1 AND fence = $2 RETURNING ", work_columns!());
+        WHERE id = $1 AND fence = $2 AND owner IS NOT NULL RETURNING ", work_columns!());
     /// The same: a work that somebody just asked to stop does not go to sleep.
     STOP_FOR_OPERATOR = concat!("UPDATE work SET \
         state = CASE WHEN cancel_asked <> $3 THEN state ELSE 'needs_operator' END, next_run = $4, \
         error_code = $5, owner = NULL, lease_until = 0, revision = revision + 1 \
-        WHERE id = $1 AND fence = $2 RETURNING ", work_columns!());
+        WHERE id = $1 AND fence = $2 AND owner IS NOT NULL RETURNING ", work_columns!());
     FINISH = concat!("UPDATE work SET state = $3, step = NULL, owner = NULL, lease_until = 0, \
-        revision = revision + 1 WHERE id = $1 AND fence = $2 RETURNING ", work_columns!());
+        revision = revision + 1 WHERE id = $1 AND fence = $2 AND owner IS NOT NULL RETURNING ", work_columns!());
     GIVE_BACK = "UPDATE work SET owner = NULL, lease_until = 0, attempt = attempt - 1, revision = revision + 1 \
         WHERE id = $1 AND fence = $2";
     SET_ACCOUNT = concat!("UPDATE work SET account_id = $3, revision = revision + 1 \
@@ -132,8 +133,9 @@ sql! {
         WHERE id = $1 AND fence = $2 AND mail_attempts > 0 RETURNING ", work_columns!());
     ASK_CANCEL = concat!("UPDATE work SET cancel_asked = TRUE, state = $3, next_run = $4, revision = revision + 1 \
         WHERE id = $1 AND state = $2 RETURNING ", work_columns!());
-    RETRY = concat!("UPDATE work SET state = $2, next_run = $3, attempt = 0, mail_attempts = 0, error_code = NULL, \
-        owner = NULL, lease_until = 0, revision = revision + 1 \
+    /// Mails that were begun stay counted, but one more is possible.
+    RETRY = concat!("UPDATE work SET state = $2, next_run = $3, attempt = 0, error_code = NULL, \
+        mail_attempts = CASE WHEN mail_attempts < $4 THEN mail_attempts ELSE $4 END, owner = NULL, lease_until = 0, revision = revision + 1 \
         WHERE id = $1 AND state = 'needs_operator' RETURNING ", work_columns!());
     END_CHECK = "UPDATE work SET state = 'done', step = NULL, fence = fence + 1, owner = NULL, lease_until = 0, \
         revision = revision + 1 WHERE request_id = $1 AND kind = 'check' AND state IN ('open', 'needs_operator')";
@@ -386,7 +388,8 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let now = self.now().as_millis();
         let touched = exec!(self, ADVANCE;
-            claimed.id.to_string(), claimed.fence, step.code(), state.code(), now, code.map(Refusal::code))?;
+            claimed.id.to_string(), claimed.fence, step.code(), state.code(), now, code.map(Refusal::code),
+            claimed.step.map(Step::code), claimed.state.code())?;
         if touched == 0 { Err(StoreError::LostLease) } else { Ok(()) }
     }
 
@@ -475,13 +478,15 @@ impl Tx {
         }
     }
 
-    /// Lets a work that needs an operator go on at its step (undoing, if that step takes something back), with fresh attempts
-    /// and mails. `None` if it does not need an operator.
+    /// Lets a work that needs an operator go on at its step (undoing, if that step takes something back), with fresh attempts. Mails
+    /// that were begun stay counted; where all are used up, the operator's word is for one more. `None` if it does not need an
+    /// operator.
     pub async fn retry_work(&mut self, id: WorkId) -> Result<Option<Work>, StoreError> {
         let Some(seen) = self.work(id).await? else { return Ok(None) };
         let now = self.now().as_millis();
         self.announces_work = true;
-        let row = maybe!(self, RETRY, Row; id.to_string(), state_to_resume(&seen).code(), now)?;
+        let row =
+            maybe!(self, RETRY, Row; id.to_string(), state_to_resume(&seen).code(), now, MAILS_PER_WORK - 1)?;
         row.map(Row::work).transpose()
     }
 

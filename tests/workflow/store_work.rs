@@ -317,6 +317,49 @@ on_both_databases! {
         assert_eq!(view.work_steps(fresh.id).await.expect("reads").len(), 1);
     }
 
+    async fn what_was_committed_though_nobody_heard_is_not_written_again(world: &World) {
+        let record = || StepRecord { step: Step::Eligible, effect: Effect::Made, output: None };
+        for ending in 0..4 {
+            enqueue(world, 1 + ending, WorkKind::Provision).await;
+            let claimed = world.store.claim_work("a", LEASE).await.expect("claims").expect("is due");
+            for is_again in [false, true] {
+                let mut tx = world.store.begin().await.expect("begins");
+                let later = world.clock.now().after(Duration::from_hours(1));
+                let written = match ending {
+                    0 => tx.advance_work(&claimed, &[record()], Step::Free).await.map(drop),
+                    1 => tx.postpone_work(&claimed, later, Refusal::DirectoryDown).await.map(drop),
+                    2 => tx.stop_for_operator(&claimed, Refusal::Internal).await.map(drop),
+                    _ => tx.finish_last_step(&claimed, &[record()], WorkState::Done).await.map(drop),
+                };
+                if is_again {
+                    assert!(matches!(written, Err(StoreError::LostLease)), "{ending}: {written:?}");
+                } else {
+                    written.expect("the holder writes");
+                    tx.commit("test.once").await.expect("commits");
+                }
+            }
+        }
+    }
+
+    async fn an_operators_word_is_for_one_more_mail_where_all_are_used_up(world: &World) {
+        for begun in 0..=MAILS_PER_WORK {
+            enqueue(world, 1 + begun.unsigned_abs(), WorkKind::Provision).await;
+            let work = world.store.claim_work("a", LEASE).await.expect("claims").expect("is due");
+            let mut tx = world.store.begin().await.expect("begins");
+            for _ in 0..begun {
+                tx.spend_mail(&work, MAILS_PER_WORK).await.expect("counts");
+            }
+            tx.stop_for_operator(&work, Refusal::MailUnknown).await.expect("stops");
+            let retried = tx.retry_work(work.id).await.expect("retries").expect("needed an operator");
+            assert_eq!(retried.mail_attempts, begun.min(MAILS_PER_WORK - 1));
+            tx.commit("test.retry").await.expect("commits");
+            let again = world.store.claim_work("a", LEASE).await.expect("claims").expect("is due");
+            let mut tx = world.store.begin().await.expect("begins");
+            tx.finish_work(&again, WorkState::Done).await.expect("ends");
+            tx.commit("test.end").await.expect("commits");
+        }
+    }
+
     async fn a_work_causes_no_more_mails_than_allowed(world: &World) {
         enqueue(world, 1, WorkKind::Provision).await;
         let work = world.store.claim_work("a", LEASE).await.expect("claims").expect("is due");

@@ -380,6 +380,23 @@ fn canonical_bytes(row: &JsonRow) -> Vec<u8> {
     bytes
 }
 
+/// Whether this happens to a request once at the most.
+fn is_once(event: &str) -> bool {
+    let once = [
+        "request.submitted",
+        "request.approved",
+        "request.denied",
+        "request.cancelled",
+        "request.expired",
+        "request.failed",
+        "entry.created",
+        "account.invited",
+        "account.activated",
+        "account.closed",
+    ];
+    once.contains(&event)
+}
+
 fn audit_whole(seen: &Seen, found: &mut Vec<Violation>) {
     let mut before = hex::encode([0; 32]);
     for (row, position) in seen.audit.iter().zip(1_i64..) {
@@ -394,8 +411,13 @@ fn audit_whole(seen: &Seen, found: &mut Vec<Violation>) {
         }
         before = hash;
     }
-    let told: HashSet<(String, String)> =
-        seen.audit.iter().map(|row| (text_of(&row["request_id"]), text_of(&row["event"]))).collect();
+    let mut told: HashMap<(String, String), usize> = HashMap::new();
+    for row in &seen.audit {
+        *told.entry((text_of(&row["request_id"]), text_of(&row["event"]))).or_default() += 1;
+    }
+    for ((request, event), times) in told.iter().filter(|((_, event), times)| **times > 1 && is_once(event)) {
+        note(found, Rule::AuditWhole, format!("request {request} has {times} rows `{event}`"));
+    }
     for request in &seen.requests {
         let id = text_of(&request["id"]);
         let wanted = match text_of(&request["state"]).as_str() {
@@ -407,7 +429,7 @@ fn audit_whole(seen: &Seen, found: &mut Vec<Violation>) {
             "waiting" => "request.submitted",
             _ => continue,
         };
-        if !told.contains(&(id, wanted.to_owned())) {
+        if !told.contains_key(&(id, wanted.to_owned())) {
             note(
                 found,
                 Rule::AuditWhole,

@@ -455,7 +455,7 @@ pub(super) async fn operator_retries(town: &Town) -> Result<usize> {
     let sql = "SELECT w.id, w.revision, n.message_id AS note, c.message_id AS card FROM work w JOIN request r ON r.id = w.request_id \
         LEFT JOIN message n ON n.request_id = r.id AND n.kind = 'operator' \
         LEFT JOIN message c ON c.request_id = r.id AND c.kind = 'card' \
-        WHERE w.state = 'needs_operator' AND (w.mail_attempts = 0 OR w.step = 'invite')";
+        WHERE w.state = 'needs_operator' AND (w.mail_attempts < 2 OR w.step = 'invite')";
     let stopped = town.eyes.rows(sql).await?;
     let mut pressed = Vec::new();
     for work in &stopped {
