@@ -287,12 +287,30 @@ fn every_dependency_has_its_reason() {
     }
 }
 
-/// The names of all test functions of the workspace.
+/// The names of all test functions of the workspace: those below a test's attribute, and all of a list for both databases.
 fn test_names() -> Vec<String> {
     let mut names = Vec::new();
     for path in files_below("src", "rs").into_iter().chain(files_below("tests", "rs")) {
-        let text = text_of(&path);
-        names.extend(names_after(&text, "fn ").map(str::to_owned));
+        let (mut is_test, mut is_list) = (false, false);
+        for line in text_of(&path).lines() {
+            let code = line.trim_start();
+            if code.starts_with("on_both_databases! {") {
+                is_list = true;
+            } else if line == "}" {
+                is_list = false;
+            }
+            if code.starts_with("#[test]") || code.starts_with("#[tokio::test") {
+                is_test = true;
+            } else if let Some(name) = names_after(code, "fn ").next() {
+                let begins_here = code.starts_with("fn ") || code.starts_with("async fn ");
+                if begins_here
+                    && (is_test || (is_list && line.starts_with("    ") && !line.starts_with("     ")))
+                {
+                    names.push(name.to_owned());
+                }
+                is_test = false;
+            }
+        }
     }
     names
 }

@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::keycloak::{Admin, AdminServer, KeycloakError};
 
-/// Why set-up stopped. Running it again goes on where it stopped.
+/// Why set-up stopped. Running it again, with the same flags, goes on where it stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// Keycloak did not answer, or refused.

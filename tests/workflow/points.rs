@@ -231,7 +231,7 @@ fn a_line_that_breaks_at_any_message_boundary_of_a_provisioning_costs_nothing() 
 }
 
 #[test]
-fn a_line_that_breaks_at_any_byte_of_the_add_leaves_one_entry() {
+fn a_line_that_breaks_within_the_add_leaves_one_entry() {
     let [directory, _] = calls();
     survives(&bytes_of(&directory, ADD, stride(STRIDE_OF_THE_ADD)));
 }

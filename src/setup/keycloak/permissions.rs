@@ -143,8 +143,9 @@ impl Permissions {
         Ok(())
     }
 
-    /// Says which permissions of others lie over ours.
-    fn hint_at_others(&self, bench: &mut Bench<'_>) {
+    /// Says which permissions of others lie over ours, and gives their names.
+    fn hint_at_others(&self, bench: &mut Bench<'_>) -> Vec<String> {
+        let mut others = Vec::new();
         let client = &bench.input.client_id;
         let ours: Vec<String> = NEEDED.iter().map(|(kind, _)| permission_name(client, kind)).collect();
         for permission in &self.all {
@@ -161,32 +162,35 @@ impl Permissions {
                      what it covers is out of the service's reach unless its policies fit the service client",
                 ];
                 bench.report.hints.push(hint.concat());
+                others.push(name.to_owned());
             }
         }
+        others
     }
 }
 
-/// Makes sure of switch, policy and permissions.
+/// Makes sure of switch, policy and permissions. The names of permissions of others that lie over them.
 pub(super) async fn ensure(
     bench: &mut Bench<'_>,
     client: Option<&str>,
     found: Option<Permissions>,
-) -> Result<(), SetupError> {
+) -> Result<Vec<String>, SetupError> {
     switch_on(bench).await?;
     let found = match (found, bench.args.mode) {
         (None, Mode::Apply) => Permissions::find(bench).await?,
         (found, _) => found,
     };
-    let (Some(found), Some(client)) = (found, client) else { return plan(bench) };
+    let (Some(found), Some(client)) = (found, client) else { return plan(bench).map(|()| Vec::new()) };
     if let Some(policy) = found.ensure_policy(bench, client).await? {
         for needed in NEEDED {
             found.ensure_permission(bench, &policy, needed).await?;
         }
+    } else if bench.args.mode == Mode::Apply {
+        return Err(SetupError::InTheWay("the policy that was made just now is not there".to_owned()));
     } else {
         plan_permissions(bench, Some(&found));
     }
-    found.hint_at_others(bench);
-    Ok(())
+    Ok(found.hint_at_others(bench))
 }
 
 async fn switch_on(bench: &mut Bench<'_>) -> Result<(), SetupError> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::documents::{id_of, rows, says};
 use super::permissions::Permissions;
-use super::{Bench, Rights, SetupError, clients, permissions};
+use super::{Bench, Mode, Rights, SetupError, clients, permissions};
 
 /// Search, import, mail, disable, log out, sync; and also make people, give them groups and ordinary roles.
 const MANAGE: &str = "manage-users";
@@ -22,7 +22,19 @@ pub(super) async fn ensure(bench: &mut Bench<'_>, client: Option<&str>) -> Resul
     let as_it_is = if are_ours { Rights::FineGrained } else { Rights::Roles };
     match (bench.args.rights.unwrap_or(as_it_is), found) {
         (Rights::FineGrained, found) => {
-            permissions::ensure(bench, client, found).await?;
+            let others = permissions::ensure(bench, client, found).await?;
+            if !others.is_empty() && bench.args.mode == Mode::Apply && holds(bench, client, MANAGE).await? {
+                // Without the role the service would at once be without what these cover.
+                return Err(SetupError::InTheWay(
+                    [
+                        "`manage-users` was left as it is, because permissions of others lie over the service's: `",
+                        &others.join("`, `"),
+                        "`. Let their policies fit the service client, too, or take them away; then take `manage-users` away, \
+                         and run this again",
+                    ]
+                    .concat(),
+                ));
+            }
             ensure_roles(bench, client, &[EVENTS], "").await
         }
         (Rights::Roles, Some(found)) => {
@@ -64,6 +76,15 @@ async fn ensure_roles(
     Ok(())
 }
 
+/// Whether the service account holds a role of `realm-management`.
+async fn holds(bench: &Bench<'_>, client: Option<&str>, role: &str) -> Result<bool, SetupError> {
+    let Some(client) = client else { return Ok(false) };
+    let (account, management) = find_account(bench, client).await?;
+    let place = ["users", &account, "role-mappings", "clients", &management];
+    let held = rows(bench.admin.get("rights", &bench.path(&place), &[]).await?);
+    Ok(held.iter().any(|held| says(held, "name", role)))
+}
+
 /// The ids of the service account and of the client that holds the realm's rights.
 async fn find_account(bench: &Bench<'_>, client: &str) -> Result<(String, String), SetupError> {
     let place = bench.path(&["clients", client, "service-account-user"]);
@@ -86,7 +107,10 @@ async fn missing_roles(
     for right in wanted.iter().filter(|right| !held.iter().any(|role| says(role, "name", right))) {
         let role =
             bench.admin.get("right", &bench.path(&["clients", management, "roles", right]), &[]).await?;
-        missing.extend(role);
+        let Some(role) = role else {
+            return Err(SetupError::InTheWay(["this Keycloak has no role `", right, "`"].concat()));
+        };
+        missing.push(role);
     }
     Ok(missing)
 }
