@@ -293,6 +293,9 @@ mod tests {
         assert!(text.contains("attrs=destinationIndicator val.regex"), "{text}");
         assert!(text.contains("^(inetOrgPerson|posixAccount)$"), "{text}");
         assert!(text.contains("dn: olcOverlay=unique,olcDatabase={2}mdb,cn=config"), "{text}");
+        // slapd refuses all of a line in which one attribute has an index already
+        assert!(text.contains("olcDbIndex: mail eq\n"), "{text}");
+        assert!(text.lines().all(|line| !line.starts_with("olcDbIndex") || !line.contains(',')), "{text}");
         let dotted = rules(&names("ou=peo.ple,dc=example,dc=org", BOT)).expect("a text");
         assert!(dotted.contains(r"[^+,]+,ou=peo\.ple,dc=example,dc=org$"), "{dotted}");
     }
