@@ -109,7 +109,7 @@ pub enum FileFault {
         kind: ErrorKind,
     },
     /// It belongs to somebody else.
-    #[error("{shown} belongs to user {owner}, accolade runs as user {me}: run `chown {me} {shown}` as root", shown = .path.display())]
+    #[error("{shown} belongs to user {owner}, accolade runs as user {me}: run it as the user that serves; if that is {me}, run `chown {me} {shown}` as root", shown = .path.display())]
     Foreign {
         /// Which.
         path: PathBuf,
@@ -135,7 +135,7 @@ pub enum FileFault {
         path: PathBuf,
     },
     /// It could not be made.
-    #[error("{} cannot be made: {kind}", .path.display())]
+    #[error("{} cannot be made: {}", .path.display(), why_not_made(*.kind))]
     NotMade {
         /// Which.
         path: PathBuf,
@@ -243,6 +243,10 @@ enum CodeKind {
     Other,
 }
 
+fn why_not_made(kind: ErrorKind) -> String {
+    if kind == ErrorKind::NotFound { "its folder does not exist".to_owned() } else { kind.to_string() }
+}
+
 /// SQLite's result codes are numbers (<https://sqlite.org/rescode.html>, the low byte is the primary one), `PostgreSQL`'s have
 /// five characters (its appendix A).
 fn kind_of_code(code: &str) -> CodeKind {
@@ -284,5 +288,20 @@ mod tests {
         for code in ["2067", "23505", "1", ""] {
             assert_eq!(kind_of_code(code), CodeKind::Other, "{code}");
         }
+    }
+
+    #[test]
+    fn root_is_sent_to_the_user_that_serves() {
+        let said = FileFault::Foreign { path: "/var/lib/accolade".into(), owner: 999, me: 0 }.to_string();
+        assert!(
+            said.contains("runs as user 0: run it as the user that serves; if that is 0, run `chown "),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_file_without_a_folder_is_said_so() {
+        let fault = FileFault::NotMade { path: "/backups/today".into(), kind: ErrorKind::NotFound };
+        assert_eq!(fault.to_string(), "/backups/today cannot be made: its folder does not exist");
     }
 }
