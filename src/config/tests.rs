@@ -14,7 +14,7 @@ fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let secrets = folder.path().join("secrets");
     std::fs::create_dir(&secrets).expect("a folder in it");
-    for name in ["discord-token", "ldap-password", "keycloak-secret", "postgres-password", "store-key"] {
+    for name in ["discord.token", "bind.password", "client.secret", "postgres.password", "store.key"] {
         let file = secrets.join(name);
         std::fs::write(&file, format!("canary-{name}\n")).expect("a secret");
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("its mode");
@@ -68,8 +68,8 @@ fn the_example_is_taken_and_reads_as_it_says() {
     let rule = guild.policy.rules.first().expect("a rule");
     assert_eq!((rule.name.as_str(), rule.approval, rule.ask_reason), ("crew", Approval::Moderators, true));
     assert_eq!(rule.min_account_age, Duration::from_hours(30 * 24));
-    assert_eq!(config.store.url.path(), "/var/lib/accolade/accolade.db");
-    assert_eq!(config.store.key_file, folder.path().join("secrets/store-key"));
+    assert_eq!(config.store.url.path(), "/var/lib/accolade/accolade.sqlite");
+    assert_eq!(config.store.key_file, folder.path().join("secrets/store.key"));
     assert_eq!(config.keycloak.public_url, config.keycloak.url);
 }
 
@@ -163,22 +163,22 @@ fn addresses_that_give_secrets_away_are_refused() {
             "loopback only",
         ),
         (
-            "url = \"sqlite:///var/lib/accolade/accolade.db\"",
-            "url = \"sqlite://accolade.db\"",
+            "url = \"sqlite:///var/lib/accolade/accolade.sqlite\"",
+            "url = \"sqlite://accolade.sqlite\"",
             "no absolute path",
         ),
         (
-            "url = \"sqlite:///var/lib/accolade/accolade.db\"",
+            "url = \"sqlite:///var/lib/accolade/accolade.sqlite\"",
             "url = \"postgres://a:hunter2@db.example.org/a\"",
             "holds a password",
         ),
         (
-            "url = \"sqlite:///var/lib/accolade/accolade.db\"",
+            "url = \"sqlite:///var/lib/accolade/accolade.sqlite\"",
             "url = \"postgres://a@db.example.org/a?sslmode=prefer\"",
             "verify-full",
         ),
         (
-            "url = \"sqlite:///var/lib/accolade/accolade.db\"",
+            "url = \"sqlite:///var/lib/accolade/accolade.sqlite\"",
             "url = \"mysql://db.example.org/a\"",
             "neither SQLite nor PostgreSQL",
         ),
@@ -337,7 +337,7 @@ fn a_secret_loses_one_newline_and_nothing_else() {
 fn a_secret_that_everybody_may_write_is_refused_and_one_that_everybody_may_read_is_warned_about() {
     use std::os::unix::fs::PermissionsExt;
     let folder = folder();
-    let file = folder.path().join("secrets/discord-token");
+    let file = folder.path().join("secrets/discord.token");
     let set =
         |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("its mode");
     set(0o644);
@@ -355,7 +355,7 @@ fn a_secret_that_everybody_may_write_is_refused_and_one_that_everybody_may_read_
 fn no_secret_is_shown() {
     let folder = folder();
     let text = EXAMPLE
-        .replace("sqlite:///var/lib/accolade/accolade.db", "postgres://accolade@db.example.org/accolade")
+        .replace("sqlite:///var/lib/accolade/accolade.sqlite", "postgres://accolade@db.example.org/accolade")
         .replace("# password_file", "password_file");
     let config = loaded(&folder, &text, &[]).expect("a configuration").config;
     for shown in [show(&config), format!("{config:?}")] {
@@ -371,11 +371,11 @@ fn set_up_needs_neither_the_ids_nor_the_secret_that_it_makes() {
         .replace("federation_id = ", "# federation_id = ")
         .replace("group_mapper_id = ", "# group_mapper_id = ")
         .replace("token_file = ", "# token_file = ");
-    std::fs::remove_file(folder.path().join("secrets/keycloak-secret")).expect("it was there");
+    std::fs::remove_file(folder.path().join("secrets/client.secret")).expect("it was there");
     let file = file_in(&folder);
     std::fs::write(&file, text).expect("a file");
     let input = load_for_setup(&file).expect("enough for set-up");
-    assert_eq!(input.client_secret_file, folder.path().join("secrets/keycloak-secret"));
+    assert_eq!(input.client_secret_file, folder.path().join("secrets/client.secret"));
     assert_eq!(input.keycloak.realm, "members");
     let refused = load(&file).expect_err("not enough to serve");
     assert!(refused.to_string().contains("run `accolade setup keycloak --apply`"), "{refused}");
@@ -438,7 +438,7 @@ fn a_reload_takes_policy_words_budgets_and_filter_and_names_every_other_key() {
 fn changed_secrets_are_named_by_their_files_and_another_guild_needs_a_restart() {
     let folder = folder();
     let old = loaded(&folder, EXAMPLE, &[]).expect("the example").config;
-    for name in ["discord-token", "ldap-password", "keycloak-secret"] {
+    for name in ["discord.token", "bind.password", "client.secret"] {
         std::fs::write(folder.path().join("secrets").join(name), "another").expect("a secret");
     }
     let mut new = loaded(&folder, EXAMPLE, &[]).expect("the example").config;

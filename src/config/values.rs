@@ -157,7 +157,7 @@ pub(super) fn ldap_url(text: &str) -> Parsed<Url> {
 /// Where the database is.
 pub(super) fn store_url(text: &str) -> Parsed<Url> {
     let fix =
-        "write `sqlite:///var/lib/accolade/accolade.db` or `postgres://accolade@db.example.org/accolade`";
+        "write `sqlite:///var/lib/accolade/accolade.sqlite` or `postgres://accolade@db.example.org/accolade`";
     let url = Url::parse(text).map_err(|_| Complaint::new("is not a URL", fix))?;
     match url.scheme() {
         "sqlite" => sqlite_url(text, url),
@@ -167,7 +167,7 @@ pub(super) fn store_url(text: &str) -> Parsed<Url> {
 }
 
 fn sqlite_url(text: &str, url: Url) -> Parsed<Url> {
-    let fix = "write three slashes and an absolute path, like `sqlite:///var/lib/accolade/accolade.db`";
+    let fix = "write three slashes and an absolute path, like `sqlite:///var/lib/accolade/accolade.sqlite`";
     let has_path = text.starts_with("sqlite:///") && url.path().len() > 1 && !url.path().ends_with('/');
     if !has_path || url.path().contains(":memory:") {
         return Err(Complaint::new("names no absolute path", fix));
