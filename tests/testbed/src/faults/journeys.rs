@@ -37,6 +37,8 @@ pub(super) enum Journey {
     Used,
     /// Asks, is approved, and leaves the mail alone.
     Invited,
+    /// Says of the password that it was somebody else's.
+    NotMe,
     /// Is denied, and told.
     Denied,
     /// Is denied quietly.
@@ -71,6 +73,7 @@ pub(super) enum Journey {
 const OFTEN: &[(Journey, u32)] = &[
     (Journey::Used, 20),
     (Journey::Invited, 14),
+    (Journey::NotMe, 5),
     (Journey::Denied, 5),
     (Journey::DeniedQuietly, 3),
     (Journey::CancelledWaiting, 4),
@@ -138,6 +141,11 @@ impl Traveller {
                 self.follows_the_link().await
             }
             Journey::Invited => self.is_invited().await,
+            Journey::NotMe => {
+                self.is_invited().await?;
+                self.follows_the_link().await?;
+                self.says_it_was_somebody_else().await
+            }
             Journey::ClosedMessages => {
                 self.changes(json!({"dms_open": false})).await?;
                 self.is_invited().await
@@ -440,6 +448,22 @@ impl Traveller {
         })
         .await?;
         self.arrives(&["active", "disabled"]).await
+    }
+
+    /// Presses and confirms until the account is locked, unless it never came into use.
+    async fn says_it_was_somebody_else(&self) -> Result<()> {
+        self.until("the lock", async || {
+            let account = self.person.account(self.town()).await?;
+            if account.is_none_or(|(state, _)| state != "active") {
+                return Ok(Some(()));
+            }
+            let chat = &self.town().chat;
+            let form = chat.press(&self.person.name, "Not me", None).await?;
+            form.modal_fields().context("no form opens")?;
+            chat.submit(&self.person.name, &[]).await?;
+            Ok(None)
+        })
+        .await
     }
 }
 
