@@ -12,7 +12,7 @@ use crate::domain::ids::{Nonce, PersonId, RequestId};
 use crate::domain::refusal::Refusal;
 use crate::domain::request::{Request, RequestState};
 use crate::domain::work::WorkKind;
-use crate::store::{NewWork, RequestMove, RequestMoved, Tx};
+use crate::store::{CancelAsk, NewWork, RequestMove, RequestMoved, Tx};
 
 /// What taking back did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,10 +99,16 @@ async fn undo_or_withdraw(mut tx: Tx, request: &Request, by: &By) -> Result<Canc
             let works = tx.unfinished_works_of(request.person_id).await?;
             let making =
                 works.iter().find(|work| work.kind == WorkKind::Provision).ok_or(Refusal::Internal)?;
-            if !making.cancel_asked {
-                tx.ask_cancel(making.id).await?;
-                tx.audit(entry(request, by).of_work(making.id).change(request.state.code(), "cancel_asked"));
-                put_card(&mut tx, request.id).await?;
+            match tx.ask_cancel(making.id).await? {
+                CancelAsk::Asked => {
+                    tx.audit(
+                        entry(request, by).of_work(making.id).change(request.state.code(), "cancel_asked"),
+                    );
+                    put_card(&mut tx, request.id).await?;
+                }
+                CancelAsk::AskedBefore => {}
+                // It ended a moment ago: the next press meets what it made.
+                CancelAsk::Finished => return Err(Refusal::StoreBusy.into()),
             }
             tx.commit("cancel").await?;
             Ok(Cancelled { code: request.code.clone(), undo: true, withdraw: false })

@@ -61,7 +61,7 @@ pub use outbox::{NewOutbox, Outbox, OutboxKind};
 pub use persons::Person;
 pub use requests::{DraftChanged, NewDraft, RequestFilter, RequestMove, RequestMoved, SendDraft, Sent};
 pub use restored::Restored;
-pub use work::{MailSpend, NewWork, StepRecord, WorkStep};
+pub use work::{CancelAsk, MailSpend, NewWork, StepRecord, WorkStep};
 
 /// Which database is behind the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -57,6 +57,17 @@ pub enum MailSpend {
     UsedUp,
 }
 
+/// What became of the wish to stop a work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelAsk {
+    /// The wish is new, and noted.
+    Asked,
+    /// The same wish was noted before; nothing was changed.
+    AskedBefore,
+    /// The work is finished, or there is none; nothing was changed.
+    Finished,
+}
+
 /// The columns of [`Row`], for SELECT and RETURNING.
 macro_rules! work_columns {
     () => {
@@ -131,8 +142,8 @@ sql! {
         WHERE id = $1 AND fence = $2 AND mail_attempts < $3 RETURNING ", work_columns!());
     REFUND_MAIL = concat!("UPDATE work SET mail_attempts = mail_attempts - 1, revision = revision + 1 \
         WHERE id = $1 AND fence = $2 AND mail_attempts > 0 RETURNING ", work_columns!());
-    ASK_CANCEL = concat!("UPDATE work SET cancel_asked = TRUE, state = $3, next_run = $4, revision = revision + 1 \
-        WHERE id = $1 AND state = $2 RETURNING ", work_columns!());
+    ASK_CANCEL = "UPDATE work SET cancel_asked = TRUE, state = $3, next_run = $4, revision = revision + 1 \
+        WHERE id = $1 AND state = $2 AND NOT cancel_asked";
     /// Mails that were begun stay counted, but one more is possible.
     RETRY = concat!("UPDATE work SET state = $2, next_run = $3, attempt = 0, error_code = NULL, \
         mail_attempts = CASE WHEN mail_attempts < $4 THEN mail_attempts ELSE $4 END, owner = NULL, lease_until = 0, revision = revision + 1 \
@@ -461,20 +472,23 @@ impl Tx {
         Row::held(maybe!(self, REFUND_MAIL, Row; claimed.id.to_string(), claimed.fence)?)
     }
 
-    /// Asks an unfinished work to stop; it becomes due now, also from `needs_operator`. `None` if it is finished.
-    pub async fn ask_cancel(&mut self, id: WorkId) -> Result<Option<Work>, StoreError> {
-        let Some(seen) = self.work(id).await? else { return Ok(None) };
+    /// Asks an unfinished work to stop; it becomes due now, also from `needs_operator`.
+    pub async fn ask_cancel(&mut self, id: WorkId) -> Result<CancelAsk, StoreError> {
+        let Some(seen) = self.work(id).await? else { return Ok(CancelAsk::Finished) };
         let next = match seen.state {
             WorkState::Open | WorkState::Undoing => seen.state,
             WorkState::NeedsOperator => state_to_resume(&seen),
-            WorkState::Done | WorkState::Undone => return Ok(None),
+            WorkState::Done | WorkState::Undone => return Ok(CancelAsk::Finished),
         };
         let now = self.now().as_millis();
         self.announces_work = true;
-        match maybe!(self, ASK_CANCEL, Row; id.to_string(), seen.state.code(), next.code(), now)? {
-            Some(row) => Ok(Some(row.work()?)),
-            // The worker changed the state between the two statements: let the caller try again.
-            None => Err(StoreError::Busy),
+        if exec!(self, ASK_CANCEL; id.to_string(), seen.state.code(), next.code(), now)? > 0 {
+            return Ok(CancelAsk::Asked);
+        }
+        // Somebody was quicker: either with the same wish, or the worker with another state, and then the caller may try again.
+        match self.work(id).await? {
+            Some(work) if work.cancel_asked => Ok(CancelAsk::AskedBefore),
+            _ => Err(StoreError::Busy),
         }
     }
 

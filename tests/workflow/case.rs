@@ -19,7 +19,7 @@ use accolade::domain::username::Username;
 use accolade::domain::work::{Step, Work, WorkKind};
 use accolade::keycloak::Keycloak;
 use accolade::provisioning::{Parts, Provisioning};
-use accolade::store::{Approved, NewDraft, NewWork, SendDraft, Sent, Store};
+use accolade::store::{Approved, CancelAsk, NewDraft, NewWork, SendDraft, Sent, Store};
 use accolade::words::Lang;
 use discord_sim::{Effect, Guild, Options, Permissions, Person, Sim};
 use serde_json::json;
@@ -450,7 +450,7 @@ impl Case {
     /// The person asks to stop what is being made.
     pub(crate) async fn cancels(&self, work: &Work) {
         let mut tx = self.store.begin().await.expect("begins");
-        tx.ask_cancel(work.id).await.expect("an answer").expect("an unfinished work");
+        assert_eq!(tx.ask_cancel(work.id).await.expect("an answer"), CancelAsk::Asked);
         tx.commit("test.cancels").await.expect("commits");
     }
 

@@ -12,8 +12,8 @@ use accolade::domain::mail_address::MailAddress;
 use accolade::domain::refusal::Refusal;
 use accolade::domain::work::{Effect, MAILS_PER_WORK, Step, WorkKind, WorkState};
 use accolade::store::{
-    Approved, BudgetKind, DenyKind, EventCursor, Kind, MailSpend, MessageKind, NewDeny, NewOutbox, NewWork,
-    OutboxKind, StepRecord, StoreError,
+    Approved, BudgetKind, CancelAsk, DenyKind, EventCursor, Kind, MailSpend, MessageKind, NewDeny, NewOutbox,
+    NewWork, OutboxKind, StepRecord, StoreError,
 };
 
 use crate::store_world::{GUILD, World, insists, on_both_databases};
@@ -393,7 +393,7 @@ on_both_databases! {
         enqueue(world, 1, WorkKind::Provision).await;
         let work = world.store.claim_work("a", LEASE).await.expect("claims").expect("is due");
         let mut tx = world.store.begin().await.expect("begins");
-        assert!(tx.ask_cancel(work.id).await.expect("asks").expect("is unfinished").cancel_asked);
+        assert_eq!(tx.ask_cancel(work.id).await.expect("asks"), CancelAsk::Asked);
         tx.commit("test.cancel").await.expect("commits");
         let mut tx = world.store.begin().await.expect("begins");
         let kept = tx.stop_for_operator(&work, Refusal::MailUnknown).await.expect("stops");
@@ -401,6 +401,35 @@ on_both_databases! {
         assert_eq!(kept.state, WorkState::Open);
         let next = world.store.claim_work("a", LEASE).await.expect("claims").expect("is due at once");
         assert!(next.cancel_asked);
+    }
+
+    async fn of_fifty_wishes_to_stop_one_is_new(world: &World) {
+        let work = enqueue(world, 1, WorkKind::Provision).await;
+        let wishes = (0..50).map(|_| {
+            let (store, id) = (world.store.clone(), work.id);
+            async move {
+                insists(async || {
+                    let mut tx = store.begin().await?;
+                    let asked = tx.ask_cancel(id).await?;
+                    tx.commit("test.cancel").await?;
+                    Ok(asked)
+                })
+                .await
+                .expect("asks")
+            }
+        });
+        let asked = futures::future::join_all(wishes).await;
+        assert_eq!(asked.iter().filter(|asked| **asked == CancelAsk::Asked).count(), 1);
+        assert!(!asked.contains(&CancelAsk::Finished));
+    }
+
+    async fn a_finished_work_cannot_be_asked_to_stop(world: &World) {
+        enqueue(world, 1, WorkKind::Welcome).await;
+        let work = world.store.claim_work("a", LEASE).await.expect("claims").expect("is due");
+        let mut tx = world.store.begin().await.expect("begins");
+        tx.finish_work(&work, WorkState::Done).await.expect("finishes");
+        assert_eq!(tx.ask_cancel(work.id).await.expect("asks"), CancelAsk::Finished);
+        tx.commit("test.finish").await.expect("commits");
     }
 
     async fn edits_of_one_card_become_one_message(world: &World) {
