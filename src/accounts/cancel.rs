@@ -3,7 +3,6 @@
 //! Before approval the request ends at once. Between approval and the mail the worker is asked to undo. After the mail a new work
 //! withdraws the account, because only a look into the directory can tell whether it was used.
 
-use super::post::put_card;
 use super::{Accounts, Caller, Denied, Details};
 use crate::domain::account::AccountState;
 use crate::domain::approval::Tell;
@@ -85,7 +84,7 @@ async fn end_open_request(mut tx: Tx, request: &Request, by: &By) -> Result<Canc
     moved(tx.move_request(request, RequestState::Cancelled, RequestMove::default()).await?)?;
     tx.end_check(request.id).await?;
     tx.audit(entry(request, by).change(request.state.code(), RequestState::Cancelled.code()));
-    put_card(&mut tx, request.id).await?;
+    tx.put_card(request.id).await?;
     tx.commit("cancel").await?;
     Ok(Cancelled { code: request.code.clone(), undo: false, withdraw: false })
 }
@@ -104,7 +103,7 @@ async fn undo_or_withdraw(mut tx: Tx, request: &Request, by: &By) -> Result<Canc
                     tx.audit(
                         entry(request, by).of_work(making.id).change(request.state.code(), "cancel_asked"),
                     );
-                    put_card(&mut tx, request.id).await?;
+                    tx.put_card(request.id).await?;
                 }
                 CancelAsk::AskedBefore => {}
                 // It ended a moment ago: the next press meets what it made.
@@ -126,7 +125,7 @@ async fn undo_or_withdraw(mut tx: Tx, request: &Request, by: &By) -> Result<Canc
                 tx.enqueue_work(withdraw).await?;
             }
             tx.audit(entry(request, by).change(request.state.code(), RequestState::Cancelled.code()));
-            put_card(&mut tx, request.id).await?;
+            tx.put_card(request.id).await?;
             tx.commit("cancel").await?;
             Ok(Cancelled { code: request.code.clone(), undo: false, withdraw: true })
         }

@@ -4,7 +4,6 @@
 //! `store::Tx::approve_request`, which an automatic rule uses too, so that an approval is one thing however it came about.
 
 use super::answer::Chain;
-use super::post::{put_card, put_news};
 use super::{Accounts, Caller, Denied, Details, Presser, Proof};
 use crate::config::Guild;
 use crate::domain::approval::{Tell, Verdict, judge_moderator};
@@ -166,7 +165,7 @@ impl Accounts {
         drop(view);
         if judged.as_ref().is_err_and(|denied| denied.details == Details::CardChanged) {
             let mut tx = self.store().begin().await?;
-            put_card(&mut tx, request.id).await?;
+            tx.put_card(request.id).await?;
             tx.commit("card_again").await?;
         }
         judged
@@ -279,7 +278,7 @@ impl Accounts {
                     .change(request.state.code(), cancelled.state.code())
                     .because(Refusal::MemberGone),
             );
-            put_card(&mut tx, request.id).await?;
+            tx.put_card(request.id).await?;
             tx.commit("member_gone").await?;
         }
         Ok(())
@@ -294,7 +293,7 @@ impl Accounts {
         if request.state == RequestState::Waiting {
             let change = RequestMove { reason_code: Some(Refusal::RoleLost), ..RequestMove::default() };
             if let RequestMoved::Done(_) = tx.move_request(request, request.state, change).await? {
-                put_card(&mut tx, request.id).await?;
+                tx.put_card(request.id).await?;
             }
         }
         tx.commit("role_lost").await?;
@@ -338,9 +337,9 @@ impl Accounts {
                     .change(seen.state.code(), held.state.code())
                     .because(code),
             );
-            put_card(&mut tx, held.id).await?;
+            tx.put_card(held.id).await?;
             if code == Refusal::NameUnavailable {
-                put_news(&mut tx, held.person_id, "name_taken", held.id).await?;
+                tx.put_news(held.person_id, "name_taken", held.id).await?;
             }
             tx.commit("hold").await?;
         }
@@ -381,9 +380,9 @@ impl Accounts {
             .because(tell);
         entry.personal = reason;
         tx.audit(entry);
-        put_card(&mut tx, seen.id).await?;
+        tx.put_card(seen.id).await?;
         match tell {
-            Tell::Told => put_news(&mut tx, seen.person_id, "denied", seen.id).await?,
+            Tell::Told => tx.put_news(seen.person_id, "denied", seen.id).await?,
             Tell::Quiet => {}
         }
         tx.commit("deny").await?;

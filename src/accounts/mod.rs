@@ -18,7 +18,6 @@ pub mod not_me;
 pub mod open;
 pub mod panel;
 pub mod password;
-mod post;
 pub mod request;
 pub mod requests;
 pub mod restored;

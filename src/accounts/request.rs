@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use super::gate::waits_for_another_name;
-use super::post::put_card;
 use super::{Accounts, BrokenRule, Caller, Denied, Details, Field, FieldFault, Typed};
 use crate::config::Guild;
 use crate::domain::audit::{Actor, Entry, Event, Source};
@@ -377,7 +376,7 @@ async fn make_room_for(tx: &mut Tx, person: PersonId) -> Result<(), Denied> {
                 .because(Refusal::NameUnavailable),
         );
         tx.end_check(cancelled.id).await?;
-        put_card(tx, cancelled.id).await?;
+        tx.put_card(cancelled.id).await?;
     }
     Ok(())
 }
@@ -391,7 +390,7 @@ async fn record_sending(tx: &mut Tx, request: &Request, guild: &Guild) -> Result
             .of_request(request.id)
             .change(RequestState::Draft.code(), request.state.code()),
     );
-    put_card(tx, request.id).await?;
+    tx.put_card(request.id).await?;
     let check = NewWork {
         person_id: request.person_id,
         account_id: None,

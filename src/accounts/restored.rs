@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Operator;
-use super::post::put_card;
 use crate::clock::{Clock, Rng};
 use crate::config::Config;
 use crate::directory::{By, Directory, DirectoryError, Entry as DirectoryEntry};
@@ -189,7 +188,7 @@ impl Comparison {
                 let Some(last) = page.last() else { break };
                 after = Some(last.id);
                 for request in &page {
-                    put_card(&mut tx, request.id).await?;
+                    tx.put_card(request.id).await?;
                 }
             }
         }

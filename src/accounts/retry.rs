@@ -1,7 +1,6 @@
 //! Admins let work go on that stopped for a person.
 
 use super::decide::actor_of;
-use super::post::put_card;
 use super::{Accounts, Denied, Presser};
 use crate::domain::account::AccountState;
 use crate::domain::approval::judge_admin;
@@ -56,7 +55,7 @@ impl Accounts {
         if let Some((before, after)) = leave_conflict(&mut tx, &opened).await? {
             tx.audit(entry(Event::AccountConflict).change(before.code(), after.code()));
         }
-        put_card(&mut tx, request.id).await?;
+        tx.put_card(request.id).await?;
         tx.commit("retry").await?;
         Ok(Retried { work })
     }

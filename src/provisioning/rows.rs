@@ -3,7 +3,7 @@
 use super::scene::Scene;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::audit::{Actor, Entry, Event, Source};
-use crate::domain::ids::{AccountId, PersonId, RequestId};
+use crate::domain::ids::{AccountId, PersonId};
 use crate::domain::refusal::Refusal;
 use crate::domain::request::{Request, RequestState};
 use crate::domain::work::WorkKind;
@@ -11,21 +11,10 @@ use crate::store::{
     AccountSaved, NewOutbox, NewWork, OutboxKind, RequestFilter, RequestMove, RequestMoved, StoreError, Tx,
 };
 
-/// Brings a request's card up to date.
-pub(super) async fn put_card_of(tx: &mut Tx, request: RequestId) -> Result<(), StoreError> {
-    tx.put_outbox(NewOutbox {
-        kind: OutboxKind::Card,
-        target: request.to_string(),
-        dedupe_key: ["card:", &request.to_string()].concat(),
-        params: "{}".to_owned(),
-    })
-    .await
-}
-
 /// Brings the card of the work's request up to date.
 pub(super) async fn put_card(scene: &Scene<'_>, tx: &mut Tx) -> Result<(), StoreError> {
     match scene.work.request_id {
-        Some(request) => put_card_of(tx, request).await,
+        Some(request) => tx.put_card(request).await,
         None => Ok(()),
     }
 }
@@ -66,22 +55,6 @@ pub(super) async fn put_notice(
         target: guild.id.to_string(),
         dedupe_key: ["notice:", &work, ":", &revision.to_string()].concat(),
         params: serde_json::json!({ "work": work, "text": notice.code() }).to_string(),
-    })
-    .await
-}
-
-/// Tells a person what became of their request.
-pub(super) async fn put_news(
-    tx: &mut Tx,
-    person: PersonId,
-    text: &'static str,
-    request: RequestId,
-) -> Result<(), StoreError> {
-    tx.put_outbox(NewOutbox {
-        kind: OutboxKind::Direct,
-        target: person.to_string(),
-        dedupe_key: ["direct:", text, ":", &request.to_string()].concat(),
-        params: serde_json::json!({ "text": text, "request": request.to_string() }).to_string(),
     })
     .await
 }
@@ -192,8 +165,8 @@ pub(super) async fn write_activation(tx: &mut Tx, seen: &Seen<'_>) -> Result<boo
         .change(before.code(), account.state.code());
     if let Some(request) = &request {
         entry = entry.of_request(request.id).in_guild(request.guild_id);
-        put_news(tx, account.person_id, "activated", request.id).await?;
-        put_card_of(tx, request.id).await?;
+        tx.put_news(account.person_id, "activated", request.id).await?;
+        tx.put_card(request.id).await?;
         let config = seen.room.parts.config.now();
         let guild = config.guild(request.guild_id);
         if guild.is_some_and(|guild| guild.member_role.is_some()) {

@@ -88,7 +88,7 @@ impl<'a> Scene<'a> {
     }
 
     /// How the rows stand for the step after this one, read in the transaction that goes on to it; `None` if the claim ends with
-    /// it. Person and records are only ever changed under this claim.
+    /// it. What a step reads of the person, and the records, are only ever changed under this claim.
     pub(super) async fn onward(
         &self,
         tx: &mut Tx,

@@ -49,8 +49,8 @@ async fn expire(room: &Room) -> Result<usize, StoreError> {
                 .of_request(request.id)
                 .becoming(RequestState::Expired.code()),
         );
-        rows::put_card_of(&mut tx, request.id).await?;
-        rows::put_news(&mut tx, request.person_id, "expired", request.id).await?;
+        tx.put_card(request.id).await?;
+        tx.put_news(request.person_id, "expired", request.id).await?;
     }
     tx.commit("upkeep.expire").await?;
     Ok(usize::try_from(drafts).unwrap_or(usize::MAX).saturating_add(requests.len()))

@@ -2,9 +2,7 @@
 //!
 //! Nothing is decided here: the caller judged the right to approve and the person's eligibility before.
 
-use super::{
-    AccountInserted, NewDecision, NewOutbox, NewWork, OutboxKind, RequestMove, RequestMoved, StoreError, Tx,
-};
+use super::{AccountInserted, NewDecision, NewWork, RequestMove, RequestMoved, StoreError, Tx};
 use crate::domain::account::Account;
 use crate::domain::approval::{Tell, Verdict};
 use crate::domain::audit::{Actor, Entry, Event, Source};
@@ -78,13 +76,7 @@ impl Tx {
         };
         let work = self.enqueue_work(work).await?;
         self.audit(approval_entry(seen, &request, approver, source));
-        self.put_outbox(NewOutbox {
-            kind: OutboxKind::Card,
-            target: request.id.to_string(),
-            dedupe_key: ["card:", &request.id.to_string()].concat(),
-            params: "{}".to_owned(),
-        })
-        .await?;
+        self.put_card(request.id).await?;
         Ok(Approved::Done { request, account, work })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::sql::{all, bare, exec, one, sql};
 use super::work::lease_end;
 use super::{Store, StoreError, Tx, View};
-use crate::domain::ids::{OutboxId, Timestamp};
+use crate::domain::ids::{OutboxId, PersonId, RequestId, Timestamp};
 use crate::domain::refusal::{Refusal, codes};
 
 codes! {
@@ -154,6 +154,33 @@ fn held(touched: u64) -> Result<(), StoreError> {
 }
 
 impl Tx {
+    /// Posts the card of a request, or brings it up to date.
+    pub async fn put_card(&mut self, request: RequestId) -> Result<(), StoreError> {
+        self.put_outbox(NewOutbox {
+            kind: OutboxKind::Card,
+            target: request.to_string(),
+            dedupe_key: ["card:", &request.to_string()].concat(),
+            params: "{}".to_owned(),
+        })
+        .await
+    }
+
+    /// Tells a person by direct message what became of their request; the sender renders what is true when it sends.
+    pub async fn put_news(
+        &mut self,
+        person: PersonId,
+        text: &'static str,
+        request: RequestId,
+    ) -> Result<(), StoreError> {
+        self.put_outbox(NewOutbox {
+            kind: OutboxKind::Direct,
+            target: person.to_string(),
+            dedupe_key: ["direct:", text, ":", &request.to_string()].concat(),
+            params: serde_json::json!({ "text": text, "request": request.to_string() }).to_string(),
+        })
+        .await
+    }
+
     /// Puts a message into the outbox, due now, or renews the unsent one of the same key.
     pub async fn put_outbox(&mut self, message: NewOutbox) -> Result<(), StoreError> {
         let id = self.inner.ids.uuid().to_string();

@@ -55,7 +55,7 @@ async fn close_locked(scene: &Scene<'_>, tx: &mut Tx) -> Result<(), StoreError> 
     }
     rows::put_notice(scene, tx, Notice::LockedByPerson, scene.work.revision).await?;
     match scene.work.request_id {
-        Some(request) => rows::put_news(tx, scene.person.id, "locked", request).await,
+        Some(request) => tx.put_news(scene.person.id, "locked", request).await,
         None => Ok(()),
     }
 }
@@ -74,7 +74,7 @@ async fn close_undone(scene: &Scene<'_>, tx: &mut Tx, is_used: bool) -> Result<(
     }
     let failed = rows::end_request(scene, tx, RequestState::Failed, Event::RequestFailed, Some(code)).await?;
     if failed {
-        rows::put_news(tx, scene.person.id, "failed", request).await?;
+        tx.put_news(scene.person.id, "failed", request).await?;
     }
     Ok(())
 }
@@ -104,7 +104,7 @@ async fn close_withdrawn(scene: &Scene<'_>, tx: &mut Tx) -> Result<(), StoreErro
     }
     let event = Event::RequestCancelled;
     if rows::end_request(scene, tx, RequestState::Cancelled, event, None).await? {
-        rows::put_news(tx, scene.person.id, "withdrawn", request).await?;
+        tx.put_news(scene.person.id, "withdrawn", request).await?;
     }
     Ok(())
 }

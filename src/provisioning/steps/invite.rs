@@ -29,7 +29,7 @@ pub(super) async fn write(scene: &Scene<'_>, tx: &mut Tx, output: &Output) -> Re
         return Ok(());
     };
     if let Some(request) = scene.work.request_id {
-        rows::put_news(tx, scene.person.id, "invited", request).await?;
+        tx.put_news(scene.person.id, "invited", request).await?;
     }
     rows::put_card(scene, tx).await?;
     if *output == Output::PasswordSeen {

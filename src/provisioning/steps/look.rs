@@ -9,7 +9,6 @@ use crate::domain::request::{Request, RequestState};
 use crate::domain::work::Effect;
 use crate::provisioning::breaker::Target;
 use crate::provisioning::call::Halt;
-use crate::provisioning::rows;
 use crate::provisioning::scene::Scene;
 use crate::store::{Approved, RequestMove, RequestMoved, StoreError, Tx};
 
@@ -53,7 +52,7 @@ pub(super) async fn write(scene: &Scene<'_>, tx: &mut Tx, output: &Output) -> Wr
         Looked::NameTaken => note_taken_name(tx, &request).await.map(Ok),
         Looked::Free => match automatic_rule(scene, &request) {
             Some(rule) => approve(tx, &request, rule).await,
-            None => rows::put_card_of(tx, request.id).await.map(Ok),
+            None => tx.put_card(request.id).await.map(Ok),
         },
     }
 }
@@ -85,7 +84,7 @@ async fn hold(scene: &Scene<'_>, tx: &mut Tx, request: &Request, code: Refusal) 
         let entry = scene.entry(Event::RequestHeld);
         tx.audit(entry.change(request.state.code(), RequestState::Held.code()).because(code));
     }
-    rows::put_card_of(tx, request.id).await
+    tx.put_card(request.id).await
 }
 
 async fn note_taken_name(tx: &mut Tx, request: &Request) -> Result<(), StoreError> {
@@ -93,12 +92,12 @@ async fn note_taken_name(tx: &mut Tx, request: &Request) -> Result<(), StoreErro
         let change = RequestMove { reason_code: Some(Refusal::NameUnavailable), ..RequestMove::default() };
         move_open(tx, request, request.state, change).await?;
     }
-    rows::put_card_of(tx, request.id).await?;
+    tx.put_card(request.id).await?;
     if request.reason_code == Some(Refusal::NameUnavailable) {
         // They were asked for another name when it was noted.
         return Ok(());
     }
-    rows::put_news(tx, request.person_id, "name_taken", request.id).await
+    tx.put_news(request.person_id, "name_taken", request.id).await
 }
 
 async fn move_open(

@@ -15,7 +15,6 @@ use crate::domain::work::{Effect, Setback};
 use crate::keycloak::{Actions, MailOutcome, User};
 use crate::provisioning::breaker::Target;
 use crate::provisioning::call::Halt;
-use crate::provisioning::rows;
 use crate::provisioning::scene::{Scene, defect};
 use crate::store::{StoreError, Tx};
 
@@ -100,7 +99,7 @@ pub(super) async fn write(scene: &Scene<'_>, tx: &mut Tx, output: &Output) -> Re
         }
     };
     match scene.work.request_id {
-        Some(request) => rows::put_news(tx, scene.person.id, news, request).await,
+        Some(request) => tx.put_news(scene.person.id, news, request).await,
         None => Ok(()),
     }
 }
