@@ -34,11 +34,11 @@ const ROUND: std::ops::Range<u64> = 15..31;
 const TOWN: u64 = 300;
 
 /// How soon after the last fault every queue must be empty, in the town's time. A clock that was an hour off put things off by that.
-const DRAINED_WITHIN_MS: i64 = 120_000;
+pub(super) const DRAINED_WITHIN_MS: i64 = 120_000;
 const AN_HOUR_MS: i64 = 3_600_000;
 
 /// How soon after its start a killed bot must be at work again.
-const RESUMED_WITHIN_MS: u64 = 2000;
+pub(super) const RESUMED_WITHIN_MS: u64 = 2000;
 
 /// The limit of a drain in real time, which pushed time shortens.
 const DRAIN_LIMIT: Duration = Duration::from_secs(90);
@@ -273,6 +273,7 @@ impl Visit<'_> {
         for line in stage.servers.lines.all().chain([&stage.town.lines.discord, &stage.town.lines.gateway]) {
             line.forgets();
         }
+        stage.lets_time_pass().await?;
         Ok(found)
     }
 
@@ -310,7 +311,10 @@ impl Visit<'_> {
             );
             tokio::time::sleep(Duration::from_millis(200)).await;
             self.stage.town.supervise().await?;
-            self.stage.town.skip_pauses().await?;
+            let is_at_work = self.stage.town.is_at_work().await?;
+            if !self.stage.town.skip_pauses().await? && !is_at_work {
+                self.stage.lets_time_pass().await?;
+            }
             operator_retries(&self.stage.town).await?;
         }
         self.quiet().await

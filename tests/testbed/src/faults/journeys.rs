@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_mins(4);
 const TAKEN_BACK: [&str; 4] =
     ["is cancelled", "nothing that can be taken back", "no longer open", "already have an account"];
 
+/// The bot's pause between two mails of one account.
+const COOL_DOWN_MS: i64 = 5 * 60_000;
+
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(120);
 
@@ -39,6 +42,8 @@ pub(super) enum Journey {
     Invited,
     /// Says of the password that it was somebody else's.
     NotMe,
+    /// Asks for the mail again once the pause after the first is over.
+    AsksAgain,
     /// Is denied, and told.
     Denied,
     /// Is denied quietly.
@@ -74,6 +79,7 @@ const OFTEN: &[(Journey, u32)] = &[
     (Journey::Used, 20),
     (Journey::Invited, 14),
     (Journey::NotMe, 5),
+    (Journey::AsksAgain, 5),
     (Journey::Denied, 5),
     (Journey::DeniedQuietly, 3),
     (Journey::CancelledWaiting, 4),
@@ -145,6 +151,16 @@ impl Traveller {
                 self.is_invited().await?;
                 self.follows_the_link().await?;
                 self.says_it_was_somebody_else().await
+            }
+            Journey::AsksAgain => {
+                self.is_invited().await?;
+                if self.random.random_bool(0.5) {
+                    self.follows_the_link().await?;
+                }
+                let asked = self.asks_for_the_mail_again().await;
+                self.stage.notes_pause(&self.person.name, None);
+                asked?;
+                self.follows_the_link().await
             }
             Journey::ClosedMessages => {
                 self.changes(json!({"dms_open": false})).await?;
@@ -448,6 +464,31 @@ impl Traveller {
         })
         .await?;
         self.arrives(&["active", "disabled"]).await
+    }
+
+    /// Asks when the pause after the newest mail is over, and until it was settled what became of the asking.
+    async fn asks_for_the_mail_again(&self) -> Result<()> {
+        self.until("the mail again", async || {
+            let account = self.person.account(self.town()).await?;
+            if account.is_none_or(|(state, stopped)| stopped.is_some() || !MADE.contains(&state.as_str())) {
+                return Ok(Some(()));
+            }
+            let mails = self.person.mails(self.town()).await?;
+            if mails.was_asked_again {
+                return Ok(mails.is_settled.then_some(()));
+            }
+            let (until, now) = (mails.newest_at_ms + COOL_DOWN_MS, self.town().time.now_ms());
+            if until > now + COOL_DOWN_MS {
+                // Sent while the bot's clock was an hour ahead: nobody waits that long.
+                return Ok(Some(()));
+            }
+            self.stage.notes_pause(&self.person.name, Some(until));
+            if until <= now {
+                self.town().chat.command(&self.person.name, "/account password").await?;
+            }
+            Ok(None)
+        })
+        .await
     }
 
     /// Presses and confirms until the account is locked, unless it never came into use.

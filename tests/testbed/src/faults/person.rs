@@ -34,6 +34,16 @@ pub(super) struct Standing {
     pub(super) card: Option<String>,
 }
 
+/// The mails of a person's newest account.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mails {
+    /// When the newest was begun, by the bot's clock; 0 if there is none.
+    pub(super) newest_at_ms: i64,
+    pub(super) was_asked_again: bool,
+    /// Nothing that was asked for again is under way.
+    pub(super) is_settled: bool,
+}
+
 /// A word that no text contains by chance.
 fn word(random: &mut StdRng, length: usize) -> String {
     (0..length).map(|_| char::from(b'a' + random.random_range(0..26_u8))).collect()
@@ -109,6 +119,25 @@ impl Person {
         );
         let rows = town.eyes.rows(&sql).await?;
         Ok(rows.first().map(|row| (text_of(&row["state"]), row["stopped"].as_str().map(str::to_owned))))
+    }
+
+    /// The mails of their newest account, and whether they asked for one themselves.
+    pub(super) async fn mails(&self, town: &Town) -> Result<Mails> {
+        let sql = format!(
+            "SELECT (SELECT MAX(m.begun_at) FROM mail m WHERE m.account_id = a.id) AS newest, \
+             (SELECT COUNT(*) FROM work w WHERE w.account_id = a.id AND w.kind = 'resend') AS asked, \
+             (SELECT COUNT(*) FROM work w WHERE w.account_id = a.id AND w.kind = 'resend' \
+              AND w.state IN ('open', 'undoing')) AS under_way \
+             FROM account a JOIN person p ON p.id = a.person_id WHERE p.discord_id = '{}' ORDER BY a.created_at DESC, a.id DESC LIMIT 1",
+            self.discord_id
+        );
+        let rows = town.eyes.rows(&sql).await?;
+        let number = |column: &str| rows.first().and_then(|row| row[column].as_i64()).unwrap_or(0);
+        Ok(Mails {
+            newest_at_ms: number("newest"),
+            was_asked_again: number("asked") > 0,
+            is_settled: number("under_way") == 0,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 use reqwest::Method;
@@ -22,12 +23,21 @@ pub(super) struct Stage {
     people: Mutex<Vec<Person>>,
     /// What each traveller waits for, for a report.
     waits: Mutex<BTreeMap<String, String>>,
+    /// When, in the town's time, each of those may go on who must let time pass.
+    pauses: Mutex<BTreeMap<String, i64>>,
 }
 
 impl Stage {
     /// With nobody on it yet.
     pub(super) fn new(town: Town, servers: Arc<Servers>) -> Self {
-        Self { town, servers, gate: RwLock::default(), people: Mutex::default(), waits: Mutex::default() }
+        Self {
+            town,
+            servers,
+            gate: RwLock::default(),
+            people: Mutex::default(),
+            waits: Mutex::default(),
+            pauses: Mutex::default(),
+        }
     }
 
     /// Notes a person for the checker.
@@ -47,6 +57,25 @@ impl Stage {
     /// What everybody waits for.
     pub(super) fn waits(&self) -> BTreeMap<String, String> {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes until when somebody must let time pass; nothing once they go on.
+    pub(super) fn notes_pause(&self, name: &str, until_ms: Option<i64>) {
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        match until_ms {
+            Some(until) => pauses.insert(name.to_owned(), until),
+            None => pauses.remove(name),
+        };
+    }
+
+    /// Pushes time over the pauses that people must make. Minutes, so only where no work is under way.
+    pub(super) async fn lets_time_pass(&self) -> Result<()> {
+        let last =
+            self.pauses.lock().unwrap_or_else(PoisonError::into_inner).values().max().copied().unwrap_or(0);
+        match u64::try_from(last - self.town.time.now_ms()) {
+            Ok(ahead) if ahead > 0 => self.town.time.advance(Duration::from_millis(ahead)).await,
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Everybody who came.

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::Database;
 use super::point::Fault;
 
+/// How soon another bot must have taken over from a killed one.
+const TAKEN_OVER_WITHIN_MS: u64 = 20_000;
+
 /// Something that was never to be.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Found {
@@ -92,19 +95,31 @@ impl Tally {
 
     /// The measured times, for people.
     pub(super) fn times(&self) -> String {
-        let line = |what: &str, times: &[u64]| {
+        let line = |what: &str, times: &[u64], goal_ms: Option<u64>| {
             let (median, most) = (percentile(times, 50), percentile(times, 99));
-            format!("{what}: {} times, median {median} ms, 99 % within {most} ms", times.len())
+            let judged = goal_ms.map_or(String::new(), |goal| {
+                format!("; goal {goal} ms: {}", if most <= goal { "met" } else { "missed" })
+            });
+            format!("{what}: {} times, median {median} ms, 99 % within {most} ms{judged}", times.len())
         };
         let mut lines = vec![
-            line("from a killed bot's start to its first work", &self.resumes_ms),
-            line("from an interruption to the gateway", &self.restarts_ms),
-            line("from the last fault to empty queues (pushed time counts)", &self.drains_ms),
+            line(
+                "from a killed bot's start to its first work",
+                &self.resumes_ms,
+                Some(super::campaign::RESUMED_WITHIN_MS),
+            ),
+            line("from an interruption to the gateway", &self.restarts_ms, None),
+            line(
+                "from the last fault to empty queues (pushed time counts)",
+                &self.drains_ms,
+                u64::try_from(super::campaign::DRAINED_WITHIN_MS).ok(),
+            ),
         ];
         if !self.takeovers_ms.is_empty() {
             lines.push(line(
                 "from a kill to the other bot on the gateway (pushed time counts)",
                 &self.takeovers_ms,
+                Some(TAKEN_OVER_WITHIN_MS),
             ));
         }
         lines.join("\n")

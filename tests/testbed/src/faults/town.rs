@@ -192,6 +192,12 @@ impl Town {
         Ok(true)
     }
 
+    /// Whether work or a message is on its way.
+    pub(super) async fn is_at_work(&self) -> Result<bool> {
+        let sql = "SELECT id AS what FROM work WHERE state IN ('open', 'undoing') UNION ALL SELECT id AS what FROM outbox";
+        Ok(!self.eyes.column(sql).await?.is_empty())
+    }
+
     /// Whether nobody renews these leases: who works renews them every few seconds.
     fn are_abandoned(&self, held: Vec<i64>) -> bool {
         let mut last = self.held_last.lock().unwrap_or_else(PoisonError::into_inner);
