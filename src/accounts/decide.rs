@@ -267,11 +267,11 @@ impl Accounts {
 
     async fn end_for_leaver(&self, presser: &Presser, request: &Request) -> Result<(), Denied> {
         let mut tx = self.store().begin().await?;
+        let actor = actor_of(&mut tx, presser).await?;
         let change = RequestMove { reason_code: Some(Refusal::MemberGone), ..RequestMove::default() };
         if let RequestMoved::Done(cancelled) =
             tx.move_request(request, RequestState::Cancelled, change).await?
         {
-            let actor = actor_of(&mut tx, presser).await?;
             tx.end_check(request.id).await?;
             tx.audit(
                 about(Event::RequestCancelled, presser.via, actor, request)
@@ -356,12 +356,13 @@ impl Accounts {
     ) -> Result<Option<Decided>, Denied> {
         let reason = Answer::parse(reason).map(|reason| reason.as_str().to_owned());
         let mut tx = self.store().begin().await?;
+        // The presser's row before the request's, as an approval takes them: whoever presses both at once would deadlock PostgreSQL.
+        let actor = actor_of(&mut tx, presser).await?;
         let RequestMoved::Done(denied) =
             tx.move_request(seen, RequestState::Denied, RequestMove::default()).await?
         else {
             return Ok(None);
         };
-        let actor = actor_of(&mut tx, presser).await?;
         let decision = NewDecision {
             request_id: seen.id,
             round: 1,
