@@ -61,7 +61,7 @@ enum Tried {
 
 async fn try_done(scene: &Scene<'_>, done: &StepDone) -> Result<Tried, StoreError> {
     let mut tx = scene.room.parts.store.begin().await?;
-    let record = StepRecord { step: scene.step, effect: done.effect, output: done.output.to_json() };
+    let record = done.record(scene.step);
     let records: Vec<StepRecord> = done.rejudged.iter().cloned().chain([record]).collect();
     let next = if let Some(next) = next_step(scene) {
         Some(tx.advance_work(&scene.work, &records, next).await?)
@@ -168,7 +168,7 @@ async fn take_back(scene: &Scene<'_>, code: Refusal) -> Result<Onward, StoreErro
     let mut tx = scene.room.parts.store.begin().await?;
     if scene.work.mail_attempts == 0 {
         let output = Output::Undo(code).to_json();
-        let why = StepRecord { step: scene.step, effect: Effect::NotNeeded, output };
+        let why = StepRecord { step: scene.step, effect: Effect::NotNeeded, output, seen_at: None };
         let noted = tx.begin_undo(&scene.work, why, first, code).await?;
         rows::put_card(scene, &mut tx).await?;
         let onward = go_on(scene, &mut tx, noted).await?;

@@ -33,6 +33,8 @@ pub struct StepRecord {
     pub effect: Effect,
     /// What later steps need of it, as JSON without personal values.
     pub output: Option<String>,
+    /// Since when what it says is known; `None`: from the moment in which it is recorded.
+    pub seen_at: Option<Timestamp>,
 }
 
 /// A recorded step.
@@ -353,9 +355,10 @@ impl Tx {
         claimed: &Work,
         records: &[StepRecord],
     ) -> Result<Vec<WorkStep>, StoreError> {
-        let at = self.now();
+        let now = self.now();
         let mut noted = Vec::with_capacity(records.len());
-        for StepRecord { step, effect, output } in records {
+        for StepRecord { step, effect, output, seen_at } in records {
+            let at = seen_at.unwrap_or(now);
             exec!(self, RECORD; claimed.id.to_string(), step.code(), effect.code(), output, at.as_millis())?;
             noted.push(WorkStep {
                 step: *step,

@@ -131,6 +131,7 @@ impl Case {
         let guild = sim
             .guild("Village")
             .role("member")
+            .role("guest")
             .role("account-holder")
             .role("moderator")
             .role_with("accolade", Permissions::MANAGE_ROLES)
@@ -151,8 +152,12 @@ impl Case {
             "request_channel": guild.channel("account-requests").id.to_string(),
             "log_channel": guild.channel("log").id.to_string(),
             "member_role": guild.role("account-holder").id.to_string(),
-            "rule": [{"name": "members", "groups": ["members"], "approval": approval,
-                "all_roles": [guild.role("member").id.to_string()]}],
+            "rule": [
+                {"name": "members", "groups": ["members"], "approval": approval,
+                    "all_roles": [guild.role("member").id.to_string()]},
+                {"name": "guests", "groups": ["members"], "approval": approval,
+                    "all_roles": [guild.role("guest").id.to_string()]},
+            ],
         }]);
         let key_file = folder.path().join("store.key");
         let (url, store) = match database {

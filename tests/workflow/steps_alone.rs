@@ -54,6 +54,37 @@ fn who_still_has_the_role_gets_the_entry_that_had_to_wait_and_the_look_is_record
 }
 
 #[test]
+fn who_loses_the_role_while_the_entry_was_being_made_gets_no_mail() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        case.approved().await;
+        case.stands_at(WorkKind::Provision.plan(), Step::Entry).await;
+        // The look is old, and another rule fits by now: the second look is recorded, too.
+        case.ada.loses("member");
+        case.ada.gains("guest");
+        case.clock.push(Duration::from_mins(10));
+        let lines = Lines::laid().await;
+        let add = Which::Ldap(Operation::Add);
+        lines.directory.plans(Plan::once(add, Direction::ToClient, Place::Start, Fault::Stall));
+        case.frees_leases().await;
+        let worker = case.worker_behind(&lines);
+        let meanwhile = async {
+            wait_until("the Add", Duration::from_secs(10), async || Ok(!lines.hits().is_empty())).await?;
+            case.ada.loses("guest");
+            case.clock.push(Duration::from_mins(1));
+            lines.directory.heals().await
+        };
+        let (drained, healed) = tokio::join!(worker.drain_once(), meanwhile);
+        drained.expect("the store answers");
+        healed.expect("the Add was under way");
+        case.drains().await;
+        assert_eq!(case.standing().await, "failed undone closed");
+        assert_eq!(case.text("SELECT reason_code FROM request").await, "role_lost");
+        assert_eq!(case.outside().await.mails, 0);
+        case.has_nothing_left().await;
+    });
+}
+
+#[test]
 fn a_wish_to_stop_that_comes_while_the_last_step_runs_ends_the_account() {
     Case::plays(Database::Sqlite, MODERATORS, async |case| {
         let work = case.approved().await;

@@ -120,7 +120,7 @@ on_both_databases! {
         world.clock.push(Duration::from_mins(1));
         let claimed = world.store.claim_work("a", LEASE).await.expect("claims").expect("is due");
         let output = Some(r#"{"rule":"members"}"#.to_owned());
-        let record = StepRecord { step: Step::Look, effect: Effect::AlreadyThere, output: output.clone() };
+        let record = StepRecord { step: Step::Look, effect: Effect::AlreadyThere, output: output.clone(), seen_at: None };
         let mut tx = world.store.begin().await.expect("begins");
         tx.advance_work(&claimed, &[record], Step::Look).await.expect("records");
         tx.commit("test.record").await.expect("commits");
@@ -153,7 +153,7 @@ on_both_databases! {
             let mut tx = world.store.begin().await.expect("begins");
             let mut work = claimed.clone();
             if let Some(step) = undo {
-                let record = StepRecord { step: Step::Groups, effect: Effect::NotNeeded, output: None };
+                let record = StepRecord { step: Step::Groups, effect: Effect::NotNeeded, output: None, seen_at: None };
                 tx.begin_undo(&claimed, record, step, Refusal::RoleLost).await.expect("undoes");
                 work = tx.work(claimed.id).await.expect("reads").expect("is there");
             }
@@ -290,7 +290,7 @@ on_both_databases! {
         let stale = world.store.claim_work("stale", Duration::ZERO).await.expect("claims").expect("is due");
         let fresh = world.store.claim_work("fresh", LEASE).await.expect("claims").expect("the lease is over");
         assert_eq!((stale.id, fresh.fence), (fresh.id, stale.fence + 1));
-        let record = StepRecord { step: Step::Eligible, effect: Effect::Made, output: None };
+        let record = StepRecord { step: Step::Eligible, effect: Effect::Made, output: None, seen_at: None };
         let mut tx = world.store.begin().await.expect("begins");
         let now = world.clock.now();
         for result in [
@@ -318,7 +318,7 @@ on_both_databases! {
     }
 
     async fn what_was_committed_though_nobody_heard_is_not_written_again(world: &World) {
-        let record = || StepRecord { step: Step::Eligible, effect: Effect::Made, output: None };
+        let record = || StepRecord { step: Step::Eligible, effect: Effect::Made, output: None, seen_at: None };
         for ending in 0..4 {
             enqueue(world, 1 + ending, WorkKind::Provision).await;
             let claimed = world.store.claim_work("a", LEASE).await.expect("claims").expect("is due");

@@ -20,8 +20,10 @@ use crate::store::{StepRecord, WorkStep};
 const FRESH_FOR: Duration = Duration::from_secs(30);
 
 pub(super) async fn ensure(scene: &Scene<'_>) -> Result<StepDone, Halt> {
+    // The judgement is as old as its question: what comes between the answer and its record makes it no younger.
+    let asked_at = Some(scene.room.parts.clock.now());
     let rule = judge_afresh(scene).await?;
-    Ok(StepDone::new(Effect::AlreadyThere, Output::Rule(rule)))
+    Ok(StepDone { asked_at, ..StepDone::new(Effect::AlreadyThere, Output::Rule(rule)) })
 }
 
 /// Before the entry: judges again where the judgement of this work is old. Another rule may fit by now; its groups are set then, so
@@ -31,13 +33,12 @@ pub(super) async fn again_if_old(scene: &Scene<'_>) -> Result<Option<StepRecord>
     if judged.is_some_and(|judged| is_fresh(scene, judged)) {
         return Ok(None);
     }
-    let done = ensure(scene).await?;
-    let output = done.output.to_json();
-    if judged.is_some_and(|before| before.output == output) {
+    let again = ensure(scene).await?.record(Step::Eligible);
+    if judged.is_some_and(|before| before.output == again.output) {
         // The record stays as it was: its time says since when the present step is tried.
         return Ok(None);
     }
-    Ok(Some(StepRecord { step: Step::Eligible, effect: done.effect, output }))
+    Ok(Some(again))
 }
 
 /// Before the mail: the same, but the account has the groups of the rule that fitted then, so that one must still fit.

@@ -32,6 +32,7 @@ use super::scene::Scene;
 use crate::directory::{By, Entry as DirectoryEntry, Ours};
 use crate::domain::account::{DirectoryId, KeycloakId};
 use crate::domain::eligibility::{GroupName, RuleName};
+use crate::domain::ids::Timestamp;
 use crate::domain::mail::MailState;
 use crate::domain::refusal::Refusal;
 use crate::domain::work::{Effect, Setback, Step};
@@ -44,11 +45,13 @@ pub(super) struct StepDone {
     pub(super) output: Output,
     /// A judgement of `eligible` that had to be made again meanwhile, to be recorded before the step itself.
     pub(super) rejudged: Option<StepRecord>,
+    /// When it was asked, where that is what counts and not when the answer is recorded.
+    asked_at: Option<Timestamp>,
 }
 
 impl StepDone {
     const fn new(effect: Effect, output: Output) -> Self {
-        Self { effect, output, rejudged: None }
+        Self { effect, output, rejudged: None, asked_at: None }
     }
 
     const fn plain(effect: Effect) -> Self {
@@ -57,6 +60,12 @@ impl StepDone {
 
     const fn not_needed() -> Self {
         Self::plain(Effect::NotNeeded)
+    }
+
+    /// What is recorded of it.
+    pub(super) fn record(&self, step: Step) -> StepRecord {
+        let output = self.output.to_json();
+        StepRecord { step, effect: self.effect, output, seen_at: self.asked_at }
     }
 }
 
