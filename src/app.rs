@@ -412,7 +412,7 @@ impl Probe for Doorway {
     fn readiness(&self) -> BoxFuture<'_, Vec<(&'static str, Part)>> {
         Box::pin(async {
             let store = part(async {
-                self.store.read().await.map(drop).map_err(|_| None)?;
+                self.store.takes_changes().await.map_err(|error| error.advice())?;
                 if self.hold.is_on() { Err(Some(HELD)) } else { Ok(()) }
             });
             let (directory, keycloak) = (see_directory(&self.directory), see_keycloak(&self.keycloak));

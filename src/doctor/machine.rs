@@ -45,6 +45,7 @@ fn name(error: &StoreError) -> Finding {
         ) => Finding::KeyWrong,
         StoreError::Busy
         | StoreError::Full
+        | StoreError::Shut
         | StoreError::Down(_)
         | StoreError::Migration(_)
         | StoreError::Url(_)

@@ -15,6 +15,9 @@ pub enum StoreError {
     /// The disk is full; nothing was changed.
     #[error("the database has no room")]
     Full,
+    /// The database answers questions and takes no changes; nothing was changed.
+    #[error("the database is read-only, as a standby is")]
+    Shut,
     /// The database does not answer.
     #[error("the database cannot be reached")]
     Down(#[source] sqlx::Error),
@@ -187,7 +190,7 @@ impl StoreError {
     /// What people and programs are told.
     pub fn refusal(&self) -> Refusal {
         match self {
-            Self::Busy | Self::Down(_) => Refusal::StoreBusy,
+            Self::Busy | Self::Shut | Self::Down(_) => Refusal::StoreBusy,
             Self::Full => Refusal::StoreFull,
             Self::SchemaOld { .. }
             | Self::SchemaNew { .. }
@@ -210,7 +213,35 @@ impl StoreError {
 
     /// Whether the same call may succeed a little later.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy | Self::Full | Self::Down(_))
+        matches!(self, Self::Busy | Self::Full | Self::Shut | Self::Down(_))
+    }
+
+    /// What an operator must change, where waiting does not help.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Full => Some("the database's disk is full: make room"),
+            Self::Shut => {
+                Some("the database is read-only: end that, or lead store.url to the one that is not")
+            }
+            Self::Busy
+            | Self::Down(_)
+            | Self::SchemaOld { .. }
+            | Self::SchemaNew { .. }
+            | Self::Migration(_)
+            | Self::Unsafe(_)
+            | Self::Key(_)
+            | Self::Url(_)
+            | Self::Sealed { .. }
+            | Self::AlreadyServing
+            | Self::LostLease
+            | Self::Poisoned
+            | Self::ReadOnly
+            | Self::Row { .. }
+            | Self::IllegalMove { .. }
+            | Self::NotSqlite
+            | Self::NotABackup(_)
+            | Self::Other(_) => None,
+        }
     }
 
     pub(super) fn from_sqlx(error: sqlx::Error) -> Self {
@@ -229,6 +260,7 @@ impl StoreError {
         match code {
             CodeKind::Busy => Self::Busy,
             CodeKind::Full => Self::Full,
+            CodeKind::Shut => Self::Shut,
             CodeKind::Down => Self::Down(error),
             CodeKind::Other => Self::Other(error),
         }
@@ -239,6 +271,7 @@ impl StoreError {
 enum CodeKind {
     Busy,
     Full,
+    Shut,
     Down,
     Other,
 }
@@ -251,16 +284,21 @@ fn why_not_made(kind: ErrorKind) -> String {
 /// five characters (its appendix A).
 fn kind_of_code(code: &str) -> CodeKind {
     match code {
-        // serialization_failure, deadlock_detected, lock_not_available, query_canceled, too_many_connections
-        "40001" | "40P01" | "55P03" | "57014" | "53300" => CodeKind::Busy,
+        // serialization_failure, deadlock_detected, lock_not_available, query_canceled, insufficient_resources, out_of_memory,
+        // too_many_connections
+        "40001" | "40P01" | "55P03" | "57014" | "53000" | "53200" | "53300" => CodeKind::Busy,
         // disk_full
         "53100" => CodeKind::Full,
-        // read_only_sql_transaction (a standby), admin_shutdown, crash_shutdown, cannot_connect_now
-        "25006" | "57P01" | "57P02" | "57P03" => CodeKind::Down,
+        // read_only_sql_transaction (a standby, or an operator's switch)
+        "25006" => CodeKind::Shut,
+        // admin_shutdown, crash_shutdown, cannot_connect_now, io_error
+        "57P01" | "57P02" | "57P03" | "58030" => CodeKind::Down,
         _ if code.len() == 5 => CodeKind::Other,
         _ => match code.parse::<u32>() {
-            // SQLITE_FULL; SQLITE_IOERR_WRITE, which a limit on file size gives instead
-            Ok(13 | 778) => CodeKind::Full,
+            // SQLITE_FULL; SQLITE_IOERR_WRITE, which a limit on file size gives instead; SQLITE_IOERR_SHMSIZE
+            Ok(13 | 778 | 4874) => CodeKind::Full,
+            // SQLITE_READONLY: a file system that went read-only
+            Ok(code) if code & 0xff == 8 => CodeKind::Shut,
             // SQLITE_BUSY, SQLITE_LOCKED
             Ok(code) if matches!(code & 0xff, 5 | 6) => CodeKind::Busy,
             // SQLITE_IOERR, SQLITE_CANTOPEN
@@ -276,13 +314,16 @@ mod tests {
 
     #[test]
     fn the_codes_of_both_databases_mean_the_same_to_people() {
-        for code in ["5", "261", "517", "6", "40001", "40P01", "55P03"] {
+        for code in ["5", "261", "517", "6", "40001", "40P01", "55P03", "53200"] {
             assert_eq!(kind_of_code(code), CodeKind::Busy, "{code}");
         }
-        for code in ["13", "778", "53100"] {
+        for code in ["13", "778", "4874", "53100"] {
             assert_eq!(kind_of_code(code), CodeKind::Full, "{code}");
         }
-        for code in ["14", "266", "57P01", "25006"] {
+        for code in ["8", "776", "25006"] {
+            assert_eq!(kind_of_code(code), CodeKind::Shut, "{code}");
+        }
+        for code in ["14", "266", "57P01", "58030"] {
             assert_eq!(kind_of_code(code), CodeKind::Down, "{code}");
         }
         for code in ["2067", "23505", "1", ""] {

@@ -29,6 +29,7 @@ mod requests;
 mod restored;
 mod seal;
 mod sql;
+mod trouble;
 mod work;
 
 use std::ops::{Deref, DerefMut};
@@ -85,6 +86,7 @@ struct Inner {
     rng: Arc<dyn Rng>,
     ids: Ids,
     announcements: Announcements,
+    trouble: trouble::Trouble,
 }
 
 /// What was committed through this store, for those who wait for it.
@@ -170,22 +172,30 @@ impl Store {
 
     /// Starts a writing transaction. Waits 2 s at the most, then [`StoreError::Busy`].
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        let conn = within_patience(self.inner.db.begin()).await?;
+        let conn = self.within_patience(self.inner.db.begin()).await?;
         let view = View { inner: Arc::clone(&self.inner), conn, poisoned: false };
         Ok(Tx { view, audit: Vec::new(), announces_work: false, announces_message: false })
     }
 
     /// Takes a reading connection. Each statement sees what was committed before it.
     pub async fn read(&self) -> Result<View, StoreError> {
-        let conn = within_patience(self.inner.db.read()).await?;
+        let conn = self.within_patience(self.inner.db.read()).await?;
         Ok(View { inner: Arc::clone(&self.inner), conn, poisoned: false })
     }
 
     /// A connection for one statement that writes and is a transaction by itself: read all of its rows, or its end is not heard.
     /// Waits as [`Store::begin`] does.
     async fn alone(&self) -> Result<View, StoreError> {
-        let conn = within_patience(self.inner.db.alone()).await?;
+        let conn = self.within_patience(self.inner.db.alone()).await?;
         Ok(View { inner: Arc::clone(&self.inner), conn, poisoned: false })
+    }
+
+    async fn within_patience<T>(
+        &self,
+        wait: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let waited = tokio::time::timeout(open::PATIENCE, wait).await.unwrap_or(Err(StoreError::Busy));
+        waited.inspect_err(|error| self.inner.trouble.heed(error))
     }
 
     /// Waits for work to be committed through this store; it counts from this call on, not only from the first poll. What other
@@ -226,10 +236,6 @@ impl View {
     fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
-}
-
-async fn within_patience<T>(wait: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    tokio::time::timeout(open::PATIENCE, wait).await.unwrap_or(Err(StoreError::Busy))
 }
 
 /// A writing transaction. Dropping it rolls everything back.
@@ -277,7 +283,9 @@ impl Tx {
             Conn::PostgresTx(transaction) => transaction.commit().await,
             Conn::SqliteAlone(_) | Conn::PostgresAlone(_) => return Err(StoreError::ReadOnly),
         }
-        .map_err(StoreError::from_sqlx)?;
+        .map_err(StoreError::from_sqlx)
+        .inspect_err(|error| inner.trouble.heed(error))?;
+        inner.trouble.is_over();
         crate::crash::commit_point("after", label);
         if self.announces_work {
             inner.announcements.work.notify_waiters();

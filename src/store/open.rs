@@ -14,6 +14,7 @@ use sqlx::{Connection as _, PgPool, SqlitePool};
 
 use super::seal::Keys;
 use super::sql::{Conn, all, bare, exec, maybe, sql};
+use super::trouble::Trouble;
 use super::{Announcements, Inner, KeyFault, Migrated, Store, StoreError, View, files};
 use crate::clock::{Clock, Ids, Rng};
 use crate::config;
@@ -158,15 +159,19 @@ fn sqlite_readers(path: &Path) -> SqlitePool {
         .connect_lazy_with(options)
 }
 
-fn postgres_pool(options: PgConnectOptions) -> PgPool {
+fn postgres_pool(options: PgConnectOptions, trouble: Trouble) -> PgPool {
     PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(PATIENCE)
+        // What is left of a time in which the database was read-only is replaced.
+        .before_acquire(move |_, connection| {
+            Box::pin(std::future::ready(Ok(!trouble.has_spoilt(connection.age))))
+        })
         .connect_lazy_with(options)
 }
 
 impl Db {
-    fn connect(target: Target, access: Access) -> Self {
+    fn connect(target: Target, access: Access, trouble: &Trouble) -> Self {
         match target {
             Target::Sqlite(path) => Self::Sqlite {
                 writer: (access == Access::ReadWrite).then(|| sqlite_writer(&path)),
@@ -178,7 +183,8 @@ impl Db {
                     Access::ReadWrite => *options,
                     Access::ReadOnly => options.options([("default_transaction_read_only", "on")]),
                 };
-                Self::Postgres { pool: postgres_pool(options), read_only: access == Access::ReadOnly }
+                let pool = postgres_pool(options, trouble.clone());
+                Self::Postgres { pool, read_only: access == Access::ReadOnly }
             }
         }
     }
@@ -289,9 +295,10 @@ impl Store {
             files::check_database(path)?;
         }
         let keys = Keys::derive(&files::read_key(&config.key_file)?);
-        let db = Db::connect(target, access);
+        let trouble = Trouble::default();
+        let db = Db::connect(target, access, &trouble);
         let wanted = db.wanted_version();
-        let store = Self::assemble(db, keys, clock, rng);
+        let store = Self::assemble(db, keys, clock, rng, trouble);
         let mut view = store.read().await?;
         let found = view.schema_version().await?;
         match found.cmp(&wanted) {
@@ -306,13 +313,15 @@ impl Store {
 
     /// A look into a file of which nobody knows yet what it is.
     pub(super) fn over_file(path: &Path, clock: &Arc<dyn Clock>, rng: &Arc<dyn Rng>) -> Self {
-        let db = Db::connect(Target::Sqlite(path.to_owned()), Access::ReadWrite);
-        Self::assemble(db, Keys::empty(), Arc::clone(clock), Arc::clone(rng))
+        let trouble = Trouble::default();
+        let db = Db::connect(Target::Sqlite(path.to_owned()), Access::ReadWrite, &trouble);
+        Self::assemble(db, Keys::empty(), Arc::clone(clock), Arc::clone(rng), trouble)
     }
 
-    fn assemble(db: Db, keys: Keys, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
+    fn assemble(db: Db, keys: Keys, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, trouble: Trouble) -> Self {
         let ids = Ids::new(Arc::clone(&clock), Arc::clone(&rng));
-        Self { inner: Arc::new(Inner { db, keys, clock, rng, ids, announcements: Announcements::default() }) }
+        let announcements = Announcements::default();
+        Self { inner: Arc::new(Inner { db, keys, clock, rng, ids, announcements, trouble }) }
     }
 
     pub(super) async fn migrate_up_to(
@@ -325,18 +334,19 @@ impl Store {
         if let Target::Sqlite(path) = &target {
             files::make_database(path)?;
         }
-        let db = Db::connect(target.clone(), Access::ReadWrite);
+        let trouble = Trouble::default();
+        let db = Db::connect(target.clone(), Access::ReadWrite, &trouble);
         let wanted = db.wanted_version();
         let version = last.unwrap_or(wanted);
         // A look with empty keys: whether there must be a key file already is not yet known.
-        let probe = Self::assemble(db, Keys::empty(), Arc::clone(&clock), Arc::clone(&rng));
+        let probe = Self::assemble(db, Keys::empty(), Arc::clone(&clock), Arc::clone(&rng), trouble.clone());
         let found = probe.found_before_migration(&config.key_file, wanted).await?;
         probe.close().await;
-        let db = Db::connect(target, Access::ReadWrite);
+        let db = Db::connect(target, Access::ReadWrite, &trouble);
         let keys = Keys::derive(&files::read_key(&config.key_file)?);
         let applied = db.migrator().iter().filter(|m| m.version > found && m.version <= version).count();
         db.migrate_to(version).await?;
-        let store = Self::assemble(db, keys, clock, rng);
+        let store = Self::assemble(db, keys, clock, rng, trouble);
         if version == wanted {
             store.start_chain(&config.key_file).await?;
         }

@@ -133,6 +133,9 @@ sql! {
     TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT attempt";
     /// The attempt is over.
     RELEASE_SAVEPOINT = "RELEASE SAVEPOINT attempt";
+    /// A change that nobody needs. SQLite would not write what is as it was.
+    TOUCH = "INSERT INTO lease (name, owner, fence, until) VALUES ('readiness', '', 1, 0) \
+        ON CONFLICT (name) DO UPDATE SET fence = lease.fence + 1";
     /// The database's own clock, for everything that replicas compare. SQLite has none but this machine's, which is asked directly.
     NOW = "SELECT 0",
         postgres: "SELECT CAST(floor(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT)";
@@ -146,7 +149,9 @@ impl super::View {
     pub(super) fn note<T>(&mut self, result: sqlx::Result<T>) -> Result<T, super::StoreError> {
         result.map_err(|error| {
             self.poisoned = true;
-            super::StoreError::from_sqlx(error)
+            let error = super::StoreError::from_sqlx(error);
+            self.inner.trouble.heed(&error);
+            error
         })
     }
 
@@ -185,6 +190,19 @@ impl super::View {
         if matches!(self.conn, Conn::PostgresTx(_)) {
             one!(self, LOCK_KEY, (Option<i64>,); key)?;
         }
+        Ok(())
+    }
+}
+
+impl super::Store {
+    /// Whether the database takes changes. While nothing was refused a look is enough; after that only a change proves it.
+    pub async fn takes_changes(&self) -> Result<(), super::StoreError> {
+        if !self.inner.trouble.is_noted() {
+            return self.read().await.map(drop);
+        }
+        let mut alone = self.alone().await?;
+        exec!(&mut alone, TOUCH;)?;
+        self.inner.trouble.is_over();
         Ok(())
     }
 }

@@ -14,6 +14,8 @@ use accolade::domain::request::RequestState;
 use accolade::domain::username::IllegalUsername;
 use accolade::domain::work::WorkKind;
 
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
+
 use crate::accounts_town::{GUILD, MEMBER, MODERATOR, TRUSTED, Town, operator, typed};
 
 const ADA: u64 = 175_928_847_299_117_063;
@@ -352,6 +354,36 @@ async fn a_request_whose_name_was_found_taken_gives_way_to_the_next() {
     assert_eq!(next.state, RequestState::Waiting);
     assert_eq!(town.request(request.id).await.state, RequestState::Cancelled);
     assert_eq!(town.events().await, ["request.submitted", "request.cancelled", "request.submitted"]);
+}
+
+#[tokio::test]
+async fn a_lock_of_another_process_is_said_in_time_and_leaves_nothing_half_written() {
+    let town = Town::new().await;
+    let draft = town.drafts(ADA, "ada").await.request;
+    let mut other = SqliteConnection::connect(town.config.store.url.as_str()).await.expect("connects");
+    other.execute("BEGIN EXCLUSIVE").await.expect("locks");
+    let caller = town.caller(EVE);
+    let presses = async {
+        // One after the other: each has its own two seconds.
+        let sent = town.sends(ADA, &draft).await.map(|_| ());
+        let drafted = town.accounts.save_draft(&caller, typed("eve")).await.map(|_| ());
+        (sent, drafted)
+    };
+    // All of it waits by one runtime: a pause of the machine is a pause of both sides.
+    let told = tokio::time::timeout(Duration::from_millis(5200), presses)
+        .await
+        .expect("answers within their limits");
+    let busy = || Err(Denied::because(Refusal::StoreBusy));
+    assert_eq!(told, (busy(), busy()));
+    // What only reads is answered meanwhile.
+    town.accounts.status(&town.caller(ADA)).await.expect("a status");
+    assert_eq!(town.request(draft.id).await.state, RequestState::Draft);
+    other.execute("ROLLBACK").await.expect("lets go");
+    assert_eq!(town.events().await, Vec::<String>::new());
+    assert_eq!(town.unsent_messages().await, 0);
+    assert!(town.sends(ADA, &draft).await.is_ok(), "the same press");
+    assert!(town.accounts.save_draft(&caller, typed("eve")).await.is_ok(), "the same form");
+    assert_eq!(town.events().await, ["request.submitted"]);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod cli_house;
 mod cli_operators;
 mod country;
 mod crash;
+mod database_troubles;
 mod doctor;
 mod doctor_practice;
 mod doctor_rights;

@@ -44,6 +44,37 @@ async fn put(world: &World, message: NewOutbox) {
     tx.commit("test.outbox").await.expect("commits");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_transactions_that_wait_for_each_other_on_postgres_one_is_told_busy_and_the_other_commits() {
+    let world = World::on_postgres().await;
+    let (ada, grace) = (DiscordUserId::new(1), DiscordUserId::new(2));
+    for user in [1, 2] {
+        world.person(user).await;
+    }
+    let both = tokio::sync::Barrier::new(2);
+    let writes = async |first, then| {
+        let mut tx = world.store.begin().await?;
+        tx.ensure_person(first, "en").await?;
+        both.wait().await;
+        tx.ensure_person(then, "en").await?;
+        tx.commit("test.deadlock").await
+    };
+    let (one, other) = tokio::join!(writes(ada, grace), writes(grace, ada));
+    let ended = [one, other];
+    let busy = ended.iter().filter(|end| matches!(end, Err(StoreError::Busy))).count();
+    assert_eq!((busy, ended.iter().filter(|end| end.is_ok()).count()), (1, 1), "{ended:?}");
+    // Whoever was told so tries it once more, whole.
+    writes_alone(&world, [grace, ada]).await.expect("it commits");
+}
+
+async fn writes_alone(world: &World, people: [DiscordUserId; 2]) -> Result<(), StoreError> {
+    let mut tx = world.store.begin().await?;
+    for person in people {
+        tx.ensure_person(person, "en").await?;
+    }
+    tx.commit("test.deadlock").await
+}
+
 on_both_databases! {
     async fn no_work_is_claimed_twice(world: &World) {
         for user in 1..=20 {

@@ -3,6 +3,7 @@
 //! The binary may die at a crash point at any moment. A village notices, starts it again without the point, and its people press
 //! again what was not acknowledged. Start with [`Village::settles`]; `crash` and `outages` hold what happens there.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -17,6 +18,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testbed::checker::Checker;
+use testbed::faults::Tmpfs;
 use testbed::store_eyes::{StoreEyes, text_of};
 use testbed::{Launch, Process, wait_until};
 use tokio::process::Command;
@@ -53,11 +55,19 @@ pub(crate) struct Customs {
     pub(crate) automatic: bool,
     /// Keycloak does not know this client and refuses the mail, until the configuration is put right.
     pub(crate) mail_client_is_unknown: bool,
+    /// The SQLite file lies on a small file system of its own, where one can be mounted.
+    pub(crate) has_small_disk: bool,
 }
 
 impl Customs {
     pub(crate) const fn plain(database: Database) -> Self {
-        Self { database, crash_at: None, automatic: false, mail_client_is_unknown: false }
+        Self {
+            database,
+            crash_at: None,
+            automatic: false,
+            mail_client_is_unknown: false,
+            has_small_disk: false,
+        }
     }
 }
 
@@ -80,6 +90,8 @@ pub(crate) struct Village {
     pub(crate) sim: Sim,
     bot: Bot,
     guild: Guild,
+    // Goes before the folder that it is mounted in.
+    disk: Option<Tmpfs>,
     folder: TempDir,
     store_url: String,
     store: Value,
@@ -114,6 +126,13 @@ impl Village {
         let folder = tempfile::tempdir()?;
         write_secret(&folder.path().join("discord.token"), &bot.token())?;
         let (store, store_url) = store_of(country, customs.database, folder.path()).await?;
+        let mut disk = None;
+        if customs.has_small_disk {
+            let place = folder.path().join("store");
+            std::fs::create_dir(&place)?;
+            std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o700))?;
+            disk = Tmpfs::mount(&place);
+        }
         let village = Self {
             name,
             country,
@@ -124,6 +143,7 @@ impl Village {
             sim,
             bot,
             guild,
+            disk,
             folder,
             store_url,
             store,
@@ -182,6 +202,16 @@ impl Village {
         let now: Value = toml::from_str(&std::fs::read_to_string(self.config_file())?)?;
         self.writes_config(MAIL_CLIENT)?;
         self.changes_config(|config| config["username"] = now["username"].clone())
+    }
+
+    /// Where the database is.
+    pub(crate) fn store_url(&self) -> &str {
+        &self.store_url
+    }
+
+    /// The small file system below the database, if there is one.
+    pub(crate) fn disk(&self) -> Option<&Tmpfs> {
+        self.disk.as_ref()
     }
 
     fn config_file(&self) -> PathBuf {

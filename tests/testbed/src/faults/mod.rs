@@ -41,6 +41,7 @@ pub(crate) use town::letters;
 
 pub use plants::{Planted, plant_all};
 pub use point::CRASH_POINTS;
+pub use tmpfs::{Filling, Tmpfs};
 
 /// Which database the bot keeps its books in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -8,13 +8,14 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 /// A mounted file system; it goes with this value.
-pub(super) struct Tmpfs {
+#[derive(Debug)]
+pub struct Tmpfs {
     folder: PathBuf,
 }
 
 impl Tmpfs {
     /// Mounts one over this folder, or says why not and does without.
-    pub(super) fn mount(folder: &Path) -> Option<Self> {
+    pub fn mount(folder: &Path) -> Option<Self> {
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=64m,mode=0700", "accolade-faults"])
             .arg(folder)
@@ -31,7 +32,7 @@ impl Tmpfs {
     }
 
     /// Takes all room until the returned value is dropped.
-    pub(super) fn fill(&self) -> Result<Filling> {
+    pub fn fill(&self) -> Result<Filling> {
         let path = self.folder.join("filling");
         let mut file = File::create(&path).context("make a filling")?;
         let filling = Filling(path);
@@ -51,7 +52,8 @@ impl Drop for Tmpfs {
 }
 
 /// What takes the room.
-pub(super) struct Filling(PathBuf);
+#[derive(Debug)]
+pub struct Filling(PathBuf);
 
 impl Drop for Filling {
     fn drop(&mut self) {

@@ -1,0 +1,236 @@
+//! The database answers and takes no changes: read-only as a standby is, without room, at odds with other transactions, locked by
+//! another process. People are refused calmly and in time, nothing is half-written, work waits, readiness says so, and when it is over
+//! everything goes on by itself, without a restart.
+//!
+//! Each village has a database of its own, so nobody else meets the trouble.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
+use tempfile::TempDir;
+use testbed::ports::Port;
+use testbed::wait_until;
+
+use crate::country::country;
+use crate::settings::{starts_with, waits_until_part};
+use crate::village::{Customs, Database, IS_CLAIMED, LIMIT, Village, bail_with};
+
+const ACCOUNTS: &str = "SELECT state FROM account";
+
+/// What must not be there of an approval that was refused.
+const OF_THE_APPROVAL: &str = "SELECT 'a decision' AS what FROM decision UNION ALL SELECT 'an account' FROM account \
+    UNION ALL SELECT 'an audit row' FROM audit WHERE event = 'request.approved' \
+    UNION ALL SELECT 'a work' FROM work WHERE kind = 'provision' UNION ALL SELECT 'a state' FROM request WHERE state <> 'waiting'";
+
+/// What people read while the database is busy, and while it has no room.
+const BUSY: &str = "Nothing is lost; please press again in a moment";
+const FULL: &str = "Nothing can be stored at the moment, and nothing was";
+
+/// The bot's own connections end, so that the next ones are under the new rule.
+const READ_ONLY: &str = "DO $$ BEGIN \
+    EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); \
+    PERFORM pg_terminate_backend(pid) FROM pg_stat_activity \
+    WHERE datname = current_database() AND application_name = 'accolade'; END $$";
+/// Connections that were opened meanwhile stay read-only: the bot must notice.
+const WRITABLE: &str = "DO $$ BEGIN \
+    EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database()); END $$";
+
+/// Every change of any table fails with a code, as the server's own would.
+macro_rules! every_change_fails_with {
+    ($code:literal) => {
+        concat!(
+            "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN \
+             RAISE EXCEPTION 'for a test' USING ERRCODE = '",
+            $code,
+            "'; END $f$; DO $$ DECLARE t record; BEGIN \
+             FOR t IN SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' LOOP \
+             EXECUTE format('CREATE TRIGGER fails BEFORE INSERT OR UPDATE OR DELETE ON %I FOR EACH STATEMENT \
+             EXECUTE FUNCTION fails()', t.name); END LOOP; END $$"
+        )
+    };
+}
+const CHANGES_SUCCEED: &str = "DROP FUNCTION fails() CASCADE";
+
+/// A village, its bot's health page and its bot's log.
+struct Watched {
+    village: Village,
+    port: Port,
+    folder: TempDir,
+}
+
+impl Watched {
+    fn health(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// Waits until the bot's log tells that a work has met the trouble: at its record, or where it began to read.
+    async fn is_met_by_work(&self) -> Result<()> {
+        let log = self.folder.path().join("log");
+        let told = ["a step could not be recorded yet", "the store failed; the work goes on"];
+        let is_met = async || {
+            let said = std::fs::read_to_string(&log)?;
+            Ok(told.iter().any(|text| said.contains(text)))
+        };
+        wait_until("a work to meet it", LIMIT, is_met).await
+    }
+}
+
+/// Meets the trouble twice: with a press, and with a work that is under way.
+async fn outlives<T>(
+    watched: &Watched,
+    [told, readiness]: [&str; 2],
+    begins: impl AsyncFn(&Village) -> Result<T>,
+    ends: impl AsyncFn(T) -> Result<()>,
+) -> Result<()> {
+    let village = &watched.village;
+    let (ada, grace) = (village.person("ada"), village.person("grace"));
+    village.ada_asks().await?;
+    village.waits_for("SELECT state FROM work WHERE kind = 'check'", "done").await?;
+    village.comes_to_rest().await?;
+    let trouble = begins(village).await?;
+    let refused = async {
+        village.does("the refused approval", async || grace.tries_to_press("Approve").await).await?;
+        let is_told = wait_until("the refusal", LIMIT, async || Ok(grace.sees_everything().contains(told)));
+        is_told.await.with_context(|| grace.sees_everything())?;
+        waits_until_part(watched.health(), "store", readiness).await?;
+        let status = village.does("the status", async || ada.tries_to_run("/account status").await).await?;
+        ensure!(status.text.contains("waits for a decision"), "ada reads: {status}");
+        let written = village.sees_in_store(OF_THE_APPROVAL).await?;
+        ensure!(written.is_empty(), "something of the refused approval is there: {written}");
+        Ok(())
+    };
+    let refused = refused.await;
+    ends(trouble).await?;
+    refused?;
+    waits_until_part(watched.health(), "store", "ok").await?;
+
+    // The same press works, and its work meets the trouble.
+    village.comes_to_rest().await?;
+    village.holds_the_members_answer();
+    village.grace_approves().await?;
+    village.waits_for(IS_CLAIMED, "claimed").await?;
+    let trouble = begins(village).await?;
+    village.sim.heals();
+    let is_met = watched.is_met_by_work().await;
+    ends(trouble).await?;
+    is_met?;
+    village.waits_within(Duration::from_mins(2), ACCOUNTS, "invited").await?;
+    village.ada_sets_password().await?;
+    village.waits_for(ACCOUNTS, "active").await?;
+    village.is_in_order("active", 1).await?;
+    ensure!(village.deaths() == 0, "the bot was restarted");
+    Ok(())
+}
+
+/// Plays a story on the shared servers.
+fn plays(name: &str, customs: Customs, story: impl AsyncFnOnce(&Watched) -> Result<()>) {
+    let (country, _visit) = country();
+    let played: Result<()> = country.runtime.block_on(async {
+        let village = Village::settles(country, name, customs).await?;
+        let watched = Watched { village, port: Port::free()?, folder: tempfile::tempdir()? };
+        let log = watched.folder.path().join("log");
+        let listen = watched.health().to_string();
+        starts_with(&watched.village, &[("ACCOLADE__HTTP__LISTEN", &listen)], &log).await?;
+        match story(&watched).await {
+            Ok(()) => Ok(()),
+            Err(error) => bail_with(&watched.village, &error.context(last_lines(&log))),
+        }
+    });
+    if let Err(error) = played {
+        panic!("{error:#}");
+    }
+}
+
+fn last_lines(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+/// Trouble that two texts of SQL begin and end.
+fn on_postgres(name: &str, told: [&str; 2], begin: &'static str, end: &'static str) {
+    plays(name, Customs::plain(Database::Postgres), async |watched| {
+        let begins = async |village: &Village| {
+            let mut hand = PgConnection::connect(village.store_url()).await?;
+            hand.execute(sqlx::raw_sql(begin)).await?;
+            Ok(hand)
+        };
+        let ends = async |mut hand: PgConnection| {
+            hand.execute(sqlx::raw_sql(end)).await?;
+            Ok(hand.close().await?)
+        };
+        outlives(watched, told, begins, ends).await
+    });
+}
+
+#[test]
+fn a_read_only_postgres_is_waited_for_and_its_old_connections_are_not_kept() {
+    on_postgres("db1", [BUSY, "read-only"], READ_ONLY, WRITABLE);
+}
+
+#[test]
+fn a_postgres_without_room_is_said_and_waited_for() {
+    on_postgres("db2", [FULL, "disk is full"], every_change_fails_with!("53100"), CHANGES_SUCCEED);
+}
+
+#[test]
+fn a_postgres_that_cannot_serialise_is_waited_for() {
+    let told = [BUSY, "does not answer"];
+    on_postgres("db3", told, every_change_fails_with!("40001"), CHANGES_SUCCEED);
+}
+
+#[test]
+fn a_postgres_that_finds_deadlocks_is_waited_for() {
+    let told = [BUSY, "does not answer"];
+    on_postgres("db4", told, every_change_fails_with!("40P01"), CHANGES_SUCCEED);
+}
+
+#[test]
+fn a_sqlite_file_that_another_process_locks_is_waited_for() {
+    plays("db5", Customs::plain(Database::Sqlite), async |watched| {
+        let begins = async |village: &Village| {
+            let mut hand = SqliteConnection::connect(village.store_url()).await?;
+            hand.execute("PRAGMA busy_timeout = 30000").await?;
+            hand.execute("BEGIN EXCLUSIVE").await?;
+            Ok(hand)
+        };
+        let ends = async |mut hand: SqliteConnection| {
+            hand.execute("ROLLBACK").await?;
+            Ok(hand.close().await?)
+        };
+        outlives(watched, [BUSY, "does not answer"], begins, ends).await
+    });
+}
+
+#[test]
+fn a_full_disk_below_sqlite_is_said_and_waited_for() {
+    let customs = Customs { has_small_disk: true, ..Customs::plain(Database::Sqlite) };
+    plays("db6", customs, async |watched| {
+        if watched.village.disk().is_none() {
+            #[expect(clippy::print_stderr, reason = "whoever runs the tests must know what was not tried")]
+            {
+                eprintln!(
+                    "NOT TRIED: a full disk. No small file system can be mounted here; that takes root."
+                );
+            }
+            return Ok(());
+        }
+        let begins = async |village: &Village| {
+            // What the log of changes has as room of its own is given back first.
+            let mut hand = SqliteConnection::connect(village.store_url()).await?;
+            hand.execute("PRAGMA busy_timeout = 30000").await?;
+            hand.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+            hand.close().await?;
+            let Some(disk) = village.disk() else { bail!("no disk of its own") };
+            disk.fill()
+        };
+        let ends = async |filling| {
+            drop(filling);
+            Ok(())
+        };
+        outlives(watched, [FULL, "disk is full"], begins, ends).await
+    });
+}
