@@ -17,6 +17,7 @@ mod database_troubles;
 mod doctor;
 mod doctor_practice;
 mod doctor_rights;
+mod enumeration;
 mod leaving;
 mod outages;
 mod points;

@@ -1,0 +1,176 @@
+//! What could tell who has a name or an address: not only the words of an answer, but the work behind it. Counted, not timed: a machine
+//! that is busy makes each answer late, but no question more or less.
+
+use std::sync::{Arc, Mutex};
+
+use accolade::accounts::{Denied, Typed};
+use accolade::domain::account::AccountState;
+use accolade::domain::refusal::Refusal;
+use testbed::proxy::{Kind, Operation};
+use testbed::slapd::PersonByHand;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+use crate::accounts_town::{Town, typed};
+use crate::case::{Case, Lines, MODERATORS};
+use crate::store_world::World;
+use crate::town::{Database, REALM, town};
+
+const ADA: u64 = 175_928_847_299_117_063;
+
+/// The statements that this thread's store runs, in order.
+#[derive(Clone, Default)]
+struct Statements(Arc<Mutex<Vec<String>>>);
+
+impl Statements {
+    fn taken(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().expect("not poisoned"))
+    }
+}
+
+/// The text of one statement; a short one stands in the summary alone.
+#[derive(Default)]
+struct Text(String);
+
+impl Visit for Text {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if matches!(field.name(), "summary" | "db.statement") {
+            self.0.push_str(value);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Statements {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() == "sqlx::query" {
+            let mut text = Text::default();
+            event.record(&mut text);
+            self.0.lock().expect("not poisoned").push(text.0);
+        }
+    }
+}
+
+/// Somebody new asks for a name with an address, from the form to `Send`: what the database was asked, and what they were told.
+async fn asks(
+    town: &Town,
+    asked: &Statements,
+    user: u64,
+    [username, address]: [&str; 2],
+) -> (Vec<String>, Result<bool, Denied>) {
+    let caller = town.caller(user);
+    asked.taken();
+    town.accounts.open_form(&caller).await.expect("the form");
+    let filled = Typed { address: address.to_owned(), ..typed(username) };
+    let draft = town.accounts.save_draft(&caller, filled).await.expect("a draft").request;
+    let sent = town.accounts.send(&caller, draft.id, draft.nonce).await;
+    town.accounts.status(&caller).await.expect("a status");
+    (asked.taken(), sent.map(|sent| sent.automatic))
+}
+
+/// On `PostgreSQL`, whose driver runs in this thread and names each statement.
+#[tokio::test]
+async fn the_database_is_asked_the_same_whoever_has_the_address_or_the_name() {
+    let world = World::on_postgres().await;
+    let town = Town::with(|config| config.store = world.config.clone()).await;
+    let eve = town.asks(ADA, "eve").await;
+    let (account, _) = town.approves(&eve).await;
+    town.leaves_tombstone(ADA + 1, "former").await;
+    let asked = Statements::default();
+    let _heard = tracing::subscriber::set_default(tracing_subscriber::registry().with(asked.clone()));
+
+    let (unknown, told) = asks(&town, &asked, ADA + 10, ["fresh", "fresh@example.org"]).await;
+    assert!(unknown.len() > 10 && told == Ok(false), "{told:?}: {unknown:#?}");
+    assert!(unknown.iter().any(|text| text.contains("INSERT INTO request")), "{unknown:#?}");
+    // The address of an account that is being made, as it is and in other letters.
+    for (user, name, address) in
+        [(ADA + 11, "one", "eve@example.org"), (ADA + 12, "other", "EVE@Example.ORG")]
+    {
+        assert_eq!(asks(&town, &asked, user, [name, address]).await, (unknown.clone(), told.clone()));
+    }
+    let active = town.account_becomes(&account, AccountState::Active).await;
+    let known = asks(&town, &asked, ADA + 13, ["third", "eve@example.org"]).await;
+    assert_eq!(known, (unknown, told), "of {:?}", active.state);
+
+    // A name that somebody has, had, or that looks like one.
+    let refused = Err(Denied::because(Refusal::NameUnavailable));
+    let (taken, told) = asks(&town, &asked, ADA + 20, ["eve", "twenty@example.org"]).await;
+    assert_eq!(told, refused);
+    for (user, name) in [(ADA + 21, "former"), (ADA + 22, "f0rmer")] {
+        let other = asks(&town, &asked, user, [name, &[name, "@example.org"].concat()]).await;
+        assert_eq!(other, (taken.clone(), refused.clone()), "{name}");
+    }
+}
+
+/// What the worker asks directory and Keycloak about one request: kinds, and the names of parameters. Logging in is no part of it.
+fn questions(lines: &Lines) -> Vec<String> {
+    let asked = [lines.directory.exchanges(), lines.keycloak.exchanges()].concat();
+    let mut questions: Vec<String> = asked
+        .into_iter()
+        .filter_map(|exchange| match exchange.kind {
+            Kind::Ldap(Operation::Bind) | Kind::Connection => None,
+            Kind::Ldap(operation) => Some(format!("{operation:?}")),
+            Kind::Http(method, path) => {
+                let (path, query) = path.split_once('?').unwrap_or((&path, ""));
+                let mut keys: Vec<&str> =
+                    query.split('&').filter_map(|pair| pair.split('=').next()).collect();
+                keys.sort_unstable();
+                (!path.ends_with("/token")).then(|| format!("{method} {path} {keys:?}"))
+            }
+        })
+        .collect();
+    questions.sort();
+    questions
+}
+
+#[test]
+fn directory_and_keycloak_are_asked_the_same_whoever_has_the_name_or_the_address() {
+    Case::plays(Database::Sqlite, MODERATORS, async |case| {
+        let bed = &town().bed;
+        let name = |first: &str| [first, &case.mark].concat();
+        let address = |first: &str| [&name(first), "@people.example"].concat();
+        let mail = Some(address("mailed"));
+        for known in [
+            PersonByHand::named(&name("named")),
+            PersonByHand { mail, ..PersonByHand::named(&name("owner")) },
+        ] {
+            bed.slapd.add_person_by_hand(&known).await.expect("an entry by hand");
+        }
+        let (username, email) = (name("local"), address("locally"));
+        let local = testbed::keycloak_admin::LocalUser { username: &username, email: &email, password: None };
+        bed.keycloak.create_local_user(REALM, local).await.expect("a user of Keycloak's own");
+        let lines = Lines::laid().await;
+        let worker = case.worker_behind(&lines);
+        let asks = async |who: &str, first: &str, address: &str| {
+            let who = case.guild.newcomer(who).with_role("member").joins();
+            lines.forgets();
+            case.tries_to_ask(&who, &name(first), address).await;
+            case.frees_leases().await;
+            worker.drain_once().await.expect("the store answers");
+            let found = case
+                .text(
+                    "SELECT state || ' ' || coalesce(reason_code, '') FROM request ORDER BY id DESC LIMIT 1",
+                )
+                .await;
+            (questions(&lines), found)
+        };
+        let (unknown, found) = asks("p0", "fresh", &address("fresh")).await;
+        assert_eq!((unknown.len(), found.as_str()), (3, "waiting "), "{unknown:?}");
+        let known = [
+            ("p1", "named", address("named2"), "waiting name_unavailable"),
+            ("p2", "second", address("mailed"), "held address_in_use"),
+            ("p3", "local", address("local2"), "waiting name_unavailable"),
+            ("p4", "fourth", address("locally"), "held address_in_use"),
+        ];
+        for (who, first, address, wanted) in known {
+            let (asked, found) = asks(who, first, &address).await;
+            assert_eq!((found.as_str(), &asked), (wanted, &unknown), "{who}");
+        }
+        // The entries by hand are no accounts of ours.
+        bed.keycloak.user_named(REALM, &username).await.expect("Keycloak answers").expect("it is left alone");
+    });
+}
