@@ -37,6 +37,13 @@ const LIMIT: Duration = Duration::from_mins(1);
 pub(crate) const MODERATORS: &str = "moderators";
 pub(crate) const AUTOMATIC: &str = "automatic";
 
+/// How often a work is taken up again that a server holds up though it is there.
+const TRIES: usize = 5;
+
+/// Works that wait for a server's answer. A halted one sleeps for longer.
+const HELD_UP: &str = "SELECT id FROM work WHERE state IN ('open', 'undoing') AND lease_until = 0 AND next_run < 9000000000000 \
+    AND error_code IN ('directory_down', 'keycloak_down', 'store_busy')";
+
 /// More often than any client tries by itself.
 const ALWAYS: u32 = 1000;
 
@@ -244,10 +251,16 @@ impl Case {
         self.worker_through(config)
     }
 
-    /// A fresh process takes up what is there and runs it until nothing is due.
+    /// A fresh process takes up what is there and runs it until nothing is due. What a server on a busy machine answered too late is
+    /// tried again.
     pub(crate) async fn drains(&self) {
-        self.hand.frees_leases().await;
-        self.worker().drain_once().await.expect("the store answers");
+        for _ in 0..TRIES {
+            self.hand.frees_leases().await;
+            self.worker().drain_once().await.expect("the store answers");
+            if self.rows(HELD_UP).await.is_empty() {
+                return;
+            }
+        }
     }
 
     /// The same while directory, Keycloak and Discord are away; they are back afterwards.

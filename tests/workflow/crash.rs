@@ -113,7 +113,8 @@ async fn travel(village: &Village, journey: Journey) -> Result<()> {
         Journey::Approve | Journey::Automatic | Journey::SlowRole | Journey::NoRole => {
             village.starts_armed().await?;
             match journey {
-                Journey::SlowRole => village.sim.fails(GRANT, Effect::Latency { ms: 6500 }, 1),
+                // Until the lease had to be renewed.
+                Journey::SlowRole => village.sim.fails(GRANT, Effect::Hold { after: 0 }, 1),
                 Journey::NoRole => village.sim.fails(GRANT, Effect::Status { status: 503 }, 2),
                 _ => {}
             }
@@ -121,7 +122,15 @@ async fn travel(village: &Village, journey: Journey) -> Result<()> {
             if journey != Journey::Automatic {
                 village.grace_approves().await?;
             }
-            is_used(village).await
+            if journey != Journey::SlowRole {
+                return is_used(village).await;
+            }
+            let answered = async {
+                wait_until("the renewal", village::LIMIT * 4, async || village.is_dead().await).await?;
+                village.sim.heals();
+                Ok(())
+            };
+            tokio::try_join!(is_used(village), answered).map(|_| ())
         }
         Journey::CancelEarly | Journey::Retry => mail_is_refused(village, journey).await,
         Journey::CancelLate => {

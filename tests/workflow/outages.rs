@@ -3,20 +3,25 @@
 //!
 //! Each test is alone with the servers that all villages share, and leaves them running.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use testbed::{MailFault, wait_until};
 
 use crate::country::{Country, country_alone};
-use crate::village::{Customs, Database, IS_CLAIMED, Village, bail_with};
+use crate::village::{Customs, Database, IS_CLAIMED, LIMIT, Village, bail_with};
 
 /// How long after its server's return a work may take to be finished.
 const FINISHED_WITHIN: Duration = Duration::from_mins(2);
 
-/// How soon another process must have taken over from a killed one.
-const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(20);
+/// What a killed process may hold for at most, in milliseconds: another one asks every second or two, so that it has taken over
+/// within 20 s.
+const HELD_FOR_AT_MOST: i64 = 16_000;
+
+/// What is left of leases, by the database's own clock.
+const LEFT_OF_LEASES: &str = "SELECT max(until) - CAST(floor(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT) AS ms FROM \
+    (SELECT until FROM lease UNION ALL SELECT lease_until FROM work) AS held";
 
 const ACCOUNTS: &str = "SELECT state FROM account";
 const WAITS_FOR: &str = "SELECT error_code FROM work WHERE kind = 'provision'";
@@ -274,16 +279,17 @@ fn on_postgres_a_second_serve_takes_over_from_a_killed_one() {
         village.grace_approves().await?;
         village.waits_for(IS_CLAIMED, "claimed").await?;
         village.signals(Signal::SIGKILL).await?;
-        village.ends(Duration::from_secs(5)).await?;
-        let killed = Instant::now();
+        village.ends(LIMIT).await?;
+        // How soon the second one can take over is decided here; how soon it does is the machine's affair, and measured elsewhere.
+        let left: i64 = village.sees_in_store(LEFT_OF_LEASES).await?.parse()?;
+        ensure!(left <= HELD_FOR_AT_MOST, "the killed one holds something for {left} ms");
         village.sim.heals();
         village.is_taken_over_by(second).await?;
-        wait_until("the takeover", TAKEN_OVER_WITHIN, async || Ok(village.is_ready())).await?;
+        wait_until("the takeover", LIMIT, async || Ok(village.is_ready())).await?;
         // An interaction and the work that the killed one had begun.
         let told = status(village).await?;
         ensure!(told.contains("approved") || told.contains("is made"), "{told}");
         village.waits_for(ACCOUNTS, "invited").await?;
-        ensure!(killed.elapsed() < TAKEN_OVER_WITHIN + Duration::from_secs(20), "the work was left lying");
         ends_with_an_account(village).await
     });
 }
