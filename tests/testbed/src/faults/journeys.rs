@@ -157,6 +157,8 @@ impl Traveller {
                 if self.random.random_bool(0.5) {
                     self.follows_the_link().await?;
                 }
+                // The pause is as long as a round, so patience begins anew.
+                self.begun = Instant::now();
                 let asked = self.asks_for_the_mail_again().await;
                 self.stage.notes_pause(&self.person.name, None);
                 asked?;
