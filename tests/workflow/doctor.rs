@@ -289,28 +289,23 @@ async fn breaks_the_way_to_keycloak(practice: &Practice) -> Result<()> {
 }
 
 async fn breaks_rights_of_the_client(practice: &Practice) -> Result<()> {
-    let client = practice.client("accolade").await?;
-    let management = practice.client("realm-management").await?;
-    let account = practice.reads(&format!("clients/{client}/service-account-user")).await?;
-    let account = account["id"].as_str().context("the service account")?;
-    let held = format!("users/{account}/role-mappings/clients/{management}");
-    let role = async |name: &str| practice.reads(&format!("clients/{management}/roles/{name}")).await;
+    let held = practice.place_of_rights().await?;
     let (config, lent) = (&practice.config, Lent::Nothing);
     for right in ["view-events", "manage-users"] {
-        let role = json!([role(right).await?]);
+        let role = practice.right(right).await?;
         practice.calls(Method::DELETE, &held, &role).await?;
         practice.hears(config, lent, &["keycloak_rights_missing"]).await?;
         practice.calls(Method::POST, &held, &role).await?;
     }
     // Looking is not enough to mail.
-    let (manage, view) = (json!([role("manage-users").await?]), json!([role("view-users").await?]));
+    let (manage, view) = (practice.right("manage-users").await?, practice.right("view-users").await?);
     practice.calls(Method::DELETE, &held, &manage).await?;
     practice.calls(Method::POST, &held, &view).await?;
     practice.hears(config, lent, &["keycloak_rights_missing", "keycloak_rights_wide"]).await?;
     practice.calls(Method::DELETE, &held, &view).await?;
     practice.calls(Method::POST, &held, &manage).await?;
 
-    practice.calls(Method::POST, &held, &json!([role("manage-realm").await?])).await?;
+    practice.calls(Method::POST, &held, &practice.right("manage-realm").await?).await?;
     practice.hears(config, lent, &["keycloak_rights_wide"]).await?;
     // The fix that the finding names.
     practice.mends_by_setup().await?;

@@ -295,6 +295,25 @@ impl Practice {
         self.keycloak.admin_json(method, &format!("{}/{rest}", self.realm), Some(body)).await
     }
 
+    /// The id of the user that stands for the service client.
+    pub(crate) async fn service_account(&self) -> Result<String> {
+        let client = self.client("accolade").await?;
+        let account = self.reads(&format!("clients/{client}/service-account-user")).await?;
+        account["id"].as_str().map(str::to_owned).context("the service account")
+    }
+
+    /// Where the service account's roles in the realm's administration stand.
+    pub(crate) async fn place_of_rights(&self) -> Result<String> {
+        let (account, management) = (self.service_account().await?, self.client("realm-management").await?);
+        Ok(format!("users/{account}/role-mappings/clients/{management}"))
+    }
+
+    /// A role of the realm's administration, as a list of one.
+    pub(crate) async fn right(&self, name: &str) -> Result<Value> {
+        let management = self.client("realm-management").await?;
+        Ok(json!([self.reads(&format!("clients/{management}/roles/{name}")).await?]))
+    }
+
     /// The id of a client.
     pub(crate) async fn client(&self, client_id: &str) -> Result<String> {
         let found = self.reads(&format!("clients?clientId={client_id}")).await?;

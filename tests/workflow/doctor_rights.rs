@@ -101,19 +101,14 @@ async fn breaks_permissions(practice: &Practice) -> Result<()> {
 }
 
 async fn breaks_roles(practice: &Practice) -> Result<()> {
-    let client = practice.client("accolade").await?;
-    let management = practice.client("realm-management").await?;
-    let account = practice.reads(&format!("clients/{client}/service-account-user")).await?;
-    let account = account["id"].as_str().context("the service account")?;
-    let held = format!("users/{account}/role-mappings/clients/{management}");
-    let role = async |name: &str| practice.reads(&format!("clients/{management}/roles/{name}")).await;
-    let events = json!([role("view-events").await?]);
+    let held = practice.place_of_rights().await?;
+    let events = practice.right("view-events").await?;
     practice.calls(Method::DELETE, &held, &events).await?;
     is_named_and_mended(practice, "keycloak_rights_missing", "view-events").await?;
-    practice.calls(Method::POST, &held, &json!([role("query-users").await?])).await?;
+    practice.calls(Method::POST, &held, &practice.right("query-users").await?).await?;
     is_named_and_mended(practice, "keycloak_rights_wide", "query-users").await?;
     // Only an administrator sees that the role is more than was meant.
-    practice.calls(Method::POST, &held, &json!([role("manage-users").await?])).await?;
+    practice.calls(Method::POST, &held, &practice.right("manage-users").await?).await?;
     practice.hears(&practice.config, Lent::Administrator, &["keycloak_rights_wide"]).await?;
     let mended = practice.mends_by_setup().await?;
     ensure!(mended["changes"] == json!(["take away right manage-users"]), "{mended:#}");

@@ -23,7 +23,9 @@ pub(super) async fn ensure(bench: &mut Bench<'_>, client: Option<&str>) -> Resul
     match (bench.args.rights.unwrap_or(as_it_is), found) {
         (Rights::FineGrained, found) => {
             let others = permissions::ensure(bench, client, found).await?;
-            if !others.is_empty() && bench.args.mode == Mode::Apply && holds(bench, client, MANAGE).await? {
+            let account = find_account(bench, client).await?;
+            let manages = account.as_ref().is_some_and(|account| account.holds(MANAGE));
+            if !others.is_empty() && bench.args.mode == Mode::Apply && manages {
                 // Without the role the service would at once be without what these cover.
                 return Err(SetupError::InTheWay(
                     [
@@ -35,33 +37,68 @@ pub(super) async fn ensure(bench: &mut Bench<'_>, client: Option<&str>) -> Resul
                     .concat(),
                 ));
             }
-            ensure_roles(bench, client, &[EVENTS], "").await
+            ensure_roles(bench, account, &[EVENTS], "").await
         }
         (Rights::Roles, Some(found)) => {
             let loosens = if are_ours { " (this loosens it)" } else { "" };
-            ensure_roles(bench, client, &[MANAGE, EVENTS], loosens).await?;
+            let account = find_account(bench, client).await?;
+            ensure_roles(bench, account, &[MANAGE, EVENTS], loosens).await?;
             found.remove(bench).await
         }
-        (Rights::Roles, None) => ensure_roles(bench, client, &[MANAGE, EVENTS], "").await,
+        (Rights::Roles, None) => {
+            let account = find_account(bench, client).await?;
+            ensure_roles(bench, account, &[MANAGE, EVENTS], "").await
+        }
     }
+}
+
+/// The service account as it was found.
+struct Account {
+    /// The user that stands for the client.
+    user: String,
+    /// The client that holds the realm's rights.
+    management: String,
+    /// The roles of that client which the user holds.
+    held: Vec<Value>,
+}
+
+impl Account {
+    fn holds(&self, role: &str) -> bool {
+        self.held.iter().any(|held| says(held, "name", role))
+    }
+}
+
+/// Looks at the service account and its roles; `None` where a plan found no client.
+async fn find_account(bench: &Bench<'_>, client: Option<&str>) -> Result<Option<Account>, SetupError> {
+    let Some(client) = client else { return Ok(None) };
+    let place = bench.path(&["clients", client, "service-account-user"]);
+    let user = bench.admin.get("service account", &place, &[]).await?;
+    let management = clients::find_client(bench, "realm-management").await?;
+    let (user, management) = user
+        .as_ref()
+        .and_then(id_of)
+        .zip(management.as_ref().and_then(id_of))
+        .ok_or_else(|| SetupError::InTheWay("the service client has no service account".to_owned()))?;
+    let place = bench.path(&["users", &user, "role-mappings", "clients", &management]);
+    let held = rows(bench.admin.get("rights", &place, &[]).await?);
+    Ok(Some(Account { user, management, held }))
 }
 
 /// Exactly these roles: what else the service account holds of `realm-management` is taken away.
 async fn ensure_roles(
     bench: &mut Bench<'_>,
-    client: Option<&str>,
+    account: Option<Account>,
     wanted: &[&str],
     loosens: &str,
 ) -> Result<(), SetupError> {
     let what = ["rights ", &wanted.join(" ")].concat();
-    let Some(client) = client else {
+    let Some(account) = account else {
         bench.must_create(&what);
         return Ok(());
     };
-    let (account, management) = find_account(bench, client).await?;
-    let place = ["users", &account, "role-mappings", "clients", &management];
-    let held = rows(bench.admin.get("rights", &bench.path(&place), &[]).await?);
-    let missing = missing_roles(bench, &management, wanted, &held).await?;
+    let missing = missing_roles(bench, &account, wanted).await?;
+    let Account { user, management, held } = account;
+    let place = ["users", &user, "role-mappings", "clients", &management];
     let extra: Vec<Value> =
         held.into_iter().filter(|role| !wanted.iter().any(|right| says(role, "name", right))).collect();
     if missing.is_empty() && extra.is_empty() {
@@ -76,37 +113,15 @@ async fn ensure_roles(
     Ok(())
 }
 
-/// Whether the service account holds a role of `realm-management`.
-async fn holds(bench: &Bench<'_>, client: Option<&str>, role: &str) -> Result<bool, SetupError> {
-    let Some(client) = client else { return Ok(false) };
-    let (account, management) = find_account(bench, client).await?;
-    let place = ["users", &account, "role-mappings", "clients", &management];
-    let held = rows(bench.admin.get("rights", &bench.path(&place), &[]).await?);
-    Ok(held.iter().any(|held| says(held, "name", role)))
-}
-
-/// The ids of the service account and of the client that holds the realm's rights.
-async fn find_account(bench: &Bench<'_>, client: &str) -> Result<(String, String), SetupError> {
-    let place = bench.path(&["clients", client, "service-account-user"]);
-    let account = bench.admin.get("service account", &place, &[]).await?;
-    let management = clients::find_client(bench, "realm-management").await?;
-    account
-        .as_ref()
-        .and_then(id_of)
-        .zip(management.as_ref().and_then(id_of))
-        .ok_or_else(|| SetupError::InTheWay("the service client has no service account".to_owned()))
-}
-
 async fn missing_roles(
     bench: &Bench<'_>,
-    management: &str,
+    account: &Account,
     wanted: &[&str],
-    held: &[Value],
 ) -> Result<Vec<Value>, SetupError> {
     let mut missing = Vec::new();
-    for right in wanted.iter().filter(|right| !held.iter().any(|role| says(role, "name", right))) {
-        let role =
-            bench.admin.get("right", &bench.path(&["clients", management, "roles", right]), &[]).await?;
+    for right in wanted.iter().filter(|right| !account.holds(right)) {
+        let place = bench.path(&["clients", &account.management, "roles", right]);
+        let role = bench.admin.get("right", &place, &[]).await?;
         let Some(role) = role else {
             return Err(SetupError::InTheWay(["this Keycloak has no role `", right, "`"].concat()));
         };
