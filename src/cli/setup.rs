@@ -72,6 +72,7 @@ pub(super) fn keycloak(file: &Path, flags: &KeycloakFlags, printer: &mut Printer
         Err(exit) => return exit,
     };
     match runtime.block_on(keycloak::run(&args, &input, printer.out())) {
+        Ok(report) if args.mode == Mode::Plan && !report.changes.is_empty() => Exit::Differences,
         Ok(_) => Exit::Done,
         Err(error) => printer.failure("set-up stopped", &error),
     }
