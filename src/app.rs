@@ -74,6 +74,25 @@ pub enum StartError {
     Web(#[from] WebError),
 }
 
+impl StartError {
+    /// Whether only a change of the configuration, or of a file that it names, cures it: starting again does not.
+    pub fn is_of_configuration(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(error, StoreError::Key(_) | StoreError::Url(_)),
+            Self::Directory(error) => matches!(error, DirectoryError::Settings { .. }),
+            Self::Keycloak(error) => matches!(error, KeycloakError::Settings { .. }),
+            Self::Discord(error) => matches!(
+                error,
+                ConnectError::TokenMalformed
+                    | ConnectError::EndpointNotLoopback
+                    | ConnectError::CaUnreadable(_)
+                    | ConnectError::Client(_)
+            ),
+            Self::Web(_) => false,
+        }
+    }
+}
+
 /// A running service.
 pub struct Running {
     stop: CancellationToken,

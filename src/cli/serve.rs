@@ -52,7 +52,10 @@ async fn serve(config: Config, file: &Path, printer: &mut Printer) -> Exit {
     let mut running = tokio::select! {
         started = start => match started {
             Ok(running) => running,
-            Err(error) => return printer.failure("could not start", &error),
+            Err(error) => {
+                let failed = printer.failure("could not start", &error);
+                return if error.is_of_configuration() { Exit::Usage } else { failed };
+            }
         },
         _ = terminate.recv() => return Exit::Done,
         _ = interrupt.recv() => return Exit::Done,

@@ -29,7 +29,8 @@ fn name(error: &StoreError) -> Finding {
         StoreError::Unsafe(FileFault::Missing { .. })
         | StoreError::SchemaOld { .. }
         | StoreError::SchemaNew { .. } => Finding::StoreNotReady,
-        StoreError::Unsafe(
+        StoreError::Key(KeyFault::Unsafe(_))
+        | StoreError::Unsafe(
             FileFault::Open { .. }
             | FileFault::Foreign { .. }
             | FileFault::Hidden { .. }

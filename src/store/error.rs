@@ -170,6 +170,9 @@ pub enum KeyFault {
         /// Which.
         path: PathBuf,
     },
+    /// It is not ours alone; the text names the fix.
+    #[error(transparent)]
+    Unsafe(FileFault),
     /// A new one could not be written.
     #[error("the key file {} cannot be written: {kind}", .path.display())]
     NotWritten {

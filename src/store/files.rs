@@ -135,7 +135,7 @@ pub(super) fn read_key(path: &Path) -> Result<SecretBox<[u8; 32]>, StoreError> {
     if !path.exists() {
         return Err(StoreError::Key(KeyFault::Missing { path: path.to_owned() }));
     }
-    check_private(path, 0o600)?;
+    judge_private(path, 0o600).map_err(|fault| StoreError::Key(KeyFault::Unsafe(fault)))?;
     let text = fs::read_to_string(path).map_err(|error| {
         StoreError::Key(KeyFault::Unreadable { path: path.to_owned(), kind: error.kind() })
     })?;

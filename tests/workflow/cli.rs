@@ -136,16 +136,62 @@ fn files_that_others_could_read_and_a_missing_key_are_refused_with_the_fix() {
         for verb in
             [&["serve"][..], &["request", "list"], &["deny", "add", "--domain", "example.org"], &["migrate"]]
         {
-            let told = house.runs(verb).fails(1);
+            // What cannot be cured by another start must not be tried for ever.
+            let is_of_configuration = verb == ["serve"] && path == key;
+            let told = house.runs(verb).fails(if is_of_configuration { 2 } else { 1 });
             assert!(told.contains(fix) && told.contains(&*path.to_string_lossy()), "{verb:?}: {told}");
         }
         std::fs::set_permissions(&path, Permissions::from_mode(tight)).expect("a mode");
     }
     std::fs::rename(&key, house.folder.join("elsewhere")).expect("the key is taken away");
-    for verb in [&["serve"][..], &["request", "list"], &["migrate"]] {
-        let told = house.runs(verb).fails(1);
+    for (verb, code) in [(&["serve"][..], 2), (&["request", "list"], 1), (&["migrate"], 1)] {
+        let told = house.runs(verb).fails(code);
         assert!(told.contains(&*key.to_string_lossy()), "{verb:?}: {told}");
         assert!(!key.exists(), "{verb:?} made a new key for a sealed database");
+    }
+}
+
+/// A service manager does not start again what ends with 2: no other start cures what only an operator can.
+#[test]
+fn serve_ends_with_2_when_a_file_that_the_configuration_names_cannot_be_used() {
+    let unit = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config/accolade.service"));
+    assert!(unit.expect("the unit").contains("\nRestartPreventExitStatus=2\n"));
+    let house = House::new();
+    house.runs(&["migrate"]).done();
+    let key = house.folder.join("accolade.key");
+    let kept = std::fs::read_to_string(&key).expect("the key");
+    let replaced = |content: Option<&str>| {
+        std::fs::remove_file(&key).ok();
+        if let Some(content) = content {
+            std::fs::write(&key, content).expect("a file");
+            std::fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("a mode");
+        }
+        house.runs(&["serve"]).fails(2)
+    };
+    for (content, told) in [
+        (None, "is missing"),
+        (Some("bm90IGEga2V5\n"), "does not hold 32 bytes"),
+        (
+            Some("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"),
+            "is not the one this database was made with",
+        ),
+    ] {
+        let said = replaced(content);
+        assert!(said.contains(told) && said.contains(&*key.to_string_lossy()), "{told}: {said}");
+    }
+    std::fs::remove_file(&key).expect("it goes");
+    std::fs::create_dir(&key).expect("a folder in its place");
+    std::fs::set_permissions(&key, Permissions::from_mode(0o700)).expect("a mode");
+    assert!(house.runs(&["serve"]).fails(2).contains("cannot be read"));
+    std::fs::remove_dir(&key).expect("it goes");
+    std::fs::write(&key, kept).expect("the key");
+    std::fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("a mode");
+    for secret in ["token", "bind", "client"] {
+        let (file, aside) = (house.folder.join("secrets").join(secret), house.folder.join("aside"));
+        std::fs::rename(&file, &aside).expect("the secret is taken away");
+        let said = house.runs(&["serve"]).fails(2);
+        assert!(said.contains(&*file.to_string_lossy()) && said.contains("cannot be read"), "{said}");
+        std::fs::rename(&aside, &file).expect("the secret comes back");
     }
 }
 
