@@ -3,7 +3,7 @@
 use super::Sheet;
 use crate::domain::finding::Finding;
 use crate::keycloak::fine_grained::NEEDED;
-use crate::keycloak::{Held, Keycloak, KeycloakError, Reach};
+use crate::keycloak::{Held, Keycloak, KeycloakError};
 
 /// The role for people and groups. Who has it needs no permission, and none takes anything from it.
 pub(super) const MANAGE: &str = "manage-users";
@@ -14,48 +14,60 @@ const HARMLESS: [&str; 2] = ["query-users", "query-groups"];
 /// What Keycloak makes of the permission to manage people: it cannot be left out.
 const COMES_ALONG: &str = "resetPassword";
 
-/// Judges what is missing and what is too much.
+/// Judges what is missing and what is too much. What Keycloak does not tell is not in order: it stays unchecked.
 pub(super) async fn judge(keycloak: &Keycloak, held: &Held, sheet: &mut Sheet) -> Result<(), KeycloakError> {
     let (people, events) = tokio::join!(keycloak.may_see_users(), keycloak.may_see_events());
     let (sees_people, sees_events) = (is_allowed(people)?, is_allowed(events)?);
-    let roles = held.rights.as_deref();
-    let by_role = roles.is_some_and(|roles| roles.iter().any(|role| role == MANAGE));
-    let (mut missing, mut needless) = (Vec::new(), needless_roles(roles.unwrap_or_default(), by_role));
+    let by_role = held.rights.as_ref().map(|roles| roles.iter().any(|role| role == MANAGE));
+    let mut found = Found::default();
     if !sees_people {
-        missing.push(MANAGE.to_owned());
-    } else if !by_role {
+        found.missing.push(MANAGE.to_owned());
+    } else if by_role != Some(true) {
         // Looking at people is possible with less than is needed to mail them.
-        for (kind, needed, reach) in reaches(keycloak, held).await? {
-            let name = |what: &str| [kind, ": ", what].concat();
-            missing.extend(needed.iter().filter(|what| !reach.may(what)).map(|what| name(what)));
-            let more = reach.all().filter(|what| !needed.contains(what) && *what != COMES_ALONG);
-            needless.extend(more.map(name));
-        }
+        found = by_permissions(keycloak, held).await?;
     }
     if !sees_events {
-        missing.push(EVENTS.to_owned());
+        found.missing.push(EVENTS.to_owned());
     }
-    sheet.judge(Finding::KeycloakRightsMissing, missing);
-    // What works is there. Whether there is more, a token that names no roles does not tell.
-    if roles.is_some() {
-        sheet.judge(Finding::KeycloakRightsWide, needless);
+    if !found.missing.is_empty() || !found.is_partial {
+        sheet.judge(Finding::KeycloakRightsMissing, found.missing);
+    }
+    // Whether there is more than what works, a token that names no roles does not tell.
+    let Some((roles, by_role)) = held.rights.as_deref().zip(by_role) else { return Ok(()) };
+    found.needless.extend(needless_roles(roles, by_role));
+    let is_whole = by_role || (sees_people && !found.is_partial);
+    if !found.needless.is_empty() || is_whole {
+        sheet.judge(Finding::KeycloakRightsWide, found.needless);
     }
     Ok(())
 }
 
-/// What Keycloak says of each kind of thing, beside what is needed.
-async fn reaches(
-    keycloak: &Keycloak,
-    held: &Held,
-) -> Result<Vec<(&'static str, &'static [&'static str], Reach)>, KeycloakError> {
-    let mut found = Vec::new();
+/// What Keycloak's notes say.
+#[derive(Default)]
+struct Found {
+    missing: Vec<String>,
+    needless: Vec<String>,
+    /// Keycloak has not told everything.
+    is_partial: bool,
+}
+
+/// Compares what Keycloak notes of each kind of thing with what is needed.
+async fn by_permissions(keycloak: &Keycloak, held: &Held) -> Result<Found, KeycloakError> {
+    let mut found = Found::default();
     for (kind, needed) in NEEDED {
         let reach = match (kind, &held.account) {
             ("Groups", _) => keycloak.reach_of_groups().await?,
             (_, Some(own)) => keycloak.reach_of_people(own).await?,
             (_, None) => None,
         };
-        found.extend(reach.map(|reach| (kind, needed, reach)));
+        let Some(reach) = reach else {
+            found.is_partial = true;
+            continue;
+        };
+        let name = |what: &str| [kind, ": ", what].concat();
+        found.missing.extend(needed.iter().filter(|what| !reach.may(what)).map(|what| name(what)));
+        let more = reach.all().filter(|what| !needed.contains(what) && *what != COMES_ALONG);
+        found.needless.extend(more.map(name));
     }
     Ok(found)
 }

@@ -1,4 +1,4 @@
-//! What the service client can tell of itself and of its server, for `doctor`; the service never asks.
+//! What the service client can tell of itself and of its server, for `doctor`; the worker never asks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ const STRANGE_HOST: &str = "accolade.invalid";
 /// What a fresh access token of the service client says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// The rights in the realm's administration (`realm-management`); `None` if the token does not name its roles.
+    /// The rights in the realm's administration (`realm-management`); `None` if the token does not name roles of clients.
     pub rights: Option<Vec<String>>,
     /// The user that stands for the client; `None` if the token does not name it.
     pub account: Option<KeycloakId>,
@@ -66,8 +66,17 @@ struct Claims {
     sub: Option<String>,
     #[serde(default)]
     resource_access: Option<Value>,
-    #[serde(default)]
-    realm_access: Option<Value>,
+}
+
+impl Claims {
+    /// `None`: no roles of clients are named, so nothing is known. Named, and none of the realm's administration among them: none is
+    /// held.
+    fn rights(&self) -> Option<Vec<String>> {
+        let clients = self.resource_access.as_ref()?.as_object()?;
+        let Some(management) = clients.get("realm-management") else { return Some(Vec::new()) };
+        let roles = management.get("roles")?.as_array()?;
+        roles.iter().map(|role| role.as_str().map(str::to_owned)).collect()
+    }
 }
 
 impl Keycloak {
@@ -79,12 +88,8 @@ impl Keycloak {
         let middle = token.value.expose_secret().split('.').nth(1).ok_or_else(nonsense)?;
         let bytes = URL_SAFE_NO_PAD.decode(middle).map_err(|_| nonsense())?;
         let claims: Claims = serde_json::from_slice(&bytes).map_err(|_| nonsense())?;
-        let names_roles = claims.resource_access.is_some() || claims.realm_access.is_some();
-        let rights = claims.resource_access.as_ref().and_then(|all| all.pointer("/realm-management/roles"));
-        let rights = rights.and_then(Value::as_array).into_iter().flatten();
-        let rights = rights.filter_map(Value::as_str).map(str::to_owned).collect();
         Ok(Held {
-            rights: names_roles.then_some(rights),
+            rights: claims.rights(),
             account: claims.sub.and_then(KeycloakId::new),
             issued_at: Timestamp::from_millis(claims.iat.saturating_mul(1000)),
         })
@@ -137,5 +142,43 @@ fn allowed(answer: Result<Answer, KeycloakError>) -> Result<Option<Answer>, Keyc
         Ok(answer) => Ok(Some(answer)),
         Err(KeycloakError::Status { status: 403, .. }) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rights(claims: Value) -> Option<Vec<String>> {
+        let claims: Claims = serde_json::from_value(claims).expect("claims");
+        claims.rights()
+    }
+
+    #[test]
+    fn a_token_that_names_no_roles_of_clients_tells_nothing_of_rights() {
+        let realm = json!({"roles": ["offline_access"]});
+        for silent in [
+            json!({"iat": 1}),
+            json!({"iat": 1, "realm_access": realm}),
+            json!({"iat": 1, "resource_access": null}),
+            json!({"iat": 1, "resource_access": {"realm-management": {}}}),
+            json!({"iat": 1, "resource_access": {"realm-management": {"roles": [7]}}}),
+        ] {
+            assert_eq!(rights(silent.clone()), None, "{silent}");
+        }
+        let account = json!({"roles": ["view-profile"]});
+        assert_eq!(rights(json!({"iat": 1, "resource_access": {"account": account}})), Some(Vec::new()));
+        let held = json!({"realm-management": {"roles": ["manage-users"]}});
+        assert_eq!(rights(json!({"iat": 1, "resource_access": held})), Some(vec!["manage-users".to_owned()]));
+    }
+
+    #[test]
+    fn an_answer_without_access_tells_nothing_of_what_may_be_done() {
+        let noted = |document: Value| serde_json::from_value::<Noted>(document).expect("a document").reach();
+        assert_eq!(noted(json!({"id": "x"})), None);
+        let reach = noted(json!({"access": {"view": true, "manage": false}})).expect("it is noted");
+        assert_eq!(reach.all().collect::<Vec<_>>(), ["view"]);
     }
 }

@@ -1,8 +1,13 @@
 //! `accolade doctor` in a realm where the service client has its rights by fine-grained permissions.
 
+use accolade::clock::{Clock as _, SystemClock};
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
+use testbed::Proxy;
+use testbed::proxy::{Answer, Direction, Fault, Place, Plan, Server, Speech, Which};
 use testbed::slapd::Edits;
 
 use crate::country::{MAIL_CLIENT, country};
@@ -58,6 +63,106 @@ fn rights_by_fine_grained_permissions_are_judged_by_what_they_do() {
     });
     if let Err(error) = played {
         panic!("{error:#}");
+    }
+}
+
+#[test]
+fn what_keycloak_does_not_tell_of_rights_is_not_checked_and_never_ok() {
+    let (country, _visit) = country();
+    let played: Result<()> = country.runtime.block_on(async {
+        let (keycloak, mail) = (&country.bed.keycloak, &country.bed.mail);
+        let practice = Practice::opens(keycloak, mail, "doctor-silent", Edits::default()).await?;
+        practice.sets_up_with(&["--rights", "fine-grained"]).await?;
+        hides_what_may_be_done(&practice).await?;
+        // Without roles in the token nobody knows whether there is more than what works.
+        let roles = TakesScope::off(&practice, "roles").await?;
+        let told = tells_of_rights(&practice, &practice.config, ["ok", "not_checked"]).await;
+        told.context("without the scope `roles`")?;
+        roles.back().await?;
+        practice.is_healthy().await
+    });
+    if let Err(error) = played {
+        panic!("{error:#}");
+    }
+}
+
+/// How doctor judges what is missing and what is too much, with nothing lent; nothing else is wrong.
+async fn tells_of_rights(practice: &Practice, config: &Value, results: [&str; 2]) -> Result<()> {
+    let (said, _) = practice.asks(config, Lent::Nothing, &[]).await?;
+    let result = |code: &str| {
+        let mut checks = said["checks"].as_array().into_iter().flatten();
+        checks.find(|check| check["code"] == code).map(|check| check["result"].clone())
+    };
+    let told = ["keycloak_rights_missing", "keycloak_rights_wide"].map(result);
+    ensure!(told == results.map(|result| Some(json!(result))), "{said:#}");
+    ensure!(said["findings"] == 0, "{said:#}");
+    Ok(())
+}
+
+/// Keycloak answers without its notes, shows no group that could be an example, or gives a token without a subject.
+async fn hides_what_may_be_done(practice: &Practice) -> Result<()> {
+    let real = practice.keycloak.url.trim_start_matches("http://").parse().context("an address")?;
+    let proxy = Proxy::start(real, Speech::Http, 1).await?;
+    let mut through = practice.with("/keycloak/url", json!(format!("http://{}", proxy.address)));
+    through["keycloak"]["public_url"] = json!(practice.keycloak.url);
+    tells_of_rights(practice, &through, ["ok", "ok"]).await?;
+    let own = format!("/users/{}", practice.service_account().await?);
+    for (place, document) in [(own.as_str(), r#"{"id":"one"}"#), ("/groups?max=1", "[]")] {
+        answers(&proxy, "GET", place, document);
+        let told = tells_of_rights(practice, &through, ["not_checked", "not_checked"]).await;
+        told.with_context(|| format!("without an answer from {place}"))?;
+    }
+    // A token without a subject: the client does not know the user by whose example Keycloak tells what it may do.
+    let claims =
+        json!({"iat": now_in_seconds(), "resource_access": {"realm-management": {"roles": ["view-events"]}}});
+    let token = ["e30", &URL_SAFE_NO_PAD.encode(claims.to_string()), "e30"].join(".");
+    let token = json!({"access_token": token, "expires_in": 300, "token_type": "Bearer"});
+    answers(&proxy, "POST", "/token", &token.to_string());
+    answers(&proxy, "GET", "/users/count", "1");
+    answers(&proxy, "GET", "/events?", "[]");
+    answers(&proxy, "GET", "/groups?max=1", r#"[{"id":"one","access":{"view":true}}]"#);
+    answers(&proxy, "POST", "/sync", "{}");
+    let told = tells_of_rights(practice, &through, ["not_checked", "not_checked"]).await;
+    told.context("without a subject")
+}
+
+/// The proxy gives this document once, and the server never hears of the call.
+fn answers(proxy: &Proxy, method: &'static str, place: &str, document: &str) {
+    // The words of a plan live as long as the process.
+    let kept = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
+    proxy.plans(Plan {
+        which: Which::Http(method, kept(place)),
+        after: 0,
+        times: 1,
+        direction: Direction::ToClient,
+        place: Place::Start,
+        fault: Fault::Instead(Answer::HttpDocument(kept(document)), Server::IsSpared),
+    });
+}
+
+fn now_in_seconds() -> i64 {
+    SystemClock.now().as_millis() / 1000
+}
+
+/// A scope that the service client's tokens are without.
+struct TakesScope<'a> {
+    practice: &'a Practice,
+    place: String,
+}
+
+impl<'a> TakesScope<'a> {
+    async fn off(practice: &'a Practice, name: &str) -> Result<Self> {
+        let client = practice.client("accolade").await?;
+        let scopes = practice.reads(&format!("clients/{client}/default-client-scopes")).await?;
+        let scope = scopes.as_array().into_iter().flatten().find(|scope| scope["name"] == name);
+        let id = scope.and_then(|scope| scope["id"].as_str()).with_context(|| format!("{name}: {scopes}"))?;
+        let place = format!("clients/{client}/default-client-scopes/{id}");
+        practice.calls(Method::DELETE, &place, &Value::Null).await?;
+        Ok(Self { practice, place })
+    }
+
+    async fn back(self) -> Result<()> {
+        self.practice.calls(Method::PUT, &self.place, &Value::Null).await.map(drop)
     }
 }
 
