@@ -11,6 +11,7 @@ use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::accounts::diagnosis::Examiner;
 use crate::accounts::restored::{Comparison, Hold};
 use crate::accounts::{Accounts, Doors};
 use crate::bot::{self, BotError, BotParts, Session, Watch};
@@ -18,6 +19,8 @@ use crate::clock::{Clock, Ids, Rng};
 use crate::config::{self, Config, Difference, Live};
 use crate::directory::{Directory, DirectoryError};
 use crate::discord::{ConnectError, Discord};
+use crate::doctor::{self, Access, TrialIs};
+use crate::domain::diagnosis::Diagnosis;
 use crate::keycloak::{Keycloak, KeycloakError};
 use crate::provisioning::{self, Provisioning};
 use crate::store::{Kind, NamedLease, ServingLock, Store, StoreError};
@@ -50,6 +53,10 @@ const AGREEMENT_ASKED_EVERY: Duration = Duration::from_secs(1);
 
 /// What the log and the health page say of a restored database.
 const HELD: &str = "this database was restored and waits: look at `accolade restore --compare`, then `accolade restore --agree`";
+
+/// How long an admin in chat waits for the judgement of everything outside. Where servers answer it takes a second or two, where they
+/// do not every question has its own limit; Discord would take an answer for 15 minutes.
+const DOCTOR_WITHIN: Duration = Duration::from_mins(2);
 
 /// Between two tries to open the store at the start.
 const STORE_RETRY: Duration = Duration::from_secs(2);
@@ -126,11 +133,14 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
     let health = listener.local_addr().unwrap_or(config.http.listen);
     let discord = Discord::open(&config.discord, Arc::clone(&clock))?;
 
+    let stop = CancellationToken::new();
+    let tracker = TaskTracker::new();
     let doors = Doors {
         store: store.clone(),
         discord: Some(discord.clone()),
         directory: Some(directory.clone()),
         keycloak: Some(keycloak.clone()),
+        examiner: Some(examiner(&discord, &clock, &rng, &tracker)),
     };
     let accounts = Accounts::new(live.clone(), Arc::clone(&clock), doors);
     let provisioning = Provisioning::new(provisioning::Parts {
@@ -144,8 +154,6 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
     });
     let hold = Hold::default();
     hold.set(store.read().await?.restored_at().await?.is_some());
-    let stop = CancellationToken::new();
-    let tracker = TaskTracker::new();
     let (watch, acks) = (Watch::default(), AckTimes::default());
     let probe = Arc::new(Doorway {
         store: store.clone(),
@@ -262,6 +270,23 @@ async fn open_store(
             opened => return opened,
         }
     }
+}
+
+/// How an admin in chat has everything outside judged: with the service's own credentials, and through its own door to Discord, whose
+/// limiter knows what else is asked there.
+fn examiner(
+    discord: &Discord,
+    clock: &Arc<dyn Clock>,
+    rng: &Arc<dyn Rng>,
+    tracker: &TaskTracker,
+) -> Examiner {
+    let (discord, clock, rng) = (discord.clone(), Arc::clone(clock), Arc::clone(rng));
+    let examine = move |config: Config| -> BoxFuture<'static, Option<Diagnosis>> {
+        let (discord, clock, rng) = (Some(discord.clone()), Arc::clone(&clock), Arc::clone(&rng));
+        let access = Access { administrator: None, server_bind: None, trial: TrialIs::Allowed, discord };
+        Box::pin(async move { doctor::examine(&config, &access, clock, rng).await.ok() })
+    };
+    Examiner::new(Arc::new(examine), DOCTOR_WITHIN, tracker.clone())
 }
 
 /// Asks Discord who we are, once: a refusal must be told before the worker meets it with every work. Silence is no refusal; the

@@ -35,6 +35,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "words",
             "accounts",
             "provisioning",
+            "doctor",
             "bot",
             "web",
             "telemetry",

@@ -11,6 +11,7 @@ pub mod audit_log;
 pub mod cancel;
 pub mod decide;
 pub mod deny_list;
+pub mod diagnosis;
 mod gate;
 pub mod links;
 mod live;
@@ -42,6 +43,7 @@ use crate::domain::refusal::Refusal;
 use crate::keycloak::Keycloak;
 use crate::store::Store;
 use crate::words::Lang;
+use diagnosis::Examiner;
 
 pub use crate::words::mails::NotNow;
 pub use answer::{BrokenRule, Denied, Details, Field, FieldFault};
@@ -74,6 +76,8 @@ pub struct Doors {
     pub directory: Option<Directory>,
     /// Keycloak. Without it nothing of it is compared.
     pub keycloak: Option<Keycloak>,
+    /// Whoever judges all of them. Without it nobody does.
+    pub examiner: Option<Examiner>,
 }
 
 /// How long the member's side may take, of the three seconds in which Discord wants a first answer.

@@ -66,7 +66,7 @@ impl Accounts {
             Reach::Read | Reach::Write | Reach::Decide => None,
             Reach::Compare => Some(Keycloak::new(&config.keycloak)?),
         };
-        Ok(Self::new(Arc::new(config), clock, Doors { store, discord, directory, keycloak }))
+        Ok(Self::new(Arc::new(config), clock, Doors { store, discord, directory, keycloak, examiner: None }))
     }
 
     /// Closes the store; waits for what is under way.

@@ -1,4 +1,4 @@
-//! Who looks at requests, links and the audit log, whether they may at this moment, and the note that a look at the last two leaves.
+//! Who looks at requests, links, the audit log and the world outside, whether they may at this moment, and the note that a look at the last three leaves.
 
 use super::decide::actor_of;
 use super::{Accounts, Denied, Operator, Presser};
@@ -51,6 +51,8 @@ pub(super) enum Viewed {
     AuditExport,
     /// Whether the audit log is whole.
     AuditVerify,
+    /// What is wrong outside.
+    Doctor,
 }
 
 impl Viewed {
@@ -62,6 +64,7 @@ impl Viewed {
             Self::Audit => "audit",
             Self::AuditExport => "audit.export",
             Self::AuditVerify => "audit.verify",
+            Self::Doctor => "doctor",
         }
     }
 }
@@ -86,9 +89,12 @@ impl Sight<'_> {
 fn judge(member: &MemberFacts, guild: &Guild, what: Viewed, now: Timestamp) -> Result<(), Refusal> {
     match what {
         Viewed::Request => judge_reader(member, &guild.deciding_roles(), now),
-        Viewed::Link | Viewed::LinkExport | Viewed::Audit | Viewed::AuditExport | Viewed::AuditVerify => {
-            judge_admin(member, &guild.admin_roles, now).map(drop)
-        }
+        Viewed::Link
+        | Viewed::LinkExport
+        | Viewed::Audit
+        | Viewed::AuditExport
+        | Viewed::AuditVerify
+        | Viewed::Doctor => judge_admin(member, &guild.admin_roles, now).map(drop),
     }
 }
 

@@ -1,10 +1,11 @@
-//! The admins' side: links and the audit log. Each answer is seen by whoever asked and nobody else: a deferred one that
+//! The admins' side: links, the audit log, and what is wrong outside. Each answer is seen by whoever asked and nobody else: a deferred one that
 //! says "thinking" at once, because who asks is fetched from Discord and some answers from other servers.
 
 use std::ops::ControlFlow;
 
 use super::visit::Visit;
 use crate::accounts::audit_log::{AuditFilter, AuditLine, Head, Verified, read_instant};
+use crate::accounts::diagnosis::Diagnosed;
 use crate::accounts::links::{Link, LinkExport};
 use crate::accounts::{Denied, Format, Viewer};
 use crate::discord::{Attachment, DiscordError, Post, TEXT_MAX};
@@ -161,6 +162,22 @@ pub(super) async fn verify_audit(visit: &Visit, head: Option<&str>) -> Result<()
             Verified::Broken { seq } => words::cli::audit_broken(lang, seq),
             Verified::HeadMissing { head } => words::cli::audit_head_missing(lang, &head.to_string()),
         }))
+    })
+    .await
+}
+
+/// `/doctor`
+pub(super) async fn diagnose(visit: &Visit) -> Result<(), DiscordError> {
+    let lang = visit.lang();
+    answer(visit, async |viewer| {
+        Ok(match visit.accounts().diagnose(viewer).await? {
+            Diagnosed::Judged(diagnosis) => {
+                let text = words::doctor::report(lang, &diagnosis);
+                Answer::long(lang, &text, || text.clone(), "doctor.txt", None)
+            }
+            Diagnosed::UnderWay => Answer::text(words::doctor::under_way(lang)),
+            Diagnosed::TakesLong => Answer::text(words::doctor::takes_long(lang)),
+        })
     })
     .await
 }

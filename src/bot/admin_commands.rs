@@ -1,4 +1,4 @@
-//! `/link …` and `/audit …`: parses, and hands over to what an admin can look at. Discord shows these commands to everybody, as far
+//! `/link …`, `/audit …` and `/doctor`: parses, and hands over to what an admin can look at. Discord shows these commands to everybody, as far
 //! as the server's own settings do not hide them; who may use them is judged at each use.
 
 use super::admin::{self, Page, Typed};
@@ -200,4 +200,10 @@ async fn verify_audit(
     head: Option<String>,
 ) -> Result<(), BotError> {
     receive(ctx, |visit| async move { admin::verify_audit(&visit, head.as_deref()).await }).await
+}
+
+/// What is wrong outside: Discord, directory, Keycloak, the bot's machine (admins)
+#[poise::command(slash_command, ephemeral)]
+pub(super) async fn doctor(ctx: Context<'_>) -> Result<(), BotError> {
+    receive(ctx, |visit| async move { admin::diagnose(&visit).await }).await
 }

@@ -8,7 +8,14 @@ use crate::domain::refusal::Refusal;
 
 /// Every command, for each configured guild.
 pub(super) fn all() -> Vec<poise::Command<Data, BotError>> {
-    vec![account(), panel(), desk_commands::request(), admin_commands::link(), admin_commands::audit()]
+    vec![
+        account(),
+        panel(),
+        desk_commands::request(),
+        admin_commands::link(),
+        admin_commands::audit(),
+        admin_commands::doctor(),
+    ]
 }
 
 /// Your account in this community

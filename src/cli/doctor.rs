@@ -96,7 +96,7 @@ fn access(flags: &Flags) -> Result<Access, String> {
         server_bind = Some((dn.clone(), secret(lent.ldap_config_password_file.as_ref(), dn)?));
     }
     let trial = if flags.read_only { TrialIs::Unwanted } else { TrialIs::Allowed };
-    Ok(Access { administrator, server_bind, trial })
+    Ok(Access { administrator, server_bind, trial, discord: None })
 }
 
 /// Not checked is not in order: only who says so takes it for that.
@@ -139,9 +139,9 @@ fn print_system(checks: &[&Check], printer: &mut Printer) {
     }
     for why in NotChecked::ALL {
         let unknown = checks.iter().filter(|check| check.outcome == Outcome::NotChecked(*why));
-        let codes: Vec<&str> = unknown.map(|check| check.finding.code()).collect();
+        let codes = words::doctor::codes(unknown.copied());
         if !codes.is_empty() {
-            printer.line(words::doctor::unjudged(lang, *why, &codes.join(", ")));
+            printer.line(words::doctor::unjudged(lang, *why, &codes));
         }
     }
 }

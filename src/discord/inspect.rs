@@ -1,5 +1,5 @@
 //! What Discord shows of the bot itself: its application, and what it may do in a guild. For `doctor` and `setup discord`; the
-//! service never asks.
+//! worker never asks.
 
 use serde::{Deserialize, Deserializer};
 use serenity::http::{LightMethod, Request, Route};

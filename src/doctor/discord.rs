@@ -12,17 +12,28 @@ use crate::domain::guild_rights::GuildRights;
 use crate::domain::ids::{ChannelId, RoleId};
 
 /// Asks Discord and judges.
-pub(super) async fn examine(config: &Config, clock: Arc<dyn Clock>, sheet: &mut Sheet) {
-    let opened = Discord::connect(&config.discord, clock).await;
+pub(super) async fn examine(
+    config: &Config,
+    open: Option<&Discord>,
+    clock: Arc<dyn Clock>,
+    sheet: &mut Sheet,
+) {
+    let opened = match open {
+        Some(discord) => discord.greet().await.map(|()| discord.clone()),
+        None => Discord::connect(&config.discord, clock).await,
+    };
     let discord = match opened {
         Ok(discord) => discord,
         Err(error) => return name_door(sheet, &error),
     };
-    for finding in [Finding::DiscordUnreachable, Finding::DiscordUntrusted, Finding::DiscordTokenRefused] {
-        sheet.in_order(finding);
-    }
     match discord.application().await {
         Ok(application) => {
+            // A door that was open before proves nothing by itself: this answer does.
+            for finding in
+                [Finding::DiscordUnreachable, Finding::DiscordUntrusted, Finding::DiscordTokenRefused]
+            {
+                sheet.in_order(finding);
+            }
             let is_fine = |oddity| !application.oddities.contains(&oddity);
             sheet.expect(Finding::DiscordIntentOff, is_fine(Oddity::NoMembersIntent));
             sheet.expect(Finding::DiscordInteractionsElsewhere, is_fine(Oddity::InteractionsUrl));

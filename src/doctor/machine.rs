@@ -10,8 +10,9 @@ use crate::store::{FileFault, KeyFault, Store, StoreError};
 
 /// Opens the database as `serve` would, for reading only, and judges what stands in the way.
 pub(super) async fn examine(config: &Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, sheet: &mut Sheet) {
-    if let Err(error) = Store::open_read_only(&config.store, clock, rng).await {
-        return sheet.wrong(name(&error), error.to_string());
+    match Store::open_read_only(&config.store, clock, rng).await {
+        Ok(store) => store.close().await,
+        Err(error) => return sheet.wrong(name(&error), error.to_string()),
     }
     for finding in [
         Finding::StoreUnreachable,

@@ -17,13 +17,15 @@ use secrecy::SecretString;
 
 use crate::clock::{Clock, Rng};
 use crate::config::Config;
+use crate::discord::Discord;
+pub use crate::domain::diagnosis::{Check, Diagnosis, Outcome};
 use crate::domain::finding::{Finding, NotChecked};
 use crate::domain::ids::Timestamp;
 
 /// How far two clocks may be apart: a token's life has a minute to spare, the log's order has none.
 const SKEW_MS: i64 = 60_000;
 
-/// What an operator lends for one run.
+/// What one run may use: what an operator lends, and what is open already.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// An administrator of Keycloak's realm `master`: name and password.
@@ -32,6 +34,8 @@ pub struct Access {
     pub server_bind: Option<(String, SecretString)>,
     /// Whether throw-away entries may be made in the directory.
     pub trial: TrialIs,
+    /// A door to Discord that is open already: its limiter knows what else this process asks. `None` opens one.
+    pub discord: Option<Discord>,
 }
 
 /// Whether throw-away entries may be made in the directory.
@@ -50,47 +54,6 @@ pub enum CouldNotRun {
     AdministratorRefused,
     /// The directory does not let the server's bind in.
     ServerBindRefused,
-}
-
-/// How one thing stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was judged and is in order.
-    InOrder,
-    /// It is wrong.
-    Wrong,
-    /// Nobody knows.
-    NotChecked(NotChecked),
-}
-
-/// One thing that was, or was not, judged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// What it is.
-    pub finding: Finding,
-    /// How it stands.
-    pub outcome: Outcome,
-    /// What exactly is wrong: an id, a file, an attribute. Never a name, an address or a secret.
-    pub about: Option<String>,
-}
-
-/// What was found, in the order of the codes. Several findings may carry one code; every code is there at least once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diagnosis {
-    /// All of it.
-    pub checks: Vec<Check>,
-}
-
-impl Diagnosis {
-    /// How many things are wrong.
-    pub fn findings(&self) -> usize {
-        self.checks.iter().filter(|check| check.outcome == Outcome::Wrong).count()
-    }
-
-    /// How many things were not judged.
-    pub fn unchecked(&self) -> usize {
-        self.checks.iter().filter(|check| matches!(check.outcome, Outcome::NotChecked(_))).count()
-    }
 }
 
 /// Asks all systems at once and judges what they say.
@@ -112,7 +75,7 @@ pub async fn examine(
                 None => Ok(()),
             }
         },
-        discord::examine(config, Arc::clone(&clock), &mut sheets.2),
+        discord::examine(config, access.discord.as_ref(), Arc::clone(&clock), &mut sheets.2),
         machine::examine(config, Arc::clone(&clock), rng, &mut sheets.3),
     );
     by_directory.and(by_keycloak)?;
@@ -207,7 +170,7 @@ mod tests {
     use super::*;
 
     fn access() -> Access {
-        Access { administrator: None, server_bind: None, trial: TrialIs::Allowed }
+        Access { administrator: None, server_bind: None, trial: TrialIs::Allowed, discord: None }
     }
 
     fn check(finding: Finding, outcome: Outcome) -> Check {

@@ -151,6 +151,80 @@ impl Finding {
     }
 }
 
+/// How bad a finding is; the worst comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// Somebody may do or see what they must not. Nothing else shows it.
+    Opens,
+    /// Accounts cannot be asked for, made or used. What was asked for waits.
+    Stops,
+    /// Something is less safe or less whole than it should be.
+    Weakens,
+}
+
+impl Finding {
+    /// How bad it is.
+    pub const fn weight(self) -> Weight {
+        match self {
+            Self::ChannelOpen
+            | Self::AdministratorGiven
+            | Self::LdapAclWide
+            | Self::KeycloakRightsWide
+            | Self::KeycloakTrustsAddresses
+            | Self::KeycloakProfileOpen
+            | Self::KeycloakRedirectWildcard
+            | Self::KeycloakHostnameOpen
+            | Self::KeycloakVersionHoles
+            | Self::KeycloakAdminsInRealm
+            | Self::StoreReadable => Weight::Opens,
+            Self::DiscordUnreachable
+            | Self::DiscordUntrusted
+            | Self::DiscordTokenRefused
+            | Self::DiscordIntentOff
+            | Self::DiscordInteractionsElsewhere
+            | Self::GuildMissing
+            | Self::ChannelMissing
+            | Self::ChannelRightsMissing
+            | Self::LdapUnreachable
+            | Self::LdapUntrusted
+            | Self::LdapBindRefused
+            | Self::LdapBaseWrong
+            | Self::LdapAclNarrow
+            | Self::LdapMarkAttributeMissing
+            | Self::LdapIdAttributeMissing
+            | Self::LdapGroupMissing
+            | Self::LdapGroupNotManaged
+            | Self::KeycloakUnreachable
+            | Self::KeycloakUntrusted
+            | Self::KeycloakRealmMissing
+            | Self::KeycloakSecretWrong
+            | Self::KeycloakRightsMissing
+            | Self::KeycloakFederationUnknown
+            | Self::KeycloakFederationOff
+            | Self::KeycloakFederationReadOnly
+            | Self::KeycloakMapperMissing
+            | Self::KeycloakNoMailServer
+            | Self::KeycloakMailClientOff
+            | Self::KeycloakRedirectRefused
+            | Self::KeycloakActionOff
+            | Self::StoreUnreachable
+            | Self::StoreNotReady
+            | Self::KeyMissing
+            | Self::KeyWrong => Weight::Stops,
+            Self::RoleMissing
+            | Self::RoleNotBelow
+            | Self::ManageRolesMissing
+            | Self::LdapOverlayMissing
+            | Self::LdapUniqueNotSerialized
+            | Self::LdapNoSync
+            | Self::LdapTrialLeft
+            | Self::KeycloakCachePolicy
+            | Self::KeycloakEventsOff
+            | Self::ClockSkew => Weight::Weakens,
+        }
+    }
+}
+
 codes! {
     /// Why something was not judged. It is never taken for "in order".
     pub enum NotChecked {

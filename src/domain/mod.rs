@@ -24,6 +24,7 @@ pub mod account;
 pub mod approval;
 pub mod audit;
 pub mod comparison;
+pub mod diagnosis;
 pub mod eligibility;
 pub mod finding;
 pub mod guild_rights;

@@ -1,7 +1,12 @@
 //! What `accolade doctor` and `accolade setup` say to operators.
 
-use super::{Lang, say, say_with};
+use super::quote::code_span;
+use super::{Lang, lines, say, say_with};
+use crate::domain::diagnosis::{Check, Diagnosis, Outcome};
 use crate::domain::finding::{Attempt, Finding, NotChecked, System};
+
+/// The longest thing that a finding is about.
+const ABOUT_MAX: usize = 200;
 
 /// What is wrong.
 pub fn wrong(lang: Lang, finding: Finding) -> String {
@@ -198,6 +203,45 @@ pub fn all_well(lang: Lang) -> String {
 /// The end of any other run.
 pub fn summary(lang: Lang, findings: usize, unjudged: usize) -> String {
     say_with(lang, "doctor-summary", [("findings", findings.into()), ("unjudged", unjudged.into())])
+}
+
+/// Everything for an admin in chat: what is wrong, the worst first, then what was not judged and what is in order.
+pub fn report(lang: Lang, diagnosis: &Diagnosis) -> String {
+    let findings = diagnosis.findings();
+    let summary = match (findings, diagnosis.unchecked()) {
+        (0, 0) => all_well(lang),
+        (findings, unjudged) => summary(lang, findings, unjudged),
+    };
+    let none = if findings == 0 { say(lang, "doctor-nothing-wrong") } else { String::new() };
+    let mut parts = vec![summary, none];
+    parts.extend(diagnosis.worst_first().into_iter().map(|check| {
+        let about = check.about_in_chat().map(|about| code_span(about, ABOUT_MAX));
+        finding(lang, check.finding, about.as_deref())
+    }));
+    parts.extend(NotChecked::ALL.iter().filter_map(|why| {
+        let unknown = Outcome::NotChecked(*why);
+        let codes = codes(diagnosis.checks.iter().filter(|check| check.outcome == unknown));
+        (!codes.is_empty()).then(|| unjudged(lang, *why, &codes))
+    }));
+    let fine = diagnosis.checks.iter().filter(|check| check.outcome == Outcome::InOrder).count();
+    parts.push(if fine > 0 { in_order(lang, fine) } else { String::new() });
+    parts.push(say(lang, "doctor-of-this-server"));
+    lines(parts)
+}
+
+/// Their codes in a row.
+pub fn codes<'a>(checks: impl Iterator<Item = &'a Check>) -> String {
+    checks.map(|check| check.finding.code()).collect::<Vec<_>>().join(", ")
+}
+
+/// Somebody else's look is under way.
+pub fn under_way(lang: Lang) -> String {
+    say(lang, "doctor-under-way")
+}
+
+/// Nobody waits for the end of a look any more.
+pub fn takes_long(lang: Lang) -> String {
+    say(lang, "doctor-takes-long")
 }
 
 /// The administrator could not log in, so nothing was judged.

@@ -10,7 +10,7 @@ use testbed::wait_until;
 use super::world::{LIMIT, REALM, Rules, Story, world};
 
 /// A command whose answer takes the place of "thinking", perhaps before anybody looked: its message and text. Nobody else sees it.
-async fn asks_for(who: &Person, command: &str, wanted: &str) -> (Id, String) {
+pub(super) async fn asks_for(who: &Person, command: &str, wanted: &str) -> (Id, String) {
     let reply = who.runs(command).await;
     assert!(reply.ephemeral && !reply.failed, "{command}: {reply}");
     let (message, text) = match reply.message {
@@ -22,12 +22,12 @@ async fn asks_for(who: &Person, command: &str, wanted: &str) -> (Id, String) {
 }
 
 /// The text of the answer.
-async fn asks(who: &Person, command: &str, wanted: &str) -> String {
+pub(super) async fn asks(who: &Person, command: &str, wanted: &str) -> String {
     asks_for(who, command, wanted).await.1
 }
 
 /// A command whose answer is a file: what stands above it, its name, and what is in it.
-async fn gets_file(who: &Person, command: &str, wanted: &str) -> (String, String, String) {
+pub(super) async fn gets_file(who: &Person, command: &str, wanted: &str) -> (String, String, String) {
     let (message, text) = asks_for(who, command, wanted).await;
     let (name, bytes) = who.opens_file(message);
     (text, name, String::from_utf8(bytes).expect("an export is text"))
@@ -144,6 +144,7 @@ fn only_whoever_is_an_admin_at_that_moment_looks_and_refusals_are_audited() {
             "/audit search",
             "/audit export format:json",
             "/audit verify",
+            "/doctor",
         ];
         let linus = story.person("linus");
         linus.loses("admin");
@@ -154,8 +155,8 @@ fn only_whoever_is_an_admin_at_that_moment_looks_and_refusals_are_audited() {
         }
         let refused = "SELECT coalesce(after, '') || ' ' || coalesce(reason_code, '') FROM audit WHERE event = 'press.refused' ORDER BY seq";
         let refused = story.rows(refused).await;
-        assert_eq!(refused.len(), 18, "{refused:?}");
-        let whats = ["link", "link", "link.export", "audit", "audit.export", "audit.verify"];
+        assert_eq!(refused.len(), 21, "{refused:?}");
+        let whats = ["link", "link", "link.export", "audit", "audit.export", "audit.verify", "doctor"];
         for (row, what) in refused.iter().zip(whats.iter().cycle()) {
             assert_eq!(*row, format!("{what} not_moderator"));
         }
@@ -177,8 +178,10 @@ fn nobody_looks_from_a_direct_message_or_another_guild_and_another_guilds_links_
         let other =
             story.sim.guild("elsewhere").channel("general").bot(&story.bot).person("ursula", &[]).build();
         for who in [linus.in_dm_with(&story.bot), other.member("ursula")] {
-            let tried = who.tries_to_run("/link find what:ada").await;
-            assert!(tried.is_err(), "{tried:?}");
+            for command in ["/link find what:ada", "/doctor"] {
+                let tried = who.tries_to_run(command).await;
+                assert!(tried.is_err(), "{command}: {tried:?}");
+            }
         }
         // An account that no request of this guild has made.
         let store = story.store().await;

@@ -10,6 +10,7 @@ mod buttons;
 mod cancelling;
 mod closed_messages;
 mod denials;
+mod doctor;
 mod eligibility;
 mod first_story;
 mod foreign;

@@ -118,11 +118,14 @@ pub(crate) struct Knobs {
     pub(crate) reserved: Vec<&'static str>,
     /// The groups that the rule grants.
     pub(crate) groups: Vec<&'static str>,
+    /// Another `[[guild]]`, which the bot was never invited to.
+    pub(crate) beside: Option<Value>,
 }
 
 impl Default for Knobs {
     fn default() -> Self {
-        Self { event_poll: "1s", budget: json!({}), reserved: Vec::new(), groups: vec!["members"] }
+        let groups = vec!["members"];
+        Self { event_poll: "1s", budget: json!({}), reserved: Vec::new(), groups, beside: None }
     }
 }
 
@@ -294,7 +297,9 @@ impl Story {
         };
         let endpoint = json!({"address": sim.tls_address().to_string(), "ca_file": sim.ca_file()});
         let file = folder.path().join("accolade.toml");
-        let guilds = json!([rules.of_guild(&guild)]);
+        let guilds: Vec<Value> =
+            std::iter::once(rules.of_guild(&guild)).chain(rules.knobs.beside.clone()).collect();
+        let guilds = json!(guilds);
         std::fs::write(&file, draft.text(&endpoint, &guilds, &rules.knobs)).expect("a file can be written");
         for secret in ["discord.token", "accolade.toml"] {
             use std::os::unix::fs::PermissionsExt as _;

@@ -76,7 +76,8 @@ impl Town {
         let store =
             Store::open(&config.store, clock.clone(), Arc::new(SystemRng)).await.expect("the database");
         let config = Arc::new(config);
-        let doors = Doors { store: store.clone(), discord: None, directory: None, keycloak: None };
+        let doors =
+            Doors { store: store.clone(), discord: None, directory: None, keycloak: None, examiner: None };
         let accounts = Accounts::new(config.clone(), clock.clone(), doors);
         Self { accounts, store, clock, config, interactions: AtomicU64::new(1), _folder: folder }
     }

@@ -331,6 +331,7 @@ impl Case {
             discord: Some(self.discord.clone()),
             directory: Some(self.directory.clone()),
             keycloak: None,
+            examiner: None,
         };
         let accounts = Accounts::new(Live::from(Arc::clone(&self.config)), self.clock.clone(), doors);
         let grace = Presser {

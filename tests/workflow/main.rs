@@ -1,6 +1,7 @@
 //! What must hold whatever happens: the store on both databases, the use-cases on it, steps, faults.
 
 mod accounts_cancel;
+mod accounts_diagnosis;
 mod accounts_operators;
 mod accounts_password;
 mod accounts_request;

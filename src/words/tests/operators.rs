@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::comparison::DifferenceKind;
+use crate::domain::diagnosis::{Check, Diagnosis, Outcome};
 use crate::domain::eligibility::{Approval, GroupName, Rule, RuleName};
 use crate::domain::finding::{Attempt, Finding, NotChecked, System};
 
@@ -105,6 +106,9 @@ pub(super) fn by_doctor(lang: Lang) -> Vec<String> {
         doctor::in_order(lang, 12),
         doctor::all_well(lang),
         doctor::summary(lang, 1, 2),
+        doctor::under_way(lang),
+        doctor::takes_long(lang),
+        doctor::report(lang, &Diagnosis { checks: Vec::new() }),
         doctor::administrator_refused(lang),
         doctor::config_bind_refused(lang),
         doctor::trial_fits(lang),
@@ -129,4 +133,29 @@ pub(super) fn by_doctor(lang: Lang) -> Vec<String> {
         said.extend([doctor::attempt(lang, *attempt), doctor::trial_differs(lang, *attempt)]);
     }
     said
+}
+
+#[test]
+fn a_report_tells_the_worst_first_and_what_nobody_judged_apart_from_what_is_in_order() {
+    let check =
+        |finding, outcome, about: Option<&str>| Check { finding, outcome, about: about.map(str::to_owned) };
+    let checks = vec![
+        check(Finding::DiscordIntentOff, Outcome::InOrder, None),
+        check(Finding::RoleMissing, Outcome::Wrong, Some("guild 1, role 2")),
+        check(Finding::LdapAclWide, Outcome::Wrong, Some("**rename** `an` entry")),
+        check(Finding::LdapNoSync, Outcome::NotChecked(NotChecked::NeedsServerConfiguration), None),
+        check(Finding::KeyWrong, Outcome::Wrong, Some("the key file /srv/accolade.key is not the one")),
+    ];
+    let report = doctor::report(Lang::En, &Diagnosis { checks });
+    let lines: Vec<&str> = report.lines().collect();
+    assert!(lines[0].starts_with("Findings: 3. Not checked: 1; "), "{report}");
+    assert!(
+        lines[1].starts_with("ldap_acl_wide: ") && lines[1].ends_with("(`**rename** 'an' entry`)"),
+        "{report}"
+    );
+    assert!(lines[2].trim_start().starts_with("Fix: "), "{report}");
+    assert!(lines[3].starts_with("key_wrong: ") && !report.contains("/srv/"), "{report}");
+    assert!(lines[5].starts_with("role_missing: ") && lines[5].contains("`guild 1, role 2`"), "{report}");
+    assert!(lines[7].starts_with("Not checked: ldap_nosync. "), "{report}");
+    assert_eq!(lines[8], "1 thing is in order.");
 }

@@ -1,0 +1,79 @@
+//! The look at everything outside: one at a time, waited for only so long, and going on to its end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use accolade::accounts::diagnosis::{Diagnosed, Examine, Examiner};
+use accolade::accounts::{Accounts, Doors, Viewer};
+use accolade::domain::diagnosis::Diagnosis;
+use accolade::domain::refusal::Refusal;
+use testbed::wait_until;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::accounts_town::{Town, operator};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The town's use-cases with a doctor of the test's own.
+fn with_doctor(town: &Town, examine: Arc<Examine>) -> (Accounts, TaskTracker) {
+    let tracker = TaskTracker::new();
+    let examiner = Examiner::new(examine, Duration::from_millis(20), tracker.clone());
+    let doors = Doors {
+        store: town.store.clone(),
+        discord: None,
+        directory: None,
+        keycloak: None,
+        examiner: Some(examiner),
+    };
+    (Accounts::new(town.config.clone(), town.clock.clone(), doors), tracker)
+}
+
+/// How many looks the audit log has.
+async fn looks(town: &Town) -> usize {
+    let events = town.events().await;
+    events.iter().filter(|event| *event == "admin.viewed").count()
+}
+
+#[tokio::test]
+async fn a_look_that_takes_long_goes_on_to_its_end_and_keeps_its_turn_until_then() {
+    let town = Town::new().await;
+    let (gate, ended) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (gate_of_look, ended_looks) = (Arc::clone(&gate), Arc::clone(&ended));
+    let (accounts, tracker) = with_doctor(
+        &town,
+        Arc::new(move |_| {
+            let (gate, ended) = (Arc::clone(&gate_of_look), Arc::clone(&ended_looks));
+            Box::pin(async move {
+                gate.acquire().await.expect("the gate stays").forget();
+                ended.fetch_add(1, Ordering::SeqCst);
+                Some(Diagnosis { checks: Vec::new() })
+            })
+        }),
+    );
+    let viewer = Viewer::from(operator());
+    assert_eq!(accounts.diagnose(&viewer).await, Ok(Diagnosed::TakesLong));
+    assert_eq!(accounts.diagnose(&viewer).await, Ok(Diagnosed::UnderWay));
+    assert_eq!((looks(&town).await, ended.load(Ordering::SeqCst)), (1, 0));
+    gate.add_permits(1000);
+    let told = wait_until("the turn to be free", LIMIT, async || {
+        Ok(accounts.diagnose(&viewer).await == Ok(Diagnosed::Judged(Diagnosis { checks: Vec::new() })))
+    });
+    told.await.expect("the first look ended");
+    tracker.close();
+    tokio::time::timeout(LIMIT, tracker.wait()).await.expect("all looks ended");
+    let ended = ended.load(Ordering::SeqCst);
+    assert!(ended >= 2 && looks(&town).await == ended, "{ended}");
+}
+
+#[tokio::test]
+async fn a_look_that_ends_in_a_defect_is_said_to_be_one_and_gives_its_turn_back() {
+    let town = Town::new().await;
+    let (accounts, _) = with_doctor(&town, Arc::new(|_| Box::pin(async { panic!("a defect of the test") })));
+    for _ in 0..2 {
+        let told = accounts.diagnose(&Viewer::from(operator())).await;
+        assert_eq!(told.map_err(|denied| denied.refusal), Err(Refusal::Internal));
+    }
+    assert_eq!(looks(&town).await, 2);
+}
