@@ -113,7 +113,6 @@ async fn travel(village: &Village, journey: Journey) -> Result<()> {
         Journey::Approve | Journey::Automatic | Journey::SlowRole | Journey::NoRole => {
             village.starts_armed().await?;
             match journey {
-                // Until the lease had to be renewed.
                 Journey::SlowRole => village.sim.fails(GRANT, Effect::Hold { after: 0 }, 1),
                 Journey::NoRole => village.sim.fails(GRANT, Effect::Status { status: 503 }, 2),
                 _ => {}
@@ -122,15 +121,7 @@ async fn travel(village: &Village, journey: Journey) -> Result<()> {
             if journey != Journey::Automatic {
                 village.grace_approves().await?;
             }
-            if journey != Journey::SlowRole {
-                return is_used(village).await;
-            }
-            let answered = async {
-                wait_until("the renewal", village::LIMIT * 4, async || village.is_dead().await).await?;
-                village.sim.heals();
-                Ok(())
-            };
-            tokio::try_join!(is_used(village), answered).map(|_| ())
+            if journey == Journey::SlowRole { is_used_at_last(village).await } else { is_used(village).await }
         }
         Journey::CancelEarly | Journey::Retry => mail_is_refused(village, journey).await,
         Journey::CancelLate => {
@@ -235,6 +226,16 @@ async fn is_used(village: &Village) -> Result<()> {
     village.is_in_order("active", 1).await?;
     ensure!(village.person("ada").roles().contains(&"account-holder".to_owned()), "ada has no role");
     Ok(())
+}
+
+/// Discord's answer comes when the lease had to be renewed.
+async fn is_used_at_last(village: &Village) -> Result<()> {
+    let answered = async {
+        wait_until("the renewal", village::LIMIT * 4, async || village.is_dead().await).await?;
+        village.sim.heals();
+        Ok(())
+    };
+    tokio::try_join!(is_used(village), answered).map(|_| ())
 }
 
 async fn mail_is_refused(village: &Village, journey: Journey) -> Result<()> {
