@@ -873,6 +873,12 @@ impl Frozen {
         world().bed.keycloak.freeze();
         Self
     }
+
+    /// Keycloak alone.
+    pub(crate) fn keycloak() -> Self {
+        world().bed.keycloak.freeze();
+        Self
+    }
 }
 
 impl Drop for Frozen {
