@@ -272,7 +272,7 @@ async fn town_on(server: &testbed::Postgres, options: &str) -> Town {
 async fn beside(town: &Town) -> Accounts {
     let store = Store::open(&town.config.store, town.clock.clone(), Arc::new(SystemRng)).await;
     let store = store.expect("the database, once more");
-    let doors = Doors { store, discord: None, directory: None, keycloak: None };
+    let doors = Doors { store, discord: None, directory: None, keycloak: None, examiner: None };
     Accounts::new(town.config.clone(), town.clock.clone(), doors)
 }
 
