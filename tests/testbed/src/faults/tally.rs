@@ -97,7 +97,7 @@ impl Tally {
     pub(super) fn times(&self) -> String {
         let line = |what: &str, times: &[u64], goal_ms: Option<u64>| {
             let (median, most) = (percentile(times, 50), percentile(times, 99));
-            let judged = goal_ms.map_or(String::new(), |goal| {
+            let judged = goal_ms.filter(|_| !times.is_empty()).map_or(String::new(), |goal| {
                 format!("; goal {goal} ms: {}", if most <= goal { "met" } else { "missed" })
             });
             format!("{what}: {} times, median {median} ms, 99 % within {most} ms{judged}", times.len())
