@@ -51,7 +51,7 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// How many things are wrong.
     pub fn findings(&self) -> usize {
-        self.checks.iter().filter(|check| check.outcome == Outcome::Wrong).count()
+        self.wrong().count()
     }
 
     /// How many things were not judged.
@@ -61,10 +61,13 @@ impl Diagnosis {
 
     /// What is wrong, the worst first.
     pub fn worst_first(&self) -> Vec<&Check> {
-        let mut wrong: Vec<&Check> =
-            self.checks.iter().filter(|check| check.outcome == Outcome::Wrong).collect();
+        let mut wrong: Vec<&Check> = self.wrong().collect();
         wrong.sort_by_key(|check| check.finding.weight());
         wrong
+    }
+
+    fn wrong(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| check.outcome == Outcome::Wrong)
     }
 }
 

@@ -40,6 +40,9 @@ const AN_HOUR_MS: i64 = 3_600_000;
 /// How soon after its start a killed bot must be at work again.
 pub(super) const RESUMED_WITHIN_MS: u64 = 2000;
 
+/// How soon another bot must have taken over from a killed one, in the town's time.
+pub(super) const TAKEN_OVER_WITHIN_MS: u64 = 20_000;
+
 /// The limit of a drain in real time, which pushed time shortens.
 const DRAIN_LIMIT: Duration = Duration::from_secs(90);
 
@@ -94,10 +97,16 @@ impl Campaign {
             self.visit(number).await.with_context(|| format!("in town {number}"))?;
             number += 1;
         }
-        let median = percentile(&self.tally.resumes_ms, 50);
-        if median > RESUMED_WITHIN_MS {
-            let what = format!("in the median a restarted bot was at work after {median} ms only");
-            self.tally.violations.push(Found { rule: "I10".to_owned(), what });
+        let tally = &mut self.tally;
+        for (times, limit, what) in [
+            (&tally.resumes_ms, RESUMED_WITHIN_MS, "a restarted bot was at work"),
+            (&tally.takeovers_ms, TAKEN_OVER_WITHIN_MS, "another bot had taken over from a killed one"),
+        ] {
+            let median = percentile(times, 50);
+            if median > limit {
+                let what = format!("in the median {what} after {median} ms only");
+                tally.violations.push(Found { rule: "I10".to_owned(), what });
+            }
         }
         Ok(())
     }

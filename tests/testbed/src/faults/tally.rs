@@ -10,9 +10,6 @@ use serde::{Deserialize, Serialize};
 use super::Database;
 use super::point::Fault;
 
-/// How soon another bot must have taken over from a killed one.
-const TAKEN_OVER_WITHIN_MS: u64 = 20_000;
-
 /// Something that was never to be.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Found {
@@ -119,7 +116,7 @@ impl Tally {
             lines.push(line(
                 "from a kill to the other bot on the gateway (pushed time counts)",
                 &self.takeovers_ms,
-                Some(TAKEN_OVER_WITHIN_MS),
+                Some(super::campaign::TAKEN_OVER_WITHIN_MS),
             ));
         }
         lines.join("\n")
