@@ -38,21 +38,26 @@ const READ_ONLY: &str = "DO $$ BEGIN \
 const WRITABLE: &str = "DO $$ BEGIN \
     EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database()); END $$";
 
-/// Every change of any table fails with a code, as the server's own would.
-macro_rules! every_change_fails_with {
+/// What the triggers call fails with a code, as the server's own would.
+macro_rules! fails_with {
     ($code:literal) => {
         concat!(
-            "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN \
+            "CREATE OR REPLACE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN \
              RAISE EXCEPTION 'for a test' USING ERRCODE = '",
             $code,
-            "'; END $f$; DO $$ DECLARE t record; BEGIN \
-             FOR t IN SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' LOOP \
-             EXECUTE format('CREATE TRIGGER fails BEFORE INSERT OR UPDATE OR DELETE ON %I FOR EACH STATEMENT \
-             EXECUTE FUNCTION fails()', t.name); END LOOP; END $$"
+            "'; END $f$"
         )
     };
 }
-const CHANGES_SUCCEED: &str = "DROP FUNCTION fails() CASCADE";
+/// Every change of any table calls it. Each table in a transaction of its own: who locks one table and holds no other cannot be part of
+/// a deadlock with the bot.
+const EVERY_CHANGE_CALLS_IT: &str = "DO $$ DECLARE t record; BEGIN \
+    FOR t IN SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' LOOP \
+    EXECUTE format('CREATE OR REPLACE TRIGGER fails BEFORE INSERT OR UPDATE OR DELETE ON %I FOR EACH STATEMENT \
+    EXECUTE FUNCTION fails()', t.name); COMMIT; END LOOP; END $$";
+/// The triggers stay: to take them away would lock the tables again.
+const CHANGES_SUCCEED: &str =
+    "CREATE OR REPLACE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN RETURN NULL; END $f$";
 
 /// A village, its bot's health page and its bot's log.
 struct Watched {
@@ -150,12 +155,14 @@ fn last_lines(log: &Path) -> String {
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
-/// Trouble that two texts of SQL begin and end.
-fn on_postgres(name: &str, told: [&str; 2], begin: &'static str, end: &'static str) {
+/// Trouble that statements begin, each by itself, and one ends.
+fn on_postgres(name: &str, told: [&str; 2], begin: &[&'static str], end: &'static str) {
     plays(name, Customs::plain(Database::Postgres), async |watched| {
         let begins = async |village: &Village| {
             let mut hand = PgConnection::connect(village.store_url()).await?;
-            hand.execute(sqlx::raw_sql(begin)).await?;
+            for &statement in begin {
+                hand.execute(sqlx::raw_sql(statement)).await?;
+            }
             Ok(hand)
         };
         let ends = async |mut hand: PgConnection| {
@@ -168,24 +175,29 @@ fn on_postgres(name: &str, told: [&str; 2], begin: &'static str, end: &'static s
 
 #[test]
 fn a_read_only_postgres_is_waited_for_and_its_old_connections_are_not_kept() {
-    on_postgres("db1", [BUSY, "read-only"], READ_ONLY, WRITABLE);
+    on_postgres("db1", [BUSY, "read-only"], &[READ_ONLY], WRITABLE);
 }
 
 #[test]
 fn a_postgres_without_room_is_said_and_waited_for() {
-    on_postgres("db2", [FULL, "disk is full"], every_change_fails_with!("53100"), CHANGES_SUCCEED);
+    on_postgres(
+        "db2",
+        [FULL, "disk is full"],
+        &[fails_with!("53100"), EVERY_CHANGE_CALLS_IT],
+        CHANGES_SUCCEED,
+    );
 }
 
 #[test]
 fn a_postgres_that_cannot_serialise_is_waited_for() {
     let told = [BUSY, "does not answer"];
-    on_postgres("db3", told, every_change_fails_with!("40001"), CHANGES_SUCCEED);
+    on_postgres("db3", told, &[fails_with!("40001"), EVERY_CHANGE_CALLS_IT], CHANGES_SUCCEED);
 }
 
 #[test]
 fn a_postgres_that_finds_deadlocks_is_waited_for() {
     let told = [BUSY, "does not answer"];
-    on_postgres("db4", told, every_change_fails_with!("40P01"), CHANGES_SUCCEED);
+    on_postgres("db4", told, &[fails_with!("40P01"), EVERY_CHANGE_CALLS_IT], CHANGES_SUCCEED);
 }
 
 #[test]
