@@ -1,14 +1,17 @@
 //! The worker on a real store, a real directory and the simulated Discord. Keycloak is away here; whole plans with it are stories.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use discord_sim::{Options, Permissions, Sim};
+use futures::future::BoxFuture;
 use secrecy::SecretString;
 use testbed::{Bed, BedOptions};
 
+use super::claim::{Claim, LEASE};
 use super::{Parts, Provisioning};
-use crate::clock::{SystemClock, SystemRng};
+use crate::clock::{Clock, SystemClock, SystemRng};
 use crate::config::{self, Config};
 use crate::directory::Directory;
 use crate::discord::Discord;
@@ -37,6 +40,10 @@ struct Town {
 
 impl Town {
     async fn new() -> Self {
+        Self::by(Arc::new(SystemClock)).await
+    }
+
+    async fn by(clock: Arc<dyn Clock>) -> Self {
         let bed = Bed::start(BedOptions::slapd_alone()).await.expect("slapd starts");
         let sim =
             Sim::start(Options { rate_limits: false, ..Options::default() }).await.expect("the simulator");
@@ -59,7 +66,7 @@ impl Town {
         let discord = config::Discord { token: SecretString::from(bot.token()), endpoint: Some(endpoint) };
         let guild = village(guild_id, cards, member);
         let config = Arc::new(config_of(folder.path(), discord, guild, &bed));
-        let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
+        let rng = Arc::new(SystemRng);
         Store::migrate(&config.store, clock.clone(), rng.clone()).await.expect("a fresh database");
         let store = Store::open(&config.store, clock.clone(), rng.clone()).await.expect("the database");
         let parts = Parts {
@@ -253,4 +260,116 @@ async fn a_wish_to_stop_is_heard_between_steps_and_ends_as_cancelled() {
     assert_eq!(town.work(&work).await.state, WorkState::Undone);
     let request = town.store.read().await.expect("a view").request(request.id).await.expect("an answer");
     assert_eq!(request.map(|request| request.state), Some(RequestState::Cancelled));
+}
+
+/// A second is over at once; how many pauses there were.
+#[derive(Default)]
+struct Brisk(AtomicU32);
+
+impl Clock for Brisk {
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn pause(&self, _span: Duration) -> BoxFuture<'static, ()> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Box::pin(tokio::task::yield_now())
+    }
+}
+
+impl Brisk {
+    /// Whether `keeping` goes on while there are some pauses more.
+    async fn outlives_pauses(&self, keeping: impl Future<Output = ()>) -> bool {
+        let enough = self.0.load(Ordering::Relaxed) + 4;
+        let pauses = async {
+            while self.0.load(Ordering::Relaxed) < enough {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = keeping => false,
+            () = pauses => true,
+        }
+    }
+}
+
+impl Town {
+    /// A work that was claimed a moment ago. Its lease in the store has a second left.
+    async fn claimed(&self) -> Claim {
+        let second = Duration::from_secs(1);
+        let claimed = self.store.claim_work("somebody", second).await.expect("an answer").expect("a work");
+        Claim::new(claimed, Instant::now())
+    }
+
+    async fn is_renewed(&self, claim: &Claim) -> bool {
+        let until = |work: &Work| work.lease_until.expect("a lease").as_millis();
+        until(&self.work(&claim.work).await) > until(&claim.work)
+    }
+}
+
+fn before(span: Duration) -> Instant {
+    Instant::now().checked_sub(span).expect("an instant")
+}
+
+#[tokio::test]
+async fn a_claim_holds_for_its_lease_and_no_longer() {
+    let town = Town::new().await;
+    town.approved(town.ada).await;
+    let second = Duration::from_secs(1);
+    let fresh = town.claimed().await;
+    assert!(fresh.holds());
+    let work = town.work(&fresh.work).await;
+    assert!(Claim::new(work.clone(), before(LEASE.saturating_sub(second))).holds());
+    assert!(!Claim::new(work.clone(), before(LEASE)).holds());
+    assert!(!Claim::new(work, before(LEASE + second)).holds());
+}
+
+#[tokio::test]
+async fn before_a_call_that_a_lease_may_not_outlast_it_is_renewed() {
+    let town = Town::new().await;
+    town.approved(town.ada).await;
+    let (second, limit) = (Duration::from_secs(1), Duration::from_secs(5));
+    let claim = town.claimed().await;
+    claim.must_outlast(&town.worker.room, limit).await.expect("a lease that is long enough");
+    assert!(!town.is_renewed(&claim).await, "there was no need");
+
+    // A second more than the call may take: too little, because the answer has to be recorded, too.
+    let claim = Claim::new(town.work(&claim.work).await, before(LEASE.saturating_sub(limit + second)));
+    claim.must_outlast(&town.worker.room, limit).await.expect("a renewed lease");
+    assert!(town.is_renewed(&claim).await);
+
+    let stale = Claim::new(town.work(&claim.work).await, before(LEASE));
+    assert!(!stale.holds());
+    stale.must_outlast(&town.worker.room, limit).await.expect("a renewed lease");
+    assert!(stale.holds(), "it runs from the renewal");
+}
+
+#[tokio::test]
+async fn a_lease_is_kept_until_somebody_else_has_it() {
+    let clock = Arc::new(Brisk::default());
+    let town = Town::by(clock.clone()).await;
+    town.approved(town.ada).await;
+    let claim = town.claimed().await;
+    assert!(clock.outlives_pauses(claim.keep(&town.worker.room)).await);
+    assert!(town.is_renewed(&claim).await);
+
+    let mut tx = town.store.begin().await.expect("a transaction");
+    tx.release_work(&claim.work).await.expect("an answer");
+    tx.commit("test").await.expect("a commit");
+    town.claimed().await;
+    claim.keep(&town.worker.room).await;
+    assert!(claim.holds(), "by our own clock alone it would still be ours");
+}
+
+#[tokio::test]
+async fn a_lease_that_a_silent_store_does_not_renew_is_kept_until_it_runs_out() {
+    let clock = Arc::new(Brisk::default());
+    let town = Town::by(clock.clone()).await;
+    town.approved(town.ada).await;
+    let claim = town.claimed().await;
+    let ran_out = Claim::new(town.work(&claim.work).await, before(LEASE));
+    town.store.close().await;
+    assert!(clock.outlives_pauses(claim.keep(&town.worker.room)).await);
+    assert!(!clock.outlives_pauses(ran_out.keep(&town.worker.room)).await);
 }

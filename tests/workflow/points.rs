@@ -362,3 +362,30 @@ fn the_work_does_what_the_row_of_each_http_status_says_when_import_or_mail_is_an
         }
     });
 }
+
+/// What is counted of mails, in the budgets and in the work, and what is noted of each.
+async fn counted(case: &Case) -> String {
+    let mails = "SELECT (SELECT count(*) FROM budget WHERE kind LIKE 'mail%') || ' in budgets, ' || \
+        (SELECT sum(mail_attempts) FROM work) || ' in works, ' || coalesce((SELECT group_concat(state) FROM mail), 'none') || ' noted'";
+    case.text(mails).await
+}
+
+#[test]
+fn a_mail_that_certainly_was_not_sent_costs_nothing() {
+    for (status, code, noted) in [(400, "mail_refused", "refused"), (403, "keycloak_right_missing", "none")] {
+        Case::plays(Database::Sqlite, MODERATORS, async |case| {
+            let lines = Lines::laid().await;
+            let worker = case.worker_behind(&lines);
+            let name = approved(case, 0).await;
+            lines.keycloak.plans(Plan::answer(MAIL, Answer::HttpStatus(status), Server::IsSpared));
+            worker.drain_once().await.expect("the store answers");
+            assert_eq!(work_of(case, &name).await, ["needs_operator", code, "creating"]);
+            assert_eq!(counted(case).await, format!("0 in budgets, 0 in works, {noted} noted"));
+
+            case.is_let_go_on().await;
+            assert_eq!(runs_on(case, &worker, &name).await, "done invited");
+            let noted = if noted == "none" { "accepted" } else { "refused,accepted" };
+            assert_eq!(counted(case).await, format!("4 in budgets, 1 in works, {noted} noted"));
+        });
+    }
+}
