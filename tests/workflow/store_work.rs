@@ -1,6 +1,7 @@
 //! Durable work in the store: claims, order, fences, mails, the outbox, budgets, leases, the deny list.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use accolade::clock::Clock;
@@ -73,6 +74,33 @@ async fn writes_alone(world: &World, people: [DiscordUserId; 2]) -> Result<(), S
         tx.ensure_person(person, "en").await?;
     }
     tx.commit("test.deadlock").await
+}
+
+/// The wish looks, the work ends, and then the wish would be written. The end is later with each round, until that happens.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wish_to_stop_that_meets_the_end_of_the_work_on_postgres_is_not_taken_for_an_earlier_one() {
+    let world = World::on_postgres().await;
+    for round in 0..100 {
+        let work = enqueue(&world, round + 1, WorkKind::Provision).await;
+        let claimed = world.store.claim_work("a", LEASE).await.expect("claims").expect("is due");
+        let mut ending = world.store.begin().await.expect("begins");
+        ending.finish_work(&claimed, WorkState::Done).await.expect("finishes");
+        let ends = async {
+            for _ in 0..round {
+                ending.work(work.id).await.expect("reads");
+            }
+            ending.commit("test.end").await
+        };
+        let asks = async { world.store.begin().await?.ask_cancel(work.id).await };
+        let (asked, ended) = tokio::join!(asks, ends);
+        ended.expect("commits");
+        match asked {
+            Ok(CancelAsk::Finished) => {}
+            Err(StoreError::Busy) => return,
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("no wish came in between");
 }
 
 on_both_databases! {
@@ -173,8 +201,45 @@ on_both_databases! {
         assert_eq!(view.step_output(check.id, Step::Eligible).await.expect("reads"), None);
         let since = view.step_since(check.id).await.expect("reads").expect("it was tried");
         assert!(since.since(enqueued) >= Duration::from_mins(1));
-        let oldest = view.oldest_due_work().await.expect("reads").expect("both are due");
-        assert!(oldest <= enqueued);
+        let mut next_runs = Vec::new();
+        for id in works {
+            next_runs.push(view.work(id).await.expect("reads").expect("is there").next_run);
+        }
+        assert_eq!(view.oldest_due_work().await.expect("reads"), next_runs.into_iter().min());
+    }
+
+    async fn a_work_is_due_from_its_time_on_and_not_before(world: &World) {
+        let oldest = async || world.store.read().await.expect("reads").oldest_due_work().await.expect("reads");
+        assert_eq!(oldest().await, None);
+        let work = enqueue(world, 1, WorkKind::Provision).await;
+        assert_eq!(oldest().await, Some(work.next_run));
+        let claimed = world.store.claim_work("a", LEASE).await.expect("claims").expect("is due");
+        let mut tx = world.store.begin().await.expect("begins");
+        let later = world.clock.now().after(Duration::from_mins(1));
+        tx.postpone_work(&claimed, later, Refusal::DirectoryDown).await.expect("postpones");
+        tx.commit("test.postpone").await.expect("commits");
+        assert_eq!(oldest().await, None);
+        world.clock.push(Duration::from_mins(2));
+        assert_eq!(oldest().await, Some(later));
+    }
+
+    async fn only_one_transaction_at_a_time_goes_on_with_a_person(world: &World) {
+        let person = world.person(1).await;
+        let inside = AtomicU32::new(0);
+        let goes_on = async || {
+            let mut tx = world.store.begin().await?;
+            tx.lock_person(person).await?;
+            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "somebody else is inside");
+            tx.works_of(person).await?;
+            inside.fetch_sub(1, Ordering::SeqCst);
+            tx.roll_back().await
+        };
+        let all = (0..5).map(async |_| {
+            for _ in 0..4 {
+                insists(goes_on).await.expect("comes to its end");
+            }
+        });
+        futures::future::join_all(all).await;
     }
 
     async fn a_work_that_needs_an_operator_goes_on_in_the_plan_that_its_step_is_of(world: &World) {
