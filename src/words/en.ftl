@@ -179,12 +179,12 @@ why-bot = Bots get no account.
 why-timed-out = You are timed out at present. Ask again when that is over.
 why-no-rules = This server gives no accounts at present.
 why-roles-missing = { $count ->
-    [one] You need the role { $roles }.
-   *[other] You need these roles: { $roles }.
+    [one] You need the role { $roles }. When you have it, use `/account request` again.
+   *[other] You need these roles: { $roles }. When you have them, use `/account request` again.
 }
 why-one-role-needed = { $count ->
-    [one] You need the role { $roles }.
-   *[other] You need one of these roles: { $roles }.
+    [one] You need the role { $roles }. When you have it, use `/account request` again.
+   *[other] You need one of these roles: { $roles }. When you have one, use `/account request` again.
 }
 why-role-forbids = As long as you have { $roles }, no account is possible.
 why-account-too-young = Your Discord account is too new. It is old enough { $at }.

@@ -96,7 +96,10 @@ pub fn faults(lang: Lang, which: Faulty, faults: impl IntoIterator<Item = String
 /// What was typed into a form that cannot be used, so that nothing has to be thought up again: label and value, as typed.
 pub fn typed_back(lang: Lang, fields: &[(String, &str)]) -> String {
     let typed = fields.iter().filter(|(_, value)| !value.trim().is_empty());
-    let listed = typed.map(|(label, value)| [label, ": ", &code_span(value, ANSWER_MAX)].concat());
+    let listed = typed.map(|(label, value)| {
+        let mark = if label.ends_with('?') { " " } else { ": " };
+        [label, mark, &code_span(value, ANSWER_MAX)].concat()
+    });
     lines([say(lang, "form-typed")].into_iter().chain(listed))
 }
 

@@ -429,6 +429,13 @@ fn a_card_shows_the_domain_only_and_who_approved() {
 }
 
 #[test]
+fn what_was_typed_stands_behind_its_label_and_a_question_has_no_colon() {
+    let typed =
+        form::typed_back(Lang::En, &[("User name".to_owned(), "ada"), ("Why?".to_owned(), "because")]);
+    assert!(typed.ends_with("\nUser name: `ada`\nWhy? `because`"), "{typed}");
+}
+
+#[test]
 fn a_failure_ends_with_its_reference_and_a_rule_of_the_house_does_not() {
     let internal = refusal::sentence(Lang::En, Refusal::Internal, &reference());
     assert!(internal.ends_with("(reference 01234567)"), "{internal}");
