@@ -68,7 +68,7 @@ function show() {
   showModal();
 }
 
-// Times, code spans and bold text as Discord's own client shows them; everything else stays text.
+// Times, code spans, bold text and lists as Discord's own client shows them; everything else stays text.
 function moment(seconds, style) {
   const date = new Date(seconds * 1000);
   if (style !== "R") return date.toLocaleString();
@@ -78,12 +78,12 @@ function moment(seconds, style) {
   return new Intl.RelativeTimeFormat("en", { numeric: "auto" }).format(Math.round(away / size), unit);
 }
 function rich(text) {
-  const parts = text.split(/(`[^`\n]+`|\*\*[^*\n]+\*\*|<t:\d+(?::[a-zA-Z])?>)/);
+  const parts = text.replace(/^- /gm, "• ").split(/(`[^`\n]+`|\*\*[^*\n]+\*\*|<t:\d+(?::[a-zA-Z])?>)/);
   return parts.map((part) => {
     const time = /^<t:(\d+)(?::([a-zA-Z]))?>$/.exec(part);
     if (time) return make("time", { title: new Date(time[1] * 1000).toLocaleString() }, moment(Number(time[1]), time[2]));
     if (/^`[^`]+`$/.test(part)) return make("code", {}, part.slice(1, -1));
-    if (/^\*\*[^*]+\*\*$/.test(part)) return make("strong", {}, part.slice(2, -2));
+    if (/^\*\*[^*]+\*\*$/.test(part)) return make("strong", {}, ...rich(part.slice(2, -2)));
     return part;
   });
 }
