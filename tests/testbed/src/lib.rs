@@ -24,6 +24,7 @@ pub mod process;
 pub mod proxy;
 pub mod sandbox;
 pub mod slapd;
+pub mod stop;
 pub mod store_eyes;
 pub mod waiting;
 

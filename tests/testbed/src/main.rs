@@ -13,8 +13,8 @@ use testbed::{
     keycloak::{self, PublicUrl},
     mail::MailOptions,
     sandbox::{self, AsOptions, Outcome, SandboxOptions},
+    stop::StopSignals,
 };
-use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
 #[command(name = "testbed", about = "Real servers for Accolade's tests and its sandbox.")]
@@ -103,23 +103,18 @@ async fn run() -> Result<ExitCode> {
 }
 
 async fn run_servers(options: BedOptions) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("listen for TERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
+    let mut stop = StopSignals::listen()?;
     let begun = Instant::now();
     tracing::info!("starting the servers");
     let bed = tokio::select! {
         bed = Bed::start(options) => bed?,
-        _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
+        () = stop.wait() => return Ok(()),
     };
     tracing::info!(seconds = begun.elapsed().as_secs_f32(), "all servers are ready");
     for line in describe(&bed).await? {
         print_line(&line)?;
     }
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    stop.wait().await;
     tracing::info!("stopping");
     bed.stop().await;
     Ok(())

@@ -24,11 +24,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
 
 use crate::checker::Rule;
 use crate::folders::outputs;
+use crate::stop::StopSignals;
 use campaign::{Campaign, Limits, generator};
 use point::Fault;
 use report::say;
@@ -125,6 +126,7 @@ pub async fn run(options: FaultsOptions) -> Result<Verdict> {
             options.database.name()
         );
     }
+    let mut stop = StopSignals::listen()?;
     let tally = Tally::begin(options.seed, options.database, options.resume.as_deref())?;
     let (begun, before) = (Instant::now(), tally.points);
     say(&format!("seed {}, {} points on {}", options.seed, options.points, options.database.name()));
@@ -141,8 +143,11 @@ pub async fn run(options: FaultsOptions) -> Result<Verdict> {
         random: generator(options.seed, before),
         tally,
     };
-    // Journeys stay on this thread: they mostly wait.
-    let ran = tokio::task::LocalSet::new().run_until(campaign.run()).await;
+    // Journeys stay on this thread: they mostly wait. A campaign that is stopped says what it counted, and leaves nothing running.
+    let ran = tokio::select! {
+        ran = async { tokio::task::LocalSet::new().run_until(campaign.run()).await } => ran,
+        () = stop.wait() => Err(anyhow!("stopped before its end")),
+    };
     let mut tally = campaign.tally;
     tally.seconds += begun.elapsed().as_secs();
     let file = outputs()?.join("faults.json");

@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use chat::{AsOptions, run_as};
 
 use crate::bed::{Bed, BedOptions, Wanted};
 use crate::keycloak::{KeycloakOptions, PublicUrl};
 use crate::mail::MailOptions;
+use crate::stop::StopSignals;
 use place::Place;
 pub(crate) use place::make_private;
 use product::Product;
@@ -58,28 +58,6 @@ pub enum Outcome {
     Held,
     /// At least one did not.
     Broke,
-}
-
-/// Ctrl-C and TERM.
-struct StopSignals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl StopSignals {
-    fn listen() -> Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).context("listen for Ctrl-C")?,
-            terminate: signal(SignalKind::terminate()).context("listen for TERM")?,
-        })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 /// Starts everything, plays the story, and stays until Ctrl-C unless told otherwise.
