@@ -520,6 +520,12 @@ impl Case {
         self.rows(&format!("SELECT id FROM work_step WHERE step = '{step}'")).await.len()
     }
 
+    /// What the last record of a step says that it did.
+    pub(crate) async fn newest_outcome_of(&self, step: Step) -> String {
+        self.text(&format!("SELECT outcome FROM work_step WHERE step = '{step}' ORDER BY id DESC LIMIT 1"))
+            .await
+    }
+
     /// Request, newest work and account, by their states.
     pub(crate) async fn standing(&self) -> String {
         let request = self.text("SELECT state FROM request ORDER BY id DESC LIMIT 1").await;
