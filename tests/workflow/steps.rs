@@ -75,6 +75,11 @@ const fn question_of(step: Step) -> Option<Question> {
     Some(Question::Of(request))
 }
 
+/// Whether the answer that is lost is that of an effect, which the step finds when it comes again.
+const fn looks_before_it_acts(step: Step) -> bool {
+    matches!(step, Step::Groups | Step::Lock | Step::Disable | Step::Restore | Step::Role)
+}
+
 /// Whether the step comes to its end without the answer: its door looks again and finds what it did, or it tells that nobody knows.
 const fn finds_its_effect(step: Step) -> bool {
     match step {
@@ -372,15 +377,11 @@ async fn fails_before_and_after(case: &Case, journey: Journey, step: Step) {
         assert!(case.drains_and_loses_answers_to(question).await > 0, "an answer was lost");
         if finds_its_effect(step) {
             assert_eq!(case.records_of(step).await, records + 1, "the step found what it did");
-        } else if case.records_of(step).await == records {
-            is_unrecorded().await;
+        } else if looks_before_it_acts(step) && case.records_of(step).await > records {
+            // The pause may be over before the worker looks for the last time: then the step came again, and found what it had done.
+            assert_eq!(case.newest_outcome_of(step).await, "already_there", "its second look alone");
         } else {
-            // A pause may be over before the worker looks for the last time: then it looked again, and found what it had done.
-            assert_ne!(
-                case.newest_outcome_of(step).await,
-                "made",
-                "the step is recorded by its second look alone"
-            );
+            is_unrecorded().await;
         }
     }
     case.drains().await;
