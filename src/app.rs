@@ -12,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::diagnosis::Examiner;
-use crate::accounts::restored::{Comparison, Hold};
-use crate::accounts::{Accounts, Doors};
-use crate::bot::{self, BotError, BotParts, Session, Watch};
+use crate::accounts::restored::{Comparison, MaintenanceMode};
+use crate::accounts::{Accounts, Clients};
+use crate::bot::{self, BotError, BotParts, GatewayStatus, Session};
 use crate::clock::{Clock, Ids, Rng};
-use crate::config::{self, Config, Difference, Live};
+use crate::config::{self, Config, Difference, SharedConfig};
 use crate::directory::{Directory, DirectoryError};
 use crate::discord::{ConnectError, Discord};
-use crate::doctor::{self, Access, TrialIs};
+use crate::doctor::{self, Access, SelfTestIs};
 use crate::domain::diagnosis::Diagnosis;
 use crate::keycloak::{Keycloak, KeycloakError};
 use crate::provisioning::{self, Provisioning};
@@ -107,9 +107,9 @@ pub struct Running {
     bot: tokio::task::JoinHandle<Result<(), BotError>>,
     store: Store,
     provisioning: Provisioning,
-    vitals: Vitals,
-    live: Live,
-    health: SocketAddr,
+    health: ServiceHealth,
+    live: SharedConfig,
+    health_address: SocketAddr,
     _lock: ServingLock,
 }
 
@@ -117,7 +117,7 @@ pub struct Running {
 /// nothing but the gateway.
 pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Running, StartError> {
     let config = Arc::new(config);
-    let live = Live::from(Arc::clone(&config));
+    let live = SharedConfig::from(Arc::clone(&config));
     let store = open_store(&config, &clock, &rng).await?;
     let lock = store.lock_for_serving()?;
     if store.kind() == Kind::Sqlite {
@@ -130,20 +130,20 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
     let directory = Directory::new(&config.directory)?;
     let keycloak = Keycloak::new(&config.keycloak)?;
     let listener = web::listen(config.http.listen).await?;
-    let health = listener.local_addr().unwrap_or(config.http.listen);
+    let health_address = listener.local_addr().unwrap_or(config.http.listen);
     let discord = Discord::open(&config.discord, Arc::clone(&clock))?;
 
     let stop = CancellationToken::new();
     let tracker = TaskTracker::new();
-    let doors = Doors {
+    let clients = Clients {
         store: store.clone(),
         discord: Some(discord.clone()),
         directory: Some(directory.clone()),
         keycloak: Some(keycloak.clone()),
         examiner: Some(examiner(&discord, &clock, &rng, &tracker)),
     };
-    let accounts = Accounts::new(live.clone(), Arc::clone(&clock), doors);
-    let provisioning = Provisioning::new(provisioning::Parts {
+    let accounts = Accounts::new(live.clone(), Arc::clone(&clock), clients);
+    let provisioning = Provisioning::new(provisioning::Dependencies {
         store: store.clone(),
         directory: directory.clone(),
         keycloak: keycloak.clone(),
@@ -152,10 +152,10 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
         clock: Arc::clone(&clock),
         rng: Arc::clone(&rng),
     });
-    let hold = Hold::default();
+    let hold = MaintenanceMode::default();
     hold.set(store.read().await?.restored_at().await?.is_some());
-    let (watch, acks) = (Watch::default(), AckTimes::default());
-    let probe = Arc::new(Doorway {
+    let (watch, acks) = (GatewayStatus::default(), AckTimes::default());
+    let probe = Arc::new(HealthProbe {
         store: store.clone(),
         directory: directory.clone(),
         keycloak: keycloak.clone(),
@@ -165,7 +165,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
         acks: acks.clone(),
     });
     tracker.spawn(try_servers(directory.clone(), keycloak.clone()));
-    let vitals = Vitals { probe: Arc::clone(&probe) };
+    let health = ServiceHealth { probe: Arc::clone(&probe) };
     tracker.spawn(web::serve(listener, probe, stop.clone()));
     if let Err(refused) = meet(&discord).await {
         stop.cancel();
@@ -173,8 +173,8 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
     }
     tracker.spawn(warn_of_rights(discord.clone(), Arc::clone(&config)));
     let comparison = Comparison::over(store.clone(), directory.clone(), keycloak.clone());
-    let works = Works { provisioning: provisioning.clone(), tracker: tracker.clone(), stop: stop.clone() };
-    tracker.spawn(work_when_agreed(works, comparison, hold.clone(), Arc::clone(&clock)));
+    let jobs = Jobs { provisioning: provisioning.clone(), tracker: tracker.clone(), stop: stop.clone() };
+    tracker.spawn(job_when_agreed(jobs, comparison, hold.clone(), Arc::clone(&clock)));
     tracker.spawn(log_heads(store.clone(), Arc::clone(&clock), stop.clone()));
 
     tracker.spawn(drop_idle_routes(discord.clone(), Arc::clone(&clock), stop.clone()));
@@ -192,7 +192,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
         note_acknowledgement: Arc::new(move |took| acks.observe(took)),
     };
     let bot = tracker.spawn(hold_gateway(store.clone(), owner, clock, parts, stop.clone()));
-    Ok(Running { stop, tracker, bot, store, provisioning, vitals, live, health, _lock: lock })
+    Ok(Running { stop, tracker, bot, store, provisioning, health, live, health_address, _lock: lock })
 }
 
 impl Running {
@@ -225,14 +225,14 @@ impl Running {
     pub async fn reload(&self, new: Config) -> Difference {
         let difference = config::difference(&self.live.now(), &new);
         if difference.needs_restart.is_empty() {
-            let doors = &self.vitals.probe;
+            let clients = &self.health.probe;
             for key in &difference.reloadable {
                 match key.as_str() {
                     "directory.bind_password_file" => {
-                        doors.directory.learn_password(new.directory.bind_password.clone()).await;
+                        clients.directory.learn_password(new.directory.bind_password.clone()).await;
                     }
                     "keycloak.client_secret_file" => {
-                        doors.keycloak.learn_secret(new.keycloak.client_secret.clone()).await;
+                        clients.keycloak.learn_secret(new.keycloak.client_secret.clone()).await;
                     }
                     "log.filter" => telemetry::refilter(&new.log.filter),
                     _ => {}
@@ -244,13 +244,13 @@ impl Running {
     }
 
     /// How it does, for a service manager.
-    pub fn vitals(&self) -> Vitals {
-        self.vitals.clone()
+    pub fn health(&self) -> ServiceHealth {
+        self.health.clone()
     }
 
     /// Where health and metrics are served.
     pub fn health_address(&self) -> SocketAddr {
-        self.health
+        self.health_address
     }
 }
 
@@ -283,13 +283,13 @@ fn examiner(
     let (discord, clock, rng) = (discord.clone(), Arc::clone(clock), Arc::clone(rng));
     let examine = move |config: Config| -> BoxFuture<'static, Option<Diagnosis>> {
         let (discord, clock, rng) = (Some(discord.clone()), Arc::clone(&clock), Arc::clone(&rng));
-        let access = Access { administrator: None, server_bind: None, trial: TrialIs::Allowed, discord };
+        let access = Access { administrator: None, server_bind: None, trial: SelfTestIs::Allowed, discord };
         Box::pin(async move { doctor::examine(&config, &access, clock, rng).await.ok() })
     };
     Examiner::new(Arc::new(examine), DOCTOR_WITHIN, tracker.clone())
 }
 
-/// Asks Discord who we are, once: a refusal must be told before the worker meets it with every work. Silence is no refusal; the
+/// Asks Discord who we are, once: a refusal must be told before the worker meets it with every job. Silence is no refusal; the
 /// holder of the gateway goes on asking.
 async fn meet(discord: &Discord) -> Result<(), ConnectError> {
     match discord.greet().await {
@@ -302,7 +302,7 @@ async fn meet(discord: &Discord) -> Result<(), ConnectError> {
 }
 
 /// The worker, before it runs.
-struct Works {
+struct Jobs {
     provisioning: Provisioning,
     tracker: TaskTracker,
     stop: CancellationToken,
@@ -310,10 +310,10 @@ struct Works {
 
 /// Lets the worker run: at once, or on a restored database once an operator has agreed. Until then the log says how it differs from
 /// the world outside, and nothing outside is written.
-async fn work_when_agreed(works: Works, comparison: Comparison, hold: Hold, clock: Arc<dyn Clock>) {
+async fn job_when_agreed(jobs: Jobs, comparison: Comparison, hold: MaintenanceMode, clock: Arc<dyn Clock>) {
     if hold.is_on() {
         tracing::error!("{HELD}");
-        works.tracker.spawn(tell_differences(comparison.clone(), works.stop.clone()));
+        jobs.tracker.spawn(tell_differences(comparison.clone(), jobs.stop.clone()));
     }
     while hold.is_on() {
         match comparison.is_held().await {
@@ -321,11 +321,11 @@ async fn work_when_agreed(works: Works, comparison: Comparison, hold: Hold, cloc
             Err(error) => tracing::warn!(%error, "the database does not say whether it is held back"),
         }
         tokio::select! {
-            () = works.stop.cancelled() => return,
+            () = jobs.stop.cancelled() => return,
             () = clock.pause(AGREEMENT_ASKED_EVERY) => {}
         }
     }
-    works.provisioning.run(&works.tracker, &works.stop);
+    jobs.provisioning.run(&jobs.tracker, &jobs.stop);
 }
 
 /// Logs how a restored database differs from the world outside: ids only.
@@ -424,11 +424,11 @@ async fn log_head(store: &Store) {
 
 /// How a running service does. A clone is cheap.
 #[derive(Clone)]
-pub struct Vitals {
-    probe: Arc<Doorway>,
+pub struct ServiceHealth {
+    probe: Arc<HealthProbe>,
 }
 
-impl Vitals {
+impl ServiceHealth {
     /// The parts that the readiness check misses; none if it is content.
     pub async fn not_ready(&self) -> Vec<&'static str> {
         let parts = self.probe.readiness().await;
@@ -436,23 +436,23 @@ impl Vitals {
     }
 
     /// Whether the worker made a step within this span.
-    pub fn worker_lives(&self, within: Duration) -> bool {
-        self.probe.provisioning.lives(within)
+    pub fn worker_is_alive(&self, within: Duration) -> bool {
+        self.probe.provisioning.is_alive(within)
     }
 }
 
 /// Everything that the health page asks.
-struct Doorway {
+struct HealthProbe {
     store: Store,
     directory: Directory,
     keycloak: Keycloak,
     provisioning: Provisioning,
-    hold: Hold,
-    watch: Watch,
+    hold: MaintenanceMode,
+    watch: GatewayStatus,
     acks: AckTimes,
 }
 
-impl Probe for Doorway {
+impl Probe for HealthProbe {
     fn readiness(&self) -> BoxFuture<'_, Vec<(&'static str, Part)>> {
         Box::pin(async {
             let store = part(async {
@@ -470,8 +470,8 @@ impl Probe for Doorway {
         })
     }
 
-    fn register_measures(&self, registry: &mut Registry) {
-        self.provisioning.register_measures(registry);
+    fn register_metrics(&self, registry: &mut Registry) {
+        self.provisioning.register_metrics(registry);
     }
 
     fn numbers(&self) -> BoxFuture<'_, Option<Numbers>> {
@@ -484,9 +484,9 @@ impl Probe for Doorway {
                 .collect();
             Some(Numbers {
                 requests: health.requests.into_iter().map(|(state, count)| (state.code(), count)).collect(),
-                works: health.works.into_iter().map(|(state, count)| (state.code(), count)).collect(),
+                jobs: health.jobs.into_iter().map(|(state, count)| (state.code(), count)).collect(),
                 breakers,
-                work_oldest_seconds: seconds(health.oldest_work),
+                job_oldest_seconds: seconds(health.oldest_job),
                 outbox_oldest_seconds: seconds(health.oldest_message),
                 gateway_up: i64::from(self.watch.session().await == Session::Open),
                 audit_seq: health.audit_seq,
@@ -514,7 +514,7 @@ async fn part(look: impl Future<Output = Result<(), Option<&'static str>>>) -> P
     }
 }
 
-/// Says at the start what only an operator can cure. The process goes on: requests are kept, and work waits.
+/// Says at the start what only an operator can cure. The process goes on: requests are kept, and job waits.
 async fn try_servers(directory: Directory, keycloak: Keycloak) {
     let (directory, keycloak) = tokio::join!(see_directory(&directory), see_keycloak(&keycloak));
     for (name, part) in [("the directory", directory), ("Keycloak", keycloak)] {

@@ -66,11 +66,11 @@ points! {
     commits {
         "draft" "send" "send_refused" "approve" "deny" "cancel" "retry" "password" "not_me" "panel" "press_refused" "role_lost" "member_gone"
         "app.void_leases" "lease.take" "lease.renew" "lease.give_back"
-        "withdraw.close" "undo.close" "lock.close" "work.mail_budget" "work.mail_refund" "work.mail_unknown" "work.renew" "work.release" "work.wake" "work.later" "work.operator" "work.undo" "work.conflict"
+        "withdraw.finalize" "undo.finalize" "lock.finalize" "job.mail_budget" "job.mail_refund" "job.mail_unknown" "job.renew" "job.release" "job.wake" "job.later" "job.operator" "job.undo" "job.conflict"
         "activation.seen" "activation.cursor" "outbox.prepare" "outbox.sent" "outbox.later"
         "upkeep.expire" "upkeep.withdraw" "upkeep.purge"
     }
-    else { "work.after_claim" "outbox.before_send" "outbox.after_send" }
+    else { "job.after_claim" "outbox.before_send" "outbox.after_send" }
 }
 
 /// What happens at an armed point.
@@ -108,7 +108,7 @@ pub fn commit_point(side: &str, label: &str) {
 /// The commit label of a step, one of [`COMMITS`].
 pub fn step_commit(plan: &str, step: &str) -> &'static str {
     let is_of_step = |label: &&&'static str| label.split('.').eq([plan, step]);
-    COMMITS.iter().find(is_of_step).copied().unwrap_or("work.step")
+    COMMITS.iter().find(is_of_step).copied().unwrap_or("job.step")
 }
 
 #[cfg(feature = "faults")]
@@ -171,13 +171,13 @@ mod armed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::work::{Step, WorkKind};
+    use crate::domain::job::{JobKind, Step};
 
     #[test]
     fn a_setting_names_a_known_point_and_a_pass() {
         assert_eq!(
-            "provision.entry.before_call:2".parse(),
-            Ok(CrashAt { name: "provision.entry.before_call", hit: 2 })
+            "provision.create_entry.before_call:2".parse(),
+            Ok(CrashAt { name: "provision.create_entry.before_call", hit: 2 })
         );
         assert_eq!(
             "store.commit.after:provision.entry:1".parse(),
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn every_step_of_every_plan_has_its_points() {
-        for kind in WorkKind::ALL {
+        for kind in JobKind::ALL {
             let plans = [(kind.code(), kind.plan()), ("undo", kind.undo_plan())];
             for (plan, step) in
                 plans.iter().flat_map(|(plan, steps)| steps.iter().map(move |step| (plan, step)))
@@ -205,7 +205,7 @@ mod tests {
                 assert_eq!(step_commit(plan, step.code()), format!("{plan}.{step}"));
                 // Closing only writes down what the steps before it did.
                 let moments: &[&str] =
-                    if *step == Step::Close { &[] } else { &["before_call", "after_call"] };
+                    if *step == Step::Finalize { &[] } else { &["before_call", "after_call"] };
                 for moment in moments {
                     let name = format!("{plan}.{step}.{moment}");
                     assert!(NAMES.contains(&name.as_str()), "{name} is not registered");

@@ -9,7 +9,7 @@
 //! | [`config`] | the checked configuration; the only reader of the environment |
 //! | [`clock`] | time and randomness as values |
 //! | [`crash`] | named points where fault tests kill the process |
-//! | [`words`] | every sentence people read |
+//! | [`messages`] | every sentence people read |
 //! | [`discord`] | outgoing REST to Discord |
 //! | [`bot`] | the gateway entrance: commands, buttons, forms |
 //! | [`directory`] | the only LDAP |
@@ -40,9 +40,9 @@ pub mod discord;
 pub mod doctor;
 pub mod domain;
 pub mod keycloak;
+pub mod messages;
 pub mod provisioning;
 pub mod setup;
 pub mod store;
 pub mod telemetry;
 pub mod web;
-pub mod words;

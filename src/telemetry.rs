@@ -72,9 +72,9 @@ fn writing_into<W: Write + 'static>(
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_target(true);
     let filter = filter.and(filter_fn(is_harmless));
     let registry = tracing_subscriber::registry();
-    let registry = registry.with(GatewayEar.with_filter(filter_fn(is_of_the_gateway)));
+    let registry = registry.with(GatewayErrorLayer.with_filter(filter_fn(is_of_the_gateway)));
     let format = log.format;
-    let cleaning = move || Cleaning(format, make_writer());
+    let cleaning = move || RedactingWriter(format, make_writer());
     let refilter: Refilter = Box::new(move |filter| {
         if let Err(error) = handle.reload(filter_of(filter)) {
             tracing::error!(%error, "the log's filter was not changed");
@@ -154,13 +154,13 @@ fn is_of_the_gateway(about: &Metadata<'_>) -> bool {
 }
 
 /// Listens to serenity's errors of the gateway.
-struct GatewayEar;
+struct GatewayErrorLayer;
 
-impl<S: tracing::Subscriber> Layer<S> for GatewayEar {
+impl<S: tracing::Subscriber> Layer<S> for GatewayErrorLayer {
     fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
-        let mut heard = Heard(String::new());
+        let mut heard = MessageVisitor(String::new());
         event.record(&mut heard);
-        let Heard(text) = heard;
+        let MessageVisitor(text) = heard;
         if ["InvalidShardData", "OverloadedShard"].iter().any(|name| text.contains(name)) {
             CLOSURE.store(1, Ordering::Relaxed);
         } else if text.contains("NoAuthentication") {
@@ -176,9 +176,9 @@ impl<S: tracing::Subscriber> Layer<S> for GatewayEar {
 }
 
 /// The message of an event.
-struct Heard(String);
+struct MessageVisitor(String);
 
-impl Visit for Heard {
+impl Visit for MessageVisitor {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
             // a `String` never refuses what is written to it
@@ -204,9 +204,9 @@ fn count_panics() {
 }
 
 /// A writer that cleans each line. `tracing-subscriber` writes an event in one piece.
-struct Cleaning<W>(LogFormat, W);
+struct RedactingWriter<W>(LogFormat, W);
 
-impl<W: Write> Write for Cleaning<W> {
+impl<W: Write> Write for RedactingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.1.write_all(clean(self.0, &String::from_utf8_lossy(bytes)).as_bytes())?;
         Ok(bytes.len())
@@ -268,7 +268,7 @@ fn looks_like_token(run: &str) -> bool {
 }
 
 fn put_escaped(line: &mut String, format: LogFormat, c: char) {
-    if !is_disguise(c) {
+    if !is_control_or_bidi(c) {
         line.push(c);
         return;
     }
@@ -281,7 +281,7 @@ fn put_escaped(line: &mut String, format: LogFormat, c: char) {
 }
 
 /// Characters that break a line, drive a terminal, or turn the reading direction (Unicode UAX 9), or cannot be seen.
-pub fn is_disguise(c: char) -> bool {
+pub fn is_control_or_bidi(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{061c}' | '\u{feff}')
 }
@@ -299,7 +299,7 @@ mod tests {
         );
         let json = serde_json::json!({ "value": typed }).to_string();
         let cleaned = clean(LogFormat::Json, &json);
-        assert!(!cleaned.trim_end().contains(is_disguise), "{cleaned:?}");
+        assert!(!cleaned.trim_end().contains(is_control_or_bidi), "{cleaned:?}");
         let read: serde_json::Value = serde_json::from_str(&cleaned).expect("still JSON");
         assert_eq!(read["value"], typed);
     }
@@ -403,7 +403,7 @@ mod tests {
                     tracing::info!(value = typed, shown = %typed, debug = ?typed, "a press");
                 });
                 let line = line.strip_suffix('\n').expect("a whole line");
-                assert!(!line.contains(is_disguise), "{format:?}: {typed:?} became {line:?}");
+                assert!(!line.contains(is_control_or_bidi), "{format:?}: {typed:?} became {line:?}");
                 if format == LogFormat::Json {
                     let read: serde_json::Value = serde_json::from_str(line).expect("one object");
                     assert_eq!(read["value"], typed);

@@ -12,19 +12,19 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("crash", &[]),
     ("config", &[]),
-    ("words", &[]),
+    ("messages", &[]),
     ("telemetry", &[]),
     ("store", &[]),
     ("directory", &[]),
     ("keycloak", &[]),
     ("discord", &[]),
-    ("accounts", &["store", "directory", "keycloak", "discord", "words"]),
-    ("provisioning", &["store", "directory", "keycloak", "discord", "words", "telemetry"]),
-    ("bot", &["accounts", "words", "discord", "telemetry"]),
-    ("web", &["accounts", "words"]),
-    ("setup", &["store", "directory", "keycloak", "discord", "words"]),
-    ("doctor", &["store", "directory", "keycloak", "discord", "words"]),
-    ("cli", &["accounts", "words", "setup", "doctor", "app", "telemetry"]),
+    ("accounts", &["store", "directory", "keycloak", "discord", "messages"]),
+    ("provisioning", &["store", "directory", "keycloak", "discord", "messages", "telemetry"]),
+    ("bot", &["accounts", "messages", "discord", "telemetry"]),
+    ("web", &["accounts", "messages"]),
+    ("setup", &["store", "directory", "keycloak", "discord", "messages"]),
+    ("doctor", &["store", "directory", "keycloak", "discord", "messages"]),
+    ("cli", &["accounts", "messages", "setup", "doctor", "app", "telemetry"]),
     (
         "app",
         &[
@@ -32,7 +32,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "directory",
             "keycloak",
             "discord",
-            "words",
+            "messages",
             "accounts",
             "provisioning",
             "doctor",
@@ -64,7 +64,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("prometheus_client", &["web", "provisioning", "app"]),
     ("clap", &["cli"]),
     ("rpassword", &["cli"]),
-    ("fluent_templates", &["words"]),
+    ("fluent_templates", &["messages"]),
     ("chacha20poly1305", &["store"]),
     ("tracing_subscriber", &["telemetry"]),
 ];
@@ -442,9 +442,9 @@ fn links_in_the_docs_lead_somewhere() {
 fn every_key_and_code_is_in_the_operators_guide() {
     let guide = text_of(&root().join("docs/operating.md"));
     let mut missing = Vec::new();
-    for refusal in accolade::domain::refusal::Refusal::ALL {
-        if !guide.contains(&format!("`{refusal}`")) {
-            missing.push(refusal.code().to_owned());
+    for error_code in accolade::domain::error_code::ErrorCode::ALL {
+        if !guide.contains(&format!("`{error_code}`")) {
+            missing.push(error_code.code().to_owned());
         }
     }
     let example = text_of(&root().join("config/accolade.example.toml"));

@@ -9,7 +9,7 @@ CREATE TABLE audit (
     actor_id TEXT NOT NULL, -- a person id, cli:<login> or system
     subject_id TEXT, -- a person id
     request_id TEXT, -- which request; no reference, the log outlives it
-    work_id TEXT, -- which work
+    job_id TEXT, -- which job
     before TEXT, -- state, group or rule before
     after TEXT, -- state, group or rule after
     reason_code TEXT, -- a refusal code

@@ -2,53 +2,53 @@
 
 use crate::domain::approval::Verdict;
 use crate::domain::eligibility::WhyNot;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{DiscordUserId, Timestamp};
 use crate::domain::mail_address::IllegalMailAddress;
 use crate::domain::panel::ChannelRight;
 use crate::domain::person_name::IllegalPersonName;
-use crate::domain::refusal::Refusal;
 use crate::domain::request::RequestState;
 use crate::domain::username::IllegalUsername;
+use crate::messages::mails::MailUnavailable;
 use crate::store::StoreError;
-use crate::words::mails::NotNow;
 
 /// A refusal and what belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denied {
+pub struct UseCaseError {
     /// The stable code.
-    pub refusal: Refusal,
+    pub error_code: ErrorCode,
     /// What a sentence about it may say.
     pub details: Details,
 }
 
-impl Denied {
+impl UseCaseError {
     /// A refusal that needs no more facts.
-    pub const fn because(refusal: Refusal) -> Self {
-        Self { refusal, details: Details::None }
+    pub const fn because(error_code: ErrorCode) -> Self {
+        Self { error_code, details: Details::None }
     }
 
     /// A refusal with its facts.
-    pub const fn with(refusal: Refusal, details: Details) -> Self {
-        Self { refusal, details }
+    pub const fn with(error_code: ErrorCode, details: Details) -> Self {
+        Self { error_code, details }
     }
 }
 
-impl From<Refusal> for Denied {
-    fn from(refusal: Refusal) -> Self {
-        Self::because(refusal)
+impl From<ErrorCode> for UseCaseError {
+    fn from(error_code: ErrorCode) -> Self {
+        Self::because(error_code)
     }
 }
 
 /// The store's failures, logged here because only the code goes further.
-impl From<StoreError> for Denied {
+impl From<StoreError> for UseCaseError {
     fn from(error: StoreError) -> Self {
-        let refusal = error.refusal();
+        let error_code = error.error_code();
         if error.is_passing() {
-            tracing::warn!(error = %Chain(&error), refusal = %refusal, "the store did not take part");
+            tracing::warn!(error = %Chain(&error), error_code = %error_code, "the store did not take part");
         } else {
-            tracing::error!(error = %Chain(&error), refusal = %refusal, "the store failed");
+            tracing::error!(error = %Chain(&error), error_code = %error_code, "the store failed");
         }
-        refusal.into()
+        error_code.into()
     }
 }
 
@@ -67,13 +67,13 @@ impl std::fmt::Display for Chain<'_> {
     }
 }
 
-impl std::fmt::Display for Denied {
+impl std::fmt::Display for UseCaseError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.refusal.fmt(f)
+        self.error_code.fmt(f)
     }
 }
 
-impl std::error::Error for Denied {}
+impl std::error::Error for UseCaseError {}
 
 /// The facts beside a code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub enum Details {
     /// `stale_button` on a card that stands: it was edited since this button was drawn.
     CardChanged,
     /// The account is in no state for what was asked.
-    NotNow(NotNow),
+    MailUnavailable(MailUnavailable),
     /// The bot lacks rights in the channel.
     ChannelRights(Vec<ChannelRight>),
     /// `too_many`: when it is possible again.
@@ -141,7 +141,7 @@ pub struct FieldFault {
     /// Which field.
     pub field: Field,
     /// The code: `name_illegal`, `name_unavailable` or `address_illegal`; a person's name and the reason have `name_illegal` too.
-    pub refusal: Refusal,
+    pub error_code: ErrorCode,
     /// Which rule of form is broken; `None` for `name_unavailable`, where nobody learns why.
     pub rule: Option<BrokenRule>,
 }

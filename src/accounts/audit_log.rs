@@ -6,15 +6,15 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
+use super::export_writer::{ExportWriter, instant};
 use super::links::read_user;
 use super::requests::find_request;
-use super::sheet::{Sheet, instant};
-use super::viewer::{Sight, Viewed};
-use super::{Accounts, Denied, Format, Viewer};
+use super::viewer::{ViewGrant, Viewed};
+use super::{Accounts, Format, UseCaseError, Viewer};
 use crate::domain::audit::{Actor, ChainRow, Event, Source};
 use crate::domain::ids::{DiscordUserId, PersonId, Timestamp};
 use crate::store::{
-    AuditFault, AuditFilter as StoreFilter, AuditRow, AuditVerdict, Head as StoreHead, Order, View,
+    AuditFault, AuditFilter as StoreFilter, AuditRow, AuditVerdict, Head as StoreHead, Order, ReadConnection,
 };
 
 /// Which rows.
@@ -113,7 +113,7 @@ const COLUMNS: &[&str] = &[
     "actor_id",
     "subject_id",
     "request_id",
-    "work_id",
+    "job_id",
     "before",
     "after",
     "reason_code",
@@ -149,7 +149,7 @@ impl Accounts {
         filter: &AuditFilter,
         after: Option<i64>,
         limit: u32,
-    ) -> Result<Vec<AuditLine>, Denied> {
+    ) -> Result<Vec<AuditLine>, UseCaseError> {
         let sight = self.admit_viewer(viewer, Viewed::Audit).await?;
         let mut view = self.store().read().await?;
         let rows = match narrow(&mut view, filter, &sight).await? {
@@ -170,14 +170,14 @@ impl Accounts {
         filter: &AuditFilter,
         format: Format,
         mut take: impl FnMut(&str) -> ControlFlow<B>,
-    ) -> Result<ControlFlow<B, Head>, Denied> {
+    ) -> Result<ControlFlow<B, Head>, UseCaseError> {
         let sight = self.admit_viewer(viewer, Viewed::AuditExport).await?;
         self.note_view(&sight, &[]).await?;
         let mut view = self.store().read().await?;
         let head = view.audit_head().await?;
         let filter = AuditFilter { newest_first: false, ..filter.clone() };
         let narrowed = narrow(&mut view, &filter, &sight).await?;
-        let (mut sheet, mut text) = Sheet::begin(format, "rows", COLUMNS);
+        let (mut sheet, mut text) = ExportWriter::begin(format, "rows", COLUMNS);
         let mut after = None;
         loop {
             let mut rows = match &narrowed {
@@ -206,7 +206,7 @@ impl Accounts {
 
     /// Walks the whole chain; with `head` also looks whether it holds that earlier head. Shows no row, so whoever can read the
     /// database may ask, and a copy of it that nobody can write to will do.
-    pub async fn audit_verify(&self, head: Option<&Head>) -> Result<Verified, Denied> {
+    pub async fn audit_verify(&self, head: Option<&Head>) -> Result<Verified, UseCaseError> {
         let expected = match head {
             Some(head) => match hex::decode(&head.hash) {
                 Ok(hash) => Some(StoreHead { seq: head.seq, hash }),
@@ -223,13 +223,17 @@ impl Accounts {
     }
 
     /// The same for somebody in chat, who must be an admin; audited.
-    pub async fn audit_verify_for(&self, viewer: &Viewer, head: Option<&Head>) -> Result<Verified, Denied> {
+    pub async fn audit_verify_for(
+        &self,
+        viewer: &Viewer,
+        head: Option<&Head>,
+    ) -> Result<Verified, UseCaseError> {
         let sight = self.admit_viewer(viewer, Viewed::AuditVerify).await?;
         self.note_view(&sight, &[]).await?;
         self.audit_verify(head).await
     }
 
-    async fn head_missing(&self) -> Result<Verified, Denied> {
+    async fn head_missing(&self) -> Result<Verified, UseCaseError> {
         let head = self.store().read().await?.audit_head().await?;
         Ok(Verified::HeadMissing { head: shown(&head) })
     }
@@ -274,7 +278,7 @@ fn values(row: AuditRow) -> Vec<Value> {
         row.actor_id.into(),
         row.subject_id.into(),
         row.request_id.into(),
-        row.work_id.into(),
+        row.job_id.into(),
         row.before.into(),
         row.after.into(),
         row.reason_code.into(),
@@ -284,7 +288,7 @@ fn values(row: AuditRow) -> Vec<Value> {
 }
 
 /// Puts Discord users and request codes to the ids that a page names. Each is looked up once.
-async fn name_people(view: &mut View, rows: Vec<AuditRow>) -> Result<Vec<AuditLine>, Denied> {
+async fn name_people(view: &mut ReadConnection, rows: Vec<AuditRow>) -> Result<Vec<AuditLine>, UseCaseError> {
     let (mut people, mut codes) = (HashMap::new(), HashMap::new());
     let mut lines: Vec<AuditLine> = rows.into_iter().map(AuditLine::unnamed).collect();
     for line in &mut lines {
@@ -309,10 +313,10 @@ async fn name_people(view: &mut View, rows: Vec<AuditRow>) -> Result<Vec<AuditLi
 
 /// The store's filter; `None` if a person or request that it names is unknown, so that nothing can fit.
 async fn narrow(
-    view: &mut View,
+    view: &mut ReadConnection,
     filter: &AuditFilter,
-    sight: &Sight<'_>,
-) -> Result<Option<StoreFilter>, Denied> {
+    sight: &ViewGrant<'_>,
+) -> Result<Option<StoreFilter>, UseCaseError> {
     let subject = match &filter.person {
         Some(named) => match find_person(view, named).await? {
             Some(person) => Some(person),
@@ -348,7 +352,7 @@ async fn narrow(
 }
 
 /// Who acted, by what names a person, or `cli:<login>`, or `system`.
-async fn find_actor(view: &mut View, named: &str) -> Result<Option<Actor>, Denied> {
+async fn find_actor(view: &mut ReadConnection, named: &str) -> Result<Option<Actor>, UseCaseError> {
     match Actor::parse(named.trim()) {
         Some(actor) => Ok(Some(actor)),
         None => Ok(find_person(view, named).await?.map(Actor::Person)),
@@ -356,7 +360,7 @@ async fn find_actor(view: &mut View, named: &str) -> Result<Option<Actor>, Denie
 }
 
 /// A person by a mention, a Discord id or our own id. Our own id is taken as it is: erased persons have rows too.
-async fn find_person(view: &mut View, named: &str) -> Result<Option<PersonId>, Denied> {
+async fn find_person(view: &mut ReadConnection, named: &str) -> Result<Option<PersonId>, UseCaseError> {
     let named = named.trim();
     if let Ok(id) = named.parse() {
         return Ok(Some(id));

@@ -1,17 +1,17 @@
 //! A member takes their request back, at any stage before the account is in use.
 //!
-//! Before approval the request ends at once. Between approval and the mail the worker is asked to undo. After the mail a new work
+//! Before approval the request ends at once. Between approval and the mail the worker is asked to undo. After the mail a new job
 //! withdraws the account, because only a look into the directory can tell whether it was used.
 
-use super::{Accounts, Caller, Denied, Details};
+use super::{Accounts, Caller, Details, UseCaseError};
 use crate::domain::account::AccountState;
-use crate::domain::approval::Tell;
+use crate::domain::approval::Notify;
 use crate::domain::audit::{Actor, Entry, Event, Source};
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{Nonce, PersonId, RequestId};
-use crate::domain::refusal::Refusal;
+use crate::domain::job::JobKind;
 use crate::domain::request::{Request, RequestState};
-use crate::domain::work::WorkKind;
-use crate::store::{CancelAsk, NewWork, RequestMove, RequestMoved, Tx};
+use crate::store::{CancelAsk, NewJob, RequestMove, RequestMoved, Tx};
 
 /// What taking back did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Accounts {
         &self,
         caller: &Caller,
         which: Option<(RequestId, Nonce)>,
-    ) -> Result<Cancelled, Denied> {
+    ) -> Result<Cancelled, UseCaseError> {
         self.within_limit(async {
             let mut tx = self.store().begin().await?;
             let Some(person) = tx.person_of(caller.user_id).await? else {
@@ -57,7 +57,7 @@ impl Accounts {
 }
 
 /// Takes a request back in one transaction, whatever stage it is in.
-pub(super) async fn take_back(mut tx: Tx, request: &Request, by: &By) -> Result<Cancelled, Denied> {
+pub(super) async fn take_back(mut tx: Tx, request: &Request, by: &By) -> Result<Cancelled, UseCaseError> {
     match request.state {
         RequestState::Draft => drop_draft(tx, request).await,
         RequestState::Waiting | RequestState::Held => end_open_request(tx, request, by).await,
@@ -65,7 +65,7 @@ pub(super) async fn take_back(mut tx: Tx, request: &Request, by: &By) -> Result<
         RequestState::Denied => {
             // A quiet denial must not show here either: it reads like a request that came to nothing.
             let decision = tx.decision_on(request.id).await?;
-            let told = decision.is_some_and(|decision| decision.tell == Tell::Told);
+            let told = decision.is_some_and(|decision| decision.tell == Notify::Told);
             Err(ended(if told { RequestState::Denied } else { RequestState::Expired }))
         }
         RequestState::Cancelled | RequestState::Expired | RequestState::Failed => Err(ended(request.state)),
@@ -73,14 +73,14 @@ pub(super) async fn take_back(mut tx: Tx, request: &Request, by: &By) -> Result<
 }
 
 /// A draft is no request yet: it expires at once and its personal values are erased; nothing is audited.
-async fn drop_draft(mut tx: Tx, draft: &Request) -> Result<Cancelled, Denied> {
+async fn drop_draft(mut tx: Tx, draft: &Request) -> Result<Cancelled, UseCaseError> {
     moved(tx.move_request(draft, RequestState::Expired, RequestMove::default()).await?)?;
     tx.erase_request(draft.id).await?;
     tx.commit("cancel").await?;
     Ok(Cancelled { code: draft.code.clone(), undo: false, withdraw: false })
 }
 
-async fn end_open_request(mut tx: Tx, request: &Request, by: &By) -> Result<Cancelled, Denied> {
+async fn end_open_request(mut tx: Tx, request: &Request, by: &By) -> Result<Cancelled, UseCaseError> {
     moved(tx.move_request(request, RequestState::Cancelled, RequestMove::default()).await?)?;
     tx.end_check(request.id).await?;
     tx.audit(entry(request, by).change(request.state.code(), RequestState::Cancelled.code()));
@@ -89,40 +89,39 @@ async fn end_open_request(mut tx: Tx, request: &Request, by: &By) -> Result<Canc
     Ok(Cancelled { code: request.code.clone(), undo: false, withdraw: false })
 }
 
-async fn undo_or_withdraw(mut tx: Tx, request: &Request, by: &By) -> Result<Cancelled, Denied> {
+async fn undo_or_withdraw(mut tx: Tx, request: &Request, by: &By) -> Result<Cancelled, UseCaseError> {
     let Some(account) = tx.account_of(request.person_id).await? else {
         return Err(ended(request.state));
     };
     match account.state {
         AccountState::Creating => {
-            let works = tx.unfinished_works_of(request.person_id).await?;
-            let making =
-                works.iter().find(|work| work.kind == WorkKind::Provision).ok_or(Refusal::Internal)?;
+            let jobs = tx.unfinished_jobs_of(request.person_id).await?;
+            let making = jobs.iter().find(|job| job.kind == JobKind::Provision).ok_or(ErrorCode::Internal)?;
             match tx.ask_cancel(making.id).await? {
                 CancelAsk::Asked => {
                     tx.audit(
-                        entry(request, by).of_work(making.id).change(request.state.code(), "cancel_asked"),
+                        entry(request, by).of_job(making.id).change(request.state.code(), "cancel_asked"),
                     );
                     tx.put_card(request.id).await?;
                 }
                 CancelAsk::AskedBefore => {}
                 // It ended a moment ago: the next press meets what it made.
-                CancelAsk::Finished => return Err(Refusal::StoreBusy.into()),
+                CancelAsk::Finished => return Err(ErrorCode::StoreBusy.into()),
             }
             tx.commit("cancel").await?;
             Ok(Cancelled { code: request.code.clone(), undo: true, withdraw: false })
         }
         AccountState::Invited => {
             moved(tx.move_request(request, RequestState::Cancelled, RequestMove::default()).await?)?;
-            let works = tx.unfinished_works_of(request.person_id).await?;
-            if !works.iter().any(|work| work.kind == WorkKind::Withdraw) {
-                let withdraw = NewWork {
+            let jobs = tx.unfinished_jobs_of(request.person_id).await?;
+            if !jobs.iter().any(|job| job.kind == JobKind::Withdraw) {
+                let withdraw = NewJob {
                     person_id: request.person_id,
                     account_id: Some(account.id),
                     request_id: Some(request.id),
-                    kind: WorkKind::Withdraw,
+                    kind: JobKind::Withdraw,
                 };
-                tx.enqueue_work(withdraw).await?;
+                tx.enqueue_job(withdraw).await?;
             }
             tx.audit(entry(request, by).change(request.state.code(), RequestState::Cancelled.code()));
             tx.put_card(request.id).await?;
@@ -130,13 +129,13 @@ async fn undo_or_withdraw(mut tx: Tx, request: &Request, by: &By) -> Result<Canc
             Ok(Cancelled { code: request.code.clone(), undo: false, withdraw: true })
         }
         AccountState::Active | AccountState::Disabled | AccountState::Conflict | AccountState::Closed => {
-            Err(Refusal::AlreadyHasAccount.into())
+            Err(ErrorCode::AlreadyHasAccount.into())
         }
     }
 }
 
 /// The request that `/account cancel` means: what is on its way, else a draft, else the last one, which answers how it ended.
-async fn present_request(tx: &mut Tx, person: PersonId) -> Result<Option<Request>, Denied> {
+async fn present_request(tx: &mut Tx, person: PersonId) -> Result<Option<Request>, UseCaseError> {
     let open = tx.open_request_of(person).await?;
     if open.is_some() {
         return Ok(open);
@@ -149,12 +148,12 @@ async fn present_request(tx: &mut Tx, person: PersonId) -> Result<Option<Request
     Ok(draft.or(latest))
 }
 
-fn moved(moved: RequestMoved) -> Result<Request, Denied> {
+fn moved(moved: RequestMoved) -> Result<Request, UseCaseError> {
     match moved {
         RequestMoved::Done(request) => Ok(request),
         // A worker or moderator was faster by a moment; the next press meets what it wrote.
         RequestMoved::Lost(_) | RequestMoved::AddressInUse(_) | RequestMoved::NameTaken(_) => {
-            Err(Refusal::StoreBusy.into())
+            Err(ErrorCode::StoreBusy.into())
         }
     }
 }
@@ -166,13 +165,13 @@ fn entry(request: &Request, by: &By) -> Entry {
         .of_request(request.id)
 }
 
-fn ended(state: RequestState) -> Denied {
-    Denied::with(Refusal::AlreadyDecided, Details::Ended { state })
+fn ended(state: RequestState) -> UseCaseError {
+    UseCaseError::with(ErrorCode::AlreadyDecided, Details::Ended { state })
 }
 
-fn nothing_or_stale(which: Option<(RequestId, Nonce)>) -> Denied {
+fn nothing_or_stale(which: Option<(RequestId, Nonce)>) -> UseCaseError {
     match which {
-        Some(_) => Refusal::StaleButton.into(),
-        None => Denied::with(Refusal::AlreadyDecided, Details::Nothing),
+        Some(_) => ErrorCode::StaleButton.into(),
+        None => UseCaseError::with(ErrorCode::AlreadyDecided, Details::Nothing),
     }
 }

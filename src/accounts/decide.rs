@@ -4,17 +4,17 @@
 //! `store::Tx::approve_request`, which an automatic rule uses too, so that an approval is one thing however it came about.
 
 use super::answer::Chain;
-use super::{Accounts, Caller, Denied, Details, Presser, Proof};
+use super::{Accounts, Caller, Details, Proof, Reviewer, UseCaseError};
 use crate::config::Guild;
-use crate::domain::approval::{Tell, Verdict, judge_moderator};
+use crate::domain::approval::{Notify, Verdict, judge_moderator};
 use crate::domain::audit::{Actor, Entry, Event, Source};
 use crate::domain::eligibility::{RuleName, Verdict as Eligibility, judge};
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{DiscordUserId, GuildId, RequestId};
 use crate::domain::member::MemberFacts;
-use crate::domain::refusal::Refusal;
 use crate::domain::request::{Answer, Request, RequestState};
 use crate::store::{
-    Approved, MessageKind, NewDecision, Person, RequestMove, RequestMoved, StoreError, Tx, View,
+    Approved, MessageKind, NewDecision, Person, ReadConnection, RequestMove, RequestMoved, StoreError, Tx,
 };
 
 /// What was decided.
@@ -25,7 +25,7 @@ pub struct Decided {
     /// The public code of the request.
     pub request_code: String,
     /// Whether the requester hears of a denial.
-    pub tell: Tell,
+    pub tell: Notify,
 }
 
 /// Whether the press came from the request's present card.
@@ -54,44 +54,54 @@ struct Case {
 
 /// What Discord said a moment ago. `None` is no member.
 pub(super) struct Fresh {
-    pub(super) presser: Option<MemberFacts>,
+    pub(super) reviewer: Option<MemberFacts>,
     pub(super) applicant: Option<MemberFacts>,
 }
 
 impl Accounts {
-    /// Approves: decision, account and its first work in one transaction.
-    pub async fn approve(&self, presser: &Presser, id: RequestId, proof: Proof) -> Result<Decided, Denied> {
-        let (_, case) = self.case(presser.guild_id, id).await?;
+    /// Approves: decision, account and its first job in one transaction.
+    pub async fn approve(
+        &self,
+        reviewer: &Reviewer,
+        id: RequestId,
+        proof: Proof,
+    ) -> Result<Decided, UseCaseError> {
+        let (_, case) = self.case(reviewer.guild_id, id).await?;
         let shown = self.look_at_card(&case.request, proof).await?;
         // Boxed: two whole HTTP exchanges would otherwise lie in every caller's future.
         let (pressing, applying) = futures::future::join(
-            Box::pin(self.fetch(presser.guild_id, presser.user_id)),
-            Box::pin(self.fetch(presser.guild_id, case.applicant)),
+            Box::pin(self.fetch(reviewer.guild_id, reviewer.user_id)),
+            Box::pin(self.fetch(reviewer.guild_id, case.applicant)),
         )
         .await;
-        let fresh = Fresh { presser: pressing?, applicant: applying? };
-        self.approve_on(presser, id, shown, &fresh).await
+        let fresh = Fresh { reviewer: pressing?, applicant: applying? };
+        self.approve_on(reviewer, id, shown, &fresh).await
     }
 
     /// Denies, with a reason that the requester reads unless `tell` is quiet. Whether the applicant is still there does not matter.
     pub async fn deny(
         &self,
-        presser: &Presser,
+        reviewer: &Reviewer,
         id: RequestId,
         proof: Proof,
         reason: &str,
-        tell: Tell,
-    ) -> Result<Decided, Denied> {
-        let (_, case) = self.case(presser.guild_id, id).await?;
+        tell: Notify,
+    ) -> Result<Decided, UseCaseError> {
+        let (_, case) = self.case(reviewer.guild_id, id).await?;
         let shown = self.look_at_card(&case.request, proof).await?;
-        let pressing = self.fetch(presser.guild_id, presser.user_id).await?;
-        self.deny_on(presser, id, shown, pressing.as_ref(), (reason, tell)).await
+        let pressing = self.fetch(reviewer.guild_id, reviewer.user_id).await?;
+        self.deny_on(reviewer, id, shown, pressing.as_ref(), (reason, tell)).await
     }
 
     /// Whether the denial's form may open: a quick look at the interaction's member and the store. The submit judges again.
-    pub async fn may_open_denial(&self, caller: &Caller, id: RequestId, proof: Proof) -> Result<(), Denied> {
+    pub async fn may_open_denial(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        proof: Proof,
+    ) -> Result<(), UseCaseError> {
         self.within_limit(async {
-            let (guild, member) = self.place_of(caller).map_err(|_| Refusal::StaleButton)?;
+            let (guild, member) = self.place_of(caller).map_err(|_| ErrorCode::StaleButton)?;
             let (_, case) = self.case(guild.id, id).await?;
             judge_moderator(member, &guild.deciding_roles(), case.applicant, self.clock().now())?;
             let mut view = self.store().read().await?;
@@ -105,61 +115,61 @@ impl Accounts {
     /// The local half of [`Accounts::approve`]: everything after Discord answered.
     pub(super) async fn approve_on(
         &self,
-        presser: &Presser,
+        reviewer: &Reviewer,
         id: RequestId,
         shown: impl Into<Shown>,
         fresh: &Fresh,
-    ) -> Result<Decided, Denied> {
+    ) -> Result<Decided, UseCaseError> {
         let shown = shown.into();
         for _ in 0..LOOKS {
-            let (guild, case) = self.case(presser.guild_id, id).await?;
-            self.admit(presser, guild, &case, fresh.presser.as_ref()).await?;
+            let (guild, case) = self.case(reviewer.guild_id, id).await?;
+            self.admit(reviewer, guild, &case, fresh.reviewer.as_ref()).await?;
             let mut view = self.store().read().await?;
             must_be_open(&mut view, &case.request).await?;
             drop(view);
             if let Shown::Claimed(proof) = shown {
                 self.must_show(&case.request, proof).await?;
             }
-            let rule = self.judge_applicant(presser, guild, &case, fresh.applicant.as_ref()).await?;
+            let rule = self.judge_applicant(reviewer, guild, &case, fresh.applicant.as_ref()).await?;
             if case.request.state == RequestState::Held {
-                return Err(case.request.reason_code.unwrap_or(Refusal::AddressInUse).into());
+                return Err(case.request.reason_code.unwrap_or(ErrorCode::AddressInUse).into());
             }
-            if let Some(decided) = self.try_approval(presser, &case.request, rule).await? {
+            if let Some(decided) = self.try_approval(reviewer, &case.request, rule).await? {
                 return Ok(decided);
             }
         }
-        Err(Refusal::StoreBusy.into())
+        Err(ErrorCode::StoreBusy.into())
     }
 
     /// The local half of [`Accounts::deny`].
     pub(super) async fn deny_on(
         &self,
-        presser: &Presser,
+        reviewer: &Reviewer,
         id: RequestId,
         shown: impl Into<Shown>,
         pressing: Option<&MemberFacts>,
-        (reason, tell): (&str, Tell),
-    ) -> Result<Decided, Denied> {
+        (reason, tell): (&str, Notify),
+    ) -> Result<Decided, UseCaseError> {
         let shown = shown.into();
         for _ in 0..LOOKS {
-            let (guild, case) = self.case(presser.guild_id, id).await?;
-            self.admit(presser, guild, &case, pressing).await?;
+            let (guild, case) = self.case(reviewer.guild_id, id).await?;
+            self.admit(reviewer, guild, &case, pressing).await?;
             let mut view = self.store().read().await?;
             must_be_open(&mut view, &case.request).await?;
             drop(view);
             if let Shown::Claimed(proof) = shown {
                 self.must_show(&case.request, proof).await?;
             }
-            if let Some(decided) = self.try_denial(presser, &case.request, reason, tell).await? {
+            if let Some(decided) = self.try_denial(reviewer, &case.request, reason, tell).await? {
                 return Ok(decided);
             }
         }
-        Err(Refusal::StoreBusy.into())
+        Err(ErrorCode::StoreBusy.into())
     }
 
     /// Whether the button is of the card as it is noted. A card whose buttons are others, because two processes edited it across each
     /// other or because an edit is on its way, is brought up to date: the next press counts then.
-    async fn must_show(&self, request: &Request, proof: Proof) -> Result<(), Denied> {
+    async fn must_show(&self, request: &Request, proof: Proof) -> Result<(), UseCaseError> {
         let mut view = self.store().read().await?;
         let judged = must_be_the_card(&mut view, request, proof).await;
         drop(view);
@@ -172,26 +182,26 @@ impl Accounts {
     }
 
     /// Looks at the card before Discord is asked: what the press came from is judged by the moment it arrived.
-    async fn look_at_card(&self, request: &Request, proof: Proof) -> Result<Shown, Denied> {
+    async fn look_at_card(&self, request: &Request, proof: Proof) -> Result<Shown, UseCaseError> {
         let mut view = self.store().read().await?;
         match must_be_the_card(&mut view, request, proof).await {
             Ok(()) => Ok(Shown::AtArrival),
-            Err(denied) if denied.refusal == Refusal::StaleButton => Ok(Shown::Claimed(proof)),
+            Err(denied) if denied.error_code == ErrorCode::StaleButton => Ok(Shown::Claimed(proof)),
             Err(denied) => Err(denied),
         }
     }
 
     /// The request in this guild, and whose it is. A request of another guild is none.
-    async fn case(&self, guild_id: GuildId, id: RequestId) -> Result<(&Guild, Case), Denied> {
-        let guild = self.config().guild(guild_id).ok_or(Refusal::StaleButton)?;
+    async fn case(&self, guild_id: GuildId, id: RequestId) -> Result<(&Guild, Case), UseCaseError> {
+        let guild = self.config().guild(guild_id).ok_or(ErrorCode::StaleButton)?;
         let mut view = self.store().read().await?;
         let request = view
             .request(id)
             .await?
             .filter(|request| request.guild_id == guild_id && request.state != RequestState::Draft)
-            .ok_or(Refusal::StaleButton)?;
-        let person = view.person(request.person_id).await?.ok_or(Refusal::Internal)?;
-        let applicant = person.discord_id.ok_or(Refusal::MemberGone)?;
+            .ok_or(ErrorCode::StaleButton)?;
+        let person = view.person(request.person_id).await?.ok_or(ErrorCode::Internal)?;
+        let applicant = person.discord_id.ok_or(ErrorCode::MemberGone)?;
         Ok((guild, Case { request, person, applicant }))
     }
 
@@ -200,83 +210,83 @@ impl Accounts {
         &self,
         guild: GuildId,
         user: DiscordUserId,
-    ) -> Result<Option<MemberFacts>, Denied> {
-        let discord = self.shared.doors.discord.as_ref().ok_or(Refusal::Internal)?;
+    ) -> Result<Option<MemberFacts>, UseCaseError> {
+        let discord = self.shared.clients.discord.as_ref().ok_or(ErrorCode::Internal)?;
         discord.member(guild, user).await.map_err(|error| {
             tracing::warn!(error = %Chain(&error), "a member could not be fetched, so nothing was decided");
-            Refusal::Internal.into()
+            ErrorCode::Internal.into()
         })
     }
 
     /// Judges the presser; a press without the right to is audited.
     async fn admit(
         &self,
-        presser: &Presser,
+        reviewer: &Reviewer,
         guild: &Guild,
         case: &Case,
         facts: Option<&MemberFacts>,
-    ) -> Result<(), Denied> {
+    ) -> Result<(), UseCaseError> {
         let judged =
-            match facts.filter(|facts| facts.user_id == presser.user_id && facts.guild_id == guild.id) {
+            match facts.filter(|facts| facts.user_id == reviewer.user_id && facts.guild_id == guild.id) {
                 Some(facts) => {
                     judge_moderator(facts, &guild.deciding_roles(), case.applicant, self.clock().now())
                 }
-                None => Err(Refusal::NotModerator),
+                None => Err(ErrorCode::NotModerator),
             };
-        let Err(refusal) = judged else { return Ok(()) };
+        let Err(error_code) = judged else { return Ok(()) };
         let mut tx = self.store().begin().await?;
-        let actor = actor_of(&mut tx, presser).await?;
+        let actor = actor_of(&mut tx, reviewer).await?;
         tx.audit(
-            Entry::new(Event::PressRefused, presser.via, actor)
+            Entry::new(Event::PressRefused, reviewer.via, actor)
                 .about(case.person.id)
                 .in_guild(guild.id)
                 .of_request(case.request.id)
-                .because(refusal),
+                .because(error_code),
         );
         tx.commit("press_refused").await?;
-        Err(refusal.into())
+        Err(error_code.into())
     }
 
     /// The rule that fits the applicant now. Who left ends their request; who is no longer entitled keeps it open.
     async fn judge_applicant(
         &self,
-        presser: &Presser,
+        reviewer: &Reviewer,
         guild: &Guild,
         case: &Case,
         facts: Option<&MemberFacts>,
-    ) -> Result<RuleName, Denied> {
+    ) -> Result<RuleName, UseCaseError> {
         let request = &case.request;
         let Some(facts) = facts.filter(|facts| facts.user_id == case.applicant) else {
-            self.end_for_leaver(presser, request).await?;
-            return Err(Refusal::MemberGone.into());
+            self.end_for_leaver(reviewer, request).await?;
+            return Err(ErrorCode::MemberGone.into());
         };
         let mut view = self.store().read().await?;
         let address = request.form.as_ref().map(|form| &form.address);
         if view.denial_of(case.applicant, address).await?.is_some() {
-            return Err(Refusal::DeniedPerson.into());
+            return Err(ErrorCode::DeniedPerson.into());
         }
         drop(view);
         match judge(&guild.policy, facts, self.clock().now()) {
             Eligibility::Eligible(rule) => Ok(rule.name.clone()),
             Eligibility::NotEligible(reasons) => {
-                self.note_lost_role(presser, request).await?;
-                Err(Denied::with(Refusal::RoleLost, Details::WhyNot(reasons)))
+                self.note_lost_role(reviewer, request).await?;
+                Err(UseCaseError::with(ErrorCode::RoleLost, Details::WhyNot(reasons)))
             }
         }
     }
 
-    async fn end_for_leaver(&self, presser: &Presser, request: &Request) -> Result<(), Denied> {
+    async fn end_for_leaver(&self, reviewer: &Reviewer, request: &Request) -> Result<(), UseCaseError> {
         let mut tx = self.store().begin().await?;
-        let actor = actor_of(&mut tx, presser).await?;
-        let change = RequestMove { reason_code: Some(Refusal::MemberGone), ..RequestMove::default() };
+        let actor = actor_of(&mut tx, reviewer).await?;
+        let change = RequestMove { reason_code: Some(ErrorCode::MemberGone), ..RequestMove::default() };
         if let RequestMoved::Done(cancelled) =
             tx.move_request(request, RequestState::Cancelled, change).await?
         {
             tx.end_check(request.id).await?;
             tx.audit(
-                about(Event::RequestCancelled, presser.via, actor, request)
+                about(Event::RequestCancelled, reviewer.via, actor, request)
                     .change(request.state.code(), cancelled.state.code())
-                    .because(Refusal::MemberGone),
+                    .because(ErrorCode::MemberGone),
             );
             tx.put_card(request.id).await?;
             tx.commit("member_gone").await?;
@@ -285,13 +295,13 @@ impl Accounts {
     }
 
     /// The request stays; its card says that the person is no longer entitled.
-    async fn note_lost_role(&self, presser: &Presser, request: &Request) -> Result<(), Denied> {
+    async fn note_lost_role(&self, reviewer: &Reviewer, request: &Request) -> Result<(), UseCaseError> {
         let mut tx = self.store().begin().await?;
-        let actor = actor_of(&mut tx, presser).await?;
-        tx.audit(about(Event::RequestRefused, presser.via, actor, request).because(Refusal::RoleLost));
+        let actor = actor_of(&mut tx, reviewer).await?;
+        tx.audit(about(Event::RequestRefused, reviewer.via, actor, request).because(ErrorCode::RoleLost));
         // A hold keeps its own reason: it says what must be cleared first.
         if request.state == RequestState::Waiting {
-            let change = RequestMove { reason_code: Some(Refusal::RoleLost), ..RequestMove::default() };
+            let change = RequestMove { reason_code: Some(ErrorCode::RoleLost), ..RequestMove::default() };
             if let RequestMoved::Done(_) = tx.move_request(request, request.state, change).await? {
                 tx.put_card(request.id).await?;
             }
@@ -303,32 +313,36 @@ impl Accounts {
     /// One try of the approving transaction; `None` if the request changed since it was seen.
     async fn try_approval(
         &self,
-        presser: &Presser,
+        reviewer: &Reviewer,
         seen: &Request,
         rule: RuleName,
-    ) -> Result<Option<Decided>, Denied> {
+    ) -> Result<Option<Decided>, UseCaseError> {
         let mut tx = self.store().begin().await?;
-        let actor = actor_of(&mut tx, presser).await?;
-        match tx.approve_request(seen, actor, presser.via, Some(rule)).await? {
+        let actor = actor_of(&mut tx, reviewer).await?;
+        match tx.approve_request(seen, actor, reviewer.via, Some(rule)).await? {
             Approved::Done { request, .. } => {
                 tx.commit("approve").await?;
-                Ok(Some(Decided { verdict: Verdict::Approve, request_code: request.code, tell: Tell::Told }))
+                Ok(Some(Decided {
+                    verdict: Verdict::Approve,
+                    request_code: request.code,
+                    tell: Notify::Told,
+                }))
             }
             Approved::Lost(_) => Ok(None),
             Approved::AddressInUse(_) => {
                 tx.roll_back().await?;
-                self.hold(seen, Refusal::AddressInUse).await
+                self.hold(seen, ErrorCode::AddressInUse).await
             }
             Approved::NameTaken(_) => {
                 tx.roll_back().await?;
-                self.hold(seen, Refusal::NameUnavailable).await
+                self.hold(seen, ErrorCode::NameUnavailable).await
             }
-            Approved::HasAccount(_) => Err(Refusal::AlreadyHasAccount.into()),
+            Approved::HasAccount(_) => Err(ErrorCode::AlreadyHasAccount.into()),
         }
     }
 
     /// Approval met a taken address or name that the look had not seen: the request is held, and the card says so.
-    async fn hold<T>(&self, seen: &Request, code: Refusal) -> Result<T, Denied> {
+    async fn hold<T>(&self, seen: &Request, code: ErrorCode) -> Result<T, UseCaseError> {
         let mut tx = self.store().begin().await?;
         let change = RequestMove { reason_code: Some(code), ..RequestMove::default() };
         if let RequestMoved::Done(held) = tx.move_request(seen, RequestState::Held, change).await? {
@@ -338,8 +352,8 @@ impl Accounts {
                     .because(code),
             );
             tx.put_card(held.id).await?;
-            if code == Refusal::NameUnavailable {
-                tx.put_news(held.person_id, "name_taken", held.id).await?;
+            if code == ErrorCode::NameUnavailable {
+                tx.put_notification(held.person_id, "name_taken", held.id).await?;
             }
             tx.commit("hold").await?;
         }
@@ -349,15 +363,15 @@ impl Accounts {
     /// One try of the denying transaction; `None` if the request changed since it was seen.
     async fn try_denial(
         &self,
-        presser: &Presser,
+        reviewer: &Reviewer,
         seen: &Request,
         reason: &str,
-        tell: Tell,
-    ) -> Result<Option<Decided>, Denied> {
+        tell: Notify,
+    ) -> Result<Option<Decided>, UseCaseError> {
         let reason = Answer::parse(reason).map(|reason| reason.as_str().to_owned());
         let mut tx = self.store().begin().await?;
         // The presser's row before the request's, as an approval takes them: whoever presses both at once would deadlock PostgreSQL.
-        let actor = actor_of(&mut tx, presser).await?;
+        let actor = actor_of(&mut tx, reviewer).await?;
         let RequestMoved::Done(denied) =
             tx.move_request(seen, RequestState::Denied, RequestMove::default()).await?
         else {
@@ -376,15 +390,15 @@ impl Accounts {
             return Ok(None);
         }
         tx.end_check(seen.id).await?;
-        let mut entry = about(Event::RequestDenied, presser.via, actor, seen)
+        let mut entry = about(Event::RequestDenied, reviewer.via, actor, seen)
             .change(seen.state.code(), denied.state.code())
             .because(tell);
         entry.personal = reason;
         tx.audit(entry);
         tx.put_card(seen.id).await?;
         match tell {
-            Tell::Told => tx.put_news(seen.person_id, "denied", seen.id).await?,
-            Tell::Quiet => {}
+            Notify::Told => tx.put_notification(seen.person_id, "denied", seen.id).await?,
+            Notify::Quiet => {}
         }
         tx.commit("deny").await?;
         Ok(Some(Decided { verdict: Verdict::Deny, request_code: denied.code, tell }))
@@ -392,29 +406,33 @@ impl Accounts {
 }
 
 /// Who acts, for the audit log: the operator at the command line, else the person behind the presser.
-pub(super) async fn actor_of(tx: &mut Tx, presser: &Presser) -> Result<Actor, StoreError> {
-    if let (Source::Cli, Some(login)) = (presser.via, &presser.cli_login) {
+pub(super) async fn actor_of(tx: &mut Tx, reviewer: &Reviewer) -> Result<Actor, StoreError> {
+    if let (Source::Cli, Some(login)) = (reviewer.via, &reviewer.cli_login) {
         return Ok(Actor::Cli(login.clone()));
     }
-    let person = tx.ensure_person(presser.user_id, presser.lang.tag()).await?;
+    let person = tx.ensure_person(reviewer.user_id, reviewer.lang.tag()).await?;
     Ok(Actor::Person(person.id))
 }
 
 /// Whether a moderator can still decide; else who did.
-async fn must_be_open(view: &mut View, request: &Request) -> Result<(), Denied> {
+async fn must_be_open(view: &mut ReadConnection, request: &Request) -> Result<(), UseCaseError> {
     if request.state.is_open() {
         return Ok(());
     }
-    let ended = Denied::with(Refusal::AlreadyDecided, Details::Ended { state: request.state });
+    let ended = UseCaseError::with(ErrorCode::AlreadyDecided, Details::Ended { state: request.state });
     let Some(decision) = view.decision_on(request.id).await? else { return Err(ended) };
     let Actor::Person(person) = decision.approver else { return Err(ended) };
     let who = view.person(person).await?.and_then(|person| person.discord_id);
     let decided = |who| Details::DecidedBy { who, verdict: decision.verdict, at: decision.at };
-    Err(who.map_or(ended, |who| Denied::with(Refusal::AlreadyDecided, decided(who))))
+    Err(who.map_or(ended, |who| UseCaseError::with(ErrorCode::AlreadyDecided, decided(who))))
 }
 
 /// Whether the button is of the recorded card, with its present nonce or the one before.
-async fn must_be_the_card(view: &mut View, request: &Request, proof: Proof) -> Result<(), Denied> {
+async fn must_be_the_card(
+    view: &mut ReadConnection,
+    request: &Request,
+    proof: Proof,
+) -> Result<(), UseCaseError> {
     let Proof::Card { nonce, channel_id, message_id } = proof else { return Ok(()) };
     let card = view.message(request.id, MessageKind::Card).await?.filter(|card| {
         card.guild_id == request.guild_id
@@ -424,8 +442,8 @@ async fn must_be_the_card(view: &mut View, request: &Request, proof: Proof) -> R
     });
     match card {
         Some(card) if card.accepts(nonce) => Ok(()),
-        Some(_) => Err(Denied::with(Refusal::StaleButton, Details::CardChanged)),
-        None => Err(Refusal::StaleButton.into()),
+        Some(_) => Err(UseCaseError::with(ErrorCode::StaleButton, Details::CardChanged)),
+        None => Err(ErrorCode::StaleButton.into()),
     }
 }
 

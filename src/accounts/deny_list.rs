@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Accounts, Denied, Operator};
+use super::{Accounts, Operator, UseCaseError};
 use crate::domain::audit::{Entry, Event, Source};
 use crate::domain::ids::{DiscordUserId, Timestamp};
 use crate::domain::mail_address::{IllegalMailAddress, MailAddress, ascii_domain};
@@ -67,7 +67,7 @@ impl Accounts {
         target: &DenyTarget,
         lasts: Option<Duration>,
         reason: &str,
-    ) -> Result<(), Denied> {
+    ) -> Result<(), UseCaseError> {
         let reason = Some(reason.trim()).filter(|reason| !reason.is_empty()).map(str::to_owned);
         let mut tx = self.store().begin().await?;
         tx.add_denial(NewDeny {
@@ -86,7 +86,7 @@ impl Accounts {
     }
 
     /// Takes somebody off the list; `false` if they were not on it.
-    pub async fn deny_remove(&self, operator: &Operator, target: &DenyTarget) -> Result<bool, Denied> {
+    pub async fn deny_remove(&self, operator: &Operator, target: &DenyTarget) -> Result<bool, UseCaseError> {
         let mut tx = self.store().begin().await?;
         let was_there = tx.remove_denial(target.kind(), &target.value()).await?;
         if was_there {
@@ -103,7 +103,7 @@ impl Accounts {
         operator: &Operator,
         after: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<DenyLine>, Denied> {
+    ) -> Result<Vec<DenyLine>, UseCaseError> {
         let mut view = self.store().read().await?;
         let denials = view.denials(after, limit).await?;
         tracing::info!(operator.login = %operator.login, "the deny list was read");
@@ -127,7 +127,7 @@ impl Accounts {
         event: Event,
         operator: &Operator,
         target: &DenyTarget,
-    ) -> Result<Entry, Denied> {
+    ) -> Result<Entry, UseCaseError> {
         let entry = Entry::new(event, Source::Cli, operator.actor()).becoming(target.kind().code());
         let DenyTarget::Person(discord_id) = target else { return Ok(entry) };
         let person = tx.person_of(*discord_id).await?;

@@ -13,10 +13,10 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use super::viewer::Viewed;
-use super::{Accounts, Denied, Viewer};
+use super::{Accounts, UseCaseError, Viewer};
 use crate::config::Config;
 use crate::domain::diagnosis::Diagnosis;
-use crate::domain::refusal::Refusal;
+use crate::domain::error_code::ErrorCode;
 
 /// Asks everything outside, under a configuration, and judges what it says. `None`: it could not be asked at all.
 pub type Examine = dyn Fn(Config) -> BoxFuture<'static, Option<Diagnosis>> + Send + Sync;
@@ -64,9 +64,9 @@ impl Examiner {
 
 impl Accounts {
     /// Judges everything outside, for an admin; audited when it begins.
-    pub async fn diagnose(&self, viewer: &Viewer) -> Result<Diagnosed, Denied> {
+    pub async fn diagnose(&self, viewer: &Viewer) -> Result<Diagnosed, UseCaseError> {
         let sight = self.admit_viewer(viewer, Viewed::Doctor).await?;
-        let examiner = self.shared.doors.examiner.as_ref().ok_or(Refusal::Internal)?;
+        let examiner = self.shared.clients.examiner.as_ref().ok_or(ErrorCode::Internal)?;
         let Some(turn) = examiner.take_turn() else { return Ok(Diagnosed::UnderWay) };
         self.note_view(&sight, &[]).await?;
         let mut config = self.config().clone();
@@ -74,7 +74,7 @@ impl Accounts {
         match tokio::time::timeout(examiner.patience, examiner.begin(config, turn)).await {
             Ok(Ok(Some(diagnosis))) => Ok(Diagnosed::Judged(diagnosis)),
             // The panic hook has counted a panic and logged its place.
-            Ok(Ok(None) | Err(_)) => Err(Refusal::Internal.into()),
+            Ok(Ok(None) | Err(_)) => Err(ErrorCode::Internal.into()),
             Err(_) => Ok(Diagnosed::TakesLong),
         }
     }

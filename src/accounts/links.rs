@@ -6,19 +6,19 @@ use std::ops::ControlFlow;
 use serde_json::Value;
 
 use super::answer::Chain;
-use super::sheet::{Sheet, instant};
-use super::viewer::{Sight, Viewed};
-use super::{Accounts, Denied, Format, Viewer};
+use super::export_writer::{ExportWriter, instant};
+use super::viewer::{ViewGrant, Viewed};
+use super::{Accounts, Format, UseCaseError, Viewer};
 use crate::directory::{By, Directory, Entry};
 use crate::domain::account::{Account, AccountState, DirectoryId, KeycloakId, Mark};
 use crate::domain::eligibility::GroupName;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, DiscordUserId};
+use crate::domain::job::{JobKind, Step};
 use crate::domain::link::{Comparison, EntryFacts, Recorded, Seen, UserFacts, compare};
 use crate::domain::mail_address::MailAddress;
-use crate::domain::refusal::Refusal;
 use crate::domain::username::Username;
-use crate::domain::work::{Step, WorkKind};
-use crate::store::{AccountFilter, View};
+use crate::store::{AccountFilter, ReadConnection};
 
 pub use crate::store::Link;
 
@@ -67,7 +67,7 @@ const COLUMNS: &[&str] = &[
 ];
 
 /// What a link is looked up by.
-enum Sought {
+enum LinkQuery {
     /// A mention or a Discord id.
     Discord(DiscordUserId),
     /// A mail address.
@@ -83,13 +83,13 @@ enum Sought {
 impl Accounts {
     /// Finds links by a mention (`<@…>`), a Discord id, an account's id, a user name, a mail address, a Keycloak or directory id.
     /// The address is asked of the directory, which is the source of truth for it: the store keeps none of an account in use.
-    pub async fn find_link(&self, viewer: &Viewer, what: &str) -> Result<Vec<Link>, Denied> {
+    pub async fn find_link(&self, viewer: &Viewer, what: &str) -> Result<Vec<Link>, UseCaseError> {
         let sight = self.admit_viewer(viewer, Viewed::Link).await?;
         self.look_up_links(&sight, what).await
     }
 
     /// One link, compared with directory and Keycloak, by exactly what `find_link` takes; `None` if nothing, or more than one, fits.
-    pub async fn show_link(&self, viewer: &Viewer, what: &str) -> Result<Option<LinkShown>, Denied> {
+    pub async fn show_link(&self, viewer: &Viewer, what: &str) -> Result<Option<LinkShown>, UseCaseError> {
         let sight = self.admit_viewer(viewer, Viewed::Link).await?;
         let mut links = self.look_up_links(&sight, what).await?;
         let (Some(link), true) = (links.pop(), links.is_empty()) else { return Ok(None) };
@@ -118,11 +118,11 @@ impl Accounts {
         viewer: &Viewer,
         wanted: LinkExport,
         mut take: impl FnMut(&str) -> ControlFlow<B>,
-    ) -> Result<ControlFlow<B, usize>, Denied> {
+    ) -> Result<ControlFlow<B, usize>, UseCaseError> {
         let sight = self.admit_viewer(viewer, Viewed::LinkExport).await?;
         self.note_view(&sight, &[]).await?;
         let filter = AccountFilter { state: wanted.state, guild_id: sight.guild };
-        let (mut sheet, mut text) = Sheet::begin(wanted.format, "accounts", COLUMNS);
+        let (mut sheet, mut text) = ExportWriter::begin(wanted.format, "accounts", COLUMNS);
         let (mut after, mut count) = (None, 0);
         loop {
             let page = self.store().read().await?.links(&filter, after, EXPORT_PAGE as u32).await?;
@@ -149,12 +149,14 @@ impl Accounts {
     }
 
     /// The links that fit, of those that this viewer is shown; noted before they are given.
-    async fn look_up_links(&self, sight: &Sight<'_>, what: &str) -> Result<Vec<Link>, Denied> {
+    async fn look_up_links(&self, sight: &ViewGrant<'_>, what: &str) -> Result<Vec<Link>, UseCaseError> {
         // The directory is asked before any connection to the store is held.
-        let sought = Sought::read(what);
+        let sought = LinkQuery::read(what);
         let mut ids = match &sought {
-            Sought::Address(address) => self.accounts_of_address(address).await?,
-            Sought::Discord(_) | Sought::Uuid(_) | Sought::Name(_) | Sought::Nothing => Vec::new(),
+            LinkQuery::Address(address) => self.accounts_of_address(address).await?,
+            LinkQuery::Discord(_) | LinkQuery::Uuid(_) | LinkQuery::Name(_) | LinkQuery::Nothing => {
+                Vec::new()
+            }
         };
         let mut view = self.store().read().await?;
         ids.extend(look_up(&mut view, &sought).await?.map(|account| account.id));
@@ -170,23 +172,26 @@ impl Accounts {
     }
 
     /// The accounts whose entries have this address, by the mark on the entry.
-    async fn accounts_of_address(&self, address: &MailAddress) -> Result<Vec<AccountId>, Denied> {
-        let directory = self.shared.doors.directory.as_ref().ok_or(Refusal::DirectoryDown)?;
+    async fn accounts_of_address(&self, address: &MailAddress) -> Result<Vec<AccountId>, UseCaseError> {
+        let directory = self.shared.clients.directory.as_ref().ok_or(ErrorCode::DirectoryDown)?;
         let entries = directory.find(By::Address(address)).await.map_err(|error| {
             tracing::warn!(error = %Chain(&error), "an address could not be looked up");
-            Refusal::DirectoryDown
+            ErrorCode::DirectoryDown
         })?;
         Ok(entries.into_iter().filter_map(|entry| entry.mark).map(Mark::account).collect())
     }
 
     /// The groups of the rule that the account was made by; `None` if nobody knows it any more.
-    async fn wanted_groups(&self, view: &mut View, link: &Link) -> Result<Option<Vec<GroupName>>, Denied> {
-        let works = view.works_of(link.account.person_id).await?;
-        let made = works
-            .iter()
-            .find(|work| work.kind == WorkKind::Provision && work.account_id == Some(link.account.id));
-        let Some(work) = made else { return Ok(None) };
-        let output = view.step_output(work.id, Step::Eligible).await?.unwrap_or_default();
+    async fn wanted_groups(
+        &self,
+        view: &mut ReadConnection,
+        link: &Link,
+    ) -> Result<Option<Vec<GroupName>>, UseCaseError> {
+        let jobs = view.jobs_of(link.account.person_id).await?;
+        let made =
+            jobs.iter().find(|job| job.kind == JobKind::Provision && job.account_id == Some(link.account.id));
+        let Some(job) = made else { return Ok(None) };
+        let output = view.step_output(job.id, Step::Eligible).await?.unwrap_or_default();
         // As the worker's step `eligible` leaves it.
         let output: Value = serde_json::from_str(&output).unwrap_or_default();
         let guild = link.guild_id.and_then(|id| self.config().guild(id));
@@ -196,13 +201,13 @@ impl Accounts {
     }
 
     /// The mail addresses of these accounts, by their entries. An address that the directory does not tell is no empty one.
-    async fn addresses_of(&self, links: &[Link]) -> Result<HashMap<DirectoryId, String>, Denied> {
-        let directory = self.shared.doors.directory.as_ref().ok_or(Refusal::DirectoryDown)?;
+    async fn addresses_of(&self, links: &[Link]) -> Result<HashMap<DirectoryId, String>, UseCaseError> {
+        let directory = self.shared.clients.directory.as_ref().ok_or(ErrorCode::DirectoryDown)?;
         let ids: Vec<DirectoryId> =
             links.iter().filter_map(|link| link.account.directory_id.clone()).collect();
         let entries = directory.find_together(&ids).await.map_err(|error| {
             tracing::warn!(error = %Chain(&error), "addresses could not be looked up");
-            Refusal::DirectoryDown
+            ErrorCode::DirectoryDown
         })?;
         let address = |entry: Entry| Some((entry.directory_id, entry.address?));
         Ok(entries.into_iter().filter_map(address).collect())
@@ -229,7 +234,7 @@ fn values(link: Link, address: Option<String>) -> Vec<Value> {
     ]
 }
 
-impl Sought {
+impl LinkQuery {
     fn read(what: &str) -> Self {
         let what = what.trim();
         if let Some(id) = read_user(what) {
@@ -251,20 +256,20 @@ pub(super) fn read_user(text: &str) -> Option<DiscordUserId> {
     mention.map_or(text, |inner| inner.trim_start_matches('!')).parse().ok()
 }
 
-async fn look_up(view: &mut View, sought: &Sought) -> Result<Option<Account>, Denied> {
+async fn look_up(view: &mut ReadConnection, sought: &LinkQuery) -> Result<Option<Account>, UseCaseError> {
     Ok(match sought {
-        Sought::Discord(id) => match view.person_of(*id).await? {
+        LinkQuery::Discord(id) => match view.person_of(*id).await? {
             Some(person) => view.account_of(person.id).await?,
             None => None,
         },
-        Sought::Uuid(text) => by_uuid(view, text).await?,
-        Sought::Name(name) => view.account_by_username(name).await?,
-        Sought::Address(_) | Sought::Nothing => None,
+        LinkQuery::Uuid(text) => by_uuid(view, text).await?,
+        LinkQuery::Name(name) => view.account_by_username(name).await?,
+        LinkQuery::Address(_) | LinkQuery::Nothing => None,
     })
 }
 
 /// One account whatever of its three ids was given.
-async fn by_uuid(view: &mut View, text: &str) -> Result<Option<Account>, Denied> {
+async fn by_uuid(view: &mut ReadConnection, text: &str) -> Result<Option<Account>, UseCaseError> {
     if let Ok(id) = text.parse()
         && let Some(account) = view.account(id).await?
     {

@@ -1,8 +1,8 @@
 //! The use-cases: what members, moderators and admins can do, one file each.
 //!
-//! A use-case opens a transaction, loads facts, asks `domain`, writes the result *with* its audit row, outbox rows and work, and
+//! A use-case opens a transaction, loads facts, asks `domain`, writes the result *with* its audit row, outbox rows and job, and
 //! commits. Remote systems are only read, and never inside a transaction; effects on people and groups belong to `provisioning`.
-//! No sentence that people read is made here: entrances get facts and codes, and render them through `words`.
+//! No sentence that people read is made here: entrances get facts and codes, and render them through `messages`.
 //!
 //! Start with [`request`] (the member's side), then [`decide`] (the moderators').
 
@@ -12,42 +12,42 @@ pub mod cancel;
 pub mod decide;
 pub mod deny_list;
 pub mod diagnosis;
-mod gate;
+mod eligibility_check;
+pub mod explain;
+mod export_writer;
 pub mod links;
-mod live;
 pub mod not_me;
 pub mod open;
 pub mod panel;
 pub mod password;
+mod remote_state;
 pub mod request;
 pub mod requests;
 pub mod restored;
 pub mod retry;
-mod sheet;
 pub mod status;
 mod viewer;
-pub mod why;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::config::{Config, Live};
+use crate::config::{Config, SharedConfig};
 use crate::directory::Directory;
 use crate::discord::Discord;
 use crate::domain::audit::{Actor, Source};
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, InteractionId, MessageId, Nonce};
 use crate::domain::member::MemberFacts;
-use crate::domain::refusal::Refusal;
 use crate::keycloak::Keycloak;
+use crate::messages::Lang;
 use crate::store::Store;
-use crate::words::Lang;
 use diagnosis::Examiner;
 
-pub use crate::words::mails::NotNow;
-pub use answer::{BrokenRule, Denied, Details, Field, FieldFault};
-pub use sheet::Format;
+pub use crate::messages::mails::MailUnavailable;
+pub use answer::{BrokenRule, Details, Field, FieldFault, UseCaseError};
+pub use export_writer::Format;
 pub use viewer::Viewer;
 
 /// All use-cases. A clone is cheap and shares everything.
@@ -60,14 +60,14 @@ pub struct Accounts {
 
 /// What every use-case may need.
 struct Shared {
-    live: Live,
+    live: SharedConfig,
     clock: Arc<dyn Clock>,
-    doors: Doors,
+    clients: Clients,
 }
 
 /// The rooms that the use-cases read through. Only the store is written to.
 #[derive(Clone)]
-pub struct Doors {
+pub struct Clients {
     /// The store.
     pub store: Store,
     /// Discord. Without it (a command-line verb that needs none) nothing can be approved, denied or retried.
@@ -85,9 +85,9 @@ const LOCAL_LIMIT: Duration = Duration::from_secs(2);
 
 impl Accounts {
     /// Takes what the use-cases work with.
-    pub fn new(config: impl Into<Live>, clock: Arc<dyn Clock>, doors: Doors) -> Self {
+    pub fn new(config: impl Into<SharedConfig>, clock: Arc<dyn Clock>, clients: Clients) -> Self {
         let live = config.into();
-        Self { config: live.now(), shared: Arc::new(Shared { live, clock, doors }) }
+        Self { config: live.now(), shared: Arc::new(Shared { live, clock, clients }) }
     }
 
     /// The same use-cases under the configuration that holds now: for one interaction, from its beginning to its end.
@@ -106,13 +106,16 @@ impl Accounts {
     }
 
     fn store(&self) -> &Store {
-        &self.shared.doors.store
+        &self.shared.clients.store
     }
 
     /// Runs what asks nobody but the store, within the time of a first answer. What is committed after all stands, and the next
     /// press finds it.
-    async fn within_limit<T>(&self, work: impl Future<Output = Result<T, Denied>>) -> Result<T, Denied> {
-        tokio::time::timeout(LOCAL_LIMIT, work).await.unwrap_or_else(|_| Err(Refusal::StoreBusy.into()))
+    async fn within_limit<T>(
+        &self,
+        job: impl Future<Output = Result<T, UseCaseError>>,
+    ) -> Result<T, UseCaseError> {
+        tokio::time::timeout(LOCAL_LIMIT, job).await.unwrap_or_else(|_| Err(ErrorCode::StoreBusy.into()))
     }
 }
 
@@ -139,7 +142,7 @@ pub struct Caller {
 
 /// Who decides, retries or looks. The rights are judged by the use-case on a freshly fetched member.
 #[derive(Clone, Debug)]
-pub struct Presser {
+pub struct Reviewer {
     /// Who presses; at the command line the value of `--as`.
     pub user_id: DiscordUserId,
     /// In which guild.
@@ -185,7 +188,7 @@ impl Operator {
 
 /// The values of a form as typed: untrusted, and never printed.
 #[derive(Clone, Default)]
-pub struct Typed {
+pub struct FormInput {
     /// The wanted user name.
     pub username: String,
     /// The mail address.
@@ -198,9 +201,9 @@ pub struct Typed {
     pub answer: Option<String>,
 }
 
-impl std::fmt::Debug for Typed {
+impl std::fmt::Debug for FormInput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Typed(…)")
+        f.write_str("FormInput(…)")
     }
 }
 

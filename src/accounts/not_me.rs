@@ -1,14 +1,14 @@
 //! "That was not me": somebody else set the password. After one confirmation the account is locked, by durable work.
 
 use super::password::{enqueue, must_be_usable, own_account, own_account_alone};
-use super::{Accounts, Caller, Denied};
+use super::{Accounts, Caller, UseCaseError};
 use crate::domain::account::{Account, AccountState};
 use crate::domain::audit::{Actor, Entry, Event, Source};
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, Nonce};
-use crate::domain::refusal::Refusal;
+use crate::domain::job::{Job, JobKind};
 use crate::domain::request::Answer;
-use crate::domain::work::{Work, WorkKind};
-use crate::store::View;
+use crate::store::ReadConnection;
 
 /// The account is being locked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct LockAsked {
 
 impl Accounts {
     /// Whether the form that confirms it makes sense. Changes nothing.
-    pub async fn may_lock(&self, caller: &Caller, id: AccountId, nonce: Nonce) -> Result<(), Denied> {
+    pub async fn may_lock(&self, caller: &Caller, id: AccountId, nonce: Nonce) -> Result<(), UseCaseError> {
         self.within_limit(async {
             let mut view = self.store().read().await?;
             let account = own_account(&mut view, caller, Some((id, nonce))).await?;
@@ -37,22 +37,22 @@ impl Accounts {
         id: AccountId,
         nonce: Nonce,
         note: &str,
-    ) -> Result<LockAsked, Denied> {
+    ) -> Result<LockAsked, UseCaseError> {
         self.within_limit(async {
             let mut tx = self.store().begin().await?;
             let account = own_account_alone(&mut tx, caller, Some((id, nonce))).await?;
-            let works = must_be_in_use(&mut tx, &account).await?;
+            let jobs = must_be_in_use(&mut tx, &account).await?;
             let username = account.username.as_str().to_owned();
-            if works.iter().any(|work| work.kind == WorkKind::Lock) {
+            if jobs.iter().any(|job| job.kind == JobKind::Lock) {
                 return Ok(LockAsked { username, again: true });
             }
-            let work = enqueue(&mut tx, &account, WorkKind::Lock).await?;
+            let job = enqueue(&mut tx, &account, JobKind::Lock).await?;
             let mut entry =
                 Entry::new(Event::AccountDisabled, Source::Chat, Actor::Person(account.person_id))
                     .about(account.person_id)
-                    .of_work(work.id)
+                    .of_job(job.id)
                     .change(account.state.code(), "lock_asked");
-            if let Some(id) = work.request_id
+            if let Some(id) = job.request_id
                 && let Some(request) = tx.request(id).await?
             {
                 entry = entry.of_request(id).in_guild(request.guild_id);
@@ -66,13 +66,13 @@ impl Accounts {
     }
 }
 
-/// The unfinished works of an account in use; any other account cannot be locked by its owner.
-async fn must_be_in_use(view: &mut View, account: &Account) -> Result<Vec<Work>, Denied> {
-    let works = view.unfinished_works_of(account.person_id).await?;
+/// The unfinished jobs of an account in use; any other account cannot be locked by its owner.
+async fn must_be_in_use(view: &mut ReadConnection, account: &Account) -> Result<Vec<Job>, UseCaseError> {
+    let jobs = view.unfinished_jobs_of(account.person_id).await?;
     if account.state == AccountState::Active {
         // Whatever else is under way: a withdrawal may find the account in use and let it live.
-        return Ok(works);
+        return Ok(jobs);
     }
-    must_be_usable(account, &works)?;
-    Err(Refusal::StaleButton.into())
+    must_be_usable(account, &jobs)?;
+    Err(ErrorCode::StaleButton.into())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Accounts, Doors};
+use super::{Accounts, Clients};
 use crate::clock::{Clock, Rng};
 use crate::config::Config;
 use crate::directory::{Directory, DirectoryError};
@@ -12,7 +12,7 @@ use crate::store::{Store, StoreError};
 
 /// How far a verb reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum AccessLevel {
     /// Reads the store.
     Read,
     /// Writes to the store, and may look people up in the directory.
@@ -46,27 +46,33 @@ impl Accounts {
         config: Config,
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
-        reach: Reach,
+        level: AccessLevel,
     ) -> Result<Self, OpenError> {
-        let store = match reach {
-            Reach::Read => Store::open_read_only(&config.store, clock.clone(), rng).await?,
-            Reach::Write | Reach::Compare | Reach::Decide => {
+        let store = match level {
+            AccessLevel::Read => Store::open_read_only(&config.store, clock.clone(), rng).await?,
+            AccessLevel::Write | AccessLevel::Compare | AccessLevel::Decide => {
                 Store::open(&config.store, clock.clone(), rng).await?
             }
         };
-        let directory = match reach {
-            Reach::Read => None,
-            Reach::Write | Reach::Compare | Reach::Decide => Some(Directory::new(&config.directory)?),
+        let directory = match level {
+            AccessLevel::Read => None,
+            AccessLevel::Write | AccessLevel::Compare | AccessLevel::Decide => {
+                Some(Directory::new(&config.directory)?)
+            }
         };
-        let discord = match reach {
-            Reach::Read | Reach::Write | Reach::Compare => None,
-            Reach::Decide => Some(Discord::connect(&config.discord, clock.clone()).await?),
+        let discord = match level {
+            AccessLevel::Read | AccessLevel::Write | AccessLevel::Compare => None,
+            AccessLevel::Decide => Some(Discord::connect(&config.discord, clock.clone()).await?),
         };
-        let keycloak = match reach {
-            Reach::Read | Reach::Write | Reach::Decide => None,
-            Reach::Compare => Some(Keycloak::new(&config.keycloak)?),
+        let keycloak = match level {
+            AccessLevel::Read | AccessLevel::Write | AccessLevel::Decide => None,
+            AccessLevel::Compare => Some(Keycloak::new(&config.keycloak)?),
         };
-        Ok(Self::new(Arc::new(config), clock, Doors { store, discord, directory, keycloak, examiner: None }))
+        Ok(Self::new(
+            Arc::new(config),
+            clock,
+            Clients { store, discord, directory, keycloak, examiner: None },
+        ))
     }
 
     /// Closes the store; waits for what is under way.

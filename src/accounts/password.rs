@@ -4,13 +4,13 @@
 
 use std::time::Duration;
 
-use super::{Accounts, Caller, Denied, Details, NotNow};
+use super::{Accounts, Caller, Details, MailUnavailable, UseCaseError};
 use crate::domain::account::{Account, AccountState};
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, Nonce, Timestamp};
+use crate::domain::job::{Job, JobKind, JobState};
 use crate::domain::mail::{Mail, PERSONAL_SPAN};
-use crate::domain::refusal::Refusal;
-use crate::domain::work::{Work, WorkKind, WorkState};
-use crate::store::{BudgetKind, NewWork, StoreError, Tx, View};
+use crate::store::{BudgetKind, NewJob, ReadConnection, StoreError, Tx};
 
 /// The pause between two mails of one account: long enough for the first to arrive.
 pub(super) const COOL_DOWN: Duration = Duration::from_mins(5);
@@ -34,22 +34,22 @@ impl Accounts {
         &self,
         caller: &Caller,
         which: Option<(AccountId, Nonce)>,
-    ) -> Result<MailAsked, Denied> {
+    ) -> Result<MailAsked, UseCaseError> {
         self.within_limit(async {
             let mut tx = self.store().begin().await?;
             let account = own_account_alone(&mut tx, caller, which).await?;
-            let works = tx.unfinished_works_of(account.person_id).await?;
-            must_be_usable(&account, &works)?;
+            let jobs = tx.unfinished_jobs_of(account.person_id).await?;
+            must_be_usable(&account, &jobs)?;
             let now = self.clock().now();
             let mails = tx.mails_of(account.id).await?;
             let username = account.username.as_str().to_owned();
-            if works.iter().any(|work| work.kind == WorkKind::Resend) {
+            if jobs.iter().any(|job| job.kind == JobKind::Resend) {
                 return Ok(MailAsked { username, again: true, mails, now });
             }
             if let Some(at) = self.not_before(&mut tx, &account, &mails).await? {
-                return Err(Denied::with(Refusal::TooMany, Details::Wait { until: at }));
+                return Err(UseCaseError::with(ErrorCode::TooMany, Details::Wait { until: at }));
             }
-            enqueue(&mut tx, &account, WorkKind::Resend).await?;
+            enqueue(&mut tx, &account, JobKind::Resend).await?;
             tx.commit("password").await?;
             Ok(MailAsked { username, again: false, mails, now })
         })
@@ -81,7 +81,7 @@ pub(super) async fn own_account_alone(
     tx: &mut Tx,
     caller: &Caller,
     which: Option<(AccountId, Nonce)>,
-) -> Result<Account, Denied> {
+) -> Result<Account, UseCaseError> {
     let seen = own_account(tx, caller, which).await?;
     tx.lock_person(seen.person_id).await?;
     // As it is now: somebody may have held the person until a moment ago.
@@ -90,13 +90,15 @@ pub(super) async fn own_account_alone(
 
 /// The caller's account; a button must name exactly it.
 pub(super) async fn own_account(
-    view: &mut View,
+    view: &mut ReadConnection,
     caller: &Caller,
     which: Option<(AccountId, Nonce)>,
-) -> Result<Account, Denied> {
+) -> Result<Account, UseCaseError> {
     let nobody = || match which {
-        Some(_) => Denied::because(Refusal::StaleButton),
-        None => Denied::with(Refusal::NotEligible, Details::NotNow(NotNow::NoAccount)),
+        Some(_) => UseCaseError::because(ErrorCode::StaleButton),
+        None => {
+            UseCaseError::with(ErrorCode::NotEligible, Details::MailUnavailable(MailUnavailable::NoAccount))
+        }
     };
     let person = view.person_of(caller.user_id).await?.ok_or_else(nobody)?;
     let account = view.account_of(person.id).await?.ok_or_else(nobody)?;
@@ -107,37 +109,38 @@ pub(super) async fn own_account(
 }
 
 /// The account is `invited` or `active`, and nothing is about to end that.
-pub(super) fn must_be_usable(account: &Account, works: &[Work]) -> Result<(), Denied> {
-    let not_now = |why| Err(Denied::with(Refusal::NotEligible, Details::NotNow(why)));
+pub(super) fn must_be_usable(account: &Account, jobs: &[Job]) -> Result<(), UseCaseError> {
+    let not_now = |why| Err(UseCaseError::with(ErrorCode::NotEligible, Details::MailUnavailable(why)));
     match account.state {
-        AccountState::Creating => not_now(NotNow::BeingMade),
-        AccountState::Disabled => not_now(NotNow::Locked),
-        AccountState::Conflict => {
-            Err(Denied::with(Refusal::DirectoryConflict, Details::NotNow(NotNow::Conflict)))
-        }
-        AccountState::Closed => not_now(NotNow::NoAccount),
-        AccountState::Invited | AccountState::Active if works.iter().any(ends_account) => {
-            not_now(NotNow::Ending)
+        AccountState::Creating => not_now(MailUnavailable::BeingMade),
+        AccountState::Disabled => not_now(MailUnavailable::Locked),
+        AccountState::Conflict => Err(UseCaseError::with(
+            ErrorCode::DirectoryConflict,
+            Details::MailUnavailable(MailUnavailable::Conflict),
+        )),
+        AccountState::Closed => not_now(MailUnavailable::NoAccount),
+        AccountState::Invited | AccountState::Active if jobs.iter().any(ends_account) => {
+            not_now(MailUnavailable::Ending)
         }
         AccountState::Invited | AccountState::Active => Ok(()),
     }
 }
 
-/// Whether this unfinished work ends or locks the account.
-pub(super) fn ends_account(work: &Work) -> bool {
-    matches!(work.kind, WorkKind::Withdraw | WorkKind::Lock)
-        || work.state == WorkState::Undoing
-        || work.cancel_asked
+/// Whether this unfinished job ends or locks the account.
+pub(super) fn ends_account(job: &Job) -> bool {
+    matches!(job.kind, JobKind::Withdraw | JobKind::Lock)
+        || job.state == JobState::Undoing
+        || job.cancel_asked
 }
 
 /// Puts a work on the account, in the name of the request that it came from.
-pub(super) async fn enqueue(tx: &mut Tx, account: &Account, kind: WorkKind) -> Result<Work, StoreError> {
+pub(super) async fn enqueue(tx: &mut Tx, account: &Account, kind: JobKind) -> Result<Job, StoreError> {
     let request = tx.approved_request_of(account.person_id).await?;
-    let work = NewWork {
+    let job = NewJob {
         person_id: account.person_id,
         account_id: Some(account.id),
         request_id: request.map(|request| request.id),
         kind,
     };
-    tx.enqueue_work(work).await
+    tx.enqueue_job(job).await
 }

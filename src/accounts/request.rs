@@ -4,20 +4,20 @@
 
 use std::time::Duration;
 
-use super::gate::waits_for_another_name;
-use super::{Accounts, BrokenRule, Caller, Denied, Details, Field, FieldFault, Typed};
+use super::eligibility_check::waits_for_another_name;
+use super::{Accounts, BrokenRule, Caller, Details, Field, FieldFault, FormInput, UseCaseError};
 use crate::config::Guild;
 use crate::domain::audit::{Actor, Entry, Event, Source};
 use crate::domain::eligibility::{Approval, Rule};
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{Nonce, PersonId, RequestId, Timestamp};
+use crate::domain::job::JobKind;
 use crate::domain::mail_address::MailAddress;
 use crate::domain::person_name::PersonName;
-use crate::domain::refusal::Refusal;
 use crate::domain::request::{Answer, Form, Request, RequestKind, RequestState};
 use crate::domain::username::{Username, suggest_username};
-use crate::domain::work::WorkKind;
 use crate::store::{
-    BudgetKind, DraftChanged, NewDraft, NewWork, RequestMove, RequestMoved, SendDraft, Sent as StoreSent,
+    BudgetKind, DraftChanged, NewDraft, NewJob, RequestMove, RequestMoved, SendDraft, Sent as StoreSent,
     StoreError, Tx,
 };
 
@@ -79,7 +79,7 @@ pub struct Sent {
 
 impl Accounts {
     /// Decides whether the form may open, and what stands in it.
-    pub async fn open_form(&self, caller: &Caller) -> Result<Prefill, Denied> {
+    pub async fn open_form(&self, caller: &Caller) -> Result<Prefill, UseCaseError> {
         self.within_limit(async {
             let (_, rule) = self.fitting_rule(caller)?;
             let mut view = self.store().read().await?;
@@ -93,7 +93,7 @@ impl Accounts {
     }
 
     /// Keeps a first form as a draft. Repeating it with the same interaction gives the same draft.
-    pub async fn save_draft(&self, caller: &Caller, typed: Typed) -> Result<DraftShown, Denied> {
+    pub async fn save_draft(&self, caller: &Caller, typed: FormInput) -> Result<DraftShown, UseCaseError> {
         self.within_limit(async {
             let (guild, rule) = self.fitting_rule(caller)?;
             let form = self.parse_form(&typed, rule)?;
@@ -108,20 +108,25 @@ impl Accounts {
     }
 
     /// What stands in the form when `Change` opens it again.
-    pub async fn change_form(&self, caller: &Caller, id: RequestId, nonce: Nonce) -> Result<Prefill, Denied> {
+    pub async fn change_form(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        nonce: Nonce,
+    ) -> Result<Prefill, UseCaseError> {
         self.within_limit(async {
             let (_, rule) = self.fitting_rule(caller)?;
             let mut view = self.store().read().await?;
-            let person = view.person_of(caller.user_id).await?.ok_or(Refusal::StaleButton)?;
-            let draft = view.request(id).await?.ok_or(Refusal::StaleButton)?;
+            let person = view.person_of(caller.user_id).await?.ok_or(ErrorCode::StaleButton)?;
+            let draft = view.request(id).await?.ok_or(ErrorCode::StaleButton)?;
             if draft.person_id != person.id || draft.nonce != nonce {
-                return Err(Refusal::StaleButton.into());
+                return Err(ErrorCode::StaleButton.into());
             }
             let is_over = draft.expires_at.is_some_and(|at| at <= self.clock().now());
             match (draft.state, draft.form) {
                 (RequestState::Draft, Some(form)) if !is_over => Ok(self.filled(&form, rule)),
                 (RequestState::Draft | RequestState::Expired, _) => Err(expired()),
-                (state, _) => Err(Denied::with(Refusal::AlreadyDecided, Details::Ended { state })),
+                (state, _) => Err(UseCaseError::with(ErrorCode::AlreadyDecided, Details::Ended { state })),
             }
         })
         .await
@@ -133,43 +138,44 @@ impl Accounts {
         caller: &Caller,
         id: RequestId,
         nonce: Nonce,
-        typed: Typed,
-    ) -> Result<DraftShown, Denied> {
+        typed: FormInput,
+    ) -> Result<DraftShown, UseCaseError> {
         self.within_limit(async {
             let (guild, rule) = self.fitting_rule(caller)?;
             let form = self.parse_form(&typed, rule)?;
             let mut tx = self.store().begin().await?;
-            let person = tx.person_of(caller.user_id).await?.ok_or(Refusal::StaleButton)?;
+            let person = tx.person_of(caller.user_id).await?.ok_or(ErrorCode::StaleButton)?;
             let draft = self.new_draft(caller, guild, rule, person.id, form);
             let changed = tx.change_draft(id, nonce, draft).await?;
             tx.commit("draft").await?;
             match changed {
                 DraftChanged::Done(draft) => Ok(self.shown(draft)),
-                DraftChanged::NotDraft(request) => {
-                    Err(Denied::with(Refusal::AlreadyDecided, Details::Ended { state: request.state }))
-                }
+                DraftChanged::NotDraft(request) => Err(UseCaseError::with(
+                    ErrorCode::AlreadyDecided,
+                    Details::Ended { state: request.state },
+                )),
                 DraftChanged::Expired(_) => Err(expired()),
-                DraftChanged::Stale => Err(Refusal::StaleButton.into()),
+                DraftChanged::Stale => Err(ErrorCode::StaleButton.into()),
             }
         })
         .await
     }
 
     /// Makes the draft a request. A second press changes nothing and says `again`.
-    pub async fn send(&self, caller: &Caller, id: RequestId, nonce: Nonce) -> Result<Sent, Denied> {
+    pub async fn send(&self, caller: &Caller, id: RequestId, nonce: Nonce) -> Result<Sent, UseCaseError> {
         self.within_limit(async {
             let mut view = self.store().read().await?;
-            let person = view.person_of(caller.user_id).await?.ok_or(Refusal::StaleButton)?;
-            let draft = view.request(id).await?.ok_or(Refusal::StaleButton)?;
+            let person = view.person_of(caller.user_id).await?.ok_or(ErrorCode::StaleButton)?;
+            let draft = view.request(id).await?.ok_or(ErrorCode::StaleButton)?;
             drop(view);
             if draft.person_id != person.id || draft.nonce != nonce {
-                return Err(Refusal::StaleButton.into());
+                return Err(ErrorCode::StaleButton.into());
             }
             if let Some(answer) = self.answer_for_no_draft(caller, &draft) {
                 return answer;
             }
             let refused = match self.send_draft(caller, &draft).await {
-                Err(denied) if is_audited(denied.refusal) => denied,
+                Err(denied) if is_audited(denied.error_code) => denied,
                 answer => return answer,
             };
             self.note_refused_send(&draft, refused).await
@@ -178,20 +184,20 @@ impl Accounts {
     }
 
     /// The one transaction of `Send`: request, audit row, card and check.
-    async fn send_draft(&self, caller: &Caller, draft: &Request) -> Result<Sent, Denied> {
+    async fn send_draft(&self, caller: &Caller, draft: &Request) -> Result<Sent, UseCaseError> {
         let (guild, rule) = self.fitting_rule(caller)?;
         if draft.username.is_reserved(&self.config().username.reserved) {
-            return Err(Refusal::NameUnavailable.into());
+            return Err(ErrorCode::NameUnavailable.into());
         }
         let mut tx = self.store().begin().await?;
         let address = draft.form.as_ref().map(|form| &form.address);
         if tx.denial_of(caller.user_id, address).await?.is_some() {
-            return Err(Refusal::DeniedPerson.into());
+            return Err(ErrorCode::DeniedPerson.into());
         }
         make_room_for(&mut tx, draft.person_id).await?;
         let allowed = self.config().budget.requests_per_person;
         if !tx.take_budget(BudgetKind::RequestPerson, &draft.person_id.to_string(), allowed, DAY).await? {
-            return Err(Refusal::TooMany.into());
+            return Err(ErrorCode::TooMany.into());
         }
         let expires_at = self.clock().now().after(self.config().request.expires_after);
         let send = SendDraft {
@@ -208,18 +214,18 @@ impl Accounts {
                 Ok(sent(&request, rule, false))
             }
             StoreSent::AlreadySent(request) => Ok(sent(&request, rule, true)),
-            StoreSent::NameTaken(_) => Err(Refusal::NameUnavailable.into()),
+            StoreSent::NameTaken(_) => Err(ErrorCode::NameUnavailable.into()),
             StoreSent::RequestOpen(request) => {
-                Err(Denied::with(Refusal::RequestOpen, Details::Open { code: request.code }))
+                Err(UseCaseError::with(ErrorCode::RequestOpen, Details::Open { code: request.code }))
             }
-            StoreSent::HasAccount(_) => Err(Refusal::AlreadyHasAccount.into()),
+            StoreSent::HasAccount(_) => Err(ErrorCode::AlreadyHasAccount.into()),
             StoreSent::Expired => Err(expired()),
-            StoreSent::Stale => Err(Refusal::StaleButton.into()),
+            StoreSent::Stale => Err(ErrorCode::StaleButton.into()),
         }
     }
 
     /// The answer to a press on something that is no draft any more; `None` for a draft that can be sent.
-    fn answer_for_no_draft(&self, caller: &Caller, request: &Request) -> Option<Result<Sent, Denied>> {
+    fn answer_for_no_draft(&self, caller: &Caller, request: &Request) -> Option<Result<Sent, UseCaseError>> {
         match request.state {
             RequestState::Draft if request.expires_at.is_none_or(|at| at > self.clock().now()) => None,
             RequestState::Draft => Some(Err(expired())),
@@ -245,13 +251,13 @@ impl Accounts {
     }
 
     /// Notes a refused `Send` in the audit log. A clash of names is counted: who asks too often is not told any more.
-    async fn note_refused_send(&self, draft: &Request, refused: Denied) -> Result<Sent, Denied> {
+    async fn note_refused_send(&self, draft: &Request, refused: UseCaseError) -> Result<Sent, UseCaseError> {
         let mut tx = self.store().begin().await?;
         let mut refused = refused;
-        if refused.refusal == Refusal::NameUnavailable {
+        if refused.error_code == ErrorCode::NameUnavailable {
             let allowed = self.config().budget.name_checks_per_person;
             if !tx.take_budget(BudgetKind::NameCheck, &draft.person_id.to_string(), allowed, HOUR).await? {
-                refused = Refusal::TooMany.into();
+                refused = ErrorCode::TooMany.into();
             }
         }
         tx.audit(
@@ -259,43 +265,43 @@ impl Accounts {
                 .about(draft.person_id)
                 .in_guild(draft.guild_id)
                 .of_request(draft.id)
-                .because(refused.refusal),
+                .because(refused.error_code),
         );
         tx.commit("send_refused").await?;
         Err(refused)
     }
 
     /// Checks every field; all faults are told at once.
-    fn parse_form(&self, typed: &Typed, rule: &Rule) -> Result<Form, Denied> {
+    fn parse_form(&self, typed: &FormInput, rule: &Rule) -> Result<Form, UseCaseError> {
         let mut faults = Vec::new();
         let username = Username::parse(&typed.username, self.config().username.max)
             .map_err(|broken| {
-                faults.push(fault(Field::Username, Refusal::NameIllegal, BrokenRule::Username(broken)));
+                faults.push(fault(Field::Username, ErrorCode::NameIllegal, BrokenRule::Username(broken)));
             })
             .ok();
         let address = MailAddress::parse(&typed.address)
             .map_err(|broken| {
-                faults.push(fault(Field::Address, Refusal::AddressIllegal, BrokenRule::Address(broken)));
+                faults.push(fault(Field::Address, ErrorCode::AddressIllegal, BrokenRule::Address(broken)));
             })
             .ok();
         let mut person_name = |field, typed: &str| {
             PersonName::parse(typed)
-                .map_err(|broken| faults.push(fault(field, Refusal::NameIllegal, BrokenRule::Name(broken))))
+                .map_err(|broken| faults.push(fault(field, ErrorCode::NameIllegal, BrokenRule::Name(broken))))
                 .ok()
         };
         let given = person_name(Field::Given, &typed.given);
         let family = person_name(Field::Family, &typed.family);
         let answer = typed.answer.as_deref().filter(|_| rule.ask_reason).and_then(Answer::parse);
         if rule.ask_reason && answer.is_none() {
-            faults.push(fault(Field::Answer, Refusal::NameIllegal, BrokenRule::AnswerMissing));
+            faults.push(fault(Field::Answer, ErrorCode::NameIllegal, BrokenRule::AnswerMissing));
         }
         match (username, address, given, family) {
             (Some(username), Some(address), Some(given), Some(family)) if faults.is_empty() => {
                 Ok(Form { username, address, given, family, answer })
             }
             (_, _, _, _) => {
-                let first = faults.first().map_or(Refusal::Internal, |fault| fault.refusal);
-                Err(Denied::with(first, Details::Form(faults)))
+                let first = faults.first().map_or(ErrorCode::Internal, |fault| fault.error_code);
+                Err(UseCaseError::with(first, Details::Form(faults)))
             }
         }
     }
@@ -361,7 +367,7 @@ impl Accounts {
 }
 
 /// Takes back the request that waits for another name: this one stands in its place.
-async fn make_room_for(tx: &mut Tx, person: PersonId) -> Result<(), Denied> {
+async fn make_room_for(tx: &mut Tx, person: PersonId) -> Result<(), UseCaseError> {
     let Some(former) = tx.open_request_of(person).await?.filter(waits_for_another_name) else {
         return Ok(());
     };
@@ -373,7 +379,7 @@ async fn make_room_for(tx: &mut Tx, person: PersonId) -> Result<(), Denied> {
                 .in_guild(cancelled.guild_id)
                 .of_request(cancelled.id)
                 .change(former.state.code(), cancelled.state.code())
-                .because(Refusal::NameUnavailable),
+                .because(ErrorCode::NameUnavailable),
         );
         tx.end_check(cancelled.id).await?;
         tx.put_card(cancelled.id).await?;
@@ -391,13 +397,13 @@ async fn record_sending(tx: &mut Tx, request: &Request, guild: &Guild) -> Result
             .change(RequestState::Draft.code(), request.state.code()),
     );
     tx.put_card(request.id).await?;
-    let check = NewWork {
+    let check = NewJob {
         person_id: request.person_id,
         account_id: None,
         request_id: Some(request.id),
-        kind: WorkKind::Check,
+        kind: JobKind::Check,
     };
-    tx.enqueue_work(check).await?;
+    tx.enqueue_job(check).await?;
     Ok(())
 }
 
@@ -406,17 +412,17 @@ fn sent(request: &Request, rule: &Rule, again: bool) -> Sent {
 }
 
 /// Refusals of `Send` that say something about the person's standing or about names. The rest is chance or an old button.
-const fn is_audited(refusal: Refusal) -> bool {
+const fn is_audited(error_code: ErrorCode) -> bool {
     matches!(
-        refusal,
-        Refusal::NotEligible | Refusal::DeniedPerson | Refusal::TooMany | Refusal::NameUnavailable
+        error_code,
+        ErrorCode::NotEligible | ErrorCode::DeniedPerson | ErrorCode::TooMany | ErrorCode::NameUnavailable
     )
 }
 
-fn expired() -> Denied {
-    Denied::with(Refusal::StaleButton, Details::Expired)
+fn expired() -> UseCaseError {
+    UseCaseError::with(ErrorCode::StaleButton, Details::Expired)
 }
 
-const fn fault(field: Field, refusal: Refusal, rule: BrokenRule) -> FieldFault {
-    FieldFault { field, refusal, rule: Some(rule) }
+const fn fault(field: Field, error_code: ErrorCode, rule: BrokenRule) -> FieldFault {
+    FieldFault { field, error_code, rule: Some(rule) }
 }

@@ -2,15 +2,15 @@
 
 use super::cancel::{By, Cancelled, take_back};
 use super::viewer::Viewed;
-use super::{Accounts, Denied, Operator, Viewer};
-use crate::domain::approval::{Tell, Verdict};
+use super::{Accounts, Operator, UseCaseError, Viewer};
+use crate::domain::approval::{Notify, Verdict};
 use crate::domain::audit::{Actor, Source};
-use crate::domain::ids::{DiscordUserId, GuildId, RequestId, Timestamp, WorkId};
-use crate::domain::refusal::Refusal;
+use crate::domain::error_code::ErrorCode;
+use crate::domain::ids::{DiscordUserId, GuildId, JobId, RequestId, Timestamp};
+use crate::domain::job::{Job, JobKind, JobState, Step};
 use crate::domain::request::{Request, RequestState};
 use crate::domain::username::Username;
-use crate::domain::work::{Step, Work, WorkKind, WorkState};
-use crate::store::{Decision, RequestFilter as StoreFilter, View};
+use crate::store::{Decision, ReadConnection, RequestFilter as StoreFilter};
 
 /// Which requests.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +44,7 @@ pub struct RequestLine {
     /// Where it stands.
     pub state: RequestState,
     /// Why.
-    pub reason_code: Option<Refusal>,
+    pub reason_code: Option<ErrorCode>,
     /// By which rule.
     pub rule: Option<String>,
     /// The wanted name.
@@ -69,26 +69,26 @@ pub struct DecisionLine {
     /// What.
     pub verdict: Verdict,
     /// Whether the requester was told.
-    pub tell: Tell,
+    pub tell: Notify,
     /// When.
     pub at: Timestamp,
 }
 
 /// A piece of work of a request.
 #[derive(Clone, Debug)]
-pub struct WorkLine {
+pub struct JobLine {
     /// Our id, for `retry`.
-    pub id: WorkId,
+    pub id: JobId,
     /// What it is for.
-    pub kind: WorkKind,
+    pub kind: JobKind,
     /// Where it stands.
-    pub state: WorkState,
+    pub state: JobState,
     /// Its next step.
     pub step: Option<Step>,
     /// How often that was tried.
     pub attempt: i64,
     /// Why it waits.
-    pub error_code: Option<Refusal>,
+    pub error_code: Option<ErrorCode>,
     /// When it is tried next.
     pub next_run: Timestamp,
 }
@@ -101,7 +101,7 @@ pub struct RequestShown {
     /// Its decisions.
     pub decisions: Vec<DecisionLine>,
     /// Its work.
-    pub works: Vec<WorkLine>,
+    pub jobs: Vec<JobLine>,
 }
 
 impl Accounts {
@@ -112,16 +112,16 @@ impl Accounts {
         filter: &RequestFilter,
         after: Option<RequestId>,
         limit: u32,
-    ) -> Result<Vec<RequestLine>, Denied> {
+    ) -> Result<Vec<RequestLine>, UseCaseError> {
         let sight = self.admit_viewer(viewer, Viewed::Request).await?;
         let mut view = self.store().read().await?;
-        let (state, work_state) = match filter.standing {
+        let (state, job_state) = match filter.standing {
             None => (None, None),
             Some(Standing::In(state)) => (Some(state), None),
-            Some(Standing::NeedsOperator) => (None, Some(WorkState::NeedsOperator)),
+            Some(Standing::NeedsOperator) => (None, Some(JobState::NeedsOperator)),
         };
         let guild_id = sight.guild.or(filter.guild);
-        let filter = StoreFilter { guild_id, state, work_state, person_id: None };
+        let filter = StoreFilter { guild_id, state, job_state, person_id: None };
         let found = view.requests(&filter, after, limit).await?;
         tracing::info!(viewer = viewer.name(), "requests were listed");
         let mut lines = Vec::with_capacity(found.len());
@@ -136,7 +136,7 @@ impl Accounts {
         &self,
         viewer: &Viewer,
         code_or_id: &str,
-    ) -> Result<Option<RequestShown>, Denied> {
+    ) -> Result<Option<RequestShown>, UseCaseError> {
         let sight = self.admit_viewer(viewer, Viewed::Request).await?;
         let mut view = self.store().read().await?;
         let found = find_request(&mut view, code_or_id).await?;
@@ -146,23 +146,26 @@ impl Accounts {
             Some(decision) => vec![decision_line(&mut view, decision).await?],
             None => Vec::new(),
         };
-        let mut works = Vec::new();
-        for kind in WorkKind::ALL {
-            works.extend(view.work_of_kind(request.id, *kind).await?.map(|work| work_line(&work)));
+        let mut jobs = Vec::new();
+        for kind in JobKind::ALL {
+            jobs.extend(view.job_of_kind(request.id, *kind).await?.map(|job| job_line(&job)));
         }
-        Ok(Some(RequestShown { line: line(&mut view, request).await?, decisions, works }))
+        Ok(Some(RequestShown { line: line(&mut view, request).await?, decisions, jobs }))
     }
 
     /// Takes back somebody's request from the command line.
-    pub async fn cancel_for(&self, operator: &Operator, id: RequestId) -> Result<Cancelled, Denied> {
+    pub async fn cancel_for(&self, operator: &Operator, id: RequestId) -> Result<Cancelled, UseCaseError> {
         let mut tx = self.store().begin().await?;
-        let request = tx.request(id).await?.ok_or(Refusal::StaleButton)?;
+        let request = tx.request(id).await?.ok_or(ErrorCode::StaleButton)?;
         take_back(tx, &request, &By { actor: operator.actor(), source: Source::Cli }).await
     }
 }
 
 /// A request by its public code, or by its id.
-pub(super) async fn find_request(view: &mut View, code_or_id: &str) -> Result<Option<Request>, Denied> {
+pub(super) async fn find_request(
+    view: &mut ReadConnection,
+    code_or_id: &str,
+) -> Result<Option<Request>, UseCaseError> {
     let wanted = code_or_id.trim();
     match wanted.parse() {
         Ok(id) => Ok(view.request(id).await?),
@@ -170,7 +173,7 @@ pub(super) async fn find_request(view: &mut View, code_or_id: &str) -> Result<Op
     }
 }
 
-async fn line(view: &mut View, request: Request) -> Result<RequestLine, Denied> {
+async fn line(view: &mut ReadConnection, request: Request) -> Result<RequestLine, UseCaseError> {
     let person = view.person(request.person_id).await?;
     Ok(RequestLine {
         id: request.id,
@@ -188,7 +191,7 @@ async fn line(view: &mut View, request: Request) -> Result<RequestLine, Denied> 
     })
 }
 
-async fn decision_line(view: &mut View, decision: Decision) -> Result<DecisionLine, Denied> {
+async fn decision_line(view: &mut ReadConnection, decision: Decision) -> Result<DecisionLine, UseCaseError> {
     let by = match &decision.approver {
         Actor::Person(id) => view.person(*id).await?.and_then(|person| person.discord_id),
         Actor::Cli(_) | Actor::System => None,
@@ -202,14 +205,14 @@ async fn decision_line(view: &mut View, decision: Decision) -> Result<DecisionLi
     })
 }
 
-fn work_line(work: &Work) -> WorkLine {
-    WorkLine {
-        id: work.id,
-        kind: work.kind,
-        state: work.state,
-        step: work.step,
-        attempt: work.attempt,
-        error_code: work.error_code,
-        next_run: work.next_run,
+fn job_line(job: &Job) -> JobLine {
+    JobLine {
+        id: job.id,
+        kind: job.kind,
+        state: job.state,
+        step: job.step,
+        attempt: job.attempt,
+        error_code: job.error_code,
+        next_run: job.next_run,
     }
 }

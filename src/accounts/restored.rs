@@ -14,8 +14,8 @@ use crate::domain::account::{Account, AccountState, DirectoryId, Mark};
 use crate::domain::audit::{Entry, Event, Source};
 use crate::domain::comparison::DifferenceKind;
 use crate::domain::ids::AccountId;
+use crate::domain::job::{Job, JobKind, JobState};
 use crate::domain::request::RequestState;
-use crate::domain::work::{Work, WorkKind, WorkState};
 use crate::keycloak::{Keycloak, KeycloakError};
 use crate::store::{AccountFilter, RequestFilter, Store, StoreError};
 
@@ -51,9 +51,9 @@ pub enum CompareError {
 
 /// Whether this process holds back. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Hold(Arc<AtomicBool>);
+pub struct MaintenanceMode(Arc<AtomicBool>);
 
-impl Hold {
+impl MaintenanceMode {
     /// Whether nothing outside may be written.
     pub fn is_on(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -170,15 +170,15 @@ impl Comparison {
     /// Lets the database act again. Mails that a later life may have sent count as sent, news of then is dropped, and the cards of
     /// open requests are drawn anew. `None`: it was not held.
     pub async fn agree(&self, operator: &Operator) -> Result<Option<usize>, CompareError> {
-        let made = self.works_with_an_entry().await?;
+        let made = self.jobs_with_an_entry().await?;
         let mut tx = self.store.begin().await?;
         if !tx.let_go().await? {
             return Ok(None);
         }
-        for (work, account) in &made {
+        for (job, account) in &made {
             tx.use_up_mails(*account).await?;
-            let entry = Entry::new(Event::WorkRetried, Source::Cli, operator.actor());
-            tx.audit(entry.about(work.person_id).of_work(work.id));
+            let entry = Entry::new(Event::JobRetried, Source::Cli, operator.actor());
+            tx.audit(entry.about(job.person_id).of_job(job.id));
         }
         for state in [RequestState::Waiting, RequestState::Held] {
             let filter = RequestFilter { state: Some(state), ..RequestFilter::default() };
@@ -198,18 +198,18 @@ impl Comparison {
     }
 
     /// Works that make an account whose entry is there already.
-    async fn works_with_an_entry(&self) -> Result<Vec<(Work, AccountId)>, CompareError> {
+    async fn jobs_with_an_entry(&self) -> Result<Vec<(Job, AccountId)>, CompareError> {
         let mut made = Vec::new();
         let mut after = 0;
         loop {
-            let page = self.store.read().await?.works_in(WorkState::Open, after, PAGE).await?;
+            let page = self.store.read().await?.jobs_in(JobState::Open, after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(made) };
             after = last.seq;
-            for work in page.into_iter().filter(|work| work.kind == WorkKind::Provision) {
-                if let Some(account) = work.account_id
+            for job in page.into_iter().filter(|job| job.kind == JobKind::Provision) {
+                if let Some(account) = job.account_id
                     && self.entry_of(account).await?.is_some()
                 {
-                    made.push((work, account));
+                    made.push((job, account));
                 }
             }
         }

@@ -1,18 +1,18 @@
 //! Where somebody stands: one stage, derived from request, work and account.
 
-use super::gate::waits_for_another_name;
+use super::eligibility_check::waits_for_another_name;
 use super::password::{cooled_down_at, ends_account};
-use super::{Accounts, Caller, Denied};
+use super::{Accounts, Caller, UseCaseError};
 use crate::domain::account::{Account, AccountState};
-use crate::domain::approval::Tell;
+use crate::domain::approval::Notify;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, Nonce, PersonId, RequestId, Timestamp};
+use crate::domain::job::{Job, JobKind, JobState, Step};
 use crate::domain::mail::Mail;
-use crate::domain::refusal::Refusal;
 use crate::domain::request::{Request, RequestState};
-use crate::domain::work::{Step, Work, WorkKind, WorkState};
-use crate::store::{Decision, View};
+use crate::store::{Decision, ReadConnection};
 
-pub use crate::words::status::{Asked, Mails, Stage};
+pub use crate::messages::status::{Asked, Mails, Stage};
 
 /// A button below the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +51,12 @@ struct Facts {
     draft: Option<Request>,
     latest: Option<Request>,
     decision: Option<Decision>,
-    unfinished: Vec<Work>,
+    unfinished: Vec<Job>,
 }
 
 impl Accounts {
     /// Says where the caller stands. Works in a direct message too.
-    pub async fn status(&self, caller: &Caller) -> Result<StatusShown, Denied> {
+    pub async fn status(&self, caller: &Caller) -> Result<StatusShown, UseCaseError> {
         self.within_limit(async {
             let mut view = self.store().read().await?;
             let mut shown = match view.person_of(caller.user_id).await? {
@@ -95,7 +95,7 @@ impl Accounts {
     fn of_account(&self, account: &Account, facts: &Facts) -> StatusShown {
         let username = account.username.as_str().to_owned();
         let since = account.activated_at.or(account.invited_at);
-        let lock = facts.unfinished.iter().find(|work| work.kind == WorkKind::Lock);
+        let lock = facts.unfinished.iter().find(|job| job.kind == JobKind::Lock);
         let is_ending = facts.unfinished.iter().any(ends_account);
         let mails = self.mails_of(facts);
         let stage = match account.state {
@@ -120,11 +120,11 @@ impl Accounts {
     }
 
     fn mails_of(&self, facts: &Facts) -> Mails {
-        let resend = facts.unfinished.iter().find(|work| work.kind == WorkKind::Resend);
+        let resend = facts.unfinished.iter().find(|job| job.kind == JobKind::Resend);
         let asked = match resend {
             None => Asked::No,
-            Some(work) if work.state == WorkState::NeedsOperator => Asked::Stuck,
-            Some(work) if work.error_code.is_some() => Asked::Delayed,
+            Some(job) if job.state == JobState::NeedsOperator => Asked::Stuck,
+            Some(job) if job.error_code.is_some() => Asked::Delayed,
             Some(_) => Asked::UnderWay,
         };
         Mails { sent: facts.mails.clone(), now: self.clock().now(), asked }
@@ -142,7 +142,7 @@ impl Accounts {
         if is_ending {
             return Vec::new();
         }
-        let is_asked = facts.unfinished.iter().any(|work| work.kind == WorkKind::Resend);
+        let is_asked = facts.unfinished.iter().any(|job| job.kind == JobKind::Resend);
         let is_cool = cooled_down_at(&facts.mails).is_none_or(|at| at <= self.clock().now());
         let mut buttons = Vec::new();
         if is_live && !is_asked && is_cool {
@@ -157,7 +157,7 @@ impl Accounts {
     }
 }
 
-async fn read_facts(view: &mut View, person: PersonId) -> Result<Facts, Denied> {
+async fn read_facts(view: &mut ReadConnection, person: PersonId) -> Result<Facts, UseCaseError> {
     let latest = match view.open_request_of(person).await? {
         Some(open) => Some(open),
         None => view.latest_request_of(person).await?,
@@ -177,19 +177,19 @@ async fn read_facts(view: &mut View, person: PersonId) -> Result<Facts, Denied> 
         draft: view.draft_of(person).await?,
         latest,
         decision,
-        unfinished: view.unfinished_works_of(person).await?,
+        unfinished: view.unfinished_jobs_of(person).await?,
     })
 }
 
-/// A `creating` account stands where its first work stands.
+/// A `creating` account stands where its first job stands.
 fn being_made(username: String, facts: &Facts) -> Stage {
-    let work = facts.unfinished.iter().find(|work| work.kind == WorkKind::Provision);
-    match work {
-        Some(work) if work.state == WorkState::NeedsOperator => Stage::NeedsOperator { username },
-        Some(work) if matches!(work.step, Some(Step::Mail | Step::Invite)) && work.error_code.is_none() => {
+    let job = facts.unfinished.iter().find(|job| job.kind == JobKind::Provision);
+    match job {
+        Some(job) if job.state == JobState::NeedsOperator => Stage::NeedsOperator { username },
+        Some(job) if matches!(job.step, Some(Step::Mail | Step::Invite)) && job.error_code.is_none() => {
             Stage::MailPending { username }
         }
-        Some(work) => Stage::Making { username, step: work.step, waits_for: work.error_code },
+        Some(job) => Stage::Making { username, step: job.step, waits_for: job.error_code },
         None => Stage::Making { username, step: None, waits_for: None },
     }
 }
@@ -227,7 +227,7 @@ fn of_ended_request(request: &Request, facts: &Facts) -> StatusShown {
             Stage::Nothing
         }
         RequestState::Denied => match &facts.decision {
-            Some(decision) if decision.tell == Tell::Told => {
+            Some(decision) if decision.tell == Notify::Told => {
                 Stage::Denied { at, reason: decision.reason.clone() }
             }
             // A quiet denial reads like a request that came to nothing.
@@ -235,7 +235,7 @@ fn of_ended_request(request: &Request, facts: &Facts) -> StatusShown {
         },
         RequestState::Cancelled => Stage::Cancelled { at, why: request.reason_code },
         RequestState::Expired => Stage::Expired { at },
-        RequestState::Failed => Stage::Failed { at, why: request.reason_code.unwrap_or(Refusal::Internal) },
+        RequestState::Failed => Stage::Failed { at, why: request.reason_code.unwrap_or(ErrorCode::Internal) },
     };
     StatusShown {
         stage,

@@ -13,27 +13,27 @@ use town::{ADMIN, CARDS, GUILD, MEMBER, MODERATOR, Town, member, operator};
 
 use super::decide::{Decided, Fresh};
 use super::status::Stage;
-use super::{Accounts, Denied, Details, Doors, Presser, Proof, Typed};
+use super::{Accounts, Clients, Details, FormInput, Proof, Reviewer, UseCaseError};
 use crate::accounts::deny_list::DenyTarget;
 use crate::clock::SystemRng;
 use crate::domain::account::AccountState;
-use crate::domain::approval::{Tell, Verdict};
+use crate::domain::approval::{Notify, Verdict};
 use crate::domain::audit::Source;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, MessageId, Nonce, RoleId};
+use crate::domain::job::JobKind;
 use crate::domain::member::MemberFacts;
-use crate::domain::refusal::Refusal;
 use crate::domain::request::{Request, RequestState};
-use crate::domain::work::WorkKind;
+use crate::messages::Lang;
 use crate::store::{MessageKind, OutboxKind, Store};
-use crate::words::Lang;
 
 const ADA: u64 = 175_928_847_299_117_063;
 const EVE: u64 = 175_928_847_299_117_064;
 const GRACE: u64 = 175_928_847_299_117_065;
 const LINUS: u64 = 175_928_847_299_117_066;
 
-fn presser(user: u64) -> Presser {
-    Presser {
+fn reviewer(user: u64) -> Reviewer {
+    Reviewer {
         user_id: DiscordUserId::new(user),
         guild_id: GUILD,
         via: Source::Chat,
@@ -43,19 +43,19 @@ fn presser(user: u64) -> Presser {
     }
 }
 
-fn fresh(presser: u64, roles: &[RoleId]) -> Fresh {
-    Fresh { presser: Some(member(presser, roles)), applicant: Some(member(ADA, &[MEMBER])) }
+fn fresh(reviewer: u64, roles: &[RoleId]) -> Fresh {
+    Fresh { reviewer: Some(member(reviewer, roles)), applicant: Some(member(ADA, &[MEMBER])) }
 }
 
-async fn approves(town: &Town, user: u64, request: &Request) -> Result<Decided, Denied> {
+async fn approves(town: &Town, user: u64, request: &Request) -> Result<Decided, UseCaseError> {
     let answer = fresh(user, &[MODERATOR]);
-    town.accounts.approve_on(&presser(user), request.id, Proof::CommandLine, &answer).await
+    town.accounts.approve_on(&reviewer(user), request.id, Proof::CommandLine, &answer).await
 }
 
-async fn denies(town: &Town, user: u64, request: &Request, tell: Tell) -> Result<Decided, Denied> {
+async fn denies(town: &Town, user: u64, request: &Request, tell: Notify) -> Result<Decided, UseCaseError> {
     let moderator = member(user, &[MODERATOR]);
     let how = ("not now", tell);
-    town.accounts.deny_on(&presser(user), request.id, Proof::CommandLine, Some(&moderator), how).await
+    town.accounts.deny_on(&reviewer(user), request.id, Proof::CommandLine, Some(&moderator), how).await
 }
 
 /// A card as the sender records it.
@@ -79,9 +79,9 @@ async fn approval_writes_decision_account_work_audit_row_and_card_together() {
     let mut view = town.store.read().await.expect("a view");
     let account = view.account_of(request.person_id).await.expect("an answer").expect("an account");
     assert_eq!((account.state, account.username.as_str()), (AccountState::Creating, "ada"));
-    let works = view.unfinished_works_of(request.person_id).await.expect("works");
-    let kinds: Vec<_> = works.iter().map(|work| (work.kind, work.account_id)).collect();
-    assert_eq!(kinds, [(WorkKind::Provision, Some(account.id))], "the open check has ended");
+    let jobs = view.unfinished_jobs_of(request.person_id).await.expect("jobs");
+    let kinds: Vec<_> = jobs.iter().map(|job| (job.kind, job.account_id)).collect();
+    assert_eq!(kinds, [(JobKind::Provision, Some(account.id))], "the open check has ended");
     let grace = view.person_of(DiscordUserId::new(GRACE)).await.expect("an answer").expect("a person");
     let (event, actor, _) = town.audit().await.pop().expect("a row");
     assert_eq!((event.as_str(), actor), ("request.approved", grace.id.to_string()));
@@ -95,37 +95,37 @@ async fn whoever_may_not_decide_is_refused_audited_and_changes_nothing() {
     let now = crate::clock::Clock::now(town.clock.as_ref());
     let power = [MODERATOR, ADMIN];
     let cases = [
-        (GRACE, None, Refusal::NotModerator),
-        (GRACE, Some(member(GRACE, &[MEMBER])), Refusal::NotModerator),
-        (GRACE, Some(MemberFacts { pending: true, ..member(GRACE, &power) }), Refusal::NotModerator),
-        (GRACE, Some(MemberFacts { bot: true, ..member(GRACE, &power) }), Refusal::NotModerator),
+        (GRACE, None, ErrorCode::NotModerator),
+        (GRACE, Some(member(GRACE, &[MEMBER])), ErrorCode::NotModerator),
+        (GRACE, Some(MemberFacts { pending: true, ..member(GRACE, &power) }), ErrorCode::NotModerator),
+        (GRACE, Some(MemberFacts { bot: true, ..member(GRACE, &power) }), ErrorCode::NotModerator),
         (
             GRACE,
             Some(MemberFacts {
                 timed_out_until: Some(now.after(Duration::from_secs(1))),
                 ..member(GRACE, &power)
             }),
-            Refusal::NotModerator,
+            ErrorCode::NotModerator,
         ),
         // Discord's answer is about somebody else, or about another guild.
-        (GRACE, Some(member(LINUS, &power)), Refusal::NotModerator),
+        (GRACE, Some(member(LINUS, &power)), ErrorCode::NotModerator),
         (
             GRACE,
             Some(MemberFacts { guild_id: GuildId::new(1), ..member(GRACE, &power) }),
-            Refusal::NotModerator,
+            ErrorCode::NotModerator,
         ),
-        (ADA, Some(member(ADA, &power)), Refusal::OwnRequest),
+        (ADA, Some(member(ADA, &power)), ErrorCode::OwnRequest),
     ];
     let tries = cases.len() * 2;
-    for (user, facts, refusal) in cases {
-        let answer = Fresh { presser: facts.clone(), applicant: Some(member(ADA, &[MEMBER])) };
+    for (user, facts, error_code) in cases {
+        let answer = Fresh { reviewer: facts.clone(), applicant: Some(member(ADA, &[MEMBER])) };
         let approved =
-            town.accounts.approve_on(&presser(user), request.id, Proof::CommandLine, &answer).await;
-        assert_eq!(approved, Err(Denied::because(refusal)));
-        let how = ("", Tell::Told);
+            town.accounts.approve_on(&reviewer(user), request.id, Proof::CommandLine, &answer).await;
+        assert_eq!(approved, Err(UseCaseError::because(error_code)));
+        let how = ("", Notify::Told);
         let denied =
-            town.accounts.deny_on(&presser(user), request.id, Proof::CommandLine, facts.as_ref(), how).await;
-        assert_eq!(denied, Err(Denied::because(refusal)));
+            town.accounts.deny_on(&reviewer(user), request.id, Proof::CommandLine, facts.as_ref(), how).await;
+        assert_eq!(denied, Err(UseCaseError::because(error_code)));
     }
     assert_eq!(town.request(request.id).await.revision, request.revision);
     let refused = town.events().await.into_iter().filter(|event| event == "press.refused").count();
@@ -137,10 +137,10 @@ async fn the_command_line_decides_under_the_operators_name_and_never_for_oneself
     let town = Town::new().await;
     let request = town.asks(ADA, "ada").await;
     let at_terminal =
-        |user| Presser { via: Source::Cli, cli_login: Some("root".to_owned()), ..presser(user) };
+        |user| Reviewer { via: Source::Cli, cli_login: Some("root".to_owned()), ..reviewer(user) };
     let own = fresh(ADA, &[ADMIN]);
     let refused = town.accounts.approve_on(&at_terminal(ADA), request.id, Proof::CommandLine, &own).await;
-    assert_eq!(refused, Err(Denied::because(Refusal::OwnRequest)));
+    assert_eq!(refused, Err(UseCaseError::because(ErrorCode::OwnRequest)));
     let grace = fresh(GRACE, &[ADMIN]);
     town.accounts
         .approve_on(&at_terminal(GRACE), request.id, Proof::CommandLine, &grace)
@@ -158,9 +158,9 @@ async fn the_second_of_two_presses_hears_who_was_first() {
     approves(&town, GRACE, &request).await.expect("approved");
     let at = crate::clock::Clock::now(town.clock.as_ref());
     let first = Details::DecidedBy { who: DiscordUserId::new(GRACE), verdict: Verdict::Approve, at };
-    let late = Err(Denied::with(Refusal::AlreadyDecided, first));
+    let late = Err(UseCaseError::with(ErrorCode::AlreadyDecided, first));
     assert_eq!(approves(&town, LINUS, &request).await, late);
-    assert_eq!(denies(&town, LINUS, &request, Tell::Told).await, late);
+    assert_eq!(denies(&town, LINUS, &request, Notify::Told).await, late);
     assert_eq!(town.events().await, ["request.submitted", "request.approved"]);
 }
 
@@ -169,18 +169,18 @@ async fn a_decision_on_what_a_rule_approved_or_its_author_took_back_hears_how_it
     let town = Town::new().await;
     let by_rule = town.asks(ADA, "ada").await;
     town.approves(&by_rule).await;
-    let ended = |state| Err(Denied::with(Refusal::AlreadyDecided, Details::Ended { state }));
+    let ended = |state| Err(UseCaseError::with(ErrorCode::AlreadyDecided, Details::Ended { state }));
     assert_eq!(approves(&town, GRACE, &by_rule).await, ended(RequestState::Approved));
     let taken_back = town.asks(EVE, "eve").await;
     town.accounts.cancel(&town.caller(EVE), None).await.expect("taken back");
-    assert_eq!(denies(&town, GRACE, &taken_back, Tell::Told).await, ended(RequestState::Cancelled));
+    assert_eq!(denies(&town, GRACE, &taken_back, Notify::Told).await, ended(RequestState::Cancelled));
 }
 
 /// A moderator presses until the database has time for it.
-async fn insists(press: impl AsyncFn() -> Result<Decided, Denied>) -> Result<Decided, Denied> {
+async fn insists(press: impl AsyncFn() -> Result<Decided, UseCaseError>) -> Result<Decided, UseCaseError> {
     loop {
         let told = press().await;
-        if told != Err(Denied::because(Refusal::StoreBusy)) {
+        if told != Err(UseCaseError::because(ErrorCode::StoreBusy)) {
             return told;
         }
     }
@@ -192,13 +192,13 @@ async fn race(town: &Town, [one, other]: [&Accounts; 2], number: u64) -> bool {
     let request = town.asks(user, &letters("p", number)).await;
     let denier = if number.is_multiple_of(3) { GRACE } else { LINUS };
     let answer =
-        Fresh { presser: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(user, &[MEMBER])) };
+        Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(user, &[MEMBER])) };
     let approving =
-        insists(async || one.approve_on(&presser(GRACE), request.id, Proof::CommandLine, &answer).await);
+        insists(async || one.approve_on(&reviewer(GRACE), request.id, Proof::CommandLine, &answer).await);
     let facts = member(denier, &[MODERATOR]);
     let denying = insists(async || {
-        let how = ("not now", Tell::Told);
-        other.deny_on(&presser(denier), request.id, Proof::CommandLine, Some(&facts), how).await
+        let how = ("not now", Notify::Told);
+        other.deny_on(&reviewer(denier), request.id, Proof::CommandLine, Some(&facts), how).await
     });
     let (yes, no) = if number.is_multiple_of(2) {
         tokio::join!(approving, denying)
@@ -216,12 +216,12 @@ async fn race(town: &Town, [one, other]: [&Accounts; 2], number: u64) -> bool {
     assert_eq!(state, if is_approved { RequestState::Approved } else { RequestState::Denied });
     let at = crate::clock::Clock::now(town.clock.as_ref());
     let first = Details::DecidedBy { who: DiscordUserId::new(winner), verdict, at };
-    assert_eq!(loser, Denied::with(Refusal::AlreadyDecided, first), "race {number}");
+    assert_eq!(loser, UseCaseError::with(ErrorCode::AlreadyDecided, first), "race {number}");
     is_approved
 }
 
 /// Many races, some at the same time, and what the database has of them: one decision, one audit row, and of an approval one account
-/// with one work.
+/// with one job.
 async fn many_races(town: &Town, other: &Accounts, how_many: u64, at_once: usize) {
     let races = (0..how_many).map(|number| {
         let both = if number % 4 < 2 { [&town.accounts, other] } else { [other, &town.accounts] };
@@ -236,8 +236,8 @@ async fn many_races(town: &Town, other: &Accounts, how_many: u64, at_once: usize
         ("request.denied", "SELECT request_id FROM audit WHERE event = 'request.denied'", denied),
         ("decisions", "SELECT request_id FROM decision", ended.len()),
         ("accounts", "SELECT person_id FROM account", approved),
-        ("works", "SELECT request_id FROM work WHERE kind = 'provision'", approved),
-        ("open looks", "SELECT request_id FROM work WHERE kind = 'check' AND state <> 'done'", 0),
+        ("jobs", "SELECT request_id FROM job WHERE kind = 'provision'", approved),
+        ("open looks", "SELECT request_id FROM job WHERE kind = 'check' AND state <> 'done'", 0),
         ("news", "SELECT target FROM outbox WHERE dedupe_key LIKE 'direct:denied:%'", denied),
     ];
     for (what, sql, wanted) in counts {
@@ -248,7 +248,7 @@ async fn many_races(town: &Town, other: &Accounts, how_many: u64, at_once: usize
         // News name the person, and each of these has one.
         assert_eq!((found, rows.len()), (wanted, wanted), "{what}");
     }
-    let decided = "SELECT r.id FROM request AS r LEFT JOIN work AS w ON w.request_id = r.id AND w.kind = 'provision' \
+    let decided = "SELECT r.id FROM request AS r LEFT JOIN job AS w ON w.request_id = r.id AND w.kind = 'provision' \
         JOIN decision AS d ON d.request_id = r.id \
         WHERE (r.state = 'approved') <> (w.id IS NOT NULL) OR (r.state = 'approved') <> (d.verdict = 'approve')";
     assert_eq!(eyes.column(decided).await.expect("the database answers"), Vec::<String>::new());
@@ -272,8 +272,8 @@ async fn town_on(server: &testbed::Postgres, options: &str) -> Town {
 async fn beside(town: &Town) -> Accounts {
     let store = Store::open(&town.config.store, town.clock.clone(), Arc::new(SystemRng)).await;
     let store = store.expect("the database, once more");
-    let doors = Doors { store, discord: None, directory: None, keycloak: None, examiner: None };
-    Accounts::new(town.config.clone(), town.clock.clone(), doors)
+    let clients = Clients { store, discord: None, directory: None, keycloak: None, examiner: None };
+    Accounts::new(town.config.clone(), town.clock.clone(), clients)
 }
 
 /// Under this isolation the server itself ends transactions that meet (40001): each is tried again whole.
@@ -301,12 +301,12 @@ async fn a_thousand_races_of_two_processes_on_postgres_have_one_winner_each_and_
 
 /// Approvals or denials that all run at once; how many of them decided, and that all others hear of it.
 async fn decided_at_once(
-    answers: impl Iterator<Item = impl Future<Output = Result<Decided, Denied>>>,
+    answers: impl Iterator<Item = impl Future<Output = Result<Decided, UseCaseError>>>,
 ) -> usize {
     let answers = futures::future::join_all(answers).await;
     for answer in &answers {
-        let refusal = answer.as_ref().err().map(|denied| denied.refusal);
-        assert!(refusal.is_none_or(|refusal| refusal == Refusal::AlreadyDecided), "{answer:?}");
+        let error_code = answer.as_ref().err().map(|denied| denied.error_code);
+        assert!(error_code.is_none_or(|error_code| error_code == ErrorCode::AlreadyDecided), "{answer:?}");
     }
     answers.iter().filter(|answer| answer.is_ok()).count()
 }
@@ -317,13 +317,13 @@ async fn one_press_delivered_a_hundred_times_decides_once() {
     let request = town.asks(ADA, "ada").await;
     assert_eq!(decided_at_once((0..100).map(|_| approves(&town, GRACE, &request))).await, 1);
     let other = town.asks(EVE, "eve").await;
-    assert_eq!(decided_at_once((0..100).map(|_| denies(&town, GRACE, &other, Tell::Told))).await, 1);
+    assert_eq!(decided_at_once((0..100).map(|_| denies(&town, GRACE, &other, Notify::Told))).await, 1);
     let events = town.events().await;
     let count = |wanted: &str| events.iter().filter(|event| *event == wanted).count();
     assert_eq!((count("request.approved"), count("request.denied")), (1, 1), "{events:?}");
     let mut view = town.store.read().await.expect("a view");
-    let works = view.unfinished_works_of(request.person_id).await.expect("an answer");
-    assert_eq!(works.iter().map(|work| work.kind).collect::<Vec<_>>(), [WorkKind::Provision]);
+    let jobs = view.unfinished_jobs_of(request.person_id).await.expect("an answer");
+    assert_eq!(jobs.iter().map(|job| job.kind).collect::<Vec<_>>(), [JobKind::Provision]);
     assert!(view.account_of(other.person_id).await.expect("an answer").is_none());
 }
 
@@ -333,18 +333,18 @@ async fn of_fifty_people_with_one_address_one_is_approved_and_the_others_are_hel
     let mut requests = Vec::new();
     for number in 0..50 {
         let user = EVE + 100 + number;
-        let typed = Typed { address: "one@example.org".to_owned(), ..town::typed(&letters("p", number)) };
+        let typed = FormInput { address: "one@example.org".to_owned(), ..town::typed(&letters("p", number)) };
         let draft = town.accounts.save_draft(&town.caller(user), typed).await.expect("a draft").request;
         town.sends(user, &draft).await.expect("a sent request");
         requests.push((user, town.request(draft.id).await));
     }
     let approvals = requests.iter().map(async |(user, request)| {
         let moderator = Some(member(GRACE, &[MODERATOR]));
-        let answer = Fresh { presser: moderator, applicant: Some(member(*user, &[MEMBER])) };
-        town.accounts.approve_on(&presser(GRACE), request.id, Proof::CommandLine, &answer).await
+        let answer = Fresh { reviewer: moderator, applicant: Some(member(*user, &[MEMBER])) };
+        town.accounts.approve_on(&reviewer(GRACE), request.id, Proof::CommandLine, &answer).await
     });
     let answers = futures::future::join_all(approvals).await;
-    let in_use = Err(Denied::because(Refusal::AddressInUse));
+    let in_use = Err(UseCaseError::because(ErrorCode::AddressInUse));
     let held = answers.iter().filter(|answer| **answer == in_use).count();
     let approved = answers.iter().filter(|answer| answer.is_ok()).count();
     assert_eq!((approved, held), (1, 49), "{answers:?}");
@@ -366,9 +366,9 @@ async fn a_button_must_be_of_the_recorded_card() {
     let town = Town::new().await;
     let request = town.asks(ADA, "ada").await;
     let answer = fresh(GRACE, &[MODERATOR]);
-    let press = async |proof| town.accounts.approve_on(&presser(GRACE), request.id, proof, &answer).await;
-    let stale = Err(Denied::because(Refusal::StaleButton));
-    let changed = Err(Denied::with(Refusal::StaleButton, Details::CardChanged));
+    let press = async |proof| town.accounts.approve_on(&reviewer(GRACE), request.id, proof, &answer).await;
+    let stale = Err(UseCaseError::because(ErrorCode::StaleButton));
+    let changed = Err(UseCaseError::with(ErrorCode::StaleButton, Details::CardChanged));
     let nowhere = Proof::Card { nonce: Nonce::new(1), channel_id: CARDS, message_id: MessageId::new(77) };
     assert_eq!(press(nowhere).await, stale);
     let proof = card(&town, &request).await;
@@ -410,10 +410,10 @@ async fn a_request_of_another_guild_is_none() {
     .await;
     let request = town.asks(ADA, "ada").await;
     for guild in [5, 6] {
-        let foreign = Presser { guild_id: GuildId::new(guild), ..presser(GRACE) };
+        let foreign = Reviewer { guild_id: GuildId::new(guild), ..reviewer(GRACE) };
         let answer = fresh(GRACE, &[MODERATOR]);
         let pressed = town.accounts.approve_on(&foreign, request.id, Proof::CommandLine, &answer).await;
-        assert_eq!(pressed, Err(Denied::because(Refusal::StaleButton)));
+        assert_eq!(pressed, Err(UseCaseError::because(ErrorCode::StaleButton)));
     }
 }
 
@@ -421,28 +421,28 @@ async fn a_request_of_another_guild_is_none() {
 async fn a_leavers_request_ends_and_a_poorer_members_stays() {
     let town = Town::new().await;
     let request = town.asks(ADA, "ada").await;
-    let poorer = Fresh { presser: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(ADA, &[])) };
-    let pressed = town.accounts.approve_on(&presser(GRACE), request.id, Proof::CommandLine, &poorer).await;
-    assert_eq!(pressed.expect_err("refused").refusal, Refusal::RoleLost);
+    let poorer = Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(ADA, &[])) };
+    let pressed = town.accounts.approve_on(&reviewer(GRACE), request.id, Proof::CommandLine, &poorer).await;
+    assert_eq!(pressed.expect_err("refused").error_code, ErrorCode::RoleLost);
     let after = town.request(request.id).await;
-    assert_eq!((after.state, after.reason_code), (RequestState::Waiting, Some(Refusal::RoleLost)));
+    assert_eq!((after.state, after.reason_code), (RequestState::Waiting, Some(ErrorCode::RoleLost)));
 
-    let left = Fresh { presser: Some(member(GRACE, &[MODERATOR])), applicant: None };
-    let pressed = town.accounts.approve_on(&presser(GRACE), request.id, Proof::CommandLine, &left).await;
-    assert_eq!(pressed, Err(Denied::because(Refusal::MemberGone)));
+    let left = Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: None };
+    let pressed = town.accounts.approve_on(&reviewer(GRACE), request.id, Proof::CommandLine, &left).await;
+    assert_eq!(pressed, Err(UseCaseError::because(ErrorCode::MemberGone)));
     let after = town.request(request.id).await;
-    assert_eq!((after.state, after.reason_code), (RequestState::Cancelled, Some(Refusal::MemberGone)));
+    assert_eq!((after.state, after.reason_code), (RequestState::Cancelled, Some(ErrorCode::MemberGone)));
     assert_eq!(town.events().await, ["request.submitted", "request.refused", "request.cancelled"]);
     let status = town.accounts.status(&town.caller(ADA)).await.expect("a status");
-    assert!(matches!(status.stage, Stage::Cancelled { why: Some(Refusal::MemberGone), .. }), "{status:?}");
+    assert!(matches!(status.stage, Stage::Cancelled { why: Some(ErrorCode::MemberGone), .. }), "{status:?}");
 }
 
 #[tokio::test]
 async fn a_role_that_came_back_lets_the_same_request_be_approved() {
     let town = Town::new().await;
     let request = town.asks(ADA, "ada").await;
-    let poorer = Fresh { presser: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(ADA, &[])) };
-    let pressed = town.accounts.approve_on(&presser(GRACE), request.id, Proof::CommandLine, &poorer).await;
+    let poorer = Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(ADA, &[])) };
+    let pressed = town.accounts.approve_on(&reviewer(GRACE), request.id, Proof::CommandLine, &poorer).await;
     assert!(pressed.is_err());
     approves(&town, GRACE, &request).await.expect("approved");
     assert_eq!(town.request(request.id).await.reason_code, None);
@@ -454,18 +454,18 @@ async fn who_was_denied_access_after_asking_is_not_approved() {
     let request = town.asks(ADA, "ada").await;
     let domain = DenyTarget::domain("example.org").expect("a domain");
     town.accounts.deny_add(&operator(), &domain, None, "").await.expect("added");
-    assert_eq!(approves(&town, GRACE, &request).await, Err(Denied::because(Refusal::DeniedPerson)));
-    assert!(denies(&town, GRACE, &request, Tell::Told).await.is_ok());
+    assert_eq!(approves(&town, GRACE, &request).await, Err(UseCaseError::because(ErrorCode::DeniedPerson)));
+    assert!(denies(&town, GRACE, &request, Notify::Told).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_held_request_answers_its_hold_and_can_be_denied() {
     let town = Town::new().await;
-    for code in [Refusal::AddressInUse, Refusal::NameUnavailable] {
+    for code in [ErrorCode::AddressInUse, ErrorCode::NameUnavailable] {
         let request = town.asks(ADA, "ada").await;
         let request = town.holds(&request, code).await;
-        assert_eq!(approves(&town, GRACE, &request).await, Err(Denied::because(code)));
-        denies(&town, GRACE, &request, Tell::Told).await.expect("denied");
+        assert_eq!(approves(&town, GRACE, &request).await, Err(UseCaseError::because(code)));
+        denies(&town, GRACE, &request, Notify::Told).await.expect("denied");
         assert_eq!(town.request(request.id).await.state, RequestState::Denied);
     }
 }
@@ -482,11 +482,11 @@ async fn an_address_that_is_being_given_to_somebody_else_holds_the_request() {
     let eves = town.request(draft.id).await;
     approves(&town, GRACE, &request).await.expect("approved");
     let answer =
-        Fresh { presser: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(EVE, &[MEMBER])) };
-    let pressed = town.accounts.approve_on(&presser(GRACE), eves.id, Proof::CommandLine, &answer).await;
-    assert_eq!(pressed, Err(Denied::because(Refusal::AddressInUse)));
+        Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(EVE, &[MEMBER])) };
+    let pressed = town.accounts.approve_on(&reviewer(GRACE), eves.id, Proof::CommandLine, &answer).await;
+    assert_eq!(pressed, Err(UseCaseError::because(ErrorCode::AddressInUse)));
     let after = town.request(eves.id).await;
-    assert_eq!((after.state, after.reason_code), (RequestState::Held, Some(Refusal::AddressInUse)));
+    assert_eq!((after.state, after.reason_code), (RequestState::Held, Some(ErrorCode::AddressInUse)));
     let account = town.store.read().await.expect("a view").account_of(eves.person_id).await;
     assert!(account.expect("an answer").is_none());
     let status = town.accounts.status(&town.caller(EVE)).await.expect("a status");
@@ -498,7 +498,7 @@ async fn a_denial_is_told_with_its_reason_and_a_quiet_one_is_not() {
     let town = Town::new().await;
     let request = town.asks(ADA, "ada").await;
     town.takes_messages().await;
-    denies(&town, GRACE, &request, Tell::Told).await.expect("denied");
+    denies(&town, GRACE, &request, Notify::Told).await.expect("denied");
     let card = format!("card:{}", request.id);
     assert_eq!(town.takes_messages().await, [card, format!("direct:denied:{}", request.id)]);
     let status = town.accounts.status(&town.caller(ADA)).await.expect("a status");
@@ -507,7 +507,7 @@ async fn a_denial_is_told_with_its_reason_and_a_quiet_one_is_not() {
 
     let request = town.asks(EVE, "eve").await;
     town.takes_messages().await;
-    denies(&town, GRACE, &request, Tell::Quiet).await.expect("denied");
+    denies(&town, GRACE, &request, Notify::Quiet).await.expect("denied");
     assert_eq!(town.takes_messages().await, [format!("card:{}", request.id)]);
     let status = town.accounts.status(&town.caller(EVE)).await.expect("a status");
     assert!(matches!(status.stage, Stage::Ended { .. }), "{status:?}");
@@ -532,23 +532,23 @@ async fn the_denials_form_opens_for_those_who_may_decide_only() {
         town.accounts.may_open_denial(&town.caller_with(user, roles), request.id, proof).await
     };
     assert_eq!(opens(GRACE, &[MODERATOR], proof).await, Ok(()));
-    assert_eq!(opens(GRACE, &[MEMBER], proof).await, Err(Denied::because(Refusal::NotModerator)));
-    assert_eq!(opens(ADA, &[ADMIN], proof).await, Err(Denied::because(Refusal::OwnRequest)));
+    assert_eq!(opens(GRACE, &[MEMBER], proof).await, Err(UseCaseError::because(ErrorCode::NotModerator)));
+    assert_eq!(opens(ADA, &[ADMIN], proof).await, Err(UseCaseError::because(ErrorCode::OwnRequest)));
     let forged = Proof::Card { nonce: Nonce::new(1), channel_id: CARDS, message_id: MessageId::new(77) };
-    let changed = Denied::with(Refusal::StaleButton, Details::CardChanged);
+    let changed = UseCaseError::with(ErrorCode::StaleButton, Details::CardChanged);
     assert_eq!(opens(GRACE, &[MODERATOR], forged).await, Err(changed));
     approves(&town, LINUS, &request).await.expect("approved");
     let late = opens(GRACE, &[MODERATOR], proof).await.expect_err("decided");
-    assert_eq!(late.refusal, Refusal::AlreadyDecided);
+    assert_eq!(late.error_code, ErrorCode::AlreadyDecided);
 }
 
 #[tokio::test]
 async fn without_discord_nothing_is_decided() {
     let town = Town::new().await;
     let request = town.asks(ADA, "ada").await;
-    let unasked = Err(Denied::because(Refusal::Internal));
-    assert_eq!(town.accounts.approve(&presser(GRACE), request.id, Proof::CommandLine).await, unasked);
-    let denied = town.accounts.deny(&presser(GRACE), request.id, Proof::CommandLine, "", Tell::Told).await;
+    let unasked = Err(UseCaseError::because(ErrorCode::Internal));
+    assert_eq!(town.accounts.approve(&reviewer(GRACE), request.id, Proof::CommandLine).await, unasked);
+    let denied = town.accounts.deny(&reviewer(GRACE), request.id, Proof::CommandLine, "", Notify::Told).await;
     assert_eq!(denied, unasked);
     assert_eq!(town.request(request.id).await.state, RequestState::Waiting);
 }

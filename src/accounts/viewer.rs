@@ -1,13 +1,13 @@
 //! Who looks at requests, links, the audit log and the world outside, whether they may at this moment, and the note that a look at the last three leaves.
 
 use super::decide::actor_of;
-use super::{Accounts, Denied, Operator, Presser};
+use super::{Accounts, Operator, Reviewer, UseCaseError};
 use crate::config::Guild;
 use crate::domain::approval::{judge_admin, judge_reader};
 use crate::domain::audit::{Entry, Event, Source};
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{GuildId, PersonId, Timestamp};
 use crate::domain::member::MemberFacts;
-use crate::domain::refusal::Refusal;
 use crate::domain::request::{Request, RequestState};
 
 /// Somebody who wants to look.
@@ -17,7 +17,7 @@ pub enum Viewer {
     Operator(Operator),
     /// In chat, an admin or (for requests) a moderator: judged on a freshly fetched member at each look, and shown their own guild
     /// alone.
-    Presser(Presser),
+    Reviewer(Reviewer),
 }
 
 impl Viewer {
@@ -25,7 +25,7 @@ impl Viewer {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Operator(operator) => &operator.login,
-            Self::Presser(_) => "chat",
+            Self::Reviewer(_) => "chat",
         }
     }
 }
@@ -71,14 +71,14 @@ impl Viewed {
 
 /// A look that is allowed. Nothing that it sees is shown before [`Accounts::note_view`] has committed.
 #[derive(Clone, Debug)]
-pub(super) struct Sight<'a> {
+pub(super) struct ViewGrant<'a> {
     viewer: &'a Viewer,
     what: Viewed,
     /// The one guild that is shown; `None` shows all.
     pub(super) guild: Option<GuildId>,
 }
 
-impl Sight<'_> {
+impl ViewGrant<'_> {
     /// Whether a request is shown: of the guild that is seen, and in chat no draft, which nobody has sent.
     pub(super) fn shows(&self, request: &Request) -> bool {
         self.guild.is_none_or(|guild| request.guild_id == guild && request.state != RequestState::Draft)
@@ -86,7 +86,7 @@ impl Sight<'_> {
 }
 
 /// Moderators see requests, admins everything.
-fn judge(member: &MemberFacts, guild: &Guild, what: Viewed, now: Timestamp) -> Result<(), Refusal> {
+fn judge(member: &MemberFacts, guild: &Guild, what: Viewed, now: Timestamp) -> Result<(), ErrorCode> {
     match what {
         Viewed::Request => judge_reader(member, &guild.deciding_roles(), now),
         Viewed::Link
@@ -104,31 +104,35 @@ impl Accounts {
         &self,
         viewer: &'a Viewer,
         what: Viewed,
-    ) -> Result<Sight<'a>, Denied> {
-        let Viewer::Presser(presser) = viewer else { return Ok(Sight { viewer, what, guild: None }) };
-        let guild = self.config().guild(presser.guild_id).ok_or(Refusal::NotModerator)?;
-        let member = self.fetch(guild.id, presser.user_id).await?;
+    ) -> Result<ViewGrant<'a>, UseCaseError> {
+        let Viewer::Reviewer(reviewer) = viewer else { return Ok(ViewGrant { viewer, what, guild: None }) };
+        let guild = self.config().guild(reviewer.guild_id).ok_or(ErrorCode::NotModerator)?;
+        let member = self.fetch(guild.id, reviewer.user_id).await?;
         let judged = member
-            .filter(|member| member.user_id == presser.user_id && member.guild_id == guild.id)
-            .ok_or(Refusal::NotModerator)
+            .filter(|member| member.user_id == reviewer.user_id && member.guild_id == guild.id)
+            .ok_or(ErrorCode::NotModerator)
             .and_then(|member| judge(&member, guild, what, self.clock().now()));
-        if let Err(refusal) = judged {
+        if let Err(error_code) = judged {
             let mut tx = self.store().begin().await?;
-            let actor = actor_of(&mut tx, presser).await?;
-            let entry = Entry::new(Event::PressRefused, presser.via, actor).in_guild(guild.id);
-            tx.audit(entry.becoming(what.code()).because(refusal));
+            let actor = actor_of(&mut tx, reviewer).await?;
+            let entry = Entry::new(Event::PressRefused, reviewer.via, actor).in_guild(guild.id);
+            tx.audit(entry.becoming(what.code()).because(error_code));
             tx.commit("press_refused").await?;
-            return Err(refusal.into());
+            return Err(error_code.into());
         }
-        Ok(Sight { viewer, what, guild: Some(guild.id) })
+        Ok(ViewGrant { viewer, what, guild: Some(guild.id) })
     }
 
     /// Writes that somebody looked: one row for each person seen, or one for a look that was at nobody in particular.
-    pub(super) async fn note_view(&self, sight: &Sight<'_>, seen: &[PersonId]) -> Result<(), Denied> {
+    pub(super) async fn note_view(
+        &self,
+        sight: &ViewGrant<'_>,
+        seen: &[PersonId],
+    ) -> Result<(), UseCaseError> {
         let mut tx = self.store().begin().await?;
         let (actor, source) = match sight.viewer {
             Viewer::Operator(operator) => (operator.actor(), Source::Cli),
-            Viewer::Presser(presser) => (actor_of(&mut tx, presser).await?, presser.via),
+            Viewer::Reviewer(reviewer) => (actor_of(&mut tx, reviewer).await?, reviewer.via),
         };
         let entry = || {
             let entry = Entry::new(Event::AdminViewed, source, actor.clone()).becoming(sight.what.code());

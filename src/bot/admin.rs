@@ -7,11 +7,11 @@ use super::visit::Visit;
 use crate::accounts::audit_log::{AuditFilter, AuditLine, Head, Verified, read_instant};
 use crate::accounts::diagnosis::Diagnosed;
 use crate::accounts::links::{Link, LinkExport};
-use crate::accounts::{Denied, Format, Viewer};
-use crate::discord::{Attachment, DiscordError, Post, TEXT_MAX};
+use crate::accounts::{Format, UseCaseError, Viewer};
+use crate::discord::{Attachment, DiscordError, OutgoingMessage, TEXT_MAX};
 use crate::domain::audit::Source;
-use crate::words::admin::{AuditFacts, LinkFacts};
-use crate::words::{self, Lang};
+use crate::messages::admin::{AuditFacts, LinkFacts};
+use crate::messages::{self, Lang};
 
 /// Rows of a page where nobody asks for more or fewer.
 const PAGE: u32 = 10;
@@ -35,18 +35,18 @@ pub(super) struct Page {
 
 /// What whoever asked reads: a message, and perhaps a file below it.
 pub(super) struct Answer {
-    post: Post,
+    post: OutgoingMessage,
     file: Option<Attachment>,
 }
 
 impl Answer {
     pub(super) fn text(text: impl Into<String>) -> Self {
-        Self { post: Post::text(text), file: None }
+        Self { post: OutgoingMessage::text(text), file: None }
     }
 
     /// A file with a sentence about it.
     fn file(sentence: String, name: String, bytes: Vec<u8>) -> Self {
-        Self { post: Post::text(sentence), file: Some(Attachment { name, bytes }) }
+        Self { post: OutgoingMessage::text(sentence), file: Some(Attachment { name, bytes }) }
     }
 
     /// A text, or the same as a file where it is too long for a message; what follows stands in the message either way.
@@ -61,7 +61,7 @@ impl Answer {
         if text.chars().count() + follows.chars().count() <= TEXT_MAX {
             return Self::text([text, &follows].concat());
         }
-        let sentence = [&words::admin::in_file(lang), follows.as_str()].concat();
+        let sentence = [&messages::admin::in_file(lang), follows.as_str()].concat();
         Self::file(sentence, name.to_owned(), plain().into_bytes())
     }
 }
@@ -72,7 +72,7 @@ pub(super) async fn find_link(visit: &Visit, what: &str) -> Result<(), DiscordEr
     answer(visit, async |viewer| {
         let links = visit.accounts().find_link(viewer, what).await?;
         if links.is_empty() {
-            return Ok(Answer::text(words::admin::no_links(lang)));
+            return Ok(Answer::text(messages::admin::no_links(lang)));
         }
         Ok(list_of(lang, &links))
     })
@@ -84,10 +84,10 @@ pub(super) async fn show_link(visit: &Visit, what: &str) -> Result<(), DiscordEr
     let lang = visit.lang();
     answer(visit, async |viewer| {
         let Some(shown) = visit.accounts().show_link(viewer, what).await? else {
-            return Ok(Answer::text(words::admin::no_such_link(lang)));
+            return Ok(Answer::text(messages::admin::no_such_link(lang)));
         };
         let facts = facts_of(&shown.link);
-        let text = words::admin::link_shown(lang, &facts, &shown.entry, &shown.user, &shown.comparison);
+        let text = messages::admin::link_shown(lang, &facts, &shown.entry, &shown.user, &shown.comparison);
         Ok(Answer::long(lang, &text, || text.clone(), "link.txt", None))
     })
     .await
@@ -100,10 +100,10 @@ pub(super) async fn export_links(visit: &Visit, wanted: LinkExport) -> Result<()
         let mut bytes = Vec::new();
         let writing = visit.accounts().export_links(viewer, wanted, |text| put(&mut bytes, text));
         let ControlFlow::Continue(count) = writing.await? else {
-            return Ok(Answer::text(words::admin::too_large(lang)));
+            return Ok(Answer::text(messages::admin::too_large(lang)));
         };
         let name = ["links.", wanted.format.code()].concat();
-        Ok(Answer::file(words::admin::exported_links(lang, count), name, bytes))
+        Ok(Answer::file(messages::admin::exported_links(lang, count), name, bytes))
     })
     .await
 }
@@ -113,16 +113,16 @@ pub(super) async fn search_audit(visit: &Visit, typed: Typed, page: Page) -> Res
     let lang = visit.lang();
     let filter = match filter_of(lang, typed) {
         Ok(filter) => filter,
-        Err(sentence) => return visit.reply.say_ephemeral(&Post::text(sentence)).await,
+        Err(sentence) => return visit.reply.say_ephemeral(&OutgoingMessage::text(sentence)).await,
     };
     let limit = page.limit.unwrap_or(PAGE);
     answer(visit, async |viewer| {
         let lines = visit.accounts().audit_search(viewer, &filter, page.after, limit).await?;
         if lines.is_empty() {
-            return Ok(Answer::text(words::admin::no_audit_rows(lang)));
+            return Ok(Answer::text(messages::admin::no_audit_rows(lang)));
         }
         let is_full = u32::try_from(lines.len()).is_ok_and(|count| count >= limit);
-        let more = lines.last().filter(|_| is_full).map(|last| words::admin::more(lang, last.row.seq));
+        let more = lines.last().filter(|_| is_full).map(|last| messages::admin::more(lang, last.row.seq));
         let text: Vec<String> = lines.iter().map(|line| audit_line(lang, line)).collect();
         let plain = || lines.iter().map(|line| [&line.to_string(), "\n"].concat()).collect();
         Ok(Answer::long(lang, &text.join("\n"), plain, "audit.txt", more))
@@ -135,16 +135,16 @@ pub(super) async fn export_audit(visit: &Visit, typed: Typed, format: Format) ->
     let lang = visit.lang();
     let filter = match filter_of(lang, typed) {
         Ok(filter) => filter,
-        Err(sentence) => return visit.reply.say_ephemeral(&Post::text(sentence)).await,
+        Err(sentence) => return visit.reply.say_ephemeral(&OutgoingMessage::text(sentence)).await,
     };
     answer(visit, async |viewer| {
         let mut bytes = Vec::new();
         let writing = visit.accounts().export_audit(viewer, &filter, format, |text| put(&mut bytes, text));
         let ControlFlow::Continue(head) = writing.await? else {
-            return Ok(Answer::text(words::admin::too_large(lang)));
+            return Ok(Answer::text(messages::admin::too_large(lang)));
         };
         let name = ["audit.", format.code()].concat();
-        Ok(Answer::file(words::admin::exported_audit(lang, &head.to_string()), name, bytes))
+        Ok(Answer::file(messages::admin::exported_audit(lang, &head.to_string()), name, bytes))
     })
     .await
 }
@@ -153,14 +153,14 @@ pub(super) async fn export_audit(visit: &Visit, typed: Typed, format: Format) ->
 pub(super) async fn verify_audit(visit: &Visit, head: Option<&str>) -> Result<(), DiscordError> {
     let lang = visit.lang();
     let Ok(head) = head.map(str::parse::<Head>).transpose() else {
-        return visit.reply.say_ephemeral(&Post::text(words::admin::no_head(lang))).await;
+        return visit.reply.say_ephemeral(&OutgoingMessage::text(messages::admin::no_head(lang))).await;
     };
     answer(visit, async |viewer| {
         let verified = visit.accounts().audit_verify_for(viewer, head.as_ref()).await?;
         Ok(Answer::text(match verified {
-            Verified::Whole { head } => words::cli::audit_whole(lang, &head.to_string()),
-            Verified::Broken { seq } => words::cli::audit_broken(lang, seq),
-            Verified::HeadMissing { head } => words::cli::audit_head_missing(lang, &head.to_string()),
+            Verified::Whole { head } => messages::cli::audit_whole(lang, &head.to_string()),
+            Verified::Broken { seq } => messages::cli::audit_broken(lang, seq),
+            Verified::HeadMissing { head } => messages::cli::audit_head_missing(lang, &head.to_string()),
         }))
     })
     .await
@@ -172,11 +172,11 @@ pub(super) async fn diagnose(visit: &Visit) -> Result<(), DiscordError> {
     answer(visit, async |viewer| {
         Ok(match visit.accounts().diagnose(viewer).await? {
             Diagnosed::Judged(diagnosis) => {
-                let text = words::doctor::report(lang, &diagnosis);
+                let text = messages::doctor::report(lang, &diagnosis);
                 Answer::long(lang, &text, || text.clone(), "doctor.txt", None)
             }
-            Diagnosed::UnderWay => Answer::text(words::doctor::under_way(lang)),
-            Diagnosed::TakesLong => Answer::text(words::doctor::takes_long(lang)),
+            Diagnosed::UnderWay => Answer::text(messages::doctor::under_way(lang)),
+            Diagnosed::TakesLong => Answer::text(messages::doctor::takes_long(lang)),
         })
     })
     .await
@@ -185,12 +185,12 @@ pub(super) async fn diagnose(visit: &Visit) -> Result<(), DiscordError> {
 /// Says "thinking" to the caller alone, looks, and puts the answer or the refusal in its place.
 pub(super) async fn answer(
     visit: &Visit,
-    look: impl AsyncFnOnce(&Viewer) -> Result<Answer, Denied>,
+    look: impl AsyncFnOnce(&Viewer) -> Result<Answer, UseCaseError>,
 ) -> Result<(), DiscordError> {
     let Some(viewer) = visit.viewer() else { return visit.say_old_button().await };
     visit.reply.defer_ephemeral().await?;
     let answer =
-        look(&viewer).await.unwrap_or_else(|denied| Answer { post: visit.refusal(&denied), file: None });
+        look(&viewer).await.unwrap_or_else(|denied| Answer { post: visit.error_code(&denied), file: None });
     match &answer.file {
         Some(file) => visit.reply.edit_original_with_file(&answer.post, file).await,
         None => visit.reply.edit_original(&answer.post).await,
@@ -210,11 +210,11 @@ fn put(bytes: &mut Vec<u8>, text: &str) -> ControlFlow<()> {
 fn filter_of(lang: Lang, typed: Typed) -> Result<AuditFilter, String> {
     let event = typed.event.map(|event| event.trim().parse()).transpose();
     let instant = |text: Option<String>| match text {
-        Some(text) => read_instant(&text).map(Some).ok_or_else(|| words::admin::no_time(lang)),
+        Some(text) => read_instant(&text).map(Some).ok_or_else(|| messages::admin::no_time(lang)),
         None => Ok(None),
     };
     Ok(AuditFilter {
-        event: event.map_err(|_| words::admin::no_such_event(lang))?,
+        event: event.map_err(|_| messages::admin::no_such_event(lang))?,
         person: typed.person,
         request: typed.request,
         actor: typed.actor,
@@ -226,7 +226,7 @@ fn filter_of(lang: Lang, typed: Typed) -> Result<AuditFilter, String> {
 }
 
 fn list_of(lang: Lang, links: &[Link]) -> Answer {
-    let each = links.iter().map(|link| words::admin::link_line(lang, &facts_of(link)));
+    let each = links.iter().map(|link| messages::admin::link_line(lang, &facts_of(link)));
     let text = each.collect::<Vec<_>>().join("\n");
     Answer::long(lang, &text, || text.clone(), "links.txt", None)
 }
@@ -258,5 +258,5 @@ fn audit_line(lang: Lang, line: &AuditLine) -> String {
         after: row.after.as_deref(),
         reason_code: row.reason_code.as_deref(),
     };
-    words::admin::audit_line(lang, &facts)
+    messages::admin::audit_line(lang, &facts)
 }

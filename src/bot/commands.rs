@@ -2,9 +2,9 @@
 
 use super::visit::{Delivered, Visit};
 use super::{BotError, Context, Data, admin_commands, desk_commands, member, panel};
-use crate::accounts::Denied;
+use crate::accounts::UseCaseError;
 use crate::discord::DiscordError;
-use crate::domain::refusal::Refusal;
+use crate::domain::error_code::ErrorCode;
 
 /// Every command, for each configured guild.
 pub(super) fn all() -> Vec<poise::Command<Data, BotError>> {
@@ -72,7 +72,7 @@ async fn post(ctx: Context<'_>) -> Result<(), BotError> {
 /// Says sorry after a defect.
 pub(super) async fn apologize(ctx: Context<'_>) {
     let saying = receive(ctx, |visit| async move {
-        visit.reply.say_ephemeral(&visit.refusal(&Denied::because(Refusal::Internal))).await
+        visit.reply.say_ephemeral(&visit.error_code(&UseCaseError::because(ErrorCode::Internal))).await
     });
     let Ok(()) = saying.await else { return };
 }

@@ -9,8 +9,8 @@ use super::{Data, forms, member, moderator};
 use crate::accounts::Proof;
 use crate::discord::DiscordError;
 use crate::discord::custom_id::{CustomId, Verb};
-use crate::domain::approval::Tell;
-use crate::domain::ids::{AccountId, ChannelId, MessageId, RequestId, WorkId};
+use crate::domain::approval::Notify;
+use crate::domain::ids::{AccountId, ChannelId, JobId, MessageId, RequestId};
 
 /// What every `custom_id` of ours begins with, in any version; anything else belongs to another program or to poise.
 const OURS: &str = "ac";
@@ -82,13 +82,13 @@ async fn answer_press(visit: &Visit, custom_id: CustomId, place: Place) -> Resul
         (Verb::Cancel, Some(id), _) => member::cancel_named(visit, id, nonce).await,
         (Verb::Approve, Some(id), Some(proof)) => moderator::approve(visit, id, proof).await,
         (Verb::Deny, Some(id), Some(proof)) => {
-            moderator::open_denial(visit, id, nonce, proof, Tell::Told).await
+            moderator::open_denial(visit, id, nonce, proof, Notify::Told).await
         }
         (Verb::DenyQuiet, Some(id), Some(proof)) => {
-            moderator::open_denial(visit, id, nonce, proof, Tell::Quiet).await
+            moderator::open_denial(visit, id, nonce, proof, Notify::Quiet).await
         }
-        (Verb::Retry, Some(_), _) => match custom_id.id.map(WorkId::new) {
-            Some(work) => moderator::retry(visit, work, nonce).await,
+        (Verb::Retry, Some(_), _) => match custom_id.id.map(JobId::new) {
+            Some(job) => moderator::retry(visit, job, nonce).await,
             None => visit.say_old_button().await,
         },
         (Verb::Resend, id, _) => {
@@ -158,10 +158,10 @@ async fn answer_submit(
             member::save_change(visit, id, custom_id.nonce, forms::read_account_form(field)).await
         }
         (Verb::DenyForm, Some(id), Some(proof)) => {
-            moderator::deny(visit, id, proof, &forms::read_reason(field), Tell::Told).await
+            moderator::deny(visit, id, proof, &forms::read_reason(field), Notify::Told).await
         }
         (Verb::DenyQuietForm, Some(id), Some(proof)) => {
-            moderator::deny(visit, id, proof, &forms::read_reason(field), Tell::Quiet).await
+            moderator::deny(visit, id, proof, &forms::read_reason(field), Notify::Quiet).await
         }
         (Verb::NotMe, Some(id), _) => {
             let account = AccountId::new(id.get());

@@ -68,7 +68,7 @@ async fn list_requests(
     receive(ctx, |visit| async move { desk::list_requests(&visit, standing, after, limit).await }).await
 }
 
-/// Show one request with its decisions and its work
+/// Show one request with its decisions and its job
 #[poise::command(slash_command, ephemeral, rename = "show")]
 async fn show_request(
     ctx: Context<'_>,

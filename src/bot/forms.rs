@@ -1,11 +1,11 @@
 //! The forms: which fields they have, and how a submit reads back.
 
-use crate::accounts::Typed;
+use crate::accounts::FormInput;
 use crate::accounts::request::Prefill;
 use crate::discord::custom_id::CustomId;
 use crate::discord::{FieldStyle, FormField, Modal, Need};
 use crate::domain::request::ANSWER_MAX;
-use crate::words::{self, Lang};
+use crate::messages::{self, Lang};
 
 const USERNAME: &str = "username";
 const ADDRESS: &str = "address";
@@ -23,7 +23,7 @@ const NAME_MAX: usize = crate::domain::person_name::NAME_MAX;
 
 /// The form for an account, filled with what is known.
 pub(super) fn account_form(lang: Lang, custom_id: CustomId, prefill: Prefill) -> Modal {
-    let words = words::form::account_form(lang);
+    let words = messages::form::account_form(lang);
     let short = |name, label, hint, value, max| FormField {
         name,
         label,
@@ -49,8 +49,8 @@ pub(super) fn account_form(lang: Lang, custom_id: CustomId, prefill: Prefill) ->
 }
 
 /// What was typed into the form for an account.
-pub(super) fn read_account_form(field: impl Fn(&str) -> Option<String>) -> Typed {
-    Typed {
+pub(super) fn read_account_form(field: impl Fn(&str) -> Option<String>) -> FormInput {
+    FormInput {
         username: field(USERNAME).unwrap_or_default(),
         address: field(ADDRESS).unwrap_or_default(),
         given: field(GIVEN).unwrap_or_default(),
@@ -60,7 +60,7 @@ pub(super) fn read_account_form(field: impl Fn(&str) -> Option<String>) -> Typed
 }
 
 /// The form for a denial's reason.
-pub(super) fn denial_form(custom_id: CustomId, words: words::form::DenialWords) -> Modal {
+pub(super) fn denial_form(custom_id: CustomId, words: messages::form::DenialWords) -> Modal {
     let reason = FormField {
         name: REASON,
         label: words.reason,
@@ -75,7 +75,7 @@ pub(super) fn denial_form(custom_id: CustomId, words: words::form::DenialWords) 
 
 /// The form that confirms "not me". Its one field may stay empty: Discord shows no form without a field.
 pub(super) fn not_me_form(lang: Lang, custom_id: CustomId) -> Modal {
-    let words = words::mails::not_me_form(lang);
+    let words = messages::mails::not_me_form(lang);
     let note = FormField {
         name: NOTE,
         label: words.note,

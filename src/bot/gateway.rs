@@ -111,7 +111,7 @@ async fn greet(data: &Data, stop: &CancellationToken) -> Result<(), BotError> {
 /// Looks at the session for as long as it comes back in time.
 ///
 /// After close codes 4003, 4010 and 4011 serenity 0.12 spins for one heartbeat interval, identifies again, and so on for ever. It says
-/// so in its log and nowhere else; [`Watch`](super::Watch) has ended its loop then.
+/// so in its log and nowhere else; [`GatewayStatus`](super::Watch) has ended its loop then.
 async fn watch_session(data: &Data) -> BotError {
     let mut without = Duration::ZERO;
     telemetry::take_gateway_closure();

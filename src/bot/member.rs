@@ -4,14 +4,14 @@ use super::visit::Visit;
 use super::{forms, render};
 use crate::accounts::request::DraftShown;
 use crate::accounts::status::StatusButton;
-use crate::accounts::{Denied, Details, Typed};
+use crate::accounts::{Details, FormInput, UseCaseError};
 use crate::discord::custom_id::{CustomId, Verb};
-use crate::discord::{ButtonStyle, DiscordError, Post};
+use crate::discord::{ButtonStyle, DiscordError, OutgoingMessage};
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, Nonce, RequestId};
-use crate::domain::refusal::Refusal;
-use crate::words;
-use crate::words::form::Faulty;
-use crate::words::mails::Links;
+use crate::messages;
+use crate::messages::form::Faulty;
+use crate::messages::mails::Links;
 
 /// First answer: the form, or why not.
 pub(super) async fn open_form(visit: &Visit) -> Result<(), DiscordError> {
@@ -20,25 +20,25 @@ pub(super) async fn open_form(visit: &Visit) -> Result<(), DiscordError> {
             let custom_id = CustomId::without_row(Verb::Form);
             visit.reply.open_modal(&forms::account_form(visit.lang(), custom_id, prefill)).await
         }
-        Err(denied) => visit.reply.say_ephemeral(&visit.refusal(&denied)).await,
+        Err(denied) => visit.reply.say_ephemeral(&visit.error_code(&denied)).await,
     }
 }
 
 /// First answer to the form: the draft, shown back.
-pub(super) async fn save_form(visit: &Visit, typed: Typed) -> Result<(), DiscordError> {
+pub(super) async fn save_form(visit: &Visit, typed: FormInput) -> Result<(), DiscordError> {
     match visit.accounts().save_draft(&visit.caller, typed.clone()).await {
         Ok(draft) => visit.reply.say_ephemeral(&draft_post(visit, &draft)).await,
         Err(denied) if matches!(denied.details, Details::Form(_)) => {
             visit.reply.say_ephemeral(&faulty_form_post(visit, &denied, &typed)).await
         }
-        Err(denied) => visit.reply.say_ephemeral(&visit.refusal(&denied)).await,
+        Err(denied) => visit.reply.say_ephemeral(&visit.error_code(&denied)).await,
     }
 }
 
 /// What is wrong with the form, what was typed (a faulty form is not stored), and the way to a fresh one.
-fn faulty_form_post(visit: &Visit, denied: &Denied, typed: &Typed) -> Post {
+fn faulty_form_post(visit: &Visit, denied: &UseCaseError, typed: &FormInput) -> OutgoingMessage {
     let lang = visit.lang();
-    let labels = words::form::account_form(lang);
+    let labels = messages::form::account_form(lang);
     let fields = [
         (labels.username, typed.username.as_str()),
         (labels.address, typed.address.as_str()),
@@ -46,9 +46,9 @@ fn faulty_form_post(visit: &Visit, denied: &Denied, typed: &Typed) -> Post {
         (labels.family, typed.family.as_str()),
         (labels.answer, typed.answer.as_deref().unwrap_or_default()),
     ];
-    let typed = words::form::typed_back(lang, &fields);
-    visit.refusal(denied).followed_by(&typed).with_button(
-        words::account::request_label(lang),
+    let typed = messages::form::typed_back(lang, &fields);
+    visit.error_code(denied).followed_by(&typed).with_button(
+        messages::account::request_label(lang),
         ButtonStyle::Primary,
         CustomId::without_row(Verb::Request),
     )
@@ -70,13 +70,13 @@ pub(super) async fn save_change(
     visit: &Visit,
     id: RequestId,
     nonce: Nonce,
-    typed: Typed,
+    typed: FormInput,
 ) -> Result<(), DiscordError> {
     match visit.accounts().change_draft(&visit.caller, id, nonce, typed).await {
         Ok(draft) => visit.reply.update_message(&draft_post(visit, &draft)).await,
-        Err(Denied { details: Details::Form(faults), .. }) => {
+        Err(UseCaseError { details: Details::Form(faults), .. }) => {
             let told = render::form_faults(visit.lang(), Faulty::Change, &faults, visit.max_username);
-            visit.reply.say_ephemeral(&Post::text(told)).await
+            visit.reply.say_ephemeral(&OutgoingMessage::text(told)).await
         }
         Err(denied) => refuse_on_draft(visit, &denied).await,
     }
@@ -88,13 +88,13 @@ pub(super) async fn send(visit: &Visit, id: RequestId, nonce: Nonce) -> Result<(
     match visit.accounts().send(&visit.caller, id, nonce).await {
         Ok(sent) => {
             let sentence = if sent.again {
-                words::account::sent_again(lang, &sent.code)
+                messages::account::sent_again(lang, &sent.code)
             } else if sent.automatic {
-                words::account::sent_to_rule(lang, &sent.code)
+                messages::account::sent_to_rule(lang, &sent.code)
             } else {
-                words::account::sent_to_moderators(lang, &sent.code)
+                messages::account::sent_to_moderators(lang, &sent.code)
             };
-            visit.reply.update_message(&Post::text(sentence)).await
+            visit.reply.update_message(&OutgoingMessage::text(sentence)).await
         }
         Err(denied) => refuse_on_draft(visit, &denied).await,
     }
@@ -105,21 +105,21 @@ pub(super) async fn say_status(visit: &Visit) -> Result<(), DiscordError> {
     let lang = visit.lang();
     match visit.accounts().status(&visit.caller).await {
         Ok(shown) => {
-            let sentence = words::status::sentence(lang, &shown.stage, shown.code.as_deref());
+            let sentence = messages::status::sentence(lang, &shown.stage, shown.code.as_deref());
             let post = shown
                 .buttons
                 .iter()
-                .fold(Post::text(sentence), |post, button| add_button(lang, post, *button));
+                .fold(OutgoingMessage::text(sentence), |post, button| add_button(lang, post, *button));
             visit.reply.say_ephemeral(&post).await
         }
-        Err(denied) => visit.reply.say_ephemeral(&visit.refusal(&denied)).await,
+        Err(denied) => visit.reply.say_ephemeral(&visit.error_code(&denied)).await,
     }
 }
 
 /// First answer to `/account cancel`.
 pub(super) async fn cancel(visit: &Visit) -> Result<(), DiscordError> {
     let post = cancelled_post(visit, None).await;
-    visit.reply.say_ephemeral(&post.unwrap_or_else(|denied| visit.refusal(&denied))).await
+    visit.reply.say_ephemeral(&post.unwrap_or_else(|denied| visit.error_code(&denied))).await
 }
 
 /// First answer to the button `Cancel request`: its message says what became of it.
@@ -130,17 +130,20 @@ pub(super) async fn cancel_named(visit: &Visit, id: RequestId, nonce: Nonce) -> 
     }
 }
 
-async fn cancelled_post(visit: &Visit, which: Option<(RequestId, Nonce)>) -> Result<Post, Denied> {
+async fn cancelled_post(
+    visit: &Visit,
+    which: Option<(RequestId, Nonce)>,
+) -> Result<OutgoingMessage, UseCaseError> {
     let lang = visit.lang();
     let cancelled = visit.accounts().cancel(&visit.caller, which).await?;
     let sentence = if cancelled.withdraw {
-        words::account::cancelled_withdrawing(lang, &cancelled.code)
+        messages::account::cancelled_withdrawing(lang, &cancelled.code)
     } else if cancelled.undo {
-        words::account::cancelled_undoing(lang, &cancelled.code)
+        messages::account::cancelled_undoing(lang, &cancelled.code)
     } else {
-        words::account::cancelled(lang, &cancelled.code)
+        messages::account::cancelled(lang, &cancelled.code)
     };
-    Ok(Post::text(sentence))
+    Ok(OutgoingMessage::text(sentence))
 }
 
 /// First answer to `/account password` and its button.
@@ -149,13 +152,13 @@ pub(super) async fn mail_again(visit: &Visit, which: Option<(AccountId, Nonce)>)
     let post = match visit.accounts().mail_again(&visit.caller, which).await {
         Ok(asked) => {
             let links = Links { mails: &asked.mails, now: asked.now };
-            Post::text(if asked.again {
-                words::mails::asked_already(lang, &asked.username, links)
+            OutgoingMessage::text(if asked.again {
+                messages::mails::asked_already(lang, &asked.username, links)
             } else {
-                words::mails::asked(lang, &asked.username, links)
+                messages::mails::asked(lang, &asked.username, links)
             })
         }
-        Err(denied) => visit.refusal(&denied),
+        Err(denied) => visit.error_code(&denied),
     };
     visit.reply.say_ephemeral(&post).await
 }
@@ -167,7 +170,7 @@ pub(super) async fn open_lock(visit: &Visit, id: AccountId, nonce: Nonce) -> Res
             let custom_id = CustomId::of_account(Verb::NotMe, id, nonce);
             visit.reply.open_modal(&forms::not_me_form(visit.lang(), custom_id)).await
         }
-        Err(denied) => visit.reply.say_ephemeral(&visit.refusal(&denied)).await,
+        Err(denied) => visit.reply.say_ephemeral(&visit.error_code(&denied)).await,
     }
 }
 
@@ -178,69 +181,75 @@ pub(super) async fn lock(visit: &Visit, id: AccountId, nonce: Nonce, note: &str)
         Ok(asked) if asked.again => {
             visit
                 .reply
-                .update_message(&Post::text(words::mails::locking_already(lang, &asked.username)))
+                .update_message(&OutgoingMessage::text(messages::mails::locking_already(
+                    lang,
+                    &asked.username,
+                )))
                 .await
         }
         Ok(asked) => {
-            visit.reply.update_message(&Post::text(words::mails::locking(lang, &asked.username))).await
+            visit
+                .reply
+                .update_message(&OutgoingMessage::text(messages::mails::locking(lang, &asked.username)))
+                .await
         }
-        Err(denied) => visit.reply.say_ephemeral(&visit.refusal(&denied)).await,
+        Err(denied) => visit.reply.say_ephemeral(&visit.error_code(&denied)).await,
     }
 }
 
 /// An expired draft's message is replaced; any other refusal leaves the message and its buttons for the next press.
-async fn refuse_on_draft(visit: &Visit, denied: &Denied) -> Result<(), DiscordError> {
-    if denied.refusal == Refusal::StaleButton && denied.details == Details::Expired {
-        let expired = words::account::draft_expired(visit.lang());
-        return visit.reply.update_message(&Post::text(expired)).await;
+async fn refuse_on_draft(visit: &Visit, denied: &UseCaseError) -> Result<(), DiscordError> {
+    if denied.error_code == ErrorCode::StaleButton && denied.details == Details::Expired {
+        let expired = messages::account::draft_expired(visit.lang());
+        return visit.reply.update_message(&OutgoingMessage::text(expired)).await;
     }
-    visit.reply.say_ephemeral(&visit.refusal(denied)).await
+    visit.reply.say_ephemeral(&visit.error_code(denied)).await
 }
 
-fn draft_post(visit: &Visit, draft: &DraftShown) -> Post {
+fn draft_post(visit: &Visit, draft: &DraftShown) -> OutgoingMessage {
     let lang = visit.lang();
     let request = &draft.request;
     let text = match &request.form {
-        Some(form) => words::account::draft_shown(lang, form, draft.expires_at),
+        Some(form) => messages::account::draft_shown(lang, form, draft.expires_at),
         // A draft without its values was erased a moment ago.
-        None => return Post::text(words::account::draft_expired(lang)),
+        None => return OutgoingMessage::text(messages::account::draft_expired(lang)),
     };
     let button = |verb| CustomId::of_request(verb, request.id, request.nonce);
-    Post::text(text)
-        .with_button(words::account::send_label(lang), ButtonStyle::Success, button(Verb::Send))
-        .with_button(words::account::change_label(lang), ButtonStyle::Secondary, button(Verb::Change))
+    OutgoingMessage::text(text)
+        .with_button(messages::account::send_label(lang), ButtonStyle::Success, button(Verb::Send))
+        .with_button(messages::account::change_label(lang), ButtonStyle::Secondary, button(Verb::Change))
 }
 
-fn add_button(lang: words::Lang, post: Post, button: StatusButton) -> Post {
+fn add_button(lang: messages::Lang, post: OutgoingMessage, button: StatusButton) -> OutgoingMessage {
     let of = CustomId::of_request;
     match button {
         StatusButton::Send(id, nonce) => post.with_button(
-            words::account::send_label(lang),
+            messages::account::send_label(lang),
             ButtonStyle::Success,
             of(Verb::Send, id, nonce),
         ),
         StatusButton::Change(id, nonce) => post.with_button(
-            words::account::change_label(lang),
+            messages::account::change_label(lang),
             ButtonStyle::Secondary,
             of(Verb::Change, id, nonce),
         ),
         StatusButton::Cancel(id, nonce) => post.with_button(
-            words::account::cancel_label(lang),
+            messages::account::cancel_label(lang),
             ButtonStyle::Danger,
             of(Verb::Cancel, id, nonce),
         ),
         StatusButton::Form => post.with_button(
-            words::account::request_label(lang),
+            messages::account::request_label(lang),
             ButtonStyle::Primary,
             CustomId::without_row(Verb::Request),
         ),
         StatusButton::Resend(id, nonce) => post.with_button(
-            words::mails::resend_label(lang),
+            messages::mails::resend_label(lang),
             ButtonStyle::Secondary,
             CustomId::of_account(Verb::Resend, id, nonce),
         ),
         StatusButton::NotMe(id, nonce) => post.with_button(
-            words::mails::not_me_label(lang),
+            messages::mails::not_me_label(lang),
             ButtonStyle::Danger,
             CustomId::of_account(Verb::NotMe, id, nonce),
         ),

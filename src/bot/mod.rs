@@ -1,6 +1,6 @@
 //! The gateway entrance: commands, buttons and forms from Discord become one call of a use-case each.
 //!
-//! What may not live here: sentences (`words`), decisions (`accounts`), SQL, and calls to Discord other than through `discord`.
+//! What may not live here: sentences (`messages`), decisions (`accounts`), SQL, and calls to Discord other than through `discord`.
 //! poise's context is used for parsing only: at once everything becomes a [`visit::Visit`] (a `Caller` and a `Reply`), so that
 //! interactions over HTTP can become one more entrance. Start with [`run`], then `components`, the one place of dispatch.
 
@@ -12,6 +12,7 @@ mod desk;
 mod desk_commands;
 mod forms;
 mod gateway;
+mod gateway_status;
 mod guard;
 mod member;
 mod moderator;
@@ -19,18 +20,17 @@ mod panel;
 mod register;
 mod render;
 mod visit;
-mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use gateway::run;
-pub use watch::{Session, Watch};
+pub use gateway_status::{GatewayStatus, Session};
 
 use crate::accounts::Accounts;
-use crate::accounts::restored::Hold;
+use crate::accounts::restored::MaintenanceMode;
 use crate::clock::{Clock, Ids};
-use crate::config::Live;
+use crate::config::SharedConfig;
 use crate::discord::{ConnectError, Discord, DiscordError};
 
 /// What the entrance works with.
@@ -41,15 +41,15 @@ pub struct BotParts {
     /// The use-cases.
     pub accounts: Accounts,
     /// The checked configuration.
-    pub config: Live,
+    pub config: SharedConfig,
     /// Judges the age of an interaction.
     pub clock: Arc<dyn Clock>,
     /// Makes the trace id of each interaction.
     pub ids: Ids,
     /// While it is on, everybody is asked to come back later.
-    pub hold: Hold,
+    pub hold: MaintenanceMode,
     /// Shows others whether there is a session.
-    pub watch: Watch,
+    pub watch: GatewayStatus,
     /// Hears how long each first answer took, from the interaction's arrival until Discord had taken it.
     pub note_acknowledgement: Arc<dyn Fn(Duration) + Send + Sync>,
 }

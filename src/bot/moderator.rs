@@ -5,18 +5,18 @@ use super::forms;
 use super::visit::Visit;
 use crate::accounts::Proof;
 use crate::discord::custom_id::{CustomId, Verb};
-use crate::discord::{DiscordError, Post};
-use crate::domain::approval::Tell;
-use crate::domain::ids::{Nonce, RequestId, WorkId};
-use crate::words;
+use crate::discord::{DiscordError, OutgoingMessage};
+use crate::domain::approval::Notify;
+use crate::domain::ids::{JobId, Nonce, RequestId};
+use crate::messages;
 
 /// `Approve`.
 pub(super) async fn approve(visit: &Visit, id: RequestId, proof: Proof) -> Result<(), DiscordError> {
-    let Some(presser) = visit.presser() else { return visit.say_old_button().await };
+    let Some(reviewer) = visit.reviewer() else { return visit.say_old_button().await };
     visit.reply.defer_update().await?;
-    match visit.accounts().approve(&presser, id, proof).await {
+    match visit.accounts().approve(&reviewer, id, proof).await {
         Ok(_) => Ok(()),
-        Err(denied) => visit.reply.follow_up_ephemeral(&visit.refusal(&denied)).await,
+        Err(denied) => visit.reply.follow_up_ephemeral(&visit.error_code(&denied)).await,
     }
 }
 
@@ -26,14 +26,14 @@ pub(super) async fn open_denial(
     id: RequestId,
     nonce: Nonce,
     proof: Proof,
-    tell: Tell,
+    tell: Notify,
 ) -> Result<(), DiscordError> {
     if let Err(denied) = visit.accounts().may_open_denial(&visit.caller, id, proof).await {
-        return visit.reply.say_ephemeral(&visit.refusal(&denied)).await;
+        return visit.reply.say_ephemeral(&visit.error_code(&denied)).await;
     }
     let (verb, words) = match tell {
-        Tell::Told => (Verb::DenyForm, words::form::denial_form(visit.lang())),
-        Tell::Quiet => (Verb::DenyQuietForm, words::form::quiet_denial_form(visit.lang())),
+        Notify::Told => (Verb::DenyForm, messages::form::denial_form(visit.lang())),
+        Notify::Quiet => (Verb::DenyQuietForm, messages::form::quiet_denial_form(visit.lang())),
     };
     visit.reply.open_modal(&forms::denial_form(CustomId::of_request(verb, id, nonce), words)).await
 }
@@ -44,23 +44,23 @@ pub(super) async fn deny(
     id: RequestId,
     proof: Proof,
     reason: &str,
-    tell: Tell,
+    tell: Notify,
 ) -> Result<(), DiscordError> {
-    let Some(presser) = visit.presser() else { return visit.say_old_button().await };
+    let Some(reviewer) = visit.reviewer() else { return visit.say_old_button().await };
     visit.reply.defer_update().await?;
-    match visit.accounts().deny(&presser, id, proof, reason, tell).await {
+    match visit.accounts().deny(&reviewer, id, proof, reason, tell).await {
         Ok(_) => Ok(()),
-        Err(denied) => visit.reply.follow_up_ephemeral(&visit.refusal(&denied)).await,
+        Err(denied) => visit.reply.follow_up_ephemeral(&visit.error_code(&denied)).await,
     }
 }
 
 /// `Retry`, for admins.
-pub(super) async fn retry(visit: &Visit, work: WorkId, nonce: Nonce) -> Result<(), DiscordError> {
-    let Some(presser) = visit.presser() else { return visit.say_old_button().await };
+pub(super) async fn retry(visit: &Visit, job: JobId, nonce: Nonce) -> Result<(), DiscordError> {
+    let Some(reviewer) = visit.reviewer() else { return visit.say_old_button().await };
     visit.reply.defer_update().await?;
-    let post = match visit.accounts().retry(&presser, work, nonce).await {
-        Ok(_) => Post::text(words::refusal::retry_started(visit.lang())),
-        Err(denied) => visit.refusal(&denied),
+    let post = match visit.accounts().retry(&reviewer, job, nonce).await {
+        Ok(_) => OutgoingMessage::text(messages::error_code::retry_started(visit.lang())),
+        Err(denied) => visit.error_code(&denied),
     };
     visit.reply.follow_up_ephemeral(&post).await
 }

@@ -4,10 +4,10 @@ use poise::serenity_prelude as serenity;
 use serenity::Permissions;
 
 use super::visit::Visit;
-use crate::discord::{DiscordError, Post};
+use crate::discord::{DiscordError, OutgoingMessage};
 use crate::domain::ids::ChannelId;
 use crate::domain::panel::ChannelRight;
-use crate::words;
+use crate::messages;
 
 /// Where `/panel post` was used, and what the bot lacks there.
 pub(super) struct PanelPlace {
@@ -39,13 +39,13 @@ impl PanelPlace {
 
 /// `/panel post`: who may is asked of Discord first, so the answer is deferred.
 pub(super) async fn post_panel(visit: &Visit, place: PanelPlace) -> Result<(), DiscordError> {
-    let Some(presser) = visit.presser() else { return visit.say_old_button().await };
+    let Some(reviewer) = visit.reviewer() else { return visit.say_old_button().await };
     visit.reply.defer_ephemeral().await?;
     let lang = visit.lang();
-    let post = match visit.accounts().post_panel(&presser, place.channel_id, &place.missing).await {
-        Ok(posted) if posted.stands => Post::text(words::panel::updating(lang)),
-        Ok(_) => Post::text(words::panel::posting(lang)),
-        Err(denied) => visit.refusal(&denied),
+    let post = match visit.accounts().post_panel(&reviewer, place.channel_id, &place.missing).await {
+        Ok(posted) if posted.stands => OutgoingMessage::text(messages::panel::updating(lang)),
+        Ok(_) => OutgoingMessage::text(messages::panel::posting(lang)),
+        Err(denied) => visit.error_code(&denied),
     };
     visit.reply.edit_original(&post).await
 }

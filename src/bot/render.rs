@@ -1,23 +1,28 @@
-//! A refusal with its facts becomes a sentence of `words`.
+//! A refusal with its facts becomes a sentence of `messages`.
 
-use crate::accounts::{BrokenRule, Denied, Details, Field, FieldFault};
-use crate::words::form::Faulty;
-use crate::words::{Lang, Reference, form, mails, panel, refusal as words};
+use crate::accounts::{BrokenRule, Details, Field, FieldFault, UseCaseError};
+use crate::messages::form::Faulty;
+use crate::messages::{Lang, Reference, error_code, form, mails, panel};
 
 /// The sentence for `denied`.
-pub(super) fn refusal(lang: Lang, denied: &Denied, reference: &Reference, max_username: usize) -> String {
+pub(super) fn error_code(
+    lang: Lang,
+    denied: &UseCaseError,
+    reference: &Reference,
+    max_username: usize,
+) -> String {
     match &denied.details {
-        Details::None | Details::Expired => words::sentence(lang, denied.refusal, reference),
-        Details::WhyNot(reasons) => words::why_not(lang, reasons),
+        Details::None | Details::Expired => error_code::sentence(lang, denied.error_code, reference),
+        Details::WhyNot(reasons) => error_code::why_not(lang, reasons),
         Details::Form(faults) => form_faults(lang, Faulty::First, faults, max_username),
-        Details::DecidedBy { who, verdict, at } => words::decided_by(lang, *who, *verdict, *at),
-        Details::Ended { state } => words::ended(lang, *state),
-        Details::CardChanged => words::card_changed(lang),
-        Details::Nothing => words::nothing_to_cancel(lang),
-        Details::NotNow(why) => mails::not_now(lang, *why),
+        Details::DecidedBy { who, verdict, at } => error_code::decided_by(lang, *who, *verdict, *at),
+        Details::Ended { state } => error_code::ended(lang, *state),
+        Details::CardChanged => error_code::card_changed(lang),
+        Details::Nothing => error_code::nothing_to_cancel(lang),
+        Details::MailUnavailable(why) => mails::not_now(lang, *why),
         Details::ChannelRights(missing) => panel::rights_missing(lang, missing),
         Details::Wait { until } => mails::wait(lang, *until),
-        Details::Open { code } => words::request_open(lang, code),
+        Details::Open { code } => error_code::request_open(lang, code),
     }
 }
 
@@ -37,7 +42,7 @@ fn field_fault(lang: Lang, fault: FieldFault, max_username: usize) -> String {
         (Some(BrokenRule::AnswerMissing), _) => form::answer_missing(lang),
         (None, Field::Username) => form::username_unavailable(lang),
         (None, Field::Address | Field::Given | Field::Family | Field::Answer) => {
-            words::bare(lang, fault.refusal)
+            error_code::bare(lang, fault.error_code)
         }
     }
 }

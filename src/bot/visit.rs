@@ -10,13 +10,13 @@ use tracing::Instrument as _;
 
 use super::guard::{Arrival, Barred, admit};
 use super::{Data, render};
-use crate::accounts::{Accounts, Caller, Denied, Presser, Viewer};
+use crate::accounts::{Accounts, Caller, Reviewer, UseCaseError, Viewer};
 use crate::discord::custom_id::Verb;
-use crate::discord::{Discord, DiscordError, Post, Reply, member_facts};
+use crate::discord::{Discord, DiscordError, OutgoingMessage, Reply, member_facts};
 use crate::domain::audit::Source;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{DiscordUserId, GuildId, InteractionId};
-use crate::domain::refusal::Refusal;
-use crate::words::{self, Lang, Reference};
+use crate::messages::{self, Lang, Reference};
 
 /// What Discord delivered, whichever kind of interaction it was.
 pub(super) struct Delivered<'a> {
@@ -84,8 +84,8 @@ impl Visit {
                 Err(_panic) => {
                     // The payload may hold what somebody typed: the panic hook has counted it and logged its place.
                     tracing::error!("an interaction panicked");
-                    let sorry = words::refusal::sentence(lang, Refusal::Internal, &reference);
-                    reply.say_anyway(&Post::text(sorry)).await
+                    let sorry = messages::error_code::sentence(lang, ErrorCode::Internal, &reference);
+                    reply.say_anyway(&OutgoingMessage::text(sorry)).await
                 }
             };
             if let Err(error) = outcome {
@@ -125,8 +125,8 @@ impl Visit {
     }
 
     /// The presser of a moderator's button; `None` in a direct message.
-    pub(super) fn presser(&self) -> Option<Presser> {
-        Some(Presser {
+    pub(super) fn reviewer(&self) -> Option<Reviewer> {
+        Some(Reviewer {
             user_id: self.caller.user_id,
             guild_id: self.caller.guild_id?,
             via: Source::Chat,
@@ -138,30 +138,30 @@ impl Visit {
 
     /// The caller as somebody who wants to look at requests, links or the log; `None` in a direct message.
     pub(super) fn viewer(&self) -> Option<Viewer> {
-        self.presser().map(Viewer::Presser)
+        self.reviewer().map(Viewer::Reviewer)
     }
 
     /// The sentence for a refusal. The code goes to the log; its cause was logged where it arose.
-    pub(super) fn refusal(&self, denied: &Denied) -> Post {
-        tracing::info!(refusal = %denied.refusal, "refused");
-        Post::text(render::refusal(self.lang(), denied, &self.reference, self.max_username))
+    pub(super) fn error_code(&self, denied: &UseCaseError) -> OutgoingMessage {
+        tracing::info!(error_code = %denied.error_code, "refused");
+        OutgoingMessage::text(render::error_code(self.lang(), denied, &self.reference, self.max_username))
     }
 
     /// First answer: a button that this version does not know.
     pub(super) async fn say_old_button(&self) -> Result<(), DiscordError> {
-        self.reply.say_ephemeral(&Post::text(words::refusal::old_button(self.lang()))).await
+        self.reply.say_ephemeral(&OutgoingMessage::text(messages::error_code::old_button(self.lang()))).await
     }
 
     async fn turn_away(&self, barred: Barred) -> Result<(), DiscordError> {
         tracing::info!(?barred, "not let in");
         let sentence = match barred {
             Barred::NoPerson => return Ok(()),
-            Barred::NotServed => words::refusal::not_served(self.lang()),
-            Barred::OnlyInServer => words::refusal::only_in_server(self.lang()),
-            Barred::Held => words::service::held(self.lang()),
-            Barred::TooLate => words::refusal::too_late(self.lang()),
+            Barred::NotServed => messages::error_code::not_served(self.lang()),
+            Barred::OnlyInServer => messages::error_code::only_in_server(self.lang()),
+            Barred::Held => messages::service::held(self.lang()),
+            Barred::TooLate => messages::error_code::too_late(self.lang()),
         };
-        self.reply.say_ephemeral(&Post::text(sentence)).await
+        self.reply.say_ephemeral(&OutgoingMessage::text(sentence)).await
     }
 }
 

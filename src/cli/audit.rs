@@ -6,14 +6,14 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Exit;
-use super::desk::{Kind, Page, instant, print_page, work_at_desk};
 use super::export::{self, Target};
 use super::print::Printer;
+use super::session::{Kind, Page, in_session, instant, print_page};
 use crate::accounts::audit_log::{AuditFilter, AuditLine, Head, Verified, read_instant};
-use crate::accounts::open::Reach;
+use crate::accounts::open::AccessLevel;
 use crate::domain::audit::{Event, Source};
 use crate::domain::ids::Timestamp;
-use crate::words;
+use crate::messages;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -110,9 +110,9 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
         Verb::Export(flags) => write_export(flags, file, printer),
         Verb::Verify { head, json } => {
             let print = if *json { print_for_programs } else { print_for_people };
-            work_at_desk(file, Reach::Read, printer, async |desk, printer| {
-                match desk.accounts.audit_verify(head.as_ref()).await {
-                    Err(denied) => desk.refuse(printer, &denied),
+            in_session(file, AccessLevel::Read, printer, async |session, printer| {
+                match session.accounts.audit_verify(head.as_ref()).await {
+                    Err(denied) => session.refuse(printer, &denied),
                     Ok(verified) => {
                         print(&verified, printer);
                         exit_of(&verified)
@@ -129,13 +129,13 @@ fn search(flags: &SearchFlags, file: &Path, printer: &mut Printer) -> Exit {
         Err(_) => return printer.fault(Exit::Usage, "--after: write the number of a row"),
     };
     let filter = flags.which.filter();
-    work_at_desk(file, Reach::Write, printer, async |desk, printer| {
-        match desk.accounts.audit_search(&desk.viewer(), &filter, after, flags.page.limit).await {
-            Err(denied) => desk.refuse(printer, &denied),
+    in_session(file, AccessLevel::Write, printer, async |session, printer| {
+        match session.accounts.audit_search(&session.viewer(), &filter, after, flags.page.limit).await {
+            Err(denied) => session.refuse(printer, &denied),
             Ok(lines) => {
                 let kind = Kind {
                     name: "rows",
-                    nothing: words::cli::no_audit_rows(desk.lang),
+                    nothing: messages::cli::no_audit_rows(session.lang),
                     key: |line: &AuditLine| line.row.seq.to_string(),
                     as_json,
                     as_line: AuditLine::to_string,
@@ -152,15 +152,15 @@ fn write_export(flags: &ExportFlags, file: &Path, printer: &mut Printer) -> Exit
         Err(exit) => return exit,
     };
     let (filter, format) = (flags.which.filter(), flags.to.format);
-    work_at_desk(file, Reach::Write, printer, async |desk, printer| {
-        let viewer = desk.viewer();
+    in_session(file, AccessLevel::Write, printer, async |session, printer| {
+        let viewer = session.viewer();
         let exporting =
-            desk.accounts.export_audit(&viewer, &filter, format, |text| target.write(text, printer));
+            session.accounts.export_audit(&viewer, &filter, format, |text| target.write(text, printer));
         let ended = exporting.await;
-        match target.end(ended, desk, printer) {
+        match target.end(ended, session, printer) {
             Err(exit) => exit,
             Ok(head) => {
-                printer.note(words::cli::exported_audit(desk.lang, &head.to_string()));
+                printer.note(messages::cli::exported_audit(session.lang, &head.to_string()));
                 Exit::Done
             }
         }
@@ -181,7 +181,7 @@ fn as_json(line: &AuditLine) -> Value {
         "subject_discord_id": line.subject.map(|id| id.to_string()),
         "request_id": row.request_id,
         "request_code": line.request_code,
-        "work_id": row.work_id,
+        "job_id": row.job_id,
         "before": row.before,
         "after": row.after,
         "reason_code": row.reason_code,
@@ -207,10 +207,10 @@ fn print_for_programs(verified: &Verified, printer: &mut Printer) {
 }
 
 fn print_for_people(verified: &Verified, printer: &mut Printer) {
-    let lang = words::Lang::default();
+    let lang = messages::Lang::default();
     printer.line(match verified {
-        Verified::Whole { head } => words::cli::audit_whole(lang, &head.to_string()),
-        Verified::Broken { seq } => words::cli::audit_broken(lang, *seq),
-        Verified::HeadMissing { head } => words::cli::audit_head_missing(lang, &head.to_string()),
+        Verified::Whole { head } => messages::cli::audit_whole(lang, &head.to_string()),
+        Verified::Broken { seq } => messages::cli::audit_broken(lang, *seq),
+        Verified::HeadMissing { head } => messages::cli::audit_head_missing(lang, &head.to_string()),
     });
 }

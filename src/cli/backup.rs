@@ -15,8 +15,8 @@ use crate::accounts::restored::{CompareError, Comparison, Difference};
 use crate::clock::{self, SystemRng};
 use crate::config::{self, Config};
 use crate::domain::account::DirectoryId;
+use crate::messages::{self, Lang};
 use crate::store::{Store, StoreError};
-use crate::words::{self, Lang};
 
 #[derive(Debug, Args)]
 pub(super) struct BackupFlags {
@@ -58,13 +58,15 @@ pub(super) fn back_up(flags: &BackupFlags, file: &Path, printer: &mut Printer) -
             Err(error) => return printer.failure("could not use the file's name", &error),
         };
         if config.store.url.scheme() != "sqlite" {
-            return printer.fault(Exit::Usage, words::service::back_up_by_pg_dump(lang));
+            return printer.fault(Exit::Usage, messages::service::back_up_by_pg_dump(lang));
         }
         match copied(&config.store, &absolute).await {
             Ok(head) => {
-                printer.line(words::service::backed_up(lang, &absolute.display().to_string(), &head));
-                printer
-                    .note(words::service::key_is_apart(lang, &config.store.key_file.display().to_string()));
+                printer.line(messages::service::backed_up(lang, &absolute.display().to_string(), &head));
+                printer.note(messages::service::key_is_apart(
+                    lang,
+                    &config.store.key_file.display().to_string(),
+                ));
                 Exit::Done
             }
             Err(error) => printer.failure("nothing was backed up", &error),
@@ -102,15 +104,15 @@ pub(super) fn restore(flags: &RestoreFlags, file: &Path, printer: &mut Printer) 
 async fn put_back(config: &Config, backup: &Path, printer: &mut Printer) -> Exit {
     let lang = Lang::default();
     if config.store.url.scheme() != "sqlite" {
-        return printer.fault(Exit::Usage, words::service::restore_by_pg_restore(lang));
+        return printer.fault(Exit::Usage, messages::service::restore_by_pg_restore(lang));
     }
     match Store::restore(&config.store, backup, clock::of_process(), Arc::new(SystemRng)).await {
         Ok(restored) => {
-            printer.line(words::service::restored(lang, &restored.head.to_string()));
+            printer.line(messages::service::restored(lang, &restored.head.to_string()));
             if let Some(kept) = restored.kept {
-                printer.line(words::service::kept_beside(lang, &kept.display().to_string()));
+                printer.line(messages::service::kept_beside(lang, &kept.display().to_string()));
             }
-            printer.note(words::service::what_comes_next(lang));
+            printer.note(messages::service::what_comes_next(lang));
             Exit::Done
         }
         Err(error) => printer.failure("nothing was restored", &error),
@@ -126,7 +128,7 @@ async fn hold(config: &Config, printer: &mut Printer) -> Exit {
     };
     match held.await {
         Ok(()) => {
-            printer.line(words::service::is_held(Lang::default()));
+            printer.line(messages::service::is_held(Lang::default()));
             Exit::Done
         }
         Err(error) => printer.failure("nothing was held back", &error),
@@ -149,7 +151,7 @@ async fn compare(comparison: &Comparison, as_object: bool, printer: &mut Printer
         for difference in &differences {
             printer.line(as_line(difference));
         }
-        printer.note(words::service::compared(Lang::default(), differences.len(), is_held));
+        printer.note(messages::service::compared(Lang::default(), differences.len(), is_held));
     }
     if differences.is_empty() { Exit::Done } else { Exit::Differences }
 }
@@ -157,11 +159,11 @@ async fn compare(comparison: &Comparison, as_object: bool, printer: &mut Printer
 async fn agree(comparison: &Comparison, printer: &mut Printer) -> Exit {
     let lang = Lang::default();
     match comparison.agree(&Operator { login: process::login() }).await {
-        Ok(Some(works)) => {
-            printer.line(words::service::agreed(lang, works));
+        Ok(Some(jobs)) => {
+            printer.line(messages::service::agreed(lang, jobs));
             Exit::Done
         }
-        Ok(None) => printer.fault(Exit::Failed, words::service::not_held(lang)),
+        Ok(None) => printer.fault(Exit::Failed, messages::service::not_held(lang)),
         Err(error) => printer.failure("nothing was agreed", &error),
     }
 }
@@ -172,28 +174,28 @@ fn as_json(difference: &Difference) -> Value {
         "account_id": difference.account.to_string(),
         "username": difference.username,
         "directory_id": difference.directory_id.as_ref().map(DirectoryId::as_str),
-        "meaning": words::service::difference(Lang::default(), difference.kind),
+        "meaning": messages::service::difference(Lang::default(), difference.kind),
     })
 }
 
 fn as_line(difference: &Difference) -> String {
-    let meaning = words::service::difference(Lang::default(), difference.kind);
+    let meaning = messages::service::difference(Lang::default(), difference.kind);
     let code = difference.kind.code();
     [code, "  ", &difference.username, "  ", &difference.account.to_string(), "  ", &meaning].concat()
 }
 
-/// Loads the configuration and runs `work` with it.
+/// Loads the configuration and runs `job` with it.
 fn on_config(
     file: &Path,
     printer: &mut Printer,
-    work: impl AsyncFnOnce(Config, &mut Printer) -> Exit,
+    job: impl AsyncFnOnce(Config, &mut Printer) -> Exit,
 ) -> Exit {
     let loaded = match load(file, printer) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
     match small_runtime(printer) {
-        Ok(runtime) => runtime.block_on(work(loaded.config, printer)),
+        Ok(runtime) => runtime.block_on(job(loaded.config, printer)),
         Err(exit) => exit,
     }
 }

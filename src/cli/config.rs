@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::print::Printer;
 use super::{Exit, load};
-use crate::config::{self, Fault, Place};
-use crate::words::{self, Lang};
+use crate::config::{self, Diagnostic, Place};
+use crate::messages::{self, Lang};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -23,7 +23,7 @@ pub(super) enum Verb {
     /// Print a complete example with every key explained
     Example,
     /// Say which rule makes a member eligible, and why the others do not
-    Why(super::why::Flags),
+    Why(super::explain::Flags),
 }
 
 /// Runs one of them.
@@ -33,7 +33,7 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
         Verb::Check { json: false } => check(file, printer),
         Verb::Show => show(file, printer),
         Verb::Example => example(printer),
-        Verb::Why(flags) => super::why::run(flags, file, printer),
+        Verb::Why(flags) => super::explain::run(flags, file, printer),
     }
 }
 
@@ -43,9 +43,9 @@ fn check(file: &Path, printer: &mut Printer) -> Exit {
         Ok(loaded) => {
             let lang = Lang::default();
             for warning in &loaded.warnings {
-                printer.note(words::cli::warning(lang, &warning.line(file)));
+                printer.note(messages::cli::warning(lang, &warning.line(file)));
             }
-            printer.line(words::cli::no_faults(lang, &file.display().to_string()));
+            printer.line(messages::cli::no_faults(lang, &file.display().to_string()));
             Exit::Done
         }
     }
@@ -56,7 +56,7 @@ fn check_for_programs(file: &Path, printer: &mut Printer) -> Exit {
         Ok(loaded) => (Vec::new(), loaded.warnings),
         Err(refused) => (refused.faults, Vec::new()),
     };
-    let as_list = |findings: &[Fault]| findings.iter().map(as_json).collect::<Vec<_>>();
+    let as_list = |findings: &[Diagnostic]| findings.iter().map(as_json).collect::<Vec<_>>();
     printer.line(json!({
         "ok": faults.is_empty(),
         "faults": as_list(&faults),
@@ -65,7 +65,7 @@ fn check_for_programs(file: &Path, printer: &mut Printer) -> Exit {
     if faults.is_empty() { Exit::Done } else { Exit::Usage }
 }
 
-fn as_json(fault: &Fault) -> serde_json::Value {
+fn as_json(fault: &Diagnostic) -> serde_json::Value {
     let (line, column, variable) = match &fault.place {
         Place::File => (None, None, None),
         Place::Line { line, column } => (Some(line), Some(column), None),

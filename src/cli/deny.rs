@@ -7,14 +7,14 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Exit;
-use super::desk::{Kind, Page, instant, print_page, work_at_desk};
 use super::print::Printer;
+use super::session::{Kind, Page, in_session, instant, print_page};
 use crate::accounts::deny_list::{DenyLine, DenyTarget};
-use crate::accounts::open::Reach;
+use crate::accounts::open::AccessLevel;
 use crate::clock;
 use crate::domain::ids::{DiscordUserId, Timestamp};
 use crate::domain::mail_address::MailAddress;
-use crate::words;
+use crate::messages;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -96,35 +96,41 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
     match verb {
         Verb::Add { whom, until, reason } => match whom.target() {
             Err(text) => printer.fault(Exit::Usage, text),
-            Ok(target) => work_at_desk(file, Reach::Write, printer, async |desk, printer| {
-                if let Err(denied) =
-                    desk.accounts.deny_add(&desk.operator, &target, until.map(Until::lasts), reason).await
+            Ok(target) => in_session(file, AccessLevel::Write, printer, async |session, printer| {
+                if let Err(denied) = session
+                    .accounts
+                    .deny_add(&session.operator, &target, until.map(Until::lasts), reason)
+                    .await
                 {
-                    desk.refuse(printer, &denied)
+                    session.refuse(printer, &denied)
                 } else {
-                    printer.line(words::cli::deny_added(desk.lang));
+                    printer.line(messages::cli::deny_added(session.lang));
                     Exit::Done
                 }
             }),
         },
-        Verb::Remove { whom } => match whom.target() {
-            Err(text) => printer.fault(Exit::Usage, text),
-            Ok(target) => work_at_desk(file, Reach::Write, printer, async |desk, printer| {
-                match desk.accounts.deny_remove(&desk.operator, &target).await {
-                    Err(denied) => desk.refuse(printer, &denied),
-                    Ok(true) => {
-                        printer.line(words::cli::deny_removed(desk.lang));
-                        Exit::Done
+        Verb::Remove { whom } => {
+            match whom.target() {
+                Err(text) => printer.fault(Exit::Usage, text),
+                Ok(target) => in_session(file, AccessLevel::Write, printer, async |session, printer| {
+                    match session.accounts.deny_remove(&session.operator, &target).await {
+                        Err(denied) => session.refuse(printer, &denied),
+                        Ok(true) => {
+                            printer.line(messages::cli::deny_removed(session.lang));
+                            Exit::Done
+                        }
+                        Ok(false) => {
+                            printer.fault(Exit::Failed, messages::cli::not_on_deny_list(session.lang))
+                        }
                     }
-                    Ok(false) => printer.fault(Exit::Failed, words::cli::not_on_deny_list(desk.lang)),
-                }
-            }),
-        },
-        Verb::List(page) => work_at_desk(file, Reach::Read, printer, async |desk, printer| {
-            match desk.accounts.deny_list(&desk.operator, page.after.as_deref(), page.limit).await {
-                Err(denied) => desk.refuse(printer, &denied),
+                }),
+            }
+        }
+        Verb::List(page) => in_session(file, AccessLevel::Read, printer, async |session, printer| {
+            match session.accounts.deny_list(&session.operator, page.after.as_deref(), page.limit).await {
+                Err(denied) => session.refuse(printer, &denied),
                 Ok(lines) => {
-                    let nothing = words::cli::empty_deny_list(desk.lang);
+                    let nothing = messages::cli::empty_deny_list(session.lang);
                     let key = |line: &DenyLine| line.key.clone();
                     print_page(
                         printer,

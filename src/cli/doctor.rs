@@ -12,9 +12,9 @@ use super::setup::ask_password;
 use super::{Exit, load, small_runtime};
 use crate::clock::{self, SystemRng};
 use crate::config;
-use crate::doctor::{self, Access, Check, CouldNotRun, Diagnosis, Outcome, TrialIs};
+use crate::doctor::{self, Access, Check, CouldNotRun, Diagnosis, Outcome, SelfTestIs};
 use crate::domain::finding::{NotChecked, System};
-use crate::words::{self, Lang};
+use crate::messages::{self, Lang};
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
@@ -65,18 +65,18 @@ pub(super) fn run(file: &Path, flags: &Flags, printer: &mut Printer) -> Exit {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
-    let work = doctor::examine(&loaded.config, &access, clock::of_process(), Arc::new(SystemRng));
+    let job = doctor::examine(&loaded.config, &access, clock::of_process(), Arc::new(SystemRng));
     let lang = Lang::default();
-    match runtime.block_on(work) {
+    match runtime.block_on(job) {
         Ok(diagnosis) => {
             print(&diagnosis, flags, printer);
             exit_of(&diagnosis, flags)
         }
         Err(CouldNotRun::AdministratorRefused) => {
-            printer.fault(Exit::Failed, words::doctor::administrator_refused(lang))
+            printer.fault(Exit::Failed, messages::doctor::administrator_refused(lang))
         }
         Err(CouldNotRun::ServerBindRefused) => {
-            printer.fault(Exit::Failed, words::doctor::config_bind_refused(lang))
+            printer.fault(Exit::Failed, messages::doctor::config_bind_refused(lang))
         }
     }
 }
@@ -95,7 +95,7 @@ fn access(flags: &Flags) -> Result<Access, String> {
     if let Some(dn) = &lent.ldap_config_dn {
         server_bind = Some((dn.clone(), secret(lent.ldap_config_password_file.as_ref(), dn)?));
     }
-    let trial = if flags.read_only { TrialIs::Unwanted } else { TrialIs::Allowed };
+    let trial = if flags.read_only { SelfTestIs::Unwanted } else { SelfTestIs::Allowed };
     Ok(Access { administrator, server_bind, trial, discord: None })
 }
 
@@ -116,32 +116,32 @@ fn print(diagnosis: &Diagnosis, flags: &Flags, printer: &mut Printer) {
     }
     let lang = Lang::default();
     for system in System::ALL {
-        printer.line(words::doctor::system(lang, *system));
+        printer.line(messages::doctor::system(lang, *system));
         let of_system: Vec<&Check> =
             diagnosis.checks.iter().filter(|check| check.finding.system() == *system).collect();
         print_system(&of_system, printer);
         printer.line("");
     }
     match (diagnosis.findings(), diagnosis.unchecked()) {
-        (0, 0) => printer.line(words::doctor::all_well(lang)),
-        (findings, unchecked) => printer.line(words::doctor::summary(lang, findings, unchecked)),
+        (0, 0) => printer.line(messages::doctor::all_well(lang)),
+        (findings, unchecked) => printer.line(messages::doctor::summary(lang, findings, unchecked)),
     }
 }
 
 fn print_system(checks: &[&Check], printer: &mut Printer) {
     let lang = Lang::default();
     for check in checks.iter().filter(|check| check.outcome == Outcome::Wrong) {
-        printer.line(words::doctor::finding(lang, check.finding, check.about.as_deref()));
+        printer.line(messages::doctor::finding(lang, check.finding, check.about.as_deref()));
     }
     let in_order = checks.iter().filter(|check| check.outcome == Outcome::InOrder).count();
     if in_order > 0 {
-        printer.line(words::doctor::in_order(lang, in_order));
+        printer.line(messages::doctor::in_order(lang, in_order));
     }
     for why in NotChecked::ALL {
         let unknown = checks.iter().filter(|check| check.outcome == Outcome::NotChecked(*why));
-        let codes = words::doctor::codes(unknown.copied());
+        let codes = messages::doctor::codes(unknown.copied());
         if !codes.is_empty() {
-            printer.line(words::doctor::unjudged(lang, *why, &codes));
+            printer.line(messages::doctor::unjudged(lang, *why, &codes));
         }
     }
 }
@@ -160,7 +160,7 @@ fn as_json(check: &Check) -> Value {
         "result": result,
         "why": why,
         "about": check.about,
-        "what": is_wrong.then(|| words::doctor::wrong(lang, check.finding)),
-        "fix": is_wrong.then(|| words::doctor::fix(lang, check.finding)),
+        "what": is_wrong.then(|| messages::doctor::wrong(lang, check.finding)),
+        "fix": is_wrong.then(|| messages::doctor::fix(lang, check.finding)),
     })
 }

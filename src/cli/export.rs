@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Exit;
-use super::desk::Desk;
 use super::print::Printer;
-use crate::accounts::{Denied, Format};
-use crate::words;
+use super::session::CliSession;
+use crate::accounts::{Format, UseCaseError};
+use crate::messages;
 
 /// The flags of every export.
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ impl Target {
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
             Ok(file) => Ok(Self { file: Some((file, path.to_owned())), is_whole: false }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let text = words::cli::file_exists(words::Lang::default(), &path.display().to_string());
+                let text = messages::cli::file_exists(messages::Lang::default(), &path.display().to_string());
                 Err(printer.fault(Exit::Failed, text))
             }
             Err(error) => Err(printer.failure(&path.display().to_string(), &error)),
@@ -64,8 +64,8 @@ impl Target {
     /// Ends the export: what is whole is made to last.
     pub(super) fn end<T>(
         mut self,
-        ended: Result<ControlFlow<io::Error, T>, Denied>,
-        desk: &Desk,
+        ended: Result<ControlFlow<io::Error, T>, UseCaseError>,
+        session: &CliSession,
         printer: &mut Printer,
     ) -> Result<T, Exit> {
         let saved = self.file.as_ref().map_or(Ok(()), |(file, _)| file.sync_all());
@@ -81,7 +81,7 @@ impl Target {
             (Ok(ControlFlow::Break(error)), _) | (Ok(ControlFlow::Continue(_)), Err(error)) => {
                 Err(printer.failure("the export could not be written", &error))
             }
-            (Err(denied), _) => Err(desk.refuse(printer, &denied)),
+            (Err(denied), _) => Err(session.refuse(printer, &denied)),
         }
     }
 }

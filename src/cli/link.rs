@@ -6,15 +6,15 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Exit;
-use super::desk::{Desk, instant, print_object, user, work_at_desk};
 use super::export::{self, Target};
 use super::print::Printer;
+use super::session::{CliSession, in_session, instant, print_object, user};
 use crate::accounts::links::{Link, LinkExport, LinkShown};
-use crate::accounts::open::Reach;
+use crate::accounts::open::AccessLevel;
 use crate::domain::account::{AccountState, DirectoryId, KeycloakId};
 use crate::domain::eligibility::GroupName;
 use crate::domain::link::{Comparison, EntryFacts, UserFacts};
-use crate::words::{self, Lang};
+use crate::messages::{self, Lang};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -60,30 +60,34 @@ fn state(text: &str) -> Result<AccountState, String> {
 /// Runs one of them.
 pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
     match verb {
-        Verb::Find { what, json } => work_at_desk(file, Reach::Write, printer, async |desk, printer| {
-            match desk.accounts.find_link(&desk.viewer(), what).await {
-                Err(denied) => desk.refuse(printer, &denied),
-                Ok(links) => list(&links, *json, desk, printer),
-            }
-        }),
-        Verb::Show { what, json } => work_at_desk(file, Reach::Compare, printer, async |desk, printer| {
-            match desk.accounts.show_link(&desk.viewer(), what).await {
-                Err(denied) => desk.refuse(printer, &denied),
-                Ok(None) => printer.fault(Exit::Failed, words::cli::no_such_link(desk.lang)),
-                Ok(Some(shown)) => show(&shown, *json, desk, printer),
-            }
-        }),
+        Verb::Find { what, json } => {
+            in_session(file, AccessLevel::Write, printer, async |session, printer| {
+                match session.accounts.find_link(&session.viewer(), what).await {
+                    Err(denied) => session.refuse(printer, &denied),
+                    Ok(links) => list(&links, *json, session, printer),
+                }
+            })
+        }
+        Verb::Show { what, json } => {
+            in_session(file, AccessLevel::Compare, printer, async |session, printer| {
+                match session.accounts.show_link(&session.viewer(), what).await {
+                    Err(denied) => session.refuse(printer, &denied),
+                    Ok(None) => printer.fault(Exit::Failed, messages::cli::no_such_link(session.lang)),
+                    Ok(Some(shown)) => show(&shown, *json, session, printer),
+                }
+            })
+        }
         Verb::Export(flags) => write_export(flags, file, printer),
     }
 }
 
-fn list(links: &[Link], json: bool, desk: &Desk, printer: &mut Printer) -> Exit {
+fn list(links: &[Link], json: bool, session: &CliSession, printer: &mut Printer) -> Exit {
     if json {
         printer.line(json!({ "links": links.iter().map(as_json).collect::<Vec<_>>() }));
         return Exit::Done;
     }
     if links.is_empty() {
-        printer.line(words::cli::no_links(desk.lang));
+        printer.line(messages::cli::no_links(session.lang));
     }
     for link in links {
         printer.line(as_line(link));
@@ -91,13 +95,13 @@ fn list(links: &[Link], json: bool, desk: &Desk, printer: &mut Printer) -> Exit 
     Exit::Done
 }
 
-fn show(shown: &LinkShown, json: bool, desk: &Desk, printer: &mut Printer) -> Exit {
+fn show(shown: &LinkShown, json: bool, session: &CliSession, printer: &mut Printer) -> Exit {
     let comparison = &shown.comparison;
     if json {
         let mut object = as_json(&shown.link);
         object["directory"] = shown.entry.facts().map_or(Value::Null, entry_as_json);
         object["keycloak"] = shown.user.facts().map_or(Value::Null, user_as_json);
-        object["differences"] = differences_as_json(desk.lang, comparison);
+        object["differences"] = differences_as_json(session.lang, comparison);
         object["not_checked"] = comparison.not_checked.iter().map(|part| part.code()).collect();
         printer.line(object);
     } else {
@@ -110,7 +114,7 @@ fn show(shown: &LinkShown, json: bool, desk: &Desk, printer: &mut Printer) -> Ex
                 print_object(printer, &json!({ ([name, ".", key].concat()): value }));
             }
         }
-        for line in words::admin::comparison(desk.lang, comparison) {
+        for line in messages::admin::comparison(session.lang, comparison) {
             printer.line(line);
         }
     }
@@ -134,14 +138,14 @@ fn write_export(flags: &ExportFlags, file: &Path, printer: &mut Printer) -> Exit
         Err(exit) => return exit,
     };
     let wanted = LinkExport { state: flags.state, with_addresses: flags.addresses, format: flags.to.format };
-    work_at_desk(file, Reach::Write, printer, async |desk, printer| {
-        let viewer = desk.viewer();
-        let exporting = desk.accounts.export_links(&viewer, wanted, |text| target.write(text, printer));
+    in_session(file, AccessLevel::Write, printer, async |session, printer| {
+        let viewer = session.viewer();
+        let exporting = session.accounts.export_links(&viewer, wanted, |text| target.write(text, printer));
         let ended = exporting.await;
-        match target.end(ended, desk, printer) {
+        match target.end(ended, session, printer) {
             Err(exit) => exit,
             Ok(count) => {
-                printer.note(words::cli::exported_links(desk.lang, count));
+                printer.note(messages::cli::exported_links(session.lang, count));
                 Exit::Done
             }
         }
@@ -199,7 +203,7 @@ fn differences_as_json(lang: Lang, comparison: &Comparison) -> Value {
         json!({
             "code": finding.difference.code(),
             "detail": finding.detail,
-            "text": words::admin::difference(lang, finding),
+            "text": messages::admin::difference(lang, finding),
         })
     };
     comparison.differences.iter().map(finding).collect()

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::print::Printer;
 use super::{Exit, load, small_runtime};
 use crate::clock::{self, SystemRng};
+use crate::messages::{self, Lang};
 use crate::store::Store;
-use crate::words::{self, Lang};
 
 /// `migrate`
 pub(super) fn run(file: &Path, printer: &mut Printer) -> Exit {
@@ -19,15 +19,15 @@ pub(super) fn run(file: &Path, printer: &mut Printer) -> Exit {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
-    let work = Store::migrate(&loaded.config.store, clock::of_process(), Arc::new(SystemRng));
-    match runtime.block_on(work) {
+    let job = Store::migrate(&loaded.config.store, clock::of_process(), Arc::new(SystemRng));
+    match runtime.block_on(job) {
         Err(error) => printer.failure("could not migrate the database", &error),
         Ok(done) if done.applied == 0 => {
-            printer.line(words::cli::nothing_to_migrate(Lang::default(), done.version));
+            printer.line(messages::cli::nothing_to_migrate(Lang::default(), done.version));
             Exit::Done
         }
         Ok(done) => {
-            printer.line(words::cli::migrated(Lang::default(), done.version));
+            printer.line(messages::cli::migrated(Lang::default(), done.version));
             Exit::Done
         }
     }

@@ -7,8 +7,8 @@ mod audit;
 mod backup;
 mod config;
 mod deny;
-mod desk;
 mod doctor;
+mod explain;
 mod export;
 mod link;
 mod migrate;
@@ -17,9 +17,9 @@ mod print;
 mod process;
 mod request;
 mod serve;
+mod session;
 mod setup;
 mod setup_outside;
-mod why;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config as configuration;
-use crate::words::{self, Lang};
+use crate::messages::{self, Lang};
 use print::Printer;
 
 /// Turns a Discord membership into a real account.
@@ -116,7 +116,7 @@ fn run(arguments: Arguments, printer: &mut Printer) -> Exit {
         return config::example(printer);
     }
     let Some(file) = arguments.config.or_else(configuration::file_from_environment) else {
-        return printer.fault(Exit::Usage, words::cli::no_configuration(Lang::default()));
+        return printer.fault(Exit::Usage, messages::cli::no_configuration(Lang::default()));
     };
     match arguments.verb {
         Verb::Serve => serve::run(&file, printer),

@@ -10,10 +10,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::app::Vitals;
+use crate::app::ServiceHealth;
 use crate::clock::{Clock, SystemClock};
 use crate::config;
-use crate::words::{self, Lang};
+use crate::messages::{self, Lang};
 
 /// How often the parts are asked until all of them answer.
 const ASK_EVERY: Duration = Duration::from_secs(2);
@@ -73,22 +73,22 @@ impl Manager {
     }
 
     /// Tells that all is ready once it is, then gives signs of life. Never returns.
-    async fn tend(&self, vitals: &Vitals) {
+    async fn tend(&self, health: &ServiceHealth) {
         let lang = Lang::default();
         loop {
-            let missing = vitals.not_ready().await;
+            let missing = health.not_ready().await;
             if missing.is_empty() {
                 break;
             }
-            let status = words::service::waits_for(lang, &missing.join(", "));
+            let status = messages::service::waits_for(lang, &missing.join(", "));
             self.tell(&["STATUS=", &status, "\n", PATIENCE].concat());
             SystemClock.pause(ASK_EVERY).await;
         }
         self.is_ready.store(true, Ordering::Relaxed);
-        self.tell(&["READY=1\nSTATUS=", &words::service::serves(lang)].concat());
+        self.tell(&["READY=1\nSTATUS=", &messages::service::serves(lang)].concat());
         let Some(span) = self.watchdog else { return std::future::pending().await };
         loop {
-            if vitals.worker_lives(span / 2) {
+            if health.worker_is_alive(span / 2) {
                 self.tell("WATCHDOG=1");
             }
             SystemClock.pause(span / 4).await;
@@ -97,9 +97,9 @@ impl Manager {
 }
 
 /// Tends the manager, if there is one. Never returns.
-pub(super) async fn tend(manager: Option<&Manager>, vitals: Vitals) {
+pub(super) async fn tend(manager: Option<&Manager>, health: ServiceHealth) {
     match manager {
-        Some(manager) => manager.tend(&vitals).await,
+        Some(manager) => manager.tend(&health).await,
         None => std::future::pending().await,
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::{Display, Write as _};
 use std::io::{IsTerminal as _, Write};
 
 use super::Exit;
-use crate::telemetry::is_disguise;
+use crate::telemetry::is_control_or_bidi;
 
 /// Both outputs of a run.
 pub(super) struct Printer {
@@ -69,7 +69,7 @@ impl Printer {
 pub(super) fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c != '\n' && is_disguise(c) {
+        if c != '\n' && is_control_or_bidi(c) {
             shown.extend(c.escape_unicode());
         } else {
             shown.push(c);

@@ -6,17 +6,17 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::Exit;
-use super::desk::{Desk, Kind, Page, instant, print_page, user, work_at_desk};
 use super::print::Printer;
-use crate::accounts::open::Reach;
-use crate::accounts::requests::{DecisionLine, RequestFilter, RequestLine, RequestShown, Standing, WorkLine};
-use crate::accounts::{Presser, Proof};
-use crate::domain::approval::Tell;
+use super::session::{CliSession, Kind, Page, in_session, instant, print_page, user};
+use crate::accounts::open::AccessLevel;
+use crate::accounts::requests::{DecisionLine, JobLine, RequestFilter, RequestLine, RequestShown, Standing};
+use crate::accounts::{Proof, Reviewer};
+use crate::domain::approval::Notify;
 use crate::domain::audit::Source;
 use crate::domain::ids::{DiscordUserId, GuildId, Nonce, RequestId};
+use crate::domain::job::JobState;
 use crate::domain::request::RequestState;
-use crate::domain::work::WorkState;
-use crate::words;
+use crate::messages;
 
 /// What `--state` takes beside the states of requests.
 const NEEDS_OPERATOR: &str = "needs-operator";
@@ -34,7 +34,7 @@ pub(super) enum Verb {
         #[command(flatten)]
         page: Page,
     },
-    /// Show one request with its decisions and its work
+    /// Show one request with its decisions and its job
     Show {
         /// Its code or its id
         code: String,
@@ -64,7 +64,7 @@ pub(super) enum Verb {
         #[arg(long)]
         quietly: bool,
     },
-    /// Let the work of a request go on that stopped for an operator
+    /// Let the job of a request go on that stopped for an operator
     Retry {
         /// Its code or its id
         code: String,
@@ -80,7 +80,7 @@ pub(super) enum Verb {
 }
 
 fn standing(text: &str) -> Result<Standing, String> {
-    if text == NEEDS_OPERATOR || text == WorkState::NeedsOperator.code() {
+    if text == NEEDS_OPERATOR || text == JobState::NeedsOperator.code() {
         return Ok(Standing::NeedsOperator);
     }
     text.parse().map(Standing::In).map_err(|_| {
@@ -99,20 +99,20 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
         }
         Verb::Show { code, json } => {
             let print = if *json { print_for_programs } else { print_for_people };
-            work_at_desk(file, Reach::Read, printer, async |desk, printer| {
-                match find(desk, code, printer).await {
+            in_session(file, AccessLevel::Read, printer, async |session, printer| {
+                match find(session, code, printer).await {
                     Ok(shown) => print(&shown, printer),
                     Err(exit) => exit,
                 }
             })
         }
-        Verb::Approve { code, by } => decide(code, *by, file, printer, async |desk, presser, shown| {
-            desk.accounts.approve(presser, shown.line.id, Proof::CommandLine).await
+        Verb::Approve { code, by } => decide(code, *by, file, printer, async |session, reviewer, shown| {
+            session.accounts.approve(reviewer, shown.line.id, Proof::CommandLine).await
         }),
         Verb::Deny { code, by, reason, quietly } => {
-            let tell = if *quietly { Tell::Quiet } else { Tell::Told };
-            decide(code, *by, file, printer, async |desk, presser, shown| {
-                desk.accounts.deny(presser, shown.line.id, Proof::CommandLine, reason, tell).await
+            let tell = if *quietly { Notify::Quiet } else { Notify::Told };
+            decide(code, *by, file, printer, async |session, reviewer, shown| {
+                session.accounts.deny(reviewer, shown.line.id, Proof::CommandLine, reason, tell).await
             })
         }
         Verb::Retry { code, by } => retry(code, *by, file, printer),
@@ -125,13 +125,13 @@ fn list(filter: &RequestFilter, page: &Page, file: &Path, printer: &mut Printer)
         Ok(after) => after,
         Err(error) => return printer.fault(Exit::Usage, format_args!("--after: {error}")),
     };
-    work_at_desk(file, Reach::Read, printer, async |desk, printer| {
-        match desk.accounts.requests(&desk.viewer(), filter, after, page.limit).await {
-            Err(denied) => desk.refuse(printer, &denied),
+    in_session(file, AccessLevel::Read, printer, async |session, printer| {
+        match session.accounts.requests(&session.viewer(), filter, after, page.limit).await {
+            Err(denied) => session.refuse(printer, &denied),
             Ok(lines) => {
                 let kind = Kind {
                     name: "requests",
-                    nothing: words::cli::no_requests(desk.lang),
+                    nothing: messages::cli::no_requests(session.lang),
                     key: |line: &RequestLine| line.id.to_string(),
                     as_json: line_as_json,
                     as_line: line_as_text,
@@ -143,22 +143,22 @@ fn list(filter: &RequestFilter, page: &Page, file: &Path, printer: &mut Printer)
 }
 
 /// The request that the operator names.
-async fn find(desk: &Desk, code: &str, printer: &mut Printer) -> Result<RequestShown, Exit> {
-    match desk.accounts.request_shown(&desk.viewer(), code).await {
-        Err(denied) => Err(desk.refuse(printer, &denied)),
-        Ok(None) => Err(printer.fault(Exit::Failed, words::cli::no_such_request(desk.lang))),
+async fn find(session: &CliSession, code: &str, printer: &mut Printer) -> Result<RequestShown, Exit> {
+    match session.accounts.request_shown(&session.viewer(), code).await {
+        Err(denied) => Err(session.refuse(printer, &denied)),
+        Ok(None) => Err(printer.fault(Exit::Failed, messages::cli::no_such_request(session.lang))),
         Ok(Some(shown)) => Ok(shown),
     }
 }
 
-fn presser(desk: &Desk, by: DiscordUserId, guild_id: GuildId) -> Presser {
-    Presser {
+fn reviewer(session: &CliSession, by: DiscordUserId, guild_id: GuildId) -> Reviewer {
+    Reviewer {
         user_id: by,
         guild_id,
         via: Source::Cli,
-        cli_login: Some(desk.operator.login.clone()),
+        cli_login: Some(session.operator.login.clone()),
         interaction_id: None,
-        lang: desk.lang,
+        lang: session.lang,
     }
 }
 
@@ -168,20 +168,20 @@ fn decide(
     file: &Path,
     printer: &mut Printer,
     act: impl AsyncFnOnce(
-        &Desk,
-        &Presser,
+        &CliSession,
+        &Reviewer,
         &RequestShown,
-    ) -> Result<crate::accounts::decide::Decided, crate::accounts::Denied>,
+    ) -> Result<crate::accounts::decide::Decided, crate::accounts::UseCaseError>,
 ) -> Exit {
-    work_at_desk(file, Reach::Decide, printer, async |desk, printer| {
-        let shown = match find(desk, code, printer).await {
+    in_session(file, AccessLevel::Decide, printer, async |session, printer| {
+        let shown = match find(session, code, printer).await {
             Ok(shown) => shown,
             Err(exit) => return exit,
         };
-        match act(desk, &presser(desk, by, shown.line.guild_id), &shown).await {
-            Err(denied) => desk.refuse(printer, &denied),
+        match act(session, &reviewer(session, by, shown.line.guild_id), &shown).await {
+            Err(denied) => session.refuse(printer, &denied),
             Ok(decided) => {
-                printer.line(words::cli::decided(desk.lang, decided.verdict, &decided.request_code));
+                printer.line(messages::cli::decided(session.lang, decided.verdict, &decided.request_code));
                 Exit::Done
             }
         }
@@ -189,37 +189,38 @@ fn decide(
 }
 
 fn retry(code: &str, by: DiscordUserId, file: &Path, printer: &mut Printer) -> Exit {
-    work_at_desk(file, Reach::Decide, printer, async |desk, printer| {
-        let shown = match find(desk, code, printer).await {
+    in_session(file, AccessLevel::Decide, printer, async |session, printer| {
+        let shown = match find(session, code, printer).await {
             Ok(shown) => shown,
             Err(exit) => return exit,
         };
-        let stopped = shown.works.iter().find(|work| work.state == WorkState::NeedsOperator);
-        let Some(work) = stopped else {
-            return printer.fault(Exit::Failed, words::cli::nothing_to_retry(desk.lang, &shown.line.code));
+        let stopped = shown.jobs.iter().find(|job| job.state == JobState::NeedsOperator);
+        let Some(job) = stopped else {
+            return printer
+                .fault(Exit::Failed, messages::cli::nothing_to_retry(session.lang, &shown.line.code));
         };
-        let presser = presser(desk, by, shown.line.guild_id);
-        if let Err(denied) = desk.accounts.retry(&presser, work.id, Nonce::NONE).await {
-            desk.refuse(printer, &denied)
+        let reviewer = reviewer(session, by, shown.line.guild_id);
+        if let Err(denied) = session.accounts.retry(&reviewer, job.id, Nonce::NONE).await {
+            session.refuse(printer, &denied)
         } else {
-            printer.line(words::cli::retried(desk.lang, &shown.line.code));
+            printer.line(messages::cli::retried(session.lang, &shown.line.code));
             Exit::Done
         }
     })
 }
 
 fn cancel(code: &str, file: &Path, printer: &mut Printer) -> Exit {
-    work_at_desk(file, Reach::Write, printer, async |desk, printer| {
-        let shown = match find(desk, code, printer).await {
+    in_session(file, AccessLevel::Write, printer, async |session, printer| {
+        let shown = match find(session, code, printer).await {
             Ok(shown) => shown,
             Err(exit) => return exit,
         };
-        match desk.accounts.cancel_for(&desk.operator, shown.line.id).await {
-            Err(denied) => desk.refuse(printer, &denied),
+        match session.accounts.cancel_for(&session.operator, shown.line.id).await {
+            Err(denied) => session.refuse(printer, &denied),
             Ok(cancelled) => {
                 let is_making = cancelled.undo || cancelled.withdraw;
-                let say = if is_making { words::cli::cancelled_undoing } else { words::cli::cancelled };
-                printer.line(say(desk.lang, &cancelled.code));
+                let say = if is_making { messages::cli::cancelled_undoing } else { messages::cli::cancelled };
+                printer.line(say(session.lang, &cancelled.code));
                 Exit::Done
             }
         }
@@ -233,7 +234,7 @@ fn line_as_json(line: &RequestLine) -> Value {
         "guild_id": line.guild_id.to_string(),
         "discord_id": line.discord_id.map(|id| id.to_string()),
         "state": line.state.code(),
-        "reason_code": line.reason_code.map(crate::domain::refusal::Refusal::code),
+        "reason_code": line.reason_code.map(crate::domain::error_code::ErrorCode::code),
         "rule": line.rule,
         "username": line.username.as_str(),
         "address": line.masked_address,
@@ -244,7 +245,7 @@ fn line_as_json(line: &RequestLine) -> Value {
 }
 
 fn line_as_text(line: &RequestLine) -> String {
-    let reason = line.reason_code.map_or("", crate::domain::refusal::Refusal::code);
+    let reason = line.reason_code.map_or("", crate::domain::error_code::ErrorCode::code);
     let created = instant(line.created_at);
     let parts = [
         line.code.as_str(),
@@ -267,15 +268,15 @@ fn decision_as_json(decision: &DecisionLine) -> Value {
     })
 }
 
-fn work_as_json(work: &WorkLine) -> Value {
+fn job_as_json(job: &JobLine) -> Value {
     json!({
-        "id": work.id.to_string(),
-        "kind": work.kind.code(),
-        "state": work.state.code(),
-        "step": work.step.map(crate::domain::work::Step::code),
-        "attempt": work.attempt,
-        "error_code": work.error_code.map(crate::domain::refusal::Refusal::code),
-        "next_run": instant(work.next_run),
+        "id": job.id.to_string(),
+        "kind": job.kind.code(),
+        "state": job.state.code(),
+        "step": job.step.map(crate::domain::job::Step::code),
+        "attempt": job.attempt,
+        "error_code": job.error_code.map(crate::domain::error_code::ErrorCode::code),
+        "next_run": instant(job.next_run),
     })
 }
 
@@ -283,22 +284,22 @@ fn print_for_programs(shown: &RequestShown, printer: &mut Printer) -> Exit {
     printer.line(json!({
         "request": line_as_json(&shown.line),
         "decisions": shown.decisions.iter().map(decision_as_json).collect::<Vec<_>>(),
-        "works": shown.works.iter().map(work_as_json).collect::<Vec<_>>(),
+        "jobs": shown.jobs.iter().map(job_as_json).collect::<Vec<_>>(),
     }));
     Exit::Done
 }
 
 fn print_for_people(shown: &RequestShown, printer: &mut Printer) -> Exit {
-    super::desk::print_object(printer, &line_as_json(&shown.line));
+    super::session::print_object(printer, &line_as_json(&shown.line));
     for decision in &shown.decisions {
         let by = decision.by.map_or_else(|| decision.actor.clone(), |id| id.to_string());
         let parts = [decision.verdict.code(), &by, &instant(decision.at), decision.tell.code()];
         printer.line(format_args!("decision  {}", parts.join("  ")));
     }
-    for work in &shown.works {
-        let step = work.step.map_or("-", crate::domain::work::Step::code);
-        let error = work.error_code.map_or("", crate::domain::refusal::Refusal::code);
-        let parts = [work.kind.code(), work.state.code(), step, &instant(work.next_run), error];
+    for job in &shown.jobs {
+        let step = job.step.map_or("-", crate::domain::job::Step::code);
+        let error = job.error_code.map_or("", crate::domain::error_code::ErrorCode::code);
+        let parts = [job.kind.code(), job.state.code(), step, &instant(job.next_run), error];
         printer.line(format_args!("work  {}", parts.join("  ").trim_end()));
     }
     Exit::Done

@@ -14,7 +14,7 @@ use crate::app::Running;
 use crate::clock::{self, SystemRng};
 use crate::config::{self, Config, Loaded};
 use crate::crash::Manner;
-use crate::words::{self, Lang};
+use crate::messages::{self, Lang};
 use crate::{app, crash, telemetry};
 
 /// `serve`
@@ -61,7 +61,7 @@ async fn serve(config: Config, file: &Path, printer: &mut Printer) -> Exit {
         _ = interrupt.recv() => return Exit::Done,
     };
     let manager = Manager::of_process();
-    let mut tending = pin!(notify::tend(manager.as_ref(), running.vitals()));
+    let mut tending = pin!(notify::tend(manager.as_ref(), running.health()));
     let exit = loop {
         tokio::select! {
             () = &mut tending => break Exit::Failed,
@@ -104,7 +104,7 @@ async fn reload(file: &Path, running: &Running, manager: Option<&Manager>) {
         tracing::error!("the configuration was not reloaded: nothing has changed");
     }
     if let Some(manager) = manager {
-        manager.has_reloaded(&words::service::reloaded(Lang::default(), is_taken));
+        manager.has_reloaded(&messages::service::reloaded(Lang::default(), is_taken));
     }
 }
 

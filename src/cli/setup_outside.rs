@@ -12,9 +12,9 @@ use crate::clock::{self, Ids, SystemRng};
 use crate::config::{self, ForDirectory};
 use crate::domain::eligibility::GroupName;
 use crate::domain::finding::{Attempt, Finding};
-use crate::setup::directory::{self, Names, Told, Trial};
+use crate::messages::{self, Lang};
+use crate::setup::directory::{self, Names, SelfTest, Told};
 use crate::setup::discord::{self, Difference, Report};
-use crate::words::{self, Lang};
 
 #[derive(Debug, Args)]
 pub(super) struct DirectoryFlags {
@@ -65,7 +65,7 @@ pub(super) fn directory(file: &Path, flags: &DirectoryFlags, printer: &mut Print
         return test(&parts, flags, printer);
     }
     let Some(keycloak_dn) = flags.federation_bind_dn.clone() else {
-        return printer.fault(Exit::Usage, words::doctor::needs_federation(Lang::default()));
+        return printer.fault(Exit::Usage, messages::doctor::needs_federation(Lang::default()));
     };
     let names = names(parts, keycloak_dn, flags);
     let text = match flags.what {
@@ -123,7 +123,7 @@ fn test(parts: &ForDirectory, flags: &DirectoryFlags, printer: &mut Printer) -> 
         let tries: Vec<_> = trial.tries.iter().map(|(attempt, told)| tried(*attempt, *told)).collect();
         printer.line(json!({ "ok": fits, "tries": tries, "differences": differences }));
     } else if fits {
-        printer.line(words::doctor::trial_fits(Lang::default()));
+        printer.line(messages::doctor::trial_fits(Lang::default()));
     } else {
         for line in &differences {
             printer.line(line);
@@ -141,11 +141,13 @@ fn tried(attempt: Attempt, told: Told) -> serde_json::Value {
     json!({ "attempt": attempt.code(), "needed": attempt.is_needed(), "result": result, "ldap_code": code })
 }
 
-fn differences(trial: &Trial) -> Vec<String> {
+fn differences(trial: &SelfTest) -> Vec<String> {
     let lang = Lang::default();
     let rights = trial.too_narrow().chain(trial.too_wide());
-    let mut lines: Vec<String> = rights.map(|attempt| words::doctor::trial_differs(lang, attempt)).collect();
-    let mut found = |finding, about: Option<&str>| lines.push(words::doctor::finding(lang, finding, about));
+    let mut lines: Vec<String> =
+        rights.map(|attempt| messages::doctor::trial_differs(lang, attempt)).collect();
+    let mut found =
+        |finding, about: Option<&str>| lines.push(messages::doctor::finding(lang, finding, about));
     if trial.mark_attribute_is_missing {
         found(Finding::LdapMarkAttributeMissing, None);
     }
@@ -200,24 +202,24 @@ fn print(report: &Report, flags: &DiscordFlags, printer: &mut Printer) {
             "not_invited": report.not_invited.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }));
     }
-    printer.line(words::doctor::application(lang, &report.application_id.to_string()));
-    printer.line(words::doctor::invite(lang, report.invite_url.as_str(), report.gives_roles));
+    printer.line(messages::doctor::application(lang, &report.application_id.to_string()));
+    printer.line(messages::doctor::invite(lang, report.invite_url.as_str(), report.gives_roles));
     for line in &differences {
         printer.line(line);
     }
     for guild in &report.not_invited {
-        printer.line(words::doctor::not_invited(lang, &guild.to_string()));
+        printer.line(messages::doctor::not_invited(lang, &guild.to_string()));
     }
     if differences.is_empty() {
-        printer.line(words::doctor::application_fits(lang));
+        printer.line(messages::doctor::application_fits(lang));
     }
 }
 
 fn sentence(difference: Difference) -> String {
     let lang = Lang::default();
     match difference {
-        Difference::Found(finding) => words::doctor::finding(lang, finding, None),
-        Difference::NeedsCodeGrant => words::doctor::needs_code_grant(lang),
-        Difference::IsPublic => words::doctor::is_public(lang),
+        Difference::Found(finding) => messages::doctor::finding(lang, finding, None),
+        Difference::NeedsCodeGrant => messages::doctor::needs_code_grant(lang),
+        Difference::IsPublic => messages::doctor::is_public(lang),
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{Fault, Findings, Place};
+use super::diagnostic::{Diagnostic, Diagnostics, Place};
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -65,12 +65,17 @@ pub(super) struct Document {
 impl Document {
     /// Parses `text` and lays `environment` over it. Faults of form go to `findings`; what could be read is returned,
     /// so that the other faults are found in the same run.
-    pub(super) fn read(text: &str, environment: &[(String, String)], findings: &Findings) -> Self {
+    pub(super) fn read(text: &str, environment: &[(String, String)], findings: &Diagnostics) -> Self {
         let lines = Lines::of(text);
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in errors {
             let place = error.span().map_or(Place::File, |span| lines.place(span.start));
-            findings.fault(Fault::new("", place, format!("not valid TOML: {}", error.message()), ""));
+            findings.diagnostic(Diagnostic::new(
+                "",
+                place,
+                format!("not valid TOML: {}", error.message()),
+                "",
+            ));
         }
         let mut entries = entries_of(table.get_ref(), &|at| lines.place(at));
         for (variable, value) in environment {
@@ -87,7 +92,7 @@ pub(super) fn parse_raw(raw: &str, place: &Place) -> Option<Value> {
 }
 
 /// `ACCOLADE__KEYCLOAK__CLIENT_ID` sets `keycloak.client_id`.
-fn lay_over(entries: &mut Entries, variable: &str, value: &str, findings: &Findings) {
+fn lay_over(entries: &mut Entries, variable: &str, value: &str, findings: &Diagnostics) {
     let place = Place::Environment(variable.to_owned());
     let path: Vec<String> = variable
         .strip_prefix(super::load::PREFIX)
@@ -98,7 +103,7 @@ fn lay_over(entries: &mut Entries, variable: &str, value: &str, findings: &Findi
     let Some((last, parents)) = path.split_last() else { return };
     if path.iter().any(String::is_empty) {
         let fix = "name it ACCOLADE__SECTION__KEY, with two underscores between the parts";
-        findings.fault(Fault::new("", place, "the variable names no key", fix));
+        findings.diagnostic(Diagnostic::new("", place, "the variable names no key", fix));
         return;
     }
     let mut table = entries;
@@ -114,7 +119,7 @@ fn lay_over(entries: &mut Entries, variable: &str, value: &str, findings: &Findi
         let Value::Table(below) = &mut node.value else {
             let key = path.get(..=depth).unwrap_or_default().join(".");
             let fix = "give the whole value in one variable, written as TOML";
-            findings.fault(Fault::new(
+            findings.diagnostic(Diagnostic::new(
                 key,
                 place,
                 "the variable reaches into something that is no table",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use super::fault::Complaint;
+use super::diagnostic::ValueError;
 use super::reader::Section;
 
 /// Others than owner and group may write.
@@ -48,7 +48,7 @@ pub(super) fn optional_secret(
 
 fn read_secret(section: &Section<'_>, key: &'static str, path: &Path) -> Option<SecretString> {
     judge_mode(section, key, path);
-    secret_of(path).map_err(|complaint| section.fault(key, complaint.problem, complaint.fix)).ok()
+    secret_of(path).map_err(|complaint| section.diagnostic(key, complaint.problem, complaint.fix)).ok()
 }
 
 /// Warns when everybody may read, refuses when everybody may write. Reading alone is not refused, because
@@ -58,7 +58,7 @@ pub(super) fn judge_mode(section: &Section<'_>, key: &str, path: &Path) {
     let mode = about.permissions().mode();
     let fix = format!("run `chmod 600 {}`", path.display());
     if mode & OTHERS_WRITE != 0 {
-        section.fault(key, format!("everybody may write to {}", path.display()), fix);
+        section.diagnostic(key, format!("everybody may write to {}", path.display()), fix);
     } else if mode & OTHERS_READ != 0 {
         section.warn(key, format!("everybody may read {}", path.display()), fix);
     }
@@ -69,17 +69,17 @@ pub fn read_secret_file(path: &Path) -> Result<SecretString, String> {
     secret_of(path).map_err(|complaint| format!("{}; {}", complaint.problem, complaint.fix))
 }
 
-fn secret_of(path: &Path) -> Result<SecretString, Complaint> {
+fn secret_of(path: &Path) -> Result<SecretString, ValueError> {
     let shown = path.display();
     let unreadable = |error: &io::Error| {
-        Complaint::new(
+        ValueError::new(
             format!("{shown} cannot be read: {error}"),
             "create it with the secret, readable for this user",
         )
     };
     let about = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
     if !about.is_dir() && about.len() > LARGEST_SECRET {
-        return Err(Complaint::new(
+        return Err(ValueError::new(
             format!("{shown} is too big for a secret"),
             "name the file of the secret",
         ));
@@ -88,11 +88,11 @@ fn secret_of(path: &Path) -> Result<SecretString, Complaint> {
     let secret =
         text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
     if secret.is_empty() {
-        return Err(Complaint::new(format!("{shown} is empty"), "write the secret into it"));
+        return Err(ValueError::new(format!("{shown} is empty"), "write the secret into it"));
     }
     if secret.chars().any(char::is_control) {
         let fix = "keep only the secret itself in it, on one line";
-        return Err(Complaint::new(format!("{shown} holds more than one line"), fix));
+        return Err(ValueError::new(format!("{shown} holds more than one line"), fix));
     }
     Ok(SecretString::from(secret))
 }
@@ -120,7 +120,7 @@ fn ca(section: &Section<'_>, key: &'static str, path: PathBuf) -> Option<PathBuf
     let shown = path.display();
     match std::fs::read(&path) {
         Err(error) => {
-            section.fault(
+            section.diagnostic(
                 key,
                 format!("{shown} cannot be read: {error}"),
                 "name a readable file of certificates",
@@ -132,7 +132,7 @@ fn ca(section: &Section<'_>, key: &'static str, path: PathBuf) -> Option<PathBuf
                 .next()
                 .is_some_and(|certificate| certificate.is_ok());
             if !holds_certificate {
-                section.fault(
+                section.diagnostic(
                     key,
                     format!("{shown} holds no certificate"),
                     "name a file with the CA in PEM form",

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
+use super::diagnostic::{ConfigError, Diagnostic, Diagnostics, Place};
 use super::document::Document;
-use super::fault::{Fault, Findings, Place, Refused};
 use super::reader::Section;
 use super::{Config, Directory, Discord, Guild, Keycloak, environment, sections};
 
@@ -21,7 +21,7 @@ pub struct Loaded {
     /// The checked tree.
     pub config: Config,
     /// What an operator should know.
-    pub warnings: Vec<Fault>,
+    pub warnings: Vec<Diagnostic>,
     /// The file that was read.
     pub file: PathBuf,
 }
@@ -67,18 +67,18 @@ pub(super) enum Stage {
 }
 
 /// Loads `file` with the environment laid over it. Nothing but files is touched: no name is resolved.
-pub fn load(file: &Path) -> Result<Config, Refused> {
+pub fn load(file: &Path) -> Result<Config, ConfigError> {
     check(file).map(|loaded| loaded.config)
 }
 
 /// As [`load`], with the warnings.
-pub fn check(file: &Path) -> Result<Loaded, Refused> {
+pub fn check(file: &Path) -> Result<Loaded, ConfigError> {
     load_text(file, &read(file)?, &environment::overlay())
 }
 
 /// As [`check`], from a text that stands for the content of `file`, and given variables.
-pub fn load_text(file: &Path, text: &str, environment: &[(String, String)]) -> Result<Loaded, Refused> {
-    let findings = Findings::default();
+pub fn load_text(file: &Path, text: &str, environment: &[(String, String)]) -> Result<Loaded, ConfigError> {
+    let findings = Diagnostics::default();
     let config = {
         let document = Document::read(text, environment, &findings);
         let top = Section::new("", Place::File, document.entries, &findings);
@@ -91,7 +91,7 @@ pub fn load_text(file: &Path, text: &str, environment: &[(String, String)]) -> R
 }
 
 /// Loads what set-up needs; other sections may be missing or unfinished and are not looked at.
-pub fn load_for_setup(file: &Path) -> Result<ForSetup, Refused> {
+pub fn load_for_setup(file: &Path) -> Result<ForSetup, ConfigError> {
     load_part(file, |top, folder| {
         let directory = sections::directory(top, folder, Stage::BeforeSetup);
         let keycloak = sections::keycloak(top, folder, Stage::BeforeSetup);
@@ -101,7 +101,7 @@ pub fn load_for_setup(file: &Path) -> Result<ForSetup, Refused> {
 }
 
 /// Loads what `setup directory` needs, as [`load_for_setup`] does.
-pub fn load_for_directory(file: &Path) -> Result<ForDirectory, Refused> {
+pub fn load_for_directory(file: &Path) -> Result<ForDirectory, ConfigError> {
     load_part(file, |top, folder| {
         let directory = sections::directory(top, folder, Stage::Complete);
         let bind_password_file = sections::bind_password_file(top, folder);
@@ -111,7 +111,7 @@ pub fn load_for_directory(file: &Path) -> Result<ForDirectory, Refused> {
 }
 
 /// Loads what `setup discord` needs, as [`load_for_setup`] does.
-pub fn load_for_discord(file: &Path) -> Result<ForDiscord, Refused> {
+pub fn load_for_discord(file: &Path) -> Result<ForDiscord, ConfigError> {
     load_part(file, |top, folder| {
         let (discord, guilds) = (sections::discord(top, folder), sections::guilds(top, &[]));
         Some(ForDiscord { discord: discord?, guilds: guilds? })
@@ -119,9 +119,9 @@ pub fn load_for_discord(file: &Path) -> Result<ForDiscord, Refused> {
 }
 
 /// Loads some sections; others may be missing or unfinished and are not looked at.
-fn load_part<T>(file: &Path, part: impl FnOnce(&Section<'_>, &Path) -> Option<T>) -> Result<T, Refused> {
+fn load_part<T>(file: &Path, part: impl FnOnce(&Section<'_>, &Path) -> Option<T>) -> Result<T, ConfigError> {
     let text = read(file)?;
-    let findings = Findings::default();
+    let findings = Diagnostics::default();
     let found = {
         let document = Document::read(&text, &environment::overlay(), &findings);
         let top = Section::new("", Place::File, document.entries, &findings);
@@ -131,20 +131,24 @@ fn load_part<T>(file: &Path, part: impl FnOnce(&Section<'_>, &Path) -> Option<T>
 }
 
 /// The value if nothing is wrong; else everything that is.
-fn settle<T>(file: &Path, findings: Findings, value: Option<T>) -> Result<(T, Vec<Fault>), Refused> {
+fn settle<T>(
+    file: &Path,
+    findings: Diagnostics,
+    value: Option<T>,
+) -> Result<(T, Vec<Diagnostic>), ConfigError> {
     let (faults, warnings) = findings.into_sorted();
     match value {
         Some(value) if faults.is_empty() => Ok((value, warnings)),
-        Some(_) | None => Err(Refused { file: file.to_owned(), faults }),
+        Some(_) | None => Err(ConfigError { file: file.to_owned(), faults }),
     }
 }
 
-fn read(file: &Path) -> Result<String, Refused> {
+fn read(file: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(file).map_err(|error| {
         let fix =
             "name a readable file with `--config FILE`; `accolade config example` prints one to begin with";
-        let fault = Fault::new("", Place::File, format!("cannot be read: {error}"), fix);
-        Refused { file: file.to_owned(), faults: vec![fault] }
+        let diagnostic = Diagnostic::new("", Place::File, format!("cannot be read: {error}"), fix);
+        ConfigError { file: file.to_owned(), faults: vec![diagnostic] }
     })
 }
 

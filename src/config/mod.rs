@@ -3,16 +3,16 @@
 //! The only room that reads the environment. Everything else gets the checked tree below.
 //! Start with [`load()`]: file and environment become one tree ([`document`]), [`reader`] takes the keys out of it,
 //! [`values`] parses each, [`sections`] judges what binds keys together, [`files`] reads the secrets.
-//! Texts of faults live here and not in `words`: they name keys and are read beside the file.
+//! Texts of faults live here and not in `messages`: they name keys and are read beside the file.
 
+mod diagnostic;
 mod document;
 mod environment;
-mod fault;
 mod files;
-mod live;
 mod load;
 mod reader;
 mod sections;
+mod shared_config;
 mod show;
 mod values;
 
@@ -26,16 +26,16 @@ use url::Url;
 use crate::domain::eligibility::{GroupName, Policy};
 use crate::domain::ids::{ChannelId, GuildId, RoleId};
 
+pub use diagnostic::{ConfigError, Diagnostic, Place};
 pub use environment::{
     clock_offset_file, crash_at, file_from_environment, notify_socket, panic_at, watchdog_span,
 };
-pub use fault::{Fault, Place, Refused};
 pub use files::read_secret_file;
-pub use live::{Difference, Live, difference};
 pub use load::{
     EXAMPLE, ForDirectory, ForDiscord, ForSetup, Loaded, check, load, load_for_directory, load_for_discord,
     load_for_setup, load_text,
 };
+pub use shared_config::{Difference, SharedConfig, difference};
 pub use show::show;
 pub(crate) use values::is_link_local;
 

@@ -7,8 +7,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use super::diagnostic::{Diagnostic, Diagnostics, Place, ValueError};
 use super::document::{Entries, Node, Value, parse_raw};
-use super::fault::{Complaint, Fault, Findings, Place};
 
 /// One table of the configuration.
 pub(super) struct Section<'a> {
@@ -16,18 +16,18 @@ pub(super) struct Section<'a> {
     place: Place,
     entries: Entries,
     asked: RefCell<BTreeSet<&'static str>>,
-    findings: &'a Findings,
+    findings: &'a Diagnostics,
 }
 
 /// The parser of one text value.
-type Parse<T> = fn(&str) -> Result<T, Complaint>;
+type Parse<T> = fn(&str) -> Result<T, ValueError>;
 
 impl<'a> Section<'a> {
     pub(super) fn new(
         path: impl Into<String>,
         place: Place,
         entries: Entries,
-        findings: &'a Findings,
+        findings: &'a Diagnostics,
     ) -> Self {
         Self { path: path.into(), place, entries, asked: RefCell::default(), findings }
     }
@@ -43,13 +43,13 @@ impl<'a> Section<'a> {
     }
 
     /// Records a fault of a key.
-    pub(super) fn fault(&self, key: &str, problem: impl Into<String>, fix: impl Into<String>) {
-        self.findings.fault(Fault::new(self.key(key), self.place(key), problem, fix));
+    pub(super) fn diagnostic(&self, key: &str, problem: impl Into<String>, fix: impl Into<String>) {
+        self.findings.diagnostic(Diagnostic::new(self.key(key), self.place(key), problem, fix));
     }
 
     /// Records a warning about a key.
     pub(super) fn warn(&self, key: &str, problem: impl Into<String>, fix: impl Into<String>) {
-        self.findings.warn(Fault::new(self.key(key), self.place(key), problem, fix));
+        self.findings.warn(Diagnostic::new(self.key(key), self.place(key), problem, fix));
     }
 
     fn node(&self, key: &'static str) -> Option<&Node> {
@@ -58,12 +58,12 @@ impl<'a> Section<'a> {
     }
 
     fn missing<T>(&self, key: &'static str) -> Option<T> {
-        self.fault(key, "is missing", "add it; `accolade config example` shows every key");
+        self.diagnostic(key, "is missing", "add it; `accolade config example` shows every key");
         None
     }
 
-    fn judged<T>(&self, key: &str, judged: Result<T, Complaint>) -> Option<T> {
-        judged.map_err(|complaint| self.fault(key, complaint.problem, complaint.fix)).ok()
+    fn judged<T>(&self, key: &str, judged: Result<T, ValueError>) -> Option<T> {
+        judged.map_err(|complaint| self.diagnostic(key, complaint.problem, complaint.fix)).ok()
     }
 
     /// Whether the key is given at all.
@@ -134,7 +134,7 @@ impl<'a> Section<'a> {
         let judged = integer_of(node).and_then(|number| {
             u32::try_from(number).ok().filter(|number| range.contains(number)).ok_or_else(|| {
                 let fix = format!("write a number from {} to {}", range.start(), range.end());
-                Complaint::new("the number is out of range", fix)
+                ValueError::new("the number is out of range", fix)
             })
         });
         self.judged(key, judged)
@@ -151,9 +151,9 @@ impl<'a> Section<'a> {
             .enumerate()
             .map(|(index, item)| {
                 let judged = scalar_of(item).and_then(|text| parse(&text));
-                let record = |complaint: Complaint| {
+                let record = |complaint: ValueError| {
                     let key = format!("{}[{index}]", self.key(key));
-                    self.findings.fault(Fault::new(
+                    self.findings.diagnostic(Diagnostic::new(
                         key,
                         item.place.clone(),
                         complaint.problem,
@@ -184,8 +184,9 @@ impl<'a> Section<'a> {
             match table_of(item) {
                 Ok(entries) => Some(Section::new(path, item.place.clone(), entries, self.findings)),
                 Err(complaint) => {
-                    let fault = Fault::new(path, item.place.clone(), complaint.problem, complaint.fix);
-                    self.findings.fault(fault);
+                    let diagnostic =
+                        Diagnostic::new(path, item.place.clone(), complaint.problem, complaint.fix);
+                    self.findings.diagnostic(diagnostic);
                     None
                 }
             }
@@ -205,16 +206,21 @@ impl<'a> Section<'a> {
                 || format!("take it out; the keys here are {}", known.join(", ")),
                 |near| format!("did you mean `{near}`?"),
             );
-            self.findings.fault(Fault::new(self.key(key), node.place.clone(), "is not a known key", fix));
+            self.findings.diagnostic(Diagnostic::new(
+                self.key(key),
+                node.place.clone(),
+                "is not a known key",
+                fix,
+            ));
         }
     }
 }
 
-fn wrong_kind(wanted: &str, found: &Value) -> Complaint {
-    Complaint::new(format!("expected {wanted}, found {}", found.kind()), "")
+fn wrong_kind(wanted: &str, found: &Value) -> ValueError {
+    ValueError::new(format!("expected {wanted}, found {}", found.kind()), "")
 }
 
-fn text_of(node: &Node) -> Result<String, Complaint> {
+fn text_of(node: &Node) -> Result<String, ValueError> {
     match &node.value {
         Value::Text(text) => Ok(text.clone()),
         Value::Raw(raw) => Ok(unquoted(raw, &node.place)),
@@ -225,7 +231,7 @@ fn text_of(node: &Node) -> Result<String, Complaint> {
 }
 
 /// A list's item or an id: text, or a whole number written bare.
-fn scalar_of(node: &Node) -> Result<String, Complaint> {
+fn scalar_of(node: &Node) -> Result<String, ValueError> {
     match &node.value {
         Value::Integer(number) => Ok(number.to_string()),
         Value::Text(_) | Value::Raw(_) => text_of(node),
@@ -256,22 +262,22 @@ fn meant(node: &Node) -> Value {
     }
 }
 
-fn flag_of(node: &Node) -> Result<bool, Complaint> {
+fn flag_of(node: &Node) -> Result<bool, ValueError> {
     let value = meant(node);
     if let Value::Flag(flag) = value { Ok(flag) } else { Err(wrong_kind("true or false", &value)) }
 }
 
-fn integer_of(node: &Node) -> Result<i64, Complaint> {
+fn integer_of(node: &Node) -> Result<i64, ValueError> {
     let value = meant(node);
     if let Value::Integer(number) = value { Ok(number) } else { Err(wrong_kind("a whole number", &value)) }
 }
 
-fn list_of(node: &Node) -> Result<Vec<Node>, Complaint> {
+fn list_of(node: &Node) -> Result<Vec<Node>, ValueError> {
     let value = meant(node);
     if let Value::List(items) = value { Ok(items) } else { Err(wrong_kind("a list", &value)) }
 }
 
-fn table_of(node: &Node) -> Result<Entries, Complaint> {
+fn table_of(node: &Node) -> Result<Entries, ValueError> {
     let value = meant(node);
     if let Value::Table(entries) = value { Ok(entries) } else { Err(wrong_kind("a table", &value)) }
 }

@@ -67,14 +67,14 @@ fn endpoint(discord: &Section<'_>, folder: &Path) -> Option<Endpoint> {
 pub(super) fn guilds(top: &Section<'_>, privileged: &[GroupName]) -> Option<Vec<Guild>> {
     let sections = top.tables("guild")?;
     if sections.is_empty() {
-        top.fault("guild", "there is no guild", "add a `[[guild]]` with its id and its channels");
+        top.diagnostic("guild", "there is no guild", "add a `[[guild]]` with its id and its channels");
         return None;
     }
     let guilds: Vec<Option<Guild>> = sections.iter().map(|section| guild(section, privileged)).collect();
     let mut seen = HashSet::new();
     for (section, guild) in sections.iter().zip(&guilds) {
         if guild.as_ref().is_some_and(|guild| !seen.insert(guild.id)) {
-            section.fault("id", "this guild is there twice", "put both into one `[[guild]]`");
+            section.diagnostic("id", "this guild is there twice", "put both into one `[[guild]]`");
         }
     }
     guilds.into_iter().collect()
@@ -108,7 +108,7 @@ fn guild(section: &Section<'_>, privileged: &[GroupName]) -> Option<Guild> {
     }
     if guild.member_role.is_some_and(|role| guild.deciding_roles().contains(&role)) {
         let fix = "name a role of its own: whoever gets an account gets this role";
-        section.fault("member_role", "this role decides requests", fix);
+        section.diagnostic("member_role", "this role decides requests", fix);
         return None;
     }
     if guild.admin_roles.is_empty() {
@@ -126,7 +126,11 @@ fn policy(guild: &Section<'_>, privileged: &[GroupName]) -> Option<Policy> {
     let mut seen = HashSet::new();
     for (section, rule) in sections.iter().zip(&rules) {
         if rule.as_ref().is_some_and(|rule| !seen.insert(rule.name.clone())) {
-            section.fault("name", "another rule of this guild has this name", "give each rule its own name");
+            section.diagnostic(
+                "name",
+                "another rule of this guild has this name",
+                "give each rule its own name",
+            );
         }
     }
     let rules: Option<Vec<Rule>> = rules.into_iter().collect();
@@ -172,7 +176,7 @@ fn judge_rule(section: &Section<'_>, rule: &Rule, privileged: &[GroupName]) {
                     "a rule that approves automatically grants the privileged group `{}`",
                     group.as_str()
                 );
-                section.fault(
+                section.diagnostic(
                     "approval",
                     problem,
                     "write `approval = \"moderators\"`, or take the group out",
@@ -193,7 +197,7 @@ fn judge_rule(section: &Section<'_>, rule: &Rule, privileged: &[GroupName]) {
     let forbidden = |role| rule.none_roles.contains(role);
     let any_is_left = rule.any_roles.is_empty() || !rule.any_roles.iter().all(forbidden);
     if rule.all_roles.iter().any(forbidden) || !any_is_left {
-        section.fault(
+        section.diagnostic(
             "none_roles",
             "forbids a role that the rule asks for: it can never fit",
             "take it out of one",
@@ -247,7 +251,7 @@ pub(super) fn directory(top: &Section<'_>, folder: &Path, stage: Stage) -> Optio
 fn judge_directory(section: &Section<'_>, directory: &Directory) {
     let is_tls = directory.url.scheme() == "ldaps";
     if is_tls && directory.start_tls {
-        section.fault(
+        section.diagnostic(
             "start_tls",
             "`ldaps://` is encrypted from the start",
             "leave `start_tls` out, or write `ldap://`",
@@ -256,14 +260,14 @@ fn judge_directory(section: &Section<'_>, directory: &Directory) {
     if !is_tls && !directory.start_tls {
         let fix = "write `ldaps://…`, or `start_tls = true`";
         if !values::is_loopback(&directory.url) {
-            section.fault("url", "passwords would cross the network in clear text", fix);
+            section.diagnostic("url", "passwords would cross the network in clear text", fix);
         } else if !directory.plaintext_on_loopback {
             let fix = "write `ldaps://…`, `start_tls = true`, or `plaintext_on_loopback = true`";
-            section.fault("url", "the connection is not encrypted", fix);
+            section.diagnostic("url", "the connection is not encrypted", fix);
         }
     }
     if directory.discord_id_attribute.eq_ignore_ascii_case(&directory.mark_attribute) {
-        section.fault(
+        section.diagnostic(
             "mark_attribute",
             "is also the attribute of the Discord id",
             "choose two different ones",
@@ -278,7 +282,11 @@ fn judge_directory(section: &Section<'_>, directory: &Directory) {
     }
     let is_person = |class: &String| class.eq_ignore_ascii_case("inetOrgPerson");
     if !directory.object_classes.iter().any(is_person) {
-        section.fault("object_classes", "lacks `inetOrgPerson`, which holds mail and given name", "add it");
+        section.diagnostic(
+            "object_classes",
+            "lacks `inetOrgPerson`, which holds mail and given name",
+            "add it",
+        );
     }
 }
 
@@ -366,14 +374,14 @@ fn judge_addresses(
     for (key, url) in addresses {
         let Some(url) = url.filter(|url| url.scheme() != "https") else { continue };
         if !values::is_loopback(url) {
-            section.fault(
+            section.diagnostic(
                 key,
                 "secrets and links would cross the network in clear text",
                 "write `https://…`",
             );
         } else if plaintext_on_loopback == Some(false) {
             let fix = "write `https://…`, or `plaintext_on_loopback = true`";
-            section.fault(key, "the connection is not encrypted", fix);
+            section.diagnostic(key, "the connection is not encrypted", fix);
         }
     }
 }
@@ -390,10 +398,10 @@ fn store(top: &Section<'_>, folder: &Path) -> Option<Store> {
     let store = Store { url: url?, password: password?, key_file: key_file? };
     if store.url.scheme() == "sqlite" {
         if store.password.is_some() {
-            section.fault("password_file", "SQLite has no password", "take it out");
+            section.diagnostic("password_file", "SQLite has no password", "take it out");
         }
         if Path::new(store.url.path()) == store.key_file {
-            section.fault("key_file", "is the database itself", "name another file, in another folder");
+            section.diagnostic("key_file", "is the database itself", "name another file, in another folder");
         }
     }
     Some(store)

@@ -29,7 +29,11 @@ fn file_in(folder: &tempfile::TempDir) -> PathBuf {
     folder.path().join("accolade.toml")
 }
 
-fn loaded(folder: &tempfile::TempDir, text: &str, environment: &[(&str, &str)]) -> Result<Loaded, Refused> {
+fn loaded(
+    folder: &tempfile::TempDir,
+    text: &str,
+    environment: &[(&str, &str)],
+) -> Result<Loaded, ConfigError> {
     let environment: Vec<(String, String)> =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     load_text(&file_in(folder), text, &environment)
@@ -46,7 +50,7 @@ fn faults_after(changes: &[(&str, &str)]) -> Vec<String> {
     let refused = loaded(&folder, &text, &[]).expect_err("this must be refused");
     let file = Path::new("accolade.toml");
     let here = format!("{}/", folder.path().display());
-    refused.faults.iter().map(|fault| fault.line(file).replace(&here, "")).collect()
+    refused.faults.iter().map(|diagnostic| diagnostic.line(file).replace(&here, "")).collect()
 }
 
 /// The one fault of the example after one change.
@@ -120,8 +124,11 @@ fn all_faults_are_told_in_one_run_each_with_its_place() {
 fn text_that_is_no_toml_is_refused_with_line_and_column() {
     let folder = folder();
     let refused = loaded(&folder, "[discord]\ntoken_file = \n", &[]).expect_err("this must be refused");
-    let first =
-        refused.faults.iter().find(|fault| fault.problem.contains("not valid TOML")).expect("such a fault");
+    let first = refused
+        .faults
+        .iter()
+        .find(|diagnostic| diagnostic.problem.contains("not valid TOML"))
+        .expect("such a fault");
     assert!(matches!(first.place, Place::Line { line: 2, .. }), "{first:?}");
 }
 
@@ -183,9 +190,9 @@ fn addresses_that_give_secrets_away_are_refused() {
             "neither SQLite nor PostgreSQL",
         ),
     ] {
-        let fault = fault_after(from, to);
-        assert!(fault.contains(said), "{to}: {fault}");
-        assert!(!fault.contains("hunter2"), "a fault quotes a password: {fault}");
+        let diagnostic = fault_after(from, to);
+        assert!(diagnostic.contains(said), "{to}: {diagnostic}");
+        assert!(!diagnostic.contains("hunter2"), "a fault quotes a password: {diagnostic}");
     }
 }
 
@@ -203,12 +210,12 @@ fn addresses_of_a_clouds_own_services_are_refused() {
         "[::]",
     ] {
         let url = format!("url = \"https://{host}\"");
-        let fault = fault_after("url = \"https://id.example.org\"", &url);
-        assert!(fault.contains("a cloud's or network's own services"), "{host}: {fault}");
+        let diagnostic = fault_after("url = \"https://id.example.org\"", &url);
+        assert!(diagnostic.contains("a cloud's or network's own services"), "{host}: {diagnostic}");
         if host.contains(['.', ':']) {
             let url = format!("url = \"ldaps://{host}\"");
-            let fault = fault_after("url = \"ldaps://ldap.example.org\"", &url);
-            assert!(fault.contains("a cloud's or network's own services"), "{host}: {fault}");
+            let diagnostic = fault_after("url = \"ldaps://ldap.example.org\"", &url);
+            assert!(diagnostic.contains("a cloud's or network's own services"), "{host}: {diagnostic}");
         }
     }
     for host in ["10.0.0.1", "192.168.1.2", "[fd00::1]", "127.0.0.1", "id.internal"] {
@@ -222,8 +229,8 @@ fn addresses_of_a_clouds_own_services_are_refused() {
 fn the_role_of_account_holders_decides_nothing() {
     for role in ["100000000000000002", "100000000000000003"] {
         let named = format!("member_role = \"{role}\"");
-        let fault = fault_after("member_role = \"100000000000000006\"", &named);
-        assert!(fault.contains("this role decides requests"), "{fault}");
+        let diagnostic = fault_after("member_role = \"100000000000000006\"", &named);
+        assert!(diagnostic.contains("this role decides requests"), "{diagnostic}");
     }
 }
 
@@ -308,7 +315,8 @@ fn a_fault_of_the_environment_names_the_variable() {
         ],
     )
     .expect_err("this must be refused");
-    let lines: Vec<String> = refused.faults.iter().map(|fault| fault.line(Path::new("f"))).collect();
+    let lines: Vec<String> =
+        refused.faults.iter().map(|diagnostic| diagnostic.line(Path::new("f"))).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
 
@@ -453,7 +461,7 @@ fn what_is_under_way_keeps_the_configuration_it_began_with() {
     let folder = folder();
     let read =
         |max| loaded(&folder, EXAMPLE, &[("ACCOLADE__USERNAME__MAX", max)]).expect("the example").config;
-    let live = Live::from(std::sync::Arc::new(read("9")));
+    let live = SharedConfig::from(std::sync::Arc::new(read("9")));
     let under_way = live.now();
     live.clone().replace(std::sync::Arc::new(read("12")));
     assert_eq!((under_way.username.max, live.now().username.max), (9, 12));
@@ -492,8 +500,8 @@ proptest::proptest! {
             Ok(loaded) => proptest::prop_assert!(!show(&loaded.config).contains("canary-")),
             Err(refused) => {
                 proptest::prop_assert!(!refused.faults.is_empty());
-                for fault in &refused.faults {
-                    let line = fault.line(Path::new("accolade.toml"));
+                for diagnostic in &refused.faults {
+                    let line = diagnostic.line(Path::new("accolade.toml"));
                     proptest::prop_assert!(!line.contains("canary-") && !line.trim().is_empty(), "{line}");
                 }
             }

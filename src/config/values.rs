@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::fault::Complaint;
+use super::diagnostic::ValueError;
 use super::{Flavour, LogFormat};
 use crate::domain::eligibility::{Approval, GroupName, RuleName};
 
-type Parsed<T> = Result<T, Complaint>;
+type Parsed<T> = Result<T, ValueError>;
 
 /// Any text with something in it, on one line.
 pub(super) fn words(text: &str) -> Parsed<String> {
     if text.trim().is_empty() {
-        return Err(Complaint::new("is empty", "give it a value"));
+        return Err(ValueError::new("is empty", "give it a value"));
     }
     if text.chars().any(char::is_control) {
-        return Err(Complaint::new("has a control character in it", "write it on one line"));
+        return Err(ValueError::new("has a control character in it", "write it on one line"));
     }
     Ok(text.to_owned())
 }
@@ -28,7 +28,7 @@ pub(super) fn words(text: &str) -> Parsed<String> {
 /// One of Discord's ids.
 pub(super) fn snowflake<T: FromStr>(text: &str) -> Parsed<T> {
     text.parse().map_err(|_| {
-        Complaint::new(
+        ValueError::new(
             "is not a Discord id",
             "turn on developer mode in Discord, right-click the thing and choose `Copy ID`: a number of 17 to 20 digits",
         )
@@ -42,11 +42,11 @@ pub(super) fn span(text: &str) -> Parsed<Duration> {
         .split(|c: char| !c.is_ascii_alphabetic())
         .any(|unit| matches!(unit, "M" | "month" | "months" | "y" | "yr" | "yrs" | "year" | "years"));
     if has_vague_unit {
-        return Err(Complaint::new("months and years have no fixed length", "write it in days, like `30d`"));
+        return Err(ValueError::new("months and years have no fixed length", "write it in days, like `30d`"));
     }
-    let span = humantime::parse_duration(text).map_err(|_| Complaint::new("is not a span of time", fix))?;
+    let span = humantime::parse_duration(text).map_err(|_| ValueError::new("is not a span of time", fix))?;
     if span > LONGEST_SPAN {
-        return Err(Complaint::new("is longer than 3650 days", "write a shorter span"));
+        return Err(ValueError::new("is longer than 3650 days", "write a shorter span"));
     }
     Ok(span)
 }
@@ -58,7 +58,7 @@ const LONGEST_SPAN: Duration = Duration::from_hours(87600);
 pub(super) fn positive_span(text: &str) -> Parsed<Duration> {
     let parsed = span(text)?;
     if parsed.is_zero() {
-        return Err(Complaint::new("is zero", "write a span like `14d`, `12h` or `5s`"));
+        return Err(ValueError::new("is zero", "write a span like `14d`, `12h` or `5s`"));
     }
     Ok(parsed)
 }
@@ -67,10 +67,10 @@ pub(super) fn positive_span(text: &str) -> Parsed<Duration> {
 pub(super) fn link_lifespan(text: &str) -> Parsed<Duration> {
     let parsed = positive_span(text)?;
     if parsed > Duration::from_hours(72) {
-        return Err(Complaint::new("a mailed link would live too long", "write 72h or less"));
+        return Err(ValueError::new("a mailed link would live too long", "write 72h or less"));
     }
     if parsed < Duration::from_mins(1) {
-        return Err(Complaint::new("a mailed link would end before it is read", "write 1m or more"));
+        return Err(ValueError::new("a mailed link would end before it is read", "write 1m or more"));
     }
     Ok(parsed)
 }
@@ -79,7 +79,7 @@ pub(super) fn link_lifespan(text: &str) -> Parsed<Duration> {
 pub(super) fn poll_span(text: &str) -> Parsed<Duration> {
     let parsed = span(text)?;
     if parsed < Duration::from_millis(100) || parsed > Duration::from_mins(10) {
-        return Err(Complaint::new("is out of range", "write a span from 100ms to 10m"));
+        return Err(ValueError::new("is out of range", "write a span from 100ms to 10m"));
     }
     Ok(parsed)
 }
@@ -87,7 +87,7 @@ pub(super) fn poll_span(text: &str) -> Parsed<Duration> {
 /// An address with a port.
 pub(super) fn socket(text: &str) -> Parsed<SocketAddr> {
     text.parse()
-        .map_err(|_| Complaint::new("is not an address with a port", "write it like `127.0.0.1:9464`"))
+        .map_err(|_| ValueError::new("is not an address with a port", "write it like `127.0.0.1:9464`"))
 }
 
 /// An address with a port on this machine.
@@ -95,7 +95,7 @@ pub(super) fn loopback_socket(text: &str) -> Parsed<SocketAddr> {
     let address = socket(text)?;
     if !address.ip().is_loopback() {
         let fix = "leave `endpoint` out to use Discord itself, or name an address like `127.0.0.1:8701`";
-        return Err(Complaint::new("another place than Discord is accepted on loopback only", fix));
+        return Err(ValueError::new("another place than Discord is accepted on loopback only", fix));
     }
     Ok(address)
 }
@@ -103,14 +103,14 @@ pub(super) fn loopback_socket(text: &str) -> Parsed<SocketAddr> {
 /// `http://` or `https://`, without anything that has no business in a base address.
 pub(super) fn web_url(text: &str) -> Parsed<Url> {
     let url = Url::parse(text)
-        .map_err(|_| Complaint::new("is not a URL", "write it like `https://id.example.org`"))?;
+        .map_err(|_| ValueError::new("is not a URL", "write it like `https://id.example.org`"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(Complaint::new("is not a web address", "write it like `https://id.example.org`"));
+        return Err(ValueError::new("is not a web address", "write it like `https://id.example.org`"));
     }
     no_credentials(&url)?;
     no_link_local(&url)?;
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(Complaint::new("has a query or a fragment", "leave out everything from `?` or `#` on"));
+        return Err(ValueError::new("has a query or a fragment", "leave out everything from `?` or `#` on"));
     }
     Ok(url)
 }
@@ -119,19 +119,19 @@ pub(super) fn web_url(text: &str) -> Parsed<Url> {
 pub(super) fn redirect_uri(text: &str) -> Parsed<Url> {
     if text.contains('*') {
         let fix = "write the one exact address, as it stands in the client's valid redirect URIs";
-        return Err(Complaint::new("has a wildcard", fix));
+        return Err(ValueError::new("has a wildcard", fix));
     }
     let url = Url::parse(text)
-        .map_err(|_| Complaint::new("is not a URL", "write it like `https://www.example.org/welcome`"))?;
+        .map_err(|_| ValueError::new("is not a URL", "write it like `https://www.example.org/welcome`"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(Complaint::new(
+        return Err(ValueError::new(
             "is not a web address",
             "write it like `https://www.example.org/welcome`",
         ));
     }
     no_credentials(&url)?;
     if url.fragment().is_some() {
-        return Err(Complaint::new("has a fragment", "leave out everything from `#` on"));
+        return Err(ValueError::new("has a fragment", "leave out everything from `#` on"));
     }
     Ok(url)
 }
@@ -139,14 +139,14 @@ pub(super) fn redirect_uri(text: &str) -> Parsed<Url> {
 /// `ldaps://` or `ldap://` and a host.
 pub(super) fn ldap_url(text: &str) -> Parsed<Url> {
     let fix = "write it like `ldaps://ldap.example.org` or `ldap://ldap.example.org` with `start_tls = true`";
-    let url = Url::parse(text).map_err(|_| Complaint::new("is not a URL", fix))?;
+    let url = Url::parse(text).map_err(|_| ValueError::new("is not a URL", fix))?;
     if !matches!(url.scheme(), "ldap" | "ldaps") || url.host_str().is_none_or(str::is_empty) {
-        return Err(Complaint::new("is not an LDAP address", fix));
+        return Err(ValueError::new("is not an LDAP address", fix));
     }
     no_credentials(&url)?;
     no_link_local(&url)?;
     if !matches!(url.path(), "" | "/") || url.query().is_some() {
-        return Err(Complaint::new(
+        return Err(ValueError::new(
             "names more than the server",
             "leave out everything after the host and port",
         ));
@@ -158,11 +158,11 @@ pub(super) fn ldap_url(text: &str) -> Parsed<Url> {
 pub(super) fn store_url(text: &str) -> Parsed<Url> {
     let fix =
         "write `sqlite:///var/lib/accolade/accolade.sqlite` or `postgres://accolade@db.example.org/accolade`";
-    let url = Url::parse(text).map_err(|_| Complaint::new("is not a URL", fix))?;
+    let url = Url::parse(text).map_err(|_| ValueError::new("is not a URL", fix))?;
     match url.scheme() {
         "sqlite" => sqlite_url(text, url),
         "postgres" | "postgresql" => postgres_url(url),
-        _ => Err(Complaint::new("is neither SQLite nor PostgreSQL", fix)),
+        _ => Err(ValueError::new("is neither SQLite nor PostgreSQL", fix)),
     }
 }
 
@@ -170,10 +170,10 @@ fn sqlite_url(text: &str, url: Url) -> Parsed<Url> {
     let fix = "write three slashes and an absolute path, like `sqlite:///var/lib/accolade/accolade.sqlite`";
     let has_path = text.starts_with("sqlite:///") && url.path().len() > 1 && !url.path().ends_with('/');
     if !has_path || url.path().contains(":memory:") {
-        return Err(Complaint::new("names no absolute path", fix));
+        return Err(ValueError::new("names no absolute path", fix));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(Complaint::new(
+        return Err(ValueError::new(
             "has options",
             "leave out everything from `?` on; Accolade sets what it needs",
         ));
@@ -186,19 +186,19 @@ fn postgres_url(url: Url) -> Parsed<Url> {
     if carries_password {
         let fix =
             "take it out, put it into a file and name that in `store.password_file`; change the password too";
-        return Err(Complaint::new("holds a password", fix));
+        return Err(ValueError::new("holds a password", fix));
     }
     let mode = url.query_pairs().find(|(key, _)| key == "sslmode").map(|(_, value)| value.into_owned());
     let is_remote = url.host_str().is_some_and(|host| !host.is_empty()) && !is_loopback(&url);
     if is_remote && mode.as_deref().is_some_and(|mode| mode != "verify-full") {
-        return Err(Complaint::new("the server would not be verified", "write `sslmode=verify-full`"));
+        return Err(ValueError::new("the server would not be verified", "write `sslmode=verify-full`"));
     }
     Ok(url)
 }
 
 fn no_credentials(url: &Url) -> Parsed<()> {
     if url.password().is_some() || !url.username().is_empty() {
-        return Err(Complaint::new("holds a name or a password", "take it out; secrets come from files"));
+        return Err(ValueError::new("holds a name or a password", "take it out; secrets come from files"));
     }
     Ok(())
 }
@@ -212,7 +212,7 @@ fn no_link_local(url: &Url) -> Parsed<()> {
     };
     if address.is_some_and(is_link_local) {
         let fix = "name the server by its own address; no server of yours has this one";
-        return Err(Complaint::new("the address is that of a cloud's or network's own services", fix));
+        return Err(ValueError::new("the address is that of a cloud's or network's own services", fix));
     }
     Ok(())
 }
@@ -249,10 +249,10 @@ pub(super) fn realm(text: &str) -> Parsed<String> {
     let name = words(text)?;
     if name.eq_ignore_ascii_case("master") {
         let fix = "make a realm for your members; `accolade setup keycloak` does it";
-        return Err(Complaint::new("`master` is the realm of Keycloak's administrators", fix));
+        return Err(ValueError::new("`master` is the realm of Keycloak's administrators", fix));
     }
     if name.contains(['/', '?', '#', '%', '\\', ' ']) {
-        return Err(Complaint::new(
+        return Err(ValueError::new(
             "has a character that no realm can have",
             "use letters, digits, `-` and `_`",
         ));
@@ -263,10 +263,10 @@ pub(super) fn realm(text: &str) -> Parsed<String> {
 /// An id that `accolade setup keycloak` prints.
 pub(super) fn component_id(text: &str) -> Parsed<String> {
     if text.trim().is_empty() {
-        return Err(Complaint::new("is empty", "run `accolade setup keycloak --apply`: it prints the id"));
+        return Err(ValueError::new("is empty", "run `accolade setup keycloak --apply`: it prints the id"));
     }
     if !text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
-        return Err(Complaint::new(
+        return Err(ValueError::new(
             "is not a component id",
             "run `accolade setup keycloak`: it prints the id",
         ));
@@ -284,7 +284,7 @@ pub(super) fn dn(text: &str) -> Parsed<String> {
     });
     if !looks_like_one {
         let fix = "write it like `ou=people,dc=example,dc=org`";
-        return Err(Complaint::new("is not a distinguished name", fix));
+        return Err(ValueError::new("is not a distinguished name", fix));
     }
     Ok(name)
 }
@@ -299,7 +299,10 @@ pub(super) fn attribute(text: &str) -> Parsed<String> {
     if is_attribute(text) {
         return Ok(text.to_owned());
     }
-    Err(Complaint::new("is not a name of the schema", "use letters, digits and `-`, beginning with a letter"))
+    Err(ValueError::new(
+        "is not a name of the schema",
+        "use letters, digits and `-`, beginning with a letter",
+    ))
 }
 
 /// An attribute that Accolade may fill with something of its own.
@@ -309,21 +312,21 @@ pub(super) fn own_attribute(text: &str) -> Parsed<String> {
     let name = attribute(text)?;
     if TAKEN.contains(&name.to_ascii_lowercase().as_str()) {
         let fix = "choose one that nothing else uses, such as `employeeNumber` or `description`";
-        return Err(Complaint::new("this attribute has another purpose", fix));
+        return Err(ValueError::new("this attribute has another purpose", fix));
     }
     Ok(name)
 }
 
 /// A group's `cn`.
 pub(super) fn group(text: &str) -> Parsed<GroupName> {
-    GroupName::new(words(text)?).ok_or_else(|| Complaint::new("is empty", "write the group's `cn`"))
+    GroupName::new(words(text)?).ok_or_else(|| ValueError::new("is empty", "write the group's `cn`"))
 }
 
 /// A rule's name.
 pub(super) fn rule_name(text: &str) -> Parsed<RuleName> {
     let name = words(text)?;
     if name.chars().count() > 64 {
-        return Err(Complaint::new(
+        return Err(ValueError::new(
             "is longer than 64 characters",
             "write a short name: it stands on every card",
         ));
@@ -336,7 +339,7 @@ pub(super) fn approval(text: &str) -> Parsed<Approval> {
     match text {
         "automatic" => Ok(Approval::Automatic),
         "moderators" => Ok(Approval::Moderators),
-        _ => Err(Complaint::new("is not a kind of approval", "write `moderators` or `automatic`")),
+        _ => Err(ValueError::new("is not a kind of approval", "write `moderators` or `automatic`")),
     }
 }
 
@@ -344,7 +347,7 @@ pub(super) fn approval(text: &str) -> Parsed<Approval> {
 pub(super) fn flavour(text: &str) -> Parsed<Flavour> {
     match text {
         "openldap" => Ok(Flavour::OpenLdap),
-        _ => Err(Complaint::new("is not a directory that Accolade knows", "write `openldap`")),
+        _ => Err(ValueError::new("is not a directory that Accolade knows", "write `openldap`")),
     }
 }
 
@@ -353,7 +356,7 @@ pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
     match text {
         "json" => Ok(LogFormat::Json),
         "text" => Ok(LogFormat::Text),
-        _ => Err(Complaint::new("is not a log format", "write `json` or `text`")),
+        _ => Err(ValueError::new("is not a log format", "write `json` or `text`")),
     }
 }
 
@@ -374,5 +377,5 @@ pub(super) fn log_filter(text: &str) -> Parsed<String> {
     if text.split(',').all(|part| is_directive(part.trim())) {
         return Ok(text.to_owned());
     }
-    Err(Complaint::new("is not a log filter", "write it like `info` or `info,accolade=debug`"))
+    Err(ValueError::new("is not a log filter", "write it like `info` or `info,accolade=debug`"))
 }

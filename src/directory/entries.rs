@@ -7,15 +7,16 @@ use jiff::tz::TimeZone;
 use ldap3::Scope;
 
 use super::filter::Filter;
-use super::link::Errand;
+use super::link::Operation;
 use super::{
-    Added, By, Change, Directory, DirectoryError, Entry, Look, NewPerson, Ours, Removed, Row, Search, Taken,
+    Added, By, Change, Directory, DirectoryError, Entry, Look, NewPerson, OwnedEntry, Removed, Row, Search,
+    Taken,
 };
 use crate::domain::account::{DirectoryId, Mark};
 use crate::domain::ids::{DiscordUserId, Timestamp};
+use crate::domain::job::Outcome;
 use crate::domain::mail_address::MailAddress;
 use crate::domain::username::Username;
-use crate::domain::work::Effect;
 
 /// More entries than can honestly share a name, an address, an id or a mark.
 const MOST_ENTRIES: usize = 20;
@@ -38,14 +39,14 @@ impl Directory {
     /// Every entry below `people_dn` that fits, at most a few (more is [`DirectoryError::TooBig`]).
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "find"))]
     pub async fn find(&self, by: By<'_>) -> Result<Vec<Entry>, DirectoryError> {
-        self.entries(Errand::new("find"), by).await
+        self.entries(Operation::new("find"), by).await
     }
 
     /// Every entry with our mark whose last digits are `ending`; [`DirectoryError::TooBig`] where there are more than a server gives
     /// at once.
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "all_marked"))]
     pub async fn all_marked(&self, ending: &str) -> Result<Vec<Entry>, DirectoryError> {
-        let errand = Errand::new("all_marked");
+        let errand = Operation::new("all_marked");
         let filter = Filter::between(self.shared.mark.as_str(), Mark::BEGINS, ending);
         let rows = self.search_people(errand, &filter, MOST_MARKED).await?;
         rows.into_iter().map(|row| self.read_entry(errand, row)).collect()
@@ -54,7 +55,7 @@ impl Directory {
     /// The entries of these lasting ids, as many as there are; [`MOST_TOGETHER`](Self::MOST_TOGETHER) ids at the most.
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "find_together"))]
     pub async fn find_together(&self, ids: &[DirectoryId]) -> Result<Vec<Entry>, DirectoryError> {
-        let errand = Errand::new("find_together");
+        let errand = Operation::new("find_together");
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -78,7 +79,7 @@ impl Directory {
         address: &MailAddress,
         discord_id: DiscordUserId,
     ) -> Result<Look, DirectoryError> {
-        let found = self.holders(Errand::new("look"), username, address, discord_id).await?;
+        let found = self.holders(Operation::new("look"), username, address, discord_id).await?;
         Ok(found.into_look())
     }
 
@@ -86,7 +87,7 @@ impl Directory {
     /// is looked up: an entry with our mark and Discord id is ours, anything else a conflict.
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "add_person"))]
     pub async fn add_person(&self, person: &NewPerson<'_>) -> Result<Added, DirectoryError> {
-        let errand = Errand::new("add_person");
+        let errand = Operation::new("add_person");
         let dn = self.shared.people.child(self.shared.ways.username, person.username.as_str());
         let answer = self.add(errand, &dn, &self.attributes_of(person)).await;
         match answer {
@@ -100,7 +101,7 @@ impl Directory {
             Ok(code) => Err(DirectoryError::Refused { verb: errand.verb, rc: code }),
             // It may have been carried out: the mark tells. What is not there yet converges at the next try.
             Err(DirectoryError::Down { verb, cause, is_ambiguous: true }) => {
-                let found = self.marked(Errand::new(errand.verb), person).await;
+                let found = self.marked(Operation::new(errand.verb), person).await;
                 let made = found.ok().flatten();
                 made.map(Added::Created).ok_or(DirectoryError::Down { verb, cause, is_ambiguous: true })
             }
@@ -110,7 +111,7 @@ impl Directory {
 
     async fn judge_clash(
         &self,
-        errand: Errand,
+        errand: Operation,
         person: &NewPerson<'_>,
         code: u32,
     ) -> Result<Added, DirectoryError> {
@@ -127,7 +128,11 @@ impl Directory {
     }
 
     /// The entry with exactly this mark and Discord id.
-    async fn marked(&self, errand: Errand, person: &NewPerson<'_>) -> Result<Option<Entry>, DirectoryError> {
+    async fn marked(
+        &self,
+        errand: Operation,
+        person: &NewPerson<'_>,
+    ) -> Result<Option<Entry>, DirectoryError> {
         let found = self.entries(errand, By::Mark(person.mark)).await?;
         let mut fitting = found
             .into_iter()
@@ -135,7 +140,7 @@ impl Directory {
         match (fitting.next(), fitting.next()) {
             (first, None) => Ok(first),
             (_, Some(_)) => {
-                Err(DirectoryError::Nonsense { verb: errand.verb, what: "two entries carry one mark" })
+                Err(DirectoryError::InvalidResponse { verb: errand.verb, what: "two entries carry one mark" })
             }
         }
     }
@@ -158,11 +163,11 @@ impl Directory {
 
     /// Locks the entry: no bind, and (with the documented ACL) no new password.
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "lock"))]
-    pub async fn lock(&self, ours: &Ours) -> Result<Effect, DirectoryError> {
-        let errand = Errand::new("lock");
+    pub async fn lock(&self, ours: &OwnedEntry) -> Result<Outcome, DirectoryError> {
+        let errand = Operation::new("lock");
         let entry = self.entry_of(errand, ours).await?;
         if entry.is_locked {
-            return Ok(Effect::AlreadyThere);
+            return Ok(Outcome::Unchanged);
         }
         let ways = self.shared.ways;
         self.change(errand, &entry, ours, &Change::Set(ways.lock, ways.lock_value)).await
@@ -170,11 +175,11 @@ impl Directory {
 
     /// Takes the lock off.
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "unlock"))]
-    pub async fn unlock(&self, ours: &Ours) -> Result<Effect, DirectoryError> {
-        let errand = Errand::new("unlock");
+    pub async fn unlock(&self, ours: &OwnedEntry) -> Result<Outcome, DirectoryError> {
+        let errand = Operation::new("unlock");
         let entry = self.entry_of(errand, ours).await?;
         if !entry.is_locked {
-            return Ok(Effect::AlreadyThere);
+            return Ok(Outcome::Unchanged);
         }
         let ways = self.shared.ways;
         self.change(errand, &entry, ours, &Change::Take(ways.lock, ways.lock_value)).await
@@ -182,14 +187,14 @@ impl Directory {
 
     async fn change(
         &self,
-        errand: Errand,
+        errand: Operation,
         entry: &Entry,
-        ours: &Ours,
+        ours: &OwnedEntry,
         change: &Change<'_>,
-    ) -> Result<Effect, DirectoryError> {
+    ) -> Result<Outcome, DirectoryError> {
         match self.modify(errand, &entry.dn, change, Some(&self.still_ours(ours))).await? {
-            rc::SUCCESS => Ok(Effect::Made),
-            rc::NO_SUCH_ATTRIBUTE => Ok(Effect::AlreadyThere),
+            rc::SUCCESS => Ok(Outcome::Applied),
+            rc::NO_SUCH_ATTRIBUTE => Ok(Outcome::Unchanged),
             rc::ASSERTION_FAILED => Err(DirectoryError::NotOurs { verb: errand.verb }),
             rc::NO_SUCH_OBJECT => Err(DirectoryError::Absent { verb: errand.verb }),
             code => Err(DirectoryError::Refused { verb: errand.verb, rc: code }),
@@ -198,8 +203,8 @@ impl Directory {
 
     /// Whether the entry carries the administrator's lock.
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "is_locked"))]
-    pub async fn is_locked(&self, ours: &Ours) -> Result<bool, DirectoryError> {
-        Ok(self.entry_of(Errand::new("is_locked"), ours).await?.is_locked)
+    pub async fn is_locked(&self, ours: &OwnedEntry) -> Result<bool, DirectoryError> {
+        Ok(self.entry_of(Operation::new("is_locked"), ours).await?.is_locked)
     }
 
     /// When a password was last set; `None` means that there never was one.
@@ -208,14 +213,14 @@ impl Directory {
         skip_all,
         fields(target = "directory", verb = "password_changed_at")
     )]
-    pub async fn password_changed_at(&self, ours: &Ours) -> Result<Option<Timestamp>, DirectoryError> {
-        Ok(self.entry_of(Errand::new("password_changed_at"), ours).await?.password_changed_at)
+    pub async fn password_changed_at(&self, ours: &OwnedEntry) -> Result<Option<Timestamp>, DirectoryError> {
+        Ok(self.entry_of(Operation::new("password_changed_at"), ours).await?.password_changed_at)
     }
 
     /// Deletes the entry if id, mark and Discord id are all ours. Lock it first: the ACL refuses otherwise.
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "remove_if_ours"))]
-    pub async fn remove_if_ours(&self, ours: &Ours) -> Result<Removed, DirectoryError> {
-        let errand = Errand::new("remove_if_ours");
+    pub async fn remove_if_ours(&self, ours: &OwnedEntry) -> Result<Removed, DirectoryError> {
+        let errand = Operation::new("remove_if_ours");
         let entry = match self.entry_of(errand, ours).await {
             Ok(entry) => entry,
             Err(DirectoryError::Absent { .. }) => return Ok(Removed::Absent),
@@ -230,7 +235,7 @@ impl Directory {
             Ok(code) => Err(DirectoryError::Refused { verb: errand.verb, rc: code }),
             // It may have been carried out: gone is gone.
             Err(error @ DirectoryError::Down { is_ambiguous: true, .. }) => {
-                match self.entry_of(Errand::new(errand.verb), ours).await {
+                match self.entry_of(Operation::new(errand.verb), ours).await {
                     Err(DirectoryError::Absent { .. }) => Ok(Removed::Removed),
                     Ok(_) | Err(_) => Err(error),
                 }
@@ -240,7 +245,11 @@ impl Directory {
     }
 
     /// The entry of this lasting id, only if mark and Discord id are the recorded ones.
-    pub(super) async fn entry_of(&self, errand: Errand, ours: &Ours) -> Result<Entry, DirectoryError> {
+    pub(super) async fn entry_of(
+        &self,
+        errand: Operation,
+        ours: &OwnedEntry,
+    ) -> Result<Entry, DirectoryError> {
         let mut found = self.entries(errand, By::DirectoryId(&ours.directory_id)).await?;
         match (found.pop(), found.is_empty()) {
             (None, _) => Err(DirectoryError::Absent { verb: errand.verb }),
@@ -250,7 +259,7 @@ impl Directory {
     }
 
     /// What the server itself checks in the moment of a write.
-    fn still_ours(&self, ours: &Ours) -> Filter {
+    fn still_ours(&self, ours: &OwnedEntry) -> Filter {
         let shared = &self.shared;
         Filter::all([
             Filter::equals(shared.ways.entry_id, ours.directory_id.as_str()),
@@ -259,7 +268,7 @@ impl Directory {
         ])
     }
 
-    async fn entries(&self, errand: Errand, by: By<'_>) -> Result<Vec<Entry>, DirectoryError> {
+    async fn entries(&self, errand: Operation, by: By<'_>) -> Result<Vec<Entry>, DirectoryError> {
         let shared = &self.shared;
         let filter = match by {
             By::Username(name) => Filter::equals(shared.ways.username, name.as_str()),
@@ -274,7 +283,7 @@ impl Directory {
 
     async fn search_people(
         &self,
-        errand: Errand,
+        errand: Operation,
         filter: &Filter,
         most: usize,
     ) -> Result<Vec<Row>, DirectoryError> {
@@ -298,9 +307,9 @@ impl Directory {
         self.search(errand, &search).await
     }
 
-    fn read_entry(&self, errand: Errand, row: Row) -> Result<Entry, DirectoryError> {
+    fn read_entry(&self, errand: Operation, row: Row) -> Result<Entry, DirectoryError> {
         let (shared, ways) = (&self.shared, self.shared.ways);
-        let nonsense = |what| DirectoryError::Nonsense { verb: errand.verb, what };
+        let nonsense = |what| DirectoryError::InvalidResponse { verb: errand.verb, what };
         let directory_id = row.one(ways.entry_id).and_then(DirectoryId::new);
         let changed_at = match row.values(ways.password_changed) {
             [] => None,
@@ -330,7 +339,7 @@ impl Directory {
 
     async fn holders(
         &self,
-        errand: Errand,
+        errand: Operation,
         username: &Username,
         address: &MailAddress,
         discord_id: DiscordUserId,

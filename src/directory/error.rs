@@ -2,9 +2,9 @@
 
 use super::link::UNTRUSTED;
 use crate::domain::eligibility::GroupName;
-use crate::domain::refusal::Refusal;
-use crate::domain::retry::{self, Fate};
-use crate::domain::work::Setback;
+use crate::domain::error_code::ErrorCode;
+use crate::domain::job::FailureAction;
+use crate::domain::retry::{self, ErrorClass};
 
 /// Why a verb did not succeed. No text of it carries a DN, a value or a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +47,7 @@ pub enum DirectoryError {
     },
     /// The answer breaks a rule: outside its base, without an id, two values where one may be.
     #[error("the directory's answer to {verb} makes no sense: {what}")]
-    Nonsense {
+    InvalidResponse {
         /// What was tried.
         verb: &'static str,
         /// Which rule.
@@ -75,23 +75,27 @@ fn names(groups: &[GroupName]) -> String {
 
 impl DirectoryError {
     /// What it means for the next try.
-    pub fn fate(&self) -> Fate {
+    pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Down { .. } => Fate::Retry,
+            Self::Down { .. } => ErrorClass::Retry,
             Self::Refused { rc, .. } | Self::Groups { rc, .. } => retry::of_ldap(*rc),
-            Self::NotOurs { .. } | Self::Absent { .. } => Fate::Conflict,
-            Self::TooBig { .. } | Self::Nonsense { .. } | Self::Settings { .. } => Fate::Operator,
+            Self::NotOurs { .. } | Self::Absent { .. } => ErrorClass::Conflict,
+            Self::TooBig { .. } | Self::InvalidResponse { .. } | Self::Settings { .. } => {
+                ErrorClass::Operator
+            }
         }
     }
 
     /// The code that people and programs see.
-    pub fn refusal(&self) -> Refusal {
-        match self.fate() {
-            Fate::Retry => Refusal::DirectoryDown,
-            Fate::Conflict => Refusal::DirectoryConflict,
-            Fate::Fine | Fate::AlreadyDone | Fate::Operator | Fate::Absent | Fate::Defect => {
-                Refusal::DirectoryRefused
-            }
+    pub fn error_code(&self) -> ErrorCode {
+        match self.class() {
+            ErrorClass::Retry => ErrorCode::DirectoryDown,
+            ErrorClass::Conflict => ErrorCode::DirectoryConflict,
+            ErrorClass::Fine
+            | ErrorClass::AlreadyDone
+            | ErrorClass::Operator
+            | ErrorClass::Absent
+            | ErrorClass::Defect => ErrorCode::DirectoryRefused,
         }
     }
 
@@ -114,7 +118,7 @@ impl DirectoryError {
             | Self::NotOurs { .. }
             | Self::Absent { .. }
             | Self::TooBig { .. }
-            | Self::Nonsense { .. }
+            | Self::InvalidResponse { .. }
             | Self::Groups { .. }
             | Self::Settings { .. } => None,
         }
@@ -126,7 +130,7 @@ impl DirectoryError {
     }
 
     /// What a step makes of it when it has nothing better to say.
-    pub fn setback(&self) -> Setback {
-        self.fate().setback(self.refusal(), None)
+    pub fn failure_action(&self) -> FailureAction {
+        self.class().failure_action(self.error_code(), None)
     }
 }

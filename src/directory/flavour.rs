@@ -3,7 +3,7 @@
 use crate::config::Flavour;
 
 /// How one kind of server names and does things.
-pub(super) struct Ways {
+pub(super) struct ServerProfile {
     /// The entry's lasting id, which survives a rename.
     pub(super) entry_id: &'static str,
     /// The user name, which is also the RDN.
@@ -22,7 +22,7 @@ pub(super) struct Ways {
     pub(super) not_member: u32,
 }
 
-const OPEN_LDAP: Ways = Ways {
+const OPEN_LDAP: ServerProfile = ServerProfile {
     entry_id: "entryUUID",
     username: "uid",
     member: "member",
@@ -34,7 +34,7 @@ const OPEN_LDAP: Ways = Ways {
 };
 
 /// The ways of a configured flavour.
-pub(super) const fn ways_of(flavour: Flavour) -> &'static Ways {
+pub(super) const fn ways_of(flavour: Flavour) -> &'static ServerProfile {
     match flavour {
         Flavour::OpenLdap => &OPEN_LDAP,
     }

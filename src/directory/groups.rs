@@ -3,10 +3,10 @@
 use ldap3::Scope;
 
 use super::filter::Filter;
-use super::link::Errand;
-use super::{Change, Directory, DirectoryError, Dn, Entry, MOST_VALUES, Membership, Ours, Search};
+use super::link::Operation;
+use super::{Change, Directory, DirectoryError, Dn, Entry, MOST_VALUES, Membership, OwnedEntry, Search};
 use crate::domain::eligibility::GroupName;
-use crate::domain::work::Effect;
+use crate::domain::job::Outcome;
 
 /// More groups than one person can sensibly be in.
 const MOST_GROUPS: usize = 1000;
@@ -21,14 +21,14 @@ impl Directory {
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "ensure_membership"))]
     pub async fn ensure_membership(
         &self,
-        ours: &Ours,
+        ours: &OwnedEntry,
         wanted: &[GroupName],
         managed: &[GroupName],
     ) -> Result<Membership, DirectoryError> {
-        let errand = Errand::new("ensure_membership");
+        let errand = Operation::new("ensure_membership");
         let entry = self.entry_of(errand, ours).await?;
         let current = self.groups_naming(errand, &entry.dn).await?;
-        let mut done = Membership { effect: Effect::AlreadyThere, added: Vec::new(), removed: Vec::new() };
+        let mut done = Membership { outcome: Outcome::Unchanged, added: Vec::new(), removed: Vec::new() };
         let mut refused = Vec::new();
         for group in wanted.iter().filter(|group| !is_among(group, &current)) {
             match self.add_member(errand, group, &entry.dn).await? {
@@ -54,7 +54,7 @@ impl Directory {
             });
         }
         if !(done.added.is_empty() && done.removed.is_empty()) {
-            done.effect = Effect::Made;
+            done.outcome = Outcome::Applied;
         }
         Ok(done)
     }
@@ -62,13 +62,13 @@ impl Directory {
     /// The groups (by `cn`, below `groups_dn`) that name the entry as a member.
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "groups_of"))]
     pub async fn groups_of(&self, entry: &Entry) -> Result<Vec<GroupName>, DirectoryError> {
-        self.groups_naming(Errand::new("groups_of"), &entry.dn).await
+        self.groups_naming(Operation::new("groups_of"), &entry.dn).await
     }
 
     /// The members of a group that lie below `people_dn`. A group that is not there is [`DirectoryError::Absent`].
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "members"))]
     pub async fn members(&self, group: &GroupName) -> Result<Vec<Dn>, DirectoryError> {
-        let errand = Errand::new("members");
+        let errand = Operation::new("members");
         let member = self.shared.ways.member;
         let filter = Filter::equals(GROUP_NAME, group.as_str());
         let found = self.search_groups(errand, &filter, member).await?;
@@ -81,7 +81,7 @@ impl Directory {
         Ok(people.filter(|dn| dn.is_below(&self.shared.people)).collect())
     }
 
-    async fn groups_naming(&self, errand: Errand, member: &Dn) -> Result<Vec<GroupName>, DirectoryError> {
+    async fn groups_naming(&self, errand: Operation, member: &Dn) -> Result<Vec<GroupName>, DirectoryError> {
         let filter = Filter::equals(self.shared.ways.member, member.as_str());
         let found = self.search_groups(errand, &filter, GROUP_NAME).await?;
         Ok(found.iter().filter_map(|row| GroupName::new(row.one(GROUP_NAME)?)).collect())
@@ -89,7 +89,7 @@ impl Directory {
 
     async fn search_groups(
         &self,
-        errand: Errand,
+        errand: Operation,
         filter: &Filter,
         attribute: &str,
     ) -> Result<Vec<super::Row>, DirectoryError> {
@@ -105,7 +105,7 @@ impl Directory {
 
     async fn add_member(
         &self,
-        errand: Errand,
+        errand: Operation,
         group: &GroupName,
         member: &Dn,
     ) -> Result<u32, DirectoryError> {
@@ -115,7 +115,7 @@ impl Directory {
 
     async fn take_member(
         &self,
-        errand: Errand,
+        errand: Operation,
         group: &GroupName,
         member: &Dn,
     ) -> Result<u32, DirectoryError> {

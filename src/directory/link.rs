@@ -46,12 +46,12 @@ struct Kept {
 
 /// One verb under way: what it is called in errors, and until when it may go on.
 #[derive(Clone, Copy)]
-pub(super) struct Errand {
+pub(super) struct Operation {
     pub(super) verb: &'static str,
     until: Instant,
 }
 
-impl Errand {
+impl Operation {
     pub(super) fn new(verb: &'static str) -> Self {
         Self { verb, until: Instant::now() + VERB_LIMIT }
     }
@@ -89,7 +89,7 @@ impl Link {
     }
 
     /// Runs one operation. A connection that broke before the operation was sent is made again once.
-    pub(super) async fn run<T, F, Fut>(&self, errand: Errand, operation: F) -> Result<T, DirectoryError>
+    pub(super) async fn run<T, F, Fut>(&self, errand: Operation, operation: F) -> Result<T, DirectoryError>
     where
         F: Fn(Ldap) -> Fut,
         Fut: Future<Output = Result<T, LdapError>>,
@@ -124,7 +124,7 @@ impl Link {
     }
 
     /// The shared connection. The lock is held while one is made, so that a burst of verbs makes one.
-    async fn connection(&self, errand: Errand) -> Result<(Ldap, u64), DirectoryError> {
+    async fn connection(&self, errand: Operation) -> Result<(Ldap, u64), DirectoryError> {
         let mut kept = self.kept.lock().await;
         if let Some(ldap) = &mut kept.ldap
             && !ldap.is_closed()
@@ -151,7 +151,7 @@ impl Link {
         }
     }
 
-    async fn connect(&self, errand: Errand) -> Result<Ldap, DirectoryError> {
+    async fn connect(&self, errand: Operation) -> Result<Ldap, DirectoryError> {
         let making = LdapConnAsync::from_url_with_settings(self.settings.clone(), &self.url);
         let making = AssertUnwindSafe(making).catch_unwind();
         let (driver, mut ldap) = match timeout(CONNECT_LIMIT.min(errand.limit()), making).await {

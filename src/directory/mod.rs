@@ -1,7 +1,7 @@
 //! The only LDAP. One [`Directory`] per process: a cheap clone over one shared connection that comes back by itself.
 //!
 //! Verbs ensure: they look, act only if needed, and read back what they cannot know. Every write names an entry by
-//! [`Ours`] (the directory's lasting id, our mark, the Discord id) and is refused unless all three are on the entry.
+//! [`OwnedEntry`] (the directory's lasting id, our mark, the Discord id) and is refused unless all three are on the entry.
 //! No password is ever read, compared or set here, but for the attempts of `trial.rs`, which must fail.
 //!
 //! Start with [`person`] (what goes in and out), then `entries.rs` (the verbs on people), `groups.rs`, `link.rs`.
@@ -14,15 +14,15 @@ mod flavour;
 mod groups;
 mod link;
 mod person;
+mod self_test;
 mod server;
-mod trial;
 
 pub use dn::Dn;
 pub use error::DirectoryError;
 pub use link::VERB_LIMIT;
-pub use person::{Added, By, Entry, Look, Membership, NewPerson, Ours, Removed, Taken};
+pub use person::{Added, By, Entry, Look, Membership, NewPerson, OwnedEntry, Removed, Taken};
+pub use self_test::{SelfTest, Told};
 pub use server::ServerSettings;
-pub use trial::{Told, Trial};
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -33,8 +33,8 @@ use secrecy::SecretString;
 
 use crate::config;
 use filter::{Attribute, Filter};
-use flavour::{Ways, ways_of};
-use link::{Errand, Link};
+use flavour::{ServerProfile, ways_of};
+use link::{Link, Operation};
 
 /// More values of one attribute than any group here has members.
 const MOST_VALUES: usize = 100_000;
@@ -47,7 +47,7 @@ pub struct Directory {
 
 struct Shared {
     link: Link,
-    ways: &'static Ways,
+    ways: &'static ServerProfile,
     people: Dn,
     groups: Dn,
     discord_id: Attribute,
@@ -109,7 +109,7 @@ impl Directory {
     /// Connects, binds, and reads both bases: the readiness check.
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "probe"))]
     pub async fn probe(&self) -> Result<(), DirectoryError> {
-        let errand = Errand::new("probe");
+        let errand = Operation::new("probe");
         for base in [&self.shared.people, &self.shared.groups] {
             let search = Search {
                 base,
@@ -124,14 +124,14 @@ impl Directory {
     }
 
     /// Searches, and checks that every answer lies below the base that was asked for.
-    async fn search(&self, errand: Errand, search: &Search<'_>) -> Result<Vec<Row>, DirectoryError> {
+    async fn search(&self, errand: Operation, search: &Search<'_>) -> Result<Vec<Row>, DirectoryError> {
         let found = self.search_raw(errand, search).await?;
         found.into_iter().map(|entry| read_row(errand, search.base, entry)).collect()
     }
 
     async fn search_raw(
         &self,
-        errand: Errand,
+        errand: Operation,
         search: &Search<'_>,
     ) -> Result<Vec<SearchEntry>, DirectoryError> {
         let run = |mut ldap: ldap3::Ldap| async move {
@@ -154,7 +154,7 @@ impl Directory {
 
     async fn add(
         &self,
-        errand: Errand,
+        errand: Operation,
         dn: &Dn,
         attributes: &[(String, HashSet<String>)],
     ) -> Result<u32, DirectoryError> {
@@ -165,7 +165,7 @@ impl Directory {
     /// Changes one attribute. With `only_if`, the server itself checks that the entry still fits (RFC 4528).
     async fn modify(
         &self,
-        errand: Errand,
+        errand: Operation,
         dn: &Dn,
         change: &Change<'_>,
         only_if: Option<&Filter>,
@@ -180,7 +180,7 @@ impl Directory {
     }
 
     /// Deletes an entry, if the server finds that it fits.
-    async fn delete(&self, errand: Errand, dn: &Dn, only_if: &Filter) -> Result<u32, DirectoryError> {
+    async fn delete(&self, errand: Operation, dn: &Dn, only_if: &Filter) -> Result<u32, DirectoryError> {
         let run = |mut ldap: ldap3::Ldap| async move {
             ldap.with_controls(Assertion { filter: only_if.as_str() }.critical());
             ldap.delete(dn.as_str()).await
@@ -213,8 +213,8 @@ impl Change<'_> {
     }
 }
 
-fn read_row(errand: Errand, base: &Dn, entry: SearchEntry) -> Result<Row, DirectoryError> {
-    let nonsense = |what| DirectoryError::Nonsense { verb: errand.verb, what };
+fn read_row(errand: Operation, base: &Dn, entry: SearchEntry) -> Result<Row, DirectoryError> {
+    let nonsense = |what| DirectoryError::InvalidResponse { verb: errand.verb, what };
     let dn = Dn::parse(&entry.dn).ok_or_else(|| nonsense("an entry's name is no DN"))?;
     if !dn.is_below(base) {
         return Err(nonsense("an entry lies outside the base"));
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn an_answer_from_outside_the_base_is_refused_whatever_it_looks_like() {
         let base = Dn::parse("ou=people,dc=example,dc=org").expect("a name");
-        let read = |dn: &str| read_row(Errand::new("find"), &base, answer(dn));
+        let read = |dn: &str| read_row(Operation::new("find"), &base, answer(dn));
         for inside in ["uid=ada,ou=people,dc=example,dc=org", "UID=Ada, OU=People, DC=Example, DC=org"] {
             assert!(read(inside).is_ok(), "{inside}");
         }
@@ -256,7 +256,7 @@ mod tests {
             "ada",
         ] {
             assert!(
-                matches!(read(outside), Err(DirectoryError::Nonsense { .. })),
+                matches!(read(outside), Err(DirectoryError::InvalidResponse { .. })),
                 "{outside} was taken for an entry below the base"
             );
         }
@@ -267,7 +267,7 @@ mod tests {
         let base = Dn::parse("ou=groups,dc=example,dc=org").expect("a name");
         let mut entry = answer("cn=members,ou=groups,dc=example,dc=org");
         entry.attrs.insert("member".to_owned(), vec![String::new(); MOST_VALUES + 1]);
-        let read = read_row(Errand::new("members"), &base, entry);
+        let read = read_row(Operation::new("members"), &base, entry);
         assert!(matches!(read, Err(DirectoryError::TooBig { .. })));
     }
 }

@@ -3,10 +3,10 @@
 use crate::domain::account::{DirectoryId, Mark};
 use crate::domain::eligibility::GroupName;
 use crate::domain::ids::{DiscordUserId, Timestamp};
+use crate::domain::job::Outcome;
 use crate::domain::mail_address::MailAddress;
 use crate::domain::person_name::PersonName;
 use crate::domain::username::Username;
-use crate::domain::work::Effect;
 
 use super::Dn;
 
@@ -44,7 +44,7 @@ pub struct NewPerson<'a> {
 
 /// The three things that must all be on an entry before it is written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ours {
+pub struct OwnedEntry {
     /// The directory's lasting id, recorded when the entry was made.
     pub directory_id: DirectoryId,
     /// Our mark.
@@ -76,15 +76,15 @@ pub struct Entry {
 
 impl Entry {
     /// Whether mark, Discord id and lasting id are the ones that we recorded.
-    pub fn is(&self, ours: &Ours) -> bool {
+    pub fn is(&self, ours: &OwnedEntry) -> bool {
         self.directory_id == ours.directory_id
             && self.mark == Some(ours.mark)
             && self.discord_id == Some(ours.discord_id)
     }
 
     /// What names it from now on, if it carries this mark and Discord id.
-    pub fn ours(&self, mark: Mark, discord_id: DiscordUserId) -> Option<Ours> {
-        let ours = Ours { directory_id: self.directory_id.clone(), mark, discord_id };
+    pub fn ours(&self, mark: Mark, discord_id: DiscordUserId) -> Option<OwnedEntry> {
+        let ours = OwnedEntry { directory_id: self.directory_id.clone(), mark, discord_id };
         self.is(&ours).then_some(ours)
     }
 }
@@ -139,7 +139,7 @@ pub enum Added {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
     /// Whether anything had to be done.
-    pub effect: Effect,
+    pub outcome: Outcome,
     /// Groups that the entry is now in and was not.
     pub added: Vec<GroupName>,
     /// Groups that the entry was in and is not.

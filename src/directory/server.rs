@@ -3,7 +3,7 @@
 use ldap3::{Scope, SearchEntry};
 
 use super::filter::Filter;
-use super::link::Errand;
+use super::link::Operation;
 use super::{Directory, DirectoryError, Dn, Search};
 
 /// More databases and overlays than one server has.
@@ -36,7 +36,7 @@ impl Directory {
             attributes: vec!["olcSuffix", "olcOverlay", "olcUniqueURI", "olcDbNoSync", "olcAddContentAcl"],
             most: MOST,
         };
-        let rows = match self.search_raw(Errand::new("server_settings"), &search).await {
+        let rows = match self.search_raw(Operation::new("server_settings"), &search).await {
             Ok(rows) => rows,
             // noSuchObject, insufficientAccessRights
             Err(DirectoryError::Refused { rc: 32 | 50, .. }) => return Ok(None),

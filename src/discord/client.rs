@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use serenity::http::{Http, HttpBuilder, Ratelimiter};
 
 use super::error::ConnectError;
-use super::hold::GlobalHold;
+use super::rate_limit::GlobalRateLimit;
 use crate::config;
 
 /// How long one call to Discord may take: longer than Discord needs on a bad day, shorter than anybody waits for news.
@@ -58,7 +58,7 @@ pub(super) fn build_transport(config: &config::Discord) -> Result<reqwest::Clien
 pub(super) fn build_http(
     config: &config::Discord,
     transport: &reqwest::Client,
-    hold: &Arc<GlobalHold>,
+    hold: &Arc<GlobalRateLimit>,
 ) -> Result<Http, ConnectError> {
     let token = config.token.expose_secret();
     // serenity would panic on what no header takes.
@@ -124,7 +124,7 @@ mod tests {
     fn a_token_with_a_line_break_is_refused_instead_of_sent() {
         let config = config::Discord { token: "abc\r\nx: y".into(), endpoint: None };
         let transport = build_transport(&config).expect("a client");
-        let hold = Arc::new(GlobalHold::new(Arc::new(crate::clock::SystemClock)));
+        let hold = Arc::new(GlobalRateLimit::new(Arc::new(crate::clock::SystemClock)));
         assert!(matches!(build_http(&config, &transport, &hold), Err(ConnectError::TokenMalformed)));
     }
 }

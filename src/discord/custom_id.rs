@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use crate::domain::ids::{AccountId, Nonce, RequestId, WorkId};
-use crate::domain::refusal::{UnknownCode, codes};
+use crate::domain::error_code::{UnknownCode, codes};
+use crate::domain::ids::{AccountId, JobId, Nonce, RequestId};
 
 /// The version that this program writes; any other one is from an older (or newer) program.
 const VERSION: &str = "ac1";
@@ -53,7 +53,7 @@ codes! {
 pub struct CustomId {
     /// What is asked for.
     pub verb: Verb,
-    /// The row that it points at: a request's, an account's (`resend`, `notme`) or a work's (`retry`) id.
+    /// The row that it points at: a request's, an account's (`resend`, `notme`) or a job's (`retry`) id.
     pub id: Option<Uuid>,
     /// What the row must still carry.
     pub nonce: Nonce,
@@ -80,8 +80,8 @@ impl CustomId {
         Self { verb, id: Some(id.get()), nonce }
     }
 
-    /// Points at a work: `retry`.
-    pub const fn of_work(id: WorkId, nonce: Nonce) -> Self {
+    /// Points at a job: `retry`.
+    pub const fn of_job(id: JobId, nonce: Nonce) -> Self {
         Self { verb: Verb::Retry, id: Some(id.get()), nonce }
     }
 }

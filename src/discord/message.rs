@@ -1,4 +1,4 @@
-//! What is sent: text and buttons. Texts come from `words`; this file only knows Discord's shapes.
+//! What is sent: text and buttons. Texts come from `messages`; this file only knows Discord's shapes.
 
 use serde_json::{Value, json};
 
@@ -31,14 +31,14 @@ pub struct Button {
 
 /// A message: text and at most one row of five buttons. Nobody is ever pinged by it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Post {
+pub struct OutgoingMessage {
     /// At most 2000 characters; longer text is cut.
     pub text: String,
     /// At most five.
     pub buttons: Vec<Button>,
 }
 
-impl Post {
+impl OutgoingMessage {
     /// Text alone.
     pub fn text(text: impl Into<String>) -> Self {
         Self { text: text.into(), buttons: Vec::new() }
@@ -123,7 +123,7 @@ pub(super) enum Seen {
 
 /// The body of every message and every edit that leaves this program. The only place that makes one, so that nothing ever
 /// pings: `allowed_mentions` is always there and always empty.
-pub(super) fn body(post: &Post, seen: Seen) -> Value {
+pub(super) fn body(post: &OutgoingMessage, seen: Seen) -> Value {
     let mut body = json!({
         "content": cut_text(&post.text),
         "allowed_mentions": { "parse": [] },
@@ -136,7 +136,7 @@ pub(super) fn body(post: &Post, seen: Seen) -> Value {
 }
 
 /// The same with a file, whose bytes stand beside the body.
-pub(super) fn body_with_file(post: &Post, seen: Seen, file: &Attachment) -> Value {
+pub(super) fn body_with_file(post: &OutgoingMessage, seen: Seen, file: &Attachment) -> Value {
     let mut body = body(post, seen);
     // Its place among the request's files; a string, as Discord's description has it.
     body["attachments"] = json!([{ "id": "0", "filename": file.name }]);
@@ -144,7 +144,7 @@ pub(super) fn body_with_file(post: &Post, seen: Seen, file: &Attachment) -> Valu
 }
 
 /// The same for a first post: with the nonce that makes a repeat harmless.
-pub(super) fn body_with_nonce(post: &Post, nonce: &SendNonce) -> Value {
+pub(super) fn body_with_nonce(post: &OutgoingMessage, nonce: &SendNonce) -> Value {
     let mut body = body(post, Seen::ByAll);
     body["nonce"] = nonce.as_str().into();
     body["enforce_nonce"] = true.into();
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn every_body_forbids_pings_and_says_who_sees_it() {
-        let post = Post::text("@everyone <@1>");
+        let post = OutgoingMessage::text("@everyone <@1>");
         for seen in [Seen::ByAll, Seen::ByOne] {
             assert_eq!(body(&post, seen)["allowed_mentions"], json!({ "parse": [] }));
         }
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn a_first_post_carries_its_nonce_within_discords_limit() {
         let nonce = SendNonce::of(OutboxId::new(uuid::Uuid::from_u128(u128::MAX)));
-        let body = body_with_nonce(&Post::text("x"), &nonce);
+        let body = body_with_nonce(&OutgoingMessage::text("x"), &nonce);
         assert_eq!(body["nonce"].as_str().map(str::len), Some(22));
         assert_eq!(body["enforce_nonce"], true);
         assert_eq!(body["allowed_mentions"], json!({ "parse": [] }));
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_file_is_named_in_the_body_and_what_is_in_it_is_not() {
         let file = Attachment { name: "links.csv".to_owned(), bytes: b"secret".to_vec() };
-        let body = body_with_file(&Post::text("x"), Seen::ByAll, &file);
+        let body = body_with_file(&OutgoingMessage::text("x"), Seen::ByAll, &file);
         assert_eq!(body["attachments"], json!([{ "id": "0", "filename": "links.csv" }]));
         assert_eq!(body["allowed_mentions"], json!({ "parse": [] }));
         assert!(!body.to_string().contains("secret") && !format!("{file:?}").contains("secret"));
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn too_long_text_is_cut_by_characters_and_buttons_are_five_at_most() {
-        let mut post = Post::text("ä".repeat(3000));
+        let mut post = OutgoingMessage::text("ä".repeat(3000));
         for _ in 0..7 {
             post =
                 post.with_button("x".repeat(90), ButtonStyle::Danger, CustomId::without_row(Verb::Request));
@@ -243,7 +243,9 @@ mod tests {
 
     #[test]
     fn a_cut_never_leaves_a_code_span_open() {
-        let shown = |text: &str| body(&Post::text(text), Seen::ByOne)["content"].as_str().map(str::to_owned);
+        let shown = |text: &str| {
+            body(&OutgoingMessage::text(text), Seen::ByOne)["content"].as_str().map(str::to_owned)
+        };
         for before in [0, 1, 1500, 1996, 1997, 1998, 1999, 2000] {
             let text =
                 [&"x".repeat(before), "`**bold** [link](https://evil.example) ", &"y".repeat(3000), "`"];
@@ -256,6 +258,6 @@ mod tests {
 
     #[test]
     fn an_edit_without_buttons_takes_the_old_ones_away() {
-        assert_eq!(body(&Post::text("done"), Seen::ByAll)["components"], json!([]));
+        assert_eq!(body(&OutgoingMessage::text("done"), Seen::ByAll)["components"], json!([]));
     }
 }

@@ -1,18 +1,18 @@
 //! The door to Discord, outgoing REST only: members, cards, direct messages, roles, and replies to interactions.
 //!
-//! What may not live here: sentences (`words`), decisions (`accounts`, `domain`), SQL, and the gateway (`bot`).
+//! What may not live here: sentences (`messages`), decisions (`accounts`, `domain`), SQL, and the gateway (`bot`).
 //! Repeating after a failure is the worker's business. Start with [`Discord`]; [`reply`] answers interactions;
 //! [`custom_id`] is what buttons carry; every message leaves through one helper that pings nobody.
 
 mod client;
 pub mod custom_id;
 pub mod error;
-mod hold;
+mod guild_permissions;
 pub mod inspect;
 pub mod message;
 pub mod modal;
+mod rate_limit;
 pub mod reply;
-mod standing;
 
 use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
@@ -22,11 +22,11 @@ use serenity::http::{Http, LightMethod, Request, Route};
 use serenity::model::{guild::Member, id};
 
 pub use error::{ConnectError, DiscordError};
-pub use message::{Attachment, Button, ButtonStyle, Post, SendNonce, TEXT_MAX};
+pub use message::{Attachment, Button, ButtonStyle, OutgoingMessage, SendNonce, TEXT_MAX};
 pub use modal::{FieldStyle, FormField, Modal, Need};
 pub use reply::Reply;
 
-use self::hold::GlobalHold;
+use self::rate_limit::GlobalRateLimit;
 use crate::clock::Clock;
 use crate::config;
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, MessageId, RoleId, Timestamp};
@@ -48,15 +48,15 @@ struct Inner {
     /// Interactions, without it.
     interactions: reqwest::Client,
     /// What the global limit asks of everything but interactions.
-    hold: Arc<GlobalHold>,
+    hold: Arc<GlobalRateLimit>,
     config: config::Discord,
     clock: Arc<dyn Clock>,
-    acquaintance: OnceLock<Acquaintance>,
+    acquaintance: OnceLock<BotIdentity>,
 }
 
 /// What Discord has told of itself and of us.
 #[derive(Debug)]
-struct Acquaintance {
+struct BotIdentity {
     gateway_url: String,
     bot_user_id: DiscordUserId,
 }
@@ -111,7 +111,7 @@ impl Discord {
     /// With `discord.endpoint` everything goes to that loopback address under its CA, and a gateway outside loopback is refused.
     pub fn open(config: &config::Discord, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
         let interactions = client::build_transport(config)?;
-        let hold = Arc::new(GlobalHold::new(Arc::clone(&clock)));
+        let hold = Arc::new(GlobalRateLimit::new(Arc::clone(&clock)));
         let http = client::build_http(config, &interactions, &hold)?;
         if let Some(endpoint) = &config.endpoint {
             tracing::warn!(
@@ -139,7 +139,7 @@ impl Discord {
             return Err(ConnectError::GatewayNotLoopback);
         }
         // Somebody else may have asked at the same time: both heard the same.
-        let _: &Acquaintance = self.inner.acquaintance.get_or_init(|| Acquaintance {
+        let _: &BotIdentity = self.inner.acquaintance.get_or_init(|| BotIdentity {
             gateway_url: gateway.url,
             bot_user_id: DiscordUserId::new(me.id.get()),
         });
@@ -182,7 +182,7 @@ impl Discord {
     pub async fn post(
         &self,
         channel_id: ChannelId,
-        post: &Post,
+        post: &OutgoingMessage,
         nonce: &SendNonce,
     ) -> Result<MessageId, DiscordError> {
         let route = Route::ChannelMessages { channel_id: snowflake(channel_id.get())? };
@@ -201,7 +201,7 @@ impl Discord {
         &self,
         channel_id: ChannelId,
         message_id: MessageId,
-        post: &Post,
+        post: &OutgoingMessage,
     ) -> Result<(), DiscordError> {
         let route = Route::ChannelMessage {
             channel_id: snowflake(channel_id.get())?,
@@ -233,7 +233,7 @@ impl Discord {
     pub async fn direct_message(
         &self,
         user_id: DiscordUserId,
-        post: &Post,
+        post: &OutgoingMessage,
         nonce: &SendNonce,
     ) -> Result<Delivery, DiscordError> {
         let sending = async {

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::error::DiscordError;
-use super::message::{Attachment, Post, Seen, body, body_with_file};
+use super::message::{Attachment, OutgoingMessage, Seen, body, body_with_file};
 use super::modal::Modal;
 use super::{Discord, Inner};
 use crate::domain::ids::InteractionId;
@@ -81,7 +81,7 @@ impl Reply {
     }
 
     /// First answer: a message that only this person sees.
-    pub async fn say_ephemeral(&self, post: &Post) -> Result<(), DiscordError> {
+    pub async fn say_ephemeral(&self, post: &OutgoingMessage) -> Result<(), DiscordError> {
         self.answer(json!({ "type": 4, "data": body(post, Seen::ByOne) })).await
     }
 
@@ -96,7 +96,7 @@ impl Reply {
     }
 
     /// First answer to a button or a form opened from one: the message becomes this. It stays as visible as it was.
-    pub async fn update_message(&self, post: &Post) -> Result<(), DiscordError> {
+    pub async fn update_message(&self, post: &OutgoingMessage) -> Result<(), DiscordError> {
         self.answer(json!({ "type": 7, "data": body(post, Seen::ByAll) })).await
     }
 
@@ -106,14 +106,14 @@ impl Reply {
     }
 
     /// Later answer: one more message that only this person sees.
-    pub async fn follow_up_ephemeral(&self, post: &Post) -> Result<(), DiscordError> {
+    pub async fn follow_up_ephemeral(&self, post: &OutgoingMessage) -> Result<(), DiscordError> {
         let url = self.webhook_url(&[]);
         self.send(Kind::Once, &Method::POST, &url, &body(post, Seen::ByOne), LATER_ANSWER_WITHIN).await
     }
 
     /// A message that only this person sees, as the first answer or, if there was one, as a later one: for whoever does not know
     /// how far an answer came.
-    pub async fn say_anyway(&self, post: &Post) -> Result<(), DiscordError> {
+    pub async fn say_anyway(&self, post: &OutgoingMessage) -> Result<(), DiscordError> {
         match self.say_ephemeral(post).await {
             Err(DiscordError::Other { status: 400, code: ALREADY_ANSWERED }) => {
                 self.follow_up_ephemeral(post).await
@@ -128,13 +128,17 @@ impl Reply {
     }
 
     /// Later answer: replaces the first answer, which stays as visible as it was.
-    pub async fn edit_original(&self, post: &Post) -> Result<(), DiscordError> {
+    pub async fn edit_original(&self, post: &OutgoingMessage) -> Result<(), DiscordError> {
         let url = self.webhook_url(&["messages", "@original"]);
         self.send(Kind::Repeatable, &Method::PATCH, &url, &body(post, Seen::ByAll), LATER_ANSWER_WITHIN).await
     }
 
     /// The same, with a file. It is as visible as the first answer was.
-    pub async fn edit_original_with_file(&self, post: &Post, file: &Attachment) -> Result<(), DiscordError> {
+    pub async fn edit_original_with_file(
+        &self,
+        post: &OutgoingMessage,
+        file: &Attachment,
+    ) -> Result<(), DiscordError> {
         let url = self.webhook_url(&["messages", "@original"]);
         let body = body_with_file(post, Seen::ByAll, file);
         self.send_as(Kind::Repeatable, &Method::PATCH, &url, &Body::File(&body, file), FILE_WITHIN * 2).await

@@ -3,12 +3,12 @@
 
 use uuid::Uuid;
 
-use super::{Access, CouldNotRun, Sheet, TrialIs};
+use super::{Access, CouldNotRun, SelfTestIs, Sheet};
 use crate::config::{self, Config};
-use crate::directory::{Directory, DirectoryError, ServerSettings, Told, Trial};
+use crate::directory::{Directory, DirectoryError, SelfTest, ServerSettings, Told};
 use crate::domain::eligibility::GroupName;
 use crate::domain::finding::{Attempt, Finding};
-use crate::words::{self, Lang};
+use crate::messages::{self, Lang};
 
 /// What Accolade counts on.
 const OVERLAYS: [&str; 4] = ["memberof", "refint", "unique", "ppolicy"];
@@ -52,7 +52,7 @@ pub(super) async fn examine(
         sheet.in_order(finding);
     }
     judge_settings(&config.directory, access, sheet).await?;
-    if access.trial == TrialIs::Allowed {
+    if access.trial == SelfTestIs::Allowed {
         match directory.try_out(seed, &groups_of(config)).await {
             Ok(trial) => judge_trial(sheet, &trial),
             Err(error) => name_loss(sheet, &error),
@@ -73,7 +73,7 @@ fn name_loss(sheet: &mut Sheet, error: &DirectoryError) {
         | DirectoryError::NotOurs { .. }
         | DirectoryError::Absent { .. }
         | DirectoryError::TooBig { .. }
-        | DirectoryError::Nonsense { .. }
+        | DirectoryError::InvalidResponse { .. }
         | DirectoryError::Groups { .. }
         | DirectoryError::Settings { .. } => Finding::LdapUnreachable,
     };
@@ -123,7 +123,7 @@ fn judge_server(sheet: &mut Sheet, settings: &ServerSettings) {
     }
 }
 
-fn judge_trial(sheet: &mut Sheet, trial: &Trial) {
+fn judge_trial(sheet: &mut Sheet, trial: &SelfTest) {
     sheet.expect(Finding::LdapTrialLeft, trial.left == 0);
     if trial.mark_attribute_is_missing || trial.id_attribute_is_missing {
         sheet.expect(Finding::LdapMarkAttributeMissing, !trial.mark_attribute_is_missing);
@@ -138,7 +138,7 @@ fn judge_trial(sheet: &mut Sheet, trial: &Trial) {
     sheet.in_order(Finding::LdapIdAttributeMissing);
     sheet.judge(
         Finding::LdapAclWide,
-        trial.too_wide().map(|attempt| words::doctor::attempt(Lang::default(), attempt)),
+        trial.too_wide().map(|attempt| messages::doctor::attempt(Lang::default(), attempt)),
     );
     sheet.judge(Finding::LdapOverlayMissing, trial.overlays_missing.iter().cloned());
     let name = |group: &GroupName| group.as_str().to_owned();
@@ -149,8 +149,8 @@ fn judge_trial(sheet: &mut Sheet, trial: &Trial) {
     }
 }
 
-fn refused(trial: &Trial, attempt: Attempt) -> String {
-    let what = words::doctor::attempt(Lang::default(), attempt);
+fn refused(trial: &SelfTest, attempt: Attempt) -> String {
+    let what = messages::doctor::attempt(Lang::default(), attempt);
     match trial.told(attempt) {
         Told::Refused(rc) => [&what, ": result code ", &rc.to_string()].concat(),
         Told::Done | Told::NotTried => what,

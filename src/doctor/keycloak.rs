@@ -45,7 +45,7 @@ fn name_loss(sheet: &mut Sheet, error: &KeycloakError) {
         KeycloakError::Status { endpoint: "token", status: 400 | 401, .. } => Finding::KeycloakSecretWrong,
         KeycloakError::Down { .. }
         | KeycloakError::Status { .. }
-        | KeycloakError::Nonsense { .. }
+        | KeycloakError::InvalidResponse { .. }
         | KeycloakError::Settings { .. } => Finding::KeycloakUnreachable,
     };
     sheet.wrong(finding, error.to_string());

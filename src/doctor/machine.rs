@@ -47,7 +47,7 @@ fn name(error: &StoreError) -> Finding {
         ) => Finding::KeyWrong,
         StoreError::Busy
         | StoreError::Full
-        | StoreError::Shut
+        | StoreError::ReadOnlyDatabase
         | StoreError::Down(_)
         | StoreError::Migration(_)
         | StoreError::Url(_)

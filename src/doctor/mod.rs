@@ -33,14 +33,14 @@ pub struct Access {
     /// A bind that may read `cn=config`: DN and password.
     pub server_bind: Option<(String, SecretString)>,
     /// Whether throw-away entries may be made in the directory.
-    pub trial: TrialIs,
+    pub trial: SelfTestIs,
     /// A door to Discord that is open already: its limiter knows what else this process asks. `None` opens one.
     pub discord: Option<Discord>,
 }
 
 /// Whether throw-away entries may be made in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrialIs {
+pub enum SelfTestIs {
     /// They are made, and removed again.
     Allowed,
     /// Nothing is written anywhere.
@@ -158,7 +158,7 @@ fn reason(finding: Finding, access: &Access) -> NotChecked {
         NotChecked::NeedsAdministrator
     } else if access.server_bind.is_none() && directory::NEEDS_SERVER_BIND.contains(&finding) {
         NotChecked::NeedsServerConfiguration
-    } else if access.trial == TrialIs::Unwanted && directory::NEEDS_TRIAL.contains(&finding) {
+    } else if access.trial == SelfTestIs::Unwanted && directory::NEEDS_TRIAL.contains(&finding) {
         NotChecked::NeedsTrial
     } else {
         NotChecked::Blocked
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     fn access() -> Access {
-        Access { administrator: None, server_bind: None, trial: TrialIs::Allowed, discord: None }
+        Access { administrator: None, server_bind: None, trial: SelfTestIs::Allowed, discord: None }
     }
 
     fn check(finding: Finding, outcome: Outcome) -> Check {

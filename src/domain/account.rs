@@ -1,9 +1,9 @@
 //! The account: one person's link between Discord, the directory and Keycloak.
 
+use super::error_code::codes;
 use super::ids::{AccountId, Nonce, PersonId, Timestamp};
-use super::refusal::codes;
+use super::job::JobKind;
 use super::username::Username;
-use super::work::WorkKind;
 
 codes! {
     /// Where an account stands.
@@ -114,16 +114,16 @@ pub struct Account {
 }
 
 impl Account {
-    /// Where an account in conflict stood before a work of this kind met it, by what had happened until then.
-    pub const fn state_before_conflict(&self, kind: WorkKind) -> AccountState {
+    /// Where an account in conflict stood before a job of this kind met it, by what had happened until then.
+    pub const fn state_before_conflict(&self, kind: JobKind) -> AccountState {
         match kind {
             // None of these begins with an account that is disabled or closed.
-            WorkKind::Check
-            | WorkKind::Provision
-            | WorkKind::Withdraw
-            | WorkKind::Welcome
-            | WorkKind::Resend
-            | WorkKind::Lock => match (self.activated_at, self.invited_at) {
+            JobKind::Check
+            | JobKind::Provision
+            | JobKind::Withdraw
+            | JobKind::Welcome
+            | JobKind::Resend
+            | JobKind::Lock => match (self.activated_at, self.invited_at) {
                 (Some(_), _) => AccountState::Active,
                 (None, Some(_)) => AccountState::Invited,
                 (None, None) => AccountState::Creating,

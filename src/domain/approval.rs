@@ -1,8 +1,8 @@
 //! Who may decide a request. Authority is judged on freshly fetched facts, at the effect, and fails closed.
 
+use super::error_code::{ErrorCode, codes};
 use super::ids::{DiscordUserId, RoleId, Timestamp};
 use super::member::MemberFacts;
-use super::refusal::{Refusal, codes};
 
 codes! {
     /// What a moderator, or a rule, decided.
@@ -16,7 +16,7 @@ codes! {
 
 codes! {
     /// Whether the requester hears of a denial.
-    pub enum Tell {
+    pub enum Notify {
         /// They are told, with the reason.
         Told = "told",
         /// They are not told.
@@ -53,12 +53,12 @@ pub fn judge_moderator(
     moderator_roles: &[RoleId],
     applicant: DiscordUserId,
     now: Timestamp,
-) -> Result<Moderator, Refusal> {
+) -> Result<Moderator, ErrorCode> {
     if !presser.may_act(now) || presser.bot || !presser.has_any(moderator_roles) {
-        return Err(Refusal::NotModerator);
+        return Err(ErrorCode::NotModerator);
     }
     if presser.user_id == applicant {
-        return Err(Refusal::OwnRequest);
+        return Err(ErrorCode::OwnRequest);
     }
     Ok(Moderator(presser.user_id))
 }
@@ -68,15 +68,19 @@ pub fn judge_reader(
     presser: &MemberFacts,
     moderator_roles: &[RoleId],
     now: Timestamp,
-) -> Result<(), Refusal> {
+) -> Result<(), ErrorCode> {
     let may_look = presser.may_act(now) && !presser.bot && presser.has_any(moderator_roles);
-    if may_look { Ok(()) } else { Err(Refusal::NotModerator) }
+    if may_look { Ok(()) } else { Err(ErrorCode::NotModerator) }
 }
 
 /// Judges whether `presser` has an admin role now, is screened and not timed out.
-pub fn judge_admin(presser: &MemberFacts, admin_roles: &[RoleId], now: Timestamp) -> Result<Admin, Refusal> {
+pub fn judge_admin(
+    presser: &MemberFacts,
+    admin_roles: &[RoleId],
+    now: Timestamp,
+) -> Result<Admin, ErrorCode> {
     if !presser.may_act(now) || presser.bot || !presser.has_any(admin_roles) {
-        return Err(Refusal::NotModerator);
+        return Err(ErrorCode::NotModerator);
     }
     Ok(Admin(presser.user_id))
 }
@@ -133,23 +137,23 @@ mod tests {
     fn whoever_lacks_power_at_this_moment_decides_nothing() {
         for (who, facts) in powerless() {
             let judged = judge_moderator(&facts, &[MODERATOR, ADMIN], ADA, NOW);
-            assert_eq!(judged, Err(Refusal::NotModerator), "{who}");
-            assert_eq!(judge_admin(&facts, &[ADMIN], NOW), Err(Refusal::NotModerator), "{who}");
+            assert_eq!(judged, Err(ErrorCode::NotModerator), "{who}");
+            assert_eq!(judge_admin(&facts, &[ADMIN], NOW), Err(ErrorCode::NotModerator), "{who}");
         }
     }
 
     #[test]
     fn a_guild_that_names_no_roles_gives_nobody_power() {
         let facts = grace(&[MODERATOR, ADMIN, OTHER]);
-        assert_eq!(judge_moderator(&facts, &[], ADA, NOW), Err(Refusal::NotModerator));
-        assert_eq!(judge_admin(&facts, &[], NOW), Err(Refusal::NotModerator));
+        assert_eq!(judge_moderator(&facts, &[], ADA, NOW), Err(ErrorCode::NotModerator));
+        assert_eq!(judge_admin(&facts, &[], NOW), Err(ErrorCode::NotModerator));
     }
 
     #[test]
     fn nobody_decides_their_own_request_admins_included() {
         for roles in [[MODERATOR], [ADMIN]] {
             let judged = judge_moderator(&grace(&roles), &[MODERATOR, ADMIN], GRACE, NOW);
-            assert_eq!(judged, Err(Refusal::OwnRequest));
+            assert_eq!(judged, Err(ErrorCode::OwnRequest));
         }
     }
 
@@ -161,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_moderator_is_no_admin() {
-        assert_eq!(judge_admin(&grace(&[MODERATOR]), &[ADMIN], NOW), Err(Refusal::NotModerator));
+        assert_eq!(judge_admin(&grace(&[MODERATOR]), &[ADMIN], NOW), Err(ErrorCode::NotModerator));
         assert_eq!(judge_admin(&grace(&[ADMIN]), &[ADMIN], NOW).map(Admin::user_id), Ok(GRACE));
     }
 }

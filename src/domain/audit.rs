@@ -4,8 +4,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::ids::{GuildId, PersonId, RequestId, Timestamp, WorkId};
-use super::refusal::codes;
+use super::error_code::codes;
+use super::ids::{GuildId, JobId, PersonId, RequestId, Timestamp};
 
 codes! {
     /// What happened. The texts stand in the chain and never change.
@@ -73,11 +73,11 @@ codes! {
         /// The member role was given.
         RoleGranted = "role.granted",
         /// Work stopped for a person.
-        WorkNeedsOperator = "work.needs_operator",
+        JobNeedsOperator = "job.needs_operator",
         /// A person let work go on.
-        WorkRetried = "work.retried",
+        JobRetried = "job.retried",
         /// Everything of ours was taken back.
-        WorkUndone = "work.undone",
+        JobUndone = "job.undone",
         /// Somebody read links or the audit log.
         AdminViewed = "admin.viewed",
         /// The panel was posted.
@@ -150,7 +150,7 @@ pub struct Entry {
     /// Which request.
     pub request_id: Option<RequestId>,
     /// Which work.
-    pub work_id: Option<WorkId>,
+    pub job_id: Option<JobId>,
     /// The state, group or rule before; never a personal value.
     pub before: Option<String>,
     /// The same, after.
@@ -171,7 +171,7 @@ impl Entry {
             actor,
             subject: None,
             request_id: None,
-            work_id: None,
+            job_id: None,
             before: None,
             after: None,
             reason_code: None,
@@ -202,8 +202,8 @@ impl Entry {
 
     /// Which work.
     #[must_use]
-    pub fn of_work(mut self, work: WorkId) -> Self {
-        self.work_id = Some(work);
+    pub fn of_job(mut self, job: JobId) -> Self {
+        self.job_id = Some(job);
         self
     }
 
@@ -257,7 +257,7 @@ pub struct ChainRow {
     /// Which request.
     pub request_id: Option<String>,
     /// Which work.
-    pub work_id: Option<String>,
+    pub job_id: Option<String>,
     /// Before.
     pub before: Option<String>,
     /// After.
@@ -280,7 +280,7 @@ impl Entry {
             actor_id: self.actor.text(),
             subject_id: self.subject.map(|id| id.to_string()),
             request_id: self.request_id.map(|id| id.to_string()),
-            work_id: self.work_id.map(|id| id.to_string()),
+            job_id: self.job_id.map(|id| id.to_string()),
             before: self.before,
             after: self.after,
             reason_code: self.reason_code,
@@ -316,7 +316,7 @@ pub fn canonical_bytes(row: &ChainRow) -> Vec<u8> {
     put(Some(row.source.as_bytes()));
     put(row.guild_id.as_deref().map(str::as_bytes));
     put(Some(row.actor_id.as_bytes()));
-    let texts = [&row.subject_id, &row.request_id, &row.work_id, &row.before, &row.after, &row.reason_code];
+    let texts = [&row.subject_id, &row.request_id, &row.job_id, &row.before, &row.after, &row.reason_code];
     for text in texts {
         put(text.as_deref().map(str::as_bytes));
     }
@@ -350,7 +350,7 @@ mod tests {
             actor_id: "018bcfe5-6800-7000-8000-000000000001".to_owned(),
             subject_id: Some("018bcfe5-6800-7000-8000-000000000002".to_owned()),
             request_id: Some("018bcfe5-6800-7000-8000-000000000003".to_owned()),
-            work_id: None,
+            job_id: None,
             before: Some("waiting".to_owned()),
             after: Some("denied".to_owned()),
             reason_code: None,
@@ -394,7 +394,7 @@ mod tests {
         |row, at| {
             Some(ChainRow { request_id: Some(flip_text(row.request_id.as_deref()?, at)?), ..row.clone() })
         },
-        |row, at| (at == 0).then(|| ChainRow { work_id: Some(String::new()), ..row.clone() }),
+        |row, at| (at == 0).then(|| ChainRow { job_id: Some(String::new()), ..row.clone() }),
         |row, at| Some(ChainRow { before: Some(flip_text(row.before.as_deref()?, at)?), ..row.clone() }),
         |row, at| Some(ChainRow { after: Some(flip_text(row.after.as_deref()?, at)?), ..row.clone() }),
         |row, at| (at == 0).then(|| ChainRow { reason_code: Some(String::new()), ..row.clone() }),
@@ -440,7 +440,7 @@ mod tests {
         let firsts = (any::<i64>(), any::<i64>(), text, text, maybe(), text);
         let rests = (maybe(), maybe(), maybe(), maybe(), maybe(), maybe(), hash);
         (firsts, rests).prop_map(|((seq, at, event, source, guild_id, actor_id), rests)| {
-            let (subject_id, request_id, work_id, before, after, reason_code, personal_hash) = rests;
+            let (subject_id, request_id, job_id, before, after, reason_code, personal_hash) = rests;
             ChainRow {
                 seq,
                 at: Timestamp::from_millis(at),
@@ -450,7 +450,7 @@ mod tests {
                 actor_id,
                 subject_id,
                 request_id,
-                work_id,
+                job_id,
                 before,
                 after,
                 reason_code,
@@ -507,7 +507,7 @@ mod tests {
             actor_id: reader.text()?,
             subject_id: reader.text(),
             request_id: reader.text(),
-            work_id: reader.text(),
+            job_id: reader.text(),
             before: reader.text(),
             after: reader.text(),
             reason_code: reader.text(),

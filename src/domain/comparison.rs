@@ -1,6 +1,6 @@
 //! How a restored database and the world outside may differ.
 
-use super::refusal::codes;
+use super::error_code::codes;
 
 codes! {
     /// How an account of the database and the world outside differ.

@@ -1,8 +1,8 @@
 //! What `accolade doctor` may find, and what it tries in the directory to find it.
 //!
-//! The text of a code is fixed: programs read it, and `docs/operating.md` explains it. The sentences live in `words`.
+//! The text of a code is fixed: programs read it, and `docs/operating.md` explains it. The sentences live in `messages`.
 
-use super::refusal::codes;
+use super::error_code::codes;
 
 codes! {
     /// One thing that may be wrong outside this program.

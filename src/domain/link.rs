@@ -4,8 +4,8 @@
 
 use super::account::{Account, AccountState, DirectoryId, KeycloakId, Mark};
 use super::eligibility::GroupName;
+use super::error_code::codes;
 use super::ids::{DiscordUserId, Timestamp};
-use super::refusal::codes;
 
 codes! {
     /// What differs.

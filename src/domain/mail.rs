@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
+use super::error_code::codes;
 use super::ids::Timestamp;
-use super::refusal::codes;
 
 /// The span of the budgets for one person and one address.
 pub const PERSONAL_SPAN: Duration = Duration::from_hours(24);

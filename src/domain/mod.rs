@@ -1,7 +1,7 @@
 //! The core: what Accolade means, without I/O, clock, randomness, async or logging.
 //!
 //! Facts go in, decisions come out. Nothing here may import another room, a client library or `tokio`.
-//! Start with [`request`] (what a person asks for), [`account`] (what they get) and [`work`] (how it is made).
+//! Start with [`request`] (what a person asks for), [`account`] (what they get) and [`job`] (how it is made).
 //!
 //! # Glossary
 //!
@@ -14,7 +14,7 @@
 //! | mark | the value `accolade:<account id>` on an entry: it says that the entry is ours |
 //! | rule | one line of a guild's policy: who may have an account, with which groups, approved by whom |
 //! | card | the message on which moderators decide |
-//! | work | a durable series of steps for one person; the work row is the saga |
+//! | work | a durable series of steps for one person; the job row is the saga |
 //! | step | one convergent piece of work: look, act if needed, read back |
 //! | door | a room that talks to one outside system: `store`, `directory`, `keycloak`, `discord` |
 //! | refusal | a stable code for every "no" that people and programs see |
@@ -26,18 +26,18 @@ pub mod audit;
 pub mod comparison;
 pub mod diagnosis;
 pub mod eligibility;
+pub mod error_code;
 pub mod finding;
 pub mod guild_rights;
 pub mod ids;
+pub mod job;
 pub mod link;
 pub mod mail;
 pub mod mail_address;
 pub mod member;
 pub mod panel;
 pub mod person_name;
-pub mod refusal;
 pub mod request;
 pub mod retry;
 pub mod table;
 pub mod username;
-pub mod work;

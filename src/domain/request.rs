@@ -1,10 +1,10 @@
 //! What a person asks for, from the draft to its end.
 
 use super::eligibility::RuleName;
+use super::error_code::{ErrorCode, codes};
 use super::ids::{GuildId, Nonce, PersonId, RequestId, Timestamp};
 use super::mail_address::MailAddress;
 use super::person_name::PersonName;
-use super::refusal::{Refusal, codes};
 use super::username::Username;
 
 codes! {
@@ -133,7 +133,7 @@ pub struct Request {
     /// Where it stands.
     pub state: RequestState,
     /// Why it is held, denied, cancelled or failed.
-    pub reason_code: Option<Refusal>,
+    pub reason_code: Option<ErrorCode>,
     /// Counts every change; a compare-and-set names the revision that it saw.
     pub revision: i64,
     /// The rule that made the person eligible at the last look.

@@ -5,12 +5,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::refusal::Refusal;
-use super::work::Setback;
+use super::error_code::ErrorCode;
+use super::job::FailureAction;
 
 /// What an answer means for the next try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum ErrorClass {
     /// It went well.
     Fine,
     /// The wanted state was there before: success, if it carries our mark.
@@ -27,113 +27,115 @@ pub enum Fate {
     Defect,
 }
 
-impl Fate {
+impl ErrorClass {
     /// What a step makes of this fate when it has nothing better to say.
-    pub const fn setback(self, code: Refusal, after: Option<Duration>) -> Setback {
+    pub const fn failure_action(self, code: ErrorCode, after: Option<Duration>) -> FailureAction {
         match self {
-            Self::Fine | Self::AlreadyDone | Self::Retry => Setback::Retry { code, after },
-            Self::Conflict => Setback::Conflict { code },
-            Self::Operator | Self::Absent | Self::Defect => Setback::AskOperator { code },
+            Self::Fine | Self::AlreadyDone | Self::Retry => FailureAction::Retry { code, after },
+            Self::Conflict => FailureAction::Conflict { code },
+            Self::Operator | Self::Absent | Self::Defect => FailureAction::AskOperator { code },
         }
     }
 }
 
 /// Every LDAP result code with its name and its fate: RFC 4511 appendix A, what RFC 3909, 4528 and 4370 add, and what client libraries
 /// make up for a server that is not there. What slapd, 389 and Samba were seen to answer decided the doubtful ones.
-pub const LDAP: &[(u32, &str, Fate)] = &[
-    (0, "success", Fate::Fine),
-    (1, "operationsError", Fate::Retry),
-    (2, "protocolError", Fate::Defect),
-    (3, "timeLimitExceeded", Fate::Retry),
-    (4, "sizeLimitExceeded", Fate::Operator),
-    (5, "compareFalse", Fate::Fine),
-    (6, "compareTrue", Fate::Fine),
-    (7, "authMethodNotSupported", Fate::Operator),
-    (8, "strongerAuthRequired", Fate::Operator),
-    (10, "referral", Fate::Operator),
-    (11, "adminLimitExceeded", Fate::Retry),
-    (12, "unavailableCriticalExtension", Fate::Operator),
-    (13, "confidentialityRequired", Fate::Operator),
-    (14, "saslBindInProgress", Fate::Operator),
+pub const LDAP: &[(u32, &str, ErrorClass)] = &[
+    (0, "success", ErrorClass::Fine),
+    (1, "operationsError", ErrorClass::Retry),
+    (2, "protocolError", ErrorClass::Defect),
+    (3, "timeLimitExceeded", ErrorClass::Retry),
+    (4, "sizeLimitExceeded", ErrorClass::Operator),
+    (5, "compareFalse", ErrorClass::Fine),
+    (6, "compareTrue", ErrorClass::Fine),
+    (7, "authMethodNotSupported", ErrorClass::Operator),
+    (8, "strongerAuthRequired", ErrorClass::Operator),
+    (10, "referral", ErrorClass::Operator),
+    (11, "adminLimitExceeded", ErrorClass::Retry),
+    (12, "unavailableCriticalExtension", ErrorClass::Operator),
+    (13, "confidentialityRequired", ErrorClass::Operator),
+    (14, "saslBindInProgress", ErrorClass::Operator),
     // the member to be taken away is none
-    (16, "noSuchAttribute", Fate::AlreadyDone),
-    (17, "undefinedAttributeType", Fate::Defect),
-    (18, "inappropriateMatching", Fate::Defect),
+    (16, "noSuchAttribute", ErrorClass::AlreadyDone),
+    (17, "undefinedAttributeType", ErrorClass::Defect),
+    (18, "inappropriateMatching", ErrorClass::Defect),
     // the overlay that keeps addresses and ids unique
-    (19, "constraintViolation", Fate::Conflict),
+    (19, "constraintViolation", ErrorClass::Conflict),
     // the member to be added is one
-    (20, "attributeOrValueExists", Fate::AlreadyDone),
-    (21, "invalidAttributeSyntax", Fate::Defect),
-    (32, "noSuchObject", Fate::Absent),
-    (33, "aliasProblem", Fate::Operator),
-    (34, "invalidDNSyntax", Fate::Defect),
-    (36, "aliasDereferencingProblem", Fate::Operator),
-    (48, "inappropriateAuthentication", Fate::Operator),
-    (49, "invalidCredentials", Fate::Operator),
-    (50, "insufficientAccessRights", Fate::Operator),
-    (51, "busy", Fate::Retry),
-    (52, "unavailable", Fate::Retry),
-    (53, "unwillingToPerform", Fate::Operator),
-    (54, "loopDetect", Fate::Retry),
-    (64, "namingViolation", Fate::Defect),
-    (65, "objectClassViolation", Fate::Defect),
-    (66, "notAllowedOnNonLeaf", Fate::Defect),
-    (67, "notAllowedOnRDN", Fate::Defect),
-    (68, "entryAlreadyExists", Fate::Conflict),
-    (69, "objectClassModsProhibited", Fate::Defect),
-    (71, "affectsMultipleDSAs", Fate::Operator),
-    (80, "other", Fate::Retry),
+    (20, "attributeOrValueExists", ErrorClass::AlreadyDone),
+    (21, "invalidAttributeSyntax", ErrorClass::Defect),
+    (32, "noSuchObject", ErrorClass::Absent),
+    (33, "aliasProblem", ErrorClass::Operator),
+    (34, "invalidDNSyntax", ErrorClass::Defect),
+    (36, "aliasDereferencingProblem", ErrorClass::Operator),
+    (48, "inappropriateAuthentication", ErrorClass::Operator),
+    (49, "invalidCredentials", ErrorClass::Operator),
+    (50, "insufficientAccessRights", ErrorClass::Operator),
+    (51, "busy", ErrorClass::Retry),
+    (52, "unavailable", ErrorClass::Retry),
+    (53, "unwillingToPerform", ErrorClass::Operator),
+    (54, "loopDetect", ErrorClass::Retry),
+    (64, "namingViolation", ErrorClass::Defect),
+    (65, "objectClassViolation", ErrorClass::Defect),
+    (66, "notAllowedOnNonLeaf", ErrorClass::Defect),
+    (67, "notAllowedOnRDN", ErrorClass::Defect),
+    (68, "entryAlreadyExists", ErrorClass::Conflict),
+    (69, "objectClassModsProhibited", ErrorClass::Defect),
+    (71, "affectsMultipleDSAs", ErrorClass::Operator),
+    (80, "other", ErrorClass::Retry),
     // made up by client libraries: server down, timeout, connect error
-    (81, "serverDown", Fate::Retry),
-    (85, "timeout", Fate::Retry),
-    (91, "connectError", Fate::Retry),
+    (81, "serverDown", ErrorClass::Retry),
+    (85, "timeout", ErrorClass::Retry),
+    (91, "connectError", ErrorClass::Retry),
     // nothing here cancels
-    (118, "canceled", Fate::Defect),
-    (119, "noSuchOperation", Fate::Defect),
-    (120, "tooLate", Fate::Defect),
-    (121, "cannotCancel", Fate::Defect),
+    (118, "canceled", ErrorClass::Defect),
+    (119, "noSuchOperation", ErrorClass::Defect),
+    (120, "tooLate", ErrorClass::Defect),
+    (121, "cannotCancel", ErrorClass::Defect),
     // the entry is not ours any more, found by the server in the moment of the write
-    (122, "assertionFailed", Fate::Conflict),
-    (123, "authorizationDenied", Fate::Operator),
+    (122, "assertionFailed", ErrorClass::Conflict),
+    (123, "authorizationDenied", ErrorClass::Operator),
 ];
 
 /// Every HTTP status of Keycloak's admin API with its fate, from and to.
-pub const HTTP: &[(RangeInclusive<u16>, &str, Fate)] = &[
+pub const HTTP: &[(RangeInclusive<u16>, &str, ErrorClass)] = &[
     // no answer yet, and never handed on as one
-    (100..=199, "an interim answer", Fate::Defect),
-    (200..=299, "it went well", Fate::Fine),
+    (100..=199, "an interim answer", ErrorClass::Defect),
+    (200..=299, "it went well", ErrorClass::Fine),
     // the configured address is not Keycloak's own: nothing follows it, the token least of all
-    (300..=399, "it is elsewhere", Fate::Operator),
-    (400..=400, "Bad Request", Fate::Defect),
-    (401..=401, "Unauthorized", Fate::Operator),
-    (402..=402, "Payment Required", Fate::Defect),
-    (403..=403, "Forbidden", Fate::Operator),
-    (404..=404, "Not Found", Fate::Absent),
-    (405..=406, "Method Not Allowed, Not Acceptable", Fate::Defect),
+    (300..=399, "it is elsewhere", ErrorClass::Operator),
+    (400..=400, "Bad Request", ErrorClass::Defect),
+    (401..=401, "Unauthorized", ErrorClass::Operator),
+    (402..=402, "Payment Required", ErrorClass::Defect),
+    (403..=403, "Forbidden", ErrorClass::Operator),
+    (404..=404, "Not Found", ErrorClass::Absent),
+    (405..=406, "Method Not Allowed, Not Acceptable", ErrorClass::Defect),
     // a proxy that wants a login
-    (407..=407, "Proxy Authentication Required", Fate::Operator),
-    (408..=408, "Request Timeout", Fate::Retry),
-    (409..=409, "Conflict", Fate::Conflict),
-    (410..=410, "Gone", Fate::Absent),
-    (411..=420, "we sent what it cannot take", Fate::Defect),
+    (407..=407, "Proxy Authentication Required", ErrorClass::Operator),
+    (408..=408, "Request Timeout", ErrorClass::Retry),
+    (409..=409, "Conflict", ErrorClass::Conflict),
+    (410..=410, "Gone", ErrorClass::Absent),
+    (411..=420, "we sent what it cannot take", ErrorClass::Defect),
     // a proxy that knows no such host
-    (421..=421, "Misdirected Request", Fate::Operator),
-    (422..=424, "we sent what it cannot take", Fate::Defect),
-    (425..=425, "Too Early", Fate::Retry),
-    (426..=428, "we sent what it cannot take", Fate::Defect),
-    (429..=429, "Too Many Requests", Fate::Retry),
-    (430..=499, "we sent what it cannot take", Fate::Defect),
-    (500..=599, "a fault of the server", Fate::Retry),
+    (421..=421, "Misdirected Request", ErrorClass::Operator),
+    (422..=424, "we sent what it cannot take", ErrorClass::Defect),
+    (425..=425, "Too Early", ErrorClass::Retry),
+    (426..=428, "we sent what it cannot take", ErrorClass::Defect),
+    (429..=429, "Too Many Requests", ErrorClass::Retry),
+    (430..=499, "we sent what it cannot take", ErrorClass::Defect),
+    (500..=599, "a fault of the server", ErrorClass::Retry),
 ];
 
 /// The fate of an LDAP result code. One that no row names is a defect: nobody knows what a repetition would do.
-pub fn of_ldap(rc: u32) -> Fate {
-    LDAP.iter().find(|(code, _, _)| *code == rc).map_or(Fate::Defect, |(_, _, fate)| *fate)
+pub fn of_ldap(rc: u32) -> ErrorClass {
+    LDAP.iter().find(|(code, _, _)| *code == rc).map_or(ErrorClass::Defect, |(_, _, class)| *class)
 }
 
 /// The fate of an HTTP status of Keycloak's admin API.
-pub fn of_http(status: u16) -> Fate {
-    HTTP.iter().find(|(statuses, _, _)| statuses.contains(&status)).map_or(Fate::Defect, |(_, _, fate)| *fate)
+pub fn of_http(status: u16) -> ErrorClass {
+    HTTP.iter()
+        .find(|(statuses, _, _)| statuses.contains(&status))
+        .map_or(ErrorClass::Defect, |(_, _, class)| *class)
 }
 
 /// The longest pause between two tries.
@@ -165,7 +167,7 @@ mod tests {
     #[test]
     fn an_ldap_result_code_that_no_row_names_is_a_defect_and_never_repeated() {
         for code in (0..=4096).filter(|code| !LDAP.iter().any(|row| row.0 == *code)) {
-            assert_eq!(of_ldap(code), Fate::Defect, "LDAP result code {code}");
+            assert_eq!(of_ldap(code), ErrorClass::Defect, "LDAP result code {code}");
         }
     }
 
@@ -176,7 +178,7 @@ mod tests {
             assert_eq!(rows, 1, "HTTP status {status}");
         }
         for status in [0, 99, 600, u16::MAX] {
-            assert_eq!(of_http(status), Fate::Defect, "HTTP status {status}");
+            assert_eq!(of_http(status), ErrorClass::Defect, "HTTP status {status}");
         }
     }
 
@@ -185,35 +187,42 @@ mod tests {
     #[test]
     fn the_fates_that_faults_depend_on_are_these() {
         for code in [1, 3, 11, 51, 52, 54, 80, 81, 85, 91] {
-            assert_eq!(of_ldap(code), Fate::Retry, "LDAP result code {code}");
+            assert_eq!(of_ldap(code), ErrorClass::Retry, "LDAP result code {code}");
         }
         for code in [19, 68, 122] {
-            assert_eq!(of_ldap(code), Fate::Conflict, "LDAP result code {code}");
+            assert_eq!(of_ldap(code), ErrorClass::Conflict, "LDAP result code {code}");
         }
         for code in [16, 20] {
-            assert_eq!(of_ldap(code), Fate::AlreadyDone, "LDAP result code {code}");
+            assert_eq!(of_ldap(code), ErrorClass::AlreadyDone, "LDAP result code {code}");
         }
         for code in [4, 8, 10, 13, 48, 49, 50, 53] {
-            assert_eq!(of_ldap(code), Fate::Operator, "LDAP result code {code}");
+            assert_eq!(of_ldap(code), ErrorClass::Operator, "LDAP result code {code}");
         }
         for status in [408, 425, 429, 500, 502, 503, 504, 599] {
-            assert_eq!(of_http(status), Fate::Retry, "HTTP status {status}");
+            assert_eq!(of_http(status), ErrorClass::Retry, "HTTP status {status}");
         }
         for status in [301, 302, 307, 401, 403, 407, 421] {
-            assert_eq!(of_http(status), Fate::Operator, "HTTP status {status}");
+            assert_eq!(of_http(status), ErrorClass::Operator, "HTTP status {status}");
         }
-        assert_eq!((of_http(404), of_http(409), of_http(400)), (Fate::Absent, Fate::Conflict, Fate::Defect));
+        assert_eq!(
+            (of_http(404), of_http(409), of_http(400)),
+            (ErrorClass::Absent, ErrorClass::Conflict, ErrorClass::Defect)
+        );
     }
 
     #[test]
     fn only_what_may_pass_by_itself_is_tried_again_without_a_person() {
-        let code = Refusal::DirectoryDown;
-        for fate in [Fate::Fine, Fate::AlreadyDone, Fate::Retry] {
-            assert_eq!(fate.setback(code, None), Setback::Retry { code, after: None }, "{fate:?}");
+        let code = ErrorCode::DirectoryDown;
+        for class in [ErrorClass::Fine, ErrorClass::AlreadyDone, ErrorClass::Retry] {
+            assert_eq!(
+                class.failure_action(code, None),
+                FailureAction::Retry { code, after: None },
+                "{class:?}"
+            );
         }
-        assert_eq!(Fate::Conflict.setback(code, None), Setback::Conflict { code });
-        for fate in [Fate::Operator, Fate::Absent, Fate::Defect] {
-            assert_eq!(fate.setback(code, None), Setback::AskOperator { code }, "{fate:?}");
+        assert_eq!(ErrorClass::Conflict.failure_action(code, None), FailureAction::Conflict { code });
+        for class in [ErrorClass::Operator, ErrorClass::Absent, ErrorClass::Defect] {
+            assert_eq!(class.failure_action(code, None), FailureAction::AskOperator { code }, "{class:?}");
         }
     }
 

@@ -12,15 +12,15 @@ use serde_json::Value;
 use url::Url;
 
 use super::KeycloakError;
+use super::http::{Answer, Call, HttpClient, Server};
 use super::token::Grant;
-use super::wire::{Answer, Call, Server, Wire};
 
 /// Making a realm takes Keycloak ten seconds and more on a busy machine.
 const ADMIN_CALL_LIMIT: Duration = Duration::from_mins(1);
 
 /// An administrator of the realm `master`. Keeps the password for as long as it lives, and nowhere else.
 pub struct Admin {
-    wire: Wire,
+    http: HttpClient,
 }
 
 /// Where an administrator finds Keycloak.
@@ -41,8 +41,8 @@ impl Admin {
     pub fn new(server: AdminServer<'_>, user: &str, password: SecretString) -> Result<Self, KeycloakError> {
         let AdminServer { url, public_url, ca_file, plaintext_on_loopback } = server;
         let server = Server { url, public_url, ca_file, plaintext_on_loopback, limit: ADMIN_CALL_LIMIT };
-        let wire = Wire::new(&server, Grant::Administrator { user: user.to_owned(), password })?;
-        Ok(Self { wire })
+        let http = HttpClient::new(&server, Grant::Administrator { user: user.to_owned(), password })?;
+        Ok(Self { http })
     }
 
     /// Reads a document; `None` if there is none (404).
@@ -101,7 +101,7 @@ impl Admin {
 
     /// Takes up the rights that came with something just made, such as a realm.
     pub async fn refresh_rights(&self) {
-        self.wire.forget_token().await;
+        self.http.forget_token().await;
     }
 
     async fn send(
@@ -112,7 +112,7 @@ impl Admin {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Answer, KeycloakError> {
-        self.wire.send(&Call { endpoint, method, path, query, body }).await
+        self.http.send(&Call { endpoint, method, path, query, body }).await
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::wire::UNTRUSTED;
-use crate::domain::refusal::Refusal;
-use crate::domain::retry::{self, Fate};
-use crate::domain::work::Setback;
+use super::http::UNTRUSTED;
+use crate::domain::error_code::ErrorCode;
+use crate::domain::job::FailureAction;
+use crate::domain::retry::{self, ErrorClass};
 
 /// Why a call did not succeed. No text of it carries a URL, a name, an address or a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +34,7 @@ pub enum KeycloakError {
     },
     /// An answer that is not what the call promises: a page, half a document, too much.
     #[error("keycloak's answer to {endpoint} makes no sense: {what}")]
-    Nonsense {
+    InvalidResponse {
         /// The name of the call.
         endpoint: &'static str,
         /// Which rule it breaks.
@@ -50,21 +50,22 @@ pub enum KeycloakError {
 
 impl KeycloakError {
     /// What it means for the next try.
-    pub fn fate(&self) -> Fate {
+    pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Down { .. } | Self::Nonsense { .. } => Fate::Retry,
+            Self::Down { .. } | Self::InvalidResponse { .. } => ErrorClass::Retry,
             Self::Status { status, .. } => retry::of_http(*status),
-            Self::Settings { .. } => Fate::Operator,
+            Self::Settings { .. } => ErrorClass::Operator,
         }
     }
 
     /// The code that people and programs see.
-    pub fn refusal(&self) -> Refusal {
+    pub fn error_code(&self) -> ErrorCode {
         match self {
-            Self::Status { status: 401 | 403, .. } => Refusal::KeycloakRightMissing,
-            Self::Down { .. } | Self::Nonsense { .. } | Self::Status { .. } | Self::Settings { .. } => {
-                Refusal::KeycloakDown
-            }
+            Self::Status { status: 401 | 403, .. } => ErrorCode::KeycloakRightMissing,
+            Self::Down { .. }
+            | Self::InvalidResponse { .. }
+            | Self::Status { .. }
+            | Self::Settings { .. } => ErrorCode::KeycloakDown,
         }
     }
 
@@ -83,7 +84,10 @@ impl KeycloakError {
             Self::Status { status: 403, .. } => {
                 Some("the client lacks a right: run `accolade setup keycloak`")
             }
-            Self::Down { .. } | Self::Status { .. } | Self::Nonsense { .. } | Self::Settings { .. } => None,
+            Self::Down { .. }
+            | Self::Status { .. }
+            | Self::InvalidResponse { .. }
+            | Self::Settings { .. } => None,
         }
     }
 
@@ -103,7 +107,7 @@ impl KeycloakError {
         match self {
             Self::Down { is_ambiguous, .. } => *is_ambiguous,
             Self::Status { status, .. } => *status >= 500,
-            Self::Nonsense { .. } => true,
+            Self::InvalidResponse { .. } => true,
             Self::Settings { .. } => false,
         }
     }
@@ -112,12 +116,12 @@ impl KeycloakError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
-            Self::Down { .. } | Self::Nonsense { .. } | Self::Settings { .. } => None,
+            Self::Down { .. } | Self::InvalidResponse { .. } | Self::Settings { .. } => None,
         }
     }
 
     /// What a step makes of it when it has nothing better to say.
-    pub fn setback(&self) -> Setback {
-        self.fate().setback(self.refusal(), self.retry_after())
+    pub fn failure_action(&self) -> FailureAction {
+        self.class().failure_action(self.error_code(), self.retry_after())
     }
 }

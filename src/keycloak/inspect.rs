@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::wire::Answer;
+use super::http::Answer;
 use super::{Keycloak, KeycloakError};
 use crate::domain::account::KeycloakId;
 use crate::domain::ids::Timestamp;
@@ -83,8 +83,8 @@ impl Keycloak {
     /// Asks for a fresh token and reads it. It came over our own TLS from the server itself, so its signature is not checked.
     #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "held"))]
     pub async fn held(&self) -> Result<Held, KeycloakError> {
-        let token = self.shared.wire.fresh_token().await?;
-        let nonsense = || KeycloakError::Nonsense { endpoint: "token", what: "it cannot be read" };
+        let token = self.shared.http.fresh_token().await?;
+        let nonsense = || KeycloakError::InvalidResponse { endpoint: "token", what: "it cannot be read" };
         let middle = token.value.expose_secret().split('.').nth(1).ok_or_else(nonsense)?;
         let bytes = URL_SAFE_NO_PAD.decode(middle).map_err(|_| nonsense())?;
         let claims: Claims = serde_json::from_slice(&bytes).map_err(|_| nonsense())?;
@@ -127,11 +127,11 @@ impl Keycloak {
     #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "believes_any_host"))]
     pub async fn believes_any_host(&self) -> Result<bool, KeycloakError> {
         let path = ["realms", &self.shared.realm, ".well-known", "openid-configuration"];
-        let answer = self.shared.wire.get_as_known_by("discovery", &path, STRANGE_HOST).await?;
+        let answer = self.shared.http.get_as_known_by("discovery", &path, STRANGE_HOST).await?;
         let document: Value = answer.json()?;
         let issuer = document.get("issuer").and_then(Value::as_str);
-        let issuer =
-            issuer.ok_or(KeycloakError::Nonsense { endpoint: "discovery", what: "it names no issuer" })?;
+        let issuer = issuer
+            .ok_or(KeycloakError::InvalidResponse { endpoint: "discovery", what: "it names no issuer" })?;
         Ok(issuer.contains(STRANGE_HOST))
     }
 }

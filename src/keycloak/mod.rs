@@ -9,18 +9,18 @@ mod admin;
 mod error;
 mod events;
 pub mod fine_grained;
+mod http;
 mod inspect;
 mod person;
 mod resolve;
 mod token;
-mod wire;
 
 pub use admin::{Admin, AdminServer};
 pub use error::KeycloakError;
 pub use events::{Event, Events};
+pub use http::CALL_LIMIT;
 pub use inspect::{Held, Reach};
 pub use person::{Actions, Enabled, Import, Look, MailOutcome, User};
-pub use wire::CALL_LIMIT;
 
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -33,13 +33,13 @@ use serde_json::{Value, json};
 use crate::config;
 use crate::domain::account::{DirectoryId, KeycloakId};
 use crate::domain::eligibility::GroupName;
+use crate::domain::job::Outcome;
 use crate::domain::mail_address::MailAddress;
 use crate::domain::username::Username;
-use crate::domain::work::Effect;
 
+use http::{Answer, Call, HttpClient, Server};
 use person::UserRow;
 use token::Grant;
-use wire::{Answer, Call, Server, Wire};
 
 /// More groups than one person can sensibly be in.
 const MOST_GROUPS: usize = 1000;
@@ -51,7 +51,7 @@ pub struct Keycloak {
 }
 
 struct Shared {
-    wire: Wire,
+    http: HttpClient,
     realm: String,
     federation_id: String,
     group_mapper_id: String,
@@ -81,7 +81,7 @@ impl Keycloak {
             secret: RwLock::new(config.client_secret.clone()),
         };
         let shared = Shared {
-            wire: Wire::new(&server, grant)?,
+            http: HttpClient::new(&server, grant)?,
             realm: config.realm.clone(),
             federation_id: config.federation_id.clone(),
             group_mapper_id: config.group_mapper_id.clone(),
@@ -93,7 +93,7 @@ impl Keycloak {
 
     /// Takes another client secret, for every clone of this door: the next call gets its token by it.
     pub async fn learn_secret(&self, secret: SecretString) {
-        self.shared.wire.learn_secret(secret).await;
+        self.shared.http.learn_secret(secret).await;
     }
 
     /// Gets a token and asks for users and events with it: the readiness check. A missing right is a 403.
@@ -142,7 +142,7 @@ impl Keycloak {
         let answer = self.get("groups", &["users", id.as_str(), "groups"], &[("max", &max)]).await?;
         let rows: Vec<GroupRow> = answer.json()?;
         if rows.len() >= MOST_GROUPS {
-            return Err(KeycloakError::Nonsense { endpoint: "groups", what: "there are too many" });
+            return Err(KeycloakError::InvalidResponse { endpoint: "groups", what: "there are too many" });
         }
         let at_top = rows.into_iter().filter(|row| row.path.strip_prefix('/') == Some(&row.name));
         Ok(at_top.filter_map(|row| GroupName::new(row.name)).collect())
@@ -165,7 +165,7 @@ impl Keycloak {
         actions: Actions,
         lifespan: Duration,
     ) -> MailOutcome {
-        if let Err(error) = self.shared.wire.authorize().await {
+        if let Err(error) = self.shared.http.authorize().await {
             return MailOutcome::NeverSent(error);
         }
         let lifespan = lifespan.as_secs().max(1).to_string();
@@ -185,21 +185,25 @@ impl Keycloak {
     /// Enables or disables the user, and reads it back. A user who is not there is an error of status 404.
     /// It is sent also when the user looks disabled, because during an outage of the directory everybody does.
     #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "set_enabled"))]
-    pub async fn set_enabled(&self, id: &KeycloakId, enabled: Enabled) -> Result<Effect, KeycloakError> {
+    pub async fn set_enabled(&self, id: &KeycloakId, enabled: Enabled) -> Result<Outcome, KeycloakError> {
         let is_wanted = enabled == Enabled::Yes;
         let was = self.is_enabled(id).await?;
         let body = json!({ "enabled": is_wanted });
         let path = ["users", id.as_str()];
         self.send("set enabled", Method::PUT, &path, &[], Some(&body)).await?.no_content()?;
         if self.is_enabled(id).await? != is_wanted {
-            return Err(KeycloakError::Nonsense { endpoint: "set enabled", what: "it did not stay so" });
+            return Err(KeycloakError::InvalidResponse {
+                endpoint: "set enabled",
+                what: "it did not stay so",
+            });
         }
-        Ok(if was == is_wanted { Effect::AlreadyThere } else { Effect::Made })
+        Ok(if was == is_wanted { Outcome::Unchanged } else { Outcome::Applied })
     }
 
     async fn is_enabled(&self, id: &KeycloakId) -> Result<bool, KeycloakError> {
         let row: UserRow = self.get("user", &["users", id.as_str()], &[]).await?.json()?;
-        let nonsense = KeycloakError::Nonsense { endpoint: "user", what: "it does not say whether enabled" };
+        let nonsense =
+            KeycloakError::InvalidResponse { endpoint: "user", what: "it does not say whether enabled" };
         row.enabled.ok_or(nonsense)
     }
 
@@ -235,7 +239,7 @@ impl Keycloak {
     ) -> Result<Answer, KeycloakError> {
         let whole: Vec<&str> =
             ["admin", "realms", &self.shared.realm].into_iter().chain(path.iter().copied()).collect();
-        self.shared.wire.send(&Call { endpoint, method, path: &whole, query, body }).await
+        self.shared.http.send(&Call { endpoint, method, path: &whole, query, body }).await
     }
 }
 

@@ -51,8 +51,8 @@ pub(super) struct UserRow {
 
 impl UserRow {
     pub(super) fn into_user(mut self, endpoint: &'static str) -> Result<User, KeycloakError> {
-        let id =
-            KeycloakId::new(self.id).ok_or(KeycloakError::Nonsense { endpoint, what: "a user has no id" })?;
+        let id = KeycloakId::new(self.id)
+            .ok_or(KeycloakError::InvalidResponse { endpoint, what: "a user has no id" })?;
         // The mapper gives one value; two would not say which entry it is.
         let directory_id = match self.attributes.remove("LDAP_ID") {
             Some(mut values) if values.len() == 1 => values.pop().and_then(DirectoryId::new),
@@ -166,12 +166,12 @@ impl MailOutcome {
             KeycloakError::Status { status: 401 | 403, .. }
             | KeycloakError::Status { endpoint: "token", .. }
             | KeycloakError::Down { endpoint: "token", .. }
-            | KeycloakError::Nonsense { endpoint: "token", .. }
+            | KeycloakError::InvalidResponse { endpoint: "token", .. }
             | KeycloakError::Down { is_ambiguous: false, .. }
             | KeycloakError::Settings { .. } => Self::NeverSent(error),
-            KeycloakError::Status { .. } | KeycloakError::Down { .. } | KeycloakError::Nonsense { .. } => {
-                Self::Unknown(error)
-            }
+            KeycloakError::Status { .. }
+            | KeycloakError::Down { .. }
+            | KeycloakError::InvalidResponse { .. } => Self::Unknown(error),
         }
     }
 }

@@ -7,9 +7,9 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use crate::config::is_link_local;
 
 /// The system's own answers, without those that lead to a cloud's or network's own services.
-pub(super) struct CarefulResolver;
+pub(super) struct FilteringResolver;
 
-impl Resolve for CarefulResolver {
+impl Resolve for FilteringResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
@@ -29,7 +29,7 @@ mod tests {
 
     async fn leads_to(name: &str) -> Option<usize> {
         let name = name.parse().expect("a name");
-        CarefulResolver.resolve(name).await.ok().map(Iterator::count)
+        FilteringResolver.resolve(name).await.ok().map(Iterator::count)
     }
 
     #[tokio::test]

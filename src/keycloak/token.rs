@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::KeycloakError;
-use super::wire::Wire;
+use super::http::HttpClient;
 
 /// Who asks.
 pub(super) enum Grant {
@@ -28,7 +28,7 @@ pub(super) struct Token {
 }
 
 /// Keeps the one token. The lock is held while a new one is asked for, so that a burst of calls asks once.
-pub(super) struct TokenKeeper {
+pub(super) struct TokenCache {
     grant: Grant,
     kept: Mutex<Option<Token>>,
 }
@@ -40,28 +40,28 @@ struct TokenAnswer {
     expires_in: u64,
 }
 
-impl TokenKeeper {
+impl TokenCache {
     pub(super) fn new(grant: Grant) -> Self {
         Self { grant, kept: Mutex::new(None) }
     }
 
     /// The token, fresh for at least a fifth of its life.
-    pub(super) async fn token(&self, wire: &Wire) -> Result<Token, KeycloakError> {
+    pub(super) async fn token(&self, http: &HttpClient) -> Result<Token, KeycloakError> {
         let mut kept = self.kept.lock().await;
         if let Some(token) = kept.as_ref().filter(|token| Instant::now() < token.renew_at) {
             return Ok(token.clone());
         }
         let generation = kept.as_ref().map_or(0, |token| token.generation + 1);
-        self.ask(wire, generation, &mut kept).await
+        self.ask(http, generation, &mut kept).await
     }
 
     /// Another token than `refused`, unless somebody else has fetched one meanwhile.
-    pub(super) async fn renew(&self, wire: &Wire, refused: &Token) -> Result<Token, KeycloakError> {
+    pub(super) async fn renew(&self, http: &HttpClient, refused: &Token) -> Result<Token, KeycloakError> {
         let mut kept = self.kept.lock().await;
         if let Some(token) = kept.as_ref().filter(|token| token.generation > refused.generation) {
             return Ok(token.clone());
         }
-        self.ask(wire, refused.generation + 1, &mut kept).await
+        self.ask(http, refused.generation + 1, &mut kept).await
     }
 
     /// Proves who asks by another secret from now on.
@@ -79,19 +79,19 @@ impl TokenKeeper {
 
     async fn ask(
         &self,
-        wire: &Wire,
+        http: &HttpClient,
         generation: u64,
         kept: &mut Option<Token>,
     ) -> Result<Token, KeycloakError> {
         let asked_at = Instant::now();
-        let answer: TokenAnswer = self.post(wire).await?.json()?;
+        let answer: TokenAnswer = self.post(http).await?.json()?;
         let life = Duration::from_secs(answer.expires_in.min(24 * 3600));
         let token = Token { value: answer.access_token, renew_at: asked_at + life * 4 / 5, generation };
         *kept = Some(token.clone());
         Ok(token)
     }
 
-    async fn post(&self, wire: &Wire) -> Result<super::wire::Answer, KeycloakError> {
+    async fn post(&self, http: &HttpClient) -> Result<super::http::Answer, KeycloakError> {
         let path = |realm| ["realms", realm, "protocol", "openid-connect", "token"];
         match &self.grant {
             Grant::Client { realm, id, secret } => {
@@ -101,7 +101,7 @@ impl TokenKeeper {
                     ("client_id", id),
                     ("client_secret", secret.expose_secret()),
                 ];
-                wire.post_form("token", &path(realm), &form).await
+                http.post_form("token", &path(realm), &form).await
             }
             Grant::Administrator { user, password } => {
                 let form = [
@@ -110,7 +110,7 @@ impl TokenKeeper {
                     ("username", user),
                     ("password", password.expose_secret()),
                 ];
-                wire.post_form("token", &path("master"), &form).await
+                http.post_form("token", &path("master"), &form).await
             }
         }
     }

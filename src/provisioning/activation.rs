@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use super::Room;
+use super::WorkerContext;
 use super::breaker::{Admission, Target};
-use super::call::Fault;
+use super::call::IsOutage;
 use super::claim::LEASE;
-use super::rows::{self, Seen};
-use crate::directory::Ours;
+use super::transitions::{self, Seen};
+use crate::directory::OwnedEntry;
 use crate::domain::account::{Account, Mark};
 use crate::domain::audit::Source;
 use crate::domain::ids::{AccountId, Timestamp};
@@ -29,15 +29,15 @@ const STEP_BACK: Duration = Duration::from_mins(1);
 const PAGE: u32 = 100;
 
 /// Reads Keycloak's events since the last poll. How many activations were seen.
-pub(super) async fn poll_events(room: &Room) -> Result<usize, StoreError> {
-    let Some(lease) = take_lease(room, NAME).await? else { return Ok(0) };
-    let cursor = room.parts.store.read().await?.event_cursor(NAME).await?.unwrap_or_default();
-    if let Admission::Blocked(_) = room.admit(Target::Keycloak) {
+pub(super) async fn poll_events(worker: &WorkerContext) -> Result<usize, StoreError> {
+    let Some(lease) = take_lease(worker, NAME).await? else { return Ok(0) };
+    let cursor = worker.deps.store.read().await?.event_cursor(NAME).await?.unwrap_or_default();
+    if let Admission::Blocked(_) = worker.admit(Target::Keycloak) {
         return Ok(0);
     }
     let from = Timestamp::from_millis(cursor.at).before(STEP_BACK);
-    let answer = room.measured(Target::Keycloak, room.parts.keycloak.events_since(from)).await;
-    room.note_answer(Target::Keycloak, answer.as_ref().is_err_and(Fault::is_outage)).await;
+    let answer = worker.measured(Target::Keycloak, worker.deps.keycloak.events_since(from)).await;
+    worker.note_answer(Target::Keycloak, answer.as_ref().is_err_and(IsOutage::is_outage)).await;
     let events = match answer {
         Ok(events) => events,
         Err(error) => {
@@ -47,9 +47,9 @@ pub(super) async fn poll_events(room: &Room) -> Result<usize, StoreError> {
     };
     let mut seen = 0;
     for event in events.events.iter().filter(|event| !cursor.known.contains(&event.id)) {
-        let account = room.parts.store.read().await?.account_by_keycloak_id(&event.user).await?;
+        let account = worker.deps.store.read().await?.account_by_keycloak_id(&event.user).await?;
         if let Some(account) = account {
-            seen += usize::from(see(room, account.id, Source::Keycloak).await?);
+            seen += usize::from(see(worker, account.id, Source::Keycloak).await?);
         }
     }
     let Some(latest) = events.latest.map(Timestamp::as_millis) else { return Ok(seen) };
@@ -58,7 +58,7 @@ pub(super) async fn poll_events(room: &Room) -> Result<usize, StoreError> {
     let recent = events.events.iter().filter(|event| event.at >= keep_from);
     let moved = EventCursor { at, known: recent.map(|event| event.id.clone()).collect() };
     if moved != cursor {
-        let mut tx = room.parts.store.begin().await?;
+        let mut tx = worker.deps.store.begin().await?;
         // Still ours? Another replica's cursor must not be set back.
         tx.renew_lease(&lease, LEASE).await?;
         tx.set_event_cursor(NAME, &moved).await?;
@@ -68,37 +68,37 @@ pub(super) async fn poll_events(room: &Room) -> Result<usize, StoreError> {
 }
 
 /// Asks the directory for the password-changed time of every invited account. How many activations were seen.
-pub(super) async fn look_at_invited(room: &Room) -> Result<usize, StoreError> {
-    if take_lease(room, LOOK).await?.is_none() {
+pub(super) async fn look_at_invited(worker: &WorkerContext) -> Result<usize, StoreError> {
+    if take_lease(worker, LOOK).await?.is_none() {
         return Ok(0);
     }
     let mut seen = 0;
     let mut after = None;
     loop {
-        let page = room.parts.store.read().await?.invited_accounts(after, PAGE).await?;
+        let page = worker.deps.store.read().await?.invited_accounts(after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(seen) };
         after = Some(last.id);
         for account in &page {
-            if has_password(room, account).await? {
-                seen += usize::from(see(room, account.id, Source::Worker).await?);
+            if has_password(worker, account).await? {
+                seen += usize::from(see(worker, account.id, Source::Worker).await?);
             }
         }
     }
 }
 
-async fn has_password(room: &Room, account: &Account) -> Result<bool, StoreError> {
-    let person = room.parts.store.read().await?.person(account.person_id).await?;
+async fn has_password(worker: &WorkerContext, account: &Account) -> Result<bool, StoreError> {
+    let person = worker.deps.store.read().await?.person(account.person_id).await?;
     let discord_id = person.and_then(|person| person.discord_id);
     let (Some(directory_id), Some(discord_id)) = (account.directory_id.clone(), discord_id) else {
         return Ok(false);
     };
-    if let Admission::Blocked(_) = room.admit(Target::Directory) {
+    if let Admission::Blocked(_) = worker.admit(Target::Directory) {
         return Ok(false);
     }
-    let ours = Ours { directory_id, mark: Mark::of(account.id), discord_id };
-    let asking = room.parts.directory.password_changed_at(&ours);
-    let answer = room.measured(Target::Directory, asking).await;
-    room.note_answer(Target::Directory, answer.as_ref().is_err_and(Fault::is_outage)).await;
+    let ours = OwnedEntry { directory_id, mark: Mark::of(account.id), discord_id };
+    let asking = worker.deps.directory.password_changed_at(&ours);
+    let answer = worker.measured(Target::Directory, asking).await;
+    worker.note_answer(Target::Directory, answer.as_ref().is_err_and(IsOutage::is_outage)).await;
     match answer {
         Ok(changed) => Ok(changed.is_some()),
         Err(error) => {
@@ -108,9 +108,9 @@ async fn has_password(room: &Room, account: &Account) -> Result<bool, StoreError
     }
 }
 
-async fn see(room: &Room, account: AccountId, source: Source) -> Result<bool, StoreError> {
-    let mut tx = room.parts.store.begin().await?;
-    let is_new = rows::write_activation(&mut tx, &Seen { room, account, source }).await?;
+async fn see(worker: &WorkerContext, account: AccountId, source: Source) -> Result<bool, StoreError> {
+    let mut tx = worker.deps.store.begin().await?;
+    let is_new = transitions::write_activation(&mut tx, &Seen { worker, account, source }).await?;
     if is_new {
         tx.commit("activation.seen").await?;
         tracing::info!(account.id = %account, "an account was activated");
@@ -118,6 +118,6 @@ async fn see(room: &Room, account: AccountId, source: Source) -> Result<bool, St
     Ok(is_new)
 }
 
-async fn take_lease(room: &Room, name: &'static str) -> Result<Option<NamedLease>, StoreError> {
-    room.parts.store.take_lease(name, &room.owner, LEASE).await
+async fn take_lease(worker: &WorkerContext, name: &'static str) -> Result<Option<NamedLease>, StoreError> {
+    worker.deps.store.take_lease(name, &worker.owner, LEASE).await
 }

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use crate::domain::error_code::codes;
 use crate::domain::ids::Timestamp;
-use crate::domain::refusal::codes;
 
 codes! {
     /// What is called.
@@ -76,7 +76,7 @@ pub(super) struct Breaker {
     state: State,
 }
 
-/// A probe that never came back (its work lost the lease) is forgotten after this span.
+/// A probe that never came back (its job lost the lease) is forgotten after this span.
 const PROBE_FORGOTTEN_AFTER: Duration = Duration::from_secs(30);
 
 /// Whether `span` is not over yet at `now`. A clock that was set back says nothing of it: over.

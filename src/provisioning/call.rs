@@ -6,104 +6,106 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
 
-use super::Room;
+use super::WorkerContext;
 use super::breaker::{Admission, Breaker, Change, Target};
-use super::measures::Answer;
-use super::pulse::Loop;
-use super::scene::Scene;
+use super::context::StepContext;
+use super::heartbeat::Loop;
+use super::metrics::Answer;
 use crate::crash;
 use crate::directory::DirectoryError;
 use crate::discord::DiscordError;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::Timestamp;
-use crate::domain::refusal::Refusal;
-use crate::domain::retry::Fate;
-use crate::domain::work::Setback;
+use crate::domain::job::FailureAction;
+use crate::domain::retry::ErrorClass;
 use crate::keycloak::KeycloakError;
 use crate::store::StoreError;
 
 /// Why a step did not come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Halt {
+pub(super) enum StepError {
     /// What must happen next.
-    Setback(Setback),
-    /// Somebody else has the work: write nothing more.
+    FailureAction(FailureAction),
+    /// Somebody else has the job: write nothing more.
     LostLease,
 }
 
-impl From<Setback> for Halt {
-    fn from(setback: Setback) -> Self {
-        Self::Setback(setback)
+impl From<FailureAction> for StepError {
+    fn from(failure_action: FailureAction) -> Self {
+        Self::FailureAction(failure_action)
     }
 }
 
-impl From<StoreError> for Halt {
+impl From<StoreError> for StepError {
     fn from(error: StoreError) -> Self {
         if matches!(error, StoreError::LostLease) {
             return Self::LostLease;
         }
         tracing::warn!(error = %error, "the store refused a step's question");
-        Self::Setback(Setback::Retry { code: error.refusal(), after: None })
+        Self::FailureAction(FailureAction::Retry { code: error.error_code(), after: None })
     }
 }
 
-impl From<DirectoryError> for Halt {
+impl From<DirectoryError> for StepError {
     fn from(error: DirectoryError) -> Self {
-        Self::Setback(error.setback())
+        Self::FailureAction(error.failure_action())
     }
 }
 
-impl From<KeycloakError> for Halt {
+impl From<KeycloakError> for StepError {
     fn from(error: KeycloakError) -> Self {
-        Self::Setback(error.setback())
+        Self::FailureAction(error.failure_action())
     }
 }
 
-impl From<DiscordError> for Halt {
+impl From<DiscordError> for StepError {
     fn from(error: DiscordError) -> Self {
-        let code = Refusal::Internal;
-        Self::Setback(match error {
-            DiscordError::RateLimited { after } => Setback::Retry { code, after: Some(after) },
-            // A revoked token is cured by the operator for the whole process; the work itself is fine.
-            DiscordError::Down { .. } | DiscordError::Unauthorized => Setback::Retry { code, after: None },
+        let code = ErrorCode::Internal;
+        Self::FailureAction(match error {
+            DiscordError::RateLimited { after } => FailureAction::Retry { code, after: Some(after) },
+            // A revoked token is cured by the operator for the whole process; the job itself is fine.
+            DiscordError::Down { .. } | DiscordError::Unauthorized => {
+                FailureAction::Retry { code, after: None }
+            }
             DiscordError::Forbidden(_) | DiscordError::Gone(_) | DiscordError::Other { .. } => {
-                Setback::AskOperator { code }
+                FailureAction::AskOperator { code }
             }
         })
     }
 }
 
 /// An answer of a door, as its breaker sees it.
-pub(super) trait Fault: std::fmt::Display {
+pub(super) trait IsOutage: std::fmt::Display {
     /// The target did not answer, or says that it cannot at present.
     fn is_outage(&self) -> bool;
 }
 
-impl Fault for DirectoryError {
+impl IsOutage for DirectoryError {
     fn is_outage(&self) -> bool {
-        self.fate() == Fate::Retry
+        self.class() == ErrorClass::Retry
     }
 }
 
-impl Fault for KeycloakError {
+impl IsOutage for KeycloakError {
     fn is_outage(&self) -> bool {
-        self.fate() == Fate::Retry
+        self.class() == ErrorClass::Retry
     }
 }
 
-impl Fault for DiscordError {
+impl IsOutage for DiscordError {
     fn is_outage(&self) -> bool {
         matches!(self, Self::Down { .. })
     }
 }
 
 impl Target {
-    /// The code that a work waits with while the target is away.
-    pub(super) const fn down(self) -> Refusal {
+    /// The code that a job waits with while the target is away.
+    pub(super) const fn down(self) -> ErrorCode {
         match self {
-            Self::Directory => Refusal::DirectoryDown,
-            Self::Keycloak => Refusal::KeycloakDown,
-            Self::Mail => Refusal::MailUnknown,
-            Self::Discord => Refusal::Internal,
+            Self::Directory => ErrorCode::DirectoryDown,
+            Self::Keycloak => ErrorCode::KeycloakDown,
+            Self::Mail => ErrorCode::MailUnknown,
+            Self::Discord => ErrorCode::Internal,
         }
     }
 
@@ -149,15 +151,15 @@ impl Breakers {
     }
 }
 
-impl Room {
+impl WorkerContext {
     /// Asks the target's breaker whether a call may be made now.
     pub(super) fn admit(&self, target: Target) -> Admission {
-        self.breakers.admit(target, self.parts.clock.now())
+        self.breakers.admit(target, self.deps.clock.now())
     }
 
     /// Tells the breaker what became of a call. When it closes, what waits for the target is due at once.
     pub(super) async fn note_answer(&self, target: Target, is_outage: bool) {
-        let now = self.parts.clock.now();
+        let now = self.deps.clock.now();
         let change = self
             .breakers
             .with(target, |breaker| if is_outage { breaker.failed(now) } else { breaker.answered() });
@@ -169,32 +171,32 @@ impl Room {
             Change::Closed => {
                 tracing::info!(call.target = %target, "the target answers again; what waited for it is due");
                 if let Err(error) = self.wake_waiting(target).await {
-                    tracing::warn!(error = %error, "waiting work was not woken; it comes by its own time");
+                    tracing::warn!(error = %error, "waiting job was not woken; it comes by its own time");
                 }
             }
         }
     }
 
     /// Makes a call and counts it.
-    pub(super) async fn measured<T, E: Fault>(
+    pub(super) async fn measured<T, E: IsOutage>(
         &self,
         target: Target,
         calling: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let started = Instant::now();
         let answer = calling.await;
-        self.measures.call(target, Answer::of(&answer), started.elapsed());
+        self.metrics.call(target, Answer::of(&answer), started.elapsed());
         answer
     }
 
     async fn wake_waiting(&self, target: Target) -> Result<(), StoreError> {
-        let mut tx = self.parts.store.begin().await?;
-        tx.wake_work(&[target.down()]).await?;
-        tx.commit("work.wake").await
+        let mut tx = self.deps.store.begin().await?;
+        tx.wake_job(&[target.down()]).await?;
+        tx.commit("job.wake").await
     }
 }
 
-impl Scene<'_> {
+impl StepContext<'_> {
     /// Makes one outside call for the present step. The outer error means that it was not made.
     ///
     /// The call's future is boxed at once: serenity's are 20 KB, and every step would carry that.
@@ -203,31 +205,31 @@ impl Scene<'_> {
         target: Target,
         verb: &'static str,
         calling: impl Future<Output = Result<T, E>> + Send + 's,
-    ) -> impl Future<Output = Result<Result<T, E>, Halt>> + Send + 's
+    ) -> impl Future<Output = Result<Result<T, E>, StepError>> + Send + 's
     where
         T: Send + 's,
-        E: Fault + Send + 's,
+        E: IsOutage + Send + 's,
     {
         let calling = Box::pin(calling);
         async move {
             self.admit(target).await?;
-            let answer = self.call_admitted(target, verb, self.room.measured(target, calling)).await;
-            let is_outage = answer.as_ref().is_err_and(Fault::is_outage);
+            let answer = self.call_admitted(target, verb, self.worker.measured(target, calling)).await;
+            let is_outage = answer.as_ref().is_err_and(IsOutage::is_outage);
             if let Err(error) = &answer {
-                tracing::warn!(work.id = %self.work.id, call.target = %target, call.verb = verb, error = %error, "a call failed");
+                tracing::warn!(job.id = %self.job.id, call.target = %target, call.verb = verb, error = %error, "a call failed");
             }
-            self.room.note_answer(target, is_outage).await;
+            self.worker.note_answer(target, is_outage).await;
             Ok(answer)
         }
     }
 
     /// Asks breaker and lease whether a call may be made now.
-    pub(super) async fn admit(&self, target: Target) -> Result<(), Halt> {
-        self.room.pulse.beats(Loop::Works);
-        if let Admission::Blocked(after) = self.room.admit(target) {
-            return Err(Setback::Retry { code: target.down(), after: Some(after) }.into());
+    pub(super) async fn admit(&self, target: Target) -> Result<(), StepError> {
+        self.worker.heartbeat.beat(Loop::Jobs);
+        if let Admission::Blocked(after) = self.worker.admit(target) {
+            return Err(FailureAction::Retry { code: target.down(), after: Some(after) }.into());
         }
-        self.claim.must_outlast(self.room, target.limit()).await
+        self.claim.must_outlast(self.worker, target.limit()).await
     }
 
     /// Makes an admitted call. What the answer says of the target is for the caller to note.

@@ -3,20 +3,20 @@
 //! The nonce that its buttons will carry is stored before the post or edit is sent; the one before stays valid until Discord
 //! confirms. A post of unknown outcome is looked for in the channel before it is sent again.
 
-use super::Room;
+use super::WorkerContext;
 use super::outbox::{Sending, Unsent};
 use crate::discord::custom_id::{CustomId, Verb};
-use crate::discord::{ButtonStyle, DiscordError, Post, SendNonce};
+use crate::discord::{ButtonStyle, DiscordError, OutgoingMessage, SendNonce};
 use crate::domain::account::{Account, AccountState};
-use crate::domain::approval::Tell;
+use crate::domain::approval::Notify;
 use crate::domain::audit::Actor;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, MessageId, RequestId};
-use crate::domain::refusal::Refusal;
+use crate::domain::job::{Job, JobKind, JobState};
 use crate::domain::request::{Request, RequestState};
-use crate::domain::work::{Work, WorkKind, WorkState};
-use crate::store::{Decision, Message, MessageKind, Outbox, StoreError, View};
-use crate::words::Lang;
-use crate::words::card::{self as sentences, CardFacts, CardState, Decider, Joined};
+use crate::messages::Lang;
+use crate::messages::card::{self as sentences, CardFacts, CardState, Decider, Joined};
+use crate::store::{Decision, Message, MessageKind, Outbox, ReadConnection, StoreError};
 
 /// Discord's code for a message that is not there any more.
 const UNKNOWN_MESSAGE: i64 = 10008;
@@ -32,24 +32,24 @@ struct Facts {
     requester: DiscordUserId,
     decision: Option<Decision>,
     decider: Option<DiscordUserId>,
-    work: Option<Work>,
-    check: Option<Work>,
+    job: Option<Job>,
+    check: Option<Job>,
     account: Option<Account>,
     earlier: i64,
 }
 
 /// Posts or edits the card that `message` names.
-pub(super) async fn send(room: &Room, message: &Outbox) -> Result<Sending, Unsent> {
+pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sending, Unsent> {
     let Ok(id) = message.target.parse::<RequestId>() else { return Ok(Sending::Nothing) };
-    let mut view = room.parts.store.read().await?;
-    let Some(facts) = load(room, &mut view, id).await? else { return Ok(Sending::Nothing) };
+    let mut view = worker.deps.store.read().await?;
+    let Some(facts) = load(worker, &mut view, id).await? else { return Ok(Sending::Nothing) };
     drop(view);
-    let mut tx = room.parts.store.begin().await?;
+    let mut tx = worker.deps.store.begin().await?;
     let prepared = tx.prepare_message(id, MessageKind::Card, facts.place).await?;
     tx.commit("outbox.prepare").await?;
-    let post = render(room, &facts, &prepared).await;
-    let message_id = bring(room, message, &prepared, &post).await?;
-    let mut tx = room.parts.store.begin().await?;
+    let post = render(worker, &facts, &prepared).await;
+    let message_id = bring(worker, message, &prepared, &post).await?;
+    let mut tx = worker.deps.store.begin().await?;
     tx.confirm_message(id, MessageKind::Card, message_id, prepared.nonce).await?;
     tx.outbox_sent(message).await?;
     tx.commit("outbox.sent").await?;
@@ -57,19 +57,24 @@ pub(super) async fn send(room: &Room, message: &Outbox) -> Result<Sending, Unsen
 }
 
 /// Edits the message that stands, or posts it.
-async fn bring(room: &Room, outbox: &Outbox, card: &Message, post: &Post) -> Result<MessageId, Unsent> {
-    let discord = &room.parts.discord;
+async fn bring(
+    worker: &WorkerContext,
+    outbox: &Outbox,
+    card: &Message,
+    post: &OutgoingMessage,
+) -> Result<MessageId, Unsent> {
+    let discord = &worker.deps.discord;
     let standing = match card.message_id {
         Some(id) => Some(id),
         // An earlier try may have posted it: Discord's own guard against doubles lasts for minutes only.
-        None if outbox.attempt > 1 => find_posted(room, card).await?,
+        None if outbox.attempt > 1 => find_posted(worker, card).await?,
         None => None,
     };
     if let Some(id) = standing {
         match discord.edit_message(card.channel_id, id, post).await {
             Ok(()) => return Ok(id),
             Err(DiscordError::Gone(UNKNOWN_MESSAGE)) => {
-                let mut tx = room.parts.store.begin().await?;
+                let mut tx = worker.deps.store.begin().await?;
                 tx.forget_message(card.request_id, MessageKind::Card).await?;
                 tx.prepare_message(card.request_id, MessageKind::Card, (card.guild_id, card.channel_id))
                     .await?;
@@ -83,8 +88,8 @@ async fn bring(room: &Room, outbox: &Outbox, card: &Message, post: &Post) -> Res
     Ok(discord.post(card.channel_id, post, &SendNonce::of(outbox.id)).await?)
 }
 
-async fn find_posted(room: &Room, card: &Message) -> Result<Option<MessageId>, DiscordError> {
-    let recent = room.parts.discord.recent_messages(card.channel_id, LOOK_BACK).await?;
+async fn find_posted(worker: &WorkerContext, card: &Message) -> Result<Option<MessageId>, DiscordError> {
+    let recent = worker.deps.discord.recent_messages(card.channel_id, LOOK_BACK).await?;
     let is_ours = |text: &String| {
         text.parse::<CustomId>().is_ok_and(|found| {
             found.id == Some(card.request_id.get())
@@ -94,9 +99,13 @@ async fn find_posted(room: &Room, card: &Message) -> Result<Option<MessageId>, D
     Ok(recent.into_iter().find(|message| message.custom_ids.iter().any(is_ours)).map(|message| message.id))
 }
 
-async fn load(room: &Room, view: &mut View, id: RequestId) -> Result<Option<Facts>, StoreError> {
+async fn load(
+    worker: &WorkerContext,
+    view: &mut ReadConnection,
+    id: RequestId,
+) -> Result<Option<Facts>, StoreError> {
     let Some(request) = view.request(id).await? else { return Ok(None) };
-    let config = room.parts.config.now();
+    let config = worker.deps.config.now();
     let guild = config.guild(request.guild_id);
     let Some(place) = guild.map(|guild| (guild.id, guild.request_channel)) else { return Ok(None) };
     let person = view.person(request.person_id).await?;
@@ -106,22 +115,22 @@ async fn load(room: &Room, view: &mut View, id: RequestId) -> Result<Option<Fact
         Some(Actor::Person(person)) => view.person(*person).await?.and_then(|person| person.discord_id),
         Some(Actor::Cli(_) | Actor::System) | None => None,
     };
-    let work = view.latest_work_of(id).await?;
-    let check = view.work_of_kind(id, WorkKind::Check).await?;
-    let account = match work.as_ref().and_then(|work| work.account_id) {
+    let job = view.latest_job_of(id).await?;
+    let check = view.job_of_kind(id, JobKind::Check).await?;
+    let account = match job.as_ref().and_then(|job| job.account_id) {
         Some(account) => view.account(account).await?,
         None => None,
     };
     let earlier = view.earlier_requests(&request).await?;
-    Ok(Some(Facts { request, place, requester, decision, decider, work, check, account, earlier }))
+    Ok(Some(Facts { request, place, requester, decision, decider, job, check, account, earlier }))
 }
 
-async fn render(room: &Room, facts: &Facts, card: &Message) -> Post {
+async fn render(worker: &WorkerContext, facts: &Facts, card: &Message) -> OutgoingMessage {
     let request = &facts.request;
     let lang = Lang::default();
     // Only who decides needs it, and without an answer the card says less.
     let joined = if request.state.is_open() {
-        let member = room.parts.discord.member(facts.place.0, facts.requester).await;
+        let member = worker.deps.discord.member(facts.place.0, facts.requester).await;
         let joined_at = member.ok().flatten().and_then(|member| member.joined_at);
         joined_at.map_or(Joined::Unknown, Joined::At)
     } else {
@@ -144,13 +153,13 @@ async fn render(room: &Room, facts: &Facts, card: &Message) -> Post {
         sent_at: request.created_at,
         state: state.clone(),
     };
-    let post = Post::text(sentences::text(lang, &shown));
+    let post = OutgoingMessage::text(sentences::text(lang, &shown));
     let of_request = |verb| CustomId::of_request(verb, request.id, card.nonce);
-    match (&state, &facts.work) {
-        (CardState::NeedsOperator { .. }, Some(work)) => post.with_button(
+    match (&state, &facts.job) {
+        (CardState::NeedsOperator { .. }, Some(job)) => post.with_button(
             sentences::retry_label(lang),
             ButtonStyle::Primary,
-            CustomId::of_work(work.id, card.nonce),
+            CustomId::of_job(job.id, card.nonce),
         ),
         _ if request.state.is_open() => post
             .with_button(sentences::approve_label(lang), ButtonStyle::Success, of_request(Verb::Approve))
@@ -169,26 +178,26 @@ fn state_of(facts: &Facts) -> CardState {
     let request = &facts.request;
     match request.state {
         RequestState::Draft | RequestState::Waiting => match request.reason_code {
-            Some(Refusal::NameUnavailable) => CardState::NameTaken,
+            Some(ErrorCode::NameUnavailable) => CardState::NameTaken,
             Some(code) => CardState::Held(code),
-            None if facts.check.as_ref().is_some_and(|check| check.state == WorkState::Done) => {
+            None if facts.check.as_ref().is_some_and(|check| check.state == JobState::Done) => {
                 CardState::Free
             }
             None => CardState::NotYetChecked,
         },
         RequestState::Held => match request.reason_code {
-            Some(Refusal::AddressInUse) | None => CardState::AddressInUse,
+            Some(ErrorCode::AddressInUse) | None => CardState::AddressInUse,
             Some(code) => CardState::Held(code),
         },
         RequestState::Approved => state_of_approved(facts),
         RequestState::Denied => CardState::Denied {
             by: decider(facts),
-            quiet: facts.decision.as_ref().is_some_and(|decision| decision.tell == Tell::Quiet),
+            quiet: facts.decision.as_ref().is_some_and(|decision| decision.tell == Notify::Quiet),
         },
         RequestState::Cancelled => CardState::Cancelled,
         RequestState::Expired => CardState::Expired,
         RequestState::Failed => {
-            let code = request.reason_code.unwrap_or(Refusal::Internal);
+            let code = request.reason_code.unwrap_or(ErrorCode::Internal);
             let is_kept =
                 facts.account.as_ref().is_some_and(|account| account.state == AccountState::Disabled);
             if is_kept { CardState::FailedAndKept(code) } else { CardState::Failed(code) }
@@ -198,9 +207,9 @@ fn state_of(facts: &Facts) -> CardState {
 
 fn state_of_approved(facts: &Facts) -> CardState {
     let by = decider(facts);
-    if let Some(work) = facts.work.as_ref().filter(|work| work.state == WorkState::NeedsOperator) {
-        let code = work.error_code.unwrap_or(Refusal::Internal);
-        return CardState::NeedsOperator { by, step: work.step, code };
+    if let Some(job) = facts.job.as_ref().filter(|job| job.state == JobState::NeedsOperator) {
+        let code = job.error_code.unwrap_or(ErrorCode::Internal);
+        return CardState::NeedsOperator { by, step: job.step, code };
     }
     match facts.account.as_ref().map(|account| account.state) {
         Some(AccountState::Invited | AccountState::Active | AccountState::Disabled) => CardState::Made(by),

@@ -1,10 +1,10 @@
 //! The durable worker: the only room that changes people, groups, mails and messages outside.
 //!
-//! It claims work from the store, runs one step after the other, records each with its audit row, and obeys what a step says of a
+//! It claims job from the store, runs one step after the other, records each with its audit row, and obeys what a step says of a
 //! setback. It also sends the outbox, looks for activations and keeps the tables tidy. What may not live here: decisions about
-//! people (`domain`), sentences (`words`), SQL (`store`).
+//! people (`domain`), sentences (`messages`), SQL (`store`).
 //!
-//! Start with [`worker`] (one claimed work), then [`steps`] (what each step ensures) and `record` (the transaction behind each).
+//! Start with [`worker`] (one claimed job), then [`steps`] (what each step ensures) and `record` (the transaction behind each).
 //! Rules of the room: every write names the fence of its claim; no transaction is held across an outside call; a lost lease stops
 //! everything at once; only the mail is counted before it is begun, because every other step looks first and can be repeated.
 
@@ -13,17 +13,17 @@ mod breaker;
 mod call;
 mod card;
 mod claim;
+mod context;
+mod direct;
 mod health;
-mod measures;
-mod news;
+mod heartbeat;
+mod housekeeping;
+mod metrics;
 mod outbox;
 mod panel;
-mod pulse;
 mod record;
-mod rows;
-mod scene;
 mod steps;
-mod upkeep;
+mod transitions;
 mod worker;
 
 #[cfg(test)]
@@ -41,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, Rng};
-use crate::config::Live;
+use crate::config::SharedConfig;
 use crate::directory::Directory;
 use crate::discord::Discord;
 use crate::keycloak::Keycloak;
@@ -50,23 +50,23 @@ use crate::store::{Store, StoreError};
 pub use breaker::Target;
 pub use health::Health;
 
-use pulse::Loop;
+use heartbeat::Loop;
 
-/// How many works run at once in one process.
+/// How many jobs run at once in one process.
 const RUNNERS: usize = 8;
 
-/// How often the store is asked for work that nobody announced (another replica, the command line, a retry).
+/// How often the store is asked for job that nobody announced (another replica, the command line, a retry).
 const POLL: Duration = Duration::from_secs(1);
 
 /// How often expiry and tidying look.
-const UPKEEP_EVERY: Duration = Duration::from_secs(30);
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How often invited accounts are looked up in the directory.
 const LOOK_EVERY: Duration = Duration::from_mins(10);
 
 /// What the worker works with.
 #[derive(Clone)]
-pub struct Parts {
+pub struct Dependencies {
     /// The store.
     pub store: Store,
     /// The directory.
@@ -76,7 +76,7 @@ pub struct Parts {
     /// Discord.
     pub discord: Discord,
     /// The checked configuration.
-    pub config: Live,
+    pub config: SharedConfig,
     /// Instants and pauses.
     pub clock: Arc<dyn Clock>,
     /// Randomness for jitter and names.
@@ -86,42 +86,42 @@ pub struct Parts {
 /// The worker. A clone is cheap and shares everything.
 #[derive(Clone)]
 pub struct Provisioning {
-    room: Arc<Room>,
+    worker: Arc<WorkerContext>,
 }
 
 /// What everything in this room shares.
-struct Room {
-    parts: Parts,
+struct WorkerContext {
+    deps: Dependencies,
     /// Names this process in leases.
     owner: String,
     breakers: call::Breakers,
     panics: AtomicU64,
-    measures: measures::Measures,
-    pulse: pulse::Pulse,
+    metrics: metrics::Metrics,
+    heartbeat: heartbeat::Heartbeat,
 }
 
-impl Room {
+impl WorkerContext {
     fn random(&self) -> u64 {
         let mut bytes = [0; 8];
-        self.parts.rng.fill(&mut bytes);
+        self.deps.rng.fill(&mut bytes);
         u64::from_be_bytes(bytes)
     }
 }
 
 impl Provisioning {
     /// Takes its parts; nothing runs before [`Provisioning::run`].
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(deps: Dependencies) -> Self {
         let mut name = [0; 8];
-        parts.rng.fill(&mut name);
-        let room = Room {
+        deps.rng.fill(&mut name);
+        let worker = WorkerContext {
             owner: hex::encode(name),
             breakers: call::Breakers::new(),
             panics: AtomicU64::new(0),
-            measures: measures::Measures::new(),
-            pulse: pulse::Pulse::new(),
-            parts,
+            metrics: metrics::Metrics::new(),
+            heartbeat: heartbeat::Heartbeat::new(),
+            deps,
         };
-        Self { room: Arc::new(room) }
+        Self { worker: Arc::new(worker) }
     }
 
     /// Starts the worker's tasks on `tracker`. They end after `stop` is cancelled: no new claims, a running step gets 20 s, then its
@@ -129,37 +129,39 @@ impl Provisioning {
     pub fn run(&self, tracker: &TaskTracker, stop: &CancellationToken) {
         let tasks = tracker.clone();
         let (this, halt) = (self.clone(), stop.clone());
-        tracker.spawn(async move { this.run_works(&tasks, &halt).await });
+        tracker.spawn(async move { this.run_jobs(&tasks, &halt).await });
         let (this, halt) = (self.clone(), stop.clone());
         tracker.spawn(async move { this.run_outbox(&halt).await });
         let (this, halt) = (self.clone(), stop.clone());
-        let event_poll = self.room.parts.config.now().keycloak.event_poll;
-        tracker.spawn(
-            async move { this.every(event_poll, &halt, || activation::poll_events(&this.room)).await },
-        );
-        let (this, halt) = (self.clone(), stop.clone());
+        let event_poll = self.worker.deps.config.now().keycloak.event_poll;
         tracker.spawn(async move {
-            this.every(LOOK_EVERY, &halt, || activation::look_at_invited(&this.room)).await;
+            this.every(event_poll, &halt, || activation::poll_events(&this.worker)).await
         });
         let (this, halt) = (self.clone(), stop.clone());
-        tracker.spawn(async move { this.every(UPKEEP_EVERY, &halt, || upkeep::keep_tidy(&this.room)).await });
+        tracker.spawn(async move {
+            this.every(LOOK_EVERY, &halt, || activation::look_at_invited(&this.worker)).await;
+        });
+        let (this, halt) = (self.clone(), stop.clone());
+        tracker.spawn(async move {
+            this.every(HOUSEKEEPING_INTERVAL, &halt, || housekeeping::housekeep(&this.worker)).await
+        });
     }
 
     /// Claims and runs what is due, at most [`RUNNERS`] at once.
-    async fn run_works(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+    async fn run_jobs(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         let places = Arc::new(Semaphore::new(RUNNERS));
         while !stop.is_cancelled() {
-            self.room.pulse.beats(Loop::Works);
+            self.worker.heartbeat.beat(Loop::Jobs);
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             // From before the look, or what is committed during it would wait for the next poll.
-            let announced = self.room.parts.store.work_announced();
-            match worker::claim(&self.room).await {
-                Ok(Some(work)) => {
-                    let (room, stop) = (Arc::clone(&self.room), stop.clone());
+            let announced = self.worker.deps.store.jobs_notified();
+            match worker::claim(&self.worker).await {
+                Ok(Some(job)) => {
+                    let (worker, stop) = (Arc::clone(&self.worker), stop.clone());
                     tasks.spawn(async move {
-                        worker::run_claimed(&room, work, &stop).await;
-                        // What this work was in front of may be due now.
-                        room.parts.store.announce_work();
+                        worker::run_claimed(&worker, job, &stop).await;
+                        // What this job was in front of may be due now.
+                        worker.deps.store.notify_jobs();
                         drop(place);
                     });
                     continue;
@@ -176,9 +178,9 @@ impl Provisioning {
     /// Sends what is due.
     async fn run_outbox(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            self.room.pulse.beats(Loop::Outbox);
-            let announced = self.room.parts.store.message_announced();
-            if let Err(error) = outbox::send_due(&self.room).await {
+            self.worker.heartbeat.beat(Loop::Outbox);
+            let announced = self.worker.deps.store.messages_notified();
+            if let Err(error) = outbox::send_due(&self.worker).await {
                 tracing::warn!(error = %error, "messages could not be sent; the next poll tries again");
             }
             self.rest(announced, stop).await;
@@ -194,7 +196,7 @@ impl Provisioning {
                 tracing::warn!(error = %error, "a round of the worker failed; the next one tries again");
             }
             tokio::select! {
-                () = self.room.parts.clock.pause(span) => {}
+                () = self.worker.deps.clock.pause(span) => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -204,7 +206,7 @@ impl Provisioning {
     async fn rest(&self, announced: Notified<'_>, stop: &CancellationToken) {
         tokio::select! {
             () = announced => {}
-            () = self.room.parts.clock.pause(POLL) => {}
+            () = self.worker.deps.clock.pause(POLL) => {}
             () = stop.cancelled() => {}
         }
     }
@@ -216,11 +218,11 @@ impl Provisioning {
         let mut handled = 0;
         loop {
             let mut this_round = 0;
-            while let Some(work) = worker::claim(&self.room).await? {
-                worker::run_claimed(&self.room, work, &never).await;
+            while let Some(job) = worker::claim(&self.worker).await? {
+                worker::run_claimed(&self.worker, job, &never).await;
                 this_round += 1;
             }
-            this_round += outbox::send_due(&self.room).await?;
+            this_round += outbox::send_due(&self.worker).await?;
             if this_round == 0 {
                 return Ok(handled);
             }
@@ -230,27 +232,27 @@ impl Provisioning {
 
     /// One round of looking for activations: Keycloak's events, then the directory. How many were seen.
     pub async fn look_for_activations(&self) -> Result<usize, StoreError> {
-        Ok(activation::poll_events(&self.room).await? + activation::look_at_invited(&self.room).await?)
+        Ok(activation::poll_events(&self.worker).await? + activation::look_at_invited(&self.worker).await?)
     }
 
     /// One round of expiry, withdrawal of unused accounts and erasure. How many rows were changed.
-    pub async fn keep_tidy(&self) -> Result<usize, StoreError> {
-        upkeep::keep_tidy(&self.room).await
+    pub async fn housekeep(&self) -> Result<usize, StoreError> {
+        housekeeping::housekeep(&self.worker).await
     }
 
     /// Puts what this process counted of steps, calls and mails into a registry.
-    pub fn register_measures(&self, registry: &mut Registry) {
-        self.room.measures.register(registry);
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.worker.metrics.register(registry);
     }
 
     /// Whether both loops, or what they run, made a step within this span. A server that is away does not matter: waiting for it is
     /// a step, too.
-    pub fn lives(&self, within: Duration) -> bool {
-        self.room.pulse.beat_within(within)
+    pub fn is_alive(&self, within: Duration) -> bool {
+        self.worker.heartbeat.beat_within(within)
     }
 
     /// Numbers for `/health` and `/metrics`.
     pub async fn health(&self) -> Result<Health, StoreError> {
-        health::measure(&self.room).await
+        health::measure(&self.worker).await
     }
 }

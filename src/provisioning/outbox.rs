@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use tracing::Instrument as _;
 
 use super::breaker::{Admission, Target};
-use super::call::Fault as _;
-use super::measures::Answer;
-use super::pulse::Loop;
-use super::{Room, card, news, panel};
+use super::call::IsOutage as _;
+use super::heartbeat::Loop;
+use super::metrics::Answer;
+use super::{WorkerContext, card, direct, panel};
 use crate::crash;
 use crate::discord::DiscordError;
-use crate::domain::refusal::Refusal;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::retry;
 use crate::store::{Outbox, OutboxKind, StoreError};
 
@@ -54,17 +54,17 @@ impl From<StoreError> for Unsent {
 }
 
 /// Sends what is due, one message after the other. How many were handled.
-pub(super) async fn send_due(room: &Room) -> Result<usize, StoreError> {
+pub(super) async fn send_due(worker: &WorkerContext) -> Result<usize, StoreError> {
     let mut handled = 0;
     loop {
-        if let Admission::Blocked(_) = room.admit(Target::Discord) {
+        if let Admission::Blocked(_) = worker.admit(Target::Discord) {
             return Ok(handled);
         }
-        let Some(message) = room.parts.store.claim_outbox(&room.owner, LEASE).await? else {
+        let Some(message) = worker.deps.store.claim_outbox(&worker.owner, LEASE).await? else {
             return Ok(handled);
         };
         let span = tracing::info_span!("message", outbox.id = %message.id, outbox.kind = %message.kind, attempt = message.attempt);
-        match send_one(room, &message).instrument(span).await {
+        match send_one(worker, &message).instrument(span).await {
             Ok(()) => handled += 1,
             // Another replica has it now.
             Err(StoreError::LostLease) => {}
@@ -73,33 +73,33 @@ pub(super) async fn send_due(room: &Room) -> Result<usize, StoreError> {
     }
 }
 
-async fn send_one(room: &Room, message: &Outbox) -> Result<(), StoreError> {
-    room.pulse.beats(Loop::Outbox);
+async fn send_one(worker: &WorkerContext, message: &Outbox) -> Result<(), StoreError> {
+    worker.heartbeat.beat(Loop::Outbox);
     crash::point("outbox.before_send");
     let started = Instant::now();
     let ended = match message.kind {
-        OutboxKind::Card => card::send(room, message).await,
-        OutboxKind::Direct => news::send_direct(room, message).await,
-        OutboxKind::Notice => news::send_notice(room, message).await,
-        OutboxKind::Panel => panel::send(room, message).await,
+        OutboxKind::Card => card::send(worker, message).await,
+        OutboxKind::Direct => direct::send_direct(worker, message).await,
+        OutboxKind::Notice => direct::send_notice(worker, message).await,
+        OutboxKind::Panel => panel::send(worker, message).await,
     };
     crash::point("outbox.after_send");
     if let Some(answer) = answer_of(&ended) {
-        room.measures.call(Target::Discord, answer, started.elapsed());
+        worker.metrics.call(Target::Discord, answer, started.elapsed());
     }
     let is_outage = matches!(&ended, Err(Unsent::Discord(error)) if error.is_outage());
-    room.note_answer(Target::Discord, is_outage).await;
+    worker.note_answer(Target::Discord, is_outage).await;
     match ended {
         // Where these stand is stored together with their end.
         Ok(Sending::Sent) if matches!(message.kind, OutboxKind::Card | OutboxKind::Panel) => Ok(()),
-        Ok(Sending::Sent) => finish(room, message).await,
-        Ok(Sending::Nothing) => drop_message(room, message).await,
+        Ok(Sending::Sent) => finish(worker, message).await,
+        Ok(Sending::Nothing) => drop_message(worker, message).await,
         Ok(Sending::Closed) => {
             tracing::info!("the person takes no direct messages; the status tells instead");
-            drop_message(room, message).await
+            drop_message(worker, message).await
         }
         Err(Unsent::Store(error)) => Err(error),
-        Err(Unsent::Discord(error)) => obey(room, message, &error).await,
+        Err(Unsent::Discord(error)) => obey(worker, message, &error).await,
     }
 }
 
@@ -113,32 +113,32 @@ fn answer_of(ended: &Result<Sending, Unsent>) -> Option<Answer> {
     }
 }
 
-async fn obey(room: &Room, message: &Outbox, error: &DiscordError) -> Result<(), StoreError> {
+async fn obey(worker: &WorkerContext, message: &Outbox, error: &DiscordError) -> Result<(), StoreError> {
     let after = match error {
         DiscordError::RateLimited { after } => Some(*after),
         DiscordError::Unauthorized => Some(TOKEN_PAUSE),
         DiscordError::Down { .. } => None,
         DiscordError::Forbidden(_) | DiscordError::Gone(_) | DiscordError::Other { .. } => {
             tracing::error!(error = %error, "a message was dropped: discord will never take it");
-            return drop_message(room, message).await;
+            return drop_message(worker, message).await;
         }
     };
     tracing::warn!(error = %error, "a message was not sent; it is tried again");
     let attempt = u32::try_from(message.attempt).unwrap_or(u32::MAX);
-    let next_run = room.parts.clock.now().after(retry::pause(attempt, room.random(), after));
-    let mut tx = room.parts.store.begin().await?;
-    tx.outbox_later(message, next_run, Refusal::Internal).await?;
+    let next_run = worker.deps.clock.now().after(retry::pause(attempt, worker.random(), after));
+    let mut tx = worker.deps.store.begin().await?;
+    tx.outbox_later(message, next_run, ErrorCode::Internal).await?;
     tx.commit("outbox.later").await
 }
 
-async fn finish(room: &Room, message: &Outbox) -> Result<(), StoreError> {
-    let mut tx = room.parts.store.begin().await?;
+async fn finish(worker: &WorkerContext, message: &Outbox) -> Result<(), StoreError> {
+    let mut tx = worker.deps.store.begin().await?;
     tx.outbox_sent(message).await?;
     tx.commit("outbox.sent").await
 }
 
-async fn drop_message(room: &Room, message: &Outbox) -> Result<(), StoreError> {
-    let mut tx = room.parts.store.begin().await?;
+async fn drop_message(worker: &WorkerContext, message: &Outbox) -> Result<(), StoreError> {
+    let mut tx = worker.deps.store.begin().await?;
     tx.drop_outbox(message).await?;
     tx.commit("outbox.sent").await
 }

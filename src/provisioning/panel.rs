@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use super::Room;
+use super::WorkerContext;
 use super::outbox::{Sending, Unsent};
 use crate::discord::custom_id::{CustomId, Verb};
-use crate::discord::{ButtonStyle, DiscordError, Post, SendNonce};
+use crate::discord::{ButtonStyle, DiscordError, OutgoingMessage, SendNonce};
 use crate::domain::ids::{ChannelId, MessageId};
 use crate::domain::panel::Panel;
+use crate::messages::{Lang, account, mails, panel as sentences};
 use crate::store::Outbox;
-use crate::words::{Lang, account, mails, panel as sentences};
 
 /// Discord's code for a message that is not there any more.
 const UNKNOWN_MESSAGE: i64 = 10008;
@@ -19,14 +19,14 @@ const UNKNOWN_MESSAGE: i64 = 10008;
 const LOOK_BACK: u8 = 50;
 
 /// Posts or edits the panel that `message` names.
-pub(super) async fn send(room: &Room, message: &Outbox) -> Result<Sending, Unsent> {
+pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sending, Unsent> {
     let Ok(channel) = message.target.parse::<ChannelId>() else { return Ok(Sending::Nothing) };
-    let panel = room.parts.store.read().await?.panel(channel).await?;
-    let Some(panel) = panel.filter(|panel| room.parts.config.now().guild(panel.guild_id).is_some()) else {
+    let panel = worker.deps.store.read().await?.panel(channel).await?;
+    let Some(panel) = panel.filter(|panel| worker.deps.config.now().guild(panel.guild_id).is_some()) else {
         return Ok(Sending::Nothing);
     };
-    let standing = bring(room, message, &panel).await?;
-    let mut tx = room.parts.store.begin().await?;
+    let standing = bring(worker, message, &panel).await?;
+    let mut tx = worker.deps.store.begin().await?;
     tx.panel_stands(channel, Some(standing)).await?;
     tx.outbox_sent(message).await?;
     tx.commit("outbox.sent").await?;
@@ -34,13 +34,13 @@ pub(super) async fn send(room: &Room, message: &Outbox) -> Result<Sending, Unsen
 }
 
 /// Edits the message that stands, or posts it.
-async fn bring(room: &Room, outbox: &Outbox, panel: &Panel) -> Result<MessageId, Unsent> {
-    let discord = &room.parts.discord;
+async fn bring(worker: &WorkerContext, outbox: &Outbox, panel: &Panel) -> Result<MessageId, Unsent> {
+    let discord = &worker.deps.discord;
     let post = render();
     let standing = match panel.message_id {
         Some(id) => Some(id),
         // An earlier try may have posted it: Discord's own guard against doubles lasts for minutes only.
-        None if outbox.attempt > 1 => find_posted(room, panel.channel_id).await?,
+        None if outbox.attempt > 1 => find_posted(worker, panel.channel_id).await?,
         None => None,
     };
     let Some(id) = standing else {
@@ -49,7 +49,7 @@ async fn bring(room: &Room, outbox: &Outbox, panel: &Panel) -> Result<MessageId,
     match discord.edit_message(panel.channel_id, id, &post).await {
         Ok(()) => Ok(id),
         Err(DiscordError::Gone(UNKNOWN_MESSAGE)) => {
-            let mut tx = room.parts.store.begin().await?;
+            let mut tx = worker.deps.store.begin().await?;
             tx.panel_stands(panel.channel_id, None).await?;
             tx.commit("outbox.prepare").await?;
             // Somebody deleted it: the next try posts it anew.
@@ -60,16 +60,16 @@ async fn bring(room: &Room, outbox: &Outbox, panel: &Panel) -> Result<MessageId,
 }
 
 /// The newest message of ours with the panel's buttons.
-async fn find_posted(room: &Room, channel: ChannelId) -> Result<Option<MessageId>, DiscordError> {
+async fn find_posted(worker: &WorkerContext, channel: ChannelId) -> Result<Option<MessageId>, DiscordError> {
     let is_ours = |text: &String| text.parse() == Ok(CustomId::without_row(Verb::Status));
-    let recent = room.parts.discord.recent_messages(channel, LOOK_BACK).await?;
+    let recent = worker.deps.discord.recent_messages(channel, LOOK_BACK).await?;
     Ok(recent.into_iter().find(|message| message.custom_ids.iter().any(is_ours)).map(|message| message.id))
 }
 
 /// It stands for everybody, so it speaks the house's language.
-fn render() -> Post {
+fn render() -> OutgoingMessage {
     let lang = Lang::default();
-    Post::text(sentences::text(lang))
+    OutgoingMessage::text(sentences::text(lang))
         .with_button(account::request_label(lang), ButtonStyle::Primary, CustomId::without_row(Verb::Request))
         .with_button(
             sentences::status_label(lang),

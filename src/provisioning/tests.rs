@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use testbed::{Bed, BedOptions};
 
 use super::claim::{Claim, LEASE};
-use super::{Parts, Provisioning};
+use super::{Dependencies, Provisioning};
 use crate::clock::{Clock, SystemClock, SystemRng};
 use crate::config::{self, Config};
 use crate::directory::Directory;
@@ -18,13 +18,13 @@ use crate::discord::Discord;
 use crate::domain::account::AccountState;
 use crate::domain::audit::{Actor, Source};
 use crate::domain::eligibility::{Approval, GroupName, Policy, Rule, RuleName};
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, InteractionId, RoleId, Timestamp};
+use crate::domain::job::{Job, JobState, Step};
 use crate::domain::mail_address::MailAddress;
 use crate::domain::person_name::PersonName;
-use crate::domain::refusal::Refusal;
 use crate::domain::request::{Form, Request, RequestKind, RequestState};
 use crate::domain::username::Username;
-use crate::domain::work::{Step, Work, WorkState};
 use crate::keycloak::Keycloak;
 use crate::store::{Approved, AuditFilter, NewDraft, Order, SendDraft, Sent, Store};
 
@@ -69,7 +69,7 @@ impl Town {
         let rng = Arc::new(SystemRng);
         Store::migrate(&config.store, clock.clone(), rng.clone()).await.expect("a fresh database");
         let store = Store::open(&config.store, clock.clone(), rng.clone()).await.expect("the database");
-        let parts = Parts {
+        let deps = Dependencies {
             store: store.clone(),
             directory: Directory::new(&config.directory).expect("the directory's settings"),
             keycloak: Keycloak::new(&config.keycloak).expect("keycloak's settings"),
@@ -78,12 +78,12 @@ impl Town {
             clock,
             rng,
         };
-        let worker = Provisioning::new(parts);
+        let worker = Provisioning::new(deps);
         Self { worker, store, guild: guild_id, ada, _sim: sim, _bed: bed, _folder: folder }
     }
 
     /// A request of `user`, approved by hand.
-    async fn approved(&self, user: DiscordUserId) -> (Request, Work) {
+    async fn approved(&self, user: DiscordUserId) -> (Request, Job) {
         let mut tx = self.store.begin().await.expect("a transaction");
         let person = tx.ensure_person(user, "en").await.expect("a person");
         let form = Form {
@@ -118,13 +118,13 @@ impl Town {
         let rule = request.rule.clone();
         let decider = Actor::Person(grace.id);
         let approved = tx.approve_request(&request, decider, Source::Chat, rule).await.expect("an answer");
-        let Approved::Done { request, work, .. } = approved else { panic!("not approved") };
+        let Approved::Done { request, job, .. } = approved else { panic!("not approved") };
         tx.commit("test").await.expect("a commit");
-        (request, work)
+        (request, job)
     }
 
-    async fn work(&self, work: &Work) -> Work {
-        self.store.read().await.expect("a view").work(work.id).await.expect("an answer").expect("the work")
+    async fn job(&self, job: &Job) -> Job {
+        self.store.read().await.expect("a view").job(job.id).await.expect("an answer").expect("the job")
     }
 
     async fn events(&self) -> Vec<String> {
@@ -223,17 +223,17 @@ fn config_of(folder: &std::path::Path, discord: config::Discord, guild: config::
 #[tokio::test]
 async fn whoever_left_before_the_account_was_made_gets_none_and_nothing_stays_behind() {
     let town = Town::new().await;
-    let (request, work) = town.approved(DiscordUserId::new(175_928_847_299_117_063)).await;
+    let (request, job) = town.approved(DiscordUserId::new(175_928_847_299_117_063)).await;
     town.worker.drain_once().await.expect("a round");
-    let work = town.work(&work).await;
-    assert_eq!(work.state, WorkState::Undone);
+    let job = town.job(&job).await;
+    assert_eq!(job.state, JobState::Undone);
     let mut view = town.store.read().await.expect("a view");
     let request = view.request(request.id).await.expect("an answer").expect("the request");
-    assert_eq!((request.state, request.reason_code), (RequestState::Failed, Some(Refusal::MemberGone)));
-    let account = work.account_id.expect("an account");
+    assert_eq!((request.state, request.reason_code), (RequestState::Failed, Some(ErrorCode::MemberGone)));
+    let account = job.account_id.expect("an account");
     let account = view.account(account).await.expect("an answer").expect("the account");
     assert_eq!(account.state, AccountState::Closed);
-    let ends = ["account.closed", "work.undone", "request.failed"];
+    let ends = ["account.closed", "job.undone", "request.failed"];
     let events = town.events().await;
     assert!(events.ends_with(&ends.map(str::to_owned)), "{events:?}");
 }
@@ -241,23 +241,23 @@ async fn whoever_left_before_the_account_was_made_gets_none_and_nothing_stays_be
 #[tokio::test]
 async fn while_keycloak_is_away_the_work_waits_at_its_step_and_nothing_is_written() {
     let town = Town::new().await;
-    let (_, work) = town.approved(town.ada).await;
+    let (_, job) = town.approved(town.ada).await;
     town.worker.drain_once().await.expect("a round");
-    let work = town.work(&work).await;
-    assert_eq!((work.state, work.step), (WorkState::Open, Some(Step::Free)));
-    assert_eq!(work.error_code, Some(Refusal::KeycloakDown));
-    assert!(work.lease_until.is_none_or(|until| until <= work.next_run), "the lease was given back");
+    let job = town.job(&job).await;
+    assert_eq!((job.state, job.step), (JobState::Open, Some(Step::RecheckAvailability)));
+    assert_eq!(job.error_code, Some(ErrorCode::KeycloakDown));
+    assert!(job.lease_until.is_none_or(|until| until <= job.next_run), "the lease was given back");
 }
 
 #[tokio::test]
 async fn a_wish_to_stop_is_heard_between_steps_and_ends_as_cancelled() {
     let town = Town::new().await;
-    let (request, work) = town.approved(town.ada).await;
+    let (request, job) = town.approved(town.ada).await;
     let mut tx = town.store.begin().await.expect("a transaction");
-    tx.ask_cancel(work.id).await.expect("an answer");
+    tx.ask_cancel(job.id).await.expect("an answer");
     tx.commit("test").await.expect("a commit");
     town.worker.drain_once().await.expect("a round");
-    assert_eq!(town.work(&work).await.state, WorkState::Undone);
+    assert_eq!(town.job(&job).await.state, JobState::Undone);
     let request = town.store.read().await.expect("a view").request(request.id).await.expect("an answer");
     assert_eq!(request.map(|request| request.state), Some(RequestState::Cancelled));
 }
@@ -295,16 +295,16 @@ impl Brisk {
 }
 
 impl Town {
-    /// A work that was claimed a moment ago. Its lease in the store has a second left.
+    /// A job that was claimed a moment ago. Its lease in the store has a second left.
     async fn claimed(&self) -> Claim {
         let second = Duration::from_secs(1);
-        let claimed = self.store.claim_work("somebody", second).await.expect("an answer").expect("a work");
+        let claimed = self.store.claim_job("somebody", second).await.expect("an answer").expect("a job");
         Claim::new(claimed, Instant::now())
     }
 
     async fn is_renewed(&self, claim: &Claim) -> bool {
-        let until = |work: &Work| work.lease_until.expect("a lease").as_millis();
-        until(&self.work(&claim.work).await) > until(&claim.work)
+        let until = |job: &Job| job.lease_until.expect("a lease").as_millis();
+        until(&self.job(&claim.job).await) > until(&claim.job)
     }
 }
 
@@ -319,10 +319,10 @@ async fn a_claim_holds_for_its_lease_and_no_longer() {
     let second = Duration::from_secs(1);
     let fresh = town.claimed().await;
     assert!(fresh.holds());
-    let work = town.work(&fresh.work).await;
-    assert!(Claim::new(work.clone(), before(LEASE.saturating_sub(second))).holds());
-    assert!(!Claim::new(work.clone(), before(LEASE)).holds());
-    assert!(!Claim::new(work, before(LEASE + second)).holds());
+    let job = town.job(&fresh.job).await;
+    assert!(Claim::new(job.clone(), before(LEASE.saturating_sub(second))).holds());
+    assert!(!Claim::new(job.clone(), before(LEASE)).holds());
+    assert!(!Claim::new(job, before(LEASE + second)).holds());
 }
 
 #[tokio::test]
@@ -331,17 +331,17 @@ async fn before_a_call_that_a_lease_may_not_outlast_it_is_renewed() {
     town.approved(town.ada).await;
     let (second, limit) = (Duration::from_secs(1), Duration::from_secs(5));
     let claim = town.claimed().await;
-    claim.must_outlast(&town.worker.room, limit).await.expect("a lease that is long enough");
+    claim.must_outlast(&town.worker.worker, limit).await.expect("a lease that is long enough");
     assert!(!town.is_renewed(&claim).await, "there was no need");
 
     // A second more than the call may take: too little, because the answer has to be recorded, too.
-    let claim = Claim::new(town.work(&claim.work).await, before(LEASE.saturating_sub(limit + second)));
-    claim.must_outlast(&town.worker.room, limit).await.expect("a renewed lease");
+    let claim = Claim::new(town.job(&claim.job).await, before(LEASE.saturating_sub(limit + second)));
+    claim.must_outlast(&town.worker.worker, limit).await.expect("a renewed lease");
     assert!(town.is_renewed(&claim).await);
 
-    let stale = Claim::new(town.work(&claim.work).await, before(LEASE));
+    let stale = Claim::new(town.job(&claim.job).await, before(LEASE));
     assert!(!stale.holds());
-    stale.must_outlast(&town.worker.room, limit).await.expect("a renewed lease");
+    stale.must_outlast(&town.worker.worker, limit).await.expect("a renewed lease");
     assert!(stale.holds(), "it runs from the renewal");
 }
 
@@ -351,14 +351,14 @@ async fn a_lease_is_kept_until_somebody_else_has_it() {
     let town = Town::by(clock.clone()).await;
     town.approved(town.ada).await;
     let claim = town.claimed().await;
-    assert!(clock.outlives_pauses(claim.keep(&town.worker.room)).await);
+    assert!(clock.outlives_pauses(claim.keep(&town.worker.worker)).await);
     assert!(town.is_renewed(&claim).await);
 
     let mut tx = town.store.begin().await.expect("a transaction");
-    tx.release_work(&claim.work).await.expect("an answer");
+    tx.release_job(&claim.job).await.expect("an answer");
     tx.commit("test").await.expect("a commit");
     town.claimed().await;
-    claim.keep(&town.worker.room).await;
+    claim.keep(&town.worker.worker).await;
     assert!(claim.holds(), "by our own clock alone it would still be ours");
 }
 
@@ -368,8 +368,8 @@ async fn a_lease_that_a_silent_store_does_not_renew_is_kept_until_it_runs_out() 
     let town = Town::by(clock.clone()).await;
     town.approved(town.ada).await;
     let claim = town.claimed().await;
-    let ran_out = Claim::new(town.work(&claim.work).await, before(LEASE));
+    let ran_out = Claim::new(town.job(&claim.job).await, before(LEASE));
     town.store.close().await;
-    assert!(clock.outlives_pauses(claim.keep(&town.worker.room)).await);
-    assert!(!clock.outlives_pauses(ran_out.keep(&town.worker.room)).await);
+    assert!(clock.outlives_pauses(claim.keep(&town.worker.worker)).await);
+    assert!(!clock.outlives_pauses(ran_out.keep(&town.worker.worker)).await);
 }

@@ -10,7 +10,7 @@ use crate::config;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::eligibility::GroupName;
 
-pub use crate::directory::{Told, Trial};
+pub use crate::directory::{SelfTest, Told};
 
 const RULES: &str = include_str!("directory/rules.ldif");
 
@@ -113,14 +113,14 @@ pub async fn test(
     names: &config::Directory,
     seed: Uuid,
     groups: &[GroupName],
-) -> Result<Trial, DirectoryError> {
+) -> Result<SelfTest, DirectoryError> {
     let directory = Directory::new(names)?;
     directory.probe().await?;
     directory.try_out(seed, groups).await
 }
 
 /// Whether a trial found everything as it should be.
-pub fn is_as_printed(trial: &Trial) -> bool {
+pub fn is_as_printed(trial: &SelfTest) -> bool {
     let refused = |told: &Told| *told != Told::Done;
     trial.is_whole()
         && trial.too_wide().next().is_none()

@@ -165,29 +165,29 @@ async fn bring_to_wanted_state(args: &Args, input: &SetupInput) -> Result<Report
         plaintext_on_loopback: input.plaintext_on_loopback,
     };
     let admin = Admin::new(server, &args.admin_user, args.admin_password.clone())?;
-    let mut bench = Bench { admin: &admin, args, input, report: Report::default() };
-    let realm = realm::ensure(&mut bench).await?;
-    let federation = federation::ensure(&mut bench, realm.as_ref()).await?;
-    let group_mapper = federation::ensure_mappers(&mut bench, federation.as_ref()).await?;
-    realm::ensure_profile(&mut bench, realm.as_ref()).await?;
-    clients::ensure_service_client(&mut bench, realm.as_ref()).await?;
-    clients::ensure_mail_client(&mut bench, realm.as_ref()).await?;
-    federation::import_groups(&mut bench, federation.as_ref(), group_mapper.as_ref()).await?;
-    let mut report = bench.report;
+    let mut context = SetupContext { admin: &admin, args, input, report: Report::default() };
+    let realm = realm::ensure(&mut context).await?;
+    let federation = federation::ensure(&mut context, realm.as_ref()).await?;
+    let group_mapper = federation::ensure_mappers(&mut context, federation.as_ref()).await?;
+    realm::ensure_profile(&mut context, realm.as_ref()).await?;
+    clients::ensure_service_client(&mut context, realm.as_ref()).await?;
+    clients::ensure_mail_client(&mut context, realm.as_ref()).await?;
+    federation::import_groups(&mut context, federation.as_ref(), group_mapper.as_ref()).await?;
+    let mut report = context.report;
     report.federation_id = federation;
     report.group_mapper_id = group_mapper;
     Ok(report)
 }
 
 /// What every part of set-up works with.
-struct Bench<'a> {
+struct SetupContext<'a> {
     admin: &'a Admin,
     args: &'a Args,
     input: &'a SetupInput,
     report: Report,
 }
 
-impl Bench<'_> {
+impl SetupContext<'_> {
     /// Notes a thing that is not there. `true` if it is to be made now.
     fn must_create(&mut self, what: &str) -> bool {
         self.must_do(&["create ", what].concat())

@@ -1,7 +1,7 @@
 //! Accounts and tombstones.
 
 use super::sql::{all, bare, exec, maybe, one, sql, unless_taken};
-use super::{StoreError, Tx, View};
+use super::{ReadConnection, StoreError, Tx};
 use crate::domain::account::{Account, AccountState, DirectoryId, KeycloakId};
 use crate::domain::audit::Actor;
 use crate::domain::ids::{AccountId, GuildId, PersonId, Timestamp};
@@ -74,7 +74,7 @@ sql! {
     INVITED = concat!("SELECT ", account_columns!(), " FROM account WHERE id > $1 AND state = 'invited' \
         ORDER BY id LIMIT $2");
     UNUSED = concat!("SELECT ", account_columns!(), " FROM account \
-        WHERE state = 'invited' AND invited_at < $1 AND NOT EXISTS (SELECT w.seq FROM work AS w \
+        WHERE state = 'invited' AND invited_at < $1 AND NOT EXISTS (SELECT w.seq FROM job AS w \
         WHERE w.person_id = account.person_id AND w.state IN ('open', 'undoing', 'needs_operator')) \
         AND NOT EXISTS (SELECT m.id FROM mail AS m WHERE m.account_id = account.id AND m.link_until > $2 \
         AND m.state IN ('begun', 'accepted', 'unknown')) ORDER BY invited_at LIMIT $3");
@@ -149,7 +149,7 @@ struct TombstoneRow {
     released_by: Option<String>,
 }
 
-impl View {
+impl ReadConnection {
     /// The account of this id.
     pub async fn account(&mut self, id: AccountId) -> Result<Option<Account>, StoreError> {
         maybe!(self, BY_ID, Row; id.to_string())?.map(Row::account).transpose()
@@ -195,7 +195,7 @@ impl View {
         Row::accounts(all!(self, INVITED, Row; after, i64::from(limit))?)
     }
 
-    /// `invited` accounts whose first mail went out before `invited_before`, that have no unfinished work and no mailed link that may
+    /// `invited` accounts whose first mail went out before `invited_before`, that have no unfinished job and no mailed link that may
     /// still work.
     pub async fn unused_accounts(
         &mut self,
@@ -291,7 +291,7 @@ impl Tx {
             }
             AccountState::Closed => {
                 self.free_address_of(saved.person_id).await?;
-                if saved.activated_at.is_some() { self.bury(saved).await } else { Ok(()) }
+                if saved.activated_at.is_some() { self.add_tombstone(saved).await } else { Ok(()) }
             }
             AccountState::Creating
             | AccountState::Invited
@@ -300,7 +300,7 @@ impl Tx {
         }
     }
 
-    async fn bury(&mut self, account: &Account) -> Result<(), StoreError> {
+    async fn add_tombstone(&mut self, account: &Account) -> Result<(), StoreError> {
         let now = self.now().as_millis();
         let skeleton = account.username.skeleton();
         exec!(self, BURY;

@@ -2,26 +2,26 @@
 //!
 //! Nothing is decided here: the caller judged the right to approve and the person's eligibility before.
 
-use super::{AccountInserted, NewDecision, NewWork, RequestMove, RequestMoved, StoreError, Tx};
+use super::{AccountInserted, NewDecision, NewJob, RequestMove, RequestMoved, StoreError, Tx};
 use crate::domain::account::Account;
-use crate::domain::approval::{Tell, Verdict};
+use crate::domain::approval::{Notify, Verdict};
 use crate::domain::audit::{Actor, Entry, Event, Source};
 use crate::domain::eligibility::RuleName;
+use crate::domain::job::{Job, JobKind};
 use crate::domain::request::{Request, RequestState};
-use crate::domain::work::{Work, WorkKind};
 
 /// What came of approving. Everything but `Done` must be rolled back by the caller.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "one value an approval, looked at once and dropped")]
 pub enum Approved {
-    /// Decided; the account is `creating` and its work is due.
+    /// Decided; the account is `creating` and its job is due.
     Done {
         /// The approved request.
         request: Request,
         /// The new account.
         account: Account,
-        /// Its first work.
-        work: Work,
+        /// Its first job.
+        job: Job,
     },
     /// Somebody was faster: the row as it is now.
     Lost(Request),
@@ -35,7 +35,7 @@ pub enum Approved {
 
 impl Tx {
     /// Writes an approval: the request moves from exactly the seen row to `approved`, an open check ends, and decision, account,
-    /// its first work, the audit row and the card's new look are written with it.
+    /// its first job, the audit row and the card's new look are written with it.
     pub async fn approve_request(
         &mut self,
         seen: &Request,
@@ -57,7 +57,7 @@ impl Tx {
             approver: approver.clone(),
             verdict: Verdict::Approve,
             reason: None,
-            tell: Tell::Told,
+            tell: Notify::Told,
         };
         if !self.put_decision(decision).await? {
             return Ok(Approved::Lost(request));
@@ -68,16 +68,16 @@ impl Tx {
             AccountInserted::PersonHasOne(account) => return Ok(Approved::HasAccount(account)),
             AccountInserted::NameTaken => return Ok(Approved::NameTaken(request)),
         };
-        let work = NewWork {
+        let job = NewJob {
             person_id: request.person_id,
             account_id: Some(account.id),
             request_id: Some(request.id),
-            kind: WorkKind::Provision,
+            kind: JobKind::Provision,
         };
-        let work = self.enqueue_work(work).await?;
+        let job = self.enqueue_job(job).await?;
         self.audit(approval_entry(seen, &request, approver, source));
         self.put_card(request.id).await?;
-        Ok(Approved::Done { request, account, work })
+        Ok(Approved::Done { request, account, job })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::seal::Place;
 use super::sql::{all, bare, exec, maybe, one, sql};
-use super::{Store, StoreError, Tx, View};
+use super::{ReadConnection, Store, StoreError, Tx};
 use crate::domain::audit::{self, ChainRow, Entry, Event, Source};
 use crate::domain::ids::{GuildId, PersonId, RequestId, Timestamp};
 
@@ -99,7 +99,7 @@ pub enum AuditFault {
 /// The columns of [`Row`]: what the chain covers, the chain's own two, and the personal text beside it.
 macro_rules! audit_columns {
     () => {
-        "a.seq, a.at, a.event, a.source, a.guild_id, a.actor_id, a.subject_id, a.request_id, a.work_id, a.before, \
+        "a.seq, a.at, a.event, a.source, a.guild_id, a.actor_id, a.subject_id, a.request_id, a.job_id, a.before, \
          a.after, a.reason_code, a.personal_hash, a.prev, a.hash, p.salt, p.body_enc, p.key_id \
          FROM audit AS a LEFT JOIN audit_personal AS p ON p.seq = a.seq"
     };
@@ -119,7 +119,7 @@ sql! {
     /// Takes the places of new rows, and with them the lock on the head until the commit.
     TAKE_HEAD = "UPDATE audit_head SET seq = seq + $1 WHERE one = 1 RETURNING seq, hash";
     MOVE_HEAD = "UPDATE audit_head SET hash = $1 WHERE one = 1";
-    INSERT = "INSERT INTO audit (seq, at, event, source, guild_id, actor_id, subject_id, request_id, work_id, before, \
+    INSERT = "INSERT INTO audit (seq, at, event, source, guild_id, actor_id, subject_id, request_id, job_id, before, \
         after, reason_code, personal_hash, prev, hash) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     INSERT_PERSONAL = "INSERT INTO audit_personal (seq, salt, body_enc, key_id) VALUES ($1, $2, $3, $4)";
@@ -146,7 +146,7 @@ struct Row {
     actor_id: String,
     subject_id: Option<String>,
     request_id: Option<String>,
-    work_id: Option<String>,
+    job_id: Option<String>,
     before: Option<String>,
     after: Option<String>,
     reason_code: Option<String>,
@@ -163,11 +163,11 @@ fn personal_place(seq: &str) -> Place<'_> {
 }
 
 impl Row {
-    fn personal(&self, view: &View) -> Result<Option<String>, StoreError> {
+    fn personal(&self, connection: &ReadConnection) -> Result<Option<String>, StoreError> {
         let seq = self.seq.to_string();
         self.body_enc
             .as_deref()
-            .map(|sealed| view.inner.keys.open(personal_place(&seq), self.key_id.as_deref(), sealed))
+            .map(|sealed| connection.inner.keys.open(personal_place(&seq), self.key_id.as_deref(), sealed))
             .transpose()
     }
 
@@ -181,7 +181,7 @@ impl Row {
             actor_id: self.actor_id.clone(),
             subject_id: self.subject_id.clone(),
             request_id: self.request_id.clone(),
-            work_id: self.work_id.clone(),
+            job_id: self.job_id.clone(),
             before: self.before.clone(),
             after: self.after.clone(),
             reason_code: self.reason_code.clone(),
@@ -190,7 +190,7 @@ impl Row {
     }
 
     /// Judges the row as the successor of `before`.
-    fn fault_after(&self, before: &Head, view: &View) -> Option<AuditFault> {
+    fn fault_after(&self, before: &Head, connection: &ReadConnection) -> Option<AuditFault> {
         if self.seq != before.seq + 1 {
             return Some(AuditFault::Missing);
         }
@@ -200,7 +200,7 @@ impl Row {
         if self.hash != audit::chain_hash(&before.hash, &self.chain_row()) {
             return Some(AuditFault::Hash);
         }
-        let Ok(body) = self.personal(view) else { return Some(AuditFault::Personal) };
+        let Ok(body) = self.personal(connection) else { return Some(AuditFault::Personal) };
         let is_right = match (&self.salt, body) {
             (Some(salt), Some(body)) => {
                 self.personal_hash.as_deref() == Some(audit::personal_hash(salt, &body).as_slice())
@@ -216,17 +216,17 @@ impl Row {
 impl Store {
     /// Reads the whole chain, recomputes it and names the first bad row.
     pub async fn verify_audit(&self, expected: Option<&Head>) -> Result<AuditVerdict, StoreError> {
-        let mut view = self.read().await?;
+        let mut connection = self.read().await?;
         // Read first: rows that are added meanwhile lie behind it.
-        let stored_head = view.audit_head().await?;
+        let stored_head = connection.audit_head().await?;
         let mut head = Head { seq: 0, hash: audit::FIRST_PREV.to_vec() };
         loop {
-            let rows = all!(&mut view, FROM, Row; head.seq, VERIFY_PAGE)?;
+            let rows = all!(&mut connection, FROM, Row; head.seq, VERIFY_PAGE)?;
             if rows.is_empty() {
                 break;
             }
             for row in rows {
-                if let Some(fault) = row.fault_after(&head, &view) {
+                if let Some(fault) = row.fault_after(&head, &connection) {
                     return Ok(AuditVerdict::Broken { seq: head.seq + 1, fault });
                 }
                 head = Head { seq: row.seq, hash: row.hash };
@@ -239,7 +239,7 @@ impl Store {
             return Ok(AuditVerdict::Broken { seq: head.seq + 1, fault: AuditFault::Missing });
         }
         if let Some(expected) = expected {
-            let found = maybe!(&mut view, HASH_AT, (Vec<u8>,); expected.seq)?;
+            let found = maybe!(&mut connection, HASH_AT, (Vec<u8>,); expected.seq)?;
             if found.is_none_or(|(hash,)| hash != expected.hash) {
                 let fault = AuditFault::ExpectedHead;
                 return Ok(AuditVerdict::Broken { seq: expected.seq.min(head.seq + 1), fault });
@@ -249,7 +249,7 @@ impl Store {
     }
 }
 
-impl View {
+impl ReadConnection {
     /// The end of the chain.
     pub async fn audit_head(&mut self) -> Result<Head, StoreError> {
         let (seq, hash) = one!(self, HEAD, (i64, Vec<u8>);)?;
@@ -315,7 +315,7 @@ impl Tx {
         let hash = audit::chain_hash(prev, &row);
         exec!(self, INSERT;
             row.seq, row.at.as_millis(), row.event, row.source, row.guild_id, row.actor_id, row.subject_id,
-            row.request_id, row.work_id, row.before, row.after, row.reason_code, row.personal_hash, prev, &hash)?;
+            row.request_id, row.job_id, row.before, row.after, row.reason_code, row.personal_hash, prev, &hash)?;
         if let Some((salt, sealed, _)) = personal {
             let key_id = self.inner.keys.id().to_owned();
             exec!(self, INSERT_PERSONAL; seq, salt, sealed, key_id)?;

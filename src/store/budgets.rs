@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::sql::{bare, exec, maybe, sql};
 use super::{StoreError, Tx};
+use crate::domain::error_code::codes;
 use crate::domain::ids::Timestamp;
-use crate::domain::refusal::codes;
 
 codes! {
     /// What is counted. The key is a person id, an address in lower case, a domain, or empty; stored as its HMAC.

@@ -2,8 +2,8 @@
 
 use super::seal::Place;
 use super::sql::{bare, exec, maybe, sql};
-use super::{StoreError, Tx, View};
-use crate::domain::approval::{Tell, Verdict};
+use super::{ReadConnection, StoreError, Tx};
+use crate::domain::approval::{Notify, Verdict};
 use crate::domain::audit::Actor;
 use crate::domain::ids::{RequestId, Timestamp};
 
@@ -23,7 +23,7 @@ pub struct NewDecision {
     /// The typed reason; sealed.
     pub reason: Option<String>,
     /// Whether the requester hears of it.
-    pub tell: Tell,
+    pub tell: Notify,
 }
 
 /// A decision as stored.
@@ -42,7 +42,7 @@ pub struct Decision {
     /// The typed reason, unless it was erased.
     pub reason: Option<String>,
     /// Whether the requester hears of it.
-    pub tell: Tell,
+    pub tell: Notify,
     /// When.
     pub at: Timestamp,
 }
@@ -71,7 +71,7 @@ fn row_key(request: RequestId, round: i64, slot: i64) -> String {
     [request.to_string(), round.to_string(), slot.to_string()].join("/")
 }
 
-impl View {
+impl ReadConnection {
     /// The newest decision on a request.
     pub async fn decision_on(&mut self, request: RequestId) -> Result<Option<Decision>, StoreError> {
         let Some(row) = maybe!(self, LATEST, Row; request.to_string())? else { return Ok(None) };

@@ -2,11 +2,11 @@
 
 use super::seal::{Keys, Place};
 use super::sql::{all, bare, exec, maybe, sql};
-use super::{StoreError, Tx, View};
+use super::{ReadConnection, StoreError, Tx};
 use crate::domain::audit::Actor;
+use crate::domain::error_code::codes;
 use crate::domain::ids::{DiscordUserId, Timestamp};
 use crate::domain::mail_address::MailAddress;
-use crate::domain::refusal::codes;
 
 codes! {
     /// What is denied.
@@ -117,7 +117,7 @@ fn suspects(person: DiscordUserId, address: Option<&MailAddress>) -> Vec<(DenyKi
     all
 }
 
-impl View {
+impl ReadConnection {
     /// What of these is denied now, if anything.
     pub async fn denial_of(
         &mut self,

@@ -11,8 +11,8 @@ sql! {
     DECISION = "SELECT * FROM decision ORDER BY request_id, round, slot";
     ACCOUNT = "SELECT * FROM account ORDER BY id";
     TOMBSTONE = "SELECT * FROM tombstone ORDER BY username";
-    WORK = "SELECT * FROM work ORDER BY seq";
-    WORK_STEP = "SELECT * FROM work_step ORDER BY id";
+    JOB = "SELECT * FROM job ORDER BY seq";
+    JOB_STEP = "SELECT * FROM job_step ORDER BY id";
     MAIL = "SELECT * FROM mail ORDER BY id";
     OUTBOX = "SELECT * FROM outbox ORDER BY id";
     PANEL = "SELECT * FROM panel ORDER BY channel_id";
@@ -63,11 +63,11 @@ fn show_bytes(name: &str, bytes: &[u8]) -> String {
 impl Store {
     /// Every table as text, for tests and `--keep`: sealed columns as their length, secrets never.
     pub async fn dump(&self) -> Result<String, StoreError> {
-        let mut view = self.read().await?;
+        let mut connection = self.read().await?;
         let mut text = String::new();
         for (table, statement) in STATEMENTS {
             text.push_str(&[&table.to_lowercase(), "\n"].concat());
-            match view.conn.raw() {
+            match connection.conn.raw() {
                 Raw::Sqlite(c) => {
                     let rows = sqlx::query(statement.sqlite).fetch_all(c).await;
                     for row in rows.map_err(StoreError::from_sqlx)? {

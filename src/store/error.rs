@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use crate::domain::refusal::Refusal;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::request::RequestState;
 
 /// A store verb did not do what was asked.
@@ -17,7 +17,7 @@ pub enum StoreError {
     Full,
     /// The database answers questions and takes no changes; nothing was changed.
     #[error("the database is read-only, as a standby is")]
-    Shut,
+    ReadOnlyDatabase,
     /// The database does not answer.
     #[error("the database cannot be reached")]
     Down(#[source] sqlx::Error),
@@ -60,7 +60,7 @@ pub enum StoreError {
     /// Another `serve` holds the lock.
     #[error("another `accolade serve` uses this database")]
     AlreadyServing,
-    /// The work or lease was claimed by somebody else in the meantime: stop at once.
+    /// The job or lease was claimed by somebody else in the meantime: stop at once.
     #[error("the lease was lost")]
     LostLease,
     /// An earlier statement of this transaction failed, so it cannot be committed.
@@ -191,10 +191,10 @@ pub enum KeyFault {
 
 impl StoreError {
     /// What people and programs are told.
-    pub fn refusal(&self) -> Refusal {
+    pub fn error_code(&self) -> ErrorCode {
         match self {
-            Self::Busy | Self::Shut | Self::Down(_) => Refusal::StoreBusy,
-            Self::Full => Refusal::StoreFull,
+            Self::Busy | Self::ReadOnlyDatabase | Self::Down(_) => ErrorCode::StoreBusy,
+            Self::Full => ErrorCode::StoreFull,
             Self::SchemaOld { .. }
             | Self::SchemaNew { .. }
             | Self::Migration(_)
@@ -210,20 +210,20 @@ impl StoreError {
             | Self::IllegalMove { .. }
             | Self::NotSqlite
             | Self::NotABackup(_)
-            | Self::Other(_) => Refusal::Internal,
+            | Self::Other(_) => ErrorCode::Internal,
         }
     }
 
     /// Whether the same call may succeed a little later.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy | Self::Full | Self::Shut | Self::Down(_))
+        matches!(self, Self::Busy | Self::Full | Self::ReadOnlyDatabase | Self::Down(_))
     }
 
     /// What an operator must change, where waiting does not help.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Full => Some("the database's disk is full: make room"),
-            Self::Shut => {
+            Self::ReadOnlyDatabase => {
                 Some("the database is read-only: end that, or lead store.url to the one that is not")
             }
             Self::Busy
@@ -263,7 +263,7 @@ impl StoreError {
         match code {
             CodeKind::Busy => Self::Busy,
             CodeKind::Full => Self::Full,
-            CodeKind::Shut => Self::Shut,
+            CodeKind::ReadOnlyDatabase => Self::ReadOnlyDatabase,
             CodeKind::Down => Self::Down(error),
             CodeKind::Other => Self::Other(error),
         }
@@ -274,7 +274,7 @@ impl StoreError {
 enum CodeKind {
     Busy,
     Full,
-    Shut,
+    ReadOnlyDatabase,
     Down,
     Other,
 }
@@ -293,7 +293,7 @@ fn kind_of_code(code: &str) -> CodeKind {
         // disk_full
         "53100" => CodeKind::Full,
         // read_only_sql_transaction (a standby, or an operator's switch)
-        "25006" => CodeKind::Shut,
+        "25006" => CodeKind::ReadOnlyDatabase,
         // admin_shutdown, crash_shutdown, cannot_connect_now, io_error
         "57P01" | "57P02" | "57P03" | "58030" => CodeKind::Down,
         _ if code.len() == 5 => CodeKind::Other,
@@ -301,7 +301,7 @@ fn kind_of_code(code: &str) -> CodeKind {
             // SQLITE_FULL; SQLITE_IOERR_WRITE, which a limit on file size gives instead; SQLITE_IOERR_SHMSIZE
             Ok(13 | 778 | 4874) => CodeKind::Full,
             // SQLITE_READONLY: a file system that went read-only
-            Ok(code) if code & 0xff == 8 => CodeKind::Shut,
+            Ok(code) if code & 0xff == 8 => CodeKind::ReadOnlyDatabase,
             // SQLITE_BUSY, SQLITE_LOCKED
             Ok(code) if matches!(code & 0xff, 5 | 6) => CodeKind::Busy,
             // SQLITE_IOERR, SQLITE_CANTOPEN
@@ -324,7 +324,7 @@ mod tests {
             assert_eq!(kind_of_code(code), CodeKind::Full, "{code}");
         }
         for code in ["8", "776", "25006"] {
-            assert_eq!(kind_of_code(code), CodeKind::Shut, "{code}");
+            assert_eq!(kind_of_code(code), CodeKind::ReadOnlyDatabase, "{code}");
         }
         for code in ["14", "266", "57P01", "58030"] {
             assert_eq!(kind_of_code(code), CodeKind::Down, "{code}");

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::jobs::lease_end;
 use super::sql::{bare, exec, maybe, sql};
-use super::work::lease_end;
-use super::{Store, StoreError, Tx, View};
+use super::{ReadConnection, Store, StoreError, Tx};
 use crate::domain::ids::Timestamp;
 
 /// A lease that this process holds.
@@ -76,7 +76,7 @@ impl Store {
     }
 }
 
-impl View {
+impl ReadConnection {
     /// The cursor of this name.
     pub async fn event_cursor(&mut self, name: &str) -> Result<Option<EventCursor>, StoreError> {
         let Some((at, known)) = maybe!(self, CURSOR, (i64, String); name)? else { return Ok(None) };

@@ -3,7 +3,7 @@
 use super::accounts::Row as AccountRow;
 use super::requests::before_id;
 use super::sql::{all, bare, maybe, sql};
-use super::{AccountFilter, StoreError, View};
+use super::{AccountFilter, ReadConnection, StoreError};
 use crate::domain::account::{Account, AccountState};
 use crate::domain::ids::{AccountId, DiscordUserId, GuildId};
 
@@ -20,13 +20,13 @@ pub struct Link {
     pub guild_id: Option<GuildId>,
 }
 
-/// The columns of [`Row`] and where they come from: the work that made the account names its request.
+/// The columns of [`Row`] and where they come from: the job that made the account names its request.
 macro_rules! links {
     () => {
         "SELECT a.id, a.person_id, a.state, a.username, a.directory_id, a.keycloak_id, a.nonce, a.invited_at, \
          a.activated_at, a.closed_at, a.revision, p.discord_id, r.code, r.guild_id \
          FROM account AS a JOIN person AS p ON p.id = a.person_id \
-         LEFT JOIN request AS r ON r.person_id = a.person_id AND EXISTS (SELECT w.seq FROM work AS w \
+         LEFT JOIN request AS r ON r.person_id = a.person_id AND EXISTS (SELECT w.seq FROM job AS w \
          WHERE w.request_id = r.id AND w.account_id = a.id AND w.kind = 'provision') "
     };
 }
@@ -58,7 +58,7 @@ impl Row {
     }
 }
 
-impl View {
+impl ReadConnection {
     /// The link of this account.
     pub async fn link(&mut self, id: AccountId) -> Result<Option<Link>, StoreError> {
         maybe!(self, ONE, Row; id.to_string())?.map(Row::link).transpose()

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::sql::{all, bare, exec, sql};
-use super::{StoreError, Tx, View};
-use crate::domain::ids::{AccountId, Timestamp, WorkId};
+use super::{ReadConnection, StoreError, Tx};
+use crate::domain::ids::{AccountId, JobId, Timestamp};
 use crate::domain::mail::{Mail, MailState};
 
 /// More mails than an account's budget lets work at one time.
@@ -13,16 +13,16 @@ const MOST: i64 = 16;
 sql! {
     OF_ACCOUNT = "SELECT begun_at, link_until, state FROM mail WHERE account_id = $1 \
         ORDER BY begun_at DESC, id DESC LIMIT $2";
-    PUT = "INSERT INTO mail (id, account_id, work_id, begun_at, link_until, state) VALUES ($1, $2, $3, $4, $5, $6)";
-    /// The newest one that the work has not heard of.
-    SETTLE = "UPDATE mail SET state = $2 WHERE id = (SELECT id FROM mail WHERE work_id = $1 AND state = 'begun' \
+    PUT = "INSERT INTO mail (id, account_id, job_id, begun_at, link_until, state) VALUES ($1, $2, $3, $4, $5, $6)";
+    /// The newest one that the job has not heard of.
+    SETTLE = "UPDATE mail SET state = $2 WHERE id = (SELECT id FROM mail WHERE job_id = $1 AND state = 'begun' \
         ORDER BY begun_at DESC, id DESC LIMIT 1)";
-    UNDO = "DELETE FROM mail WHERE id = (SELECT id FROM mail WHERE work_id = $1 AND state = 'begun' \
+    UNDO = "DELETE FROM mail WHERE id = (SELECT id FROM mail WHERE job_id = $1 AND state = 'begun' \
         ORDER BY begun_at DESC, id DESC LIMIT 1)";
     FORGET = "DELETE FROM mail WHERE link_until < $1";
 }
 
-impl View {
+impl ReadConnection {
     /// The newest mails of an account, newest first.
     pub async fn mails_of(&mut self, account: AccountId) -> Result<Vec<Mail>, StoreError> {
         let rows = all!(self, OF_ACCOUNT, (i64, i64, String); account.to_string(), MOST)?;
@@ -40,12 +40,12 @@ impl View {
 }
 
 impl Tx {
-    /// Notes a mail of a work, whose link lives for `lifespan` from now on: `begun` before Keycloak is asked, `held_back` where it
+    /// Notes a mail of a job, whose link lives for `lifespan` from now on: `begun` before Keycloak is asked, `held_back` where it
     /// will not be.
     pub async fn put_mail(
         &mut self,
         account: AccountId,
-        work: WorkId,
+        job: JobId,
         lifespan: Duration,
         state: MailState,
     ) -> Result<(), StoreError> {
@@ -53,18 +53,18 @@ impl Tx {
         let now = self.now();
         let link_until = now.after(lifespan).as_millis();
         exec!(self, PUT;
-            id, account.to_string(), work.to_string(), now.as_millis(), link_until, state.code())
+            id, account.to_string(), job.to_string(), now.as_millis(), link_until, state.code())
         .map(|_| ())
     }
 
-    /// Notes what became of the work's mail that was begun last. An earlier one of which nobody heard stays `begun`.
-    pub async fn settle_mail(&mut self, work: WorkId, state: MailState) -> Result<(), StoreError> {
-        exec!(self, SETTLE; work.to_string(), state.code()).map(|_| ())
+    /// Notes what became of the job's mail that was begun last. An earlier one of which nobody heard stays `begun`.
+    pub async fn settle_mail(&mut self, job: JobId, state: MailState) -> Result<(), StoreError> {
+        exec!(self, SETTLE; job.to_string(), state.code()).map(|_| ())
     }
 
-    /// The work's mail that was begun last was certainly never asked for.
-    pub async fn undo_mail(&mut self, work: WorkId) -> Result<(), StoreError> {
-        exec!(self, UNDO; work.to_string()).map(|_| ())
+    /// The job's mail that was begun last was certainly never asked for.
+    pub async fn undo_mail(&mut self, job: JobId) -> Result<(), StoreError> {
+        exec!(self, UNDO; job.to_string()).map(|_| ())
     }
 
     /// Forgets mails whose links ended before `before`; how many.

@@ -1,16 +1,16 @@
 //! Where messages with buttons stand, and which nonces their buttons carry.
 
 use super::sql::{bare, exec, maybe, one, sql};
-use super::{StoreError, Tx, View};
+use super::{ReadConnection, StoreError, Tx};
+use crate::domain::error_code::codes;
 use crate::domain::ids::{ChannelId, GuildId, MessageId, Nonce, RequestId};
-use crate::domain::refusal::codes;
 
 codes! {
     /// Which message of a request.
     pub enum MessageKind {
         /// The card on which moderators decide.
         Card = "card",
-        /// The note to admins that work needs an operator, with `retry`.
+        /// The note to admins that job needs an operator, with `retry`.
         Operator = "operator",
     }
 }
@@ -80,7 +80,7 @@ impl Row {
     }
 }
 
-impl View {
+impl ReadConnection {
     /// The message of this kind of a request.
     pub async fn message(
         &mut self,

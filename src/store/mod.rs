@@ -1,7 +1,7 @@
 //! The only SQL. Persons, requests, accounts, durable work, outbox, budgets and the audit chain, on SQLite or `PostgreSQL`.
 //!
-//! Start with [`Store::open`], [`Store::begin`] (a writing [`Tx`]) and [`Store::read`] (a reading [`View`]; every reading verb
-//! of a view works in a transaction too, because [`Tx`] dereferences to [`View`]).
+//! Start with [`Store::open`], [`Store::begin`] (a writing [`Tx`]) and [`Store::read`] (a reading [`ReadConnection`]; every reading verb
+//! of a view works in a transaction too, because [`Tx`] dereferences to [`ReadConnection`]).
 //! Rules of the room: one statement text for both databases, never built from strings; no transaction is held across an outside
 //! call; an error inside a transaction poisons it, and a poisoned one refuses to commit. Nothing here decides: policy lives in
 //! `domain`, use-cases in `accounts`, effects in `provisioning`.
@@ -16,6 +16,7 @@ mod drafts;
 mod dump;
 mod error;
 mod files;
+mod jobs;
 mod leases;
 mod links;
 mod mails;
@@ -29,8 +30,7 @@ mod requests;
 mod restored;
 mod seal;
 mod sql;
-mod trouble;
-mod work;
+mod write_health;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -55,6 +55,7 @@ pub use budgets::BudgetKind;
 pub use decisions::{Decision, NewDecision};
 pub use deny::{Denial, DenyKind, NewDeny};
 pub use error::{FileFault, KeyFault, StoreError};
+pub use jobs::{CancelAsk, JobStep, MailSpend, NewJob, StepRecord};
 pub use leases::{EventCursor, NamedLease};
 pub use links::Link;
 pub use messages::{Message, MessageKind};
@@ -62,7 +63,6 @@ pub use outbox::{NewOutbox, Outbox, OutboxKind};
 pub use persons::Person;
 pub use requests::{DraftChanged, NewDraft, RequestFilter, RequestMove, RequestMoved, SendDraft, Sent};
 pub use restored::Restored;
-pub use work::{CancelAsk, MailSpend, NewWork, StepRecord, WorkStep};
 
 /// Which database is behind the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,14 +85,14 @@ struct Inner {
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     ids: Ids,
-    announcements: Announcements,
-    trouble: trouble::Trouble,
+    notifications: Notifications,
+    write_health: write_health::WriteHealth,
 }
 
 /// What was committed through this store, for those who wait for it.
 #[derive(Default)]
-struct Announcements {
-    work: Notify,
+struct Notifications {
+    job: Notify,
     message: Notify,
 }
 
@@ -172,46 +172,46 @@ impl Store {
 
     /// Starts a writing transaction. Waits 2 s at the most, then [`StoreError::Busy`].
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        let conn = self.within_patience(self.inner.db.begin()).await?;
-        let view = View { inner: Arc::clone(&self.inner), conn, poisoned: false };
-        Ok(Tx { view, audit: Vec::new(), announces_work: false, announces_message: false })
+        let conn = self.within_timeout(self.inner.db.begin()).await?;
+        let connection = ReadConnection { inner: Arc::clone(&self.inner), conn, poisoned: false };
+        Ok(Tx { connection, audit: Vec::new(), notifies_jobs: false, notifies_messages: false })
     }
 
     /// Takes a reading connection. Each statement sees what was committed before it.
-    pub async fn read(&self) -> Result<View, StoreError> {
-        let conn = self.within_patience(self.inner.db.read()).await?;
-        Ok(View { inner: Arc::clone(&self.inner), conn, poisoned: false })
+    pub async fn read(&self) -> Result<ReadConnection, StoreError> {
+        let conn = self.within_timeout(self.inner.db.read()).await?;
+        Ok(ReadConnection { inner: Arc::clone(&self.inner), conn, poisoned: false })
     }
 
     /// A connection for one statement that writes and is a transaction by itself: read all of its rows, or its end is not heard.
     /// Waits as [`Store::begin`] does.
-    async fn alone(&self) -> Result<View, StoreError> {
-        let conn = self.within_patience(self.inner.db.alone()).await?;
-        Ok(View { inner: Arc::clone(&self.inner), conn, poisoned: false })
+    async fn autocommit(&self) -> Result<ReadConnection, StoreError> {
+        let conn = self.within_timeout(self.inner.db.autocommit()).await?;
+        Ok(ReadConnection { inner: Arc::clone(&self.inner), conn, poisoned: false })
     }
 
-    async fn within_patience<T>(
+    async fn within_timeout<T>(
         &self,
         wait: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let waited = tokio::time::timeout(open::PATIENCE, wait).await.unwrap_or(Err(StoreError::Busy));
-        waited.inspect_err(|error| self.inner.trouble.heed(error))
+        let waited = tokio::time::timeout(open::ACQUIRE_TIMEOUT, wait).await.unwrap_or(Err(StoreError::Busy));
+        waited.inspect_err(|error| self.inner.write_health.heed(error))
     }
 
-    /// Waits for work to be committed through this store; it counts from this call on, not only from the first poll. What other
+    /// Waits for job to be committed through this store; it counts from this call on, not only from the first poll. What other
     /// processes commit is not heard: look at intervals, too.
-    pub fn work_announced(&self) -> Notified<'_> {
-        self.inner.announcements.work.notified()
+    pub fn jobs_notified(&self) -> Notified<'_> {
+        self.inner.notifications.job.notified()
     }
 
     /// The same for messages of the outbox.
-    pub fn message_announced(&self) -> Notified<'_> {
-        self.inner.announcements.message.notified()
+    pub fn messages_notified(&self) -> Notified<'_> {
+        self.inner.notifications.message.notified()
     }
 
-    /// Lets everybody look who waits in [`Store::work_announced`].
-    pub fn announce_work(&self) {
-        self.inner.announcements.work.notify_waiters();
+    /// Lets everybody look who waits in [`Store::job_announced`].
+    pub fn notify_jobs(&self) {
+        self.inner.notifications.job.notify_waiters();
     }
 
     /// Ids and nonces from the injected clock and randomness.
@@ -226,13 +226,13 @@ impl Store {
 }
 
 /// A connection that reads. Its verbs stand in the files of this room, one per table family.
-pub struct View {
+pub struct ReadConnection {
     inner: Arc<Inner>,
     conn: Conn,
     poisoned: bool,
 }
 
-impl View {
+impl ReadConnection {
     fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
@@ -240,23 +240,23 @@ impl View {
 
 /// A writing transaction. Dropping it rolls everything back.
 pub struct Tx {
-    view: View,
+    connection: ReadConnection,
     audit: Vec<Entry>,
-    announces_work: bool,
-    announces_message: bool,
+    notifies_jobs: bool,
+    notifies_messages: bool,
 }
 
 impl Deref for Tx {
-    type Target = View;
+    type Target = ReadConnection;
 
-    fn deref(&self) -> &View {
-        &self.view
+    fn deref(&self) -> &ReadConnection {
+        &self.connection
     }
 }
 
 impl DerefMut for Tx {
-    fn deref_mut(&mut self) -> &mut View {
-        &mut self.view
+    fn deref_mut(&mut self) -> &mut ReadConnection {
+        &mut self.connection
     }
 }
 
@@ -269,39 +269,39 @@ impl Tx {
     /// Writes the audit entries and commits. Refused when a statement of this transaction failed. `label` names the commit for
     /// the crash points `store.commit.before:<label>` and `store.commit.after:<label>`.
     pub async fn commit(mut self, label: &'static str) -> Result<(), StoreError> {
-        if self.view.poisoned {
+        if self.connection.poisoned {
             return Err(StoreError::Poisoned);
         }
         if !self.audit.is_empty() {
             let entries = std::mem::take(&mut self.audit);
             self.append_audit(entries).await?;
         }
-        let inner = Arc::clone(&self.view.inner);
+        let inner = Arc::clone(&self.connection.inner);
         crate::crash::commit_point("before", label);
-        match self.view.conn {
+        match self.connection.conn {
             Conn::SqliteTx(transaction) => transaction.commit().await,
             Conn::PostgresTx(transaction) => transaction.commit().await,
-            Conn::SqliteAlone(_) | Conn::PostgresAlone(_) => return Err(StoreError::ReadOnly),
+            Conn::SqliteAutocommit(_) | Conn::PostgresAutocommit(_) => return Err(StoreError::ReadOnly),
         }
         .map_err(StoreError::from_sqlx)
-        .inspect_err(|error| inner.trouble.heed(error))?;
-        inner.trouble.is_over();
+        .inspect_err(|error| inner.write_health.heed(error))?;
+        inner.write_health.is_over();
         crate::crash::commit_point("after", label);
-        if self.announces_work {
-            inner.announcements.work.notify_waiters();
+        if self.notifies_jobs {
+            inner.notifications.job.notify_waiters();
         }
-        if self.announces_message {
-            inner.announcements.message.notify_waiters();
+        if self.notifies_messages {
+            inner.notifications.message.notify_waiters();
         }
         Ok(())
     }
 
     /// Takes everything back, now.
     pub async fn roll_back(self) -> Result<(), StoreError> {
-        match self.view.conn {
+        match self.connection.conn {
             Conn::SqliteTx(transaction) => transaction.rollback().await,
             Conn::PostgresTx(transaction) => transaction.rollback().await,
-            Conn::SqliteAlone(_) | Conn::PostgresAlone(_) => return Err(StoreError::ReadOnly),
+            Conn::SqliteAutocommit(_) | Conn::PostgresAutocommit(_) => return Err(StoreError::ReadOnly),
         }
         .map_err(StoreError::from_sqlx)
     }
@@ -329,7 +329,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, Sql)> {
         requests::STATEMENTS,
         restored::STATEMENTS,
         sql::STATEMENTS,
-        work::STATEMENTS,
+        jobs::STATEMENTS,
     ]
     .into_iter()
     .flatten()

@@ -14,14 +14,14 @@ use sqlx::{Connection as _, PgPool, SqlitePool};
 
 use super::seal::Keys;
 use super::sql::{Conn, all, bare, exec, maybe, sql};
-use super::trouble::Trouble;
-use super::{Announcements, Inner, KeyFault, Migrated, Store, StoreError, View, files};
+use super::write_health::WriteHealth;
+use super::{Inner, KeyFault, Migrated, Notifications, ReadConnection, Store, StoreError, files};
 use crate::clock::{Clock, Ids, Rng};
 use crate::config;
 use crate::domain::audit::{Actor, Entry, Event, Source};
 
 /// How long a statement may wait for the one writer, or for a connection.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Readers beside the one writer of SQLite.
 const SQLITE_READERS: u32 = 4;
@@ -131,13 +131,13 @@ fn sqlite_writer(path: &Path) -> SqlitePool {
         .create_if_missing(false)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(PATIENCE)
+        .busy_timeout(ACQUIRE_TIMEOUT)
         // What is erased is overwritten, too: the key file would open what lies about in the file.
         .pragma("secure_delete", "ON")
         .foreign_keys(true);
     SqlitePoolOptions::new()
         .max_connections(1)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         // A full disk makes SQLite end a transaction by itself. sqlx then fails to roll it back and takes it for open for ever, and
         // nothing could be begun on the only writer any more: such a connection is replaced.
@@ -150,28 +150,28 @@ fn sqlite_readers(path: &Path) -> SqlitePool {
         .filename(path)
         .create_if_missing(false)
         .read_only(true)
-        .busy_timeout(PATIENCE)
+        .busy_timeout(ACQUIRE_TIMEOUT)
         .foreign_keys(true);
     SqlitePoolOptions::new()
         .max_connections(SQLITE_READERS)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         .connect_lazy_with(options)
 }
 
-fn postgres_pool(options: PgConnectOptions, trouble: Trouble) -> PgPool {
+fn postgres_pool(options: PgConnectOptions, write_health: WriteHealth) -> PgPool {
     PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         // What is left of a time in which the database was read-only is replaced.
         .before_acquire(move |_, connection| {
-            Box::pin(std::future::ready(Ok(!trouble.has_spoilt(connection.age))))
+            Box::pin(std::future::ready(Ok(!write_health.has_spoilt(connection.age))))
         })
         .connect_lazy_with(options)
 }
 
 impl Db {
-    fn connect(target: Target, access: Access, trouble: &Trouble) -> Self {
+    fn connect(target: Target, access: Access, write_health: &WriteHealth) -> Self {
         match target {
             Target::Sqlite(path) => Self::Sqlite {
                 writer: (access == Access::ReadWrite).then(|| sqlite_writer(&path)),
@@ -183,7 +183,7 @@ impl Db {
                     Access::ReadWrite => *options,
                     Access::ReadOnly => options.options([("default_transaction_read_only", "on")]),
                 };
-                let pool = postgres_pool(options, trouble.clone());
+                let pool = postgres_pool(options, write_health.clone());
                 Self::Postgres { pool, read_only: access == Access::ReadOnly }
             }
         }
@@ -204,13 +204,13 @@ impl Db {
     }
 
     /// A connection on which each statement that writes is committed by itself.
-    pub(super) async fn alone(&self) -> Result<Conn, StoreError> {
+    pub(super) async fn autocommit(&self) -> Result<Conn, StoreError> {
         match self {
             Self::Sqlite { writer: Some(writer), .. } => {
-                Ok(Conn::SqliteAlone(writer.acquire().await.map_err(StoreError::from_sqlx)?))
+                Ok(Conn::SqliteAutocommit(writer.acquire().await.map_err(StoreError::from_sqlx)?))
             }
             Self::Postgres { pool, read_only: false } => {
-                Ok(Conn::PostgresAlone(pool.acquire().await.map_err(StoreError::from_sqlx)?))
+                Ok(Conn::PostgresAutocommit(pool.acquire().await.map_err(StoreError::from_sqlx)?))
             }
             Self::Sqlite { writer: None, .. } | Self::Postgres { read_only: true, .. } => {
                 Err(StoreError::ReadOnly)
@@ -221,10 +221,10 @@ impl Db {
     pub(super) async fn read(&self) -> Result<Conn, StoreError> {
         Ok(match self {
             Self::Sqlite { readers, .. } => {
-                Conn::SqliteAlone(readers.acquire().await.map_err(StoreError::from_sqlx)?)
+                Conn::SqliteAutocommit(readers.acquire().await.map_err(StoreError::from_sqlx)?)
             }
             Self::Postgres { pool, .. } => {
-                Conn::PostgresAlone(pool.acquire().await.map_err(StoreError::from_sqlx)?)
+                Conn::PostgresAutocommit(pool.acquire().await.map_err(StoreError::from_sqlx)?)
             }
         })
     }
@@ -295,33 +295,39 @@ impl Store {
             files::check_database(path)?;
         }
         let keys = Keys::derive(&files::read_key(&config.key_file)?);
-        let trouble = Trouble::default();
-        let db = Db::connect(target, access, &trouble);
+        let write_health = WriteHealth::default();
+        let db = Db::connect(target, access, &write_health);
         let wanted = db.wanted_version();
-        let store = Self::assemble(db, keys, clock, rng, trouble);
-        let mut view = store.read().await?;
-        let found = view.schema_version().await?;
+        let store = Self::assemble(db, keys, clock, rng, write_health);
+        let mut connection = store.read().await?;
+        let found = connection.schema_version().await?;
         match found.cmp(&wanted) {
             std::cmp::Ordering::Less => return Err(StoreError::SchemaOld { found, wanted }),
             std::cmp::Ordering::Greater => return Err(StoreError::SchemaNew { found, wanted }),
             std::cmp::Ordering::Equal => {}
         }
-        view.check_key(&config.key_file).await?;
-        drop(view);
+        connection.check_key(&config.key_file).await?;
+        drop(connection);
         Ok(store)
     }
 
     /// A look into a file of which nobody knows yet what it is.
     pub(super) fn over_file(path: &Path, clock: &Arc<dyn Clock>, rng: &Arc<dyn Rng>) -> Self {
-        let trouble = Trouble::default();
-        let db = Db::connect(Target::Sqlite(path.to_owned()), Access::ReadWrite, &trouble);
-        Self::assemble(db, Keys::empty(), Arc::clone(clock), Arc::clone(rng), trouble)
+        let write_health = WriteHealth::default();
+        let db = Db::connect(Target::Sqlite(path.to_owned()), Access::ReadWrite, &write_health);
+        Self::assemble(db, Keys::empty(), Arc::clone(clock), Arc::clone(rng), write_health)
     }
 
-    fn assemble(db: Db, keys: Keys, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, trouble: Trouble) -> Self {
+    fn assemble(
+        db: Db,
+        keys: Keys,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+        write_health: WriteHealth,
+    ) -> Self {
         let ids = Ids::new(Arc::clone(&clock), Arc::clone(&rng));
-        let announcements = Announcements::default();
-        Self { inner: Arc::new(Inner { db, keys, clock, rng, ids, announcements, trouble }) }
+        let notifications = Notifications::default();
+        Self { inner: Arc::new(Inner { db, keys, clock, rng, ids, notifications, write_health }) }
     }
 
     pub(super) async fn migrate_up_to(
@@ -334,19 +340,20 @@ impl Store {
         if let Target::Sqlite(path) = &target {
             files::make_database(path)?;
         }
-        let trouble = Trouble::default();
-        let db = Db::connect(target.clone(), Access::ReadWrite, &trouble);
+        let write_health = WriteHealth::default();
+        let db = Db::connect(target.clone(), Access::ReadWrite, &write_health);
         let wanted = db.wanted_version();
         let version = last.unwrap_or(wanted);
         // A look with empty keys: whether there must be a key file already is not yet known.
-        let probe = Self::assemble(db, Keys::empty(), Arc::clone(&clock), Arc::clone(&rng), trouble.clone());
+        let probe =
+            Self::assemble(db, Keys::empty(), Arc::clone(&clock), Arc::clone(&rng), write_health.clone());
         let found = probe.found_before_migration(&config.key_file, wanted).await?;
         probe.close().await;
-        let db = Db::connect(target, Access::ReadWrite, &trouble);
+        let db = Db::connect(target, Access::ReadWrite, &write_health);
         let keys = Keys::derive(&files::read_key(&config.key_file)?);
         let applied = db.migrator().iter().filter(|m| m.version > found && m.version <= version).count();
         db.migrate_to(version).await?;
-        let store = Self::assemble(db, keys, clock, rng, trouble);
+        let store = Self::assemble(db, keys, clock, rng, write_health);
         if version == wanted {
             store.start_chain(&config.key_file).await?;
         }
@@ -383,7 +390,7 @@ impl Store {
     }
 }
 
-impl View {
+impl ReadConnection {
     async fn schema_version(&mut self) -> Result<i64, StoreError> {
         if maybe!(self, HAS_SCHEMA, (Option<String>,);)?.is_none() {
             return Ok(0);

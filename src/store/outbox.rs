@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use super::jobs::lease_end;
 use super::sql::{all, bare, exec, one, sql};
-use super::work::lease_end;
-use super::{Store, StoreError, Tx, View};
+use super::{ReadConnection, Store, StoreError, Tx};
+use crate::domain::error_code::{ErrorCode, codes};
 use crate::domain::ids::{OutboxId, PersonId, RequestId, Timestamp};
-use crate::domain::refusal::{Refusal, codes};
 
 codes! {
     /// What kind of message.
@@ -129,15 +129,16 @@ impl Row {
 impl Store {
     /// Claims one message that is due and free. One statement, and a transaction by itself.
     pub async fn claim_outbox(&self, owner: &str, lease: Duration) -> Result<Option<Outbox>, StoreError> {
-        let mut alone = self.alone().await?;
-        let database_now = alone.database_now().await?;
-        let now = alone.now().as_millis();
-        let rows = all!(&mut alone, CLAIM, Row; owner, lease_end(database_now, lease), now, database_now)?;
+        let mut autocommit = self.autocommit().await?;
+        let database_now = autocommit.database_now().await?;
+        let now = autocommit.now().as_millis();
+        let rows =
+            all!(&mut autocommit, CLAIM, Row; owner, lease_end(database_now, lease), now, database_now)?;
         rows.into_iter().next().map(Row::outbox).transpose()
     }
 }
 
-impl View {
+impl ReadConnection {
     /// When the oldest unsent message was written.
     pub async fn oldest_outbox(&mut self) -> Result<Option<Timestamp>, StoreError> {
         Ok(one!(self, OLDEST, (Option<i64>,);)?.0.map(Timestamp::from_millis))
@@ -166,7 +167,7 @@ impl Tx {
     }
 
     /// Tells a person by direct message what became of their request; the sender renders what is true when it sends.
-    pub async fn put_news(
+    pub async fn put_notification(
         &mut self,
         person: PersonId,
         text: &'static str,
@@ -185,7 +186,7 @@ impl Tx {
     pub async fn put_outbox(&mut self, message: NewOutbox) -> Result<(), StoreError> {
         let id = self.inner.ids.uuid().to_string();
         let now = self.now().as_millis();
-        self.announces_message = true;
+        self.notifies_messages = true;
         exec!(self, PUT; id, message.kind.code(), message.target, message.dedupe_key, message.params, now)
             .map(|_| ())
     }
@@ -204,7 +205,7 @@ impl Tx {
         &mut self,
         claimed: &Outbox,
         next_run: Timestamp,
-        code: Refusal,
+        code: ErrorCode,
     ) -> Result<(), StoreError> {
         held(exec!(self, LATER; claimed.id.to_string(), claimed.fence, next_run.as_millis(), code.code())?)
     }

@@ -1,7 +1,7 @@
 //! Panels: which message of which channel is one.
 
 use super::sql::{bare, exec, maybe, one, sql};
-use super::{StoreError, Tx, View};
+use super::{ReadConnection, StoreError, Tx};
 use crate::domain::ids::{ChannelId, GuildId, MessageId};
 use crate::domain::panel::Panel;
 
@@ -25,7 +25,7 @@ fn panel_of((guild, channel, message): Row) -> Result<Panel, StoreError> {
     })
 }
 
-impl View {
+impl ReadConnection {
     /// The panel of a channel.
     pub async fn panel(&mut self, channel: ChannelId) -> Result<Option<Panel>, StoreError> {
         maybe!(self, BY_CHANNEL, Row; channel.to_string())?.map(panel_of).transpose()

@@ -1,7 +1,7 @@
 //! Persons: our own id for somebody, so that moving to another Discord account and erasure work.
 
 use super::sql::{bare, exec, maybe, one, sql};
-use super::{StoreError, Tx, View};
+use super::{ReadConnection, StoreError, Tx};
 use crate::domain::ids::{DiscordUserId, PersonId, Timestamp};
 
 /// Somebody who has, or had, a request or an account.
@@ -50,7 +50,7 @@ impl Row {
     }
 }
 
-impl View {
+impl ReadConnection {
     /// The person of this id.
     pub async fn person(&mut self, id: PersonId) -> Result<Option<Person>, StoreError> {
         maybe!(self, BY_ID, Row; id.to_string())?.map(Row::person).transpose()

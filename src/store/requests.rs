@@ -2,14 +2,14 @@
 
 use super::request_rows::{RequestRow, address_key, request_columns};
 use super::sql::{all, bare, exec, maybe, one, sql, unless_taken};
-use super::{StoreError, Tx, View};
+use super::{ReadConnection, StoreError, Tx};
 use crate::domain::account::Account;
 use crate::domain::eligibility::RuleName;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{GuildId, InteractionId, Nonce, PersonId, RequestId, Timestamp};
+use crate::domain::job::JobState;
 use crate::domain::mail_address::MailAddress;
-use crate::domain::refusal::Refusal;
 use crate::domain::request::{Form, Request, RequestKind, RequestState};
-use crate::domain::work::WorkState;
 
 /// What a form submit leaves.
 #[derive(Clone, Debug)]
@@ -85,7 +85,7 @@ pub enum Sent {
 #[derive(Clone, Debug, Default)]
 pub struct RequestMove {
     /// Why; `None` empties the column.
-    pub reason_code: Option<Refusal>,
+    pub reason_code: Option<ErrorCode>,
     /// The rule that fits now.
     pub rule: Option<RuleName>,
     /// A new end of waiting.
@@ -112,8 +112,8 @@ pub struct RequestFilter {
     pub guild_id: Option<GuildId>,
     /// In this state.
     pub state: Option<RequestState>,
-    /// With a work in this state.
-    pub work_state: Option<WorkState>,
+    /// With a job in this state.
+    pub job_state: Option<JobState>,
     /// Of this person.
     pub person_id: Option<PersonId>,
 }
@@ -132,7 +132,7 @@ sql! {
     PAGE = concat!("SELECT ", request_columns!(), " FROM request WHERE id < $1 \
         AND (guild_id = $2 OR $2 IS NULL) AND (person_id = $3 OR $3 IS NULL) \
         AND (state = $4 OR ($4 IS NULL AND sent_at IS NOT NULL)) \
-        AND (EXISTS (SELECT 1 FROM work WHERE work.request_id = request.id AND work.state = $5) OR $5 IS NULL) \
+        AND (EXISTS (SELECT 1 FROM job WHERE job.request_id = request.id AND job.state = $5) OR $5 IS NULL) \
         ORDER BY id DESC LIMIT $6");
     COUNTS = "SELECT state, count(*) FROM request GROUP BY state";
     MOVE = concat!("UPDATE request SET state = $4, reason_code = $5, rule = COALESCE($6, rule), \
@@ -156,7 +156,7 @@ sql! {
     ERASE_APPROVED = "SELECT id FROM request WHERE person_id = $1 AND state = 'approved' AND key_id IS NOT NULL";
 }
 
-impl View {
+impl ReadConnection {
     pub(super) async fn request_and_sent(
         &mut self,
         id: RequestId,
@@ -229,7 +229,7 @@ impl View {
             filter.guild_id.map(|id| id.to_string()),
             filter.person_id.map(|id| id.to_string()),
             filter.state.map(RequestState::code),
-            filter.work_state.map(WorkState::code),
+            filter.job_state.map(JobState::code),
             i64::from(limit))?;
         self.open_rows(rows)
     }
@@ -271,7 +271,7 @@ impl Tx {
         let ended_at = to.is_over().then(|| self.now().as_millis());
         let moved = unless_taken!(self, MOVE, RequestRow;
             seen.id.to_string(), seen.revision, seen.state.code(), to.code(),
-            change.reason_code.map(Refusal::code), change.rule.as_ref().map(|rule| rule.as_str().to_owned()),
+            change.reason_code.map(ErrorCode::code), change.rule.as_ref().map(|rule| rule.as_str().to_owned()),
             change.expires_at.map(Timestamp::as_millis), ended_at)?;
         match moved {
             Some(Some(row)) => Ok(RequestMoved::Done(row.request(&self.inner.keys)?)),

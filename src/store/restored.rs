@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::sql::{Raw, bare, exec, maybe, one, sql};
-use super::{AuditVerdict, Head, Store, StoreError, Tx, View, files, open};
+use super::{AuditVerdict, Head, ReadConnection, Store, StoreError, Tx, files, open};
 use crate::clock::{Clock, Rng};
 use crate::config;
 use crate::domain::ids::{AccountId, Timestamp};
-use crate::domain::work::MAILS_PER_WORK;
+use crate::domain::job::MAILS_PER_JOB;
 
 sql! {
     RESTORED_AT = "SELECT restored_at FROM store_meta WHERE one = 1";
@@ -19,7 +19,7 @@ sql! {
     HAS_KEY = "SELECT key_id FROM store_meta WHERE one = 1";
     /// Somebody serves at this moment.
     SERVED = "SELECT count(*) FROM lease WHERE name = 'gateway' AND until > $1";
-    USE_UP_MAILS = "UPDATE work SET mail_attempts = $2, revision = revision + 1 \
+    USE_UP_MAILS = "UPDATE job SET mail_attempts = $2, revision = revision + 1 \
         WHERE account_id = $1 AND kind = 'provision' AND state = 'open'";
     FORGET_NEWS = "DELETE FROM outbox WHERE kind <> 'card'";
     /// A second try looks for the first one's message.
@@ -39,12 +39,12 @@ impl Store {
     /// Copies the whole database as it is at this moment into a new file (0600). Never overwrites. Gives the audit log's head that
     /// was reached at least.
     pub async fn back_up(&self, file: &Path) -> Result<Head, StoreError> {
-        let mut view = self.read().await?;
-        let head = view.audit_head().await?;
-        let Raw::Sqlite(connection) = view.conn.raw() else { return Err(StoreError::NotSqlite) };
+        let mut connection = self.read().await?;
+        let head = connection.audit_head().await?;
+        let Raw::Sqlite(raw) = connection.conn.raw() else { return Err(StoreError::NotSqlite) };
         files::make_new(file)?;
         let copying = sqlx::query("VACUUM INTO $1").bind(file.to_string_lossy().into_owned());
-        let copied = copying.execute(connection).await.map_err(StoreError::from_sqlx);
+        let copied = copying.execute(raw).await.map_err(StoreError::from_sqlx);
         match copied.and_then(|_| files::sync(file)) {
             Ok(()) => Ok(head),
             Err(error) => {
@@ -130,20 +130,18 @@ async fn is_whole(copy: &Path, clock: &Arc<dyn Clock>, rng: &Arc<dyn Rng>) -> Re
 }
 
 async fn look_into(store: &Store) -> Result<(), StoreError> {
-    let mut view = store.read().await?;
-    let Raw::Sqlite(connection) = view.conn.raw() else { return Err(StoreError::NotSqlite) };
-    let found: Vec<(String,)> = sqlx::query_as("PRAGMA integrity_check")
-        .fetch_all(connection)
-        .await
-        .map_err(StoreError::from_sqlx)?;
+    let mut connection = store.read().await?;
+    let Raw::Sqlite(raw) = connection.conn.raw() else { return Err(StoreError::NotSqlite) };
+    let found: Vec<(String,)> =
+        sqlx::query_as("PRAGMA integrity_check").fetch_all(raw).await.map_err(StoreError::from_sqlx)?;
     if found.iter().any(|(text,)| text != "ok") {
         return Err(StoreError::NotABackup("the file is damaged"));
     }
-    let has_key = maybe!(&mut view, HAS_KEY, (String,);)?.is_some();
+    let has_key = maybe!(&mut connection, HAS_KEY, (String,);)?.is_some();
     if has_key { Ok(()) } else { Err(StoreError::NotABackup("it was never finished by `accolade migrate`")) }
 }
 
-impl View {
+impl ReadConnection {
     /// Since when a restored database waits for an operator's agreement.
     pub async fn restored_at(&mut self) -> Result<Option<Timestamp>, StoreError> {
         let at = maybe!(self, RESTORED_AT, (Option<i64>,);)?.and_then(|row| row.0);
@@ -164,7 +162,7 @@ impl Tx {
 
     /// Counts the mails of the account's making as sent: a later life, of which this database knows nothing, may have sent them.
     pub async fn use_up_mails(&mut self, account: AccountId) -> Result<(), StoreError> {
-        exec!(self, USE_UP_MAILS; account.to_string(), MAILS_PER_WORK).map(|_| ())
+        exec!(self, USE_UP_MAILS; account.to_string(), MAILS_PER_JOB).map(|_| ())
     }
 
     /// Drops unsent news and notices, which people may have read long ago, and lets every card be looked for before it is posted.

@@ -34,9 +34,9 @@ macro_rules! sql {
 
 /// A connection on one of the two databases: each statement alone, or all in one transaction.
 pub(super) enum Conn {
-    SqliteAlone(PoolConnection<Sqlite>),
+    SqliteAutocommit(PoolConnection<Sqlite>),
     SqliteTx(Transaction<'static, Sqlite>),
-    PostgresAlone(PoolConnection<Postgres>),
+    PostgresAutocommit(PoolConnection<Postgres>),
     PostgresTx(Transaction<'static, Postgres>),
 }
 
@@ -49,9 +49,9 @@ pub(super) enum Raw<'a> {
 impl Conn {
     pub(super) fn raw(&mut self) -> Raw<'_> {
         match self {
-            Self::SqliteAlone(connection) => Raw::Sqlite(connection),
+            Self::SqliteAutocommit(connection) => Raw::Sqlite(connection),
             Self::SqliteTx(transaction) => Raw::Sqlite(transaction),
-            Self::PostgresAlone(connection) => Raw::Postgres(connection),
+            Self::PostgresAutocommit(connection) => Raw::Postgres(connection),
             Self::PostgresTx(transaction) => Raw::Postgres(transaction),
         }
     }
@@ -60,16 +60,16 @@ impl Conn {
 /// Runs a statement and gives the bare result of sqlx. Boxed, because the futures of both drivers would otherwise lie in every
 /// future above.
 macro_rules! bare {
-    ($view:expr, $sql:expr, execute; $($bind:expr),*) => {
-        match $view.conn.raw() {
+    ($connection:expr, $sql:expr, execute; $($bind:expr),*) => {
+        match $connection.conn.raw() {
             $crate::store::sql::Raw::Sqlite(c) =>
                 Box::pin(sqlx::query($sql.sqlite)$(.bind($bind))*.execute(c)).await.map(|done| done.rows_affected()),
             $crate::store::sql::Raw::Postgres(c) =>
                 Box::pin(sqlx::query($sql.postgres)$(.bind($bind))*.execute(c)).await.map(|done| done.rows_affected()),
         }
     };
-    ($view:expr, $sql:expr, $fetch:ident as $row:ty; $($bind:expr),*) => {
-        match $view.conn.raw() {
+    ($connection:expr, $sql:expr, $fetch:ident as $row:ty; $($bind:expr),*) => {
+        match $connection.conn.raw() {
             $crate::store::sql::Raw::Sqlite(c) =>
                 Box::pin(sqlx::query_as::<_, $row>($sql.sqlite)$(.bind($bind))*.$fetch(c)).await,
             $crate::store::sql::Raw::Postgres(c) =>
@@ -80,47 +80,47 @@ macro_rules! bare {
 
 /// Runs a statement; how many rows it touched.
 macro_rules! exec {
-    ($view:expr, $sql:expr; $($bind:expr),* $(,)?) => {{
-        let view: &mut $crate::store::View = $view;
-        let result = bare!(view, $sql, execute; $($bind),*);
-        view.note(result)
+    ($connection:expr, $sql:expr; $($bind:expr),* $(,)?) => {{
+        let connection: &mut $crate::store::ReadConnection = $connection;
+        let result = bare!(connection, $sql, execute; $($bind),*);
+        connection.note(result)
     }};
 }
 
 /// Reads exactly one row.
 macro_rules! one {
-    ($view:expr, $sql:expr, $row:ty; $($bind:expr),* $(,)?) => {{
-        let view: &mut $crate::store::View = $view;
-        let result = bare!(view, $sql, fetch_one as $row; $($bind),*);
-        view.note(result)
+    ($connection:expr, $sql:expr, $row:ty; $($bind:expr),* $(,)?) => {{
+        let connection: &mut $crate::store::ReadConnection = $connection;
+        let result = bare!(connection, $sql, fetch_one as $row; $($bind),*);
+        connection.note(result)
     }};
 }
 
 /// Reads one row or none.
 macro_rules! maybe {
-    ($view:expr, $sql:expr, $row:ty; $($bind:expr),* $(,)?) => {{
-        let view: &mut $crate::store::View = $view;
-        let result = bare!(view, $sql, fetch_optional as $row; $($bind),*);
-        view.note(result)
+    ($connection:expr, $sql:expr, $row:ty; $($bind:expr),* $(,)?) => {{
+        let connection: &mut $crate::store::ReadConnection = $connection;
+        let result = bare!(connection, $sql, fetch_optional as $row; $($bind),*);
+        connection.note(result)
     }};
 }
 
 /// Reads all rows; the statement has a LIMIT.
 macro_rules! all {
-    ($view:expr, $sql:expr, $row:ty; $($bind:expr),* $(,)?) => {{
-        let view: &mut $crate::store::View = $view;
-        let result = bare!(view, $sql, fetch_all as $row; $($bind),*);
-        view.note(result)
+    ($connection:expr, $sql:expr, $row:ty; $($bind:expr),* $(,)?) => {{
+        let connection: &mut $crate::store::ReadConnection = $connection;
+        let result = bare!(connection, $sql, fetch_all as $row; $($bind),*);
+        connection.note(result)
     }};
 }
 
 /// Runs a write that may meet a unique index, behind a savepoint: `Ok(None)` if something unique is taken.
 macro_rules! unless_taken {
-    ($view:expr, $sql:expr, $row:ty; $($bind:expr),* $(,)?) => {{
-        let view: &mut $crate::store::View = $view;
-        view.savepoint().await?;
-        let result = bare!(view, $sql, fetch_optional as $row; $($bind),*);
-        view.after_savepoint(result).await
+    ($connection:expr, $sql:expr, $row:ty; $($bind:expr),* $(,)?) => {{
+        let connection: &mut $crate::store::ReadConnection = $connection;
+        connection.savepoint().await?;
+        let result = bare!(connection, $sql, fetch_optional as $row; $($bind),*);
+        connection.after_savepoint(result).await
     }};
 }
 
@@ -144,13 +144,13 @@ sql! {
         postgres: "SELECT length(CAST(pg_advisory_xact_lock(hashtextextended($1, 0)) AS TEXT))::BIGINT";
 }
 
-impl super::View {
+impl super::ReadConnection {
     /// Turns sqlx's error into ours and remembers that the transaction is spoilt.
     pub(super) fn note<T>(&mut self, result: sqlx::Result<T>) -> Result<T, super::StoreError> {
         result.map_err(|error| {
             self.poisoned = true;
             let error = super::StoreError::from_sqlx(error);
-            self.inner.trouble.heed(&error);
+            self.inner.write_health.heed(&error);
             error
         })
     }
@@ -178,7 +178,7 @@ impl super::View {
 
     /// The database's clock, in milliseconds, pushed as far as ours is.
     pub(super) async fn database_now(&mut self) -> Result<i64, super::StoreError> {
-        if matches!(self.conn, Conn::SqliteAlone(_) | Conn::SqliteTx(_)) {
+        if matches!(self.conn, Conn::SqliteAutocommit(_) | Conn::SqliteTx(_)) {
             return Ok(self.inner.clock.now().as_millis());
         }
         let now = one!(self, NOW, (i64,);)?.0;
@@ -197,12 +197,12 @@ impl super::View {
 impl super::Store {
     /// Whether the database takes changes. While nothing was refused a look is enough; after that only a change proves it.
     pub async fn takes_changes(&self) -> Result<(), super::StoreError> {
-        if !self.inner.trouble.is_noted() {
+        if !self.inner.write_health.is_noted() {
             return self.read().await.map(drop);
         }
-        let mut alone = self.alone().await?;
-        exec!(&mut alone, TOUCH;)?;
-        self.inner.trouble.is_over();
+        let mut autocommit = self.autocommit().await?;
+        exec!(&mut autocommit, TOUCH;)?;
+        self.inner.write_health.is_over();
         Ok(())
     }
 }

@@ -64,11 +64,11 @@ pub struct Numbers {
     /// Requests, by state.
     pub requests: Vec<(&'static str, i64)>,
     /// Works, by state.
-    pub works: Vec<(&'static str, i64)>,
+    pub jobs: Vec<(&'static str, i64)>,
     /// Targets whose breaker is open (1) or closed (0).
     pub breakers: Vec<(&'static str, i64)>,
-    /// Age of the longest due work, in seconds; 0 if nothing is due.
-    pub work_oldest_seconds: i64,
+    /// Age of the longest due job, in seconds; 0 if nothing is due.
+    pub job_oldest_seconds: i64,
     /// Age of the oldest unsent message, in seconds; 0 if none waits.
     pub outbox_oldest_seconds: i64,
     /// 1 while this process holds a session at Discord's gateway.
@@ -83,14 +83,14 @@ pub struct Numbers {
 
 /// Who knows: the composition root, which has every door.
 pub trait Probe: Send + Sync + 'static {
-    /// Touches every part that work depends on; a few seconds at the most.
+    /// Touches every part that job depends on; a few seconds at the most.
     fn readiness(&self) -> BoxFuture<'_, Vec<(&'static str, Part)>>;
 
     /// The numbers; `None` while the store does not answer.
     fn numbers(&self) -> BoxFuture<'_, Option<Numbers>>;
 
     /// Adds what this process has counted since its start.
-    fn register_measures(&self, registry: &mut Registry);
+    fn register_metrics(&self, registry: &mut Registry);
 }
 
 type Shared = Arc<dyn Probe>;
@@ -149,7 +149,7 @@ async fn metrics(State(probe): State<Shared>) -> Response {
     };
     let mut text = String::new();
     let mut registry = registry_of(&numbers);
-    probe.register_measures(&mut registry);
+    probe.register_metrics(&mut registry);
     if encode(&mut text, &registry).is_err() {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
@@ -168,14 +168,14 @@ fn registry_of(numbers: &Numbers) -> Registry {
         registry.register(name, help, family);
     };
     labelled("requests", "Requests, by state", "state", &numbers.requests);
-    labelled("work", "Works, by state", "state", &numbers.works);
+    labelled("job", "Works, by state", "state", &numbers.jobs);
     labelled("breaker_open", "1 while calls to a target are held back", "target", &numbers.breakers);
     let mut gauge = |name: &str, help: &str, value: i64| {
         let gauge = Gauge::<i64>::default();
         gauge.set(value);
         registry.register(name, help, gauge);
     };
-    gauge("work_oldest_seconds", "Age of the longest due work", numbers.work_oldest_seconds);
+    gauge("job_oldest_seconds", "Age of the longest due job", numbers.job_oldest_seconds);
     gauge("outbox_oldest_seconds", "Age of the oldest unsent message", numbers.outbox_oldest_seconds);
     gauge("gateway_up", "1 while this process holds a session at the gateway", numbers.gateway_up);
     gauge("audit_seq", "Position of the audit log's head", numbers.audit_seq);
@@ -198,9 +198,9 @@ mod tests {
     fn the_metrics_have_the_documented_names() {
         let numbers = Numbers {
             requests: vec![("waiting", 2)],
-            works: vec![("open", 1)],
+            jobs: vec![("open", 1)],
             breakers: vec![("mail", 1)],
-            work_oldest_seconds: 3,
+            job_oldest_seconds: 3,
             audit_seq: 17,
             ..Numbers::default()
         };

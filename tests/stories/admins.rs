@@ -256,7 +256,7 @@ fn recomputed(rows: &[Value]) -> String {
             actor_id: text(row, "actor_id").expect("an actor"),
             subject_id: text(row, "subject_id"),
             request_id: text(row, "request_id"),
-            work_id: text(row, "work_id"),
+            job_id: text(row, "job_id"),
             before: text(row, "before"),
             after: text(row, "after"),
             reason_code: text(row, "reason_code"),

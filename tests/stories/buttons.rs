@@ -12,9 +12,9 @@ fn of_two_moderators_who_press_at_once_one_wins_and_the_other_reads_who() {
         let (ada, grace, margaret) = (story.person("ada"), story.person("grace"), story.person("margaret"));
         story.asks("ada").await;
         margaret.presses("Deny").await.modal.expect("the form for the reason");
-        let refusal = [("reason", "Not this week")];
+        let error_code = [("reason", "Not this week")];
         let (approved, denied) =
-            tokio::join!(async { grace.presses("Approve").await }, margaret.submits(&refusal));
+            tokio::join!(async { grace.presses("Approve").await }, margaret.submits(&error_code));
         assert!(!approved.failed && !denied.failed);
         story.waits_for_rows("SELECT count(*) FROM decision", &["1"]).await;
         match story.rows("SELECT verdict FROM decision").await.first().map(String::as_str) {

@@ -76,8 +76,8 @@ fn every_verb_forged_as_press_and_as_form_is_answered_and_changes_nothing() {
         let card = story.buttons_sent("approve").pop().expect("the card has a button");
         let rows = async || {
             let requests = story.rows("SELECT id || state || revision FROM request").await;
-            let works = story.rows("SELECT id || state FROM work").await;
-            (requests, works, story.rows("SELECT count(*) FROM account").await)
+            let jobs = story.rows("SELECT id || state FROM job").await;
+            (requests, jobs, story.rows("SELECT count(*) FROM account").await)
         };
         story.comes_to_rest().await;
         let before = rows().await;
@@ -208,7 +208,7 @@ fn nobody_gets_more_than_three_mails_a_day_whoever_asks_for_them() {
         let said = story.asks_with("margaret", &form).await;
         assert!(!said.contains("mail") || !said.contains("too"), "the budget shows: {said}");
         let waits =
-            "SELECT error_code FROM work WHERE kind = 'provision' AND state = 'open' AND lease_until = 0";
+            "SELECT error_code FROM job WHERE kind = 'provision' AND state = 'open' AND lease_until = 0";
         story.waits_for_rows(waits, &["too_many"]).await;
         let status = story.status("margaret").await;
         assert!(

@@ -14,10 +14,10 @@ async fn is_mended_by_an_admin(story: &Story, fault: MailFault) {
     mail.set_fault(fault).await.expect("the mail catcher answers");
     grace.presses("Approve").await;
     // Keycloak does not say whether a mail that failed went out, so it is tried once more, and not again by itself.
-    let of_work = "SELECT error_code FROM work WHERE kind = 'provision' AND lease_until = 0";
-    story.waits_for_rows(of_work, &["mail_unknown"]).await;
+    let of_job = "SELECT error_code FROM job WHERE kind = 'provision' AND lease_until = 0";
+    story.waits_for_rows(of_job, &["mail_unknown"]).await;
     // After a failed mail the others are held back for a minute.
-    story.hurries_until("SELECT id FROM work WHERE kind = 'provision' AND state = 'needs_operator'").await;
+    story.hurries_until("SELECT id FROM job WHERE kind = 'provision' AND state = 'needs_operator'").await;
     story.comes_to_rest().await;
     let card = grace.waits_for("· needs an operator").await;
     assert!(!card.contains("Account made"), "{card}");
@@ -34,7 +34,7 @@ async fn is_mended_by_an_admin(story: &Story, fault: MailFault) {
     linus.in_channel("log").presses("Retry").await;
     linus.waits_for("It is being tried again").await;
     // The minute after the failed mail may not be over.
-    story.hurries_until("SELECT id FROM work WHERE kind = 'provision' AND state = 'done'").await;
+    story.hurries_until("SELECT id FROM job WHERE kind = 'provision' AND state = 'done'").await;
     ada.waits_for("Your request was approved").await;
     grace.waits_for("Account made").await;
     story.reads_mail("ada");
@@ -67,7 +67,7 @@ fn a_mail_server_that_takes_mails_and_drops_the_line_gets_two_mails_at_most() {
         grace.presses("Approve").await;
         mail.wait_for_mail_to(&story.address("ada"), super::world::LIMIT).await.expect("a mail was taken");
         mail.set_fault(MailFault::None).await.expect("the mail catcher answers");
-        let over = "SELECT state FROM work WHERE kind = 'provision' AND state IN ('done', 'needs_operator')";
+        let over = "SELECT state FROM job WHERE kind = 'provision' AND state IN ('done', 'needs_operator')";
         story.hurries_until(over).await;
         let mails = story.mails_to("ada");
         assert!((1..=2).contains(&mails), "{mails} mails");
@@ -89,7 +89,7 @@ fn a_slow_mail_server_gets_two_mails_at_most_and_nothing_is_lost() {
         grace.presses("Approve").await;
         mail.wait_for_mail_to(&story.address("ada"), super::world::LIMIT).await.expect("a mail was taken");
         mail.set_fault(MailFault::None).await.expect("the mail catcher answers");
-        let over = "SELECT state FROM work WHERE kind = 'provision' AND state IN ('done', 'needs_operator')";
+        let over = "SELECT state FROM job WHERE kind = 'provision' AND state IN ('done', 'needs_operator')";
         story.hurries_until(over).await;
         let mails = story.mails_to("ada");
         assert!((1..=2).contains(&mails), "{mails} mails");

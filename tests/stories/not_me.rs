@@ -25,7 +25,7 @@ fn not_me_on_the_direct_message_locks_the_account_and_calls_the_admins() {
         assert!(story.bind_works("ada", &password).await);
         let form = ada.presses("Not me").await.modal.expect("a form that confirms it");
         assert_eq!(form.title, "Lock your account?");
-        assert_eq!(story.rows("SELECT kind FROM work WHERE kind = 'lock'").await, Vec::<String>::new());
+        assert_eq!(story.rows("SELECT kind FROM job WHERE kind = 'lock'").await, Vec::<String>::new());
         let note = "My brother reads my mail";
         story.keeps_secret(note);
         let said = ada.submits(&[("note", note)]).await;
@@ -90,7 +90,7 @@ fn a_press_alone_a_press_by_others_and_an_old_message_lock_nothing() {
         let forged = [head, ":0123456789abcdef"].concat();
         let told = ada.presses_raw(&forged).await.text;
         assert!(told.contains(stale), "{told}");
-        assert_eq!(story.rows("SELECT kind FROM work WHERE kind = 'lock'").await, Vec::<String>::new());
+        assert_eq!(story.rows("SELECT kind FROM job WHERE kind = 'lock'").await, Vec::<String>::new());
         assert!(story.bind_works("ada", &password).await);
         assert_eq!(story.rows("SELECT state FROM account").await, ["active"]);
     });
@@ -111,7 +111,7 @@ fn not_me_works_after_a_restart_and_twice_is_once() {
         story.comes_to_rest().await;
         let told = ada.presses_raw(&button).await;
         assert!(told.modal.is_none() && told.text.contains("Your account is locked"), "{told}");
-        assert_eq!(story.rows("SELECT state FROM work WHERE kind = 'lock'").await, ["done"]);
+        assert_eq!(story.rows("SELECT state FROM job WHERE kind = 'lock'").await, ["done"]);
     });
 }
 
@@ -124,13 +124,13 @@ fn while_the_mail_again_waits_for_its_server_not_me_does_not_wait() {
         // For as long as this takes, the mail's work cannot end.
         let frozen = Frozen::keycloak();
         ada.runs("/account password").await;
-        story.waits_for_rows("SELECT state FROM work WHERE kind = 'resend'", &["open"]).await;
+        story.waits_for_rows("SELECT state FROM job WHERE kind = 'resend'", &["open"]).await;
         ada.presses("Not me").await.modal.expect("a form that confirms it");
         ada.submits(&[]).await;
         let is_locked = async || Ok(!story.bind_works("ada", &password).await);
         let limit = std::time::Duration::from_mins(1);
         testbed::wait_until("the lock", limit, is_locked).await.expect("it waits for the mail");
-        assert_eq!(story.rows("SELECT state FROM work WHERE kind = 'resend'").await, ["open"]);
+        assert_eq!(story.rows("SELECT state FROM job WHERE kind = 'resend'").await, ["open"]);
         drop(frozen);
         story.waits_for_rows("SELECT state FROM account", &["disabled"]).await;
         story.comes_to_rest().await;
@@ -149,7 +149,7 @@ fn while_both_servers_stand_still_not_me_is_taken_down_and_done_when_they_are_ba
         ada.presses("Not me").await.modal.expect("a form that confirms it");
         let said = ada.submits(&[]).await;
         assert!(said.text.contains("is being locked now"), "{said}");
-        let met = "SELECT state FROM work WHERE kind = 'lock' AND error_code IS NOT NULL";
+        let met = "SELECT state FROM job WHERE kind = 'lock' AND error_code IS NOT NULL";
         story.waits_for_rows(met, &["open"]).await;
         drop(frozen);
         ada.waits_for("is locked: the password no longer works").await;

@@ -148,7 +148,7 @@ fn three_mails_a_day_and_then_the_person_reads_when_to_ask_again() {
         let told = ada.runs("/account password").await;
         assert!(told.text.contains("You can ask again"), "{told}");
         assert_eq!(story.mails_to("ada"), 3);
-        assert_eq!(story.rows("SELECT count(*) FROM work WHERE kind = 'resend'").await, ["2"]);
+        assert_eq!(story.rows("SELECT count(*) FROM job WHERE kind = 'resend'").await, ["2"]);
     });
 }
 

@@ -352,7 +352,7 @@ impl Story {
     pub(crate) async fn tidies(&self) {
         let worker = self.app.lock().await.as_ref().expect("the bot runs").provisioning().clone();
         // The bot's own round may take the lease from under this one.
-        while let Err(error) = worker.keep_tidy().await {
+        while let Err(error) = worker.housekeep().await {
             assert!(matches!(error, accolade::store::StoreError::LostLease), "{error}");
         }
     }
@@ -636,10 +636,10 @@ impl Story {
 
     /// Pushes time over every pause between two tries, until a query answers with something.
     pub(crate) async fn hurries_until(&self, sql: &str) {
-        let waited = wait_until("the work goes on", LIMIT, async || {
+        let waited = wait_until("the job goes on", LIMIT, async || {
             let now = self.clock.now().as_millis() + 1000;
             let resting = format!(
-                "SELECT id FROM work WHERE state IN ('open', 'undoing') AND lease_until = 0 AND next_run > {now}"
+                "SELECT id FROM job WHERE state IN ('open', 'undoing') AND lease_until = 0 AND next_run > {now}"
             );
             if !self.rows(&resting).await.is_empty() {
                 self.advances(Duration::from_mins(2));
@@ -647,13 +647,13 @@ impl Story {
             Ok(!self.rows(sql).await.is_empty())
         })
         .await;
-        let works = self.rows("SELECT kind || ' ' || state || ' ' || coalesce(step, '') || ' ' || coalesce(error_code, '') FROM work").await;
-        assert!(waited.is_ok(), "`{sql}` stays empty: {works:?}");
+        let jobs = self.rows("SELECT kind || ' ' || state || ' ' || coalesce(step, '') || ' ' || coalesce(error_code, '') FROM job").await;
+        assert!(waited.is_ok(), "`{sql}` stays empty: {jobs:?}");
     }
 
-    /// Waits until no work and no message is on its way.
+    /// Waits until no job and no message is on its way.
     pub(crate) async fn comes_to_rest(&self) {
-        self.waits_for_rows("SELECT kind FROM work WHERE state IN ('open', 'undoing')", &[]).await;
+        self.waits_for_rows("SELECT kind FROM job WHERE state IN ('open', 'undoing')", &[]).await;
         self.waits_for_rows("SELECT kind FROM outbox", &[]).await;
     }
 

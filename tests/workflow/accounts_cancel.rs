@@ -2,12 +2,12 @@
 
 use accolade::accounts::cancel::Cancelled;
 use accolade::accounts::status::{Stage, StatusButton};
-use accolade::accounts::{Denied, Details};
+use accolade::accounts::{Details, UseCaseError};
 use accolade::domain::account::AccountState;
+use accolade::domain::error_code::ErrorCode;
 use accolade::domain::ids::Nonce;
-use accolade::domain::refusal::Refusal;
+use accolade::domain::job::JobKind;
 use accolade::domain::request::{Request, RequestState};
-use accolade::domain::work::WorkKind;
 use std::time::Duration;
 
 use crate::accounts_town::{Town, operator};
@@ -15,8 +15,8 @@ use crate::accounts_town::{Town, operator};
 const ADA: u64 = 175_928_847_299_117_063;
 const EVE: u64 = 175_928_847_299_117_064;
 
-fn ended(state: RequestState) -> Denied {
-    Denied::with(Refusal::AlreadyDecided, Details::Ended { state })
+fn ended(state: RequestState) -> UseCaseError {
+    UseCaseError::with(ErrorCode::AlreadyDecided, Details::Ended { state })
 }
 
 fn plain(request: &Request) -> Cancelled {
@@ -30,7 +30,7 @@ async fn stage(town: &Town, user: u64) -> Stage {
 #[tokio::test]
 async fn who_has_nothing_takes_nothing_back() {
     let town = Town::new().await;
-    let nothing = Err(Denied::with(Refusal::AlreadyDecided, Details::Nothing));
+    let nothing = Err(UseCaseError::with(ErrorCode::AlreadyDecided, Details::Nothing));
     assert_eq!(town.accounts.cancel(&town.caller(ADA), None).await, nothing);
     assert_eq!(stage(&town, ADA).await, Stage::Nothing);
 }
@@ -52,7 +52,7 @@ async fn a_draft_taken_back_is_erased_and_not_audited() {
 #[tokio::test]
 async fn a_waiting_or_held_request_ends_at_once_and_its_card_is_told() {
     let town = Town::new().await;
-    for held in [None, Some(Refusal::AddressInUse), Some(Refusal::NameUnavailable)] {
+    for held in [None, Some(ErrorCode::AddressInUse), Some(ErrorCode::NameUnavailable)] {
         let mut request = town.asks(ADA, "ada").await;
         if let Some(code) = held {
             request = town.holds(&request, code).await;
@@ -65,7 +65,7 @@ async fn a_waiting_or_held_request_ends_at_once_and_its_card_is_told() {
         assert_eq!(town.events().await.last().map(String::as_str), Some("request.cancelled"));
         let mut view = town.store.read().await.expect("a view");
         assert!(
-            view.unfinished_works_of(request.person_id).await.expect("works").is_empty(),
+            view.unfinished_jobs_of(request.person_id).await.expect("jobs").is_empty(),
             "a check goes on"
         );
         assert!(matches!(stage(&town, ADA).await, Stage::Cancelled { why: None, .. }));
@@ -79,11 +79,11 @@ async fn a_hold_for_the_address_does_not_show_and_a_hold_for_the_name_does() {
     let request = town.asks(ADA, "ada").await;
     let waiting = stage(&town, ADA).await;
     assert!(matches!(waiting, Stage::Waiting { .. }), "{waiting:?}");
-    town.holds(&request, Refusal::AddressInUse).await;
+    town.holds(&request, ErrorCode::AddressInUse).await;
     assert_eq!(stage(&town, ADA).await, waiting);
 
     let request = town.asks(EVE, "eve").await;
-    town.holds(&request, Refusal::NameUnavailable).await;
+    town.holds(&request, ErrorCode::NameUnavailable).await;
     assert_eq!(stage(&town, EVE).await, Stage::NameTaken { username: "eve".to_owned() });
 }
 
@@ -91,15 +91,15 @@ async fn a_hold_for_the_address_does_not_show_and_a_hold_for_the_name_does() {
 async fn while_the_account_is_made_the_worker_is_asked_to_undo_once() {
     let town = Town::new().await;
     let request = town.asks(ADA, "ada").await;
-    let (account, work) = town.approves(&request).await;
+    let (account, job) = town.approves(&request).await;
     assert!(matches!(stage(&town, ADA).await, Stage::Making { .. }));
     let undo = Cancelled { undo: true, ..plain(&request) };
     for _ in 0..3 {
         assert_eq!(town.accounts.cancel(&town.caller(ADA), None).await, Ok(undo.clone()));
     }
     let mut view = town.store.read().await.expect("a view");
-    let work = view.work(work.id).await.expect("an answer").expect("the work");
-    assert!(work.cancel_asked);
+    let job = view.job(job.id).await.expect("an answer").expect("the job");
+    assert!(job.cancel_asked);
     assert_eq!(
         view.account(account.id).await.expect("an answer").map(|a| a.state),
         Some(AccountState::Creating)
@@ -114,10 +114,10 @@ async fn work_that_waits_for_an_operator_can_be_taken_back_too() {
     let request = town.asks(ADA, "ada").await;
     town.approves(&request).await;
     let claimed =
-        town.store.claim_work("test", Duration::from_mins(1)).await.expect("an answer").expect("work");
-    assert_eq!(claimed.kind, WorkKind::Provision);
+        town.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer").expect("job");
+    assert_eq!(claimed.kind, JobKind::Provision);
     let mut tx = town.store.begin().await.expect("a transaction");
-    tx.stop_for_operator(&claimed, Refusal::DirectoryRefused).await.expect("stopped");
+    tx.stop_for_operator(&claimed, ErrorCode::DirectoryRefused).await.expect("stopped");
     tx.commit("test").await.expect("a commit");
     assert_eq!(stage(&town, ADA).await, Stage::NeedsOperator { username: "ada".to_owned() });
     let undo = Cancelled { undo: true, ..plain(&request) };
@@ -130,9 +130,9 @@ async fn after_the_mail_a_new_work_withdraws_the_account_once() {
     let request = town.asks(ADA, "ada").await;
     let (account, _) = town.approves(&request).await;
     let claimed =
-        town.store.claim_work("test", Duration::from_mins(1)).await.expect("an answer").expect("work");
+        town.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer").expect("job");
     let mut tx = town.store.begin().await.expect("a transaction");
-    tx.finish_work(&claimed, accolade::domain::work::WorkState::Done).await.expect("finished");
+    tx.finish_job(&claimed, accolade::domain::job::JobState::Done).await.expect("finished");
     tx.commit("test").await.expect("a commit");
     let account = town.account_becomes(&account, AccountState::Invited).await;
     assert!(matches!(stage(&town, ADA).await, Stage::Invited { .. }));
@@ -145,9 +145,9 @@ async fn after_the_mail_a_new_work_withdraws_the_account_once() {
     let again = town.accounts.cancel(&town.caller(ADA), which).await;
     assert_eq!(again, Err(ended(RequestState::Cancelled)));
     let mut view = town.store.read().await.expect("a view");
-    let works = view.unfinished_works_of(request.person_id).await.expect("works");
-    let kinds: Vec<_> = works.iter().map(|work| (work.kind, work.account_id)).collect();
-    assert_eq!(kinds, [(WorkKind::Withdraw, Some(account.id))]);
+    let jobs = view.unfinished_jobs_of(request.person_id).await.expect("jobs");
+    let kinds: Vec<_> = jobs.iter().map(|job| (job.kind, job.account_id)).collect();
+    assert_eq!(kinds, [(JobKind::Withdraw, Some(account.id))]);
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn an_account_in_use_is_not_taken_back() {
     let (account, _) = town.approves(&request).await;
     town.account_becomes(&account, AccountState::Active).await;
     assert!(matches!(stage(&town, ADA).await, Stage::Active { .. }));
-    let refused = Err(Denied::because(Refusal::AlreadyHasAccount));
+    let refused = Err(UseCaseError::because(ErrorCode::AlreadyHasAccount));
     assert_eq!(town.accounts.cancel(&town.caller(ADA), None).await, refused);
     assert_eq!(town.request(request.id).await.state, RequestState::Approved);
 }
@@ -167,7 +167,7 @@ async fn only_the_owner_takes_back_and_only_with_the_right_button() {
     let town = Town::new().await;
     let request = town.asks(ADA, "ada").await;
     town.drafts(EVE, "eve").await;
-    let stale = Err(Denied::because(Refusal::StaleButton));
+    let stale = Err(UseCaseError::because(ErrorCode::StaleButton));
     let which = Some((request.id, request.nonce));
     assert_eq!(town.accounts.cancel(&town.caller(EVE), which).await, stale);
     let forged = Some((request.id, Nonce::new(1)));

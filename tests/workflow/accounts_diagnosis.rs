@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use accolade::accounts::diagnosis::{Diagnosed, Examine, Examiner};
-use accolade::accounts::{Accounts, Doors, Viewer};
+use accolade::accounts::{Accounts, Clients, Viewer};
 use accolade::domain::diagnosis::Diagnosis;
-use accolade::domain::refusal::Refusal;
+use accolade::domain::error_code::ErrorCode;
 use testbed::wait_until;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -20,14 +20,14 @@ const LIMIT: Duration = Duration::from_secs(20);
 fn with_doctor(town: &Town, examine: Arc<Examine>) -> (Accounts, TaskTracker) {
     let tracker = TaskTracker::new();
     let examiner = Examiner::new(examine, Duration::from_millis(20), tracker.clone());
-    let doors = Doors {
+    let clients = Clients {
         store: town.store.clone(),
         discord: None,
         directory: None,
         keycloak: None,
         examiner: Some(examiner),
     };
-    (Accounts::new(town.config.clone(), town.clock.clone(), doors), tracker)
+    (Accounts::new(town.config.clone(), town.clock.clone(), clients), tracker)
 }
 
 /// How many looks the audit log has.
@@ -73,7 +73,7 @@ async fn a_look_that_ends_in_a_defect_is_said_to_be_one_and_gives_its_turn_back(
     let (accounts, _) = with_doctor(&town, Arc::new(|_| Box::pin(async { panic!("a defect of the test") })));
     for _ in 0..2 {
         let told = accounts.diagnose(&Viewer::from(operator())).await;
-        assert_eq!(told.map_err(|denied| denied.refusal), Err(Refusal::Internal));
+        assert_eq!(told.map_err(|denied| denied.error_code), Err(ErrorCode::Internal));
     }
     assert_eq!(looks(&town).await, 2);
 }

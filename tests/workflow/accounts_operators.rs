@@ -6,8 +6,8 @@ use accolade::accounts::requests::{RequestFilter, Standing};
 use accolade::domain::account::{AccountState, KeycloakId};
 use accolade::domain::approval::Verdict;
 use accolade::domain::audit::Event;
+use accolade::domain::job::JobKind;
 use accolade::domain::request::RequestState;
-use accolade::domain::work::WorkKind;
 
 use crate::accounts_town::{GUILD, Town, operator};
 
@@ -51,7 +51,7 @@ async fn a_request_is_shown_by_code_in_any_case_or_by_id() {
         assert_eq!(shown.line.state, RequestState::Approved);
         let decisions: Vec<_> = shown.decisions.iter().map(|d| (d.actor.as_str(), d.verdict)).collect();
         assert_eq!(decisions, [("system", Verdict::Approve)]);
-        assert!(shown.works.iter().any(|work| work.kind == WorkKind::Provision));
+        assert!(shown.jobs.iter().any(|job| job.kind == JobKind::Provision));
     }
     assert!(town.accounts.request_shown(&operator().into(), "NOSUCH").await.expect("an answer").is_none());
 }

@@ -3,67 +3,70 @@
 use std::time::Duration;
 
 use accolade::accounts::status::{Asked, Stage, StatusButton};
-use accolade::accounts::{Denied, Details, NotNow};
+use accolade::accounts::{Details, MailUnavailable, UseCaseError};
 use accolade::domain::account::{Account, AccountState};
+use accolade::domain::error_code::ErrorCode;
 use accolade::domain::ids::Nonce;
+use accolade::domain::job::{JobKind, JobState};
 use accolade::domain::mail::MailState;
-use accolade::domain::refusal::Refusal;
-use accolade::domain::work::{WorkKind, WorkState};
-use accolade::store::{BudgetKind, NewWork};
+use accolade::store::{BudgetKind, NewJob};
 
 use crate::accounts_town::Town;
 
 const ADA: u64 = 175_928_847_299_117_063;
 const EVE: u64 = 175_928_847_299_117_064;
 
-/// Ada's account in a state; its first work is over.
+/// Ada's account in a state; its first job is over.
 async fn account_in(town: &Town, state: AccountState) -> Account {
     let request = town.asks(ADA, "ada").await;
     let (account, _) = town.approves(&request).await;
-    ends_work(town).await;
+    ends_job(town).await;
     if state == AccountState::Creating { account } else { town.account_becomes(&account, state).await }
 }
 
-/// The work that is due ends.
-async fn ends_work(town: &Town) {
-    let claimed = town.store.claim_work("test", Duration::from_mins(1)).await.expect("an answer");
+/// The job that is due ends.
+async fn ends_job(town: &Town) {
+    let claimed = town.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer");
     let mut tx = town.store.begin().await.expect("a transaction");
-    tx.finish_work(&claimed.expect("a work"), WorkState::Done).await.expect("finished");
+    tx.finish_job(&claimed.expect("a job"), JobState::Done).await.expect("finished");
     tx.commit("test").await.expect("a commit");
 }
 
-async fn puts_work(town: &Town, account: &Account, kind: WorkKind) {
+async fn puts_job(town: &Town, account: &Account, kind: JobKind) {
     let (person_id, account_id) = (account.person_id, Some(account.id));
     let mut tx = town.store.begin().await.expect("a transaction");
-    tx.enqueue_work(NewWork { person_id, account_id, request_id: None, kind }).await.expect("a work");
+    tx.enqueue_job(NewJob { person_id, account_id, request_id: None, kind }).await.expect("a job");
     tx.commit("test").await.expect("a commit");
 }
 
-async fn unfinished(town: &Town, account: &Account) -> Vec<WorkKind> {
+async fn unfinished(town: &Town, account: &Account) -> Vec<JobKind> {
     let mut view = town.store.read().await.expect("a view");
-    let works = view.unfinished_works_of(account.person_id).await.expect("works");
-    works.into_iter().map(|work| work.kind).collect()
+    let jobs = view.unfinished_jobs_of(account.person_id).await.expect("jobs");
+    jobs.into_iter().map(|job| job.kind).collect()
 }
 
-fn not_now(why: NotNow) -> Denied {
-    Denied::with(Refusal::NotEligible, Details::NotNow(why))
+fn not_now(why: MailUnavailable) -> UseCaseError {
+    UseCaseError::with(ErrorCode::NotEligible, Details::MailUnavailable(why))
 }
 
 #[tokio::test]
 async fn the_mail_again_is_for_accounts_that_wait_for_a_password_or_are_in_use() {
     let asked = async |town: &Town| town.accounts.mail_again(&town.caller(ADA), None).await;
     let town = Town::new().await;
-    assert_eq!(asked(&town).await, Err(not_now(NotNow::NoAccount)));
+    assert_eq!(asked(&town).await, Err(not_now(MailUnavailable::NoAccount)));
     for (state, expected) in [
-        (AccountState::Creating, Some(not_now(NotNow::BeingMade))),
+        (AccountState::Creating, Some(not_now(MailUnavailable::BeingMade))),
         (AccountState::Invited, None),
         (AccountState::Active, None),
-        (AccountState::Disabled, Some(not_now(NotNow::Locked))),
+        (AccountState::Disabled, Some(not_now(MailUnavailable::Locked))),
         (
             AccountState::Conflict,
-            Some(Denied::with(Refusal::DirectoryConflict, Details::NotNow(NotNow::Conflict))),
+            Some(UseCaseError::with(
+                ErrorCode::DirectoryConflict,
+                Details::MailUnavailable(MailUnavailable::Conflict),
+            )),
         ),
-        (AccountState::Closed, Some(not_now(NotNow::NoAccount))),
+        (AccountState::Closed, Some(not_now(MailUnavailable::NoAccount))),
     ] {
         let town = Town::new().await;
         let account = account_in(&town, state).await;
@@ -71,7 +74,7 @@ async fn the_mail_again_is_for_accounts_that_wait_for_a_password_or_are_in_use()
         match (asked(&town).await, expected) {
             (Ok(asked), None) => {
                 assert_eq!((asked.username.as_str(), asked.again), ("ada", false));
-                assert_eq!(unfinished(&town, &account).await, [WorkKind::Resend]);
+                assert_eq!(unfinished(&town, &account).await, [JobKind::Resend]);
                 let mut view = town.store.read().await.expect("a view");
                 let now = view.account(account.id).await.expect("an answer").expect("the account");
                 assert_eq!((now.state, now.revision), (state, account.revision), "nothing else changes");
@@ -88,12 +91,12 @@ async fn the_mail_again_is_for_accounts_that_wait_for_a_password_or_are_in_use()
 
 #[tokio::test]
 async fn an_account_that_is_being_ended_or_locked_gets_no_mail() {
-    for kind in [WorkKind::Withdraw, WorkKind::Lock] {
+    for kind in [JobKind::Withdraw, JobKind::Lock] {
         let town = Town::new().await;
         let account = account_in(&town, AccountState::Active).await;
-        puts_work(&town, &account, kind).await;
+        puts_job(&town, &account, kind).await;
         let denied = town.accounts.mail_again(&town.caller(ADA), None).await;
-        assert_eq!(denied, Err(not_now(NotNow::Ending)), "{kind}");
+        assert_eq!(denied, Err(not_now(MailUnavailable::Ending)), "{kind}");
         let shown = town.accounts.status(&town.caller(ADA)).await.expect("a status");
         assert_eq!(shown.buttons, [], "{kind}");
     }
@@ -107,7 +110,7 @@ async fn asking_twice_is_one_mail_and_a_pause_lies_between_two() {
     let first = town.accounts.mail_again(&town.caller(ADA), which).await.expect("asked");
     let second = town.accounts.mail_again(&town.caller(ADA), None).await.expect("asked");
     assert_eq!((first.again, second.again), (false, true));
-    assert_eq!(unfinished(&town, &account).await, [WorkKind::Resend]);
+    assert_eq!(unfinished(&town, &account).await, [JobKind::Resend]);
     let shown = town.accounts.status(&town.caller(ADA)).await.expect("a status");
     let Stage::Active { mails, .. } = shown.stage else { panic!("{shown:?}") };
     assert_eq!(mails.asked, Asked::UnderWay);
@@ -115,17 +118,17 @@ async fn asking_twice_is_one_mail_and_a_pause_lies_between_two() {
 
     // The worker sends it.
     let mut view = town.store.read().await.expect("a view");
-    let work = view.unfinished_works_of(account.person_id).await.expect("works").remove(0);
+    let job = view.unfinished_jobs_of(account.person_id).await.expect("jobs").remove(0);
     drop(view);
     let sent_at = accolade::clock::Clock::now(town.clock.as_ref());
     let hour = Duration::from_hours(1);
     let mut tx = town.store.begin().await.expect("a transaction");
-    tx.put_mail(account.id, work.id, hour, MailState::Accepted).await.expect("noted");
+    tx.put_mail(account.id, job.id, hour, MailState::Accepted).await.expect("noted");
     tx.commit("test").await.expect("a commit");
-    ends_work(&town).await;
+    ends_job(&town).await;
     let pause = Duration::from_mins(5);
     let until = sent_at.after(pause);
-    let refused = Err(Denied::with(Refusal::TooMany, Details::Wait { until }));
+    let refused = Err(UseCaseError::with(ErrorCode::TooMany, Details::Wait { until }));
     assert_eq!(town.accounts.mail_again(&town.caller(ADA), None).await, refused);
     town.clock.push(pause);
     let shown = town.accounts.status(&town.caller(ADA)).await.expect("a status");
@@ -146,7 +149,7 @@ async fn who_used_up_the_budget_reads_when_there_is_room_again() {
     }
     tx.commit("test").await.expect("a commit");
     town.clock.push(Duration::from_hours(5));
-    let refused = Err(Denied::with(Refusal::TooMany, Details::Wait { until: begun.after(day) }));
+    let refused = Err(UseCaseError::with(ErrorCode::TooMany, Details::Wait { until: begun.after(day) }));
     assert_eq!(town.accounts.mail_again(&town.caller(ADA), None).await, refused);
     town.clock.push(Duration::from_hours(19));
     assert!(town.accounts.mail_again(&town.caller(ADA), None).await.is_ok());
@@ -156,7 +159,7 @@ async fn who_used_up_the_budget_reads_when_there_is_room_again() {
 async fn buttons_of_an_account_work_for_its_owner_with_its_nonce_only() {
     let town = Town::new().await;
     let account = account_in(&town, AccountState::Active).await;
-    let stale = Denied::because(Refusal::StaleButton);
+    let stale = UseCaseError::because(ErrorCode::StaleButton);
     let forged = Nonce::new(1);
     for (user, nonce) in [(EVE, account.nonce), (ADA, forged), (ADA, Nonce::NONE)] {
         let caller = town.caller(user);
@@ -180,7 +183,7 @@ async fn not_me_is_one_lock_however_often_it_is_confirmed_and_its_note_is_sealed
     let first = locks("My brother reads my mail").await.expect("locks");
     let second = locks("again").await.expect("locks");
     assert_eq!((first.again, second.again), (false, true));
-    assert_eq!(unfinished(&town, &account).await, [WorkKind::Lock]);
+    assert_eq!(unfinished(&town, &account).await, [JobKind::Lock]);
     let (event, actor, _) = town.audit().await.pop().expect("a row");
     assert_eq!((event, actor), ("account.disabled".to_owned(), account.person_id.to_string()));
     let dump = town.store.dump().await.expect("a dump");
@@ -196,9 +199,9 @@ async fn not_me_is_one_lock_however_often_it_is_confirmed_and_its_note_is_sealed
 #[tokio::test]
 async fn not_me_on_an_account_that_is_not_in_use_changes_nothing() {
     for (state, expected) in [
-        (AccountState::Invited, Denied::because(Refusal::StaleButton)),
-        (AccountState::Disabled, not_now(NotNow::Locked)),
-        (AccountState::Closed, Denied::because(Refusal::StaleButton)),
+        (AccountState::Invited, UseCaseError::because(ErrorCode::StaleButton)),
+        (AccountState::Disabled, not_now(MailUnavailable::Locked)),
+        (AccountState::Closed, UseCaseError::because(ErrorCode::StaleButton)),
     ] {
         let town = Town::new().await;
         let account = account_in(&town, state).await;
@@ -214,8 +217,8 @@ async fn not_me_on_an_account_that_is_not_in_use_changes_nothing() {
 async fn not_me_is_noted_behind_a_withdrawal_that_may_let_the_account_live() {
     let town = Town::new().await;
     let account = account_in(&town, AccountState::Active).await;
-    puts_work(&town, &account, WorkKind::Withdraw).await;
+    puts_job(&town, &account, JobKind::Withdraw).await;
     let locked = town.accounts.lock(&town.caller(ADA), account.id, account.nonce, "").await;
     assert!(locked.is_ok(), "{locked:?}");
-    assert_eq!(unfinished(&town, &account).await, [WorkKind::Withdraw, WorkKind::Lock]);
+    assert_eq!(unfinished(&town, &account).await, [JobKind::Withdraw, JobKind::Lock]);
 }

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use accolade::accounts::deny_list::DenyTarget;
-use accolade::accounts::{BrokenRule, Denied, Details, Field, Typed};
+use accolade::accounts::{BrokenRule, Details, Field, FormInput, UseCaseError};
 use accolade::domain::account::AccountState;
 use accolade::domain::eligibility::WhyNot;
+use accolade::domain::error_code::ErrorCode;
 use accolade::domain::ids::{GuildId, Nonce, RequestId};
+use accolade::domain::job::JobKind;
 use accolade::domain::mail_address::{IllegalMailAddress, MailAddress};
 use accolade::domain::person_name::IllegalPersonName;
-use accolade::domain::refusal::Refusal;
 use accolade::domain::request::RequestState;
 use accolade::domain::username::IllegalUsername;
-use accolade::domain::work::WorkKind;
 
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
@@ -21,12 +21,12 @@ use crate::accounts_town::{GUILD, MEMBER, MODERATOR, TRUSTED, Town, operator, ty
 const ADA: u64 = 175_928_847_299_117_063;
 const EVE: u64 = 175_928_847_299_117_064;
 
-fn stale() -> Denied {
-    Denied::because(Refusal::StaleButton)
+fn stale() -> UseCaseError {
+    UseCaseError::because(ErrorCode::StaleButton)
 }
 
-fn expired() -> Denied {
-    Denied::with(Refusal::StaleButton, Details::Expired)
+fn expired() -> UseCaseError {
+    UseCaseError::with(ErrorCode::StaleButton, Details::Expired)
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn a_member_without_the_role_reads_why_and_leaves_no_trace() {
     let town = Town::new().await;
     let caller = town.caller_with(ADA, &[MODERATOR]);
     let why = Details::WhyNot(vec![WhyNot::RolesMissing(vec![TRUSTED])]);
-    let refused = Denied::with(Refusal::NotEligible, why);
+    let refused = UseCaseError::with(ErrorCode::NotEligible, why);
     assert_eq!(town.accounts.open_form(&caller).await, Err(refused.clone()));
     assert_eq!(town.accounts.save_draft(&caller, typed("ada")).await.expect_err("refused"), refused);
     let mut view = town.store.read().await.expect("a view");
@@ -52,7 +52,7 @@ async fn nobody_asks_from_another_guild_or_a_direct_message() {
     forged.member = town.caller(EVE).member;
     for caller in [elsewhere, direct, forged] {
         let refused = town.accounts.open_form(&caller).await.expect_err("refused");
-        assert_eq!(refused.refusal, Refusal::NotEligible);
+        assert_eq!(refused.error_code, ErrorCode::NotEligible);
     }
 }
 
@@ -69,7 +69,7 @@ async fn the_first_form_opens_with_a_legal_name_and_nothing_else() {
 #[tokio::test]
 async fn a_form_with_faults_hears_of_all_of_them_at_once_and_is_not_stored() {
     let town = Town::with(|config| config.guilds[0].policy.rules[1].ask_reason = true).await;
-    let bad = Typed {
+    let bad = FormInput {
         username: "Ada Lovelace".to_owned(),
         address: "ada@localhost".to_owned(),
         given: "<b>Ada</b>".to_owned(),
@@ -77,7 +77,7 @@ async fn a_form_with_faults_hears_of_all_of_them_at_once_and_is_not_stored() {
         answer: Some(" \u{200b} ".to_owned()),
     };
     let refused = town.accounts.save_draft(&town.caller(ADA), bad).await.expect_err("refused");
-    assert_eq!(refused.refusal, Refusal::NameIllegal);
+    assert_eq!(refused.error_code, ErrorCode::NameIllegal);
     let Details::Form(faults) = refused.details else { panic!("no faults: {refused:?}") };
     let found: Vec<_> = faults.iter().map(|fault| (fault.field, fault.rule)).collect();
     assert_eq!(
@@ -174,8 +174,8 @@ async fn send_writes_request_audit_row_card_and_check_together() {
     assert_eq!(town.events().await, ["request.submitted"]);
     assert_eq!(town.takes_messages().await, [format!("card:{}", draft.id)]);
     let mut view = town.store.read().await.expect("a view");
-    let check = view.latest_work_of(draft.id).await.expect("an answer").expect("work");
-    assert_eq!((check.kind, check.account_id), (WorkKind::Check, None));
+    let check = view.latest_job_of(draft.id).await.expect("an answer").expect("job");
+    assert_eq!((check.kind, check.account_id), (JobKind::Check, None));
 }
 
 #[tokio::test]
@@ -237,7 +237,7 @@ async fn a_role_lost_before_send_stops_it_and_is_audited() {
     let draft = town.drafts(ADA, "ada").await.request;
     let poorer = town.caller_with(ADA, &[]);
     let refused = town.accounts.send(&poorer, draft.id, draft.nonce).await.expect_err("refused");
-    assert_eq!(refused.refusal, Refusal::NotEligible);
+    assert_eq!(refused.error_code, ErrorCode::NotEligible);
     assert_eq!(town.request(draft.id).await.state, RequestState::Draft);
     let audit = town.audit().await;
     let rows: Vec<_> = audit.iter().map(|(event, _, why)| (event.as_str(), why.as_deref())).collect();
@@ -253,7 +253,11 @@ async fn reserved_taken_look_alike_and_former_names_get_one_and_the_same_answer(
     for (user, name) in ["admin", "adrnin", "wiki", "mike", "rnike", "hopper", "h0pper"].iter().enumerate() {
         let user = ADA + 100 + user as u64;
         let draft = town.drafts(user, name).await.request;
-        assert_eq!(town.sends(user, &draft).await, Err(Denied::because(Refusal::NameUnavailable)), "{name}");
+        assert_eq!(
+            town.sends(user, &draft).await,
+            Err(UseCaseError::because(ErrorCode::NameUnavailable)),
+            "{name}"
+        );
         assert_eq!(town.request(draft.id).await.state, RequestState::Draft, "{name} is lost");
     }
 }
@@ -271,12 +275,12 @@ async fn who_tries_names_too_often_is_not_told_any_more_for_an_hour() {
     let town = Town::new().await;
     let draft = town.drafts(ADA, "admin").await.request;
     for _ in 0..5 {
-        assert_eq!(town.sends(ADA, &draft).await, Err(Denied::because(Refusal::NameUnavailable)));
+        assert_eq!(town.sends(ADA, &draft).await, Err(UseCaseError::because(ErrorCode::NameUnavailable)));
     }
-    assert_eq!(town.sends(ADA, &draft).await, Err(Denied::because(Refusal::TooMany)));
+    assert_eq!(town.sends(ADA, &draft).await, Err(UseCaseError::because(ErrorCode::TooMany)));
     town.clock.push(Duration::from_mins(61));
     let draft = town.drafts(ADA, "admin").await.request;
-    assert_eq!(town.sends(ADA, &draft).await, Err(Denied::because(Refusal::NameUnavailable)));
+    assert_eq!(town.sends(ADA, &draft).await, Err(UseCaseError::because(ErrorCode::NameUnavailable)));
 }
 
 #[tokio::test]
@@ -288,7 +292,7 @@ async fn nobody_sends_more_requests_than_the_budget_in_a_day() {
         town.clock.push(Duration::from_secs(1));
     }
     let draft = town.drafts(ADA, "ada").await.request;
-    assert_eq!(town.sends(ADA, &draft).await, Err(Denied::because(Refusal::TooMany)));
+    assert_eq!(town.sends(ADA, &draft).await, Err(UseCaseError::because(ErrorCode::TooMany)));
     town.clock.push(Duration::from_hours(25));
     assert_eq!(town.asks(ADA, "ada").await.state, RequestState::Waiting);
 }
@@ -302,12 +306,16 @@ async fn the_deny_list_stops_persons_addresses_and_domains_until_it_is_changed()
 
     town.accounts.deny_add(&operator(), &person, None, "spam").await.expect("added");
     let refused = town.accounts.open_form(&town.caller(EVE)).await.expect_err("refused");
-    assert_eq!(refused, Denied::because(Refusal::DeniedPerson));
+    assert_eq!(refused, UseCaseError::because(ErrorCode::DeniedPerson));
 
     let draft = town.drafts(ADA, "ada").await.request;
     for target in [address, domain] {
         town.accounts.deny_add(&operator(), &target, None, "").await.expect("added");
-        assert_eq!(town.sends(ADA, &draft).await, Err(Denied::because(Refusal::DeniedPerson)), "{target:?}");
+        assert_eq!(
+            town.sends(ADA, &draft).await,
+            Err(UseCaseError::because(ErrorCode::DeniedPerson)),
+            "{target:?}"
+        );
         assert!(town.accounts.deny_remove(&operator(), &target).await.expect("removed"));
         assert!(!town.accounts.deny_remove(&operator(), &target).await.expect("not there"));
     }
@@ -328,14 +336,14 @@ async fn a_denial_with_an_end_ends() {
 async fn one_request_at_a_time_and_one_account_at_a_time() {
     let town = Town::new().await;
     let request = town.asks(ADA, "ada").await;
-    let open = Denied::with(Refusal::RequestOpen, Details::Open { code: request.code.clone() });
+    let open = UseCaseError::with(ErrorCode::RequestOpen, Details::Open { code: request.code.clone() });
     assert_eq!(town.accounts.open_form(&town.caller(ADA)).await, Err(open.clone()));
     assert_eq!(town.accounts.save_draft(&town.caller(ADA), typed("x1")).await.expect_err("refused"), open);
 
     let (account, _) = town.approves(&request).await;
     assert_eq!(town.accounts.open_form(&town.caller(ADA)).await, Err(open));
     let account = town.account_becomes(&account, AccountState::Invited).await;
-    let has_one = Err(Denied::because(Refusal::AlreadyHasAccount));
+    let has_one = Err(UseCaseError::because(ErrorCode::AlreadyHasAccount));
     assert_eq!(town.accounts.open_form(&town.caller(ADA)).await, has_one);
     let account = town.account_becomes(&account, AccountState::Active).await;
     assert_eq!(town.accounts.open_form(&town.caller(ADA)).await, has_one);
@@ -347,7 +355,7 @@ async fn one_request_at_a_time_and_one_account_at_a_time() {
 async fn a_request_whose_name_was_found_taken_gives_way_to_the_next() {
     let town = Town::new().await;
     let request = town.asks(ADA, "ada").await;
-    town.holds(&request, Refusal::NameUnavailable).await;
+    town.holds(&request, ErrorCode::NameUnavailable).await;
     let form = town.accounts.open_form(&town.caller(ADA)).await.expect("a form");
     assert_eq!(form.address, "ada@example.org");
     let next = town.asks(ADA, "lovelace").await;
@@ -373,7 +381,7 @@ async fn a_lock_of_another_process_is_said_in_time_and_leaves_nothing_half_writt
     let told = tokio::time::timeout(Duration::from_millis(5200), presses)
         .await
         .expect("answers within their limits");
-    let busy = || Err(Denied::because(Refusal::StoreBusy));
+    let busy = || Err(UseCaseError::because(ErrorCode::StoreBusy));
     assert_eq!(told, (busy(), busy()));
     // What only reads is answered meanwhile.
     town.accounts.status(&town.caller(ADA)).await.expect("a status");
@@ -394,7 +402,7 @@ async fn a_busy_store_is_said_within_two_seconds_and_nothing_is_lost() {
     blocker.ensure_person(town.caller(EVE).user_id, "en").await.expect("a person");
     // Both wait by one runtime: a pause of the machine is a pause of both.
     let answer = tokio::time::timeout(Duration::from_millis(2600), town.sends(ADA, &draft)).await;
-    assert_eq!(answer.expect("an answer within its limit"), Err(Denied::because(Refusal::StoreBusy)));
+    assert_eq!(answer.expect("an answer within its limit"), Err(UseCaseError::because(ErrorCode::StoreBusy)));
     blocker.roll_back().await.expect("rolled back");
     assert!(town.sends(ADA, &draft).await.is_ok());
     assert_eq!(GUILD, town.request(draft.id).await.guild_id);

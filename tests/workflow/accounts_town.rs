@@ -6,21 +6,21 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use accolade::accounts::request::{DraftShown, Sent};
-use accolade::accounts::{Accounts, Caller, Denied, Doors, Operator, Typed};
+use accolade::accounts::{Accounts, Caller, Clients, FormInput, Operator, UseCaseError};
 use accolade::clock::{Clock, SystemRng};
 use accolade::config::{self, Config};
 use accolade::domain::account::{Account, AccountState};
 use accolade::domain::audit::{Actor, Source};
 use accolade::domain::eligibility::{Approval, GroupName, Policy, Rule, RuleName};
+use accolade::domain::error_code::ErrorCode;
 use accolade::domain::ids::{ChannelId, DiscordUserId, GuildId, InteractionId, RequestId, RoleId, Timestamp};
+use accolade::domain::job::Job;
 use accolade::domain::member::MemberFacts;
-use accolade::domain::refusal::Refusal;
 use accolade::domain::request::{Request, RequestState};
-use accolade::domain::work::Work;
+use accolade::messages::Lang;
 use accolade::store::{
     AccountInserted, AccountSaved, Approved, AuditFilter, AuditRow, Order, RequestMove, RequestMoved, Store,
 };
-use accolade::words::Lang;
 use futures::future::BoxFuture;
 use secrecy::SecretString;
 
@@ -76,9 +76,9 @@ impl Town {
         let store =
             Store::open(&config.store, clock.clone(), Arc::new(SystemRng)).await.expect("the database");
         let config = Arc::new(config);
-        let doors =
-            Doors { store: store.clone(), discord: None, directory: None, keycloak: None, examiner: None };
-        let accounts = Accounts::new(config.clone(), clock.clone(), doors);
+        let clients =
+            Clients { store: store.clone(), discord: None, directory: None, keycloak: None, examiner: None };
+        let accounts = Accounts::new(config.clone(), clock.clone(), clients);
         Self { accounts, store, clock, config, interactions: AtomicU64::new(1), _folder: folder }
     }
 
@@ -101,7 +101,7 @@ impl Town {
         self.accounts.save_draft(&self.caller(user), typed(username)).await.expect("a draft")
     }
 
-    pub(crate) async fn sends(&self, user: u64, draft: &Request) -> Result<Sent, Denied> {
+    pub(crate) async fn sends(&self, user: u64, draft: &Request) -> Result<Sent, UseCaseError> {
         self.accounts.send(&self.caller(user), draft.id, draft.nonce).await
     }
 
@@ -118,7 +118,7 @@ impl Town {
     }
 
     /// Holds a request, as the look at directory and Keycloak does.
-    pub(crate) async fn holds(&self, request: &Request, code: Refusal) -> Request {
+    pub(crate) async fn holds(&self, request: &Request, code: ErrorCode) -> Request {
         let mut tx = self.store.begin().await.expect("a transaction");
         let change = RequestMove { reason_code: Some(code), ..RequestMove::default() };
         let moved = tx.move_request(request, RequestState::Held, change).await.expect("a move");
@@ -128,15 +128,15 @@ impl Town {
     }
 
     /// Approves a request as the worker does for a rule.
-    pub(crate) async fn approves(&self, request: &Request) -> (Account, Work) {
+    pub(crate) async fn approves(&self, request: &Request) -> (Account, Job) {
         let mut tx = self.store.begin().await.expect("a transaction");
         let approved = tx
             .approve_request(request, Actor::System, Source::Worker, request.rule.clone())
             .await
             .expect("an answer");
-        let Approved::Done { account, work, .. } = approved else { panic!("not approved: {approved:?}") };
+        let Approved::Done { account, job, .. } = approved else { panic!("not approved: {approved:?}") };
         tx.commit("test").await.expect("a commit");
-        (account, work)
+        (account, job)
     }
 
     /// Brings an account into a state, as the worker does.
@@ -217,8 +217,8 @@ pub(crate) fn operator() -> Operator {
     Operator { login: "grace".to_owned() }
 }
 
-pub(crate) fn typed(username: &str) -> Typed {
-    Typed {
+pub(crate) fn typed(username: &str) -> FormInput {
+    FormInput {
         username: username.to_owned(),
         address: [username, "@example.org"].concat(),
         given: "Ada".to_owned(),

@@ -4,23 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use accolade::accounts::{Accounts, Doors, Presser};
+use accolade::accounts::{Accounts, Clients, Reviewer};
 use accolade::clock::{Clock as _, SystemRng};
-use accolade::config::{self, Config, Live};
+use accolade::config::{self, Config, SharedConfig};
 use accolade::directory::Directory;
 use accolade::discord::Discord;
 use accolade::domain::audit::{Actor, Entry, Event, Source};
 use accolade::domain::eligibility::RuleName;
 use accolade::domain::ids::{DiscordUserId, GuildId, InteractionId, Nonce};
+use accolade::domain::job::{Job, JobKind, Step};
 use accolade::domain::mail_address::MailAddress;
 use accolade::domain::person_name::PersonName;
 use accolade::domain::request::{Form, Request, RequestKind};
 use accolade::domain::username::Username;
-use accolade::domain::work::{Step, Work, WorkKind};
 use accolade::keycloak::Keycloak;
-use accolade::provisioning::{Parts, Provisioning};
-use accolade::store::{Approved, CancelAsk, NewDraft, NewWork, SendDraft, Sent, Store};
-use accolade::words::Lang;
+use accolade::messages::Lang;
+use accolade::provisioning::{Dependencies, Provisioning};
+use accolade::store::{Approved, CancelAsk, NewDraft, NewJob, SendDraft, Sent, Store};
 use discord_sim::{Effect, Guild, Options, Permissions, Person, Sim};
 use serde_json::json;
 use tempfile::TempDir;
@@ -37,11 +37,11 @@ const LIMIT: Duration = Duration::from_mins(1);
 pub(crate) const MODERATORS: &str = "moderators";
 pub(crate) const AUTOMATIC: &str = "automatic";
 
-/// How often a work is taken up again that a server holds up though it is there.
+/// How often a job is taken up again that a server holds up though it is there.
 const TRIES: usize = 5;
 
 /// Works that wait for a server's answer. A halted one sleeps for longer.
-const HELD_UP: &str = "SELECT id FROM work WHERE state IN ('open', 'undoing') AND lease_until = 0 AND next_run < 9000000000000 \
+const HELD_UP: &str = "SELECT id FROM job WHERE state IN ('open', 'undoing') AND lease_until = 0 AND next_run < 9000000000000 \
     AND error_code IN ('directory_down', 'keycloak_down', 'store_busy')";
 
 /// More often than any client tries by itself.
@@ -233,7 +233,7 @@ impl Case {
     }
 
     fn worker_with(&self, config: Arc<Config>, directory: Directory, keycloak: Keycloak) -> Provisioning {
-        Provisioning::new(Parts {
+        Provisioning::new(Dependencies {
             store: self.store.clone(),
             directory,
             keycloak,
@@ -326,15 +326,16 @@ impl Case {
 
     /// An operator lets the newest work go on, at the command line under grace's name.
     pub(crate) async fn is_let_go_on(&self) {
-        let doors = Doors {
+        let clients = Clients {
             store: self.store.clone(),
             discord: Some(self.discord.clone()),
             directory: Some(self.directory.clone()),
             keycloak: None,
             examiner: None,
         };
-        let accounts = Accounts::new(Live::from(Arc::clone(&self.config)), self.clock.clone(), doors);
-        let grace = Presser {
+        let accounts =
+            Accounts::new(SharedConfig::from(Arc::clone(&self.config)), self.clock.clone(), clients);
+        let grace = Reviewer {
             user_id: DiscordUserId::new(self.guild.member("grace").id().0),
             guild_id: GuildId::new(self.guild.id.0),
             via: Source::Cli,
@@ -342,8 +343,8 @@ impl Case {
             interaction_id: None,
             lang: Lang::En,
         };
-        let work = self.work().await.id;
-        accounts.retry(&grace, work, Nonce::NONE).await.expect("it goes on");
+        let job = self.job().await.id;
+        accounts.retry(&grace, job, Nonce::NONE).await.expect("it goes on");
     }
 
     /// All leases end, and everything is due.
@@ -399,77 +400,77 @@ impl Case {
                     .of_request(request.id)
                     .becoming("waiting"),
             );
-            let check = NewWork {
+            let check = NewJob {
                 person_id: person.id,
                 account_id: None,
                 request_id: Some(request.id),
-                kind: WorkKind::Check,
+                kind: JobKind::Check,
             };
-            tx.enqueue_work(check).await.expect("a work");
+            tx.enqueue_job(check).await.expect("a job");
         }
         tx.commit("test.asks").await.expect("commits");
         told
     }
 
-    /// Grace approves ada's request: the work `provision` is there, nothing of it has run.
-    pub(crate) async fn approved(&self) -> Work {
+    /// Grace approves ada's request: the job `provision` is there, nothing of it has run.
+    pub(crate) async fn approved(&self) -> Job {
         let request = self.asks().await;
         self.approves(&request).await
     }
 
     /// Grace approves a request.
-    pub(crate) async fn approves(&self, request: &Request) -> Work {
+    pub(crate) async fn approves(&self, request: &Request) -> Job {
         let mut tx = self.store.begin().await.expect("begins");
         let grace = DiscordUserId::new(self.guild.member("grace").id().0);
         let grace = Actor::Person(tx.ensure_person(grace, "en").await.expect("a person").id);
         let rule = request.rule.clone();
         let approved = tx.approve_request(request, grace, Source::Chat, rule).await.expect("an answer");
-        let Approved::Done { work, .. } = approved else { panic!("not approved") };
+        let Approved::Done { job, .. } = approved else { panic!("not approved") };
         tx.commit("test.approved").await.expect("commits");
-        work
+        job
     }
 
     /// The account is made and the mail is out.
-    pub(crate) async fn invited(&self) -> Work {
-        let work = self.approved().await;
+    pub(crate) async fn invited(&self) -> Job {
+        let job = self.approved().await;
         self.drains().await;
         assert_eq!(self.standing().await, "approved done invited");
-        work
+        job
     }
 
     /// A withdrawal of ada's account, as time or the person asks for it.
-    pub(crate) async fn withdraws(&self, provision: &Work, wish: Wish) {
+    pub(crate) async fn withdraws(&self, provision: &Job, wish: Wish) {
         let mut tx = self.store.begin().await.expect("begins");
-        let withdraw = NewWork {
+        let withdraw = NewJob {
             person_id: provision.person_id,
             account_id: provision.account_id,
             request_id: provision.request_id,
-            kind: WorkKind::Withdraw,
+            kind: JobKind::Withdraw,
         };
-        let work = tx.enqueue_work(withdraw).await.expect("a work");
+        let job = tx.enqueue_job(withdraw).await.expect("a job");
         if wish == Wish::OfThePerson {
-            tx.ask_cancel(work.id).await.expect("an answer");
+            tx.ask_cancel(job.id).await.expect("an answer");
         }
         tx.commit("test.withdraws").await.expect("commits");
     }
 
-    /// A work that the person asked for, on the account that `provision` made.
-    pub(crate) async fn wants(&self, kind: WorkKind, provision: &Work) {
+    /// A job that the person asked for, on the account that `provision` made.
+    pub(crate) async fn wants(&self, kind: JobKind, provision: &Job) {
         let mut tx = self.store.begin().await.expect("begins");
-        let work = NewWork {
+        let job = NewJob {
             person_id: provision.person_id,
             account_id: provision.account_id,
             request_id: provision.request_id,
             kind,
         };
-        tx.enqueue_work(work).await.expect("a work");
+        tx.enqueue_job(job).await.expect("a job");
         tx.commit("test.wants").await.expect("commits");
     }
 
     /// The person asks to stop what is being made.
-    pub(crate) async fn cancels(&self, work: &Work) {
+    pub(crate) async fn cancels(&self, job: &Job) {
         let mut tx = self.store.begin().await.expect("begins");
-        assert_eq!(tx.ask_cancel(work.id).await.expect("an answer"), CancelAsk::Asked);
+        assert_eq!(tx.ask_cancel(job.id).await.expect("an answer"), CancelAsk::Asked);
         tx.commit("test.cancels").await.expect("commits");
     }
 
@@ -481,7 +482,7 @@ impl Case {
         assert_eq!(self.step().await, step.code(), "the plan stands before the step");
     }
 
-    /// Runs the plan up to `step`; at its first one the work stands already.
+    /// Runs the plan up to `step`; at its first one the job stands already.
     pub(crate) async fn stands_at(&self, plan: &[Step], step: Step) {
         if plan.first() != Some(&step) {
             self.drains_up_to(step).await;
@@ -498,40 +499,39 @@ impl Case {
     }
 
     /// Puts finished works of a kind back to `step`.
-    pub(crate) async fn puts_back(&self, kind: WorkKind, state: &str, step: Step) {
+    pub(crate) async fn puts_back(&self, kind: JobKind, state: &str, step: Step) {
         self.hand.puts_back(kind, state, step).await;
     }
 
     /// The newest work.
-    pub(crate) async fn work(&self) -> Work {
-        let id =
-            self.text("SELECT id FROM work ORDER BY seq DESC LIMIT 1").await.parse().expect("a work's id");
+    pub(crate) async fn job(&self) -> Job {
+        let id = self.text("SELECT id FROM job ORDER BY seq DESC LIMIT 1").await.parse().expect("a job's id");
         let mut view = self.store.read().await.expect("the store answers");
-        view.work(id).await.expect("the store answers").expect("the work is there")
+        view.job(id).await.expect("the store answers").expect("the job is there")
     }
 
     /// The step of the newest work; empty when it is finished.
     pub(crate) async fn step(&self) -> String {
-        self.text("SELECT step FROM work ORDER BY seq DESC LIMIT 1").await
+        self.text("SELECT step FROM job ORDER BY seq DESC LIMIT 1").await
     }
 
     /// How often a step was recorded.
     pub(crate) async fn records_of(&self, step: Step) -> usize {
-        self.rows(&format!("SELECT id FROM work_step WHERE step = '{step}'")).await.len()
+        self.rows(&format!("SELECT id FROM job_step WHERE step = '{step}'")).await.len()
     }
 
     /// What the last record of a step says that it did.
     pub(crate) async fn newest_outcome_of(&self, step: Step) -> String {
-        self.text(&format!("SELECT outcome FROM work_step WHERE step = '{step}' ORDER BY id DESC LIMIT 1"))
+        self.text(&format!("SELECT outcome FROM job_step WHERE step = '{step}' ORDER BY id DESC LIMIT 1"))
             .await
     }
 
     /// Request, newest work and account, by their states.
     pub(crate) async fn standing(&self) -> String {
         let request = self.text("SELECT state FROM request ORDER BY id DESC LIMIT 1").await;
-        let work = self.text("SELECT state FROM work ORDER BY seq DESC LIMIT 1").await;
+        let job = self.text("SELECT state FROM job ORDER BY seq DESC LIMIT 1").await;
         let account = self.text("SELECT state FROM account ORDER BY id DESC LIMIT 1").await;
-        [request, work, account].join(" ").trim().to_owned()
+        [request, job, account].join(" ").trim().to_owned()
     }
 
     /// The first column of the first row.

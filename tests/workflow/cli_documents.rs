@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use accolade::domain::error_code::ErrorCode;
 use accolade::domain::finding::Finding;
-use accolade::domain::refusal::Refusal;
-use accolade::words;
+use accolade::messages;
 
 use crate::cli_house::run_bare;
 
@@ -86,20 +86,21 @@ fn the_guide_names_the_defaults_that_the_example_shows() {
 fn the_guide_explains_every_refusal_code_and_no_other() {
     let explained: BTreeSet<&str> =
         first_cells(part("Refusal codes")).filter_map(|cell| code(cell).next()).collect();
-    let all: BTreeSet<&str> = Refusal::ALL.iter().map(|refusal| refusal.code()).collect();
+    let all: BTreeSet<&str> = ErrorCode::ALL.iter().map(|error_code| error_code.code()).collect();
     assert_eq!(explained, all);
 }
 
 #[test]
 fn the_guide_explains_every_finding_with_its_words() {
-    let lang = words::Lang::default();
+    let lang = messages::Lang::default();
     let rows: BTreeSet<&str> =
         part("What doctor finds").lines().filter(|line| line.starts_with("| `")).collect();
     let cell = |text: String| text.trim_end_matches('.').to_owned();
     let wanted: BTreeSet<String> = Finding::ALL
         .iter()
         .map(|finding| {
-            let (wrong, fix) = (words::doctor::wrong(lang, *finding), words::doctor::fix(lang, *finding));
+            let (wrong, fix) =
+                (messages::doctor::wrong(lang, *finding), messages::doctor::fix(lang, *finding));
             format!("| `{finding}` | {} | {} |", cell(wrong), cell(fix))
         })
         .collect();

@@ -140,10 +140,10 @@ async fn what_waits_for_an_operator_is_listed_and_goes_on_at_an_admins_word() {
     town.asks(GRACE, "grace.h").await;
     town.approves(&ada).await;
     let retry = |by: u64| house.runs(&["request", "retry", &ada.code, "--as", &by.to_string()]);
-    assert!(retry(LINUS).fails(1).contains("no work of request"));
+    assert!(retry(LINUS).fails(1).contains("no job of request"));
     house
         .tampers(
-            "UPDATE work SET state = 'needs_operator', error_code = 'mail_refused' WHERE kind = 'provision'",
+            "UPDATE job SET state = 'needs_operator', error_code = 'mail_refused' WHERE kind = 'provision'",
         )
         .await;
     for spelling in ["needs-operator", "needs_operator"] {
@@ -155,7 +155,7 @@ async fn what_waits_for_an_operator_is_listed_and_goes_on_at_an_admins_word() {
     assert!(retry(GRACE).fails(1).contains("not_moderator: "));
     assert!(retry(LINUS).done().contains("goes on"));
     assert_eq!(house.runs(&["request", "list", "--state", "needs-operator"]).done(), "No requests.\n");
-    let rows = house.runs(&["audit", "search", "--event", "work.retried", "--json"]).json();
+    let rows = house.runs(&["audit", "search", "--event", "job.retried", "--json"]).json();
     assert_eq!(each(&rows["rows"], "source"), ["cli"]);
 }
 

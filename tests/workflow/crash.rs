@@ -77,15 +77,15 @@ enum Journey {
 fn journey_through(point: &str) -> Journey {
     let name = point.trim_start_matches("store.commit.before:").trim_start_matches("store.commit.after:");
     match name {
-        "work.mail_refund" | "work.operator" | "retry" => Journey::Retry,
-        "work.mail_unknown" => Journey::MailAway,
+        "job.mail_refund" | "job.operator" | "retry" => Journey::Retry,
+        "job.mail_unknown" => Journey::MailAway,
         "lease.renew" => Journey::Idle,
-        "work.renew" => Journey::SlowRole,
-        "work.later" => Journey::NoRole,
-        "work.release" | "lease.give_back" => Journey::Stop,
-        "work.wake" | "outbox.later" => Journey::NoMessages,
-        "work.undo" => Journey::CancelEarly,
-        "work.conflict" => Journey::Conflict,
+        "job.renew" => Journey::SlowRole,
+        "job.later" => Journey::NoRole,
+        "job.release" | "lease.give_back" => Journey::Stop,
+        "job.wake" | "outbox.later" => Journey::NoMessages,
+        "job.undo" => Journey::CancelEarly,
+        "job.conflict" => Journey::Conflict,
         "upkeep.expire" | "upkeep.purge" => Journey::Expiry,
         "upkeep.withdraw" => Journey::Unused,
         "cancel" => Journey::CancelLate,
@@ -99,10 +99,10 @@ fn journey_through(point: &str) -> Journey {
         "panel" => Journey::Panel,
         name if name.starts_with("resend.") => Journey::MailAgain,
         name if name.starts_with("lock.") => Journey::NotMe,
-        name if name.starts_with("withdraw.restore") => Journey::Restored,
+        name if name.starts_with("withdraw.unlock") => Journey::Restored,
         name if name.starts_with("withdraw.") => Journey::CancelLate,
         name if name.starts_with("undo.") => Journey::CancelEarly,
-        name if name.starts_with("check.look") => Journey::Automatic,
+        name if name.starts_with("check.check_availability") => Journey::Automatic,
         _ => Journey::Approve,
     }
 }
@@ -198,14 +198,14 @@ async fn travel(village: &Village, journey: Journey) -> Result<()> {
         Journey::Conflict => {
             village.starts_armed().await?;
             village.ada_asks().await?;
-            village.waits_for("SELECT state FROM work", "done").await?;
+            village.waits_for("SELECT state FROM job", "done").await?;
             village.enters_ada_by_hand().await?;
             village.grace_approves().await?;
             village.waits_for(ACCOUNTS, "conflict").await?;
             village.is_in_order("conflict", 1).await
         }
         Journey::Deny | Journey::ReservedName | Journey::OwnCard | Journey::RoleLost | Journey::Leaves => {
-            refusal(village, journey).await
+            error_code(village, journey).await
         }
     }
 }
@@ -242,7 +242,7 @@ async fn mail_is_refused(village: &Village, journey: Journey) -> Result<()> {
     village.starts_armed().await?;
     village.ada_asks().await?;
     village.grace_approves().await?;
-    village.waits_for("SELECT state FROM work WHERE kind = 'provision'", "needs_operator").await?;
+    village.waits_for("SELECT state FROM job WHERE kind = 'provision'", "needs_operator").await?;
     if journey == Journey::CancelEarly {
         takes_it_back(village).await?;
         village.waits_for(ACCOUNTS, "closed").await?;
@@ -259,7 +259,7 @@ async fn mail_is_refused(village: &Village, journey: Journey) -> Result<()> {
         village.starts().await?;
     }
     let linus = village.person("linus");
-    let goes_on = "SELECT 'yes' FROM work WHERE kind = 'provision' AND state <> 'needs_operator'";
+    let goes_on = "SELECT 'yes' FROM job WHERE kind = 'provision' AND state <> 'needs_operator'";
     village
         .insists("the retry", &linus, (goes_on, "yes"), async || {
             village.does("the retry", async || linus.tries_to_press("Retry").await).await.map(drop)
@@ -278,7 +278,7 @@ async fn mails_again(village: &Village) -> Result<()> {
     village.advances(Duration::from_mins(6))?;
     let asked = async || ada.tries_to_run("/account password").await;
     village.gets_through("the mail again", asked).await?;
-    village.waits_for("SELECT state FROM work WHERE kind = 'resend'", "done").await?;
+    village.waits_for("SELECT state FROM job WHERE kind = 'resend'", "done").await?;
     village.comes_to_rest().await?;
     ensure!(village.mails() == 2, "{} mails", village.mails());
     let known = village.sees_in_store("SELECT state FROM mail ORDER BY begun_at").await?;
@@ -314,7 +314,7 @@ async fn is_not_me(village: &Village) -> Result<()> {
         ensure!(form.modal.is_some(), "no form opens: {form}");
         village.does("the confirmation", async || ada.tries_to_submit(&[]).await).await.map(drop)
     };
-    let is_noted = ("SELECT 'noted' FROM work WHERE kind = 'lock'", "noted");
+    let is_noted = ("SELECT 'noted' FROM job WHERE kind = 'lock'", "noted");
     village.insists("the lock", &ada, is_noted, says).await?;
     village.waits_for(ACCOUNTS, "disabled").await?;
     village.is_locked().await?;
@@ -342,7 +342,7 @@ async fn is_stopped(village: &Village) -> Result<()> {
     is_used(village).await
 }
 
-async fn refusal(village: &Village, journey: Journey) -> Result<()> {
+async fn error_code(village: &Village, journey: Journey) -> Result<()> {
     let (ada, grace) = (village.person("ada"), village.person("grace"));
     village.starts_armed().await?;
     if journey == Journey::ReservedName {

@@ -23,7 +23,7 @@ const ACCOUNTS: &str = "SELECT state FROM account";
 /// What must not be there of an approval that was refused.
 const OF_THE_APPROVAL: &str = "SELECT 'a decision' AS what FROM decision UNION ALL SELECT 'an account' FROM account \
     UNION ALL SELECT 'an audit row' FROM audit WHERE event = 'request.approved' \
-    UNION ALL SELECT 'a work' FROM work WHERE kind = 'provision' UNION ALL SELECT 'a state' FROM request WHERE state <> 'waiting'";
+    UNION ALL SELECT 'a job' FROM job WHERE kind = 'provision' UNION ALL SELECT 'a state' FROM request WHERE state <> 'waiting'";
 
 /// What people read while the database is busy, and while it has no room.
 const BUSY: &str = "Nothing is lost; please press again in a moment";
@@ -71,19 +71,19 @@ impl Watched {
         self.port.address()
     }
 
-    /// Waits until the bot's log tells that a work has met the trouble: at its record, or where it began to read.
-    async fn is_met_by_work(&self) -> Result<()> {
+    /// Waits until the bot's log tells that a job has met the trouble: at its record, or where it began to read.
+    async fn is_met_by_job(&self) -> Result<()> {
         let log = self.folder.path().join("log");
-        let told = ["a step could not be recorded yet", "the store failed; the work goes on"];
+        let told = ["a step could not be recorded yet", "the store failed; the job goes on"];
         let is_met = async || {
             let said = std::fs::read_to_string(&log)?;
             Ok(told.iter().any(|text| said.contains(text)))
         };
-        wait_until("a work to meet it", LIMIT, is_met).await
+        wait_until("a job to meet it", LIMIT, is_met).await
     }
 }
 
-/// Meets the trouble twice: with a press, and with a work that is under way.
+/// Meets the trouble twice: with a press, and with a job that is under way.
 async fn outlives<T>(
     watched: &Watched,
     [told, readiness]: [&str; 2],
@@ -93,7 +93,7 @@ async fn outlives<T>(
     let village = &watched.village;
     let (ada, grace) = (village.person("ada"), village.person("grace"));
     village.ada_asks().await?;
-    village.waits_for("SELECT state FROM work WHERE kind = 'check'", "done").await?;
+    village.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
     village.comes_to_rest().await?;
     let trouble = begins(village).await?;
     let refused = async {
@@ -112,14 +112,14 @@ async fn outlives<T>(
     refused?;
     waits_until_part(watched.health(), "store", "ok").await?;
 
-    // The same press works, and its work meets the trouble.
+    // The same press works, and its job meets the trouble.
     village.comes_to_rest().await?;
     village.holds_the_members_answer();
     village.grace_approves().await?;
     village.waits_for(IS_CLAIMED, "claimed").await?;
     let trouble = begins(village).await?;
     village.sim.heals();
-    let is_met = watched.is_met_by_work().await;
+    let is_met = watched.is_met_by_job().await;
     ends(trouble).await?;
     is_met?;
     village.waits_within(Duration::from_mins(2), ACCOUNTS, "invited").await?;

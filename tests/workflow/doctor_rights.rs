@@ -14,12 +14,12 @@ use crate::country::{MAIL_CLIENT, country};
 use crate::doctor_practice::{Lent, Practice};
 
 /// The client in which the realm keeps its permissions.
-struct Desk<'a> {
+struct CliSession<'a> {
     practice: &'a Practice,
     server: String,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> CliSession<'a> {
     async fn of(practice: &'a Practice) -> Result<Self> {
         let holder = practice.client("admin-permissions").await?;
         Ok(Self { practice, server: format!("clients/{holder}/authz/resource-server") })
@@ -182,7 +182,7 @@ async fn is_named_and_mended(practice: &Practice, code: &str, about: &str) -> Re
 }
 
 async fn breaks_permissions(practice: &Practice) -> Result<()> {
-    let desk = Desk::of(practice).await?;
+    let desk = CliSession::of(practice).await?;
     // Looking is not enough to mail.
     desk.allows("Users", &["view"]).await?;
     is_named_and_mended(practice, "keycloak_rights_missing", "Users: manage").await?;
@@ -222,7 +222,7 @@ async fn breaks_roles(practice: &Practice) -> Result<()> {
 
 /// Keycloak allows only what all permissions on a kind allow, so that one of others takes rights away.
 async fn meets_the_permission_of_others(practice: &Practice) -> Result<()> {
-    let desk = Desk::of(practice).await?;
+    let desk = CliSession::of(practice).await?;
     let helpdesk = json!({"name": "helpdesk", "clients": [practice.client(MAIL_CLIENT).await?]});
     desk.calls(Method::POST, "policy/client", &helpdesk).await?;
     let helpdesk = desk.key("policy?permission=false&name=helpdesk").await?;

@@ -1,11 +1,11 @@
-//! What could tell who has a name or an address: not only the words of an answer, but the work behind it. Counted, not timed: a machine
+//! What could tell who has a name or an address: not only the words of an answer, but the job behind it. Counted, not timed: a machine
 //! that is busy makes each answer late, but no question more or less.
 
 use std::sync::{Arc, Mutex};
 
-use accolade::accounts::{Denied, Typed};
+use accolade::accounts::{FormInput, UseCaseError};
 use accolade::domain::account::AccountState;
-use accolade::domain::refusal::Refusal;
+use accolade::domain::error_code::ErrorCode;
 use testbed::proxy::{Kind, Operation};
 use testbed::slapd::PersonByHand;
 use tracing::field::{Field, Visit};
@@ -61,11 +61,11 @@ async fn asks(
     asked: &Statements,
     user: u64,
     [username, address]: [&str; 2],
-) -> (Vec<String>, Result<bool, Denied>) {
+) -> (Vec<String>, Result<bool, UseCaseError>) {
     let caller = town.caller(user);
     asked.taken();
     town.accounts.open_form(&caller).await.expect("the form");
-    let filled = Typed { address: address.to_owned(), ..typed(username) };
+    let filled = FormInput { address: address.to_owned(), ..typed(username) };
     let draft = town.accounts.save_draft(&caller, filled).await.expect("a draft").request;
     let sent = town.accounts.send(&caller, draft.id, draft.nonce).await;
     town.accounts.status(&caller).await.expect("a status");
@@ -97,7 +97,7 @@ async fn the_database_is_asked_the_same_whoever_has_the_address_or_the_name() {
     assert_eq!(known, (unknown, told), "of {:?}", active.state);
 
     // A name that somebody has, had, or that looks like one.
-    let refused = Err(Denied::because(Refusal::NameUnavailable));
+    let refused = Err(UseCaseError::because(ErrorCode::NameUnavailable));
     let (taken, told) = asks(&town, &asked, ADA + 20, ["eve", "twenty@example.org"]).await;
     assert_eq!(told, refused);
     for (user, name) in [(ADA + 21, "former"), (ADA + 22, "f0rmer")] {

@@ -2,11 +2,11 @@
 //! each case the checker looks at all five stores.
 //!
 //! Before `Send` and before the approval it is the use-cases that judge (`accounts_request`, the stories of leaving). From then on the
-//! worker does: right before the entry, and before the mail where the first judgement is old, because a server kept the work waiting.
+//! worker does: right before the entry, and before the mail where the first judgement is old, because a server kept the job waiting.
 
 use std::time::Duration;
 
-use accolade::domain::work::{Step, WorkKind};
+use accolade::domain::job::{JobKind, Step};
 
 use crate::case::{Case, MODERATORS};
 use crate::town::Database;
@@ -64,7 +64,7 @@ fn who_is_not_entitled_any_more_before_the_entry_gets_none() {
 
 /// The steps from the one after the judgement up to the mail.
 fn steps_up_to_the_mail() -> Vec<Step> {
-    let after = WorkKind::Provision.plan().iter().skip_while(|step| **step != Step::Eligible).skip(1);
+    let after = JobKind::Provision.plan().iter().skip_while(|step| **step != Step::Eligible).skip(1);
     let steps: Vec<Step> = after.copied().take_while(|step| *step != Step::Invite).collect();
     assert_eq!(steps.last(), Some(&Step::Mail));
     steps
@@ -110,7 +110,7 @@ fn who_leaves_in_the_moment_of_the_making_has_one_whole_account_or_none() {
             case.drains_up_to(step).await;
             departure.happens(case);
             case.drains().await;
-            // What was judged a moment ago holds: the end of such an account is a work of its own.
+            // What was judged a moment ago holds: the end of such an account is a job of its own.
             assert_eq!(case.standing().await, "approved done invited");
             assert_eq!(case.outside().await.mails, 1);
         });
@@ -129,7 +129,7 @@ fn who_leaves_after_the_mail_keeps_the_account_as_it_is_and_time_withdraws_it() 
             assert_eq!(case.standing().await, "approved done invited", "the mail is out");
             case.clock.push(LONG * 24 * 15);
             case.frees_leases().await;
-            case.worker().keep_tidy().await.expect("the store answers");
+            case.worker().housekeep().await.expect("the store answers");
             case.drains().await;
             assert_eq!(case.standing().await, "cancelled done closed");
             case.has_nothing_left().await;

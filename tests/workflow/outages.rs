@@ -12,7 +12,7 @@ use testbed::{MailFault, wait_until};
 use crate::country::{Country, country_alone};
 use crate::village::{Customs, Database, IS_CLAIMED, LIMIT, Village, bail_with};
 
-/// How long after its server's return a work may take to be finished.
+/// How long after its server's return a job may take to be finished.
 const FINISHED_WITHIN: Duration = Duration::from_mins(2);
 
 /// What a killed process may hold for at most, in milliseconds: another one asks every second or two, so that it has taken over
@@ -21,10 +21,10 @@ const HELD_FOR_AT_MOST: i64 = 16_000;
 
 /// What is left of leases, by the database's own clock.
 const LEFT_OF_LEASES: &str = "SELECT max(until) - CAST(floor(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT) AS ms FROM \
-    (SELECT until FROM lease UNION ALL SELECT lease_until FROM work) AS held";
+    (SELECT until FROM lease UNION ALL SELECT lease_until FROM job) AS held";
 
 const ACCOUNTS: &str = "SELECT state FROM account";
-const WAITS_FOR: &str = "SELECT error_code FROM work WHERE kind = 'provision'";
+const WAITS_FOR: &str = "SELECT error_code FROM job WHERE kind = 'provision'";
 
 /// Plays a story in a village of its own, alone with the servers.
 fn plays(name: &str, database: Database, story: impl AsyncFnOnce(&'static Country, &Village) -> Result<()>) {
@@ -45,7 +45,7 @@ fn plays(name: &str, database: Database, story: impl AsyncFnOnce(&'static Countr
 /// Ada has asked, and everything was found free.
 async fn ada_has_asked(village: &Village) -> Result<()> {
     village.ada_asks().await?;
-    village.waits_for("SELECT state FROM work WHERE kind = 'check'", "done").await
+    village.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await
 }
 
 /// What `/account status` tells ada; it must answer in time whatever is down.
@@ -100,7 +100,7 @@ fn a_conflict_that_somebody_put_right_ends_with_an_account_after_a_retry() {
         let retries =
             async || village.does("the retry", async || linus.tries_to_press("Retry").await).await.map(drop);
         // Nothing was put right: it is a conflict anew.
-        let again = ("SELECT COUNT(*) FROM audit WHERE event = 'work.needs_operator'", "2");
+        let again = ("SELECT COUNT(*) FROM audit WHERE event = 'job.needs_operator'", "2");
         village.insists("the first retry", &linus, again, retries).await?;
         village.waits_for(ACCOUNTS, "conflict").await?;
         let slapd = &country.bed.slapd;
@@ -286,7 +286,7 @@ fn on_postgres_a_second_serve_takes_over_from_a_killed_one() {
         village.sim.heals();
         village.is_taken_over_by(second).await?;
         wait_until("the takeover", LIMIT, async || Ok(village.is_ready())).await?;
-        // An interaction and the work that the killed one had begun.
+        // An interaction and the job that the killed one had begun.
         let told = status(village).await?;
         ensure!(told.contains("approved") || told.contains("is made"), "{told}");
         village.waits_for(ACCOUNTS, "invited").await?;
@@ -306,7 +306,7 @@ fn a_bot_that_is_asked_to_stop_in_the_middle_ends_in_order_and_goes_on_later() {
         village.sim.heals();
         let status = village.ends(Duration::from_secs(25)).await?;
         ensure!(status.success(), "it ended with {status}");
-        let lease = village.sees_in_store("SELECT lease_until FROM work WHERE kind = 'provision'").await?;
+        let lease = village.sees_in_store("SELECT lease_until FROM job WHERE kind = 'provision'").await?;
         ensure!(lease == "0", "the lease was not given back: {lease}");
         village.starts().await?;
         village.waits_for(ACCOUNTS, "invited").await?;

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use accolade::domain::retry::{Fate, HTTP, LDAP};
+use accolade::domain::retry::{ErrorClass, HTTP, LDAP};
 use accolade::provisioning::Provisioning;
 use testbed::proxy::{
     Answer, Direction, Exchange, Fault, Kind, Operation, Place, Plan, Proxy, Server, Which,
@@ -26,7 +26,7 @@ const PEOPLE: usize = 100;
 /// Longer than any pause between two tries.
 const A_WHILE: Duration = Duration::from_mins(2);
 
-/// How often time passes before a work that is not done counts as stuck.
+/// How often time passes before a job that is not done counts as stuck.
 const ROUNDS: usize = 6;
 
 const ADD: Which = Which::Ldap(Operation::Add);
@@ -102,25 +102,25 @@ fn name_of(case: &Case, number: usize) -> String {
     format!("p{number:03}{}", case.mark)
 }
 
-/// Lets time pass until the work of `username` is neither open nor being undone. Its state then, and the account's.
+/// Lets time pass until the job of `username` is neither open nor being undone. Its state then, and the account's.
 async fn runs_on(case: &Case, worker: &Provisioning, username: &str) -> String {
     for _ in 0..ROUNDS {
-        let [state, _, account] = work_of(case, username).await;
+        let [state, _, account] = job_of(case, username).await;
         if !matches!(state.as_str(), "" | "open" | "undoing") {
             return [state, account].join(" ");
         }
         case.clock.push(A_WHILE);
         worker.drain_once().await.expect("the store answers");
     }
-    panic!("the work for {username} is stuck: {:?}", work_of(case, username).await);
+    panic!("the work for {username} is stuck: {:?}", job_of(case, username).await);
 }
 
 /// State and error code of the newest work for an account, and the account's state. All empty while there is no account.
-async fn work_of(case: &Case, username: &str) -> [String; 3] {
+async fn job_of(case: &Case, username: &str) -> [String; 3] {
     let sql = format!(
-        "SELECT work.state || ' ' || coalesce(work.error_code, '-') || ' ' || account.state FROM work \
-         JOIN account ON account.id = work.account_id WHERE account.username = '{username}' \
-         ORDER BY work.seq DESC LIMIT 1"
+        "SELECT job.state || ' ' || coalesce(job.error_code, '-') || ' ' || account.state FROM job \
+         JOIN account ON account.id = job.account_id WHERE account.username = '{username}' \
+         ORDER BY job.seq DESC LIMIT 1"
     );
     let text = case.text(&sql).await;
     let mut words = text.split(' ').map(str::to_owned);
@@ -250,7 +250,7 @@ async fn approved(case: &Case, number: usize) -> String {
     name
 }
 
-/// What a work does after an answer.
+/// What a job does after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     /// It waits with this code, and the call is made again.
@@ -263,11 +263,16 @@ enum Then {
 
 impl Then {
     /// By the row's fate, where the answer's own code says no more.
-    const fn of(fate: Fate, down: &'static str, refused: &'static str, conflict: &'static str) -> Self {
-        match fate {
-            Fate::Fine | Fate::AlreadyDone | Fate::Retry => Self::Again(down),
-            Fate::Conflict => Self::Conflict(conflict),
-            Fate::Operator | Fate::Absent | Fate::Defect => Self::Operator(refused),
+    const fn of(
+        class: ErrorClass,
+        down: &'static str,
+        refused: &'static str,
+        conflict: &'static str,
+    ) -> Self {
+        match class {
+            ErrorClass::Fine | ErrorClass::AlreadyDone | ErrorClass::Retry => Self::Again(down),
+            ErrorClass::Conflict => Self::Conflict(conflict),
+            ErrorClass::Operator | ErrorClass::Absent | ErrorClass::Defect => Self::Operator(refused),
         }
     }
 
@@ -275,7 +280,7 @@ impl Then {
     /// again if it is to be made again, and only then.
     async fn happens(self, case: &Case, worker: &Provisioning, name: &str, call: (&Proxy, Which, usize)) {
         let (proxy, which, so_far) = call;
-        let found = work_of(case, name).await;
+        let found = job_of(case, name).await;
         match self {
             // A pause is a number of milliseconds between none and a second: it may be over already.
             Self::Again(code) => assert!(found[0] == "done" || found[..2] == ["open", code], "{found:?}"),
@@ -296,7 +301,7 @@ fn the_work_does_what_the_row_of_each_ldap_result_code_says_when_the_add_is_answ
     Case::plays(Database::Sqlite, MODERATORS, async |case| {
         let lines = Lines::laid().await;
         let worker = case.worker_behind(&lines);
-        for (number, (code, meaning, fate)) in LDAP.iter().copied().enumerate() {
+        for (number, (code, meaning, class)) in LDAP.iter().copied().enumerate() {
             eprintln!("{code} {meaning}");
             let name = approved(case, number).await;
             lines.forgets();
@@ -304,11 +309,11 @@ fn the_work_does_what_the_row_of_each_ldap_result_code_says_when_the_add_is_answ
             lines.directory.plans(Plan::answer(ADD, answer, Server::IsSpared));
             worker.drain_once().await.expect("the store answers");
             assert_eq!(lines.hits().len(), 1);
-            let then = match (code, fate) {
+            let then = match (code, class) {
                 // A success without an entry is somebody else's doing: nothing is claimed.
                 (0, _) => Then::Conflict("directory_conflict"),
-                (_, Fate::Fine | Fate::AlreadyDone) => Then::Again("directory_refused"),
-                (_, fate) => Then::of(fate, "directory_down", "directory_refused", "directory_conflict"),
+                (_, ErrorClass::Fine | ErrorClass::AlreadyDone) => Then::Again("directory_refused"),
+                (_, class) => Then::of(class, "directory_down", "directory_refused", "directory_conflict"),
             };
             then.happens(case, &worker, &name, (&lines.directory, ADD, 1)).await;
             if matches!(code, 0 | 2 | 50) {
@@ -321,7 +326,7 @@ fn the_work_does_what_the_row_of_each_ldap_result_code_says_when_the_add_is_answ
 }
 
 /// The rows of the table that an answer can have, each by its first status.
-fn statuses() -> impl Iterator<Item = (u16, Fate)> {
+fn statuses() -> impl Iterator<Item = (u16, ErrorClass)> {
     HTTP.iter().filter(|row| *row.0.start() >= 200).map(|row| (*row.0.start(), row.2))
 }
 
@@ -331,7 +336,7 @@ fn the_work_does_what_the_row_of_each_http_status_says_when_import_or_mail_is_an
     Case::plays(Database::Sqlite, MODERATORS, async |case| {
         let lines = Lines::laid().await;
         let worker = case.worker_behind(&lines);
-        for (number, (status, fate)) in statuses().enumerate() {
+        for (number, (status, class)) in statuses().enumerate() {
             for (twin, which) in [Which::Http("GET", "/users?"), MAIL].into_iter().enumerate() {
                 eprintln!("{which:?} answered with {status}");
                 let name = approved(case, 2 * number + twin).await;
@@ -346,12 +351,12 @@ fn the_work_does_what_the_row_of_each_http_status_says_when_import_or_mail_is_an
                 assert_eq!(struck, usize::try_from(times).expect("one or two"));
                 let refused =
                     if matches!(status, 401 | 403) { "keycloak_right_missing" } else { "keycloak_down" };
-                let then = match (which == MAIL, status, fate) {
+                let then = match (which == MAIL, status, class) {
                     // A success that is not the promised one proves nothing.
-                    (false, _, Fate::Fine) => Then::Again("keycloak_down"),
+                    (false, _, ErrorClass::Fine) => Then::Again("keycloak_down"),
                     (true, 400 | 404, _) => Then::Operator("mail_refused"),
                     (false, ..) | (true, 401 | 403, _) => {
-                        Then::of(fate, "keycloak_down", refused, "keycloak_down")
+                        Then::of(class, "keycloak_down", refused, "keycloak_down")
                     }
                     // It may have gone out.
                     (true, ..) => Then::Again("mail_unknown"),
@@ -363,10 +368,10 @@ fn the_work_does_what_the_row_of_each_http_status_says_when_import_or_mail_is_an
     });
 }
 
-/// What is counted of mails, in the budgets and in the work, and what is noted of each.
+/// What is counted of mails, in the budgets and in the job, and what is noted of each.
 async fn counted(case: &Case) -> String {
     let mails = "SELECT (SELECT count(*) FROM budget WHERE kind LIKE 'mail%') || ' in budgets, ' || \
-        (SELECT sum(mail_attempts) FROM work) || ' in works, ' || coalesce((SELECT group_concat(state) FROM mail), 'none') || ' noted'";
+        (SELECT sum(mail_attempts) FROM job) || ' in jobs, ' || coalesce((SELECT group_concat(state) FROM mail), 'none') || ' noted'";
     case.text(mails).await
 }
 
@@ -379,7 +384,7 @@ fn a_mail_that_certainly_was_not_sent_costs_nothing() {
             let name = approved(case, 0).await;
             lines.keycloak.plans(Plan::answer(MAIL, Answer::HttpStatus(status), Server::IsSpared));
             worker.drain_once().await.expect("the store answers");
-            assert_eq!(work_of(case, &name).await, ["needs_operator", code, "creating"]);
+            assert_eq!(job_of(case, &name).await, ["needs_operator", code, "creating"]);
             assert_eq!(counted(case).await, format!("0 in budgets, 0 in works, {noted} noted"));
 
             case.is_let_go_on().await;

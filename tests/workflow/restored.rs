@@ -159,17 +159,17 @@ fn effects(village: &Village) -> Vec<String> {
     requests.filter(|route| !route.starts_with("GET ") && !route.contains("/interactions/")).collect()
 }
 
-async fn code_of_stopped_work(village: &Village) -> Result<String> {
-    village.sees_in_store("SELECT error_code FROM work WHERE state = 'needs_operator'").await
+async fn code_of_stopped_job(village: &Village) -> Result<String> {
+    village.sees_in_store("SELECT error_code FROM job WHERE state = 'needs_operator'").await
 }
 
 #[test]
 fn a_restored_bot_makes_no_account_twice_sends_no_second_mail_and_goes_on_once_agreed() {
     plays("rs1", Database::Sqlite, async |village| {
-        // Approved while the bot is down: the work is there, and nothing outside.
+        // Approved while the bot is down: the job is there, and nothing outside.
         village.starts().await?;
         village.ada_asks().await?;
-        village.waits_for("SELECT state FROM work WHERE kind = 'check'", "done").await?;
+        village.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
         village.stops().await?;
         let code = village.sees_in_store("SELECT code FROM request WHERE state = 'waiting'").await?;
         let grace = village.person("grace").id().to_string();
@@ -188,8 +188,8 @@ fn a_restored_bot_makes_no_account_twice_sends_no_second_mail_and_goes_on_once_a
         comes_back(village, &backup).await?;
         let found = differences(village).await?;
         ensure!(found == ["entry_made_since", "password_set_since"], "{found:?}");
-        let waits = village.sees_in_store("SELECT step FROM work WHERE kind = 'provision'").await?;
-        ensure!(waits == "eligible", "the work went on to {waits}");
+        let waits = village.sees_in_store("SELECT step FROM job WHERE kind = 'provision'").await?;
+        ensure!(waits == "eligible", "the job went on to {waits}");
         ensure!(village.mails() == 1, "a mail went out before the agreement");
 
         runs(village, &["restore", "--agree"], 0).await?;
@@ -208,7 +208,7 @@ fn an_entry_made_after_the_backup_is_listed_and_left_alone() {
     plays("rs2", Database::Sqlite, async |village| {
         village.starts().await?;
         village.ada_asks().await?;
-        village.waits_for("SELECT state FROM work WHERE kind = 'check'", "done").await?;
+        village.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
         let folder = tempfile::tempdir()?;
         let backup = folder.path().join("backup").to_string_lossy().into_owned();
         runs(village, &["backup", &backup], 0).await?;
@@ -222,9 +222,9 @@ fn an_entry_made_after_the_backup_is_listed_and_left_alone() {
         runs(village, &["restore", "--agree"], 0).await?;
         // The request waits again. Approved once more, it meets the entry, and a person must look.
         village.grace_approves().await?;
-        village.waits_for("SELECT state FROM work WHERE kind = 'provision'", "needs_operator").await?;
+        village.waits_for("SELECT state FROM job WHERE kind = 'provision'", "needs_operator").await?;
         ensure!(village.mails() == 1, "{} mails", village.mails());
-        let code = code_of_stopped_work(village).await?;
+        let code = code_of_stopped_job(village).await?;
         ensure!(code == "directory_conflict", "{code}");
         let bed_entry = village.entry().await?.context("ada's entry")?;
         ensure!(bed_entry.value("description").is_some_and(|mark| mark.starts_with("accolade:")), "no mark");
@@ -252,7 +252,7 @@ fn a_restored_postgres_database_is_held_back_by_hand_and_says_so_on_the_health_p
         wait_until("readiness", LIMIT, async || Ok(page(port.address(), "/healthz/ready").await?.0 == 200))
             .await?;
         village.ada_asks().await?;
-        village.waits_for("SELECT state FROM work WHERE kind = 'check'", "done").await?;
+        village.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
         village.stops().await
     });
 }

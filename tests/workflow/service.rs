@@ -175,7 +175,7 @@ fn a_dead_worker_gives_no_sign_of_life_though_every_part_answers() {
         let settings = [
             ("NOTIFY_SOCKET", path.as_str()),
             ("WATCHDOG_USEC", "4000000"),
-            ("ACCOLADE_PANIC_AT", "work.after_claim:1"),
+            ("ACCOLADE_PANIC_AT", "job.after_claim:1"),
         ];
         watched.starts(&settings).await?;
         ear.hears("READY=1", 1).await?;

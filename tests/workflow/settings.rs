@@ -86,7 +86,7 @@ fn a_wrong_setting(
             // Whether it waits or asks for an operator: it is there.
             village
                 .waits_for(
-                    "SELECT count(*) FROM work WHERE kind = 'provision' AND error_code IS NOT NULL",
+                    "SELECT count(*) FROM job WHERE kind = 'provision' AND error_code IS NOT NULL",
                     "1",
                 )
                 .await?;
@@ -95,7 +95,7 @@ fn a_wrong_setting(
             let said = std::fs::read_to_string(&log)?;
             ensure!(said.contains(told), "the log does not say what to change: {said}");
             village.starts().await?;
-            if village.sees_in_store("SELECT state FROM work WHERE kind = 'provision'").await?
+            if village.sees_in_store("SELECT state FROM job WHERE kind = 'provision'").await?
                 == "needs_operator"
             {
                 let linus = village.person("linus");
@@ -166,7 +166,7 @@ fn while_discord_is_silent_at_the_start_the_worker_and_the_health_page_work() {
         let story = async {
             village.starts().await?;
             village.ada_asks().await?;
-            village.waits_for("SELECT state FROM work WHERE kind = 'check'", "done").await?;
+            village.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
             // Approved, and ended before anything was made.
             village.comes_to_rest().await?;
             village.holds_the_members_answer();

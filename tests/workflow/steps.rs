@@ -2,12 +2,12 @@
 //! (a crash between effect and record), runs twice, is undone, is undone twice. On real servers, and on both databases where the
 //! database has a part in it; after each case the checker looks at all five stores.
 //!
-//! A new kind of work or a new step does not compile until [`journeys_of`] and [`question_of`] know it, and the journeys take their
+//! A new kind of job or a new step does not compile until [`journeys_of`] and [`question_of`] know it, and the journeys take their
 //! steps from the plans of the product.
 
 use std::collections::BTreeSet;
 
-use accolade::domain::work::{Step, Work, WorkKind};
+use accolade::domain::job::{Job, JobKind, Step};
 use testbed::proxy::{Operation, Which};
 
 use crate::case::{AUTOMATIC, Case, MODERATORS, Question, Wish};
@@ -41,70 +41,74 @@ enum Journey {
 }
 
 /// The ways through the plans of a kind.
-const fn journeys_of(kind: WorkKind) -> &'static [Journey] {
+const fn journeys_of(kind: JobKind) -> &'static [Journey] {
     match kind {
-        WorkKind::Check => &[Journey::Check, Journey::AutomaticCheck],
-        WorkKind::Provision => &[Journey::Provision, Journey::Undo],
-        WorkKind::Withdraw => &[Journey::Withdraw, Journey::Restore, Journey::Keep],
-        WorkKind::Welcome => &[Journey::Welcome],
-        WorkKind::Resend => &[Journey::Resend, Journey::Reset],
-        WorkKind::Lock => &[Journey::NotMe],
+        JobKind::Check => &[Journey::Check, Journey::AutomaticCheck],
+        JobKind::Provision => &[Journey::Provision, Journey::Undo],
+        JobKind::Withdraw => &[Journey::Withdraw, Journey::Restore, Journey::Keep],
+        JobKind::Welcome => &[Journey::Welcome],
+        JobKind::Resend => &[Journey::Resend, Journey::Reset],
+        JobKind::Lock => &[Journey::NotMe],
     }
 }
 
 fn journeys() -> impl Iterator<Item = Journey> {
-    WorkKind::ALL.iter().flat_map(|kind| journeys_of(*kind)).copied()
+    JobKind::ALL.iter().flat_map(|kind| journeys_of(*kind)).copied()
 }
 
 /// What the step asks of the world: the question with its effect, else the last one. `close` asks nothing: its effect is its record.
 const fn question_of(step: Step) -> Option<Question> {
     let request = match step {
-        Step::Look | Step::Free | Step::Import => Which::Http("GET", "/users?"),
-        Step::GroupsSeen => Which::Http("GET", "/groups?"),
+        Step::CheckAvailability | Step::RecheckAvailability | Step::AwaitImport => {
+            Which::Http("GET", "/users?")
+        }
+        Step::AwaitGroupSync => Which::Http("GET", "/groups?"),
         Step::Mail | Step::Resend => Which::Http("PUT", "/execute-actions-email"),
-        Step::Disable | Step::Restore => Which::Http("PUT", "/users/"),
+        Step::Disable | Step::Unlock => Which::Http("PUT", "/users/"),
         Step::EndSessions => Which::Http("POST", "/logout"),
-        Step::Entry => Which::Ldap(Operation::Add),
+        Step::CreateEntry => Which::Ldap(Operation::Add),
         Step::Groups | Step::Lock => Which::Ldap(Operation::Modify),
-        Step::Invite | Step::Judge => Which::Ldap(Operation::Search),
+        Step::Invite | Step::CheckPassword => Which::Ldap(Operation::Search),
         Step::Remove => Which::Ldap(Operation::Delete),
         Step::Eligible => return Some(Question::OfDiscord("GET /guilds/{guild}/members/{user}")),
-        Step::Role => return Some(Question::OfDiscord("PUT /guilds/{guild}/members/{user}/roles/{role}")),
-        Step::Close => return None,
+        Step::GrantRole => {
+            return Some(Question::OfDiscord("PUT /guilds/{guild}/members/{user}/roles/{role}"));
+        }
+        Step::Finalize => return None,
     };
     Some(Question::Of(request))
 }
 
 /// Whether the answer that is lost is that of an effect, which the step finds when it comes again.
 const fn looks_before_it_acts(step: Step) -> bool {
-    matches!(step, Step::Groups | Step::Lock | Step::Disable | Step::Restore | Step::Role)
+    matches!(step, Step::Groups | Step::Lock | Step::Disable | Step::Unlock | Step::GrantRole)
 }
 
 /// Whether the step comes to its end without the answer: its door looks again and finds what it did, or it tells that nobody knows.
 const fn finds_its_effect(step: Step) -> bool {
     match step {
-        Step::Entry | Step::Remove | Step::Resend => true,
-        Step::Look
+        Step::CreateEntry | Step::Remove | Step::Resend => true,
+        Step::CheckAvailability
         | Step::Eligible
-        | Step::Free
+        | Step::RecheckAvailability
         | Step::Groups
-        | Step::Import
-        | Step::GroupsSeen
+        | Step::AwaitImport
+        | Step::AwaitGroupSync
         | Step::Mail
         | Step::Invite
         | Step::Disable
         | Step::Lock
         | Step::EndSessions
-        | Step::Judge
-        | Step::Restore
-        | Step::Close
-        | Step::Role => false,
+        | Step::CheckPassword
+        | Step::Unlock
+        | Step::Finalize
+        | Step::GrantRole => false,
     }
 }
 
 impl Journey {
-    fn kind(self) -> WorkKind {
-        let mut kinds = WorkKind::ALL.iter().copied();
+    fn kind(self) -> JobKind {
+        let mut kinds = JobKind::ALL.iter().copied();
         kinds.find(|kind| journeys_of(*kind).contains(&self)).expect("each journey is some kind's")
     }
 
@@ -151,28 +155,28 @@ impl Journey {
         let applies = match step {
             // What was used is not removed.
             Step::Remove => matches!(self, Self::Undo | Self::Withdraw),
-            Step::Restore => self == Self::Restore,
-            Step::Look
+            Step::Unlock => self == Self::Restore,
+            Step::CheckAvailability
             | Step::Eligible
-            | Step::Free
-            | Step::Entry
+            | Step::RecheckAvailability
+            | Step::CreateEntry
             | Step::Groups
-            | Step::Import
-            | Step::GroupsSeen
+            | Step::AwaitImport
+            | Step::AwaitGroupSync
             | Step::Mail
             | Step::Invite
             | Step::Disable
             | Step::Lock
             | Step::EndSessions
-            | Step::Judge
-            | Step::Close
-            | Step::Role
+            | Step::CheckPassword
+            | Step::Finalize
+            | Step::GrantRole
             | Step::Resend => true,
         };
         question_of(step).filter(|_| applies)
     }
 
-    /// The work stands before the first step of this way.
+    /// The job stands before the first step of this way.
     async fn begins(self, case: &Case) {
         match self {
             Self::Check | Self::AutomaticCheck => {
@@ -182,9 +186,9 @@ impl Journey {
                 case.approved().await;
             }
             Self::Undo => {
-                let work = case.approved().await;
+                let job = case.approved().await;
                 case.drains_up_to(Step::Mail).await;
-                case.cancels(&work).await;
+                case.cancels(&job).await;
                 case.drains_up_to(self.plan()[0]).await;
             }
             Self::Withdraw => {
@@ -206,7 +210,7 @@ impl Journey {
             }
             Self::Resend => {
                 let made = case.invited().await;
-                case.wants(WorkKind::Resend, &made).await;
+                case.wants(JobKind::Resend, &made).await;
             }
             Self::Reset | Self::NotMe => {
                 let made = is_activated(case).await;
@@ -235,7 +239,7 @@ impl Journey {
                 case.has_nothing_left().await;
             }
             Self::Restore => {
-                // The restored account is welcomed: that work is the newest.
+                // The restored account is welcomed: that job is the newest.
                 assert_eq!(case.standing().await, "approved done active");
                 assert!(case.bind_works().await, "the password still works");
                 assert!(case.user().await.is_some_and(|user| user.enabled), "the user is enabled again");
@@ -274,7 +278,7 @@ async fn is_made(case: &Case, most_mails: usize) {
 }
 
 /// The account is made, and its password was seen.
-async fn is_activated(case: &Case) -> Work {
+async fn is_activated(case: &Case) -> Job {
     let made = case.invited().await;
     case.sets_password().await;
     case.frees_leases().await;
@@ -350,7 +354,7 @@ fn plays_each(
 fn every_step_has_a_plan_and_every_undo_a_way() {
     let planned: BTreeSet<Step> = journeys().flat_map(Journey::plan).copied().collect();
     assert_eq!(planned, Step::ALL.iter().copied().collect());
-    for kind in WorkKind::ALL {
+    for kind in JobKind::ALL {
         let has_undo = journeys_of(*kind).contains(&Journey::Undo);
         assert_eq!(kind.undo_plan().is_empty(), !has_undo, "{kind}");
     }
@@ -379,7 +383,7 @@ async fn fails_before_and_after(case: &Case, journey: Journey, step: Step) {
             assert_eq!(case.records_of(step).await, records + 1, "the step found what it did");
         } else if looks_before_it_acts(step) && case.records_of(step).await > records {
             // The pause may be over before the worker looks for the last time: then the step came again, and found what it had done.
-            assert_eq!(case.newest_outcome_of(step).await, "already_there", "its second look alone");
+            assert_eq!(case.newest_outcome_of(step).await, "unchanged", "its second look alone");
         } else {
             is_unrecorded().await;
         }
@@ -439,9 +443,9 @@ fn is_mailed_at(step: Step) -> bool {
 /// The effect is there and its record is not, and the person wants no account any more: everything of ours goes, and undoing it once
 /// more changes nothing.
 async fn is_undone_twice(case: &Case, journey: Journey, step: Step) {
-    let work = case.work().await;
+    let job = case.job().await;
     case.drains_and_loses_the_record_of(step).await;
-    case.cancels(&work).await;
+    case.cancels(&job).await;
     case.drains().await;
     let is_undone = async || {
         let state = if is_mailed_at(step) { "done" } else { "undone" };
@@ -452,7 +456,7 @@ async fn is_undone_twice(case: &Case, journey: Journey, step: Step) {
     case.is_in_order().await;
     let before = case.outside().await;
     let (kind, way) = if is_mailed_at(step) {
-        (WorkKind::Withdraw, Journey::Withdraw)
+        (JobKind::Withdraw, Journey::Withdraw)
     } else {
         (journey.kind(), Journey::Undo)
     };
@@ -474,8 +478,8 @@ fn a_step_is_undone_although_its_record_was_lost_and_undoing_it_twice_changes_no
 
 /// The step was not begun, and the person wants no account any more.
 async fn is_cancelled(case: &Case, _: Journey, step: Step) {
-    let work = case.work().await;
-    case.cancels(&work).await;
+    let job = case.job().await;
+    case.cancels(&job).await;
     case.drains().await;
     let (state, mails) = if step == Step::Invite { ("done", 1) } else { ("undone", 0) };
     assert_eq!(case.standing().await, ["cancelled ", state, " closed"].concat());

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use accolade::domain::work::{Step, WorkKind};
+use accolade::domain::job::{JobKind, Step};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use testbed::proxy::{Direction, Fault, Operation, Place, Plan, Which};
@@ -30,7 +30,7 @@ fn whoever_left_gets_no_account() {
 fn who_loses_the_role_while_the_entry_had_to_wait_gets_none() {
     Case::plays(Database::Sqlite, MODERATORS, async |case| {
         case.approved().await;
-        case.stands_at(WorkKind::Provision.plan(), Step::Entry).await;
+        case.stands_at(JobKind::Provision.plan(), Step::CreateEntry).await;
         case.ada.loses("member");
         case.clock.push(Duration::from_mins(10));
         case.drains().await;
@@ -44,7 +44,7 @@ fn who_loses_the_role_while_the_entry_had_to_wait_gets_none() {
 fn who_still_has_the_role_gets_the_entry_that_had_to_wait_and_the_look_is_recorded_once() {
     Case::plays(Database::Sqlite, MODERATORS, async |case| {
         case.approved().await;
-        case.stands_at(WorkKind::Provision.plan(), Step::Entry).await;
+        case.stands_at(JobKind::Provision.plan(), Step::CreateEntry).await;
         case.clock.push(Duration::from_mins(10));
         case.drains().await;
         assert_eq!(case.standing().await, "approved done invited");
@@ -57,7 +57,7 @@ fn who_still_has_the_role_gets_the_entry_that_had_to_wait_and_the_look_is_record
 fn who_loses_the_role_while_the_entry_was_being_made_gets_no_mail() {
     Case::plays(Database::Sqlite, MODERATORS, async |case| {
         case.approved().await;
-        case.stands_at(WorkKind::Provision.plan(), Step::Entry).await;
+        case.stands_at(JobKind::Provision.plan(), Step::CreateEntry).await;
         // The look is old, and another rule fits by now: the second look is recorded, too.
         case.ada.loses("member");
         case.ada.gains("guest");
@@ -87,17 +87,17 @@ fn who_loses_the_role_while_the_entry_was_being_made_gets_no_mail() {
 #[test]
 fn a_wish_to_stop_that_comes_while_the_last_step_runs_ends_the_account() {
     Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        let work = case.approved().await;
-        case.stands_at(WorkKind::Provision.plan(), Step::Invite).await;
+        let job = case.approved().await;
+        case.stands_at(JobKind::Provision.plan(), Step::Invite).await;
         let lines = Lines::laid().await;
         let silence = (Which::Ldap(Operation::Search), Direction::ToClient, Place::Start, Fault::Stall);
         lines.directory.plans(Plan::once(silence.0, silence.1, silence.2, silence.3));
         case.frees_leases().await;
         let worker = case.worker_behind(&lines);
-        // The worker has looked at the work and waits for the directory when ada takes her request back.
+        // The worker has looked at the job and waits for the directory when ada takes her request back.
         let cancelling = async {
             wait_until("the silence", Duration::from_secs(10), async || Ok(!lines.hits().is_empty())).await?;
-            case.cancels(&work).await;
+            case.cancels(&job).await;
             lines.directory.heals().await
         };
         let (drained, cancelled) = tokio::join!(worker.drain_once(), cancelling);
@@ -115,7 +115,7 @@ fn a_wish_to_stop_that_comes_while_the_last_step_runs_ends_the_account() {
 fn a_foreign_entry_before(step: Step) {
     Case::plays(Database::Sqlite, MODERATORS, async |case| {
         case.approved().await;
-        case.stands_at(WorkKind::Provision.plan(), step).await;
+        case.stands_at(JobKind::Provision.plan(), step).await;
         let slapd = &town().bed.slapd;
         let foreign = PersonByHand::named(&case.username());
         slapd.add_person_by_hand(&foreign).await.expect("an entry by hand");
@@ -132,19 +132,19 @@ fn a_foreign_entry_before(step: Step) {
 
 #[test]
 fn a_name_that_was_taken_before_the_look_is_left_to_its_owner() {
-    a_foreign_entry_before(Step::Free);
+    a_foreign_entry_before(Step::RecheckAvailability);
 }
 
 #[test]
 fn a_name_that_was_taken_between_look_and_add_is_left_to_its_owner() {
-    a_foreign_entry_before(Step::Entry);
+    a_foreign_entry_before(Step::CreateEntry);
 }
 
 #[test]
 fn a_user_of_keycloaks_own_with_the_name_is_left_alone_and_our_entry_goes() {
     Case::plays(Database::Sqlite, MODERATORS, async |case| {
         case.approved().await;
-        case.drains_up_to(Step::Entry).await;
+        case.drains_up_to(Step::CreateEntry).await;
         case.somebody_makes_a_local_user().await;
         let before = case.outside().await.users;
         case.drains().await;
@@ -255,9 +255,9 @@ fn a_password_that_appears_right_before_the_removal_saves_the_entry() {
 fn an_undo_that_finds_a_password_keeps_the_entry_and_everybody_reads_so() {
     Case::plays(Database::Sqlite, MODERATORS, async |case| {
         case.approved().await;
-        case.drains_up_to(Step::Entry).await;
+        case.drains_up_to(Step::CreateEntry).await;
         case.somebody_makes_a_local_user().await;
-        case.drains_up_to(Step::Import).await;
+        case.drains_up_to(Step::AwaitImport).await;
         let slapd = &town().bed.slapd;
         slapd.set_attribute(&case.dn(), "userPassword", &["Correct-horse-1"]).await.expect("set by hand");
         case.drains().await;
@@ -342,7 +342,7 @@ fn a_check_that_runs_twice_asks_once_for_another_name() {
         assert_eq!(case.text("SELECT reason_code FROM request").await, "name_unavailable");
         let messages = || case.ada.sees_everything().matches("is not available").count();
         assert_eq!(messages(), 1);
-        case.puts_back(WorkKind::Check, "open", Step::Look).await;
+        case.puts_back(JobKind::Check, "open", Step::CheckAvailability).await;
         case.drains().await;
         assert_eq!(messages(), 1);
     });
@@ -361,12 +361,12 @@ fn steps_calls_and_mails_are_counted_by_how_they_end() {
         let worker = case.worker();
         worker.drain_once().await.expect("the store answers");
         let mut registry = Registry::with_prefix("accolade");
-        worker.register_measures(&mut registry);
+        worker.register_metrics(&mut registry);
         let mut text = String::new();
         encode(&mut text, &registry).expect("encoding into a string works");
         let count = |name: &str| measured(&text, name);
-        for step in WorkKind::Provision.plan() {
-            let steps = ["made", "already_there"].map(|outcome| {
+        for step in JobKind::Provision.plan() {
+            let steps = ["applied", "unchanged"].map(|outcome| {
                 count(&format!("accolade_step_seconds_count{{step=\"{step}\",outcome=\"{outcome}\"}}"))
             });
             assert_eq!(steps.iter().sum::<u64>(), 1, "{step} in {text}");
@@ -378,10 +378,10 @@ fn steps_calls_and_mails_are_counted_by_how_they_end() {
         assert_eq!(count("accolade_call_seconds_count{target=\"mail\",outcome=\"ok\"}"), 1, "{text}");
         assert_eq!(count("accolade_mails_total{outcome=\"accepted\"}"), 1, "{text}");
         let again = case.worker_without_keycloak();
-        case.puts_back(WorkKind::Provision, "open", Step::Free).await;
+        case.puts_back(JobKind::Provision, "open", Step::RecheckAvailability).await;
         again.drain_once().await.expect("the store answers");
         let mut registry = Registry::with_prefix("accolade");
-        again.register_measures(&mut registry);
+        again.register_metrics(&mut registry);
         text.clear();
         encode(&mut text, &registry).expect("encoding into a string works");
         // A pause may be over before the worker looks for the last time: then there was another try.
@@ -398,10 +398,10 @@ fn two_replicas_tidy(database: Database) {
         case.frees_leases().await;
         case.clock.push(Duration::from_hours(24 * 15));
         let (one, other) = (case.worker(), case.worker());
-        let (first, second) = tokio::join!(one.keep_tidy(), other.keep_tidy());
+        let (first, second) = tokio::join!(one.housekeep(), other.housekeep());
         first.expect("the store answers");
         second.expect("the store answers");
-        assert_eq!(case.rows("SELECT id FROM work WHERE kind = 'withdraw'").await.len(), 1);
+        assert_eq!(case.rows("SELECT id FROM job WHERE kind = 'withdraw'").await.len(), 1);
         case.drains().await;
         case.has_nothing_left().await;
     });

@@ -121,7 +121,7 @@ const COLUMNS: [(&str, &str); 14] = [
         "UPDATE audit SET actor_id = actor_id || 'x' WHERE seq = $1",
         "UPDATE audit SET actor_id = substr(actor_id, 1, length(actor_id) - 1) WHERE seq = $1",
     ),
-    ("UPDATE audit SET work_id = '' WHERE seq = $1", "UPDATE audit SET work_id = NULL WHERE seq = $1"),
+    ("UPDATE audit SET job_id = '' WHERE seq = $1", "UPDATE audit SET job_id = NULL WHERE seq = $1"),
     (
         "UPDATE audit SET reason_code = '' WHERE seq = $1",
         "UPDATE audit SET reason_code = NULL WHERE seq = $1",

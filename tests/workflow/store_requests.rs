@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accolade::clock::Clock;
-use accolade::domain::refusal::Refusal;
+use accolade::domain::error_code::ErrorCode;
 use accolade::domain::request::{Request, RequestState};
 use accolade::store::{AccountInserted, DraftChanged, RequestMove, RequestMoved, Sent, StoreError};
 
@@ -137,7 +137,7 @@ on_both_databases! {
         let second = tx.move_request(&seen[1], RequestState::Approved, RequestMove::default()).await.expect("moves");
         assert!(matches!(second, RequestMoved::AddressInUse(_)), "{second:?}");
         // The transaction is not spoilt by the index: the second request can be held in it.
-        let held = RequestMove { reason_code: Some(Refusal::AddressInUse), ..RequestMove::default() };
+        let held = RequestMove { reason_code: Some(ErrorCode::AddressInUse), ..RequestMove::default() };
         assert!(matches!(
             tx.move_request(&seen[1], RequestState::Held, held).await.expect("moves"),
             RequestMoved::Done(_)
@@ -186,15 +186,15 @@ on_both_databases! {
         let person = world.person(1).await;
         let mut tx = world.store.begin().await.expect("begins");
         tx.put_draft(world.new_draft(person, "ada.lovelace", 7)).await.expect("a draft");
-        // A work for a person who does not exist meets the foreign key.
+        // A job for a person who does not exist meets the foreign key.
         let nobody = accolade::domain::ids::PersonId::new(world.store.ids().uuid());
-        let work = accolade::store::NewWork {
+        let job = accolade::store::NewJob {
             person_id: nobody,
             account_id: None,
             request_id: None,
-            kind: accolade::domain::work::WorkKind::Welcome,
+            kind: accolade::domain::job::JobKind::Welcome,
         };
-        assert!(tx.enqueue_work(work).await.is_err());
+        assert!(tx.enqueue_job(job).await.is_err());
         assert!(matches!(tx.commit("test.poisoned").await, Err(StoreError::Poisoned)));
         let mut view = world.store.read().await.expect("reads");
         assert!(view.draft_of(person).await.expect("reads").is_none(), "half a transaction was kept");

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use accolade::clock::SystemRng;
 use accolade::domain::account::AccountState;
-use accolade::domain::approval::{Tell, Verdict};
+use accolade::domain::approval::{Notify, Verdict};
+use accolade::domain::error_code::ErrorCode;
+use accolade::domain::job::{JobKind, JobState, Outcome};
 use accolade::domain::mail::MailState;
-use accolade::domain::refusal::Refusal;
 use accolade::domain::request::{RequestKind, RequestState};
-use accolade::domain::work::{Effect, WorkKind, WorkState};
 use accolade::store::{DenyKind, MessageKind, OutboxKind, Store, StoreError, statements};
 use sqlx::{Connection, Either, Executor, PgConnection, SqlSafeStr, SqliteConnection, Statement};
 
@@ -47,7 +47,7 @@ fn the_checks_of_the_tables_name_exactly_the_codes_of_the_domain() {
             codes(&<$of>::ALL.iter().map(|one| one.code()).collect::<Vec<_>>())
         };
     }
-    let effects = [Effect::Made, Effect::AlreadyThere, Effect::NotNeeded].map(Effect::code);
+    let effects = [Outcome::Applied, Outcome::Unchanged, Outcome::Skipped].map(Outcome::code);
     for folder in ["sqlite", "postgres"] {
         let mut text = String::new();
         for file in std::fs::read_dir(["migrations/", folder].concat()).expect("the folder") {
@@ -56,15 +56,15 @@ fn the_checks_of_the_tables_name_exactly_the_codes_of_the_domain() {
         for (column, wanted) in [
             ("state", all!(RequestState)),
             ("state", all!(AccountState)),
-            ("state", all!(WorkState)),
+            ("state", all!(JobState)),
             ("kind", all!(RequestKind)),
-            ("kind", all!(WorkKind)),
+            ("kind", all!(JobKind)),
             ("kind", all!(OutboxKind)),
             ("kind", all!(MessageKind)),
             ("kind", all!(DenyKind)),
             ("state", all!(MailState)),
             ("verdict", all!(Verdict)),
-            ("tell", all!(Tell)),
+            ("tell", all!(Notify)),
             ("outcome", codes(&effects)),
         ] {
             // PostgreSQL changes a check by itself, SQLite with its table.
@@ -109,7 +109,7 @@ async fn migrations_apply_one_by_one_on_a_filled_database() {
     for version in 2..=5 {
         assert_eq!(migrate(version).await.applied, 1);
     }
-    fill_work(&mut raw).await;
+    fill_job(&mut raw).await;
     assert_eq!(migrate(6).await.applied, 1);
     let last = Store::migrate(&config, clock.clone(), Arc::new(SystemRng)).await.expect("migrates");
     assert_eq!((last.version, last.applied), (9, 3));
@@ -129,12 +129,12 @@ async fn migrations_apply_one_by_one_on_a_filled_database() {
     assert!(matches!(newer.err(), Some(StoreError::SchemaNew { .. })));
 }
 
-/// A work with a step and an unsent message, as version 5 wrote them.
-async fn fill_work(raw: &mut SqliteConnection) {
+/// A job with a step and an unsent message, as version 5 wrote them.
+async fn fill_job(raw: &mut SqliteConnection) {
     for filled in [
-        "INSERT INTO work (seq, id, person_id, kind, plan_version, state, step, revision, fence, lease_until, attempt, \
+        "INSERT INTO job (seq, id, person_id, kind, plan_version, state, step, revision, fence, lease_until, attempt, \
          next_run, mail_attempts, cancel_asked) VALUES (41, 'w', 'p', 'welcome', 1, 'open', 'role', 1, 2, 0, 0, 5, 0, 0)",
-        "INSERT INTO work_step (id, work_id, step, outcome, output, at) VALUES (7, 'w', 'role', 'made', '{}', 5)",
+        "INSERT INTO job_step (id, job_id, step, outcome, output, at) VALUES (7, 'w', 'role', 'made', '{}', 5)",
         "INSERT INTO outbox (id, kind, target, dedupe_key, params, revision, created_at, fence, lease_until, attempt, \
          next_run) VALUES ('o', 'card', 'r', 'card:r', '{}', 3, 5, 1, 0, 2, 5)",
     ] {
@@ -145,7 +145,7 @@ async fn fill_work(raw: &mut SqliteConnection) {
 /// What a migration that makes the tables anew must keep: the rows, their numbers, and what points at them.
 async fn is_still_worked(raw: &mut SqliteConnection) {
     let kept: (i64, i64, String, String) = sqlx::query_as(
-        "SELECT w.seq, s.id, w.kind, s.output FROM work_step AS s JOIN work AS w ON w.id = s.work_id",
+        "SELECT w.seq, s.id, w.kind, s.output FROM job_step AS s JOIN job AS w ON w.id = s.job_id",
     )
     .fetch_one(&mut *raw)
     .await
@@ -158,17 +158,16 @@ async fn is_still_worked(raw: &mut SqliteConnection) {
             .expect("reads");
     assert_eq!(message, ("o".to_owned(), "card".to_owned(), 3, 2));
     let next: (i64,) = sqlx::query_as(
-        "INSERT INTO work (id, person_id, kind, plan_version, state, step, revision, fence, lease_until, attempt, next_run, \
+        "INSERT INTO job (id, person_id, kind, plan_version, state, step, revision, fence, lease_until, attempt, next_run, \
          mail_attempts, cancel_asked) VALUES ('x', 'p', 'lock', 1, 'open', 'lock', 1, 0, 0, 0, 5, 0, 0) RETURNING seq",
     )
     .fetch_one(&mut *raw)
     .await
     .expect("the new kinds are taken");
     assert!(next.0 > 41, "numbers go on: {}", next.0);
-    let foreign = sqlx::query(
-        "INSERT INTO work_step (work_id, step, outcome, at) VALUES ('nobody', 'role', 'made', 5)",
-    );
-    foreign.execute(raw).await.expect_err("a step of no work is refused");
+    let foreign =
+        sqlx::query("INSERT INTO job_step (job_id, step, outcome, at) VALUES ('nobody', 'role', 'made', 5)");
+    foreign.execute(raw).await.expect_err("a step of no job is refused");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,7 +194,7 @@ async fn files_that_others_can_read_are_refused_with_the_fix_named() {
         std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("loosens");
         let refused = world.open_again().await.err().expect("is refused");
         assert!(refused.to_string().contains(fix), "{refused}");
-        assert_eq!(refused.refusal(), Refusal::Internal);
+        assert_eq!(refused.error_code(), ErrorCode::Internal);
         std::fs::set_permissions(path, Permissions::from_mode(good)).expect("tightens");
         world.open_again().await.expect("opens again").close().await;
     }
@@ -238,7 +237,7 @@ async fn a_locked_database_is_busy_within_two_seconds() {
     let begun = tokio::time::timeout(Duration::from_millis(2_900), world.store.begin()).await;
     let busy = begun.expect("an answer within its limit").err().expect("is busy");
     assert!(matches!(busy, StoreError::Busy), "{busy:?}");
-    assert_eq!(busy.refusal(), Refusal::StoreBusy);
+    assert_eq!(busy.error_code(), ErrorCode::StoreBusy);
     raw.execute("ROLLBACK").await.expect("lets go");
     world.store.begin().await.expect("goes on by itself").roll_back().await.expect("rolls back");
 }

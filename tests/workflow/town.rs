@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use accolade::clock::SystemRng;
 use accolade::config;
-use accolade::domain::work::{Step, WorkKind};
+use accolade::domain::job::{JobKind, Step};
 use accolade::store::Store;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
@@ -171,7 +171,7 @@ impl Hand {
     /// What a restart does (`serve` voids the leases of an earlier life), and time that makes all due.
     pub(crate) async fn frees_leases(&self) {
         self.runs(
-            "UPDATE work SET lease_until = 0, owner = NULL, next_run = 0 WHERE state IN ('open', 'undoing'); \
+            "UPDATE job SET lease_until = 0, owner = NULL, next_run = 0 WHERE state IN ('open', 'undoing'); \
              UPDATE outbox SET lease_until = 0, owner = NULL, next_run = 0; UPDATE lease SET until = 0;",
         )
         .await;
@@ -185,13 +185,13 @@ impl Hand {
         );
         self.runs(&match self {
             Self::Sqlite(_) => format!(
-                "CREATE TRIGGER halt AFTER UPDATE OF step ON work WHEN {when} \
-                 BEGIN UPDATE work SET {then} WHERE id = NEW.id; END;"
+                "CREATE TRIGGER halt AFTER UPDATE OF step ON job WHEN {when} \
+                 BEGIN UPDATE job SET {then} WHERE id = NEW.id; END;"
             ),
             Self::Postgres(_) => format!(
                 "CREATE OR REPLACE FUNCTION halt() RETURNS trigger AS $$ BEGIN NEW.fence := NEW.fence + 1; \
                  NEW.owner := NULL; NEW.lease_until := 0; NEW.next_run := 9000000000000; RETURN NEW; END $$ \
-                 LANGUAGE plpgsql; CREATE TRIGGER halt BEFORE UPDATE OF step ON work FOR EACH ROW WHEN ({when}) \
+                 LANGUAGE plpgsql; CREATE TRIGGER halt BEFORE UPDATE OF step ON job FOR EACH ROW WHEN ({when}) \
                  EXECUTE FUNCTION halt();"
             ),
         })
@@ -202,7 +202,7 @@ impl Hand {
     pub(crate) async fn halts_no_more(&self) {
         self.runs(match self {
             Self::Sqlite(_) => "DROP TRIGGER halt",
-            Self::Postgres(_) => "DROP TRIGGER halt ON work",
+            Self::Postgres(_) => "DROP TRIGGER halt ON job",
         })
         .await;
     }
@@ -212,11 +212,11 @@ impl Hand {
         let when = format!("NEW.step = '{step}'");
         self.runs(&match self {
             Self::Sqlite(_) => format!(
-                "CREATE TRIGGER torn BEFORE INSERT ON work_step WHEN {when} BEGIN SELECT RAISE(ABORT, 'torn'); END;"
+                "CREATE TRIGGER torn BEFORE INSERT ON job_step WHEN {when} BEGIN SELECT RAISE(ABORT, 'torn'); END;"
             ),
             Self::Postgres(_) => format!(
                 "CREATE OR REPLACE FUNCTION torn() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'torn'; END $$ \
-                 LANGUAGE plpgsql; CREATE TRIGGER torn BEFORE INSERT ON work_step FOR EACH ROW WHEN ({when}) \
+                 LANGUAGE plpgsql; CREATE TRIGGER torn BEFORE INSERT ON job_step FOR EACH ROW WHEN ({when}) \
                  EXECUTE FUNCTION torn();"
             ),
         })
@@ -227,15 +227,15 @@ impl Hand {
     pub(crate) async fn loses_no_more(&self) {
         self.runs(match self {
             Self::Sqlite(_) => "DROP TRIGGER torn",
-            Self::Postgres(_) => "DROP TRIGGER torn ON work_step",
+            Self::Postgres(_) => "DROP TRIGGER torn ON job_step",
         })
         .await;
     }
 
-    /// Puts the works of a kind back to `step`.
-    pub(crate) async fn puts_back(&self, kind: WorkKind, state: &str, step: Step) {
+    /// Puts the jobs of a kind back to `step`.
+    pub(crate) async fn puts_back(&self, kind: JobKind, state: &str, step: Step) {
         self.runs(&format!(
-            "UPDATE work SET state = '{state}', step = '{step}', attempt = 0 WHERE kind = '{kind}'"
+            "UPDATE job SET state = '{state}', step = '{step}', attempt = 0 WHERE kind = '{kind}'"
         ))
         .await;
     }

@@ -36,7 +36,7 @@ pub(crate) const SENT: &str = "SELECT state FROM request WHERE state NOT IN ('dr
 
 /// Whether a worker is at making the account.
 pub(crate) const IS_CLAIMED: &str =
-    "SELECT 'claimed' FROM work WHERE kind = 'provision' AND state = 'open' AND lease_until > 0";
+    "SELECT 'claimed' FROM job WHERE kind = 'provision' AND state = 'open' AND lease_until > 0";
 
 /// Which database a village keeps its books in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -740,7 +740,7 @@ async fn store_of(country: &Country, database: Database, folder: &Path) -> Resul
 
 /// What is left to do.
 const OPEN: &str =
-    "SELECT kind FROM work WHERE state IN ('open', 'undoing') UNION ALL SELECT kind FROM outbox";
+    "SELECT kind FROM job WHERE state IN ('open', 'undoing') UNION ALL SELECT kind FROM outbox";
 
 /// The answer of a bot whose database took too long: nothing happened, and the person is asked to press again.
 const BUSY: &str = "please press again";

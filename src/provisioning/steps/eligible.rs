@@ -1,6 +1,6 @@
-//! `eligible`: the member, fresh from Discord, still fits the policy. Gone or no longer entitled ends the work; nothing was made.
+//! `eligible`: the member, fresh from Discord, still fits the policy. Gone or no longer entitled ends the job; nothing was made.
 //!
-//! A work can wait for a server after this step, for hours. Then the member is judged once more before the entry, and before the mail,
+//! A job can wait for a server after this step, for hours. Then the member is judged once more before the entry, and before the mail,
 //! which cannot be taken back.
 
 use std::time::Duration;
@@ -8,33 +8,33 @@ use std::time::Duration;
 use super::{Output, StepDone};
 use crate::domain::audit::Actor;
 use crate::domain::eligibility::{Approval, Policy, Rule, RuleName, Verdict, judge};
+use crate::domain::error_code::ErrorCode;
+use crate::domain::job::{FailureAction, Outcome, Step};
 use crate::domain::member::MemberFacts;
-use crate::domain::refusal::Refusal;
-use crate::domain::work::{Effect, Setback, Step};
 use crate::provisioning::breaker::Target;
-use crate::provisioning::call::Halt;
-use crate::provisioning::scene::{Scene, defect};
-use crate::store::{StepRecord, WorkStep};
+use crate::provisioning::call::StepError;
+use crate::provisioning::context::{StepContext, defect};
+use crate::store::{JobStep, StepRecord};
 
 /// How old a judgement may be on which something is made: the steps between take seconds, unless they wait for a server.
 const FRESH_FOR: Duration = Duration::from_secs(30);
 
-pub(super) async fn ensure(scene: &Scene<'_>) -> Result<StepDone, Halt> {
+pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
     // The judgement is as old as its question: what comes between the answer and its record makes it no younger.
-    let asked_at = Some(scene.room.parts.clock.now());
-    let rule = judge_afresh(scene).await?;
-    Ok(StepDone { asked_at, ..StepDone::new(Effect::AlreadyThere, Output::Rule(rule)) })
+    let asked_at = Some(ctx.worker.deps.clock.now());
+    let rule = judge_afresh(ctx).await?;
+    Ok(StepDone { asked_at, ..StepDone::new(Outcome::Unchanged, Output::Rule(rule)) })
 }
 
-/// Before the entry: judges again where the judgement of this work is old. Another rule may fit by now; its groups are set then, so
+/// Before the entry: judges again where the judgement of this job is old. Another rule may fit by now; its groups are set then, so
 /// that belongs into the record.
-pub(super) async fn again_if_old(scene: &Scene<'_>) -> Result<Option<StepRecord>, Halt> {
-    let judged = scene.last_record(Step::Eligible);
-    if judged.is_some_and(|judged| is_fresh(scene, judged)) {
+pub(super) async fn again_if_old(ctx: &StepContext<'_>) -> Result<Option<StepRecord>, StepError> {
+    let password = ctx.last_record(Step::Eligible);
+    if password.is_some_and(|password| is_fresh(ctx, password)) {
         return Ok(None);
     }
-    let again = ensure(scene).await?.record(Step::Eligible);
-    if judged.is_some_and(|before| before.output == again.output) {
+    let again = ensure(ctx).await?.record(Step::Eligible);
+    if password.is_some_and(|before| before.output == again.output) {
         // The record stays as it was: its time says since when the present step is tried.
         return Ok(None);
     }
@@ -42,51 +42,51 @@ pub(super) async fn again_if_old(scene: &Scene<'_>) -> Result<Option<StepRecord>
 }
 
 /// Before the mail: the same, but the account has the groups of the rule that fitted then, so that one must still fit.
-pub(super) async fn must_still_hold(scene: &Scene<'_>) -> Result<(), Halt> {
-    let judged = scene.last_record(Step::Eligible).ok_or_else(defect)?;
-    if is_fresh(scene, judged) {
+pub(super) async fn must_still_hold(ctx: &StepContext<'_>) -> Result<(), StepError> {
+    let password = ctx.last_record(Step::Eligible).ok_or_else(defect)?;
+    if is_fresh(ctx, password) {
         return Ok(());
     }
-    let fits = Output::Rule(judge_afresh(scene).await?);
-    let fitted = judged.output.as_deref().map_or(Output::Nothing, Output::parse);
-    if fits == fitted { Ok(()) } else { Err(Setback::Undo { code: Refusal::RoleLost }.into()) }
+    let fits = Output::Rule(judge_afresh(ctx).await?);
+    let fitted = password.output.as_deref().map_or(Output::Nothing, Output::parse);
+    if fits == fitted { Ok(()) } else { Err(FailureAction::Undo { code: ErrorCode::RoleLost }.into()) }
 }
 
 /// A clock that was set back says nothing of the age: such a judgement is old.
-fn is_fresh(scene: &Scene<'_>, judged: &WorkStep) -> bool {
-    let now = scene.room.parts.clock.now();
-    judged.at <= now && now.since(judged.at) <= FRESH_FOR
+fn is_fresh(ctx: &StepContext<'_>, password: &JobStep) -> bool {
+    let now = ctx.worker.deps.clock.now();
+    password.at <= now && now.since(password.at) <= FRESH_FOR
 }
 
-async fn judge_afresh(scene: &Scene<'_>) -> Result<RuleName, Halt> {
-    let guild = scene.guild()?;
-    let user = scene.discord_id()?;
-    let parts = &scene.room.parts;
-    let asking = parts.discord.member(guild.id, user);
-    let member = scene.call(Target::Discord, "member", asking).await??;
-    let Some(member) = member else { return Err(Setback::Undo { code: Refusal::MemberGone }.into()) };
-    let mut view = parts.store.read().await?;
-    let address = scene.request()?.form.as_ref().map(|form| &form.address);
+async fn judge_afresh(ctx: &StepContext<'_>) -> Result<RuleName, StepError> {
+    let guild = ctx.guild()?;
+    let user = ctx.discord_id()?;
+    let deps = &ctx.worker.deps;
+    let asking = deps.discord.member(guild.id, user);
+    let member = ctx.call(Target::Discord, "member", asking).await??;
+    let Some(member) = member else { return Err(FailureAction::Undo { code: ErrorCode::MemberGone }.into()) };
+    let mut view = deps.store.read().await?;
+    let address = ctx.request()?.form.as_ref().map(|form| &form.address);
     if view.denial_of(user, address).await?.is_some() {
-        return Err(Setback::Undo { code: Refusal::DeniedPerson }.into());
+        return Err(FailureAction::Undo { code: ErrorCode::DeniedPerson }.into());
     }
-    let decision = view.decision_on(scene.request()?.id).await?;
+    let decision = view.decision_on(ctx.request()?.id).await?;
     let is_by_rule = decision.is_none_or(|decision| decision.approver == Actor::System);
-    let rule = fitting_rule(scene, &guild.policy, &member, is_by_rule)?;
-    let rule = rule.ok_or(Setback::Undo { code: Refusal::RoleLost })?;
+    let rule = fitting_rule(ctx, &guild.policy, &member, is_by_rule)?;
+    let rule = rule.ok_or(FailureAction::Undo { code: ErrorCode::RoleLost })?;
     Ok(rule.name.clone())
 }
 
 /// The rule that was approved, if it still fits; else the first that does. What a rule alone approved never grows into a rule that
 /// asks for a moderator.
 fn fitting_rule<'a>(
-    scene: &Scene<'_>,
+    ctx: &StepContext<'_>,
     policy: &'a Policy,
     member: &MemberFacts,
     is_by_rule: bool,
-) -> Result<Option<&'a Rule>, Halt> {
-    let now = scene.room.parts.clock.now();
-    let approved = scene.request()?.rule.as_ref();
+) -> Result<Option<&'a Rule>, StepError> {
+    let now = ctx.worker.deps.clock.now();
+    let approved = ctx.request()?.rule.as_ref();
     let same = policy.rules.iter().filter(|rule| Some(&rule.name) == approved);
     let others = policy.rules.iter().filter(|rule| Some(&rule.name) != approved);
     let fits = |rule: &&Rule| {

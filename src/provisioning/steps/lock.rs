@@ -2,36 +2,38 @@
 //! after it is final.
 
 use super::{StepDone, disable, end_sessions, find_ours};
-use crate::domain::work::{Setback, WorkKind};
+use crate::domain::job::{FailureAction, JobKind};
 use crate::provisioning::breaker::Target;
-use crate::provisioning::call::Halt;
-use crate::provisioning::scene::Scene;
+use crate::provisioning::call::StepError;
+use crate::provisioning::context::StepContext;
 
-pub(super) async fn ensure(scene: &Scene<'_>) -> Result<StepDone, Halt> {
-    match lock(scene).await {
-        Err(Halt::Setback(setback @ Setback::Retry { .. })) if scene.work.kind == WorkKind::Lock => {
+pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
+    match lock(ctx).await {
+        Err(StepError::FailureAction(failure_action @ FailureAction::Retry { .. }))
+            if ctx.job.kind == JobKind::Lock =>
+        {
             // The directory is away, and the person waits: at least nobody logs in meanwhile. The next steps say what came of it.
-            Box::pin(do_what_keycloak_can(scene)).await?;
-            Err(setback.into())
+            Box::pin(do_what_keycloak_can(ctx)).await?;
+            Err(failure_action.into())
         }
         ended => ended,
     }
 }
 
 /// Disables the user and ends the sessions, as far as Keycloak lets us.
-async fn do_what_keycloak_can(scene: &Scene<'_>) -> Result<(), Halt> {
-    for ended in [disable::disable(scene).await, end_sessions::ensure(scene).await] {
-        if let Err(Halt::LostLease) = ended {
-            return Err(Halt::LostLease);
+async fn do_what_keycloak_can(ctx: &StepContext<'_>) -> Result<(), StepError> {
+    for ended in [disable::disable(ctx).await, end_sessions::ensure(ctx).await] {
+        if let Err(StepError::LostLease) = ended {
+            return Err(StepError::LostLease);
         }
     }
     Ok(())
 }
 
 /// Locks, and does nothing else where that fails.
-pub(super) async fn lock(scene: &Scene<'_>) -> Result<StepDone, Halt> {
-    let Some(ours) = find_ours(scene).await? else { return Ok(StepDone::not_needed()) };
-    let locking = scene.room.parts.directory.lock(&ours);
-    let effect = scene.call(Target::Directory, "lock", locking).await??;
-    Ok(StepDone::plain(effect))
+pub(super) async fn lock(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
+    let Some(ours) = find_ours(ctx).await? else { return Ok(StepDone::skipped()) };
+    let locking = ctx.worker.deps.directory.lock(&ours);
+    let outcome = ctx.call(Target::Directory, "lock", locking).await??;
+    Ok(StepDone::plain(outcome))
 }

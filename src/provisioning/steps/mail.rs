@@ -3,17 +3,17 @@
 
 use std::time::Duration;
 
-use super::postage::{self, Addressee, Charged, Letter, REFUSALS};
+use super::mail_quota::{self, ActionMail, REFUSALS, Recipient, Reservation};
 use super::{StepDone, eligible, must_find_ours};
 use crate::domain::account::AccountState;
 use crate::domain::audit::Event;
+use crate::domain::error_code::ErrorCode;
+use crate::domain::job::{FailureAction, MAILS_PER_JOB, Outcome};
 use crate::domain::mail::MailState;
-use crate::domain::refusal::Refusal;
-use crate::domain::work::{Effect, MAILS_PER_WORK, Setback};
 use crate::keycloak::{Actions, MailOutcome};
 use crate::provisioning::breaker::Target;
-use crate::provisioning::call::Halt;
-use crate::provisioning::scene::{Scene, defect};
+use crate::provisioning::call::StepError;
+use crate::provisioning::context::{StepContext, defect};
 use crate::store::{StoreError, Tx};
 
 /// When a full budget is asked again.
@@ -22,72 +22,76 @@ const BUDGET_PAUSE: Duration = Duration::from_mins(10);
 /// When a mail of unknown outcome is tried again, at the earliest.
 const UNKNOWN_PAUSE: Duration = Duration::from_mins(1);
 
-pub(super) async fn ensure(scene: &Scene<'_>) -> Result<StepDone, Halt> {
-    if scene.account()?.state != AccountState::Creating {
-        return Ok(StepDone::not_needed());
+pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
+    if ctx.account()?.state != AccountState::Creating {
+        return Ok(StepDone::skipped());
     }
-    let letter = Letter {
-        user: scene.account()?.keycloak_id.clone().ok_or_else(defect)?,
-        to: Addressee::of_form(&scene.form()?.address),
+    let mail = ActionMail {
+        user: ctx.account()?.keycloak_id.clone().ok_or_else(defect)?,
+        to: Recipient::of_form(&ctx.form()?.address),
         actions: Actions::FirstPassword,
-        lifespan: scene.config.keycloak.first_link_lifespan,
-        at_most: MAILS_PER_WORK,
+        lifespan: ctx.config.keycloak.first_link_lifespan,
+        at_most: MAILS_PER_JOB,
     };
-    eligible::must_still_hold(scene).await?;
+    eligible::must_still_hold(ctx).await?;
     // Before the charge: mail that is held back must not be counted.
-    scene.admit(Target::Mail).await?;
-    match postage::charge(scene, &letter).await? {
-        Charged::Yes => {}
+    ctx.admit(Target::Mail).await?;
+    match mail_quota::reserve(ctx, &mail).await? {
+        Reservation::Yes => {}
         // Whoever has a password got one of them.
-        Charged::UsedUp if has_password(scene).await? => return Ok(StepDone::not_needed()),
-        Charged::UsedUp => return Err(Setback::AskOperator { code: Refusal::MailUnknown }.into()),
-        Charged::BudgetFull => {
-            return Err(Setback::Retry { code: Refusal::TooMany, after: Some(BUDGET_PAUSE) }.into());
+        Reservation::UsedUp if has_password(ctx).await? => return Ok(StepDone::skipped()),
+        Reservation::UsedUp => return Err(FailureAction::AskOperator { code: ErrorCode::MailUnknown }.into()),
+        Reservation::BudgetFull => {
+            return Err(FailureAction::Retry { code: ErrorCode::TooMany, after: Some(BUDGET_PAUSE) }.into());
         }
     }
-    let outcome = postage::send(scene, &letter).await;
-    judge(scene, &letter, outcome).await
+    let outcome = mail_quota::send(ctx, &mail).await;
+    judge(ctx, &mail, outcome).await
 }
 
-async fn has_password(scene: &Scene<'_>) -> Result<bool, Halt> {
-    let ours = must_find_ours(scene).await?;
-    let asking = scene.room.parts.directory.password_changed_at(&ours);
-    let changed = scene.call(Target::Directory, "password_changed_at", asking).await??;
+async fn has_password(ctx: &StepContext<'_>) -> Result<bool, StepError> {
+    let ours = must_find_ours(ctx).await?;
+    let asking = ctx.worker.deps.directory.password_changed_at(&ours);
+    let changed = ctx.call(Target::Directory, "password_changed_at", asking).await??;
     Ok(changed.is_some())
 }
 
-async fn judge(scene: &Scene<'_>, letter: &Letter, outcome: MailOutcome) -> Result<StepDone, Halt> {
+async fn judge(
+    ctx: &StepContext<'_>,
+    mail: &ActionMail,
+    outcome: MailOutcome,
+) -> Result<StepDone, StepError> {
     match outcome {
-        MailOutcome::Accepted => Ok(StepDone::plain(Effect::Made)),
+        MailOutcome::Accepted => Ok(StepDone::plain(Outcome::Applied)),
         MailOutcome::Unknown(_) => {
-            let mut tx = scene.room.parts.store.begin().await?;
-            tx.settle_mail(scene.work.id, MailState::Unknown).await?;
-            tx.audit(scene.entry(Event::MailUnknown).because(Refusal::MailUnknown));
-            tx.commit("work.mail_unknown").await?;
-            if scene.work.mail_attempts + 1 >= MAILS_PER_WORK {
-                return Err(Setback::AskOperator { code: Refusal::MailUnknown }.into());
+            let mut tx = ctx.worker.deps.store.begin().await?;
+            tx.settle_mail(ctx.job.id, MailState::Unknown).await?;
+            tx.audit(ctx.entry(Event::MailUnknown).because(ErrorCode::MailUnknown));
+            tx.commit("job.mail_unknown").await?;
+            if ctx.job.mail_attempts + 1 >= MAILS_PER_JOB {
+                return Err(FailureAction::AskOperator { code: ErrorCode::MailUnknown }.into());
             }
-            Err(Setback::Retry { code: Refusal::MailUnknown, after: Some(UNKNOWN_PAUSE) }.into())
+            Err(FailureAction::Retry { code: ErrorCode::MailUnknown, after: Some(UNKNOWN_PAUSE) }.into())
         }
         MailOutcome::NeverSent(error) => {
-            postage::pay_back(scene, letter, None).await?;
-            Err(error.setback().into())
+            mail_quota::refund(ctx, mail, None).await?;
+            Err(error.failure_action().into())
         }
         MailOutcome::Refused(error) => {
-            postage::pay_back(scene, letter, Some(MailState::Refused)).await?;
-            let code = Refusal::MailRefused;
-            if error.says_disabled() && scene.work.attempt < REFUSALS {
-                return Err(Setback::Retry { code, after: None }.into());
+            mail_quota::refund(ctx, mail, Some(MailState::Refused)).await?;
+            let code = ErrorCode::MailRefused;
+            if error.says_disabled() && ctx.job.attempt < REFUSALS {
+                return Err(FailureAction::Retry { code, after: None }.into());
             }
-            Err(Setback::AskOperator { code }.into())
+            Err(FailureAction::AskOperator { code }.into())
         }
     }
 }
 
-pub(super) async fn write(scene: &Scene<'_>, tx: &mut Tx, effect: Effect) -> Result<(), StoreError> {
-    if effect == Effect::Made {
-        tx.settle_mail(scene.work.id, MailState::Accepted).await?;
-        tx.audit(scene.entry(Event::MailSent));
+pub(super) async fn write(ctx: &StepContext<'_>, tx: &mut Tx, outcome: Outcome) -> Result<(), StoreError> {
+    if outcome == Outcome::Applied {
+        tx.settle_mail(ctx.job.id, MailState::Accepted).await?;
+        tx.audit(ctx.entry(Event::MailSent));
     }
     Ok(())
 }

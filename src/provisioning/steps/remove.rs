@@ -1,44 +1,48 @@
 //! `remove`: take the entry out of the groups and delete it, only if it is ours, locked, and never had a password.
 
-use super::{Judged, Output, StepDone, find_ours, judge};
+use super::{Output, PasswordState, StepDone, check_password, find_ours};
 use crate::directory::Removed;
 use crate::domain::audit::Event;
-use crate::domain::refusal::Refusal;
-use crate::domain::work::{Effect, Setback, Step};
+use crate::domain::error_code::ErrorCode;
+use crate::domain::job::{FailureAction, Outcome, Step};
 use crate::provisioning::breaker::Target;
-use crate::provisioning::call::Halt;
-use crate::provisioning::scene::Scene;
+use crate::provisioning::call::StepError;
+use crate::provisioning::context::StepContext;
 use crate::store::Tx;
 
-pub(super) async fn ensure(scene: &Scene<'_>) -> Result<StepDone, Halt> {
-    if scene.output_of(Step::Judge) != Output::Judged(Judged::NeverUsed) {
-        return Ok(StepDone::not_needed());
+pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
+    if ctx.output_of(Step::CheckPassword) != Output::PasswordState(PasswordState::NeverUsed) {
+        return Ok(StepDone::skipped());
     }
-    let gone = Output::Judged(Judged::Gone);
-    let Some(ours) = find_ours(scene).await? else { return Ok(StepDone::new(Effect::AlreadyThere, gone)) };
-    let directory = &scene.room.parts.directory;
-    let managed = scene.managed_groups();
+    let gone = Output::PasswordState(PasswordState::Gone);
+    let Some(ours) = find_ours(ctx).await? else { return Ok(StepDone::new(Outcome::Unchanged, gone)) };
+    let directory = &ctx.worker.deps.directory;
+    let managed = ctx.managed_groups();
     let leaving = directory.ensure_membership(&ours, &[], &managed);
-    scene.call(Target::Directory, "ensure_membership", leaving).await??;
+    ctx.call(Target::Directory, "ensure_membership", leaving).await??;
     let removing = directory.remove_if_ours(&ours);
-    match scene.call(Target::Directory, "remove_if_ours", removing).await?? {
-        Removed::Removed => Ok(StepDone::new(Effect::Made, gone)),
-        Removed::Absent => Ok(StepDone::new(Effect::AlreadyThere, gone)),
-        Removed::NotOurs => Err(Setback::Conflict { code: Refusal::DirectoryConflict }.into()),
-        Removed::HasPassword => match judge::judge(scene).await? {
-            Judged::Used => Ok(StepDone::new(Effect::NotNeeded, Output::Judged(Judged::Used))),
-            Judged::Gone => Ok(StepDone::new(Effect::AlreadyThere, gone)),
+    match ctx.call(Target::Directory, "remove_if_ours", removing).await?? {
+        Removed::Removed => Ok(StepDone::new(Outcome::Applied, gone)),
+        Removed::Absent => Ok(StepDone::new(Outcome::Unchanged, gone)),
+        Removed::NotOurs => Err(FailureAction::Conflict { code: ErrorCode::DirectoryConflict }.into()),
+        Removed::HasPassword => match check_password::judge(ctx).await? {
+            PasswordState::Used => {
+                Ok(StepDone::new(Outcome::Skipped, Output::PasswordState(PasswordState::Used)))
+            }
+            PasswordState::Gone => Ok(StepDone::new(Outcome::Unchanged, gone)),
             // The server refuses the delete and shows no password: only a person can say why.
-            Judged::NeverUsed => Err(Setback::AskOperator { code: Refusal::DirectoryRefused }.into()),
+            PasswordState::NeverUsed => {
+                Err(FailureAction::AskOperator { code: ErrorCode::DirectoryRefused }.into())
+            }
         },
     }
 }
 
-pub(super) fn write(scene: &Scene<'_>, tx: &mut Tx, effect: Effect) {
-    if effect == Effect::Made {
-        let mut entry = scene.entry(Event::EntryRemoved);
+pub(super) fn write(ctx: &StepContext<'_>, tx: &mut Tx, outcome: Outcome) {
+    if outcome == Outcome::Applied {
+        let mut entry = ctx.entry(Event::EntryRemoved);
         entry.before =
-            scene.account.as_ref().and_then(|account| account.directory_id.as_ref()).map(ToString::to_string);
+            ctx.account.as_ref().and_then(|account| account.directory_id.as_ref()).map(ToString::to_string);
         tx.audit(entry);
     }
 }

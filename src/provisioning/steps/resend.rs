@@ -5,63 +5,63 @@
 
 use std::time::Duration;
 
-use super::postage::{self, Addressee, Charged, Letter, REFUSALS};
+use super::mail_quota::{self, ActionMail, REFUSALS, Recipient, Reservation};
 use super::{Output, StepDone};
 use crate::domain::account::AccountState;
 use crate::domain::audit::Event;
+use crate::domain::error_code::ErrorCode;
+use crate::domain::job::{FailureAction, Outcome};
 use crate::domain::mail::MailState;
-use crate::domain::refusal::Refusal;
-use crate::domain::work::{Effect, Setback};
 use crate::keycloak::{Actions, MailOutcome, User};
 use crate::provisioning::breaker::Target;
-use crate::provisioning::call::Halt;
-use crate::provisioning::scene::{Scene, defect};
+use crate::provisioning::call::StepError;
+use crate::provisioning::context::{StepContext, defect};
 use crate::store::{StoreError, Tx};
 
-pub(super) async fn ensure(scene: &Scene<'_>) -> Result<StepDone, Halt> {
-    let account = scene.account()?;
-    let settings = &scene.config.keycloak;
+pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
+    let account = ctx.account()?;
+    let settings = &ctx.config.keycloak;
     let (actions, lifespan) = match account.state {
         AccountState::Invited => (Actions::FirstPassword, settings.first_link_lifespan),
         AccountState::Active => (Actions::NewPassword, settings.reset_link_lifespan),
         // It was locked or ended since: the person is told of that.
         AccountState::Creating | AccountState::Disabled | AccountState::Conflict | AccountState::Closed => {
-            return Ok(StepDone::not_needed());
+            return Ok(StepDone::skipped());
         }
     };
     let user = account.keycloak_id.clone().ok_or_else(defect)?;
-    let asking = scene.room.parts.keycloak.person(&user);
-    let found = scene.call(Target::Keycloak, "person", asking).await??;
+    let asking = ctx.worker.deps.keycloak.person(&user);
+    let found = ctx.call(Target::Keycloak, "person", asking).await??;
     // While the directory is away Keycloak shows no entry's id, and refuses the mail by itself.
     let is_anothers =
         |found: &User| found.directory_id.is_some() && found.directory_id != account.directory_id;
     if found.as_ref().is_some_and(is_anothers) {
-        return Err(Setback::Conflict { code: Refusal::KeycloakUserNotOurs }.into());
+        return Err(FailureAction::Conflict { code: ErrorCode::KeycloakUserNotOurs }.into());
     }
     let address = found.and_then(|found| found.address);
-    let Some(to) = address.as_deref().and_then(Addressee::of_keycloak) else {
+    let Some(to) = address.as_deref().and_then(Recipient::of_keycloak) else {
         return Ok(came_to(MailState::Refused));
     };
-    let letter = Letter { user, to, actions, lifespan, at_most: 1 };
+    let mail = ActionMail { user, to, actions, lifespan, at_most: 1 };
     // Before the charge: mail that is held back must not be counted.
-    scene.admit(Target::Mail).await?;
-    match postage::charge(scene, &letter).await? {
-        Charged::Yes => {}
+    ctx.admit(Target::Mail).await?;
+    match mail_quota::reserve(ctx, &mail).await? {
+        Reservation::Yes => {}
         // An earlier try of this very work began it, and was never heard of again.
-        Charged::UsedUp => return Ok(came_to(MailState::Unknown)),
-        Charged::BudgetFull => return Ok(came_to(MailState::HeldBack)),
+        Reservation::UsedUp => return Ok(came_to(MailState::Unknown)),
+        Reservation::BudgetFull => return Ok(came_to(MailState::HeldBack)),
     }
-    match postage::send(scene, &letter).await {
+    match mail_quota::send(ctx, &mail).await {
         MailOutcome::Accepted => Ok(came_to(MailState::Accepted)),
         MailOutcome::Unknown(_) => Ok(came_to(MailState::Unknown)),
         MailOutcome::NeverSent(error) => {
-            postage::pay_back(scene, &letter, None).await?;
-            Err(error.setback().into())
+            mail_quota::refund(ctx, &mail, None).await?;
+            Err(error.failure_action().into())
         }
         MailOutcome::Refused(error) => {
-            postage::pay_back(scene, &letter, Some(MailState::Refused)).await?;
-            if error.says_disabled() && scene.work.attempt < REFUSALS {
-                return Err(Setback::Retry { code: Refusal::MailRefused, after: None }.into());
+            mail_quota::refund(ctx, &mail, Some(MailState::Refused)).await?;
+            if error.says_disabled() && ctx.job.attempt < REFUSALS {
+                return Err(FailureAction::Retry { code: ErrorCode::MailRefused, after: None }.into());
             }
             Ok(came_to(MailState::Refused))
         }
@@ -69,37 +69,37 @@ pub(super) async fn ensure(scene: &Scene<'_>) -> Result<StepDone, Halt> {
 }
 
 const fn came_to(state: MailState) -> StepDone {
-    let effect = match state {
-        MailState::Begun | MailState::Accepted | MailState::Unknown => Effect::Made,
-        MailState::Refused | MailState::HeldBack => Effect::NotNeeded,
+    let outcome = match state {
+        MailState::Begun | MailState::Accepted | MailState::Unknown => Outcome::Applied,
+        MailState::Refused | MailState::HeldBack => Outcome::Skipped,
     };
-    StepDone::new(effect, Output::Resent(state))
+    StepDone::new(outcome, Output::Resent(state))
 }
 
-pub(super) async fn write(scene: &Scene<'_>, tx: &mut Tx, output: &Output) -> Result<(), StoreError> {
-    let (Output::Resent(state), Some(account)) = (output, &scene.account) else { return Ok(()) };
-    let entry = |event| scene.entry_of_person(event);
+pub(super) async fn write(ctx: &StepContext<'_>, tx: &mut Tx, output: &Output) -> Result<(), StoreError> {
+    let (Output::Resent(state), Some(account)) = (output, &ctx.account) else { return Ok(()) };
+    let entry = |event| ctx.entry_of_person(event);
     let news = match state {
         MailState::Begun | MailState::Unknown => {
-            tx.settle_mail(scene.work.id, MailState::Unknown).await?;
-            tx.audit(entry(Event::MailUnknown).because(Refusal::MailUnknown));
+            tx.settle_mail(ctx.job.id, MailState::Unknown).await?;
+            tx.audit(entry(Event::MailUnknown).because(ErrorCode::MailUnknown));
             "mail_unknown"
         }
         MailState::Accepted => {
-            tx.settle_mail(scene.work.id, MailState::Accepted).await?;
+            tx.settle_mail(ctx.job.id, MailState::Accepted).await?;
             tx.audit(entry(Event::MailSent));
             "mail_sent"
         }
         // Audited where it was refused.
         MailState::Refused => "mail_refused",
         MailState::HeldBack => {
-            tx.put_mail(account.id, scene.work.id, Duration::ZERO, MailState::HeldBack).await?;
-            tx.audit(entry(Event::MailRefused).because(Refusal::TooMany));
+            tx.put_mail(account.id, ctx.job.id, Duration::ZERO, MailState::HeldBack).await?;
+            tx.audit(entry(Event::MailRefused).because(ErrorCode::TooMany));
             "mail_held_back"
         }
     };
-    match scene.work.request_id {
-        Some(request) => tx.put_news(scene.person.id, news, request).await,
+    match ctx.job.request_id {
+        Some(request) => tx.put_notification(ctx.person.id, news, request).await,
         None => Ok(()),
     }
 }

@@ -9,14 +9,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::documents::{id_of, merged, rows, says};
-use super::{Bench, SetupError, rights};
+use super::{SetupContext, SetupError, rights};
 
 /// Makes sure of the bot's client, its rights and the file of its secret.
 pub(super) async fn ensure_service_client(
-    bench: &mut Bench<'_>,
+    context: &mut SetupContext<'_>,
     realm: Option<&String>,
 ) -> Result<(), SetupError> {
-    let what = ["service client ", &bench.input.client_id].concat();
+    let what = ["service client ", &context.input.client_id].concat();
     let wanted = json!({
         "enabled": true,
         "protocol": "openid-connect",
@@ -28,30 +28,30 @@ pub(super) async fn ensure_service_client(
         "implicitFlowEnabled": false,
         "directAccessGrantsEnabled": false,
     });
-    let found = find(bench, realm, &bench.input.client_id).await?;
+    let found = find(context, realm, &context.input.client_id).await?;
     let id = match found {
         Some(current) => {
             let id = id_of(&current);
             if let Some(id) = &id {
-                bench.ensure_document(&what, &["clients", id], current, &wanted).await?;
+                context.ensure_document(&what, &["clients", id], current, &wanted).await?;
             }
             id
         }
-        None => create(bench, &what, &bench.input.client_id.clone(), &wanted).await?,
+        None => create(context, &what, &context.input.client_id.clone(), &wanted).await?,
     };
-    rights::ensure(bench, id.as_deref()).await?;
-    ensure_secret_file(bench, id.as_deref()).await
+    rights::ensure(context, id.as_deref()).await?;
+    ensure_secret_file(context, id.as_deref()).await
 }
 
 /// Makes sure of the client that mailed links name: people log in there with a code, and its tokens show their groups.
 pub(super) async fn ensure_mail_client(
-    bench: &mut Bench<'_>,
+    context: &mut SetupContext<'_>,
     realm: Option<&String>,
 ) -> Result<(), SetupError> {
-    let client_id = bench.input.mail_client_id.clone();
+    let client_id = context.input.mail_client_id.clone();
     let what = ["mail client ", &client_id].concat();
-    let redirect = bench.input.mail_redirect_uri.to_string();
-    let Some(current) = find(bench, realm, &client_id).await? else {
+    let redirect = context.input.mail_redirect_uri.to_string();
+    let Some(current) = find(context, realm, &client_id).await? else {
         let wanted = json!({
             "enabled": true,
             "protocol": "openid-connect",
@@ -65,7 +65,7 @@ pub(super) async fn ensure_mail_client(
             "webOrigins": [],
             "protocolMappers": [groups_claim()],
         });
-        return create(bench, &what, &client_id, &wanted).await.map(drop);
+        return create(context, &what, &client_id, &wanted).await.map(drop);
     };
     let Some(id) = id_of(&current) else { return Ok(()) };
     let mut redirects = rows(current.get("redirectUris").cloned());
@@ -73,20 +73,20 @@ pub(super) async fn ensure_mail_client(
         redirects.push(json!(redirect));
     }
     if redirects.iter().filter_map(Value::as_str).any(|uri| uri.contains('*')) {
-        bench
+        context
             .report
             .hints
             .push([&what, ": an allowed address holds `*`: replace it by whole addresses"].concat());
     }
     let has_claim = rows(current.get("protocolMappers").cloned()).iter().any(shows_groups);
     let wanted = json!({"enabled": true, "standardFlowEnabled": true, "redirectUris": redirects});
-    bench.ensure_document(&what, &["clients", &id], current, &wanted).await?;
+    context.ensure_document(&what, &["clients", &id], current, &wanted).await?;
     let what = [&what, ": groups claim"].concat();
     if has_claim {
-        bench.note_unchanged(&what);
-    } else if bench.must_create(&what) {
-        let path = bench.path(&["clients", &id, "protocol-mappers", "models"]);
-        bench.admin.create("make claim", &path, &groups_claim()).await?;
+        context.note_unchanged(&what);
+    } else if context.must_create(&what) {
+        let path = context.path(&["clients", &id, "protocol-mappers", "models"]);
+        context.admin.create("make claim", &path, &groups_claim()).await?;
     }
     Ok(())
 }
@@ -112,51 +112,54 @@ fn shows_groups(mapper: &Value) -> bool {
 }
 
 async fn find(
-    bench: &Bench<'_>,
+    context: &SetupContext<'_>,
     realm: Option<&String>,
     client_id: &str,
 ) -> Result<Option<Value>, SetupError> {
     match realm {
-        Some(_) => find_client(bench, client_id).await,
+        Some(_) => find_client(context, client_id).await,
         None => Ok(None),
     }
 }
 
-pub(super) async fn find_client(bench: &Bench<'_>, client_id: &str) -> Result<Option<Value>, SetupError> {
-    let found = bench.admin.get("clients", &bench.path(&["clients"]), &[("clientId", client_id)]).await?;
+pub(super) async fn find_client(
+    context: &SetupContext<'_>,
+    client_id: &str,
+) -> Result<Option<Value>, SetupError> {
+    let found = context.admin.get("clients", &context.path(&["clients"]), &[("clientId", client_id)]).await?;
     Ok(rows(found).into_iter().find(|row| says(row, "clientId", client_id)))
 }
 
 async fn create(
-    bench: &mut Bench<'_>,
+    context: &mut SetupContext<'_>,
     what: &str,
     client_id: &str,
     wanted: &Value,
 ) -> Result<Option<String>, SetupError> {
-    if !bench.must_create(what) {
+    if !context.must_create(what) {
         return Ok(None);
     }
     let body = merged(json!({ "clientId": client_id }), wanted);
-    Ok(bench.admin.create("make client", &bench.path(&["clients"]), &body).await?)
+    Ok(context.admin.create("make client", &context.path(&["clients"]), &body).await?)
 }
 
 /// Writes the secret that Keycloak made to its file, readable by its owner only. It is never printed.
-async fn ensure_secret_file(bench: &mut Bench<'_>, client: Option<&str>) -> Result<(), SetupError> {
+async fn ensure_secret_file(context: &mut SetupContext<'_>, client: Option<&str>) -> Result<(), SetupError> {
     let what = "client_secret_file";
     let Some(client) = client else {
-        bench.must_do(&["write ", what].concat());
+        context.must_do(&["write ", what].concat());
         return Ok(());
     };
     let answer =
-        bench.admin.get("client secret", &bench.path(&["clients", client, "client-secret"]), &[]).await?;
+        context.admin.get("client secret", &context.path(&["clients", client, "client-secret"]), &[]).await?;
     let secret = answer.as_ref().and_then(|answer| answer.get("value")).and_then(Value::as_str);
     let Some(secret) = secret.map(SecretString::from) else {
         return Err(SetupError::InTheWay("keycloak has no secret for the service client".to_owned()));
     };
-    let file = &bench.input.client_secret_file;
+    let file = &context.input.client_secret_file;
     if holds(file, &secret) {
-        bench.note_unchanged(what);
-    } else if bench.must_do(&["write ", what].concat()) {
+        context.note_unchanged(what);
+    } else if context.must_do(&["write ", what].concat()) {
         write_secret(file, &secret)
             .map_err(|source| SetupError::Io { doing: "write client_secret_file", source })?;
     }

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::documents::{id_of, merged, rows, says};
-use super::{Bench, Mode, SetupError};
+use super::{Mode, SetupContext, SetupError};
 use crate::config::Flavour;
 use crate::keycloak::KeycloakError;
 
@@ -14,38 +14,42 @@ const GROUP_MAPPER: &str = "groups";
 
 /// Makes sure of the federation; its id, or `None` in a plan that found none.
 pub(super) async fn ensure(
-    bench: &mut Bench<'_>,
+    context: &mut SetupContext<'_>,
     realm: Option<&String>,
 ) -> Result<Option<String>, SetupError> {
     let what = "LDAP federation";
     let Some(realm) = realm else {
-        bench.must_create(what);
+        context.must_create(what);
         return Ok(None);
     };
     let query = [("type", PROVIDER), ("parent", realm.as_str())];
-    let found = rows(bench.admin.get("components", &bench.path(&["components"]), &query).await?);
-    let mut fitting: Vec<Value> = found.into_iter().filter(|row| serves_our_people(row, bench)).collect();
+    let found = rows(context.admin.get("components", &context.path(&["components"]), &query).await?);
+    let mut fitting: Vec<Value> = found.into_iter().filter(|row| serves_our_people(row, context)).collect();
     match (fitting.pop(), fitting.is_empty()) {
-        (None, _) => create(bench, what, realm).await,
-        (Some(current), true) => keep(bench, what, current).await.map(Some),
+        (None, _) => create(context, what, realm).await,
+        (Some(current), true) => keep(context, what, current).await.map(Some),
         (Some(_), false) => Err(SetupError::InTheWay(
             "the realm has more than one LDAP federation for people_dn: remove all but one".to_owned(),
         )),
     }
 }
 
-fn serves_our_people(component: &Value, bench: &Bench<'_>) -> bool {
+fn serves_our_people(component: &Value, context: &SetupContext<'_>) -> bool {
     let base = component.pointer("/config/usersDn/0").and_then(Value::as_str);
     says(component, "providerId", "ldap")
-        && base.is_some_and(|base| base.eq_ignore_ascii_case(&bench.input.people_dn))
+        && base.is_some_and(|base| base.eq_ignore_ascii_case(&context.input.people_dn))
 }
 
-async fn create(bench: &mut Bench<'_>, what: &str, realm: &str) -> Result<Option<String>, SetupError> {
-    let password = bench.args.federation_bind_password.expose_secret();
-    if !can_bind(bench, None, password).await? {
+async fn create(
+    context: &mut SetupContext<'_>,
+    what: &str,
+    realm: &str,
+) -> Result<Option<String>, SetupError> {
+    let password = context.args.federation_bind_password.expose_secret();
+    if !can_bind(context, None, password).await? {
         return Err(cannot_bind());
     }
-    if !bench.must_create(what) {
+    if !context.must_create(what) {
         return Ok(None);
     }
     let base = json!({
@@ -55,22 +59,22 @@ async fn create(bench: &mut Bench<'_>, what: &str, realm: &str) -> Result<Option
         "parentId": realm,
         "config": {"bindCredential": [password]},
     });
-    let body = merged(base, &json!({ "config": config(bench) }));
-    Ok(bench.admin.create("make federation", &bench.path(&["components"]), &body).await?)
+    let body = merged(base, &json!({ "config": config(context) }));
+    Ok(context.admin.create("make federation", &context.path(&["components"]), &body).await?)
 }
 
-async fn keep(bench: &mut Bench<'_>, what: &str, current: Value) -> Result<String, SetupError> {
+async fn keep(context: &mut SetupContext<'_>, what: &str, current: Value) -> Result<String, SetupError> {
     let id = id_of(&current).ok_or_else(|| SetupError::InTheWay("the federation has no id".to_owned()))?;
-    let mut wanted = json!({ "config": config(bench) });
-    let password = bench.args.federation_bind_password.expose_secret();
+    let mut wanted = json!({ "config": config(context) });
+    let password = context.args.federation_bind_password.expose_secret();
     // Keycloak shows the kept password as asterisks, and takes these for it.
-    if !can_bind(bench, Some(&id), "**********").await? {
-        if !can_bind(bench, None, password).await? {
+    if !can_bind(context, Some(&id), "**********").await? {
+        if !can_bind(context, None, password).await? {
             return Err(cannot_bind());
         }
         wanted["config"]["bindCredential"] = json!([password]);
     }
-    bench.ensure_document(what, &["components", &id], current, &wanted).await?;
+    context.ensure_document(what, &["components", &id], current, &wanted).await?;
     Ok(id)
 }
 
@@ -83,64 +87,68 @@ fn cannot_bind() -> SetupError {
 }
 
 /// Whether Keycloak itself can bind with these.
-async fn can_bind(bench: &Bench<'_>, federation: Option<&str>, password: &str) -> Result<bool, SetupError> {
+async fn can_bind(
+    context: &SetupContext<'_>,
+    federation: Option<&str>,
+    password: &str,
+) -> Result<bool, SetupError> {
     let body = json!({
         "action": "testAuthentication",
         "componentId": federation,
-        "connectionUrl": connection_url(bench),
+        "connectionUrl": connection_url(context),
         "authType": "simple",
-        "bindDn": bench.args.federation_bind_dn,
+        "bindDn": context.args.federation_bind_dn,
         "bindCredential": password,
         "useTruststoreSpi": "always",
         "connectionTimeout": "3000",
-        "startTls": start_tls(bench),
+        "startTls": start_tls(context),
     });
-    match bench.admin.create("test bind", &bench.path(&["testLDAPConnection"]), &body).await {
+    match context.admin.create("test bind", &context.path(&["testLDAPConnection"]), &body).await {
         Ok(_) => Ok(true),
         Err(KeycloakError::Status { status: 400, .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
 
-fn connection_url(bench: &Bench<'_>) -> String {
-    bench
+fn connection_url(context: &SetupContext<'_>) -> String {
+    context
         .args
         .federation_url
         .as_ref()
-        .unwrap_or(&bench.input.directory_url)
+        .unwrap_or(&context.input.directory_url)
         .as_str()
         .trim_end_matches('/')
         .to_owned()
 }
 
 /// An address of its own is taken as it is; the bot's is reached as the bot reaches it.
-fn start_tls(bench: &Bench<'_>) -> &'static str {
-    let wants = bench.args.federation_url.is_none() && bench.input.start_tls;
+fn start_tls(context: &SetupContext<'_>) -> &'static str {
+    let wants = context.args.federation_url.is_none() && context.input.start_tls;
     if wants { "true" } else { "false" }
 }
 
 /// Every value is a list of texts. `NO_CACHE`, so that a change in the directory is seen at once.
-fn config(bench: &Bench<'_>) -> Value {
-    let lasting_id = match bench.input.flavour {
+fn config(context: &SetupContext<'_>) -> Value {
+    let lasting_id = match context.input.flavour {
         Flavour::OpenLdap => "entryUUID",
     };
     json!({
         "enabled": ["true"],
         "vendor": ["other"],
-        "connectionUrl": [connection_url(bench)],
+        "connectionUrl": [connection_url(context)],
         "authType": ["simple"],
-        "bindDn": [bench.args.federation_bind_dn],
+        "bindDn": [context.args.federation_bind_dn],
         "connectionPooling": ["true"],
         "connectionTimeout": ["3000"],
         "readTimeout": ["5000"],
-        "startTls": [start_tls(bench)],
+        "startTls": [start_tls(context)],
         "useTruststoreSpi": ["always"],
         "editMode": ["WRITABLE"],
         "importEnabled": ["true"],
         "syncRegistrations": ["false"],
         // Otherwise an address counts as verified that nobody has proved.
         "trustEmail": ["false"],
-        "usersDn": [bench.input.people_dn],
+        "usersDn": [context.input.people_dn],
         "searchScope": ["1"],
         "usernameLDAPAttribute": ["uid"],
         "rdnLDAPAttribute": ["uid"],
@@ -158,20 +166,20 @@ fn config(bench: &Bench<'_>) -> Value {
 
 /// Makes sure of the mappers; the group mapper's id.
 pub(super) async fn ensure_mappers(
-    bench: &mut Bench<'_>,
+    context: &mut SetupContext<'_>,
     federation: Option<&String>,
 ) -> Result<Option<String>, SetupError> {
     let found = match federation {
         Some(id) => {
             let query = [("type", MAPPER), ("parent", id.as_str())];
-            rows(bench.admin.get("components", &bench.path(&["components"]), &query).await?)
+            rows(context.admin.get("components", &context.path(&["components"]), &query).await?)
         }
         None => Vec::new(),
     };
     let mut group_mapper = None;
-    for (name, provider, config) in mappers(bench) {
+    for (name, provider, config) in mappers(context) {
         let current = found.iter().find(|row| says(row, "name", name)).cloned();
-        let id = ensure_mapper(bench, federation, current, name, provider, &config).await?;
+        let id = ensure_mapper(context, federation, current, name, provider, &config).await?;
         if name == GROUP_MAPPER {
             group_mapper = id;
         }
@@ -180,7 +188,7 @@ pub(super) async fn ensure_mappers(
 }
 
 async fn ensure_mapper(
-    bench: &mut Bench<'_>,
+    context: &mut SetupContext<'_>,
     federation: Option<&String>,
     current: Option<Value>,
     name: &str,
@@ -195,19 +203,19 @@ async fn ensure_mapper(
         }
         let wanted = json!({ "config": config });
         if let Some(id) = &id {
-            bench.ensure_document(&what, &["components", id], current, &wanted).await?;
+            context.ensure_document(&what, &["components", id], current, &wanted).await?;
         }
         return Ok(id);
     }
-    let (true, Some(parent)) = (bench.must_create(&what), federation) else { return Ok(None) };
+    let (true, Some(parent)) = (context.must_create(&what), federation) else { return Ok(None) };
     let body = json!({
         "name": name, "providerId": provider, "providerType": MAPPER, "parentId": parent, "config": config,
     });
-    Ok(bench.admin.create("make mapper", &bench.path(&["components"]), &body).await?)
+    Ok(context.admin.create("make mapper", &context.path(&["components"]), &body).await?)
 }
 
 /// Name, kind and wanted values of each mapper that differs from what Keycloak makes by itself.
-fn mappers(bench: &Bench<'_>) -> [(&'static str, &'static str, Value); 4] {
+fn mappers(context: &SetupContext<'_>) -> [(&'static str, &'static str, Value); 4] {
     let first_name = json!({
         "ldap.attribute": ["givenName"],
         "user.model.attribute": ["firstName"],
@@ -219,14 +227,14 @@ fn mappers(bench: &Bench<'_>) -> [(&'static str, &'static str, Value); 4] {
         "write.only": ["true"],
     });
     let discord_id = json!({
-        "ldap.attribute": [bench.input.discord_id_attribute],
+        "ldap.attribute": [context.input.discord_id_attribute],
         "user.model.attribute": ["discordId"],
         "read.only": ["true"],
         "is.mandatory.in.ldap": ["false"],
         "always.read.value.from.ldap": ["true"],
     });
     let groups = json!({
-        "groups.dn": [bench.input.groups_dn],
+        "groups.dn": [context.input.groups_dn],
         "group.name.ldap.attribute": ["cn"],
         "group.object.classes": ["groupOfNames"],
         "membership.ldap.attribute": ["member"],
@@ -248,15 +256,15 @@ fn mappers(bench: &Bench<'_>) -> [(&'static str, &'static str, Value); 4] {
 
 /// Lets Keycloak read the directory's groups for the first time.
 pub(super) async fn import_groups(
-    bench: &mut Bench<'_>,
+    context: &mut SetupContext<'_>,
     federation: Option<&String>,
     mapper: Option<&String>,
 ) -> Result<(), SetupError> {
-    let (Mode::Apply, Some(federation), Some(mapper)) = (bench.args.mode, federation, mapper) else {
+    let (Mode::Apply, Some(federation), Some(mapper)) = (context.args.mode, federation, mapper) else {
         return Ok(());
     };
-    let path = bench.path(&["user-storage", federation, "mappers", mapper, "sync"]);
-    let result = bench.admin.act("sync groups", &path, &[("direction", "fedToKeycloak")]).await?;
+    let path = context.path(&["user-storage", federation, "mappers", mapper, "sync"]);
+    let result = context.admin.act("sync groups", &path, &[("direction", "fedToKeycloak")]).await?;
     let count = |field: &str| result.get(field).and_then(Value::as_u64).unwrap_or(0);
     if count("failed") > 0 {
         return Err(SetupError::InTheWay(
@@ -264,8 +272,8 @@ pub(super) async fn import_groups(
         ));
     }
     match count("added") {
-        0 => bench.note_unchanged("groups"),
-        added => bench.report.changes.push(["import groups: ", &added.to_string()].concat()),
+        0 => context.note_unchanged("groups"),
+        added => context.report.changes.push(["import groups: ", &added.to_string()].concat()),
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::documents::{Difference, differences, merged, rows, says};
-use super::{Bench, Mode, SetupError};
+use super::{Mode, SetupContext, SetupError};
 
 /// As strict as the directory's own rule or stricter, because a person who meets the directory's rule is shown raw
 /// LDAP text. Only set where the realm has none: an operator's own policy stays.
@@ -17,42 +17,42 @@ const EVENT_TYPES: [&str; 4] =
     ["UPDATE_PASSWORD", "UPDATE_CREDENTIAL", "UPDATE_PASSWORD_ERROR", "EXECUTE_ACTIONS_ERROR"];
 
 /// Makes sure of the realm; its id, or `None` in a plan that found none.
-pub(super) async fn ensure(bench: &mut Bench<'_>) -> Result<Option<String>, SetupError> {
-    let what = ["realm ", &bench.input.realm].concat();
-    let Some(current) = bench.admin.get("realm", &bench.path(&[]), &[]).await? else {
-        return create(bench, &what).await;
+pub(super) async fn ensure(context: &mut SetupContext<'_>) -> Result<Option<String>, SetupError> {
+    let what = ["realm ", &context.input.realm].concat();
+    let Some(current) = context.admin.get("realm", &context.path(&[]), &[]).await? else {
+        return create(context, &what).await;
     };
-    let wanted = with_changes(bench, &current);
+    let wanted = with_changes(context, &current);
     let shown: Vec<String> = differences(&current, &wanted).iter().map(Difference::shown).collect();
     if shown.is_empty() {
-        bench.note_unchanged(&what);
-    } else if bench.must_do(&["change ", &what, ": ", &shown.join(", ")].concat()) {
+        context.note_unchanged(&what);
+    } else if context.must_do(&["change ", &what, ": ", &shown.join(", ")].concat()) {
         // Keycloak changes only the fields that are there.
-        bench.admin.put("realm", &bench.path(&[]), &wanted).await?;
+        context.admin.put("realm", &context.path(&[]), &wanted).await?;
     }
-    hint_at_mail_server(bench, &current);
+    hint_at_mail_server(context, &current);
     Ok(super::documents::id_of(&current))
 }
 
-async fn create(bench: &mut Bench<'_>, what: &str) -> Result<Option<String>, SetupError> {
-    hint_at_mail_server(bench, &Value::Null);
-    if !bench.must_create(what) {
+async fn create(context: &mut SetupContext<'_>, what: &str) -> Result<Option<String>, SetupError> {
+    hint_at_mail_server(context, &Value::Null);
+    if !context.must_create(what) {
         return Ok(None);
     }
     let realm = json!({
-        "realm": bench.input.realm,
+        "realm": context.input.realm,
         "enabled": true,
         "eventsExpiration": EVENTS_ARE_KEPT,
         "passwordPolicy": PASSWORD_POLICY,
     });
     let new = json!({
         "loginWithEmailAllowed": true,
-        "actionTokenGeneratedByAdminLifespan": bench.input.first_link_lifespan.as_secs(),
+        "actionTokenGeneratedByAdminLifespan": context.input.first_link_lifespan.as_secs(),
     });
     let realm = merged(merged(realm, &new), &wanted());
-    bench.admin.create("make realm", &["admin", "realms"], &realm).await?;
-    bench.admin.refresh_rights().await;
-    let made = bench.admin.get("realm", &bench.path(&[]), &[]).await?;
+    context.admin.create("make realm", &["admin", "realms"], &realm).await?;
+    context.admin.refresh_rights().await;
+    let made = context.admin.get("realm", &context.path(&[]), &[]).await?;
     Ok(made.as_ref().and_then(super::documents::id_of))
 }
 
@@ -68,10 +68,10 @@ fn wanted() -> Value {
 
 /// What is wanted of a realm that an operator may have made: their policy, their event types, their way to log in and a shorter life
 /// of links stay.
-fn with_changes(bench: &Bench<'_>, current: &Value) -> Value {
+fn with_changes(context: &SetupContext<'_>, current: &Value) -> Value {
     let mut wanted = wanted();
     let number = |field: &str| current.get(field).and_then(Value::as_u64).unwrap_or(0);
-    let link_lives = bench.input.first_link_lifespan.as_secs();
+    let link_lives = context.input.first_link_lifespan.as_secs();
     if number("actionTokenGeneratedByAdminLifespan") > link_lives {
         wanted["actionTokenGeneratedByAdminLifespan"] = json!(link_lives);
     }
@@ -94,11 +94,11 @@ fn with_changes(bench: &Bench<'_>, current: &Value) -> Value {
     wanted
 }
 
-fn hint_at_mail_server(bench: &mut Bench<'_>, realm: &Value) {
+fn hint_at_mail_server(context: &mut SetupContext<'_>, realm: &Value) {
     let has_server =
         realm.pointer("/smtpServer/host").and_then(Value::as_str).is_some_and(|host| !host.is_empty());
     if !has_server {
-        bench.report.hints.push(
+        context.report.hints.push(
             "the realm has no mail server: set one in Keycloak (Realm settings, Email), or no link can be mailed"
                 .to_owned(),
         );
@@ -106,15 +106,18 @@ fn hint_at_mail_server(bench: &mut Bench<'_>, realm: &Value) {
 }
 
 /// Makes sure that the profile knows `discordId` and lets only administrators write it.
-pub(super) async fn ensure_profile(bench: &mut Bench<'_>, realm: Option<&String>) -> Result<(), SetupError> {
+pub(super) async fn ensure_profile(
+    context: &mut SetupContext<'_>,
+    realm: Option<&String>,
+) -> Result<(), SetupError> {
     let what = "user profile: discordId";
     let current = match realm {
-        Some(_) => bench.admin.get("user profile", &bench.path(&["users", "profile"]), &[]).await?,
+        Some(_) => context.admin.get("user profile", &context.path(&["users", "profile"]), &[]).await?,
         None => None,
     };
     let Some(mut profile) = current else {
-        bench.must_create(what);
-        return match bench.args.mode {
+        context.must_create(what);
+        return match context.args.mode {
             Mode::Plan => Ok(()),
             Mode::Apply => Err(SetupError::InTheWay("the realm has no user profile".to_owned())),
         };
@@ -126,7 +129,7 @@ pub(super) async fn ensure_profile(bench: &mut Bench<'_>, realm: Option<&String>
         let shown: Vec<String> =
             differences(&attributes[at], &wanted).iter().map(Difference::shown).collect();
         if shown.is_empty() {
-            bench.note_unchanged(what);
+            context.note_unchanged(what);
             return Ok(());
         }
         attributes[at] = merged(attributes[at].take(), &wanted);
@@ -135,9 +138,9 @@ pub(super) async fn ensure_profile(bench: &mut Bench<'_>, realm: Option<&String>
         attributes.push(discord_id_attribute());
         ["create ", what].concat()
     };
-    if bench.must_do(&change) {
+    if context.must_do(&change) {
         profile["attributes"] = Value::Array(attributes);
-        bench.admin.put("user profile", &bench.path(&["users", "profile"]), &profile).await?;
+        context.admin.put("user profile", &context.path(&["users", "profile"]), &profile).await?;
     }
     Ok(())
 }

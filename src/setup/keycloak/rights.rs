@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::documents::{id_of, rows, says};
 use super::permissions::Permissions;
-use super::{Bench, Mode, Rights, SetupError, clients, permissions};
+use super::{Mode, Rights, SetupContext, SetupError, clients, permissions};
 
 /// Search, import, mail, disable, log out, sync; and also make people, give them groups and ordinary roles.
 const MANAGE: &str = "manage-users";
@@ -13,19 +13,19 @@ const EVENTS: &str = "view-events";
 
 /// Brings the rights to those of the wanted way. What is needed is given before anything is taken away, because a service may be
 /// running.
-pub(super) async fn ensure(bench: &mut Bench<'_>, client: Option<&str>) -> Result<(), SetupError> {
+pub(super) async fn ensure(context: &mut SetupContext<'_>, client: Option<&str>) -> Result<(), SetupError> {
     let found = match client {
-        Some(_) => Permissions::find(bench).await?,
+        Some(_) => Permissions::find(context).await?,
         None => None,
     };
-    let are_ours = found.as_ref().is_some_and(|found| found.are_ours(&bench.input.client_id));
+    let are_ours = found.as_ref().is_some_and(|found| found.are_ours(&context.input.client_id));
     let as_it_is = if are_ours { Rights::FineGrained } else { Rights::Roles };
-    match (bench.args.rights.unwrap_or(as_it_is), found) {
+    match (context.args.rights.unwrap_or(as_it_is), found) {
         (Rights::FineGrained, found) => {
-            let others = permissions::ensure(bench, client, found).await?;
-            let account = find_account(bench, client).await?;
+            let others = permissions::ensure(context, client, found).await?;
+            let account = find_account(context, client).await?;
             let manages = account.as_ref().is_some_and(|account| account.holds(MANAGE));
-            if !others.is_empty() && bench.args.mode == Mode::Apply && manages {
+            if !others.is_empty() && context.args.mode == Mode::Apply && manages {
                 // Without the role the service would at once be without what these cover.
                 return Err(SetupError::InTheWay(
                     [
@@ -37,17 +37,17 @@ pub(super) async fn ensure(bench: &mut Bench<'_>, client: Option<&str>) -> Resul
                     .concat(),
                 ));
             }
-            ensure_roles(bench, account, &[EVENTS], "").await
+            ensure_roles(context, account, &[EVENTS], "").await
         }
         (Rights::Roles, Some(found)) => {
             let loosens = if are_ours { " (this loosens it)" } else { "" };
-            let account = find_account(bench, client).await?;
-            ensure_roles(bench, account, &[MANAGE, EVENTS], loosens).await?;
-            found.remove(bench).await
+            let account = find_account(context, client).await?;
+            ensure_roles(context, account, &[MANAGE, EVENTS], loosens).await?;
+            found.remove(context).await
         }
         (Rights::Roles, None) => {
-            let account = find_account(bench, client).await?;
-            ensure_roles(bench, account, &[MANAGE, EVENTS], "").await
+            let account = find_account(context, client).await?;
+            ensure_roles(context, account, &[MANAGE, EVENTS], "").await
         }
     }
 }
@@ -69,59 +69,62 @@ impl Account {
 }
 
 /// Looks at the service account and its roles; `None` where a plan found no client.
-async fn find_account(bench: &Bench<'_>, client: Option<&str>) -> Result<Option<Account>, SetupError> {
+async fn find_account(
+    context: &SetupContext<'_>,
+    client: Option<&str>,
+) -> Result<Option<Account>, SetupError> {
     let Some(client) = client else { return Ok(None) };
-    let place = bench.path(&["clients", client, "service-account-user"]);
-    let user = bench.admin.get("service account", &place, &[]).await?;
-    let management = clients::find_client(bench, "realm-management").await?;
+    let place = context.path(&["clients", client, "service-account-user"]);
+    let user = context.admin.get("service account", &place, &[]).await?;
+    let management = clients::find_client(context, "realm-management").await?;
     let (user, management) = user
         .as_ref()
         .and_then(id_of)
         .zip(management.as_ref().and_then(id_of))
         .ok_or_else(|| SetupError::InTheWay("the service client has no service account".to_owned()))?;
-    let place = bench.path(&["users", &user, "role-mappings", "clients", &management]);
-    let held = rows(bench.admin.get("rights", &place, &[]).await?);
+    let place = context.path(&["users", &user, "role-mappings", "clients", &management]);
+    let held = rows(context.admin.get("rights", &place, &[]).await?);
     Ok(Some(Account { user, management, held }))
 }
 
 /// Exactly these roles: what else the service account holds of `realm-management` is taken away.
 async fn ensure_roles(
-    bench: &mut Bench<'_>,
+    context: &mut SetupContext<'_>,
     account: Option<Account>,
     wanted: &[&str],
     loosens: &str,
 ) -> Result<(), SetupError> {
     let what = ["rights ", &wanted.join(" ")].concat();
     let Some(account) = account else {
-        bench.must_create(&what);
+        context.must_create(&what);
         return Ok(());
     };
-    let missing = missing_roles(bench, &account, wanted).await?;
+    let missing = missing_roles(context, &account, wanted).await?;
     let Account { user, management, held } = account;
     let place = ["users", &user, "role-mappings", "clients", &management];
     let extra: Vec<Value> =
         held.into_iter().filter(|role| !wanted.iter().any(|right| says(role, "name", right))).collect();
     if missing.is_empty() && extra.is_empty() {
-        bench.note_unchanged(&what);
+        context.note_unchanged(&what);
     }
-    if !missing.is_empty() && bench.must_do(&["give ", &names(&missing), loosens].concat()) {
-        bench.admin.create("give rights", &bench.path(&place), &Value::Array(missing)).await?;
+    if !missing.is_empty() && context.must_do(&["give ", &names(&missing), loosens].concat()) {
+        context.admin.create("give rights", &context.path(&place), &Value::Array(missing)).await?;
     }
-    if !extra.is_empty() && bench.must_do(&["take away right ", &names(&extra)].concat()) {
-        bench.admin.remove("take rights away", &bench.path(&place), &Value::Array(extra)).await?;
+    if !extra.is_empty() && context.must_do(&["take away right ", &names(&extra)].concat()) {
+        context.admin.remove("take rights away", &context.path(&place), &Value::Array(extra)).await?;
     }
     Ok(())
 }
 
 async fn missing_roles(
-    bench: &Bench<'_>,
+    context: &SetupContext<'_>,
     account: &Account,
     wanted: &[&str],
 ) -> Result<Vec<Value>, SetupError> {
     let mut missing = Vec::new();
     for right in wanted.iter().filter(|right| !account.holds(right)) {
-        let place = bench.path(&["clients", &account.management, "roles", right]);
-        let role = bench.admin.get("right", &place, &[]).await?;
+        let place = context.path(&["clients", &account.management, "roles", right]);
+        let role = context.admin.get("right", &place, &[]).await?;
         let Some(role) = role else {
             return Err(SetupError::InTheWay(["this Keycloak has no role `", right, "`"].concat()));
         };

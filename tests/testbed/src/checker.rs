@@ -33,7 +33,7 @@ pub struct Violation {
 /// The rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
-    /// I1: every acknowledged request is decided or honestly waiting, and no work is left open.
+    /// I1: every acknowledged request is decided or honestly waiting, and no job is left open.
     NothingLost,
     /// I2: at most one entry and one Keycloak user for each Discord id, address and user name.
     NoSecondAccount,
@@ -79,7 +79,7 @@ impl Rule {
     /// The rule in words.
     pub const fn says(self) -> &'static str {
         match self {
-            Self::NothingLost => "no acknowledged request is lost, no work is left open",
+            Self::NothingLost => "no acknowledged request is lost, no job is left open",
             Self::NoSecondAccount => "one account for each person, address and name",
             Self::NoOrphan => "each entry of ours has its account, and the reverse",
             Self::MailBounded => "no mail before approval, none to strangers, none above the budget",
@@ -113,12 +113,12 @@ pub struct Checker<'a> {
 }
 
 /// How many mails the making of one account may cause: one, and one after an unknown outcome.
-const MAILS_PER_WORK: usize = 2;
+const MAILS_PER_JOB: usize = 2;
 
 struct Seen {
     requests: Vec<JsonRow>,
     accounts: Vec<JsonRow>,
-    works: Vec<JsonRow>,
+    jobs: Vec<JsonRow>,
     outbox: Vec<JsonRow>,
     audit: Vec<JsonRow>,
     entries: Vec<Entry>,
@@ -150,11 +150,11 @@ impl Checker<'_> {
         Ok(Seen {
             requests: self.store.rows("SELECT id, code, state, username, person_id, reason_code, address_key FROM request WHERE state <> 'draft'").await?,
             accounts: self.store.rows("SELECT id, person_id, state, username, directory_id, keycloak_id, activated_at FROM account").await?,
-            works: self.store.rows("SELECT id, kind, state, step, error_code, request_id, account_id, mail_attempts FROM work").await?,
+            jobs: self.store.rows("SELECT id, kind, state, step, error_code, request_id, account_id, mail_attempts FROM job").await?,
             outbox: self.store.rows("SELECT id, kind, error_code FROM outbox").await?,
             audit: self
                 .store
-                .rows("SELECT seq, at, event, source, guild_id, actor_id, subject_id, request_id, work_id, before, after, reason_code, personal_hash, prev, hash FROM audit ORDER BY seq")
+                .rows("SELECT seq, at, event, source, guild_id, actor_id, subject_id, request_id, job_id, before, after, reason_code, personal_hash, prev, hash FROM audit ORDER BY seq")
                 .await?,
             entries: entries.into_iter().filter(|entry| entry.value("uid").is_some_and(|uid| uid.contains(self.names_with))).collect(),
             users: users.into_iter().filter(|user| user.username.contains(self.names_with)).collect(),
@@ -190,8 +190,8 @@ impl Checker<'_> {
             let (Some(uid), Some(address)) = (entry.value("uid"), entry.value("mail")) else { continue };
             let count = mails.iter().filter(|mail| mail.is_to(address)).count();
             // Each time that the person asked for the mail again, one more.
-            let again = seen.works.iter().filter(|work| work["kind"] == "resend" && is_of(work, uid, seen));
-            let most = MAILS_PER_WORK + again.count();
+            let again = seen.jobs.iter().filter(|job| job["kind"] == "resend" && is_of(job, uid, seen));
+            let most = MAILS_PER_JOB + again.count();
             if count > most {
                 note(found, Rule::MailBounded, format!("{count} mails to {uid}, {most} at the most"));
             }
@@ -199,13 +199,13 @@ impl Checker<'_> {
                 note(found, Rule::MailBounded, format!("a mail to {uid}, whom nobody approved"));
             }
         }
-        for work in &seen.works {
-            let most = if work["kind"] == "resend" { 1 } else { MAILS_PER_WORK };
-            if work["mail_attempts"].as_u64().unwrap_or(u64::MAX) > most as u64 {
+        for job in &seen.jobs {
+            let most = if job["kind"] == "resend" { 1 } else { MAILS_PER_JOB };
+            if job["mail_attempts"].as_u64().unwrap_or(u64::MAX) > most as u64 {
                 note(
                     found,
                     Rule::MailBounded,
-                    format!("work {} began {} mails", text_of(&work["id"]), work["mail_attempts"]),
+                    format!("work {} began {} mails", text_of(&job["id"]), job["mail_attempts"]),
                 );
             }
         }
@@ -241,20 +241,20 @@ fn is_ours(entry: &Entry) -> bool {
     entry.values("description").iter().any(|value| value.starts_with("accolade:"))
 }
 
-/// Whether the work is on the account of this user name.
-fn is_of(work: &JsonRow, username: &str, seen: &Seen) -> bool {
-    seen.accounts.iter().any(|account| account["id"] == work["account_id"] && account["username"] == username)
+/// Whether the job is on the account of this user name.
+fn is_of(job: &JsonRow, username: &str, seen: &Seen) -> bool {
+    seen.accounts.iter().any(|account| account["id"] == job["account_id"] && account["username"] == username)
 }
 
 fn nothing_lost(seen: &Seen, found: &mut Vec<Violation>) {
-    for work in &seen.works {
-        let state = text_of(&work["state"]);
-        let id = text_of(&work["id"]);
+    for job in &seen.jobs {
+        let state = text_of(&job["state"]);
+        let id = text_of(&job["id"]);
         match state.as_str() {
             "open" | "undoing" => {
-                note(found, Rule::NothingLost, format!("work {id} is still {state} at {}", work["step"]));
+                note(found, Rule::NothingLost, format!("work {id} is still {state} at {}", job["step"]));
             }
-            "needs_operator" if work["error_code"].is_null() => {
+            "needs_operator" if job["error_code"].is_null() => {
                 note(found, Rule::NothingLost, format!("work {id} needs an operator and says no reason"));
             }
             _ => {}
@@ -348,7 +348,7 @@ const COVERED: [&str; 13] = [
     "actor_id",
     "subject_id",
     "request_id",
-    "work_id",
+    "job_id",
     "before",
     "after",
     "reason_code",

@@ -52,7 +52,7 @@ const LAST_JOURNEYS: Duration = Duration::from_mins(2);
 /// How often the checker looks at a town in which something still moves.
 const LOOKS: u32 = 5;
 
-/// How often an operator lets stopped work go on before it counts as stuck.
+/// How often an operator lets stopped job go on before it counts as stuck.
 const RETRIES: u32 = 6;
 
 /// When a campaign ends.
@@ -341,8 +341,8 @@ async fn drain(stage: &Stage, latest: i64) -> Result<Option<Found>> {
     let town = &stage.town;
     let begun = Instant::now();
     // What stands behind work that waits for a person waits with it.
-    let sql = "SELECT w.kind || ' at ' || w.step || ': ' || COALESCE(w.error_code, '-') AS what FROM work w \
-        WHERE w.state IN ('open', 'undoing') AND NOT EXISTS (SELECT 1 FROM work e WHERE e.person_id = w.person_id \
+    let sql = "SELECT w.kind || ' at ' || w.step || ': ' || COALESCE(w.error_code, '-') AS what FROM job w \
+        WHERE w.state IN ('open', 'undoing') AND NOT EXISTS (SELECT 1 FROM job e WHERE e.person_id = w.person_id \
         AND e.seq < w.seq AND e.state = 'needs_operator') \
         UNION ALL SELECT kind || ' message: ' || COALESCE(error_code, '-') AS what FROM outbox";
     loop {

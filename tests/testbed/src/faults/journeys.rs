@@ -522,20 +522,20 @@ fn answered(answer: &Answer) -> bool {
 /// How long a press on *Retry* may take until it shows, once it is acknowledged.
 const RETRY_SHOWS_WITHIN: Duration = Duration::from_secs(10);
 
-/// An operator lets go on what stopped for a person and may go on, and sees that it does. How many works that were.
+/// An operator lets go on what stopped for a person and may go on, and sees that it does. How many jobs that were.
 pub(super) async fn operator_retries(town: &Town) -> Result<usize> {
-    let sql = "SELECT w.id, w.revision, n.message_id AS note, c.message_id AS card FROM work w JOIN request r ON r.id = w.request_id \
+    let sql = "SELECT w.id, w.revision, n.message_id AS note, c.message_id AS card FROM job w JOIN request r ON r.id = w.request_id \
         LEFT JOIN message n ON n.request_id = r.id AND n.kind = 'operator' \
         LEFT JOIN message c ON c.request_id = r.id AND c.kind = 'card' \
         WHERE w.state = 'needs_operator' AND (w.mail_attempts < 2 OR w.step = 'invite')";
     let stopped = town.eyes.rows(sql).await?;
     let mut pressed = Vec::new();
-    for work in &stopped {
+    for job in &stopped {
         // The note to admins has the button; a card has it, too, unless its request is over.
-        for message in [&work["note"], &work["card"]].into_iter().filter_map(Value::as_str) {
+        for message in [&job["note"], &job["card"]].into_iter().filter_map(Value::as_str) {
             match town.chat.press_on(ADMIN, "Retry", message).await {
                 Ok(_) => {
-                    pressed.push(work);
+                    pressed.push(job);
                     break;
                 }
                 Err(error) => tracing::debug!(%error, "nothing to press Retry on yet"),
@@ -545,7 +545,7 @@ pub(super) async fn operator_retries(town: &Town) -> Result<usize> {
     // A press is acknowledged before it does anything; who looked in between would see work neither stopped nor under way.
     let shows = wait_until("the retries to show", RETRY_SHOWS_WITHIN, async || {
         let still = town.eyes.rows(sql).await?;
-        Ok(!pressed.iter().any(|work| still.contains(work)))
+        Ok(!pressed.iter().any(|job| still.contains(job)))
     });
     if let Err(error) = shows.await {
         tracing::debug!(%error, "they are pressed again");

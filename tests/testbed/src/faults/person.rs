@@ -110,10 +110,10 @@ impl Person {
         }))
     }
 
-    /// The state of their newest account, and the code for which its work stopped, if it did.
+    /// The state of their newest account, and the code for which its job stopped, if it did.
     pub(super) async fn account(&self, town: &Town) -> Result<Option<(String, Option<String>)>> {
         let sql = format!(
-            "SELECT a.state, (SELECT w.error_code FROM work w WHERE w.account_id = a.id AND w.state = 'needs_operator' LIMIT 1) AS stopped \
+            "SELECT a.state, (SELECT w.error_code FROM job w WHERE w.account_id = a.id AND w.state = 'needs_operator' LIMIT 1) AS stopped \
              FROM account a JOIN person p ON p.id = a.person_id WHERE p.discord_id = '{}' ORDER BY a.created_at DESC, a.id DESC LIMIT 1",
             self.discord_id
         );
@@ -125,8 +125,8 @@ impl Person {
     pub(super) async fn mails(&self, town: &Town) -> Result<Mails> {
         let sql = format!(
             "SELECT (SELECT MAX(m.begun_at) FROM mail m WHERE m.account_id = a.id) AS newest, \
-             (SELECT COUNT(*) FROM work w WHERE w.account_id = a.id AND w.kind = 'resend') AS asked, \
-             (SELECT COUNT(*) FROM work w WHERE w.account_id = a.id AND w.kind = 'resend' \
+             (SELECT COUNT(*) FROM job w WHERE w.account_id = a.id AND w.kind = 'resend') AS asked, \
+             (SELECT COUNT(*) FROM job w WHERE w.account_id = a.id AND w.kind = 'resend' \
               AND w.state IN ('open', 'undoing')) AS under_way \
              FROM account a JOIN person p ON p.id = a.person_id WHERE p.discord_id = '{}' ORDER BY a.created_at DESC, a.id DESC LIMIT 1",
             self.discord_id

@@ -116,7 +116,7 @@ impl Garden {
             travels(Arc::clone(stage), journey, seed).await?;
         }
         let open =
-            "SELECT kind FROM work WHERE state IN ('open', 'undoing') UNION ALL SELECT kind FROM outbox";
+            "SELECT kind FROM job WHERE state IN ('open', 'undoing') UNION ALL SELECT kind FROM outbox";
         wait_until("the small world to rest", LIMIT, async || {
             stage.town.skip_pauses().await?;
             Ok(stage.town.eyes.column(open).await?.is_empty())

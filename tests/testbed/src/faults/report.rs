@@ -23,11 +23,11 @@ pub(super) async fn helps(stage: &Stage, found: &[Found], repeats: String) {
     for (name, what) in stage.waits() {
         say(&format!("{name}: {what}"));
     }
-    let sql = "SELECT kind, state, step, error_code, attempt, next_run, lease_until, fence FROM work \
+    let sql = "SELECT kind, state, step, error_code, attempt, next_run, lease_until, fence FROM job \
         WHERE state IN ('open', 'undoing', 'needs_operator')";
     match stage.town.eyes.rows(sql).await {
         Ok(rows) => {
-            say("--- unfinished work:");
+            say("--- unfinished job:");
             for row in rows {
                 say(&serde_json::Value::Object(row).to_string());
             }

@@ -68,7 +68,7 @@ impl Stage {
         };
     }
 
-    /// Pushes time over the pauses that people must make. Minutes, so only where no work is under way.
+    /// Pushes time over the pauses that people must make. Minutes, so only where no job is under way.
     pub(super) async fn lets_time_pass(&self) -> Result<()> {
         let last =
             self.pauses.lock().unwrap_or_else(PoisonError::into_inner).values().max().copied().unwrap_or(0);

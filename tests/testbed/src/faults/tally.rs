@@ -101,7 +101,7 @@ impl Tally {
         };
         let mut lines = vec![
             line(
-                "from a killed bot's start to its first work",
+                "from a killed bot's start to its first job",
                 &self.resumes_ms,
                 Some(super::campaign::RESUMED_WITHIN_MS),
             ),

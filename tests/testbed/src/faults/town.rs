@@ -172,7 +172,7 @@ impl Town {
 
     /// Pushes time to the moment when something that waits is due, if nothing is being worked on. Whether it did.
     pub(super) async fn skip_pauses(&self) -> Result<bool> {
-        let sql = "SELECT next_run, lease_until FROM work WHERE state IN ('open', 'undoing') \
+        let sql = "SELECT next_run, lease_until FROM job WHERE state IN ('open', 'undoing') \
             UNION ALL SELECT next_run, lease_until FROM outbox";
         let rows = self.eyes.rows(sql).await?;
         let now = self.time.now_ms();
@@ -194,7 +194,7 @@ impl Town {
 
     /// Whether work or a message is on its way.
     pub(super) async fn is_at_work(&self) -> Result<bool> {
-        let sql = "SELECT id AS what FROM work WHERE state IN ('open', 'undoing') UNION ALL SELECT id AS what FROM outbox";
+        let sql = "SELECT id AS what FROM job WHERE state IN ('open', 'undoing') UNION ALL SELECT id AS what FROM outbox";
         Ok(!self.eyes.column(sql).await?.is_empty())
     }
 
@@ -217,7 +217,7 @@ impl Town {
 
     /// The steps that are being worked on at this moment.
     pub(super) async fn steps_at_work(&self) -> Vec<String> {
-        let sql = "SELECT step FROM work WHERE state IN ('open', 'undoing') AND lease_until > 0 AND step IS NOT NULL";
+        let sql = "SELECT step FROM job WHERE state IN ('open', 'undoing') AND lease_until > 0 AND step IS NOT NULL";
         let mut steps = self.eyes.column(sql).await.unwrap_or_default();
         steps.sort();
         steps.dedup();

@@ -70,7 +70,7 @@ async fn mails_are_wanted(stage: &Stage, found: &mut Vec<Violation>) -> Result<(
     let people = stage.people();
     // Each time that somebody asked for the mail again, one more.
     let sql =
-        "SELECT p.discord_id AS what FROM work w JOIN person p ON p.id = w.person_id WHERE w.kind = 'resend'";
+        "SELECT p.discord_id AS what FROM job w JOIN person p ON p.id = w.person_id WHERE w.kind = 'resend'";
     let asked = stage.town.eyes.column(sql).await?;
     let mut counts: HashMap<String, usize> = HashMap::new();
     for mail in stage.servers.bed.mail.messages() {

@@ -160,10 +160,10 @@ impl Sandbox {
     }
 }
 
-async fn stage<T>(what: &str, expected: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+async fn stage<T>(what: &str, expected: &str, job: impl Future<Output = Result<T>>) -> Result<T> {
     let begun = Instant::now();
     say(&format!("{what} (about {expected}) …"));
-    let done = work.await.with_context(|| format!("{what}: it did not work"))?;
+    let done = job.await.with_context(|| format!("{what}: it did not work"))?;
     say(&format!("  done in {:.1} s", begun.elapsed().as_secs_f32()));
     Ok(done)
 }

@@ -20,7 +20,7 @@ use lines::Line;
 const STRIKES_WITHIN: Duration = Duration::from_millis(700);
 
 /// How long a process may live on until it is at work.
-const AT_WORK_WITHIN: Duration = Duration::from_millis(400);
+const AT_JOB_WITHIN: Duration = Duration::from_millis(400);
 
 /// What is at hand where a fault is made.
 pub(super) struct Hand<'a> {
@@ -83,7 +83,7 @@ impl Hand<'_> {
             if !steps.is_empty() {
                 return steps;
             }
-            if begun.elapsed() > AT_WORK_WITHIN {
+            if begun.elapsed() > AT_JOB_WITHIN {
                 return vec!["at rest".to_owned()];
             }
             tokio::time::sleep(Duration::from_millis(8)).await;

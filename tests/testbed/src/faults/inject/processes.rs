@@ -61,9 +61,9 @@ pub(super) async fn kill(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     Ok(steps)
 }
 
-/// How often any work was claimed.
+/// How often any job was claimed.
 async fn claims(hand: &Hand<'_>) -> Option<String> {
-    hand.stage.town.eyes.column("SELECT COALESCE(SUM(fence), 0) FROM work").await.ok()?.pop()
+    hand.stage.town.eyes.column("SELECT COALESCE(SUM(fence), 0) FROM job").await.ok()?.pop()
 }
 
 /// Measures how long after its start the bot claims work again.

@@ -1,0 +1,144 @@
+//! `accolade config why`: which rule makes a member eligible, and what stands against the others.
+
+use std::path::Path;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::print::Printer;
+use super::session::instant;
+use super::{Exit, load, small_runtime};
+use crate::accounts::explain::fetch_member;
+use crate::clock;
+use crate::config::Config;
+use crate::domain::eligibility::{Approval, Explanation, GroupName, Rule, WhyNot, explain};
+use crate::domain::ids::{DiscordUserId, GuildId, RoleId, Timestamp};
+use crate::domain::member::MemberFacts;
+use crate::messages::{self, Lang};
+
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    /// In which guild
+    #[arg(long, value_name = "GUILD_ID")]
+    guild: GuildId,
+    /// Which member
+    #[arg(long, value_name = "DISCORD_ID")]
+    member: DiscordUserId,
+    /// Judge somebody with these roles, separated by commas, and do not ask Discord
+    #[arg(long, value_name = "ROLE_ID,…", value_delimiter = ',', num_args = 0..)]
+    roles: Option<Vec<RoleId>>,
+    /// With `--roles`: since when they are in the guild, like `2026-11-23T00:00:00Z`
+    #[arg(long, value_name = "TIME", requires = "roles", value_parser = super::audit::time)]
+    joined: Option<Timestamp>,
+    /// One JSON object instead of lines
+    #[arg(long)]
+    json: bool,
+}
+
+/// `config why`
+pub(super) fn run(flags: &Flags, file: &Path, printer: &mut Printer) -> Exit {
+    let config = match load(file, printer) {
+        Ok(loaded) => loaded.config,
+        Err(exit) => return exit,
+    };
+    let Some(guild) = config.guild(flags.guild) else {
+        return printer.fault(Exit::Usage, messages::service::no_such_guild(Lang::default()));
+    };
+    let facts = match facts(flags, &config, printer) {
+        Ok(facts) => facts,
+        Err(exit) => return exit,
+    };
+    let explanation = explain(&guild.policy, &facts, clock::of_process().now());
+    if flags.json {
+        printer.line(as_json(&explanation));
+    } else {
+        print(&explanation, printer);
+    }
+    Exit::Done
+}
+
+fn facts(flags: &Flags, config: &Config, printer: &mut Printer) -> Result<MemberFacts, Exit> {
+    if let Some(roles) = &flags.roles {
+        return Ok(MemberFacts {
+            user_id: flags.member,
+            guild_id: flags.guild,
+            user_name: String::new(),
+            display_name: None,
+            roles: roles.clone(),
+            joined_at: flags.joined,
+            pending: false,
+            timed_out_until: None,
+            bot: false,
+        });
+    }
+    let asking = fetch_member(&config.discord, clock::of_process(), flags.guild, flags.member);
+    match small_runtime(printer)?.block_on(asking) {
+        Ok(Some(facts)) => Ok(facts),
+        Ok(None) => Err(printer.fault(Exit::Failed, messages::service::not_in_guild(Lang::default()))),
+        Err(error) => Err(printer.failure("nothing was judged", &error)),
+    }
+}
+
+fn print(explanation: &Explanation<'_>, printer: &mut Printer) {
+    let lang = Lang::default();
+    let deciding = explanation.deciding();
+    printer.line(match deciding {
+        Some(rule) => messages::service::decides(lang, rule),
+        None => messages::service::nothing_fits(lang),
+    });
+    for reason in &explanation.of_person {
+        printer.line(messages::service::against(lang, reason));
+    }
+    if explanation.rules.is_empty() {
+        printer.line(messages::service::against(lang, &WhyNot::NoRules));
+    }
+    for (rule, reasons) in &explanation.rules {
+        let decides = deciding.is_some_and(|deciding| std::ptr::eq(deciding, *rule));
+        if reasons.is_empty() && !decides {
+            printer.line(messages::service::would_fit(lang, rule));
+        } else if !decides {
+            printer.line(messages::service::does_not_fit(lang, rule));
+            for reason in reasons {
+                printer.line(messages::service::against(lang, reason));
+            }
+        }
+    }
+}
+
+fn as_json(explanation: &Explanation<'_>) -> Value {
+    let reasons = |reasons: &[WhyNot]| reasons.iter().map(reason_as_json).collect::<Vec<_>>();
+    let rule = |(rule, of_rule): &(&Rule, Vec<WhyNot>)| {
+        json!({
+            "name": rule.name.as_str(),
+            "fits": of_rule.is_empty(),
+            "why_not": reasons(of_rule),
+            "groups": rule.groups.iter().map(GroupName::as_str).collect::<Vec<_>>(),
+            "approval": match rule.approval {
+                Approval::Automatic => "automatic",
+                Approval::Moderators => "moderators",
+            },
+        })
+    };
+    json!({
+        "eligible": explanation.deciding().is_some(),
+        "rule": explanation.deciding().map(|rule| rule.name.as_str()),
+        "person": reasons(&explanation.of_person),
+        "rules": explanation.rules.iter().map(rule).collect::<Vec<_>>(),
+    })
+}
+
+/// A condition that does not hold: its name, and the roles or the instant that it is about.
+fn reason_as_json(reason: &WhyNot) -> Value {
+    let of_roles = |code: &str, roles: &[RoleId]| json!({"condition": code, "roles": roles.iter().map(ToString::to_string).collect::<Vec<_>>()});
+    match reason {
+        WhyNot::Pending => json!({"condition": "screening"}),
+        WhyNot::Bot => json!({"condition": "bot"}),
+        WhyNot::TimedOut => json!({"condition": "timed_out"}),
+        WhyNot::NoRules => json!({"condition": "no_rules"}),
+        WhyNot::RolesMissing(roles) => of_roles("all_roles", roles),
+        WhyNot::OneRoleNeeded(roles) => of_roles("any_roles", roles),
+        WhyNot::RoleForbids(roles) => of_roles("none_roles", roles),
+        WhyNot::AccountTooYoung(at) => json!({"condition": "min_account_age", "fits_at": instant(*at)}),
+        WhyNot::MembershipTooYoung(at) => json!({"condition": "min_membership", "fits_at": at.map(instant)}),
+    }
+}

@@ -1,0 +1,117 @@
+//! Every code that people and programs see when something did not happen.
+//!
+//! The text of a code is fixed: it stands in columns, logs, JSON and docs (`docs/operating.md`).
+//! The sentence for a code lives in `messages`.
+
+macro_rules! codes {
+    ($(#[$doc:meta])* $vis:vis enum $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        $vis enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl $name {
+            /// All of them, in the order of the definition.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The fixed text of the code.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+        }
+
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(self.code())
+            }
+        }
+
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::domain::error_code::UnknownCode;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text { $($code => Ok(Self::$variant),)* _ => Err($crate::domain::error_code::UnknownCode) }
+            }
+        }
+    };
+}
+pub(crate) use codes;
+
+/// The text is none of our codes; a newer version may have written it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an unknown code")]
+pub struct UnknownCode;
+
+codes! {
+    /// Why something was refused or did not succeed.
+    pub enum ErrorCode {
+        /// No rule of the guild's policy fits the member.
+        NotEligible = "not_eligible",
+        /// The person has an account that is not closed.
+        AlreadyHasAccount = "already_has_account",
+        /// The person has a request that is not decided.
+        RequestOpen = "request_open",
+        /// The user name breaks a rule of form.
+        NameIllegal = "name_illegal",
+        /// The user name is reserved, taken, looks like a taken one, or was somebody's before.
+        NameUnavailable = "name_unavailable",
+        /// The mail address breaks a rule of form, or its domain is not accepted.
+        AddressIllegal = "address_illegal",
+        /// Somebody else's account has this mail address.
+        AddressInUse = "address_in_use",
+        /// The person, address or domain is on the deny list.
+        DeniedPerson = "denied_person",
+        /// A budget is used up.
+        TooMany = "too_many",
+        /// The person is no longer a member of the guild.
+        MemberGone = "member_gone",
+        /// The person no longer holds the roles that the rule asks for.
+        RoleLost = "role_lost",
+        /// The presser has no moderator or admin role now, is timed out, or is not screened.
+        NotModerator = "not_moderator",
+        /// Nobody decides their own request.
+        OwnRequest = "own_request",
+        /// Somebody decided first, or the request has ended.
+        AlreadyDecided = "already_decided",
+        /// The button is from an older message, or is not the presser's.
+        StaleButton = "stale_button",
+        /// The directory did not answer.
+        DirectoryDown = "directory_down",
+        /// The directory refused: a right is missing or a rule of the server is against it.
+        DirectoryRefused = "directory_refused",
+        /// An entry with this name or Discord id is not ours.
+        DirectoryConflict = "directory_conflict",
+        /// Keycloak did not answer.
+        KeycloakDown = "keycloak_down",
+        /// The service client lacks a right in Keycloak.
+        KeycloakRightMissing = "keycloak_right_missing",
+        /// Keycloak has a user of this name or address that does not come from our entry.
+        KeycloakUserNotOurs = "keycloak_user_not_ours",
+        /// Keycloak has not imported the entry.
+        ImportNotSeen = "import_not_seen",
+        /// Keycloak does not show the groups of the entry.
+        GroupsNotSeen = "groups_not_seen",
+        /// Keycloak refused to send the mail.
+        MailRefused = "mail_refused",
+        /// It is not known whether the mail went out, and the budget is used up.
+        MailUnknown = "mail_unknown",
+        /// The database is busy; nothing is lost, try again.
+        StoreBusy = "store_busy",
+        /// The database has no room; nothing was stored.
+        StoreFull = "store_full",
+        /// A defect on our side; the reference id finds it in the log.
+        Internal = "internal",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_reads_back() {
+        for error_code in ErrorCode::ALL {
+            assert_eq!(error_code.code().parse(), Ok(*error_code));
+        }
+        assert_eq!("no_such_code".parse::<ErrorCode>(), Err(UnknownCode));
+    }
+}

@@ -1,0 +1,160 @@
+//! Any text as a name in a filter and in a DN, against a real slapd: what is looked for is found, and nothing else is touched.
+//!
+//! Names of groups are the freest text that reaches the directory; names of people have passed `domain::username` before.
+
+use std::collections::HashSet;
+
+use accolade::directory::{By, Directory, DirectoryError, OwnedEntry};
+use accolade::domain::account::DirectoryId;
+use accolade::domain::eligibility::GroupName;
+use accolade::domain::job::Outcome;
+use ldap3::Ldap;
+use proptest::test_runner::{Config, TestRunner};
+use testbed::{Bed, Managed};
+
+use crate::bed;
+use crate::directory::Somebody;
+
+/// Texts that other programs stumbled over.
+const KNOWN_TO_HURT: [&str; 30] = [
+    "*",
+    "**",
+    "(",
+    ")",
+    "\\",
+    "\\\\",
+    "\\2a",
+    "*)(cn=*",
+    "a*",
+    "(cn=a)",
+    "#a",
+    "#61",
+    " a",
+    "a ",
+    " a  b ",
+    "a,b",
+    "a+b",
+    "a+cn=b",
+    "a=b",
+    "\"a\"",
+    "<a>",
+    "a;b",
+    "a\nb",
+    "a\u{202e}b",
+    "\u{feff}a",
+    "äöü",
+    "a\0b",
+    "\0",
+    "𝕒",
+    "a&b|c!d",
+];
+
+/// Groups that a filter or a name that means more than its text would meet.
+const BESIDE: [&str; 4] = ["members", "a", "b", "placeholder"];
+
+struct Scene {
+    bed: Bed,
+    door: Directory,
+    admin: Ldap,
+    ours: OwnedEntry,
+}
+
+/// A value of a DN with every byte escaped, so that nothing of it is left to be understood: another way than the product's.
+fn escaped(text: &str) -> String {
+    let digit = |four: u8| char::from_digit(u32::from(four), 16).expect("four bits");
+    text.bytes().flat_map(|byte| ['\\', digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let bed = bed::own_slapd().await;
+        let door = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
+        let ours = Somebody::new("ada", 1).add_to(&door).await;
+        for name in BESIDE {
+            bed.slapd.add_group(name, Managed::Yes).await.expect("a group");
+        }
+        let slapd = &bed.slapd;
+        let admin = slapd.connect_as(&slapd.admin_dn, &slapd.admin_password).await.expect("bound");
+        Self { bed, door, admin, ours }
+    }
+
+    /// The group of this name is made by hand, found, joined, left and taken away. `false`: the directory takes no such name.
+    async fn tries(&mut self, text: &str) -> bool {
+        let Some(name) = GroupName::new(text) else { return false };
+        let group = std::slice::from_ref(&name);
+        let dn = ["cn=", &escaped(text), ",", &self.bed.slapd.groups_dn].concat();
+        let nobody = "cn=nobody,ou=services,dc=example,dc=org";
+        let attributes = vec![
+            ("objectClass", HashSet::from(["groupOfNames"])),
+            ("cn", HashSet::from([text])),
+            ("businessCategory", HashSet::from(["accolade"])),
+            ("member", HashSet::from([nobody])),
+        ];
+        match self.admin.add(&dn, attributes).await.expect("an answer").rc {
+            0 => {}
+            // The same name to the directory as that of a group beside it.
+            68 => return false,
+            rc => {
+                assert!(matches!(rc, 21 | 34), "{text:?} was refused with {rc}");
+                let absent = Err(DirectoryError::Absent { verb: "members" });
+                assert_eq!(self.door.members(&name).await, absent, "{text:?}");
+                return false;
+            }
+        }
+        assert_eq!(self.door.members(&name).await, Ok(Vec::new()), "{text:?}");
+        let joined = self.door.ensure_membership(&self.ours, group, group).await.expect("membership");
+        assert_eq!((joined.outcome, joined.added.as_slice()), (Outcome::Applied, group), "{text:?}");
+        let entry =
+            self.door.find(By::DirectoryId(&self.ours.directory_id)).await.expect("an answer").remove(0);
+        assert_eq!(self.door.members(&name).await, Ok(vec![entry.dn.clone()]), "{text:?}");
+        assert_eq!(
+            self.door.groups_of(&entry).await.as_deref(),
+            Ok(group),
+            "{text:?}: one group and no other"
+        );
+        let left = self.door.ensure_membership(&self.ours, &[], group).await.expect("membership");
+        assert_eq!(left.removed.as_slice(), group, "{text:?}");
+        self.admin.delete(&dn).await.expect("an answer").success().expect("deleted");
+        assert!(self.door.members(&name).await.is_err(), "{text:?} is found after its end");
+        true
+    }
+}
+
+#[tokio::test]
+async fn any_name_of_a_group_is_found_joined_and_left_and_no_other_is_touched() {
+    let mut scene = Scene::set().await;
+    let mut taken = 0;
+    for text in KNOWN_TO_HURT {
+        taken += usize::from(scene.tries(text).await);
+    }
+    assert!(taken >= 20, "the directory took only {taken} of these names");
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
+    let texts = "[ -~]{1,24}|[*()\\\\&|!=,+#<>;\" \\x00]{1,8}|[#* ]{0,2}\\PC{1,12}[* \\\\]{0,2}|.{1,6}";
+    let texts = proptest::string::string_regex(texts).expect("a pattern");
+    for _ in 0..200 {
+        let tree = proptest::strategy::Strategy::new_tree(&texts, &mut runner).expect("a text");
+        scene.tries(&proptest::strategy::ValueTree::current(&tree)).await;
+    }
+    let groups = scene.bed.slapd.groups().await.expect("the groups");
+    assert!(groups.len() >= BESIDE.len());
+    for group in groups {
+        assert_eq!(group.values("member").len(), 1, "only the placeholder is in {}", group.dn);
+    }
+}
+
+#[tokio::test]
+async fn any_text_as_a_lasting_id_finds_the_entry_of_that_id_or_nobody() {
+    let scene = Scene::set().await;
+    let find = async |text: &str| {
+        let id = DirectoryId::new(text).expect("not empty");
+        scene.door.find(By::DirectoryId(&id)).await.map(|found| found.len())
+    };
+    assert_eq!(find(scene.ours.directory_id.as_str()).await, Ok(1));
+    for text in KNOWN_TO_HURT {
+        assert_eq!(find(text).await, Ok(0), "{text:?}");
+        let longer = [scene.ours.directory_id.as_str(), text].concat();
+        // Blanks around a value do not count.
+        let is_hers = longer.trim_end_matches(' ') == scene.ours.directory_id.as_str();
+        assert_eq!(find(&longer).await, Ok(usize::from(is_hers)), "{longer:?}");
+    }
+}

@@ -1,0 +1,364 @@
+//! The directory door against a real slapd with the documented access rules.
+
+use std::time::{Duration, Instant};
+
+use accolade::config;
+use accolade::directory::{
+    Added, By, Directory, DirectoryError, Look, NewPerson, OwnedEntry, Removed, Taken,
+};
+use accolade::domain::account::{DirectoryId, Mark};
+use accolade::domain::eligibility::GroupName;
+use accolade::domain::ids::{AccountId, DiscordUserId};
+use accolade::domain::job::Outcome;
+use accolade::domain::mail_address::MailAddress;
+use accolade::domain::person_name::PersonName;
+use accolade::domain::username::Username;
+use proptest::test_runner::{Config, TestRunner};
+use secrecy::SecretString;
+use testbed::slapd::PersonByHand;
+use testbed::{Bed, Managed, wait_until};
+use url::Url;
+use uuid::Uuid;
+
+use crate::bed;
+
+/// Somebody to be added: everything but the name follows from a number.
+pub(crate) struct Somebody {
+    pub(crate) username: Username,
+    pub(crate) given: PersonName,
+    pub(crate) family: PersonName,
+    pub(crate) address: MailAddress,
+    pub(crate) discord_id: DiscordUserId,
+    pub(crate) mark: Mark,
+}
+
+impl Somebody {
+    pub(crate) fn new(name: &str, number: u64) -> Self {
+        Self {
+            username: Username::parse(name, 20).expect("a legal name"),
+            given: PersonName::parse("Ada").expect("a name"),
+            family: PersonName::parse("Byron").expect("a name"),
+            address: MailAddress::parse(&[name, "@example.org"].concat()).expect("an address"),
+            discord_id: DiscordUserId::new(100_000_000_000_000_000 + number),
+            mark: Mark::of(AccountId::new(Uuid::from_u128(u128::from(number)))),
+        }
+    }
+
+    pub(crate) fn as_new(&self) -> NewPerson<'_> {
+        NewPerson {
+            username: &self.username,
+            given: &self.given,
+            family: &self.family,
+            address: &self.address,
+            discord_id: self.discord_id,
+            mark: self.mark,
+        }
+    }
+
+    pub(crate) async fn add_to(&self, directory: &Directory) -> OwnedEntry {
+        match directory.add_person(&self.as_new()).await.expect("the Add succeeds") {
+            Added::Created(entry) => entry.ours(self.mark, self.discord_id).expect("it carries what we gave"),
+            other @ (Added::AlreadyOurs(_) | Added::Conflict(_)) => panic!("not created: {other:?}"),
+        }
+    }
+}
+
+async fn bed_and_door() -> (Bed, Directory) {
+    let bed = bed::own_slapd().await;
+    let door = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
+    (bed, door)
+}
+
+fn group(name: &str) -> GroupName {
+    GroupName::new(name).expect("not empty")
+}
+
+#[tokio::test]
+async fn an_added_person_has_mark_and_id_and_no_password_and_a_second_add_finds_it() {
+    let (bed, door) = bed_and_door().await;
+    let ada = Somebody::new("ada", 1);
+    let ours = ada.add_to(&door).await;
+    let entry = bed.slapd.entry(&bed.slapd.person_dn("ada")).await.expect("an answer").expect("the entry");
+    assert_eq!(entry.value("description"), Some(ada.mark.to_string().as_str()));
+    assert_eq!(entry.value("employeeNumber"), Some("100000000000000001"));
+    assert_eq!(entry.value("cn"), Some("Ada Byron"));
+    assert_eq!(entry.value("entryUUID"), Some(ours.directory_id.as_str()));
+    assert!(entry.values("userPassword").is_empty());
+    let again = door.add_person(&ada.as_new()).await.expect("an answer");
+    assert!(matches!(again, Added::AlreadyOurs(entry) if entry.is(&ours)));
+    assert_eq!(door.password_changed_at(&ours).await, Ok(None));
+}
+
+#[tokio::test]
+async fn entries_are_found_together_by_their_lasting_ids_up_to_a_limit() {
+    let (_bed, door) = bed_and_door().await;
+    let mut ids = vec![DirectoryId::new("00000000-0000-4000-8000-000000000000").expect("an id of nobody")];
+    for number in 1..30 {
+        let name = ["member", &number.to_string()].concat();
+        ids.push(Somebody::new(&name, number).add_to(&door).await.directory_id);
+    }
+    let found = door.find_together(&ids).await.expect("an answer");
+    let mut found: Vec<_> = found.into_iter().map(|entry| entry.directory_id).collect();
+    found.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    ids.remove(0);
+    ids.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    assert_eq!(found, ids);
+    assert!(door.find_together(&[]).await.expect("nothing is asked").is_empty());
+    let many = vec![ids[0].clone(); Directory::MOST_TOGETHER + 1];
+    assert!(matches!(door.find_together(&many).await, Err(DirectoryError::TooBig { .. })));
+}
+
+#[tokio::test]
+async fn a_name_an_address_and_an_id_of_somebody_else_are_conflicts_that_write_nothing() {
+    let (bed, door) = bed_and_door().await;
+    bed.slapd.add_person_by_hand(&PersonByHand::named("grace")).await.expect("grace is there");
+    let ada = Somebody::new("ada", 1);
+    ada.add_to(&door).await;
+
+    let same_name = Somebody::new("grace", 2);
+    let conflict = door.add_person(&same_name.as_new()).await.expect("an answer");
+    let by_other = Some(Taken::ByOther);
+    assert_eq!(conflict, Added::Conflict(Look { username: by_other, address: by_other, discord_id: None }));
+
+    let mut same_address = Somebody::new("bob", 3);
+    same_address.address = MailAddress::parse("ADA@example.org").expect("an address");
+    let by_ada = Some(Taken::ByAccount(ada.mark));
+    let conflict = door.add_person(&same_address.as_new()).await.expect("an answer");
+    assert_eq!(conflict, Added::Conflict(Look { username: None, address: by_ada, discord_id: None }));
+
+    let mut same_id = Somebody::new("carol", 4);
+    same_id.discord_id = ada.discord_id;
+    let conflict = door.add_person(&same_id.as_new()).await.expect("an answer");
+    assert_eq!(conflict, Added::Conflict(Look { username: None, address: None, discord_id: by_ada }));
+    assert_eq!(bed.slapd.people().await.expect("the people").len(), 2);
+}
+
+/// The directory's Add is the last judge, whatever the store let through: fifty connections at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_adds_at_once_with_one_name_address_or_id_one_makes_an_entry() {
+    let (bed, _) = bed_and_door().await;
+    let shares: [fn(&mut Somebody, &Somebody); 3] = [
+        |somebody, ada| somebody.username = ada.username.clone(),
+        |somebody, ada| somebody.address = ada.address.clone(),
+        |somebody, ada| somebody.discord_id = ada.discord_id,
+    ];
+    for (at, share) in shares.into_iter().enumerate() {
+        let ada = Somebody::new(&format!("ada{at}"), 1000);
+        let adds = (0..50).map(|number| {
+            let mut somebody = Somebody::new(&format!("p{at}x{number}"), 2000 + 100 * at as u64 + number);
+            share(&mut somebody, &ada);
+            let door = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
+            async move { door.add_person(&somebody.as_new()).await.expect("an answer") }
+        });
+        let added = futures::future::join_all(adds).await;
+        let made = added.iter().filter(|added| matches!(added, Added::Created(_))).count();
+        let conflicts = added.iter().filter(|added| matches!(added, Added::Conflict(_))).count();
+        assert_eq!((made, conflicts), (1, 49), "{added:?}");
+        assert_eq!(bed.slapd.people().await.expect("the people").len(), at + 1);
+    }
+}
+
+#[tokio::test]
+async fn membership_is_made_once_and_only_managed_groups_are_left() {
+    let (bed, door) = bed_and_door().await;
+    for name in ["members", "builders", "alumni"] {
+        bed.slapd.add_group(name, Managed::Yes).await.expect("a group");
+    }
+    bed.slapd.add_group("staff", Managed::No).await.expect("a group");
+    let ours = Somebody::new("ada", 1).add_to(&door).await;
+    let managed = [group("members"), group("builders"), group("alumni")];
+    let first = door.ensure_membership(&ours, &managed[..2], &managed).await.expect("membership");
+    assert_eq!((first.outcome, first.added.len()), (Outcome::Applied, 2));
+    let second = door.ensure_membership(&ours, &managed[..2], &managed).await.expect("membership");
+    assert_eq!((second.outcome, second.added.len()), (Outcome::Unchanged, 0));
+    let third = door.ensure_membership(&ours, &managed[1..2], &managed).await.expect("membership");
+    assert_eq!((third.added, third.removed), (vec![], vec![group("members")]));
+    let entry = door.find(By::DirectoryId(&ours.directory_id)).await.expect("an answer").remove(0);
+    assert_eq!(door.groups_of(&entry).await, Ok(vec![group("builders")]));
+    assert_eq!(door.members(&group("builders")).await, Ok(vec![entry.dn.clone()]));
+
+    let refused = door.ensure_membership(&ours, &[group("staff")], &managed).await;
+    assert_eq!(refused, Err(DirectoryError::Groups { groups: vec![group("staff")], rc: 50 }));
+    let absent = door.ensure_membership(&ours, &[group("nowhere")], &managed).await;
+    assert!(matches!(absent, Err(DirectoryError::Groups { .. })), "{absent:?}");
+}
+
+#[tokio::test]
+async fn a_lock_stops_the_password_and_unlock_gives_it_back() {
+    let (bed, door) = bed_and_door().await;
+    let ours = Somebody::new("ada", 1).add_to(&door).await;
+    let dn = bed.slapd.person_dn("ada");
+    bed.slapd.set_attribute(&dn, "userPassword", &["correct horse battery"]).await.expect("a password");
+    assert!(bed.slapd.bind_works(&dn, "correct horse battery").await.expect("an answer"));
+    assert_eq!(door.lock(&ours).await, Ok(Outcome::Applied));
+    assert_eq!(door.lock(&ours).await, Ok(Outcome::Unchanged));
+    assert_eq!(door.is_locked(&ours).await, Ok(true));
+    assert!(!bed.slapd.bind_works(&dn, "correct horse battery").await.expect("an answer"));
+    assert!(door.password_changed_at(&ours).await.expect("an answer").is_some());
+    assert_eq!(door.remove_if_ours(&ours).await, Ok(Removed::HasPassword));
+    assert_eq!(door.unlock(&ours).await, Ok(Outcome::Applied));
+    assert_eq!(door.unlock(&ours).await, Ok(Outcome::Unchanged));
+    assert!(bed.slapd.bind_works(&dn, "correct horse battery").await.expect("an answer"));
+}
+
+#[tokio::test]
+async fn only_what_is_ours_and_locked_and_never_had_a_password_is_removed() {
+    let (bed, door) = bed_and_door().await;
+    let ada = Somebody::new("ada", 1);
+    let ours = ada.add_to(&door).await;
+    let other_mark = OwnedEntry { mark: Somebody::new("xavier", 9).mark, ..ours.clone() };
+    assert_eq!(door.remove_if_ours(&other_mark).await, Ok(Removed::NotOurs));
+    let other_id = OwnedEntry { discord_id: DiscordUserId::new(9), ..ours.clone() };
+    assert_eq!(door.remove_if_ours(&other_id).await, Ok(Removed::NotOurs));
+    assert_eq!(door.lock(&other_mark).await, Err(DirectoryError::NotOurs { verb: "lock" }));
+    assert_eq!(door.remove_if_ours(&ours).await, Ok(Removed::HasPassword), "it is not locked");
+    door.lock(&ours).await.expect("locked");
+    assert_eq!(door.remove_if_ours(&ours).await, Ok(Removed::Removed));
+    assert_eq!(door.remove_if_ours(&ours).await, Ok(Removed::Absent));
+    assert!(bed.slapd.people().await.expect("the people").is_empty());
+}
+
+#[tokio::test]
+async fn a_killed_server_is_reached_again_after_its_restart_without_a_new_door() {
+    let (bed, door) = bed_and_door().await;
+    let ada = Somebody::new("ada", 1);
+    ada.add_to(&door).await;
+    bed.slapd.kill();
+    let down = door.find(By::Username(&ada.username)).await.expect_err("nobody is there");
+    assert!(matches!(down, DirectoryError::Down { .. }), "{down:?}");
+    bed.slapd.start().await.expect("it starts again");
+    wait_until("the door to find ada", Duration::from_secs(5), || async {
+        Ok(door.find(By::Username(&ada.username)).await.is_ok_and(|found| found.len() == 1))
+    })
+    .await
+    .expect("the door comes back");
+}
+
+#[tokio::test]
+async fn a_frozen_server_ends_in_a_timeout_and_the_next_verb_after_the_thaw_works() {
+    let (bed, door) = bed_and_door().await;
+    door.probe().await.expect("it is there");
+    bed.slapd.freeze();
+    let begun = Instant::now();
+    let down = door.probe().await.expect_err("it does not answer");
+    assert!(matches!(down, DirectoryError::Down { is_ambiguous: true, .. }), "{down:?}");
+    assert!(begun.elapsed() < accolade::directory::VERB_LIMIT + Duration::from_secs(2));
+    bed.slapd.thaw();
+    door.probe().await.expect("it is there again");
+}
+
+#[tokio::test]
+async fn tls_is_used_and_a_stranger_s_certificate_is_refused() {
+    let bed = bed::own_slapd().await;
+    let stranger = bed::own_slapd().await;
+    let secured = |url: &str, start_tls, ca: &std::path::Path| {
+        let config = config::Directory {
+            url: Url::parse(url).expect("a URL"),
+            ca_file: Some(ca.to_owned()),
+            start_tls,
+            plaintext_on_loopback: false,
+            ..bed::directory_config(&bed.slapd)
+        };
+        Directory::new(&config).expect("usable settings")
+    };
+    secured(&bed.slapd.ldaps_url, false, &bed.slapd.ca_file).probe().await.expect("ldaps works");
+    secured(&bed.slapd.ldap_url, true, &bed.slapd.ca_file).probe().await.expect("StartTLS works");
+    for (url, start_tls) in [(&bed.slapd.ldaps_url, false), (&bed.slapd.ldap_url, true)] {
+        let refused = secured(url, start_tls, &stranger.slapd.ca_file).probe().await.expect_err("a wrong CA");
+        assert!(
+            matches!(&refused, DirectoryError::Down { cause, .. } if cause.contains("not trusted")),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn settings_that_would_bind_as_nobody_or_in_the_clear_are_refused() {
+    let bed = bed::own_slapd().await;
+    let good = bed::directory_config(&bed.slapd);
+    let refused =
+        |config: config::Directory| matches!(Directory::new(&config), Err(DirectoryError::Settings { .. }));
+    assert!(refused(config::Directory { bind_password: SecretString::from(""), ..good.clone() }));
+    assert!(refused(config::Directory { bind_dn: String::new(), ..good.clone() }));
+    assert!(refused(config::Directory { plaintext_on_loopback: false, ..good.clone() }));
+    let elsewhere = Url::parse("ldap://10.0.0.1").expect("a URL");
+    assert!(refused(config::Directory { url: elsewhere, ..good.clone() }));
+    assert!(refused(config::Directory { people_dn: "people".to_owned(), ..good.clone() }));
+    let wrong = config::Directory { bind_password: SecretString::from("wrong"), ..good };
+    let answer = Directory::new(&wrong).expect("usable settings").probe().await;
+    assert_eq!(answer, Err(DirectoryError::Refused { verb: "bind", rc: 49 }));
+}
+
+/// Names of groups are the freest text that reaches a filter: any text finds exactly the group of that name or none.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_text_finds_exactly_the_group_of_that_name_or_none() {
+    let (bed, door) = bed_and_door().await;
+    let known = ["members", "a-b", "alumni"];
+    for name in known {
+        bed.slapd.add_group(name, Managed::Yes).await.expect("a group");
+    }
+    let runtime = tokio::runtime::Handle::current();
+    let run = move || {
+        let mut runner =
+            TestRunner::new(Config { cases: 300, failure_persistence: None, ..Config::default() });
+        let texts = "[ -~]{1,24}|[*()\\\\&|!=,+]{1,8}|(members|a-b|alumni|mem\\*|\\*)[)(*]{0,3}|\\PC{1,12}";
+        let strategy = proptest::string::string_regex(texts).expect("a pattern");
+        runner.run(&strategy, |text| {
+            let Some(name) = GroupName::new(&text) else { return Ok(()) };
+            let found = runtime.block_on(door.members(&name));
+            // `cn` is compared without case and without blanks that do not count.
+            let folded = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+            let wanted = if known.contains(&folded.as_str()) {
+                Ok(Vec::new())
+            } else {
+                Err(DirectoryError::Absent { verb: "members" })
+            };
+            assert_eq!(found, wanted);
+            Ok(())
+        })
+    };
+    tokio::task::spawn_blocking(run).await.expect("the runner ends").expect("every text");
+}
+
+#[tokio::test]
+async fn every_entry_with_our_mark_is_found_part_by_part_where_they_are_many() {
+    let (bed, door) = bed_and_door().await;
+    let by_hand = PersonByHand::named("stranger");
+    bed.slapd.add_person_by_hand(&by_hand).await.expect("an entry without a mark");
+    assert_eq!(door.all_marked("").await.expect("an answer").len(), 0);
+    let people: Vec<Somebody> =
+        (1..=501).map(|number| Somebody::new(&format!("ada.{number}"), number)).collect();
+    for somebody in &people[..500] {
+        somebody.add_to(&door).await;
+    }
+    assert_eq!(door.all_marked("").await.expect("an answer").len(), 500);
+    people[500].add_to(&door).await;
+    let too_many = door.all_marked("").await;
+    assert!(matches!(too_many, Err(DirectoryError::TooBig { .. })), "{too_many:?}");
+    let mut found = Vec::new();
+    for ending in "0123456789abcdef".chars().map(|digit| digit.to_string()) {
+        let part = door.all_marked(&ending).await.expect("an answer");
+        let marks: Vec<String> = part.iter().filter_map(|entry| entry.mark).map(|m| m.to_string()).collect();
+        assert!(marks.iter().all(|mark| mark.ends_with(&ending)), "{ending}: {marks:?}");
+        found.extend(marks);
+    }
+    let mut wanted: Vec<String> = people.iter().map(|somebody| somebody.mark.to_string()).collect();
+    found.sort();
+    wanted.sort();
+    assert_eq!(found, wanted);
+}
+
+#[tokio::test]
+async fn another_bind_password_holds_for_every_clone_from_the_next_verb_on() {
+    let bed = bed::own_slapd().await;
+    let right = bed::directory_config(&bed.slapd);
+    let mut wrong = right.clone();
+    wrong.bind_password = SecretString::from("wrong");
+    let door = Directory::new(&wrong).expect("usable settings");
+    let clone = door.clone();
+    assert!(matches!(clone.probe().await, Err(DirectoryError::Refused { rc: 49, .. })));
+    door.learn_password(right.bind_password).await;
+    clone.probe().await.expect("the directory answers");
+    door.learn_password(wrong.bind_password).await;
+    assert!(matches!(clone.probe().await, Err(DirectoryError::Refused { rc: 49, .. })));
+}

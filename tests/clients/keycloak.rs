@@ -1,0 +1,290 @@
+//! The Keycloak door against a real Keycloak that reads a real slapd and mails to a real catcher.
+
+use std::time::Duration;
+
+use accolade::config;
+use accolade::directory::{Directory, OwnedEntry};
+use accolade::domain::account::KeycloakId;
+use accolade::domain::eligibility::GroupName;
+use accolade::domain::error_code::ErrorCode;
+use accolade::domain::ids::Timestamp;
+use accolade::domain::job::Outcome;
+use accolade::domain::mail_address::MailAddress;
+use accolade::domain::person_name::PersonName;
+use accolade::keycloak::{Actions, Enabled, Import, Keycloak, KeycloakError, MailOutcome};
+use reqwest::Method;
+use secrecy::SecretString;
+use serde_json::json;
+use testbed::keycloak_admin::LocalUser;
+use testbed::{Bed, MailFault, Managed, browser, wait_until};
+use tokio::sync::{Mutex, OnceCell};
+use url::Url;
+
+use crate::bed;
+use crate::directory::Somebody;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// Held by a test that mails, or that breaks the mail server which all share.
+pub(crate) static MAIL_SERVER: Mutex<()> = Mutex::const_new(());
+
+/// One realm for all these tests: making one takes Keycloak seconds.
+async fn settings(bed: &Bed) -> config::Keycloak {
+    static SETTINGS: OnceCell<config::Keycloak> = OnceCell::const_new();
+    SETTINGS.get_or_init(|| bed::realm(bed, "door")).await.clone()
+}
+
+pub(crate) struct Scene {
+    bed: &'static Bed,
+    pub(crate) config: config::Keycloak,
+    door: Keycloak,
+    directory: Directory,
+}
+
+pub(crate) async fn scene() -> Scene {
+    let bed = bed::servers().await;
+    let config = settings(bed).await;
+    let door = Keycloak::new(&config).expect("usable settings");
+    let directory = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
+    Scene { bed, config, door, directory }
+}
+
+impl Scene {
+    pub(crate) async fn import(&self, somebody: &Somebody) -> (OwnedEntry, KeycloakId) {
+        let ours = somebody.add_to(&self.directory).await;
+        let import = || async { self.door.find_import(&somebody.username, &ours.directory_id).await };
+        wait_until("the import", SOON, || async { Ok(matches!(import().await?, Import::Ours(_))) })
+            .await
+            .expect("it is imported");
+        let Import::Ours(id) = import().await.expect("an answer") else { panic!("it was ours a moment ago") };
+        (ours, id)
+    }
+
+    async fn mail(&self, id: &KeycloakId) -> MailOutcome {
+        self.door.send_actions_mail(id, Actions::FirstPassword, Duration::from_hours(12)).await
+    }
+}
+
+#[tokio::test]
+async fn an_import_is_ours_only_by_federation_and_entry() {
+    let scene = scene().await;
+    let ada = Somebody::new("kc-ada", 101);
+    let (ours, id) = scene.import(&ada).await;
+    let user = scene.door.person(&id).await.expect("an answer").expect("the user");
+    assert_eq!(user.directory_id, Some(ours.directory_id.clone()));
+    assert_eq!(user.federation_link.as_deref(), Some(scene.config.federation_id.as_str()));
+
+    let other = Somebody::new("kc-other", 102);
+    let (other, _) = scene.import(&other).await;
+    let wrong = scene.door.find_import(&ada.username, &other.directory_id).await;
+    assert_eq!(wrong, Ok(Import::SomebodyElse));
+    let nobody = Somebody::new("kc-nobody", 103);
+    assert_eq!(scene.door.find_import(&nobody.username, &ours.directory_id).await, Ok(Import::NotYet));
+}
+
+#[tokio::test]
+async fn a_local_user_of_that_name_or_address_is_taken_and_never_ours() {
+    let scene = scene().await;
+    let somebody = Somebody::new("kc-local", 111);
+    let local = LocalUser { username: "kc-local", email: "kc-local@example.org", password: None };
+    scene.bed.keycloak.create_local_user("door", local).await.expect("a local user");
+    let look = scene.door.look(&somebody.username, &somebody.address).await.expect("an answer");
+    assert!(look.is_username_taken(None) && look.is_address_taken(None));
+    let ours = somebody.add_to(&scene.directory).await;
+    let import = scene.door.find_import(&somebody.username, &ours.directory_id).await;
+    assert_eq!(import, Ok(Import::SomebodyElse));
+}
+
+#[tokio::test]
+async fn groups_are_seen_once_the_mapper_has_read_them() {
+    let scene = scene().await;
+    let (ours, id) = scene.import(&Somebody::new("kc-groups", 121)).await;
+    scene.bed.slapd.add_group("kc-new-group", Managed::Yes).await.expect("a group");
+    let group = GroupName::new("kc-new-group").expect("not empty");
+    let wanted = std::slice::from_ref(&group);
+    scene.directory.ensure_membership(&ours, wanted, wanted).await.expect("membership");
+    scene.door.sync_groups().await.expect("the sync");
+    assert_eq!(scene.door.groups(&id).await, Ok(vec![group]));
+}
+
+#[tokio::test]
+async fn a_mail_is_accepted_refused_or_unknown_as_the_servers_behave() {
+    let scene = scene().await;
+    let _alone = MAIL_SERVER.lock().await;
+    let somebody = Somebody::new("kc-mail", 131);
+    let (_, id) = scene.import(&somebody).await;
+    assert_eq!(scene.mail(&id).await, MailOutcome::Accepted);
+    scene.bed.mail.wait_for_mail_to(somebody.address.as_str(), SOON).await.expect("the mail");
+
+    for fault in
+        [MailFault::Refuse450, MailFault::Refuse550, MailFault::AcceptThenDrop, MailFault::RefuseConnections]
+    {
+        scene.bed.mail.set_fault(fault).await.expect("the fault is set");
+        let outcome = scene.mail(&id).await;
+        scene.bed.mail.set_fault(MailFault::None).await.expect("the fault is over");
+        assert!(matches!(outcome, MailOutcome::Unknown(_)), "{fault:?}: {outcome:?}");
+    }
+
+    let nobody = KeycloakId::new("00000000-0000-0000-0000-000000000000").expect("not empty");
+    let outcome = scene.mail(&nobody).await;
+    assert!(
+        matches!(outcome, MailOutcome::Refused(KeycloakError::Status { status: 404, .. })),
+        "{outcome:?}"
+    );
+
+    assert_eq!(scene.door.set_enabled(&id, Enabled::No).await, Ok(Outcome::Applied));
+    assert_eq!(scene.door.set_enabled(&id, Enabled::No).await, Ok(Outcome::Unchanged));
+    let outcome = scene.mail(&id).await;
+    assert!(matches!(&outcome, MailOutcome::Refused(error) if error.says_disabled()), "{outcome:?}");
+    assert_eq!(scene.door.set_enabled(&id, Enabled::Yes).await, Ok(Outcome::Applied));
+    assert_eq!(scene.door.end_sessions(&id).await, Ok(()));
+    let address = scene.door.person(&id).await.expect("an answer").expect("the user").address;
+    assert_eq!(address.as_deref(), Some(somebody.address.as_str()), "the profile is as it was");
+}
+
+#[tokio::test]
+async fn a_mailed_link_ends_with_its_time_whoever_cleans_up() {
+    let scene = scene().await;
+    let _alone = MAIL_SERVER.lock().await;
+    let somebody = Somebody::new("kc-shortlink", 171);
+    let (_, id) = scene.import(&somebody).await;
+    let mailed = async |lives, before: u64| {
+        let sent = scene.door.send_actions_mail(&id, Actions::FirstPassword, lives).await;
+        assert_eq!(sent, MailOutcome::Accepted);
+        let mail = scene.bed.mail.wait_for_mail_after(somebody.address.as_str(), before, SOON).await;
+        let mail = mail.expect("the mail");
+        (mail.id, mail.links.first().expect("a link").clone())
+    };
+    let (first, long) = mailed(Duration::from_hours(12), 0).await;
+    let (_, short) = mailed(Duration::from_secs(1), first).await;
+    let link = &short;
+    wait_until("the link to end", SOON, || async { Ok(!browser::reaches_password_form(link).await?) })
+        .await
+        .expect("the link ends");
+    assert!(browser::reaches_password_form(&long).await.expect("pages"), "the other link has hours left");
+    let outcome = browser::follow_action_link(link, "a-long-enough-secret").await.expect("pages");
+    assert!(matches!(outcome, browser::Outcome::Refused { .. }), "{outcome:?}");
+    assert!(
+        !scene
+            .bed
+            .slapd
+            .bind_works(&scene.bed.slapd.person_dn("kc-shortlink"), "a-long-enough-secret")
+            .await
+            .expect("an answer")
+    );
+}
+
+/// Address, given and family name: all legal, and each meant for somebody who pastes text into mails.
+const STRANGE: [(&str, &str, &str); 8] = [
+    ("o'hara+tag=1@people.example", "Bcc: eve", "evil.example"),
+    ("{x}~^$&*?/#@people.example", "{0} ${link}", "${user.email}"),
+    ("ada@b\u{fc}cher.example", "=?utf-8?q?Subject=3A_x?=", "%0d%0aBcc=eve"),
+    ("-ada@people.example", "&lt;b&gt;bold&lt;/b&gt;", "\"quoted\" 'and' `more`"),
+    ("Bcc=eve@people.example", "Ada. Your account is locked; call 555 0100", "Lovelace"),
+    ("a.b.c@sub.people.example", "http：//evil.example", "hxxp evil dot example"),
+    ("$x@people.example", "[click](here)", "!-- comment --"),
+    ("x_=-@people.example", "Ada \\r\\n.\\r\\n", "Content-Type: text/html"),
+];
+
+#[tokio::test]
+async fn whatever_legal_text_somebody_typed_one_mail_goes_to_one_address_and_shows_none_of_it() {
+    let scene = scene().await;
+    let _alone = MAIL_SERVER.lock().await;
+    for (number, (address, given, family)) in STRANGE.into_iter().enumerate() {
+        let mut somebody = Somebody::new(&format!("kc-strange{number}"), 160 + number as u64);
+        somebody.address = MailAddress::parse(address).expect("a legal address");
+        somebody.given = PersonName::parse(given).expect("a legal name");
+        somebody.family = PersonName::parse(family).expect("a legal name");
+        let (_, id) = scene.import(&somebody).await;
+        let known: Vec<u64> = scene.bed.mail.messages().iter().map(|mail| mail.id).collect();
+        assert_eq!(scene.mail(&id).await, MailOutcome::Accepted, "{address}");
+        scene.bed.mail.wait_for_mail_to(somebody.address.as_str(), SOON).await.expect("the mail");
+        // Other tests mail at the same time, to addresses of their own.
+        let ours = |mail: &testbed::CaughtMail| {
+            !known.contains(&mail.id)
+                && mail.to.iter().any(|to| to.ends_with(somebody.address.domain()) || to.contains("eve"))
+        };
+        let mails: Vec<_> = scene.bed.mail.messages().into_iter().filter(ours).collect();
+        assert_eq!(mails.len(), 1, "{address}: {mails:?}");
+        let mail = &mails[0];
+        // Keycloak keeps addresses in lower case.
+        assert_eq!(mail.to, [somebody.address.folded()], "another recipient");
+        let links: Vec<_> = mail.links.iter().filter(|link| link.contains("action-token")).collect();
+        assert_eq!((links.len(), mail.links.len()), (1, 1), "{:?}", mail.links);
+        assert!(links[0].starts_with(&scene.bed.keycloak.public_url), "{links:?}");
+        for typed in [given, family] {
+            let shows = |text: &str| text.contains(typed);
+            assert!(
+                !shows(&mail.subject) && !shows(&mail.text) && !shows(&mail.html),
+                "the mail shows {typed:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn switching_a_user_off_and_on_leaves_every_value_of_the_entry_as_it_was() {
+    let scene = scene().await;
+    let (ours, id) = scene.import(&Somebody::new("kc-profile", 151)).await;
+    let dn = scene.bed.slapd.person_dn("kc-profile");
+    scene
+        .bed
+        .slapd
+        .set_attribute(&dn, "telephoneNumber", &["+44 20 7946 0000"])
+        .await
+        .expect("a value of others");
+    let values = async || scene.bed.slapd.entry(&dn).await.expect("an answer").expect("the entry").attributes;
+    let before = values().await;
+    assert_eq!(scene.door.set_enabled(&id, Enabled::No).await, Ok(Outcome::Applied));
+    assert_eq!(scene.door.set_enabled(&id, Enabled::Yes).await, Ok(Outcome::Applied));
+    assert_eq!(values().await, before);
+    let user = scene.door.person(&id).await.expect("an answer").expect("the user");
+    assert_eq!(user.directory_id, Some(ours.directory_id));
+}
+
+#[tokio::test]
+async fn a_wrong_secret_a_missing_right_and_nobody_there_are_told_apart() {
+    let scene = scene().await;
+    let wrong = config::Keycloak { client_secret: SecretString::from("wrong"), ..scene.config.clone() };
+    let door = Keycloak::new(&wrong).expect("usable settings");
+    let error = door.probe().await.expect_err("the secret is wrong");
+    assert!(matches!(error, KeycloakError::Status { endpoint: "token", status: 401, .. }), "{error:?}");
+    assert_eq!(error.error_code(), ErrorCode::KeycloakRightMissing);
+    assert!(!format!("{door:?} {error:?} {error}").contains("wrong"));
+    let id = KeycloakId::new("x").expect("not empty");
+    let outcome = door.send_actions_mail(&id, Actions::NewPassword, Duration::from_hours(1)).await;
+    assert!(matches!(outcome, MailOutcome::NeverSent(_)), "{outcome:?}");
+
+    let client = json!({"clientId": "no-rights", "secret": "s", "publicClient": false, "serviceAccountsEnabled": true});
+    scene.bed.keycloak.admin_json(Method::POST, "door/clients", Some(&client)).await.expect("a client");
+    let weak = config::Keycloak {
+        client_id: "no-rights".to_owned(),
+        client_secret: SecretString::from("s"),
+        ..scene.config.clone()
+    };
+    let error = Keycloak::new(&weak).expect("usable settings").probe().await.expect_err("no right");
+    assert!(matches!(error, KeycloakError::Status { status: 403, .. }), "{error:?}");
+
+    let nowhere = config::Keycloak { url: Url::parse("http://127.0.0.1:1").expect("a URL"), ..scene.config };
+    let error = Keycloak::new(&nowhere).expect("usable settings").probe().await.expect_err("nobody is there");
+    assert!(matches!(error, KeycloakError::Down { is_ambiguous: false, .. }), "{error:?}");
+    assert_eq!(error.error_code(), ErrorCode::KeycloakDown);
+}
+
+#[tokio::test]
+async fn a_token_that_ends_is_replaced_and_events_can_be_read() {
+    let bed = bed::servers().await;
+    let config = bed::realm(bed, "door-token").await;
+    bed.keycloak.set_realm("door-token", &json!({"accessTokenLifespan": 1})).await.expect("short tokens");
+    let door = Keycloak::new(&config).expect("usable settings");
+    let begun = std::time::Instant::now();
+    // Whichever token a call gets, it works: renewed before its end, or once more after a 401.
+    wait_until("several lives of a token", SOON, || async {
+        door.probe().await?;
+        Ok(begun.elapsed() > Duration::from_secs(4))
+    })
+    .await
+    .expect("every call works");
+    let events = door.events_since(Timestamp::from_millis(0)).await.expect("an answer");
+    assert!(events.events.is_empty() && events.latest.is_none());
+}

@@ -1,0 +1,729 @@
+//! Durable jobs in the store: claims, order, fences, mails, the outbox, budgets, leases, the deny list.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use accolade::clock::Clock;
+use accolade::domain::account::AccountState;
+use accolade::domain::audit::{Actor, Source};
+use accolade::domain::error_code::ErrorCode;
+use accolade::domain::ids::{ChannelId, DiscordUserId, MessageId};
+use accolade::domain::job::{JobKind, JobState, MAILS_PER_JOB, Outcome, Step};
+use accolade::domain::mail::MailState;
+use accolade::domain::mail_address::MailAddress;
+use accolade::store::{
+    Approved, BudgetKind, CancelAsk, DenyKind, EventCursor, Kind, MailSpend, MessageKind, NewDeny, NewJob,
+    NewOutbox, OutboxKind, StepRecord, StoreError,
+};
+
+use crate::store_world::{GUILD, World, insists, on_both_databases};
+
+const LEASE: Duration = Duration::from_secs(15);
+
+async fn enqueue(world: &World, user: u64, kind: JobKind) -> accolade::domain::job::Job {
+    let person = world.person(user).await;
+    let mut tx = world.store.begin().await.expect("begins");
+    let job = NewJob { person_id: person, account_id: None, request_id: None, kind };
+    let job = tx.enqueue_job(job).await.expect("enqueues");
+    tx.commit("test.enqueue").await.expect("commits");
+    job
+}
+
+fn card(params: &str) -> NewOutbox {
+    NewOutbox {
+        kind: OutboxKind::Card,
+        target: "1".to_owned(),
+        dedupe_key: "card:1".to_owned(),
+        params: params.to_owned(),
+    }
+}
+
+async fn put(world: &World, message: NewOutbox) {
+    let mut tx = world.store.begin().await.expect("begins");
+    tx.put_outbox(message).await.expect("puts");
+    tx.commit("test.outbox").await.expect("commits");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_transactions_that_wait_for_each_other_on_postgres_one_is_told_busy_and_the_other_commits() {
+    let world = World::on_postgres().await;
+    let (ada, grace) = (DiscordUserId::new(1), DiscordUserId::new(2));
+    for user in [1, 2] {
+        world.person(user).await;
+    }
+    let both = tokio::sync::Barrier::new(2);
+    let writes = async |first, then| {
+        let mut tx = world.store.begin().await?;
+        tx.ensure_person(first, "en").await?;
+        both.wait().await;
+        tx.ensure_person(then, "en").await?;
+        tx.commit("test.deadlock").await
+    };
+    let (one, other) = tokio::join!(writes(ada, grace), writes(grace, ada));
+    let ended = [one, other];
+    let busy = ended.iter().filter(|end| matches!(end, Err(StoreError::Busy))).count();
+    assert_eq!((busy, ended.iter().filter(|end| end.is_ok()).count()), (1, 1), "{ended:?}");
+    // Whoever was told so tries it once more, whole.
+    writes_alone(&world, [grace, ada]).await.expect("it commits");
+}
+
+async fn writes_alone(world: &World, people: [DiscordUserId; 2]) -> Result<(), StoreError> {
+    let mut tx = world.store.begin().await?;
+    for person in people {
+        tx.ensure_person(person, "en").await?;
+    }
+    tx.commit("test.deadlock").await
+}
+
+/// The wish looks, the job ends, and then the wish would be written. The end is later with each round, until that happens.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wish_to_stop_that_meets_the_end_of_the_work_on_postgres_is_not_taken_for_an_earlier_one() {
+    let world = World::on_postgres().await;
+    for round in 0..100 {
+        let job = enqueue(&world, round + 1, JobKind::Provision).await;
+        let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let mut ending = world.store.begin().await.expect("begins");
+        ending.finish_job(&claimed, JobState::Done).await.expect("finishes");
+        let ends = async {
+            for _ in 0..round {
+                ending.job(job.id).await.expect("reads");
+            }
+            ending.commit("test.end").await
+        };
+        let asks = async { world.store.begin().await?.ask_cancel(job.id).await };
+        let (asked, ended) = tokio::join!(asks, ends);
+        ended.expect("commits");
+        match asked {
+            Ok(CancelAsk::Finished) => {}
+            Err(StoreError::Busy) => return,
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("no wish came in between");
+}
+
+on_both_databases! {
+    async fn no_work_is_claimed_twice(world: &World) {
+        for user in 1..=20 {
+            enqueue(world, user, JobKind::Welcome).await;
+        }
+        let claims = (0..40).map(|n| {
+            let store = world.store.clone();
+            async move {
+                insists(async || store.claim_job(&format!("worker {n}"), LEASE).await).await.expect("claims")
+            }
+        });
+        let claimed: Vec<_> = futures::future::join_all(claims).await.into_iter().flatten().collect();
+        let ids: HashSet<_> = claimed.iter().map(|job| job.id).collect();
+        assert_eq!(ids.len(), claimed.len(), "one job was claimed twice");
+        // On PostgreSQL a claim that met only locked rows finds nothing; the next look does.
+        let mut all = ids;
+        while let Some(job) = world.store.claim_job("last", LEASE).await.expect("claims") {
+            assert!(all.insert(job.id), "claimed again");
+        }
+        assert_eq!(all.len(), 20);
+    }
+
+    async fn works_of_one_person_run_in_their_order(world: &World) {
+        let first = enqueue(world, 1, JobKind::Check).await;
+        let second = enqueue(world, 1, JobKind::Welcome).await;
+        let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("one is due");
+        assert_eq!(claimed.id, first.id);
+        assert!(world.store.claim_job("b", LEASE).await.expect("claims").is_none(), "the second overtook");
+        let mut tx = world.store.begin().await.expect("begins");
+        tx.stop_for_operator(&claimed, ErrorCode::DirectoryRefused).await.expect("stops");
+        tx.commit("test.stop").await.expect("commits");
+        assert!(world.store.claim_job("b", LEASE).await.expect("claims").is_none(), "it waits for a person");
+        let mut tx = world.store.begin().await.expect("begins");
+        let retried = tx.retry_job(first.id).await.expect("retries").expect("needed an operator");
+        assert_eq!(retried.state, JobState::Open);
+        tx.commit("test.retry").await.expect("commits");
+        let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("the first is due");
+        let mut tx = world.store.begin().await.expect("begins");
+        tx.finish_job(&claimed, JobState::Done).await.expect("finishes");
+        tx.commit("test.finish").await.expect("commits");
+        let next = world.store.claim_job("b", LEASE).await.expect("claims").expect("the second is due");
+        assert_eq!(next.id, second.id);
+    }
+
+    async fn a_claim_says_until_when_it_holds_and_ends_when_it_is_given_back(world: &World) {
+        let free = enqueue(world, 1, JobKind::Welcome).await;
+        assert_eq!((free.lease_until, free.owner.as_deref()), (None, None));
+        let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        assert_eq!((claimed.owner.as_deref(), claimed.attempt, claimed.fence), (Some("a"), 1, 1));
+        // By the database's clock, which is this machine's.
+        let until = claimed.lease_until.expect("a lease");
+        let left = until.since(world.clock.now());
+        assert!(left <= LEASE && left > Duration::ZERO, "{left:?}");
+        let mut tx = world.store.begin().await.expect("begins");
+        let renewed = tx.renew_job(&claimed, LEASE * 10).await.expect("renews");
+        assert!(renewed.lease_until.is_some_and(|later| later > until.after(LEASE * 8)));
+        tx.release_job(&renewed).await.expect("gives back");
+        tx.commit("test.release").await.expect("commits");
+        let mut view = world.store.read().await.expect("reads");
+        let free = view.job(free.id).await.expect("reads").expect("is there");
+        assert_eq!((free.lease_until, free.owner, free.attempt), (None, None, 0));
+    }
+
+    async fn what_is_known_of_works_reads_back(world: &World) {
+        let request = world.waiting(1, "ada.lovelace").await;
+        let mut tx = world.store.begin().await.expect("begins");
+        let mut jobs = Vec::new();
+        for kind in [JobKind::Check, JobKind::Provision] {
+            let job = NewJob { person_id: request.person_id, account_id: None, request_id: Some(request.id), kind };
+            jobs.push(tx.enqueue_job(job).await.expect("enqueues").id);
+        }
+        tx.commit("test.enqueue").await.expect("commits");
+        let enqueued = world.clock.now();
+        world.clock.push(Duration::from_mins(1));
+        let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let output = Some(r#"{"rule":"members"}"#.to_owned());
+        let record = StepRecord { step: Step::CheckAvailability, outcome: Outcome::Unchanged, output: output.clone(), seen_at: None };
+        let mut tx = world.store.begin().await.expect("begins");
+        tx.advance_job(&claimed, &[record], Step::CheckAvailability).await.expect("records");
+        tx.commit("test.record").await.expect("commits");
+
+        let mut view = world.store.read().await.expect("reads");
+        let ids = |jobs: Vec<accolade::domain::job::Job>| jobs.iter().map(|job| job.id).collect::<Vec<_>>();
+        assert_eq!(ids(view.jobs_of(request.person_id).await.expect("reads")), jobs);
+        assert_eq!(ids(view.unfinished_jobs_of(request.person_id).await.expect("reads")), jobs);
+        assert_eq!(ids(view.jobs_in(JobState::Open, 0, 10).await.expect("reads")), jobs);
+        assert_eq!(ids(view.jobs_in(JobState::Open, claimed.seq, 10).await.expect("reads")), jobs[1..]);
+        let latest = view.latest_job_of(request.id).await.expect("reads").expect("is there");
+        let check = view.job_of_kind(request.id, JobKind::Check).await.expect("reads").expect("is there");
+        assert_eq!([check.id, latest.id].as_slice(), jobs);
+        assert!(view.job_of_kind(request.id, JobKind::Welcome).await.expect("reads").is_none());
+        assert_eq!(view.job_counts().await.expect("reads"), [(JobState::Open, 2)]);
+        let steps = view.job_steps(check.id).await.expect("reads");
+        assert_eq!((steps.len(), steps[0].step, &steps[0].output), (1, Step::CheckAvailability, &output));
+        assert_eq!(view.step_output(check.id, Step::CheckAvailability).await.expect("reads"), output);
+        assert_eq!(view.step_output(check.id, Step::Eligible).await.expect("reads"), None);
+        let since = view.step_since(check.id).await.expect("reads").expect("it was tried");
+        assert!(since.since(enqueued) >= Duration::from_mins(1));
+        let mut next_runs = Vec::new();
+        for id in jobs {
+            next_runs.push(view.job(id).await.expect("reads").expect("is there").next_run);
+        }
+        assert_eq!(view.oldest_due_job().await.expect("reads"), next_runs.into_iter().min());
+    }
+
+    async fn a_work_is_due_from_its_time_on_and_not_before(world: &World) {
+        let oldest = async || world.store.read().await.expect("reads").oldest_due_job().await.expect("reads");
+        assert_eq!(oldest().await, None);
+        let job = enqueue(world, 1, JobKind::Provision).await;
+        assert_eq!(oldest().await, Some(job.next_run));
+        let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let mut tx = world.store.begin().await.expect("begins");
+        let later = world.clock.now().after(Duration::from_mins(1));
+        tx.postpone_job(&claimed, later, ErrorCode::DirectoryDown).await.expect("postpones");
+        tx.commit("test.postpone").await.expect("commits");
+        assert_eq!(oldest().await, None);
+        world.clock.push(Duration::from_mins(2));
+        assert_eq!(oldest().await, Some(later));
+    }
+
+    async fn only_one_transaction_at_a_time_goes_on_with_a_person(world: &World) {
+        let person = world.person(1).await;
+        let inside = AtomicU32::new(0);
+        let goes_on = async || {
+            let mut tx = world.store.begin().await?;
+            tx.lock_person(person).await?;
+            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "somebody else is inside");
+            tx.jobs_of(person).await?;
+            inside.fetch_sub(1, Ordering::SeqCst);
+            tx.roll_back().await
+        };
+        let all = (0..5).map(async |_| {
+            for _ in 0..4 {
+                insists(goes_on).await.expect("comes to its end");
+            }
+        });
+        futures::future::join_all(all).await;
+    }
+
+    async fn a_work_that_needs_an_operator_goes_on_in_the_plan_that_its_step_is_of(world: &World) {
+        enqueue(world, 1, JobKind::Provision).await;
+        for (undo, wanted) in [(None, JobState::Open), (Some(Step::Lock), JobState::Undoing)] {
+            let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+            let mut tx = world.store.begin().await.expect("begins");
+            let mut job = claimed.clone();
+            if let Some(step) = undo {
+                let record = StepRecord { step: Step::Groups, outcome: Outcome::Skipped, output: None, seen_at: None };
+                tx.begin_undo(&claimed, record, step, ErrorCode::RoleLost).await.expect("undoes");
+                job = tx.job(claimed.id).await.expect("reads").expect("is there");
+            }
+            tx.stop_for_operator(&job, ErrorCode::DirectoryDown).await.expect("stops");
+            let retried = tx.retry_job(job.id).await.expect("retries").expect("needed an operator");
+            assert_eq!((retried.state, retried.step), (wanted, undo.or(claimed.step)));
+            tx.commit("test.retry").await.expect("commits");
+        }
+    }
+
+    async fn a_decision_ends_the_check_of_its_request_once(world: &World) {
+        let request = world.waiting(1, "ada.lovelace").await;
+        let mut tx = world.store.begin().await.expect("begins");
+        let check = NewJob {
+            person_id: request.person_id,
+            account_id: None,
+            request_id: Some(request.id),
+            kind: JobKind::Check,
+        };
+        tx.enqueue_job(check).await.expect("enqueues");
+        assert!(tx.end_check(request.id).await.expect("ends"));
+        assert!(!tx.end_check(request.id).await.expect("looks"));
+        tx.commit("test.check").await.expect("commits");
+        assert!(world.store.claim_job("a", LEASE).await.expect("claims").is_none());
+    }
+
+    async fn a_work_waits_for_exactly_those_earlier_ones_that_its_kind_waits_for(world: &World) {
+        let pairs = JobKind::ALL.iter().flat_map(|earlier| JobKind::ALL.iter().map(move |kind| (earlier, kind)));
+        for (user, (earlier, kind)) in (1..).zip(pairs) {
+            let first = enqueue(world, user, *earlier).await;
+            let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("one is due");
+            assert_eq!(claimed.id, first.id);
+            let mut tx = world.store.begin().await.expect("begins");
+            tx.stop_for_operator(&claimed, ErrorCode::Internal).await.expect("stops");
+            tx.commit("test.stop").await.expect("commits");
+            let second = enqueue(world, user, *kind).await;
+            let overtakes = world.store.claim_job("b", LEASE).await.expect("claims").map(|job| job.id);
+            assert_eq!(overtakes, (!kind.waits_for(*earlier)).then_some(second.id), "{kind} after {earlier}");
+        }
+    }
+
+    async fn mails_are_noted_settled_and_forgotten_with_their_links(world: &World) {
+        let hour = Duration::from_hours(1);
+        let request = world.waiting(1, "ada.lovelace").await;
+        let mut tx = world.store.begin().await.expect("begins");
+        let approving = tx.approve_request(&request, Actor::System, Source::Config, None).await;
+        let Approved::Done { account, job, .. } = approving.expect("an answer") else { panic!("not approved") };
+        let begun = world.clock.now();
+        tx.put_mail(account.id, job.id, hour, MailState::Begun).await.expect("notes");
+        tx.commit("test.mail").await.expect("commits");
+        let mails = async || {
+            let mut view = world.store.read().await.expect("reads");
+            view.mails_of(account.id).await.expect("reads")
+        };
+        let states = async || -> Vec<_> {
+            let mails = mails().await.into_iter();
+            mails.map(|mail| (mail.state, mail.link_until.since(mail.at))).collect()
+        };
+        assert!(mails().await[0].at >= begun);
+        world.clock.push(hour / 2);
+        // The first was never heard of: what is settled is the one that was begun last.
+        let mut tx = world.store.begin().await.expect("begins");
+        tx.put_mail(account.id, job.id, hour * 2, MailState::Begun).await.expect("notes");
+        tx.settle_mail(job.id, MailState::Accepted).await.expect("settles");
+        tx.commit("test.mail").await.expect("commits");
+        assert_eq!(states().await, [(MailState::Accepted, hour * 2), (MailState::Begun, hour)]);
+        let until = mails().await[1].link_until;
+        let mut tx = world.store.begin().await.expect("begins");
+        assert_eq!(tx.forget_mails(until.after(Duration::from_millis(1))).await.expect("forgets"), 1);
+        tx.put_mail(account.id, job.id, hour * 2, MailState::Begun).await.expect("notes");
+        tx.undo_mail(job.id).await.expect("takes back");
+        tx.commit("test.mail").await.expect("commits");
+        assert_eq!(states().await, [(MailState::Accepted, hour * 2)]);
+    }
+
+    async fn an_unused_account_lives_as_long_as_a_mailed_link_may_work(world: &World) {
+        let (hour, day) = (Duration::from_hours(1), Duration::from_hours(24));
+        let request = world.waiting(1, "ada.lovelace").await;
+        let mut tx = world.store.begin().await.expect("begins");
+        let approving = tx.approve_request(&request, Actor::System, Source::Config, None).await;
+        let Approved::Done { mut account, job, .. } = approving.expect("an answer") else { panic!("not approved") };
+        tx.commit("test.approve").await.expect("commits");
+        let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("one is due");
+        let mut tx = world.store.begin().await.expect("begins");
+        tx.finish_job(&claimed, JobState::Done).await.expect("finishes");
+        (account.state, account.invited_at) = (AccountState::Invited, Some(world.clock.now()));
+        tx.save_account(&account).await.expect("saves");
+        tx.commit("test.invite").await.expect("commits");
+        world.clock.push(day * 2);
+        let unused = async || {
+            let mut view = world.store.read().await.expect("reads");
+            view.unused_accounts(world.clock.now().before(day), 10).await.expect("reads").len()
+        };
+        assert_eq!(unused().await, 1);
+        let mut tx = world.store.begin().await.expect("begins");
+        tx.put_mail(account.id, job.id, hour, MailState::Accepted).await.expect("notes");
+        tx.put_mail(account.id, job.id, day, MailState::Refused).await.expect("notes");
+        tx.commit("test.mail").await.expect("commits");
+        assert_eq!(unused().await, 0, "a link works");
+        world.clock.push(hour * 2);
+        assert_eq!(unused().await, 1, "the link has ended, and a refused mail has none");
+    }
+
+    async fn a_full_budget_says_when_there_is_room_again(world: &World) {
+        let hour = Duration::from_hours(1);
+        let kind = BudgetKind::MailPerson;
+        let full_until = async || {
+            let mut tx = world.store.begin().await.expect("begins");
+            let until = tx.budget_is_full_until(kind, "ada", 2, hour).await.expect("asks");
+            tx.roll_back().await.expect("ends");
+            until
+        };
+        let mut uses = Vec::new();
+        for _ in 0..3 {
+            let mut tx = world.store.begin().await.expect("begins");
+            if tx.take_budget(kind, "ada", 2, hour).await.expect("counts") {
+                uses.push(world.clock.now());
+            }
+            tx.commit("test.budget").await.expect("commits");
+            if uses.len() == 1 {
+                assert_eq!(full_until().await, None, "one more is allowed");
+            }
+            world.clock.push(Duration::from_mins(5));
+        }
+        assert_eq!(uses.len(), 2);
+        let until = full_until().await.expect("it is full");
+        assert!(until.since(uses[0].after(hour)) < Duration::from_secs(10), "with the end of the first use");
+        world.clock.push(hour);
+        assert_eq!(full_until().await, None);
+    }
+
+    async fn a_worker_that_lost_its_lease_can_write_nothing(world: &World) {
+        enqueue(world, 1, JobKind::Provision).await;
+        let stale = world.store.claim_job("stale", Duration::ZERO).await.expect("claims").expect("is due");
+        let fresh = world.store.claim_job("fresh", LEASE).await.expect("claims").expect("the lease is over");
+        assert_eq!((stale.id, fresh.fence), (fresh.id, stale.fence + 1));
+        let record = StepRecord { step: Step::Eligible, outcome: Outcome::Applied, output: None, seen_at: None };
+        let mut tx = world.store.begin().await.expect("begins");
+        let now = world.clock.now();
+        for result in [
+            tx.advance_job(&stale, std::slice::from_ref(&record), Step::RecheckAvailability).await.err(),
+            tx.finish_last_step(&stale, std::slice::from_ref(&record), JobState::Done).await.err(),
+            tx.postpone_job(&stale, now, ErrorCode::DirectoryDown).await.err(),
+            tx.begin_undo(&stale, record.clone(), Step::Disable, ErrorCode::RoleLost).await.err(),
+            tx.stop_for_operator(&stale, ErrorCode::Internal).await.err(),
+            tx.finish_job(&stale, JobState::Done).await.err(),
+            tx.release_job(&stale).await.err(),
+            tx.spend_mail(&stale, MAILS_PER_JOB).await.err(),
+            tx.refund_mail(&stale).await.err(),
+            tx.renew_job(&stale, LEASE).await.err(),
+        ] {
+            assert!(matches!(result, Some(StoreError::LostLease)), "{result:?}");
+        }
+        tx.roll_back().await.expect("rolls back");
+        let mut tx = world.store.begin().await.expect("begins");
+        tx.advance_job(&fresh, &[record], Step::RecheckAvailability).await.expect("the holder writes");
+        let advanced = tx.job(fresh.id).await.expect("reads").expect("is there");
+        assert_eq!((advanced.step, advanced.attempt), (Some(Step::RecheckAvailability), 1));
+        tx.commit("test.advance").await.expect("commits");
+        let mut view = world.store.read().await.expect("reads");
+        assert_eq!(view.job_steps(fresh.id).await.expect("reads").len(), 1);
+    }
+
+    async fn what_was_committed_though_nobody_heard_is_not_written_again(world: &World) {
+        let record = || StepRecord { step: Step::Eligible, outcome: Outcome::Applied, output: None, seen_at: None };
+        for ending in 0..4 {
+            enqueue(world, 1 + ending, JobKind::Provision).await;
+            let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+            for is_again in [false, true] {
+                let mut tx = world.store.begin().await.expect("begins");
+                let later = world.clock.now().after(Duration::from_hours(1));
+                let written = match ending {
+                    0 => tx.advance_job(&claimed, &[record()], Step::RecheckAvailability).await.map(drop),
+                    1 => tx.postpone_job(&claimed, later, ErrorCode::DirectoryDown).await.map(drop),
+                    2 => tx.stop_for_operator(&claimed, ErrorCode::Internal).await.map(drop),
+                    _ => tx.finish_last_step(&claimed, &[record()], JobState::Done).await.map(drop),
+                };
+                if is_again {
+                    assert!(matches!(written, Err(StoreError::LostLease)), "{ending}: {written:?}");
+                } else {
+                    written.expect("the holder writes");
+                    tx.commit("test.once").await.expect("commits");
+                }
+            }
+        }
+    }
+
+    async fn an_operators_word_is_for_one_more_mail_where_all_are_used_up(world: &World) {
+        for begun in 0..=MAILS_PER_JOB {
+            enqueue(world, 1 + begun.unsigned_abs(), JobKind::Provision).await;
+            let job = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+            let mut tx = world.store.begin().await.expect("begins");
+            for _ in 0..begun {
+                tx.spend_mail(&job, MAILS_PER_JOB).await.expect("counts");
+            }
+            tx.stop_for_operator(&job, ErrorCode::MailUnknown).await.expect("stops");
+            let retried = tx.retry_job(job.id).await.expect("retries").expect("needed an operator");
+            assert_eq!(retried.mail_attempts, begun.min(MAILS_PER_JOB - 1));
+            tx.commit("test.retry").await.expect("commits");
+            let again = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+            let mut tx = world.store.begin().await.expect("begins");
+            tx.finish_job(&again, JobState::Done).await.expect("ends");
+            tx.commit("test.end").await.expect("commits");
+        }
+    }
+
+    async fn a_work_causes_no_more_mails_than_allowed(world: &World) {
+        enqueue(world, 1, JobKind::Provision).await;
+        let job = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let mut tx = world.store.begin().await.expect("begins");
+        for _ in 0..MAILS_PER_JOB {
+            assert!(matches!(tx.spend_mail(&job, MAILS_PER_JOB).await.expect("asks"), MailSpend::Spent(_)));
+        }
+        assert_eq!(tx.spend_mail(&job, MAILS_PER_JOB).await.expect("asks"), MailSpend::UsedUp);
+        assert_eq!(tx.refund_mail(&job).await.expect("refunds").mail_attempts, MAILS_PER_JOB - 1);
+        assert!(matches!(tx.spend_mail(&job, MAILS_PER_JOB).await.expect("asks"), MailSpend::Spent(_)));
+        tx.commit("test.mail").await.expect("commits");
+    }
+
+    async fn waiting_work_is_woken_when_its_target_answers_again(world: &World) {
+        enqueue(world, 1, JobKind::Provision).await;
+        let job = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let mut tx = world.store.begin().await.expect("begins");
+        let later = world.clock.now().after(Duration::from_mins(1));
+        tx.postpone_job(&job, later, ErrorCode::DirectoryDown).await.expect("waits");
+        tx.commit("test.later").await.expect("commits");
+        assert!(world.store.claim_job("a", LEASE).await.expect("claims").is_none());
+        let mut tx = world.store.begin().await.expect("begins");
+        assert_eq!(tx.wake_job(&[ErrorCode::KeycloakDown]).await.expect("wakes"), 0);
+        assert_eq!(tx.wake_job(&[ErrorCode::DirectoryDown]).await.expect("wakes"), 1);
+        tx.commit("test.wake").await.expect("commits");
+        let again = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        assert_eq!(again.attempt, 2);
+    }
+
+    async fn a_cancel_that_comes_while_a_step_runs_is_not_slept_over(world: &World) {
+        enqueue(world, 1, JobKind::Provision).await;
+        let job = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let mut tx = world.store.begin().await.expect("begins");
+        assert_eq!(tx.ask_cancel(job.id).await.expect("asks"), CancelAsk::Asked);
+        tx.commit("test.cancel").await.expect("commits");
+        let mut tx = world.store.begin().await.expect("begins");
+        let kept = tx.stop_for_operator(&job, ErrorCode::MailUnknown).await.expect("stops");
+        tx.commit("test.stop").await.expect("commits");
+        assert_eq!(kept.state, JobState::Open);
+        let next = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due at once");
+        assert!(next.cancel_asked);
+    }
+
+    async fn of_fifty_wishes_to_stop_one_is_new(world: &World) {
+        let job = enqueue(world, 1, JobKind::Provision).await;
+        let wishes = (0..50).map(|_| {
+            let (store, id) = (world.store.clone(), job.id);
+            async move {
+                insists(async || {
+                    let mut tx = store.begin().await?;
+                    let asked = tx.ask_cancel(id).await?;
+                    tx.commit("test.cancel").await?;
+                    Ok(asked)
+                })
+                .await
+                .expect("asks")
+            }
+        });
+        let asked = futures::future::join_all(wishes).await;
+        assert_eq!(asked.iter().filter(|asked| **asked == CancelAsk::Asked).count(), 1);
+        assert!(!asked.contains(&CancelAsk::Finished));
+    }
+
+    async fn a_finished_work_cannot_be_asked_to_stop(world: &World) {
+        enqueue(world, 1, JobKind::Welcome).await;
+        let job = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let mut tx = world.store.begin().await.expect("begins");
+        tx.finish_job(&job, JobState::Done).await.expect("finishes");
+        assert_eq!(tx.ask_cancel(job.id).await.expect("asks"), CancelAsk::Finished);
+        tx.commit("test.finish").await.expect("commits");
+    }
+
+    async fn edits_of_one_card_become_one_message(world: &World) {
+        put(world, card(r#"{"n":1}"#)).await;
+        put(world, card(r#"{"n":2}"#)).await;
+        let claimed = world.store.claim_outbox("a", LEASE).await.expect("claims").expect("is due");
+        assert_eq!((claimed.params.as_str(), claimed.attempt), (r#"{"n":2}"#, 1));
+        assert!(world.store.claim_outbox("b", LEASE).await.expect("claims").is_none());
+        // The state changes while the message is on its way: it must be sent once more.
+        put(world, card(r#"{"n":3}"#)).await;
+        let mut tx = world.store.begin().await.expect("begins");
+        tx.outbox_sent(&claimed).await.expect("sent");
+        tx.commit("test.sent").await.expect("commits");
+        let again = world.store.claim_outbox("a", LEASE).await.expect("claims").expect("is due once more");
+        assert_eq!((again.params.as_str(), again.attempt), (r#"{"n":3}"#, 1), "it counts from the start");
+        let mut tx = world.store.begin().await.expect("begins");
+        assert!(matches!(tx.outbox_sent(&claimed).await, Err(StoreError::LostLease)), "an old claim wrote");
+        tx.outbox_later(&again, world.clock.now(), ErrorCode::Internal).await.expect("later");
+        tx.commit("test.later").await.expect("commits");
+        let third = world.store.claim_outbox("a", LEASE).await.expect("claims").expect("is due");
+        assert_eq!(third.attempt, 2, "the send before may have got through");
+        let mut tx = world.store.begin().await.expect("begins");
+        tx.outbox_sent(&third).await.expect("sent");
+        tx.commit("test.sent").await.expect("commits");
+        assert_eq!(world.store.read().await.expect("reads").outbox_size().await.expect("reads"), 0);
+    }
+
+    async fn a_budget_holds_within_its_span_and_is_given_back(world: &World) {
+        let day = Duration::from_hours(24);
+        let mut tx = world.store.begin().await.expect("begins");
+        for _ in 0..3 {
+            assert!(tx.take_budget(BudgetKind::MailAddress, "Ada@example.org", 3, day).await.expect("takes"));
+        }
+        assert!(!tx.take_budget(BudgetKind::MailAddress, "ada@example.org", 3, day).await.expect("takes"));
+        assert!(tx.take_budget(BudgetKind::MailAddress, "eve@example.org", 3, day).await.expect("takes"));
+        tx.give_back_budget(BudgetKind::MailAddress, "ada@example.org").await.expect("gives back");
+        assert!(tx.take_budget(BudgetKind::MailAddress, "ada@example.org", 3, day).await.expect("takes"));
+        tx.commit("test.budget").await.expect("commits");
+        world.clock.push(day + Duration::from_secs(1));
+        let mut tx = world.store.begin().await.expect("begins");
+        assert!(tx.take_budget(BudgetKind::MailAddress, "ada@example.org", 3, day).await.expect("takes"));
+        assert_eq!(tx.forget_budgets(world.clock.now().before(LEASE)).await.expect("forgets"), 4);
+        tx.commit("test.budget").await.expect("commits");
+    }
+
+    async fn two_workers_cannot_overdraw_a_budget(world: &World) {
+        let attempts = (0..20).map(|_| {
+            let store = world.store.clone();
+            async move {
+                let mut tx = insists(async || store.begin().await).await.expect("begins");
+                let day = Duration::from_hours(24);
+                let taken = tx.take_budget(BudgetKind::MailAll, "", 5, day).await.expect("takes");
+                tx.commit("test.budget").await.expect("commits");
+                taken
+            }
+        });
+        let taken = futures::future::join_all(attempts).await.into_iter().filter(|taken| *taken).count();
+        assert_eq!(taken, 5);
+    }
+
+    async fn of_a_thousand_mails_to_one_address_for_fifty_people_three_are_allowed(world: &World) {
+        let day = Duration::from_hours(24);
+        let mut allowed = 0;
+        for attempt in 0..1_000_u32 {
+            // Fifty people, who write the address in every way that reaches the same box.
+            let person = (attempt % 50).to_string();
+            let address = if attempt % 2 == 0 { "victim@example.org" } else { "VICTIM@Example.ORG" };
+            let mut tx = world.store.begin().await.expect("begins");
+            let to_address = tx.take_budget(BudgetKind::MailAddress, address, 3, day).await.expect("takes");
+            if to_address && tx.take_budget(BudgetKind::MailPerson, &person, 3, day).await.expect("takes") {
+                allowed += 1;
+                tx.commit("test.budget").await.expect("commits");
+            } else {
+                tx.roll_back().await.expect("rolls back");
+            }
+            // All of it within the day.
+            world.clock.push(Duration::from_secs(80));
+        }
+        assert_eq!(allowed, 3);
+    }
+
+    async fn the_deny_list_knows_people_addresses_and_domains_until_their_time(world: &World) {
+        let hour = world.clock.now().after(Duration::from_hours(1));
+        let mut tx = world.store.begin().await.expect("begins");
+        for (kind, value, until) in [
+            (DenyKind::Person, "7", None),
+            (DenyKind::Address, "Eve@Example.org", Some(hour)),
+            (DenyKind::Domain, "@spam.example", None),
+        ] {
+            let reason = Some("because".to_owned());
+            tx.add_denial(NewDeny { kind, value: value.to_owned(), until, reason, actor: Actor::System })
+                .await
+                .expect("adds");
+        }
+        tx.commit("test.deny").await.expect("commits");
+        let address = |text| MailAddress::parse(text).expect("a legal address");
+        let mut view = world.store.read().await.expect("reads");
+        let (seven, eight) = (DiscordUserId::new(7), DiscordUserId::new(8));
+        assert_eq!(view.denial_of(seven, None).await.expect("reads"), Some(DenyKind::Person));
+        let eve = address("eve@example.org");
+        assert_eq!(view.denial_of(eight, Some(&eve)).await.expect("reads"), Some(DenyKind::Address));
+        let below = address("x@mail.spam.example");
+        assert_eq!(view.denial_of(eight, Some(&below)).await.expect("reads"), Some(DenyKind::Domain));
+        let free = address("x@notspam.example");
+        assert_eq!(view.denial_of(eight, Some(&free)).await.expect("reads"), None);
+        let listed = view.denials(None, 10).await.expect("reads");
+        assert_eq!(listed.len(), 3);
+        assert!(listed.iter().all(|denial| denial.reason.as_deref() == Some("because")));
+        world.clock.push(Duration::from_secs(3_601));
+        assert_eq!(view.denial_of(eight, Some(&eve)).await.expect("reads"), None, "its time is over");
+        drop(view);
+        let mut tx = world.store.begin().await.expect("begins");
+        assert!(tx.remove_denial(DenyKind::Domain, "SPAM.example").await.expect("removes"));
+        assert!(!tx.remove_denial(DenyKind::Domain, "spam.example").await.expect("removes"));
+        tx.commit("test.deny").await.expect("commits");
+    }
+
+    async fn a_card_accepts_its_old_nonce_until_the_edit_is_confirmed(world: &World) {
+        let request = world.waiting(1, "ada.lovelace").await.id;
+        let place = (GUILD, ChannelId::new(9));
+        let mut tx = world.store.begin().await.expect("begins");
+        let first = tx.prepare_message(request, MessageKind::Card, place).await.expect("prepares");
+        tx.confirm_message(request, MessageKind::Card, MessageId::new(5), first.nonce).await.expect("confirms");
+        let second = tx.prepare_message(request, MessageKind::Card, place).await.expect("prepares");
+        let third = tx.prepare_message(request, MessageKind::Card, place).await.expect("prepares");
+        assert!(third.accepts(first.nonce) && third.accepts(third.nonce) && !third.accepts(second.nonce));
+        tx.confirm_message(request, MessageKind::Card, MessageId::new(5), third.nonce).await.expect("confirms");
+        let now = tx.message(request, MessageKind::Card).await.expect("reads").expect("is there");
+        assert!(!now.accepts(first.nonce) && now.accepts(third.nonce));
+        tx.commit("test.card").await.expect("commits");
+    }
+
+    async fn a_named_lease_has_one_holder(world: &World) {
+        let lease = world.store.take_lease("events", "a", LEASE).await.expect("takes").expect("is free");
+        assert!(world.store.take_lease("events", "b", LEASE).await.expect("asks").is_none());
+        let longer = world.store.renew_lease(&lease, LEASE * 10).await.expect("renews");
+        assert!(longer.until >= lease.until.after(LEASE * 8), "its new end is told");
+        let lease = world.store.renew_lease(&longer, Duration::ZERO).await.expect("renews");
+        let taken = world.store.take_lease("events", "b", LEASE).await.expect("takes").expect("is over");
+        assert_eq!(taken.fence, lease.fence + 1);
+        assert!(matches!(world.store.renew_lease(&lease, LEASE).await, Err(StoreError::LostLease)));
+        world.store.give_back_lease(taken).await.expect("gives back");
+        assert!(world.store.take_lease("events", "a", LEASE).await.expect("takes").is_some());
+    }
+
+    async fn the_leases_of_an_earlier_life_are_void_where_the_file_has_one_process_only(world: &World) {
+        let is_alone = world.store.kind() == Kind::Sqlite;
+        put(world, card("{}")).await;
+        world.store.claim_outbox("earlier", LEASE).await.expect("claims").expect("is due");
+        world.store.take_lease("gateway", "earlier", LEASE).await.expect("takes").expect("is free");
+        for (user, kind) in [(1, JobKind::Welcome), (2, JobKind::Check)] {
+            enqueue(world, user, kind).await;
+            world.store.claim_job("earlier", LEASE).await.expect("claims").expect("is due");
+        }
+        let mut tx = world.store.begin().await.expect("begins");
+        assert_eq!(tx.void_leases().await.expect("voids"), if is_alone { 4 } else { 0 });
+        tx.commit("app.void_leases").await.expect("commits");
+        let job = world.store.claim_job("later", LEASE).await.expect("asks");
+        assert_eq!(job.is_some(), is_alone);
+        let gateway = world.store.take_lease("gateway", "later", LEASE).await.expect("asks");
+        assert_eq!(gateway.is_some(), is_alone, "people wait for nobody's lease to end");
+        let message = world.store.claim_outbox("later", LEASE).await.expect("asks");
+        assert_eq!(message.is_some(), is_alone);
+    }
+
+    async fn a_committed_message_is_announced_to_who_waited_before_it(world: &World) {
+        let announced = world.store.messages_notified();
+        let mut tx = world.store.begin().await.expect("begins");
+        tx.put_outbox(card("{}")).await.expect("puts");
+        tx.roll_back().await.expect("rolls back");
+        let mut announced = std::pin::pin!(announced);
+        assert!(futures::poll!(announced.as_mut()).is_pending(), "nothing was committed");
+        put(world, card("{}")).await;
+        assert!(futures::poll!(announced.as_mut()).is_ready(), "the worker waits for its next poll");
+    }
+
+    async fn what_is_written_under_a_lost_lease_is_not_written_and_nobody_takes_it_meanwhile(world: &World) {
+        let over = world.store.take_lease("upkeep", "a", Duration::ZERO).await.expect("takes").expect("is free");
+        let mut tx = world.store.begin().await.expect("begins");
+        let held = tx.renew_lease(&over, LEASE).await.expect("still ours: nobody took it");
+        tx.set_event_cursor("upkeep", &EventCursor::default()).await.expect("sets");
+        let taking = world.store.take_lease("upkeep", "b", LEASE);
+        let (taken, committed) = futures::join!(taking, tx.commit("test.lease"));
+        committed.expect("commits");
+        assert!(taken.expect("asks").is_none(), "it was prolonged before the other could ask");
+        let over = world.store.renew_lease(&held, Duration::ZERO).await.expect("renews");
+        world.store.take_lease("upkeep", "b", LEASE).await.expect("takes").expect("is over");
+        let mut tx = world.store.begin().await.expect("begins");
+        assert!(matches!(tx.renew_lease(&over, LEASE).await, Err(StoreError::LostLease)));
+    }
+
+    async fn the_event_cursor_comes_back_as_it_was_set(world: &World) {
+        let cursor = EventCursor { at: 5, known: vec!["a".to_owned(), "b".to_owned()] };
+        let mut tx = world.store.begin().await.expect("begins");
+        assert_eq!(tx.event_cursor("keycloak").await.expect("reads"), None);
+        tx.set_event_cursor("keycloak", &EventCursor::default()).await.expect("sets");
+        tx.set_event_cursor("keycloak", &cursor).await.expect("sets");
+        assert_eq!(tx.event_cursor("keycloak").await.expect("reads"), Some(cursor));
+        tx.commit("test.cursor").await.expect("commits");
+    }
+}
