@@ -7,9 +7,10 @@ COPY migrations migrations
 COPY config config
 # The test crates are members of the workspace; the image needs only their manifests.
 COPY tests/discord-sim/Cargo.toml tests/discord-sim/Cargo.toml
+COPY tests/echo-bot/Cargo.toml tests/echo-bot/Cargo.toml
 COPY tests/testbed/Cargo.toml tests/testbed/Cargo.toml
-RUN mkdir -p tests/discord-sim/src tests/testbed/src tests/doors tests/stories tests/workflow \
-    && touch tests/discord-sim/src/lib.rs tests/testbed/src/lib.rs tests/tidy.rs \
+RUN mkdir -p tests/discord-sim/src tests/echo-bot/src tests/testbed/src tests/doors tests/stories tests/workflow \
+    && touch tests/discord-sim/src/lib.rs tests/echo-bot/src/main.rs tests/testbed/src/lib.rs tests/tidy.rs \
        tests/doors/main.rs tests/stories/main.rs tests/workflow/main.rs \
     && cargo build --release --locked --bin accolade
 

@@ -267,7 +267,12 @@ fn there_is_one_http_client_and_one_tls_provider() {
 
 #[test]
 fn every_dependency_has_its_reason() {
-    for manifest in ["Cargo.toml", "tests/discord-sim/Cargo.toml", "tests/testbed/Cargo.toml"] {
+    for manifest in [
+        "Cargo.toml",
+        "tests/discord-sim/Cargo.toml",
+        "tests/echo-bot/Cargo.toml",
+        "tests/testbed/Cargo.toml",
+    ] {
         let text = text_of(&root().join(manifest));
         let mut in_dependencies = false;
         let mut reasoned = false;

@@ -135,7 +135,7 @@ impl Provisioning {
         let (this, halt) = (self.clone(), stop.clone());
         let event_poll = self.worker.deps.config.now().keycloak.event_poll;
         tracker.spawn(async move {
-            this.every(event_poll, &halt, || activation::poll_events(&this.worker)).await
+            this.every(event_poll, &halt, || activation::poll_events(&this.worker)).await;
         });
         let (this, halt) = (self.clone(), stop.clone());
         tracker.spawn(async move {
@@ -143,7 +143,7 @@ impl Provisioning {
         });
         let (this, halt) = (self.clone(), stop.clone());
         tracker.spawn(async move {
-            this.every(HOUSEKEEPING_INTERVAL, &halt, || housekeeping::housekeep(&this.worker)).await
+            this.every(HOUSEKEEPING_INTERVAL, &halt, || housekeeping::housekeep(&this.worker)).await;
         });
     }
 

@@ -14,7 +14,7 @@ use crate::{
     folders::TemporaryFolder,
     keycloak::{Keycloak, KeycloakOptions},
     mail::{Mail, MailOptions},
-    postgres::Postgres,
+    postgres::{Durability, Postgres},
     process::clean_leftovers,
     slapd::{Edits, Slapd},
 };
@@ -46,6 +46,8 @@ pub struct BedOptions {
     pub mail: Option<MailOptions>,
     /// PostgreSQL.
     pub postgres: Wanted,
+    /// Whether PostgreSQL flushes what it commits.
+    pub postgres_durability: Durability,
 }
 
 impl BedOptions {
@@ -141,7 +143,7 @@ impl Bed {
         };
         let postgres = async {
             match options.postgres {
-                Wanted::Yes => Postgres::start_in_bed(path).await.map(Some),
+                Wanted::Yes => Postgres::start_in_bed(path, options.postgres_durability).await.map(Some),
                 Wanted::No => Ok(None),
             }
         };

@@ -92,7 +92,7 @@ async fn run() -> Result<ExitCode> {
         }
         Verb::Bench(options) => {
             return Ok(match bench::run(&options).await? {
-                bench::Outcome::Missed if options.check => ExitCode::from(3),
+                bench::Outcome::Missed if options.fails_on_a_miss() => ExitCode::from(3),
                 bench::Outcome::Met | bench::Outcome::Missed => ExitCode::SUCCESS,
             });
         }

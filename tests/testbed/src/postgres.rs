@@ -37,6 +37,25 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 const TOOL_LIMIT: Duration = Duration::from_mins(1);
 const SUPERUSER: &str = "accolade";
 
+/// Whether a commit survives a power cut of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It does not, and costs no flush: there is no power cut in tests.
+    #[default]
+    ForTests,
+    /// It does, as PostgreSQL ships: for measurements.
+    AsShipped,
+}
+
+impl Durability {
+    const fn setting(self) -> &'static str {
+        match self {
+            Self::ForTests => "fsync=off",
+            Self::AsShipped => "fsync=on",
+        }
+    }
+}
+
 /// A running PostgreSQL. Dropping it ends it and removes its data.
 #[derive(Debug)]
 pub struct Postgres {
@@ -57,14 +76,14 @@ impl Postgres {
     pub async fn start_new() -> Result<Self> {
         let folder = TemporaryFolder::for_postgres()?;
         let records = folder.path().to_owned();
-        Self::start_recorded(folder, &records).await
+        Self::start_recorded(folder, &records, Durability::ForTests).await
     }
 
-    pub(crate) async fn start_in_bed(bed: &Path) -> Result<Self> {
-        Self::start_recorded(TemporaryFolder::for_postgres()?, bed).await
+    pub(crate) async fn start_in_bed(bed: &Path, durability: Durability) -> Result<Self> {
+        Self::start_recorded(TemporaryFolder::for_postgres()?, bed, durability).await
     }
 
-    async fn start_recorded(folder: TemporaryFolder, records: &Path) -> Result<Self> {
+    async fn start_recorded(folder: TemporaryFolder, records: &Path, durability: Durability) -> Result<Self> {
         let tools = Tools {
             binaries: newest_binaries()?,
             user: unprivileged_user()?,
@@ -99,14 +118,13 @@ impl Postgres {
                 "-p".to_owned(),
                 port.number().to_string(),
             ])
-            // Only a power cut of the machine could lose what is not synced, and there is none in tests.
             .arguments([
                 "-c",
                 "listen_addresses=127.0.0.1",
                 "-c",
                 "unix_socket_directories=",
                 "-c",
-                "fsync=off",
+                durability.setting(),
                 // Many bots at once, each with its pool, and the connections of killed ones go a moment later.
                 "-c",
                 "max_connections=400",

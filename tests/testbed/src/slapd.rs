@@ -209,19 +209,25 @@ impl Slapd {
         for (database, name, text) in files {
             let file = folder.join(name);
             fs::write(&file, text).context("write an LDIF file")?;
-            let output = Command::new(program_in(folder))
-                .args(["-T", "add", "-q", "-n", database, "-F"])
-                .arg(folder.join("cfg"))
-                .arg("-l")
-                .arg(&file)
-                .stdin(Stdio::null())
-                .output()
-                .context("load the directory")?;
-            if !output.status.success() {
-                bail!("slapadd refused {name}: {}", String::from_utf8_lossy(&output.stderr));
-            }
+            add_offline(folder, database, &file)?;
         }
         Ok(())
+    }
+
+    /// Replaces everything in the directory by the tree that it began with and these entries (LDIF). It is down meanwhile. The
+    /// server's own settings stay.
+    pub async fn replace_entries(&self, ldif: &str) -> Result<()> {
+        let folder = self.bot_password_file.parent().context("slapd has no folder")?;
+        self.stop();
+        for file in fs::read_dir(folder.join("db")).context("list the database")? {
+            fs::remove_file(file?.path()).context("remove the database")?;
+        }
+        let file = folder.join("entries.ldif");
+        fs::write(&file, ldif).context("write an LDIF file")?;
+        for file in [folder.join("data.ldif"), file] {
+            add_offline(folder, "1", &file)?;
+        }
+        self.start().await
     }
 
     /// Starts it again on the same ports with the same data. Nothing happens if it runs.
@@ -444,6 +450,22 @@ impl Slapd {
 /// The copy is slapadd too, as `slapd -T add`.
 fn program_in(folder: &Path) -> PathBuf {
     folder.join("run/slapd")
+}
+
+/// Adds the entries of a file to a database while the server is down.
+fn add_offline(folder: &Path, database: &str, file: &Path) -> Result<()> {
+    let output = Command::new(program_in(folder))
+        .args(["-T", "add", "-q", "-n", database, "-F"])
+        .arg(folder.join("cfg"))
+        .arg("-l")
+        .arg(file)
+        .stdin(Stdio::null())
+        .output()
+        .context("load the directory")?;
+    if !output.status.success() {
+        bail!("slapadd refused {}: {}", file.display(), String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
 }
 
 fn read_entry(row: SearchEntry) -> Entry {

@@ -1,206 +1,304 @@
-//! Accounts by a rule that needs no moderator, from the command to the mail, against the bare driver in the same run.
+//! Accounts by a rule that needs no moderator, from the command to the mail, between rounds of the two baseline drivers.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use super::MAIL_WITHIN;
-use super::bare::Bare;
-use super::figures::{Better, Pace, Row, Table, per_second, percentile_ms, spread};
-use super::ground::{Bot, Ground};
-use super::person::{Ask, Person};
-use super::process::cpu_of;
+use super::MAIL_TIMEOUT;
+use super::baseline::{BaselineDriver, Flow};
+use super::env::{BenchEnv, BotProcess, Deployment};
+use super::metrics::{Counters, growth};
+use super::procfs::{context_switches_of, cpu_of, cpu_of_family};
+use super::report::{Better, Pace, Report, Row, float, per_second, percentile_ms, shown, spread};
+use super::requester::{Approval, Requester};
 use crate::store_eyes::StoreEyes;
 
-/// How many are made at once, how many by the bare driver before and after each, and how many by the bot.
-const SERIAL: Size = Size { lanes: 1, bare: 30, ours: 60 };
-const FOUR: Size = Size { lanes: 4, bare: 100, ours: 200 };
-const SIXTEEN: Size = Size { lanes: 16, bare: 200, ours: 480 };
+/// How many are made at once, how many by each baseline driver before and after the bot, and how many by the bot.
+#[derive(Clone, Copy)]
+struct Size {
+    lanes: usize,
+    baseline: usize,
+    bot: usize,
+}
 
-/// Keycloak compiles while it runs: it is warm when a round is hardly quicker than the one before.
+const SERIAL: Size = Size { lanes: 1, baseline: 25, bot: 60 };
+const FOUR: Size = Size { lanes: 4, baseline: 80, bot: 200 };
+const SIXTEEN: Size = Size { lanes: 16, baseline: 160, bot: 400 };
+
+/// Keycloak compiles while it runs. It is warm when a round is hardly quicker than the one before.
 const WARM_ROUND: usize = 120;
 const WARM_ROUNDS: usize = 8;
 const WARM_WITHIN: f64 = 1.05;
 
-#[derive(Clone, Copy)]
-struct Size {
-    lanes: usize,
-    bare: usize,
-    ours: usize,
+/// CPU time by process, and context switches of the bot.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Usage {
+    pub(super) bot: Duration,
+    simulator: Duration,
+    keycloak: Duration,
+    pub(super) slapd: Duration,
+    postgres: Duration,
+    switches: u64,
 }
 
-/// Accounts one way or the other.
-struct Made {
+impl Usage {
+    /// What each process has used so far.
+    pub(super) fn read(env: &BenchEnv, bot: &BotProcess) -> Result<Self> {
+        let servers = &env.servers;
+        let postgres = servers.postgres.started().and_then(crate::Postgres::pid);
+        Ok(Self {
+            bot: cpu_of(bot.pid())?,
+            simulator: cpu_of(env.simulator_pid())?,
+            keycloak: cpu_of(servers.keycloak.pid().context("no Keycloak")?)?,
+            slapd: cpu_of(servers.slapd.pid().context("no slapd")?)?,
+            postgres: postgres.map_or(Ok(Duration::ZERO), cpu_of_family)?,
+            switches: context_switches_of(bot.pid())?,
+        })
+    }
+
+    pub(super) fn since(self, before: Self) -> Self {
+        Self {
+            bot: self.bot.saturating_sub(before.bot),
+            simulator: self.simulator.saturating_sub(before.simulator),
+            keycloak: self.keycloak.saturating_sub(before.keycloak),
+            slapd: self.slapd.saturating_sub(before.slapd),
+            postgres: self.postgres.saturating_sub(before.postgres),
+            switches: self.switches.saturating_sub(before.switches),
+        }
+    }
+}
+
+/// Milliseconds of CPU for each account.
+pub(super) fn ms_each(used: Duration, accounts: usize) -> f64 {
+    used.as_secs_f64() * 1000.0 / float(accounts)
+}
+
+/// Accounts made in one way.
+struct Run {
     times: Vec<Duration>,
     pace: Pace,
-    /// For each account, in milliseconds.
-    cpu: Cpu,
+    used: Usage,
+    /// What the bot had counted before and after.
+    counted: [Counters; 2],
 }
 
-/// CPU time by process.
-#[derive(Clone, Copy)]
-struct Cpu {
-    bot: f64,
-    simulator: f64,
-    keycloak: f64,
-    slapd: f64,
+impl Run {
+    fn cpu_ms(&self, part: impl Fn(&Usage) -> Duration) -> f64 {
+        ms_each(part(&self.used), self.pace.count)
+    }
 }
 
-/// The same number at once, before, between and after.
+/// The same number at once: both baseline drivers before and after the bot.
 struct Bracket {
-    bare: [Made; 2],
-    /// Messages included, though nobody waits for them.
-    ours: Made,
+    bare: [Run; 2],
+    safe: [Run; 2],
+    /// The time includes no messages, because nobody waits for them; the CPU does.
+    bot: Run,
+}
+
+fn rate_of(runs: &[Run; 2]) -> f64 {
+    per_second(&[runs[0].pace, runs[1].pace])
 }
 
 impl Bracket {
+    fn bot_rate(&self) -> f64 {
+        per_second(&[self.bot.pace])
+    }
+
     fn bare_times(&self) -> Vec<Duration> {
-        self.bare.iter().flat_map(|made| made.times.clone()).collect()
+        self.bare.iter().flat_map(|run| run.times.clone()).collect()
     }
 
-    fn ratio(&self) -> f64 {
-        per_second(&[self.ours.pace]) / per_second(&[self.bare[0].pace, self.bare[1].pace])
-    }
-
-    fn rates(&self) -> String {
+    fn bare_keycloak_ms(&self) -> f64 {
         let [before, after] = &self.bare;
-        format!(
-            "{:.1}/s, bare {:.1}/s and {:.1}/s",
-            per_second(&[self.ours.pace]),
-            per_second(&[before.pace]),
-            per_second(&[after.pace])
-        )
+        f64::midpoint(before.cpu_ms(|used| used.keycloak), after.cpu_ms(|used| used.keycloak))
     }
 
-    /// Whose time an account takes, in both ways: what the servers take more is what the bot asks of them.
-    fn shares(&self, lanes: usize) -> String {
-        let says = |cpu: Cpu| format!("Keycloak {:.1}, slapd {:.1}", cpu.keycloak, cpu.slapd);
-        let ours = self.ours.cpu;
-        format!(
-            "CPU ms for each account, {lanes} in parallel: bot {:.1}, simulator {:.1}, {}; bare: {}",
-            ours.bot,
-            ours.simulator,
-            says(ours),
-            says(self.bare[1].cpu)
-        )
+    fn push_rates(&self, lanes: usize, report: &mut Report) {
+        let note = format!(
+            "{}/s; safe bare {}/s, bare {}/s",
+            shown(self.bot_rate()),
+            shown(rate_of(&self.safe)),
+            shown(rate_of(&self.bare))
+        );
+        let rows =
+            [("safe bare", rate_of(&self.safe), 0.75, 0.85), ("bare", rate_of(&self.bare), 0.55, 0.65)];
+        for (driver, rate, goal, stretch) in rows {
+            let what = format!("accounts/s ÷ {driver}, {lanes} in parallel");
+            let row = Row::new(what, "", Better::Higher, self.bot_rate() / rate, goal);
+            report.push(row.stretch(stretch).note(note.clone()).compared());
+        }
+    }
+
+    /// Which process used the time of an account, in each of the three ways.
+    fn push_shares(&self, lanes: usize, report: &mut Report) {
+        let shares = |run: &Run| {
+            let keycloak = shown(run.cpu_ms(|used| used.keycloak));
+            format!("Keycloak {keycloak}, slapd {}", shown(run.cpu_ms(|used| used.slapd)))
+        };
+        report.note(format!(
+            "CPU ms for each account, {lanes} in parallel: bot {}, simulator {}, PostgreSQL {}, {}; safe bare: {}; bare: {}",
+            shown(self.bot.cpu_ms(|used| used.bot)),
+            shown(self.bot.cpu_ms(|used| used.simulator)),
+            shown(self.bot.cpu_ms(|used| used.postgres)),
+            shares(&self.bot),
+            shares(&self.safe[1]),
+            shares(&self.bare[1])
+        ));
     }
 }
 
-/// What makes them.
+/// Everything that makes accounts.
 struct Makers<'a> {
-    ground: &'a Ground,
-    bare: Bare<'a>,
-    bot: &'a Bot,
-    eyes: StoreEyes,
+    env: &'a BenchEnv,
+    baseline: BaselineDriver<'a>,
+    deployment: &'a Deployment,
+    bot: &'a BotProcess,
+    inspector: StoreEyes,
 }
 
-pub(super) async fn measure(ground: &Ground, table: &mut Table) -> Result<()> {
-    ground.fill_the_guild().await?;
-    let life = ground.prepare("accounts").await?;
-    let bot = ground.start_bot(&life).await?;
-    let eyes = StoreEyes::open_file(&life.database).await?;
-    let makers = Makers { ground, bare: Bare::start(ground).await?, bot: &bot, eyes };
-    makers.warm_up(table).await?;
+pub(super) async fn measure(env: &BenchEnv, report: &mut Report) -> Result<()> {
+    env.fill_the_guild().await?;
+    let deployment = env.deploy("accounts").await?;
+    let bot = env.start_bot(&deployment).await?;
+    let inspector = deployment.inspector().await?;
+    let baseline = BaselineDriver::start(env).await?;
+    let makers = Makers { env, baseline, deployment: &deployment, bot: &bot, inspector };
+    makers.warm_up(report).await?;
     let serial = makers.bracket(SERIAL).await?;
-    let (ours, bare) = (percentile_ms(&serial.ours.times, 50), percentile_ms(&serial.bare_times(), 50));
-    table.push(
-        Row::new("one after the other, Send to mail: p50 / bare p50", "", Better::Less, ours / bare, 1.35)
-            .stretch(1.2)
-            .note(format!("ms: {}; bare {}", spread(&serial.ours.times), spread(&serial.bare_times()))),
+    let (ours, bare) = (percentile_ms(&serial.bot.times, 50), percentile_ms(&serial.bare_times(), 50));
+    let note = format!("ms: {}; bare {}", spread(&serial.bot.times), spread(&serial.bare_times()));
+    report.push(
+        Row::ratio("Send to mail, one after the other: p50 ÷ bare p50", ours / bare, 2.0)
+            .stretch(1.6)
+            .note(note)
+            .compared(),
     );
-    let four = makers.bracket(FOUR).await?;
-    table.push(
-        Row::new("throughput / bare, 4 in parallel", "", Better::More, four.ratio(), 0.70)
-            .stretch(0.80)
-            .note(four.rates()),
-    );
+    makers.bracket(FOUR).await?.push_rates(FOUR.lanes, report);
     let sixteen = makers.bracket(SIXTEEN).await?;
-    table.push(
-        Row::new("throughput / bare, 16 in parallel", "", Better::More, sixteen.ratio(), 0.82)
-            .stretch(0.90)
-            .note(sixteen.rates()),
-    );
-    table.push(
-        Row::new("own CPU for each account, 16 in parallel", "ms", Better::Less, sixteen.ours.cpu.bot, 1.5)
-            .stretch(1.0)
-            .note(format!("{} accounts, messages included", SIXTEEN.ours)),
-    );
-    table.aside(serial.shares(SERIAL.lanes));
-    table.aside(sixteen.shares(SIXTEEN.lanes));
+    sixteen.push_rates(SIXTEEN.lanes, report);
+    push_costs(&sixteen, report);
+    push_counts(&sixteen.bot, report);
+    serial.push_shares(SERIAL.lanes, report);
+    sixteen.push_shares(SIXTEEN.lanes, report);
     bot.kill();
     Ok(())
 }
 
+fn push_costs(sixteen: &Bracket, report: &mut Report) {
+    let bare = sixteen.bare_keycloak_ms();
+    let own = sixteen.bot.cpu_ms(|used| used.bot);
+    let keycloak = sixteen.bot.cpu_ms(|used| used.keycloak);
+    let what = "own CPU for each account ÷ Keycloak's for each bare one, 16 in parallel";
+    let note = format!("{} ms / {} ms, messages included", shown(own), shown(bare));
+    report.push(Row::ratio(what, own / bare, 0.35).stretch(0.25).note(note).compared());
+    let note = format!("{} ms / {} ms", shown(keycloak), shown(bare));
+    let row = Row::ratio("Keycloak's CPU for each account ÷ bare's, 16 in parallel", keycloak / bare, 1.6);
+    report.push(row.stretch(1.4).note(note));
+}
+
+/// What is counted rather than timed. Polls and housekeeping of the same seconds are included.
+fn push_counts(bot: &Run, report: &mut Report) {
+    let [before, after] = &bot.counted;
+    let each = |sample: &str| Some(growth(before, after, sample)? / float(bot.pace.count));
+    let counters = [
+        ("statements", "accolade_store_statements_total", 45.0, 35.0),
+        ("commits", "accolade_store_commits_total", 6.0, 5.0),
+        ("flushes", "accolade_store_flushes_total", 4.0, 3.0),
+    ];
+    for (what, sample, goal, stretch) in counters {
+        let row = Row::new(format!("{what} for each account"), "", Better::Lower, each(sample), goal);
+        report.push(row.stretch(stretch));
+    }
+    let switches = usize::try_from(bot.used.switches).unwrap_or(usize::MAX);
+    let switches = float(switches) / float(bot.pace.count);
+    report
+        .push(Row::new("thread changes for each account", "", Better::Lower, switches, 200.0).stretch(120.0));
+    let calls = |target: &str| {
+        let calls = each(&format!("accolade_call_seconds_count{{target=\"{target}\""));
+        calls.map_or_else(|| "not counted".to_owned(), shown)
+    };
+    report.note(format!(
+        "calls for each account, 16 in parallel: Keycloak {}, mail {}, directory {}, Discord {}",
+        calls("keycloak"),
+        calls("mail"),
+        calls("directory"),
+        calls("discord")
+    ));
+}
+
 impl Makers<'_> {
-    async fn warm_up(&self, table: &mut Table) -> Result<()> {
+    async fn warm_up(&self, report: &mut Report) -> Result<()> {
         let mut rates: Vec<f64> = Vec::new();
         while rates.len() < WARM_ROUNDS {
-            let made = self.bare(SIXTEEN.lanes, WARM_ROUND).await?;
-            rates.push(per_second(&[made.pace]));
+            let run = self.baseline(Flow::Safe, SIXTEEN.lanes, WARM_ROUND).await?;
+            rates.push(per_second(&[run.pace]));
             if let [.., before, last] = rates.as_slice()
                 && *last < before * WARM_WITHIN
             {
                 break;
             }
         }
-        self.ours(SIXTEEN.lanes, WARM_ROUND).await?;
+        self.bot(SIXTEEN.lanes, WARM_ROUND).await?;
         let rates: Vec<String> = rates.iter().map(|rate| format!("{rate:.0}")).collect();
-        table.aside(format!(
-            "Keycloak warmed up: bare accounts a second, round by round: {}",
+        report.note(format!(
+            "Keycloak warmed up: safe bare accounts a second in each round: {}",
             rates.join(" ")
         ));
         Ok(())
     }
 
     async fn bracket(&self, size: Size) -> Result<Bracket> {
-        let before = self.bare(size.lanes, size.bare).await?;
-        let ours = self.ours(size.lanes, size.ours).await?;
-        let after = self.bare(size.lanes, size.bare).await?;
-        Ok(Bracket { bare: [before, after], ours })
+        let Size { lanes, baseline, bot } = size;
+        let bare_before = self.baseline(Flow::Bare, lanes, baseline).await?;
+        let safe_before = self.baseline(Flow::Safe, lanes, baseline).await?;
+        let bot = self.bot(lanes, bot).await?;
+        let safe_after = self.baseline(Flow::Safe, lanes, baseline).await?;
+        let bare_after = self.baseline(Flow::Bare, lanes, baseline).await?;
+        Ok(Bracket { bare: [bare_before, bare_after], safe: [safe_before, safe_after], bot })
     }
 
-    async fn bare(&self, lanes: usize, count: usize) -> Result<Made> {
-        self.ground.bed.mail.clear();
-        let before = self.cpu()?;
-        let (times, pace) = in_lanes(lanes, 0..count, |_| self.bare.account()).await?;
-        self.made(before, times, pace)
+    async fn baseline(&self, flow: Flow, lanes: usize, count: usize) -> Result<Run> {
+        self.env.servers.mail.clear();
+        let before = Usage::read(self.env, self.bot)?;
+        let (times, pace) = in_lanes(lanes, 0..count, |_| self.baseline.make_account(flow)).await?;
+        let used = Usage::read(self.env, self.bot)?.since(before);
+        Ok(Run { times, pace, used, counted: [Counters::default(), Counters::default()] })
     }
 
-    async fn ours(&self, lanes: usize, count: usize) -> Result<Made> {
-        self.ground.bed.mail.clear();
-        let people = self.ground.newcomers(count, Ask::Rule, "made").await?;
-        let before = self.cpu()?;
-        let (times, pace) = in_lanes(lanes, people.iter(), |person| self.account(person)).await?;
-        self.ground.drains(&self.eyes).await?;
-        self.made(before, times, pace)
+    async fn bot(&self, lanes: usize, count: usize) -> Result<Run> {
+        let counted_before = Counters::read(self.deployment.health).await?;
+        let before = Usage::read(self.env, self.bot)?;
+        let (times, pace) = make_accounts(self.env, lanes, count, "made").await?;
+        self.env.wait_until_idle(&self.inspector).await?;
+        let used = Usage::read(self.env, self.bot)?.since(before);
+        Ok(Run {
+            times,
+            pace,
+            used,
+            counted: [counted_before, Counters::read(self.deployment.health).await?],
+        })
     }
+}
 
-    /// What each process has taken so far.
-    fn cpu(&self) -> Result<[Duration; 4]> {
-        let bed = &self.ground.bed;
-        let (keycloak, slapd) =
-            (bed.keycloak.pid().context("no Keycloak")?, bed.slapd.pid().context("no slapd")?);
-        let [bot, simulator, keycloak, slapd] =
-            [self.bot.pid(), self.ground.simulator_pid(), keycloak, slapd].map(cpu_of);
-        Ok([bot?, simulator?, keycloak?, slapd?])
-    }
+/// Has the bot make so many accounts, so many at once; the times are from the press of `Send` to the mail.
+pub(super) async fn make_accounts(
+    env: &BenchEnv,
+    lanes: usize,
+    count: usize,
+    part: &str,
+) -> Result<(Vec<Duration>, Pace)> {
+    env.servers.mail.clear();
+    let people = env.take_members(count, Approval::Automatic, part).await?;
+    in_lanes(lanes, people.iter(), |person| make_account(env, person)).await
+}
 
-    fn made(&self, before: [Duration; 4], times: Vec<Duration>, pace: Pace) -> Result<Made> {
-        let after = self.cpu()?;
-        #[expect(clippy::cast_precision_loss, reason = "some hundreds of accounts")]
-        let count = pace.count as f64;
-        let each = |at: usize| after[at].saturating_sub(before[at]).as_secs_f64() * 1000.0 / count;
-        let cpu = Cpu { bot: each(0), simulator: each(1), keycloak: each(2), slapd: each(3) };
-        Ok(Made { times, pace, cpu })
-    }
-
-    /// From the press of `Send` to the mail.
-    async fn account(&self, person: &Person) -> Result<Duration> {
-        let pressed = person.asks(&self.ground.chat).await?;
-        self.ground.bed.mail.wait_for_mail_to(&person.address, MAIL_WITHIN).await?;
-        Ok(pressed.elapsed())
-    }
+/// From the press of `Send` to the mail.
+pub(super) async fn make_account(env: &BenchEnv, person: &Requester) -> Result<Duration> {
+    let pressed = person.request(&env.chat).await?;
+    env.servers.mail.wait_for_mail_to(&person.address, MAIL_TIMEOUT).await?;
+    Ok(pressed.elapsed())
 }
 
 /// Makes one after the other in each of so many lanes.
@@ -212,5 +310,6 @@ async fn in_lanes<One, Made: Future<Output = Result<Duration>>>(
     let begun = Instant::now();
     let times: Vec<Duration> =
         futures::stream::iter(all.map(make)).buffer_unordered(lanes).try_collect().await?;
-    Ok((times.clone(), Pace { count: times.len(), took: begun.elapsed() }))
+    let pace = Pace { count: times.len(), took: begun.elapsed() };
+    Ok((times, pace))
 }

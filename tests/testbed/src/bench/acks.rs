@@ -1,144 +1,158 @@
-//! How soon a press is acknowledged: alone, in bursts, and in a stream while a thousand requests are open and the servers work or are frozen.
+//! How soon a press is acknowledged, as a multiple of the floor's time: alone, in bursts, and at a steady rate while a thousand requests
+//! are open and the servers work or are frozen.
 
 use std::time::Duration;
 
 use anyhow::Result;
 
-use super::burst::{Round, Times, ask};
-use super::figures::{Better, Row, Table, percentile_ms, spread};
-use super::ground::{Bot, Ground, open_works};
-use super::person::Ask;
-use super::process::{cpu_of, settled_memory};
+use super::burst::{Round, Times, request_all};
+use super::env::{BenchEnv, BotProcess, open_jobs};
+use super::floor;
+use super::procfs::{cpu_of, settled_memory};
+use super::report::{Better, Report, Row, percentile_ms, spread};
+use super::requester::Approval;
 use crate::store_eyes::StoreEyes;
 
-/// So many at once, so often, with its goals in milliseconds.
-const SMALL: [(usize, usize, f64, f64); 3] = [(1, 100, 3.0, 2.0), (16, 12, 6.0, 4.0), (100, 4, 25.0, 17.0)];
+/// So many at once, so many rounds.
+const SMALL: [(usize, usize); 3] = [(1, 100), (16, 12), (100, 4)];
 
-/// So many are open.
+/// So many in the large burst, and so many are open then.
 const MANY: usize = 1_000;
 
-/// Twenty a second, each of three callbacks.
+/// Twenty a second, three callbacks each.
 const STREAM: usize = 100;
 const STREAM_PAUSE: Duration = Duration::from_millis(50);
 
 /// How many requests pass before anything is measured: the first connection is made, pages are read.
-const FIRST: usize = 20;
+const WARM_UP: usize = 20;
 
-pub(super) async fn measure(ground: &Ground, table: &mut Table) -> Result<()> {
-    ground.fill_the_guild().await?;
-    let life = ground.prepare("acks").await?;
-    let bot = ground.start_bot(&life).await?;
-    let eyes = StoreEyes::open_file(&life.database).await?;
-    let mut missed = 0;
-    rounds(ground, &eyes, FIRST, 1).await?;
-    for (at_once, often, goal, stretch) in SMALL {
-        let all = rounds(ground, &eyes, at_once, often).await?;
-        missed += all.missed;
-        table.push(
-            Row::new(
-                format!("acknowledgement p99, {at_once} at once"),
-                "ms",
-                Better::Less,
-                percentile_ms(&all.took, 99),
-                goal,
-            )
-            .stretch(stretch)
-            .note(format!("{} callbacks, {}", all.took.len(), spread(&all.took))),
-        );
+/// The floor's answers, or the bot's: one round for each size of [`SMALL`], and one of [`MANY`].
+struct Bursts {
+    small: Vec<Round>,
+    many: Round,
+}
+
+pub(super) async fn measure(env: &BenchEnv, report: &mut Report) -> Result<()> {
+    env.fill_the_guild().await?;
+    let floor = measure_floor(env).await?;
+    let deployment = env.deploy("acks").await?;
+    let bot = env.start_bot(&deployment).await?;
+    let inspector = deployment.inspector().await?;
+    rounds(env, &inspector, WARM_UP, 1).await?;
+    let mut small = Vec::new();
+    for (at_once, often) in SMALL {
+        small.push(rounds(env, &inspector, at_once, often).await?);
     }
-    missed += many(ground, &bot, table).await?;
-    let open = open_works(&eyes).await?;
-    let working = stream(ground).await?;
-    missed += working.missed;
-    let left = open_works(&eyes).await?;
-    table.push(
-        Row::new(
-            "acknowledgement p99 of 20/s more, 1,000 open",
-            "ms",
-            Better::Less,
-            percentile_ms(&working.took, 99),
-            10.0,
-        )
-        .stretch(5.0)
-        .note(format!("{open} works open before, {left} after; {}", spread(&working.took))),
+    let many = burst_of_many(env, &bot, report).await?;
+    // The thousand are open now.
+    let open = open_jobs(&inspector).await?;
+    let during = stream(env).await?;
+    let left = open_jobs(&inspector).await?;
+    let ours = Bursts { small, many };
+    push_bursts(&ours, &floor, report);
+    let alone = ours.small[0].all();
+    let ratio = percentile_ms(&during.took, 99) / percentile_ms(&alone.took, 99);
+    report.push(
+        Row::ratio("acknowledgement p99 of 20/s more while 1,000 are open ÷ p99 alone", ratio, 3.0)
+            .stretch(2.0)
+            .note(format!(
+                "{open} jobs open before, {left} after; ms: {}; alone {}",
+                spread(&during.took),
+                spread(&alone.took)
+            ))
+            .compared(),
     );
-    let frozen = frozen(ground, &bot, &eyes).await?;
-    missed += frozen.times.missed;
-    let ratio = percentile_ms(&frozen.times.took, 99) / percentile_ms(&working.took, 99);
-    table.push(
-        Row::new("the same with slapd and Keycloak frozen / not frozen", "", Better::Less, ratio, 1.5)
-            .note(format!("{} works open; ms: {}", frozen.open, spread(&frozen.times.took))),
-    );
-    table.push(Row::new("memory after the bursts", "MiB", Better::Less, frozen.memory, 64.0).stretch(45.0));
-    #[expect(clippy::cast_precision_loss, reason = "some thousands at the most")]
-    let missed = missed as f64;
-    table.push(Row::new("callbacks that never came, of all bursts", "", Better::Less, missed, 0.0));
+    report.push(Row::count("told \"busy\" of 1,000 at once", ours.many.all().busy, 0.0).stretch(0.0));
+    let frozen = measure_frozen(env, &bot, &inspector).await?;
+    report.note(format!(
+        "the same with slapd and Keycloak frozen: {} jobs open; ms: {}",
+        frozen.open,
+        spread(&frozen.times.took)
+    ));
+    let memory = Row::new("memory after the bursts", "MiB", Better::Lower, frozen.memory, 64.0).stretch(45.0);
+    report.push(memory);
+    let all = ours.small.iter().chain([&ours.many]).map(Round::all);
+    let missed = all.map(|times| times.missed).sum::<usize>() + during.missed + frozen.times.missed;
+    report.push(Row::count("callbacks that were never acknowledged, of all bursts", missed, 0.0));
     bot.kill();
     Ok(())
 }
 
-/// Bursts of people whom moderators approve, each after the one before has settled.
-async fn rounds(ground: &Ground, eyes: &StoreEyes, at_once: usize, often: usize) -> Result<Times> {
-    let people = ground.newcomers(at_once * often, Ask::Moderators, "asks").await?;
-    let mut all = Times::default();
+async fn measure_floor(env: &BenchEnv) -> Result<Bursts> {
+    let bot = env.start_floor().await?;
+    floor::rounds(env, WARM_UP, 1, Approval::Moderators).await?;
+    let mut small = Vec::new();
+    for (at_once, often) in SMALL {
+        small.push(floor::rounds(env, at_once, often, Approval::Moderators).await?);
+    }
+    let many = floor::rounds(env, MANY, 1, Approval::Automatic).await?;
+    bot.stop();
+    Ok(Bursts { small, many })
+}
+
+fn push_bursts(ours: &Bursts, floor: &Bursts, report: &mut Report) {
+    let sizes = SMALL.iter().map(|(at_once, _)| *at_once).chain([MANY]);
+    let rounds = ours.small.iter().chain([&ours.many]).zip(floor.small.iter().chain([&floor.many]));
+    for (at_once, (ours, floor)) in sizes.zip(rounds) {
+        for ((kind, ours), (_, floor)) in ours.kinds().into_iter().zip(floor.kinds()) {
+            let [ours_ms, floor_ms] = [ours, floor].map(|times| percentile_ms(&times.took, 99));
+            let note = format!("ms: {}; floor {}", spread(&ours.took), spread(&floor.took));
+            let what = format!("acknowledgement p99 ÷ floor's, {at_once} at once: {kind}");
+            report.push(Row::ratio(what, ours_ms / floor_ms, 2.5).stretch(1.6).note(note).compared());
+        }
+    }
+}
+
+/// Bursts of people whose requests need a moderator, each after the one before has settled.
+async fn rounds(env: &BenchEnv, inspector: &StoreEyes, at_once: usize, often: usize) -> Result<Round> {
+    let people = env.take_members(at_once * often, Approval::Moderators, "asks").await?;
+    let mut all = Round::default();
     for people in people.chunks(at_once) {
-        all.add(&ask(&ground.chat, people, Ask::Moderators, Duration::ZERO).await?.all());
-        ground.drains(eyes).await?;
+        all.add(&request_all(&env.chat, people, Approval::Moderators, Duration::ZERO).await?);
+        env.wait_until_idle(inspector).await?;
     }
     Ok(all)
 }
 
-/// A thousand at once, whose accounts are made at once; each kind of callback has its row. How many never came.
-async fn many(ground: &Ground, bot: &Bot, table: &mut Table) -> Result<usize> {
-    let people = ground.newcomers(MANY, Ask::Rule, "many").await?;
-    let before = (cpu_of(bot.pid())?, cpu_of(ground.simulator_pid())?);
-    let Round { command, form, send } = ask(&ground.chat, &people, Ask::Rule, Duration::ZERO).await?;
-    let after = (cpu_of(bot.pid())?, cpu_of(ground.simulator_pid())?);
-    for (what, times) in [("command", &command), ("form", &form), ("Send", &send)] {
-        table.push(
-            Row::new(
-                format!("acknowledgement p99, 1,000 at once: {what}"),
-                "ms",
-                Better::Less,
-                percentile_ms(&times.took, 99),
-                200.0,
-            )
-            .stretch(125.0)
-            .note(spread(&times.took)),
-        );
-    }
-    table.aside(format!(
-        "1,000 at once, three callbacks each: the bot took {} ms of CPU, the simulator {} ms",
+/// A thousand at once, whose accounts the bot begins to make at once.
+async fn burst_of_many(env: &BenchEnv, bot: &BotProcess, report: &mut Report) -> Result<Round> {
+    let people = env.take_members(MANY, Approval::Automatic, "many").await?;
+    let before = (cpu_of(bot.pid())?, cpu_of(env.simulator_pid())?);
+    let round = request_all(&env.chat, &people, Approval::Automatic, Duration::ZERO).await?;
+    let after = (cpu_of(bot.pid())?, cpu_of(env.simulator_pid())?);
+    report.note(format!(
+        "1,000 at once, three callbacks each: the bot used {} ms of CPU, the simulator {} ms; {} were sent",
         after.0.saturating_sub(before.0).as_millis(),
-        after.1.saturating_sub(before.1).as_millis()
+        after.1.saturating_sub(before.1).as_millis(),
+        round.sent
     ));
-    Ok(command.missed + form.missed + send.missed)
+    Ok(round)
 }
 
-async fn stream(ground: &Ground) -> Result<Times> {
-    let people = ground.newcomers(STREAM, Ask::Rule, "more").await?;
-    Ok(ask(&ground.chat, &people, Ask::Rule, STREAM_PAUSE).await?.all())
+async fn stream(env: &BenchEnv) -> Result<Times> {
+    let people = env.take_members(STREAM, Approval::Automatic, "more").await?;
+    Ok(request_all(&env.chat, &people, Approval::Automatic, STREAM_PAUSE).await?.all())
 }
 
 struct Frozen {
     times: Times,
-    /// Works at the end of the stream.
+    /// Jobs at the end of the stream.
     open: u64,
     /// MiB.
     memory: f64,
 }
 
-/// The stream while both servers stand still and as many are open again, and what the bot holds then.
-async fn frozen(ground: &Ground, bot: &Bot, eyes: &StoreEyes) -> Result<Frozen> {
-    let (slapd, keycloak) = (&ground.bed.slapd, &ground.bed.keycloak);
+/// The stream while both servers are stopped and as many jobs are open again, and what the bot holds then.
+async fn measure_frozen(env: &BenchEnv, bot: &BotProcess, inspector: &StoreEyes) -> Result<Frozen> {
+    let (slapd, keycloak) = (&env.servers.slapd, &env.servers.keycloak);
     slapd.freeze();
     keycloak.freeze();
     let frozen = async {
-        let open = usize::try_from(open_works(eyes).await?)?;
-        let people = ground.newcomers(MANY.saturating_sub(open), Ask::Rule, "again").await?;
-        let again = ask(&ground.chat, &people, Ask::Rule, Duration::ZERO).await?.all();
-        let mut times = stream(ground).await?;
-        let open = open_works(eyes).await?;
+        let open = usize::try_from(open_jobs(inspector).await?)?;
+        let people = env.take_members(MANY.saturating_sub(open), Approval::Automatic, "again").await?;
+        let again = request_all(&env.chat, &people, Approval::Automatic, Duration::ZERO).await?.all();
+        let mut times = stream(env).await?;
+        let open = open_jobs(inspector).await?;
         times.missed += again.missed;
         Ok(Frozen { times, open, memory: settled_memory(bot.pid()).await? })
     }

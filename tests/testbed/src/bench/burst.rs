@@ -1,4 +1,4 @@
-//! Many people who act at once, or in an even stream, timed by the simulator itself.
+//! Many people who act at once, or at a steady rate, timed by the simulator.
 
 use std::time::Duration;
 
@@ -7,37 +7,48 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::person::{Ask, Person, says_sent};
+use super::requester::{Approval, Requester, is_busy, is_sent};
 use crate::sandbox::chat::Chat;
 use crate::sandbox::product::ids;
 
-/// What one of them got.
-#[derive(Deserialize)]
+/// The first answer to one act.
+#[derive(Clone, Debug, Default, Deserialize)]
 struct Answer {
-    /// Microseconds; nothing if nothing came in time.
+    /// Microseconds; `None` if nothing came in time.
     us: Option<u64>,
     kind: Option<String>,
     text: Option<String>,
     message: Option<String>,
 }
 
-/// How long each of a kind of callback took, and how many never came.
+impl Answer {
+    fn is_busy(&self) -> bool {
+        self.text.as_deref().is_some_and(is_busy)
+    }
+}
+
+/// The first answers to one kind of callback.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Times {
     pub(super) took: Vec<Duration>,
+    /// How many never came.
     pub(super) missed: usize,
+    /// How many said that the service is busy.
+    pub(super) busy: usize,
 }
 
 impl Times {
     fn of(answers: &[Answer]) -> Self {
         let took: Vec<Duration> =
             answers.iter().filter_map(|answer| answer.us.map(Duration::from_micros)).collect();
-        Self { missed: answers.len() - took.len(), took }
+        let busy = answers.iter().filter(|answer| answer.is_busy()).count();
+        Self { missed: answers.len() - took.len(), took, busy }
     }
 
     pub(super) fn add(&mut self, other: &Self) {
         self.took.extend(&other.took);
         self.missed += other.missed;
+        self.busy += other.busy;
     }
 }
 
@@ -47,6 +58,8 @@ pub(super) struct Round {
     pub(super) command: Times,
     pub(super) form: Times,
     pub(super) send: Times,
+    /// How many requests were taken.
+    pub(super) sent: usize,
 }
 
 impl Round {
@@ -57,23 +70,75 @@ impl Round {
         all.add(&self.send);
         all
     }
+
+    /// Each kind with its name.
+    pub(super) fn kinds(&self) -> [(&'static str, &Times); 3] {
+        [("command", &self.command), ("form", &self.form), ("Send", &self.send)]
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.command.add(&other.command);
+        self.form.add(&other.form);
+        self.send.add(&other.send);
+        self.sent += other.sent;
+    }
 }
 
 /// All of them type the command, then all submit the form, then all press `Send`; each time at once, or one every `pause`.
-/// Whoever was missed stays behind.
-pub(super) async fn ask(chat: &Chat, people: &[Person], ask: Ask, pause: Duration) -> Result<Round> {
+/// People who are not answered, or told that the service is busy, go no further.
+pub(super) async fn request_all(
+    chat: &Chat,
+    people: &[Requester],
+    approval: Approval,
+    pause: Duration,
+) -> Result<Round> {
+    let drafts = draft_all(chat, people, approval, pause).await?;
+    let mut round = drafts.round.clone();
+    let (times, people) = send_all(chat, &drafts, pause).await?;
+    round.send = times;
+    round.sent = people.len();
+    Ok(round)
+}
+
+/// Drafts that wait for `Send`, and the answers to the two callbacks that made them.
+pub(super) struct Drafts {
+    people: Vec<Requester>,
+    messages: Vec<String>,
+    pub(super) round: Round,
+}
+
+/// The first two callbacks of a request.
+pub(super) async fn draft_all(
+    chat: &Chat,
+    people: &[Requester],
+    approval: Approval,
+    pause: Duration,
+) -> Result<Drafts> {
     let place = json!({"channel": ids::GENERAL});
-    let typed = |person: &Person| json!({"user": person.id, "do": "command", "text": "/account request", "place": place});
+    let typed = |person: &Requester| json!({"user": person.id, "do": "command", "text": "/account request", "place": place});
     let opened = act(chat, people.iter().map(typed).collect(), pause).await?;
-    let people = those_with(people, &opened, |answer| answer.kind.as_deref() == Some("Modal"))?;
-    let filled = |person: &Person| json!({"user": person.id, "do": "submit", "fields": person.fields(ask)});
+    let (people, _) = continuing(people, &opened, |answer| answer.kind.as_deref() == Some("Modal"))?;
+    let filled =
+        |person: &Requester| json!({"user": person.id, "do": "submit", "fields": person.fields(approval)});
     let shown = act(chat, people.iter().map(filled).collect(), pause).await?;
-    let drafts: Vec<String> = shown.iter().filter_map(|answer| answer.message.clone()).collect();
-    let people = those_with(&people, &shown, |answer| answer.message.is_some())?;
-    let pressed = |(person, draft): (&Person, &String)| json!({"user": person.id, "do": "press", "label": "Send", "message": draft});
-    let sent = act(chat, people.iter().zip(&drafts).map(pressed).collect(), pause).await?;
-    those_with(&people, &sent, |answer| answer.text.as_deref().is_some_and(says_sent))?;
-    Ok(Round { command: Times::of(&opened), form: Times::of(&shown), send: Times::of(&sent) })
+    let (people, shown_to) = continuing(&people, &shown, |answer| answer.message.is_some())?;
+    let messages = shown_to.into_iter().filter_map(|answer| answer.message).collect();
+    let round = Round { command: Times::of(&opened), form: Times::of(&shown), ..Round::default() };
+    Ok(Drafts { people, messages, round })
+}
+
+/// The third callback: how soon it was answered, and whose requests were taken.
+pub(super) async fn send_all(
+    chat: &Chat,
+    drafts: &Drafts,
+    pause: Duration,
+) -> Result<(Times, Vec<Requester>)> {
+    let pressed = |(person, draft): (&Requester, &String)| json!({"user": person.id, "do": "press", "label": "Send", "message": draft});
+    let acts = drafts.people.iter().zip(&drafts.messages).map(pressed).collect();
+    let sent = act(chat, acts, pause).await?;
+    let (people, _) =
+        continuing(&drafts.people, &sent, |answer| answer.text.as_deref().is_some_and(is_sent))?;
+    Ok((Times::of(&sent), people))
 }
 
 async fn act(chat: &Chat, acts: Vec<Value>, pause: Duration) -> Result<Vec<Answer>> {
@@ -86,25 +151,57 @@ async fn act(chat: &Chat, acts: Vec<Value>, pause: Duration) -> Result<Vec<Answe
     Ok(answers)
 }
 
-/// Those who were answered at all; each of them must have got what is expected, or the figures would be about something else.
-fn those_with(
-    people: &[Person],
+/// The people who can go on. Any answer but the expected one and "busy" is an error: the figures would be about something else.
+fn continuing(
+    people: &[Requester],
     answers: &[Answer],
-    is_right: impl Fn(&Answer) -> bool,
-) -> Result<Vec<Person>> {
-    let mut answered = Vec::new();
+    is_expected: impl Fn(&Answer) -> bool,
+) -> Result<(Vec<Requester>, Vec<Answer>)> {
+    let mut going_on = (Vec::new(), Vec::new());
     for (person, answer) in people.iter().zip(answers) {
-        if answer.kind.is_none() {
+        if answer.kind.is_none() || answer.is_busy() {
             continue;
         }
         ensure!(
-            is_right(answer),
+            is_expected(answer),
             "{} was told something else: {:?} {:?}",
             person.username,
             answer.kind,
             answer.text
         );
-        answered.push(person.clone());
+        going_on.0.push(person.clone());
+        going_on.1.push(answer.clone());
     }
-    Ok(answered)
+    Ok(going_on)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(us: Option<u64>, text: &str) -> Answer {
+        Answer { us, kind: us.map(|_| "Message".to_owned()), text: Some(text.to_owned()), message: None }
+    }
+
+    fn people(count: usize) -> Vec<Requester> {
+        let person =
+            |number| Requester { id: format!("{number}"), username: String::new(), address: String::new() };
+        (0..count).map(person).collect()
+    }
+
+    #[test]
+    fn busy_and_missing_answers_are_counted_and_end_the_way_of_their_person() {
+        let sent = "Sent. Your request is QC82S4.";
+        let answers = [
+            answer(Some(10), sent),
+            answer(Some(20), "The service is busy and nothing was lost."),
+            answer(None, ""),
+        ];
+        let times = Times::of(&answers);
+        assert_eq!((times.took.len(), times.missed, times.busy), (2, 1, 1));
+        let is_expected = |answer: &Answer| answer.text.as_deref().is_some_and(is_sent);
+        let (going_on, _) = continuing(&people(3), &answers, is_expected).expect("only expected answers");
+        assert_eq!(going_on.len(), 1);
+        assert!(continuing(&people(1), &[answer(Some(1), "No.")], is_expected).is_err());
+    }
 }

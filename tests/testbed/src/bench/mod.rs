@@ -1,21 +1,26 @@
-//! `./dev bench`: what the bot costs in time, CPU and memory, against fixed goals, on real servers and a simulated Discord.
+//! `./dev bench`: what the bot costs, as ratios to yardsticks of the same run, on real servers and a simulated Discord.
 //!
-//! Start at [`run`]. `ground` is what everything stands on, `bare` makes accounts without the bot, `person` and `burst` are people who
-//! ask for one; `start`, `accounts`, `acks` and `kill` are the parts that measure; `figures` judges and `process` reads `/proc`.
-//! `docs/speed.md` is for readers outside.
-//!
-//! Ratios come from one run only: rounds of the bare driver stand before and after each round of the bot's.
+//! Start at [`run`]. [`env`] starts the servers and the bot; [`baseline`] and [`floor`] are the yardsticks; [`requester`] and [`burst`]
+//! act as people. [`startup`], [`accounts`], [`acks`], [`kill`], [`overload`], [`growth`] and [`soak`] are the parts that measure;
+//! [`procfs`] and [`metrics`] read what a process used and counted; [`report`] compares with the goals.
+//! `docs/speed.md` explains the results.
 
 mod accounts;
 mod acks;
-mod bare;
+mod baseline;
 mod burst;
-mod figures;
-mod ground;
+mod env;
+mod floor;
+mod growth;
 mod kill;
-mod person;
-mod process;
-mod start;
+mod metrics;
+mod overload;
+mod procfs;
+mod report;
+mod requester;
+mod soak;
+mod startup;
+mod store_filler;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -24,20 +29,60 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
-use figures::{Better, Row, Table};
-use ground::Ground;
+use env::BenchEnv;
+use report::{Better, Report, Row};
 
 /// A part of the bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// Start to IDENTIFY, memory at rest.
     Start,
-    /// Throughput, one after the other, CPU for each account.
+    /// Throughput, latency, CPU and counts for each account.
     Accounts,
     /// How soon a press is acknowledged, and memory after the bursts.
     Acks,
-    /// What a kill in the middle loses.
+    /// What a kill in the middle loses or repeats.
     Kill,
+    /// Twice the rate that the bot can bear.
+    Overload,
+    /// The cost of an account in a large community.
+    Growth,
+}
+
+/// A database that the bot stores its rows in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Database {
+    Sqlite,
+    Postgres,
+}
+
+impl Database {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+}
+
+/// Which databases are measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Databases {
+    #[default]
+    Sqlite,
+    Postgres,
+    /// One after the other, and compared.
+    Both,
+}
+
+impl Databases {
+    const fn list(self) -> &'static [Database] {
+        match self {
+            Self::Sqlite => &[Database::Sqlite],
+            Self::Postgres => &[Database::Postgres],
+            Self::Both => &[Database::Sqlite, Database::Postgres],
+        }
+    }
 }
 
 /// What `testbed bench` takes.
@@ -45,58 +90,111 @@ enum Part {
 pub struct BenchOptions {
     /// Exit with 3 if a goal is missed.
     #[arg(long)]
-    pub check: bool,
+    check: bool,
     /// Measure this part alone (may be given again).
     #[arg(long, value_name = "PART", value_enum)]
     only: Vec<Part>,
+    /// The bot's database.
+    #[arg(long, value_name = "DATABASE", value_enum, default_value = "sqlite")]
+    database: Databases,
+    /// Instead of the parts: a steady rate for so long (`1h`), after which the process must hold no more than before.
+    #[arg(long, value_name = "SPAN", conflicts_with_all = ["only", "check"])]
+    soak: Option<humantime::Duration>,
     /// The built `accolade`: the release build, as it ships.
     #[arg(long, value_name = "PATH")]
     accolade: PathBuf,
-    /// The built `discord-sim`: a release build, or it is what is measured.
+    /// The built `discord-sim`: a release build too, or the bench measures the simulator.
     #[arg(long, value_name = "PATH")]
     discord_sim: PathBuf,
+    /// The built `echo-bot`: the floor of the acknowledgements, a release build too.
+    #[arg(long, value_name = "PATH")]
+    echo_bot: PathBuf,
 }
 
-/// How it compares.
+impl BenchOptions {
+    /// Whether a missed goal is a failure. A soak has no other purpose.
+    pub const fn fails_on_a_miss(&self) -> bool {
+        self.check || self.soak.is_some()
+    }
+
+    fn wants(&self, part: Part) -> bool {
+        self.soak.is_none() && (self.only.is_empty() || self.only.contains(&part))
+    }
+}
+
+/// How the run compares with the goals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every goal that was measured is met.
+    /// Every goal that belongs to the measured parts is met.
     Met,
-    /// At least one is missed.
+    /// At least one is missed or could not be measured.
     Missed,
 }
 
 /// Measures, prints the table and writes `bench.json`.
 pub async fn run(options: &BenchOptions) -> Result<Outcome> {
     let begun = Instant::now();
-    let wants = |part: Part| options.only.is_empty() || options.only.contains(&part);
-    let mut table = Table::default();
-    table.push(size_of(options)?);
-    say("Starting slapd, Keycloak, the mail catcher and the simulated Discord …");
-    let ground = Ground::start(&options.accolade, &options.discord_sim).await?;
-    if wants(Part::Start) {
-        say("The bot's start, and its memory at rest …");
-        start::measure(&ground, &mut table).await.context("measure the start")?;
+    let mut report = Report::default();
+    for database in options.database.list() {
+        report.begin(*database);
+        if *database == options.database.list()[0] && options.soak.is_none() {
+            report.push(binary_size(options)?);
+        }
+        say(&format!(
+            "Starting slapd, Keycloak, the mail catcher and the simulated Discord; {} …",
+            database.name()
+        ));
+        let env = BenchEnv::start(options, *database).await?;
+        let measured = measure(options, &env, &mut report).await;
+        env.stop().await;
+        measured?;
     }
-    if wants(Part::Accounts) {
-        say("Accounts, with the bare driver before and after …");
-        accounts::measure(&ground, &mut table).await.context("measure accounts")?;
+    if options.database == Databases::Both {
+        report.compare_databases();
     }
-    if wants(Part::Acks) {
-        say("Acknowledgements …");
-        acks::measure(&ground, &mut table).await.context("measure acknowledgements")?;
-    }
-    if wants(Part::Kill) {
-        say("A kill in the middle …");
-        kill::measure(&ground, &mut table).await.context("measure a kill")?;
-    }
-    ground.stop().await;
-    say(&format!("\n{}\n", table.text()));
+    say(&format!("\n{}\n", report.text()));
     let file = crate::folders::outputs()?.join("bench.json");
-    let json = table.json(&jiff::Timestamp::now().to_string(), processors());
+    let json = report.json(&jiff::Timestamp::now().to_string(), processors());
     std::fs::write(&file, json).context("write bench.json")?;
     say(&format!("written: {} after {} s", file.display(), begun.elapsed().as_secs()));
-    Ok(if table.missed().is_empty() { Outcome::Met } else { Outcome::Missed })
+    let missed = report.missed();
+    for what in &missed {
+        say(&format!("missed: {what}"));
+    }
+    Ok(if missed.is_empty() { Outcome::Met } else { Outcome::Missed })
+}
+
+async fn measure(options: &BenchOptions, env: &BenchEnv, report: &mut Report) -> Result<()> {
+    if let Some(span) = options.soak {
+        say(&format!("A steady rate for {span} …"));
+        return soak::measure(env, span.into(), report).await.context("measure the soak");
+    }
+    if options.wants(Part::Start) {
+        say("The bot's start, and its memory at rest …");
+        startup::measure(env, report).await.context("measure the start")?;
+    }
+    if options.wants(Part::Accounts) {
+        say("Accounts, between rounds of the two baseline drivers …");
+        accounts::measure(env, report).await.context("measure accounts")?;
+    }
+    if options.wants(Part::Acks) {
+        say("Acknowledgements, the floor's and the bot's …");
+        acks::measure(env, report).await.context("measure acknowledgements")?;
+    }
+    if options.wants(Part::Kill) {
+        say("A kill in the middle …");
+        kill::measure(env, report).await.context("measure a kill")?;
+    }
+    if options.wants(Part::Overload) {
+        say("Twice the rate that the bot can bear …");
+        overload::measure(env, report).await.context("measure an overload")?;
+    }
+    // Last: it replaces everything in the directory.
+    if options.wants(Part::Growth) {
+        say("A small and a large community …");
+        growth::measure(env, report).await.context("measure growth")?;
+    }
+    Ok(())
 }
 
 fn processors() -> usize {
@@ -104,24 +202,23 @@ fn processors() -> usize {
 }
 
 /// The release binary on disk.
-fn size_of(options: &BenchOptions) -> Result<Row> {
+fn binary_size(options: &BenchOptions) -> Result<Row> {
     let bytes = std::fs::metadata(&options.accolade).context("look at the built accolade")?.len();
-    #[expect(clippy::cast_precision_loss, reason = "a file of some megabytes")]
-    let megabytes = bytes as f64 / 1e6;
-    Ok(Row::new("release binary", "MB", Better::Less, megabytes, 25.0))
+    let megabytes = report::float(usize::try_from(bytes)?) / 1e6;
+    Ok(Row::new("release binary", "MB", Better::Lower, megabytes, 25.0).stretch(20.0))
 }
 
-/// What people read goes to standard error, line by line.
+/// Writes a line for people to standard error.
 fn say(line: &str) {
     // A closed terminal must not end the run half way.
     drop(writeln!(std::io::stderr(), "{line}"));
 }
 
 /// How long the bot may take to connect on a busy machine.
-const CONNECTS_WITHIN: Duration = Duration::from_mins(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long an account may take until its mail is there.
-const MAIL_WITHIN: Duration = Duration::from_mins(1);
+const MAIL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long a queue may take to empty.
-const DRAINS_WITHIN: Duration = Duration::from_mins(2);
+const DRAIN_TIMEOUT: Duration = Duration::from_mins(3);

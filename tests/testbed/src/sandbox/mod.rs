@@ -103,10 +103,9 @@ async fn start_servers(place: &Place) -> Result<Bed> {
     Bed::start(BedOptions {
         folder: Some(place.bed()),
         slapd: Wanted::Yes,
-        slapd_edits: crate::slapd::Edits::default(),
         keycloak: Some(KeycloakOptions { public_url: PublicUrl::Localhost, wished_port: Some(8720) }),
         mail: Some(MailOptions { wished_inbox_port: Some(8710), ..MailOptions::default() }),
-        postgres: Wanted::No,
+        ..BedOptions::default()
     })
     .await
 }

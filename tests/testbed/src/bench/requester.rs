@@ -9,33 +9,42 @@ use crate::sandbox::chat::Chat;
 
 /// A member, and what they type.
 #[derive(Clone, Debug)]
-pub(super) struct Person {
-    /// At Discord.
+pub(super) struct Requester {
+    /// The id at Discord.
     pub(super) id: String,
     pub(super) username: String,
     pub(super) address: String,
 }
 
-impl Person {
-    /// What they type into the form.
+/// Who approves a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Approval {
+    /// The rule itself.
+    Automatic,
+    /// Moderators; the form asks why.
+    Moderators,
+}
+
+impl Requester {
     fn form(&self) -> [(&'static str, &str); 4] {
         [("username", &self.username), ("address", &self.address), ("given", "Ada"), ("family", "Lovelace")]
     }
 
-    /// The same for a rule that asks why.
-    pub(super) fn fields(&self, ask: Ask) -> Value {
+    /// What they type into the form of a rule with this approval.
+    pub(super) fn fields(&self, approval: Approval) -> Value {
         let mut fields = json!({});
         for (name, value) in self.form() {
             fields[name] = json!(value);
         }
-        if ask == Ask::Moderators {
+        if approval == Approval::Moderators {
             fields["answer"] = json!("I write notes");
         }
         fields
     }
 
-    /// Opens the form, fills it and presses `Send`; gives the moment of that press. An error if anything of it was not acknowledged.
-    pub(super) async fn asks(&self, chat: &Chat) -> Result<Instant> {
+    /// Opens the form of an automatic rule, fills it and presses `Send`; returns the moment of that press. An error if one of the three
+    /// was not acknowledged.
+    pub(super) async fn request(&self, chat: &Chat) -> Result<Instant> {
         let opened = chat.command(&self.id, "/account request").await?;
         ensure!(opened.modal_fields().is_some(), "no form opened: {}", opened.text());
         let fields = self.form().map(|(name, value)| (name.to_owned(), value));
@@ -43,21 +52,17 @@ impl Person {
         let draft = shown.message().with_context(|| format!("no draft was shown: {}", shown.text()))?;
         let pressed = Instant::now();
         let sent = chat.press_on(&self.id, "Send", &draft).await?;
-        ensure!(!sent.failed() && says_sent(&sent.text()), "it was not sent: {}", sent.text());
+        ensure!(!sent.failed() && is_sent(&sent.text()), "the request was not sent: {}", sent.text());
         Ok(pressed)
     }
 }
 
-/// Who approves what somebody asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ask {
-    /// The rule itself.
-    Rule,
-    /// Moderators; the form asks why.
-    Moderators,
+/// Whether a reply says that the request was taken.
+pub(super) fn is_sent(text: &str) -> bool {
+    text.contains("Sent. Your request is")
 }
 
-/// What somebody reads whose request was taken.
-pub(super) fn says_sent(text: &str) -> bool {
-    text.contains("Sent. Your request is")
+/// Whether a reply says that the store is busy (`store_busy`).
+pub(super) fn is_busy(text: &str) -> bool {
+    ["Much is going on at the moment", "The service is busy"].iter().any(|known| text.contains(known))
 }

@@ -1,0 +1,95 @@
+//! Cost as the community grows: own and slapd's CPU for each account with few and with many people in the directory and rows in the store.
+//!
+//! Each size gets a directory and a database of its own, so that nothing of the other parts is in them. The people in the directory are
+//! not in the group that the rule gives: a `groupOfNames` of that size costs slapd more at every change, whoever makes it.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+
+use super::accounts::{Usage, make_accounts, ms_each};
+use super::env::BenchEnv;
+use super::report::{Report, Row, shown};
+use super::store_filler;
+use crate::sandbox::product::GROUP;
+
+/// People in the directory.
+const FEW: usize = 100;
+const MANY: usize = 50_000;
+
+/// Rows in the large store.
+const ROWS: usize = 100_000;
+
+/// Accounts that the bot makes before its store is filled: the rows that are copied.
+const TEMPLATES: usize = 24;
+
+/// Accounts before anything is measured, and those that are.
+const WARM_UP: usize = 48;
+const ACCOUNTS: usize = 320;
+const LANES: usize = 16;
+
+/// Milliseconds of CPU for each account.
+struct Cost {
+    bot: f64,
+    slapd: f64,
+    /// Rows that the store held at the start.
+    rows: u64,
+}
+
+pub(super) async fn measure(env: &BenchEnv, report: &mut Report) -> Result<()> {
+    env.fill_the_guild().await?;
+    let small = cost_with(env, FEW, 0).await?;
+    let large = cost_with(env, MANY, ROWS).await?;
+    for (what, small, large) in [("own", small.bot, large.bot), ("slapd's", small.slapd, large.slapd)] {
+        let what = format!("{what} CPU for each account with {MANY} people ÷ with {FEW}");
+        let note = format!("{} ms / {} ms", shown(large), shown(small));
+        report.push(Row::ratio(what, large / small, 1.1).stretch(1.0).note(note));
+    }
+    report.note(format!("growth: {} and {} rows in the store", small.rows, large.rows));
+    Ok(())
+}
+
+async fn cost_with(env: &BenchEnv, people: usize, rows: usize) -> Result<Cost> {
+    let part = format!("of{people}");
+    env.servers.slapd.replace_entries(&ldif_of(env, people)?).await?;
+    let deployment = env.deploy(&part).await?;
+    let inspector = deployment.inspector().await?;
+    let bot = env.start_bot(&deployment).await?;
+    make_accounts(env, 1, TEMPLATES, &part).await?;
+    env.wait_until_idle(&inspector).await?;
+    bot.stop();
+    let rows = store_filler::fill(&deployment.database_url, rows).await?;
+    let bot = env.start_bot(&deployment).await?;
+    make_accounts(env, LANES, WARM_UP, &part).await?;
+    env.wait_until_idle(&inspector).await?;
+    let before = Usage::read(env, &bot)?;
+    make_accounts(env, LANES, ACCOUNTS, &part).await?;
+    env.wait_until_idle(&inspector).await?;
+    let used = Usage::read(env, &bot)?.since(before);
+    bot.kill();
+    Ok(Cost { bot: ms_each(used.bot, ACCOUNTS), slapd: ms_each(used.slapd, ACCOUNTS), rows })
+}
+
+/// The group of the rule, and people as the bot adds them.
+fn ldif_of(env: &BenchEnv, people: usize) -> Result<String> {
+    let slapd = &env.servers.slapd;
+    let mut ldif = format!(
+        "dn: cn={GROUP},{}\nobjectClass: groupOfNames\ncn: {GROUP}\nmember: cn=nobody,ou=services,{}\nbusinessCategory: accolade\n\n",
+        slapd.groups_dn, slapd.base
+    );
+    for number in 0..people {
+        let name = format!("resident{number}");
+        writeln!(ldif, "dn: {}", slapd.person_dn(&name))?;
+        for class in ["top", "person", "organizationalPerson", "inetOrgPerson"] {
+            writeln!(ldif, "objectClass: {class}")?;
+        }
+        writeln!(ldif, "uid: {name}\ncn: Grace {name}\nsn: {name}\ngivenName: Grace")?;
+        writeln!(
+            ldif,
+            "mail: {name}@community.example\nemployeeNumber: {}",
+            8_000_000_000_000_000_000 + number
+        )?;
+        writeln!(ldif, "description: accolade:{}\n", uuid::Uuid::new_v4())?;
+    }
+    Ok(ldif)
+}
