@@ -56,7 +56,7 @@ pub(super) async fn request(_ctx: Context<'_>) -> Result<(), BotError> {
 async fn list_requests(
     ctx: Context<'_>,
     #[description = "In this state only"] state: Option<StandingChoice>,
-    #[description = "Go on after this request: what the page before named"]
+    #[description = "Go on after this request: the value that the previous page showed"]
     #[max_length = 40]
     after: Option<String>,
     #[description = "How many (10)"]

@@ -68,7 +68,7 @@ codes! {
         AccountClosed = "account.closed",
         /// Put on the deny list.
         DenyAdded = "deny.added",
-        /// Taken off the deny list.
+        /// Removed from the deny list.
         DenyRemoved = "deny.removed",
         /// The member role was given.
         RoleGranted = "role.granted",

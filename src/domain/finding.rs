@@ -7,7 +7,7 @@ use super::error_code::codes;
 codes! {
     /// One thing that may be wrong outside this program.
     pub enum Finding {
-        /// Discord does not answer.
+        /// Discord is not responding.
         DiscordUnreachable = "discord_unreachable",
         /// Discord's certificate is not trusted.
         DiscordUntrusted = "discord_untrusted",
@@ -21,7 +21,7 @@ codes! {
         GuildMissing = "guild_missing",
         /// A configured channel is not in its guild, or the bot cannot see it.
         ChannelMissing = "channel_missing",
-        /// The bot lacks a right in a configured channel.
+        /// The bot lacks a permission in a configured channel.
         ChannelRightsMissing = "channel_rights_missing",
         /// Everybody reads the channel of the cards.
         ChannelOpen = "channel_open",
@@ -29,11 +29,11 @@ codes! {
         RoleMissing = "role_missing",
         /// The member role does not stand below the bot's own, or belongs to an integration.
         RoleNotBelow = "role_not_below",
-        /// The bot may not give the member role.
+        /// The bot may not grant the member role.
         ManageRolesMissing = "manage_roles_missing",
         /// The bot may do everything in a guild.
         AdministratorGiven = "administrator_given",
-        /// The directory does not answer.
+        /// The directory is not responding.
         LdapUnreachable = "ldap_unreachable",
         /// The directory's certificate is not trusted.
         LdapUntrusted = "ldap_untrusted",
@@ -59,9 +59,9 @@ codes! {
         LdapGroupMissing = "ldap_group_missing",
         /// A group that a rule grants is not marked as managed.
         LdapGroupNotManaged = "ldap_group_not_managed",
-        /// An entry of a trial could not be removed.
+        /// An entry of the self-test could not be removed.
         LdapTrialLeft = "ldap_trial_left",
-        /// Keycloak does not answer.
+        /// Keycloak is not responding.
         KeycloakUnreachable = "keycloak_unreachable",
         /// Keycloak's certificate is not trusted.
         KeycloakUntrusted = "keycloak_untrusted",
@@ -69,9 +69,9 @@ codes! {
         KeycloakRealmMissing = "keycloak_realm_missing",
         /// Keycloak refuses the service client.
         KeycloakSecretWrong = "keycloak_secret_wrong",
-        /// The service client lacks a right.
+        /// The service client lacks a permission.
         KeycloakRightsMissing = "keycloak_rights_missing",
-        /// The service client holds rights that it does not need.
+        /// The service client has permissions that it doesn't need.
         KeycloakRightsWide = "keycloak_rights_wide",
         /// `federation_id` names no federation of the realm.
         KeycloakFederationUnknown = "keycloak_federation_unknown",
@@ -105,9 +105,9 @@ codes! {
         KeycloakVersionHoles = "keycloak_version_holes",
         /// Somebody in the bot's realm administers it.
         KeycloakAdminsInRealm = "keycloak_admins_in_realm",
-        /// The database does not answer.
+        /// The database is not responding.
         StoreUnreachable = "store_unreachable",
-        /// The database is not made, or is of another version.
+        /// The database doesn't exist yet, or has another version.
         StoreNotReady = "store_not_ready",
         /// The database's file or folder, or the key file, is not this user's alone.
         StoreReadable = "store_readable",

@@ -96,7 +96,7 @@ pub fn direct_denied(lang: Lang, code: &str, reason: &str) -> String {
     say_with(lang, "direct-denied", [code_of(code), ("reason", code_span(reason, ANSWER_MAX).into())])
 }
 
-/// Direct message: approved, but the account could not be made. The reference finds the log lines of the job.
+/// Direct message: approved, but the account could not be created. The reference finds the log lines of the job.
 pub fn direct_failed(lang: Lang, code: &str, why: ErrorCode, reference: &Reference) -> String {
     let given = [
         code_of(code),

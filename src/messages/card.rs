@@ -12,7 +12,7 @@ use crate::domain::request::ANSWER_MAX;
 pub enum Decider {
     /// A moderator, in chat or by the command line.
     Person(DiscordUserId),
-    /// An operator without a Discord user, or somebody who was erased since.
+    /// An operator without a Discord user, or an erased person since.
     Operator,
     /// A rule that approves by itself.
     Rule(String),
@@ -255,23 +255,23 @@ fn why(lang: Lang, code: ErrorCode) -> String {
 /// What a step does, in the middle of a sentence.
 pub(super) fn step_words(lang: Lang, step: Step) -> String {
     match step {
-        Step::CheckAvailability => say(lang, "step-look"),
+        Step::CheckAvailability => say(lang, "step-check-availability"),
         Step::Eligible => say(lang, "step-eligible"),
-        Step::RecheckAvailability => say(lang, "step-free"),
-        Step::CreateEntry => say(lang, "step-entry"),
+        Step::RecheckAvailability => say(lang, "step-recheck-availability"),
+        Step::CreateEntry => say(lang, "step-create-entry"),
         Step::Groups => say(lang, "step-groups"),
-        Step::AwaitImport => say(lang, "step-import"),
-        Step::AwaitGroupSync => say(lang, "step-groups-seen"),
+        Step::AwaitImport => say(lang, "step-await-import"),
+        Step::AwaitGroupSync => say(lang, "step-await-group-sync"),
         Step::Mail => say(lang, "step-mail"),
         Step::Invite => say(lang, "step-invite"),
         Step::Disable => say(lang, "step-disable"),
         Step::Lock => say(lang, "step-lock"),
         Step::EndSessions => say(lang, "step-end-sessions"),
-        Step::CheckPassword => say(lang, "step-judge"),
+        Step::CheckPassword => say(lang, "step-check-password"),
         Step::Remove => say(lang, "step-remove"),
-        Step::Unlock => say(lang, "step-restore"),
-        Step::Finalize => say(lang, "step-close"),
-        Step::GrantRole => say(lang, "step-role"),
+        Step::Unlock => say(lang, "step-unlock"),
+        Step::Finalize => say(lang, "step-finalize"),
+        Step::GrantRole => say(lang, "step-grant-role"),
         Step::Resend => say(lang, "step-resend"),
     }
 }

@@ -143,7 +143,7 @@ pub fn direct_mail_refused(lang: Lang, username: &str, links: Links<'_>) -> Stri
     lines([say_with(lang, "direct-mail-refused", [name_of(username)]), older(lang, links, 0)])
 }
 
-/// Direct message: the mail was not sent, because a budget is used up.
+/// Direct message: the mail was not sent, because a rate limit is used up.
 pub fn direct_mail_held_back(lang: Lang, username: &str, links: Links<'_>) -> String {
     lines([say_with(lang, "direct-mail-held-back", [name_of(username)]), older(lang, links, 0)])
 }

@@ -185,7 +185,7 @@ impl ReadConnection {
         maybe!(self, BY_KEYCLOAK_ID, Row; id.as_str())?.map(Row::account).transpose()
     }
 
-    /// A page of `invited` accounts, oldest first, for looking whether a password was set.
+    /// A page of `invited` accounts, oldest first, for checking whether a password was set.
     pub async fn invited_accounts(
         &mut self,
         after: Option<AccountId>,

@@ -18,7 +18,7 @@ pub enum StoreError {
     /// The database answers questions and takes no changes; nothing was changed.
     #[error("the database is read-only, as a standby is")]
     ReadOnlyDatabase,
-    /// The database does not answer.
+    /// The database is not responding.
     #[error("the database cannot be reached")]
     Down(#[source] sqlx::Error),
     /// The schema is older than this version.

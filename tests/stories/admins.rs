@@ -95,7 +95,7 @@ fn an_admin_finds_and_shows_a_link_and_every_difference_has_its_name() {
         let (code, out) = story.commands_with_code(&["link", "show", &name]).await;
         assert_eq!(code, Some(3), "{out}");
         assert!(
-            out.contains("does not carry our mark")
+            out.contains("doesn't carry Accolade's mark")
                 && out.contains("Discord id on the entry is `123456789012345678`"),
             "{out}"
         );
@@ -150,7 +150,7 @@ fn only_whoever_is_an_admin_at_that_moment_looks_and_refusals_are_audited() {
         linus.loses("admin");
         for who in [story.person("mallory"), story.person("grace"), linus.clone()] {
             for command in commands {
-                asks(&who, command, "Your roles do not allow this").await;
+                asks(&who, command, "Your roles don't allow this").await;
             }
         }
         let refused = "SELECT coalesce(after, '') || ' ' || coalesce(reason_code, '') FROM audit WHERE event = 'press.refused' ORDER BY seq";
@@ -166,7 +166,7 @@ fn only_whoever_is_an_admin_at_that_moment_looks_and_refusals_are_audited() {
         );
         linus.gains("admin");
         asks(&linus, "/audit search event:press.refused", "There may be more").await;
-        let refused = asks(&linus, "/audit search event:request.approved", "No rows fit").await;
+        let refused = asks(&linus, "/audit search event:request.approved", "No rows match").await;
         assert!(!refused.contains("mallory"), "{refused}");
     });
 }
@@ -192,8 +192,8 @@ fn nobody_looks_from_a_direct_message_or_another_guild_and_another_guilds_links_
         tx.insert_account(person.id, &name).await.expect("an account");
         tx.commit("test").await.expect("a commit");
         for what in ["stranger", "175928847299117999"] {
-            asks(&linus, &format!("/link find what:{what}"), "No links fit").await;
-            asks(&linus, &format!("/link show what:{what}"), "No link fits").await;
+            asks(&linus, &format!("/link find what:{what}"), "No accounts match").await;
+            asks(&linus, &format!("/link show what:{what}"), "No account matches").await;
         }
         let (told, _, table) = gets_file(&linus, "/link export", "There are no accounts").await;
         assert!(told.contains("(file links.csv") && rows_of(&table).is_empty(), "{told}: {table}");
@@ -273,7 +273,7 @@ fn the_audit_log_is_searched_in_pages_exported_whole_and_verified_in_chat() {
     Story::plays("chronicle", Rules::moderators(), async |story| {
         let (ada, linus) = (story.person("ada"), story.person("linus"));
         let said = story.asks_with("ada", &story.form("ada")).await;
-        assert!(said.contains("A moderator will look at it"), "{said}");
+        assert!(said.contains("A moderator will review it"), "{said}");
         story.person("grace").waits_for("name and address are free").await;
         let found = asks(&linus, &format!("/audit search person:<@{}>", ada.id()), "request.submitted").await;
         assert!(
@@ -281,13 +281,13 @@ fn the_audit_log_is_searched_in_pages_exported_whole_and_verified_in_chat() {
             "{found}"
         );
         assert!(!found.contains("There may be more") && !found.contains("Because ada"), "{found}");
-        asks(&linus, "/audit search event:deny.added", "No rows fit").await;
-        asks(&linus, "/audit search person:<@12>", "No rows fit").await;
+        asks(&linus, "/audit search event:deny.added", "No rows match").await;
+        asks(&linus, "/audit search person:<@12>", "No rows match").await;
         for (wrong, told) in [
             ("/audit search event:nothing.such", "There is no such event"),
-            ("/audit search since:yesterday", "Write a time like"),
-            ("/audit export until:2026-13-40", "Write a time like"),
-            ("/audit verify head:12", "Write the head as it was shown"),
+            ("/audit search since:yesterday", "Enter a time such as"),
+            ("/audit export until:2026-13-40", "Enter a time such as"),
+            ("/audit verify head:12", "Enter the head as it was shown"),
         ] {
             let reply = linus.runs(wrong).await;
             assert!(reply.ephemeral && reply.text.contains(told), "{wrong}: {reply}");
@@ -339,9 +339,9 @@ fn the_audit_log_is_searched_in_pages_exported_whole_and_verified_in_chat() {
         let (_, _, table) = gets_file(&linus, "/audit export event:role.granted", "head is").await;
         assert_eq!(rows_of(&table).len(), 3000);
 
-        asks(&linus, "/audit verify", "The audit log is whole").await;
-        asks(&linus, &format!("/audit verify head:{head}"), "The audit log is whole").await;
-        asks(&linus, &format!("/audit verify head:1:{}", "0".repeat(64)), "cut off or replaced").await;
+        asks(&linus, "/audit verify", "The audit log is intact").await;
+        asks(&linus, &format!("/audit verify head:{head}"), "The audit log is intact").await;
+        asks(&linus, &format!("/audit verify head:1:{}", "0".repeat(64)), "truncated or replaced").await;
         story.person("grace").presses("Deny").await;
         story.person("grace").submits(&[("reason", "Not this time")]).await;
         ada.waits_for("was denied").await;
@@ -366,7 +366,7 @@ fn moderators_list_and_show_requests_in_chat_and_nobody_else_does() {
         assert!(second.contains("waiting") && !second.contains("@barbara"), "{second}");
         asks(&grace, "/request list state:needs-operator", "No requests").await;
         let reply = grace.runs("/request list after:yesterday").await;
-        assert!(reply.ephemeral && reply.text.contains("what the page before named"), "{reply}");
+        assert!(reply.ephemeral && reply.text.contains("the value that the previous page showed"), "{reply}");
         let code = story.rows("SELECT code FROM request ORDER BY id").await.remove(0);
         let shown = asks(&linus, &format!("/request show code:{code}"), "Work: check, done").await;
         assert!(shown.contains("…@people.example") && !shown.contains(&story.address("ada")), "{shown}");
@@ -375,7 +375,7 @@ fn moderators_list_and_show_requests_in_chat_and_nobody_else_does() {
         grace.loses("moderator");
         for who in [story.person("mallory"), grace.clone()] {
             for command in ["/request list", "/request show code:K7M2QX"] {
-                asks(&who, command, "Your roles do not allow this").await;
+                asks(&who, command, "Your roles don't allow this").await;
             }
         }
         let refused = "SELECT coalesce(after, '') FROM audit WHERE event = 'press.refused'";

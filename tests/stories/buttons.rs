@@ -21,7 +21,7 @@ fn of_two_moderators_who_press_at_once_one_wins_and_the_other_reads_who() {
             Some("approve") => {
                 margaret.waits_for("@grace approved this request").await;
                 ada.waits_for("Your request was approved").await;
-                grace.waits_for("Account made").await;
+                grace.waits_for("Account created").await;
                 story.reads_mail("ada");
             }
             Some(_) => {
@@ -41,14 +41,14 @@ fn only_moderators_decide_and_nobody_on_their_own_request() {
         let (grace, margaret) = (story.person("grace"), story.person("margaret"));
         let mallory = story.person("mallory");
         let said = story.asks_with("grace", &story.form("grace")).await;
-        assert!(said.contains("A moderator will look at it"), "{said}");
+        assert!(said.contains("A moderator will review it"), "{said}");
         margaret.waits_for("name and address are free").await;
 
         mallory.presses("Approve").await;
-        mallory.waits_for("Your roles do not allow this").await;
+        mallory.waits_for("Your roles don't allow this").await;
         let refused = mallory.presses("Deny").await;
         assert!(
-            refused.modal.is_none() && refused.text.contains("Your roles do not allow this"),
+            refused.modal.is_none() && refused.text.contains("Your roles don't allow this"),
             "{refused}"
         );
         grace.presses("Approve").await;
@@ -57,14 +57,14 @@ fn only_moderators_decide_and_nobody_on_their_own_request() {
         assert!(refused.modal.is_none() && refused.text.contains("your own request"), "{refused}");
         margaret.is_timed_out(Duration::from_mins(5));
         margaret.presses("Approve").await;
-        margaret.waits_for("Your roles do not allow this").await;
+        margaret.waits_for("Your roles don't allow this").await;
         assert_eq!(story.rows("SELECT state FROM request").await, ["waiting"]);
         assert!(story.audit_events().await.contains(&"press.refused".to_owned()));
 
         story.advances(Duration::from_mins(6));
         margaret.presses("Approve").await;
         grace.waits_for("Your request was approved").await;
-        margaret.waits_for("Account made").await;
+        margaret.waits_for("Account created").await;
         story.reads_mail("grace");
     });
 }
@@ -77,7 +77,7 @@ fn who_loses_the_moderators_role_with_the_form_open_does_not_deny() {
         margaret.presses("Deny").await.modal.expect("the form for the reason");
         margaret.loses("moderator");
         margaret.submits(&[("reason", "Because I could")]).await;
-        margaret.waits_for("Your roles do not allow this").await;
+        margaret.waits_for("Your roles don't allow this").await;
         assert_eq!(story.rows("SELECT state FROM request").await, ["waiting"]);
     });
 }
@@ -112,7 +112,7 @@ fn forged_foreign_and_old_buttons_change_nothing() {
         let (id, nonce) = (parts[2], parts[3]);
         let other_id: String = id.chars().rev().collect();
         let older = "This button is from an older version";
-        let stale = "no longer belongs to a current message";
+        let stale = "is out of date";
         for (forged, word) in [
             (format!("ac2:approve:{id}:{nonce}"), older),
             (format!("ac1:promote:{id}:{nonce}"), older),
@@ -188,11 +188,11 @@ fn a_button_of_two_edits_ago_is_stale() {
         let card = story.guild.history("account-requests").remove(0).0;
         assert!(story.buttons_sent("approve").len() >= 3, "{:?}", story.buttons_sent("approve"));
         grace.presses_raw(&first).await;
-        grace.waits_for("no longer belongs to a current message").await;
+        grace.waits_for("is out of date").await;
         assert_eq!(story.rows("SELECT state FROM request").await, ["waiting"]);
         grace.presses("Approve").on(card).await;
         ada.waits_for("Your request was approved").await;
-        grace.waits_for("Account made").await;
+        grace.waits_for("Account created").await;
         story.reads_mail("ada");
     });
 }
@@ -214,7 +214,7 @@ fn what_discord_delivers_many_times_happens_once() {
         many(99);
         grace.presses("Approve").await;
         ada.waits_for("Your request was approved").await;
-        grace.waits_for("Account made").await;
+        grace.waits_for("Account created").await;
         story.reads_mail("ada");
         story.comes_to_rest().await;
         // A repeated press is told what became of the first.

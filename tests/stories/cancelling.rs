@@ -9,11 +9,11 @@ fn a_draft_is_taken_back_and_its_button_says_so() {
         ada.runs("/account request").await;
         let shown = ada.submits(&story.form("ada").fields()).await;
         let status = story.status("ada").await;
-        assert!(status.contains("did not send it"), "{status}");
+        assert!(status.contains("haven't sent it"), "{status}");
         let said = ada.runs("/account cancel").await.text;
         assert!(said.contains("is cancelled"), "{said}");
         let send = ada.presses("Send").on(shown.message.expect("the draft's message")).await.text;
-        assert!(send.contains("what you typed was erased"), "{send}");
+        assert!(send.contains("your details were erased"), "{send}");
         let personal = "SELECT id FROM request WHERE address_enc IS NOT NULL";
         assert_eq!(story.rows(personal).await, Vec::<String>::new());
         story.nothing_is_made_for("ada").await;
@@ -26,7 +26,7 @@ fn a_waiting_request_is_taken_back_and_its_card_says_so() {
         let (ada, grace) = (story.person("ada"), story.person("grace"));
         story.asks("ada").await;
         let status = story.status("ada").await;
-        assert!(status.contains("waits for a decision"), "{status}");
+        assert!(status.contains("is waiting for a decision"), "{status}");
         let said = ada.presses("Cancel request").await.text;
         assert!(said.contains("is cancelled"), "{said}");
         let card = grace.waits_for("Cancelled").await;
@@ -34,7 +34,7 @@ fn a_waiting_request_is_taken_back_and_its_card_says_so() {
         let status = story.status("ada").await;
         assert!(status.contains("was cancelled"), "{status}");
         let again = ada.runs("/account cancel").await.text;
-        assert!(again.contains("taken back"), "{again}");
+        assert!(again.contains("nothing to cancel"), "{again}");
         story.nothing_is_made_for("ada").await;
     });
 }
@@ -46,9 +46,9 @@ fn an_approved_request_is_taken_back_before_anything_was_made() {
         story.asks("ada").await;
         story.is_approved_and_not_begun().await;
         let status = story.status("ada").await;
-        assert!(status.contains("is being made"), "{status}");
+        assert!(status.contains("is being created"), "{status}");
         let said = ada.runs("/account cancel").await.text;
-        assert!(said.contains("is being taken back"), "{said}");
+        assert!(said.contains("is being removed"), "{said}");
         story.sim.heals();
         grace.waits_for("Cancelled").await;
         story.comes_to_rest().await;
@@ -66,13 +66,13 @@ fn an_account_that_waits_for_an_operator_is_taken_back_with_its_entry() {
         story.asks("ada").await;
         grace.presses("Approve").await;
         grace.waits_for("· needs an operator").await;
-        let notice = linus.waits_for("When the cause is gone").await;
+        let notice = linus.waits_for("Once the cause is fixed").await;
         assert!(notice.contains("[Retry]"), "{notice}");
         assert!(story.entry("ada").await.is_some(), "the entry was made before the group failed");
         let status = story.status("ada").await;
-        assert!(status.contains("operators has to look"), "{status}");
+        assert!(status.contains("an operator has to look"), "{status}");
         let said = ada.presses("Cancel request").await.text;
-        assert!(said.contains("is being taken back"), "{said}");
+        assert!(said.contains("is being removed"), "{said}");
         grace.waits_for("Cancelled").await;
         story.comes_to_rest().await;
         story.nothing_is_made_for("ada").await;
@@ -91,7 +91,7 @@ fn an_account_whose_mail_is_out_is_withdrawn_with_entry_user_and_link() {
         let status = story.status("ada").await;
         assert!(status.contains("A mail with a link was sent"), "{status}");
         let said = ada.runs("/account cancel").await.text;
-        assert!(said.contains("its link stops working"), "{said}");
+        assert!(said.contains("its link will stop working"), "{said}");
         grace.waits_for("Cancelled").await;
         story.comes_to_rest().await;
         assert!(story.entry("ada").await.is_none(), "the entry is still there");

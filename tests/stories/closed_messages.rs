@@ -10,17 +10,17 @@ fn who_takes_no_direct_messages_reads_everything_in_the_status() {
         barbara.closes_dms();
         story.asks("ada").await;
         grace.presses("Approve").await;
-        grace.waits_for("Account made").await;
+        grace.waits_for("Account created").await;
         story.reads_mail("ada");
         story.comes_to_rest().await;
         let status = story.status("ada").await;
         assert!(status.contains("A mail with a link was sent"), "{status}");
         let link = story.mailed_link("ada").await;
         story.sets_password("ada", &link).await;
-        grace.waits_for("Account made").await;
+        grace.waits_for("Account created").await;
         story.comes_to_rest().await;
         let status = story.status("ada").await;
-        assert!(status.contains("is in use since"), "{status}");
+        assert!(status.contains("has been active since"), "{status}");
 
         story.asks("barbara").await;
         grace.presses("Deny").await;

@@ -20,7 +20,7 @@ fn a_denied_person_reads_the_reason_and_may_ask_again() {
         story.nothing_is_made_for("ada").await;
 
         let said = story.asks_with("ada", &story.form("ada")).await;
-        assert!(said.contains("A moderator will look at it"), "{said}");
+        assert!(said.contains("A moderator will review it"), "{said}");
         let card = grace.waits_for("name and address are free").await;
         assert!(card.contains("Earlier requests: one"), "{card}");
         story.is_approved("ada").await;

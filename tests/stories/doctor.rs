@@ -42,8 +42,8 @@ fn an_admin_hears_in_chat_what_is_wrong_the_worst_first_with_its_fix() {
             story.guild.excepts("account-requests", role, allow, Permissions(0));
         }
         story.guild.excepts("account-requests", "@everyone", Permissions(0), view);
-        let healthy = asks(&linus, "/doctor", "Nothing that was checked is wrong").await;
-        assert!(healthy.contains("Findings: 0") && healthy.contains("not known to be in order"), "{healthy}");
+        let healthy = asks(&linus, "/doctor", "No check failed").await;
+        assert!(healthy.contains("Findings: 0") && healthy.contains("what was not checked may be wrong"), "{healthy}");
         let unseen = line_with("keycloak_federation_off", &healthy);
         assert!(unseen.starts_with("Not checked: ") && unseen.contains("`--as-admin`"), "{healthy}");
         assert!(!healthy.contains("Everything was checked"), "{healthy}");
@@ -95,7 +95,7 @@ fn what_is_too_long_for_a_message_is_a_file_and_a_revoked_admin_role_counts_at_o
             assert!(!text.contains(inside.as_str()), "an inside is shown: {text}");
         }
         linus.loses("admin");
-        asks(&linus, "/doctor", "Your roles do not allow this").await;
+        asks(&linus, "/doctor", "Your roles don't allow this").await;
     });
 }
 
@@ -110,7 +110,7 @@ fn while_servers_are_silent_a_doctor_says_so_once_at_a_time_and_nobody_waits_for
         let one_look = "SELECT after FROM audit WHERE event = 'admin.viewed'";
         story.waits_for_rows(one_look, &["doctor"]).await;
         // The second look comes while the first one waits for servers that do not answer.
-        asks(&grace, "/doctor", "Somebody is looking already").await;
+        asks(&grace, "/doctor", "A check is already running").await;
         let status = story.status("ada").await;
         assert!(status.contains("`/account request`"), "{status}");
         let (_, told) = linus.waits_for_message("(only you)").await;
@@ -120,6 +120,6 @@ fn while_servers_are_silent_a_doctor_says_so_once_at_a_time_and_nobody_waits_for
         assert_eq!(story.rows(one_look).await, ["doctor"]);
         // Its turn is over, whatever it met.
         let (_, healed) = asks_for(&grace, "/doctor", "Findings: ").await;
-        assert!(!healed.contains("Somebody is looking"), "{healed}");
+        assert!(!healed.contains("A check is already running"), "{healed}");
     });
 }

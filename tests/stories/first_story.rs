@@ -13,14 +13,14 @@ fn a_member_asks_a_moderator_approves_and_the_person_logs_in() {
         assert!(shown.ephemeral, "what was typed is shown to ada alone");
         assert!(shown.text.contains(&story.address("ada")) && shown.text.contains(&story.username("ada")));
         let sent = ada.presses("Send").await;
-        assert!(sent.text.contains("A moderator will look at it"), "{sent}");
+        assert!(sent.text.contains("A moderator will review it"), "{sent}");
 
         let card = grace.waits_for("name and address are free").await;
         assert!(!card.contains(&story.address("ada")), "the card shows the whole address: {card}");
         assert!(card.contains("…@people.example") && card.contains("joined"), "{card}");
         grace.presses("Approve").await;
         ada.waits_for("Your request was approved").await;
-        let decided = grace.waits_for("Account made · approved by @grace").await;
+        let decided = grace.waits_for("Account created · approved by @grace").await;
         assert!(!decided.contains("joined"), "the date of joining is for who decides: {decided}");
 
         // The entry and the user are there, and nobody can use them: there is no password.
@@ -35,7 +35,7 @@ fn a_member_asks_a_moderator_approves_and_the_person_logs_in() {
         let link = story.mailed_link("ada").await;
         let password = story.sets_password("ada", &link).await;
         ada.waits_for("A password was set").await;
-        let kept = grace.waits_for("Account made").await;
+        let kept = grace.waits_for("Account created").await;
         assert!(!kept.contains("people.example") && !kept.contains("Because"), "{kept}");
         assert!(story.bind_works("ada", &password).await);
         assert_eq!(story.groups_in_token("ada", &password).await, ["members"]);
@@ -58,6 +58,6 @@ fn a_member_asks_a_moderator_approves_and_the_person_logs_in() {
             ]
         );
         let status = story.status("ada").await;
-        assert!(status.contains("is in use since"), "{status}");
+        assert!(status.contains("has been active since"), "{status}");
     });
 }

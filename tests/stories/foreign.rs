@@ -16,10 +16,10 @@ fn an_entry_with_the_persons_discord_id_and_no_mark_holds_the_request() {
         let dn = slapd.add_person_by_hand(&by_hand).await.expect("an entry by hand");
         let before = slapd.entry(&dn).await.expect("the directory answers").expect("the entry").attributes;
         let said = story.asks_with("ada", &story.form("ada")).await;
-        assert!(said.contains("A moderator will look at it"), "{said}");
+        assert!(said.contains("A moderator will review it"), "{said}");
         grace.waits_for("is not ours").await;
         let status = story.status("ada").await;
-        assert!(status.contains("waits for a decision"), "{status}");
+        assert!(status.contains("is waiting for a decision"), "{status}");
         grace.presses("Approve").await;
         let told = grace.waits_for("only you").await;
         assert!(told.contains("not as expected"), "{told}");
@@ -69,7 +69,7 @@ fn an_entry_that_takes_the_discord_id_after_the_check_is_a_conflict_for_an_opera
         let before = slapd.entry(&dn).await.expect("the directory answers").expect("the entry").attributes;
         grace.presses("Approve").await;
         grace.waits_for("· needs an operator").await;
-        linus.waits_for("When the cause is gone").await;
+        linus.waits_for("Once the cause is fixed").await;
         story.comes_to_rest().await;
         let status = story.status("ada").await;
         assert!(status.contains("is not as expected"), "{status}");

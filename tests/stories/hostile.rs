@@ -63,7 +63,7 @@ fn a_card_s_button_pressed_in_direct_messages_decides_nothing() {
             approve.replace(":approve:", ":cancel:").rsplit_once(':').expect("a nonce").0
         );
         let told = grace.in_dm_with(&story.bot).presses_raw(&cancel).await.text;
-        assert!(told.contains("no longer belongs to a current message"), "{told}");
+        assert!(told.contains("is out of date"), "{told}");
         assert_eq!(story.rows("SELECT state FROM request").await, ["waiting"]);
     });
 }
@@ -157,7 +157,7 @@ fn known_and_unknown_names_and_addresses_are_answered_alike_while_nobody_can_loo
             let shown = who.submits(&form.fields()).await;
             let sent = who.presses("Send").await;
             assert!(!opened.failed && !shown.failed && !sent.failed, "{person} was met with silence");
-            assert!(sent.text.contains("A moderator will look at it"), "{sent}");
+            assert!(sent.text.contains("A moderator will review it"), "{sent}");
             let status = story.status(person).await;
             let code = story.rows("SELECT code FROM request ORDER BY id DESC LIMIT 1").await.remove(0);
             let of_person = [&code, person, &story.address(person)];
@@ -170,7 +170,7 @@ fn known_and_unknown_names_and_addresses_are_answered_alike_while_nobody_can_loo
         drop(frozen);
         story.hurries_until("SELECT id FROM request WHERE reason_code = 'address_in_use'").await;
         story.hurries_until("SELECT id FROM request WHERE reason_code = 'name_unavailable'").await;
-        grace.waits_for("address in use by another account").await;
+        grace.waits_for("another account uses this address").await;
         grace.waits_for("name taken").await;
         grace.waits_for("name and address are free").await;
         story.person("margaret").waits_for("is not available").await;

@@ -20,23 +20,23 @@ async fn is_mended_by_an_admin(story: &Story, fault: MailFault) {
     story.hurries_until("SELECT id FROM job WHERE kind = 'provision' AND state = 'needs_operator'").await;
     story.comes_to_rest().await;
     let card = grace.waits_for("· needs an operator").await;
-    assert!(!card.contains("Account made"), "{card}");
-    let notice = linus.waits_for("When the cause is gone").await;
+    assert!(!card.contains("Account created"), "{card}");
+    let notice = linus.waits_for("Once the cause is fixed").await;
     assert!(notice.contains("[Retry]"), "{notice}");
     assert!(story.entry("ada").await.is_some(), "the entry was lost");
     let status = story.status("ada").await;
-    assert!(status.contains("operators has to look"), "{status}");
+    assert!(status.contains("an operator has to look"), "{status}");
     assert!(story.mails_to("ada") <= 2, "{} mails", story.mails_to("ada"));
 
     mail.set_fault(MailFault::None).await.expect("the mail catcher answers");
     grace.in_channel("log").presses("Retry").await;
-    grace.waits_for("Your roles do not allow this").await;
+    grace.waits_for("Your roles don't allow this").await;
     linus.in_channel("log").presses("Retry").await;
-    linus.waits_for("It is being tried again").await;
+    linus.waits_for("Trying again").await;
     // The minute after the failed mail may not be over.
     story.hurries_until("SELECT id FROM job WHERE kind = 'provision' AND state = 'done'").await;
     ada.waits_for("Your request was approved").await;
-    grace.waits_for("Account made").await;
+    grace.waits_for("Account created").await;
     story.reads_mail("ada");
 }
 
@@ -72,7 +72,7 @@ fn a_mail_server_that_takes_mails_and_drops_the_line_gets_two_mails_at_most() {
         let mails = story.mails_to("ada");
         assert!((1..=2).contains(&mails), "{mails} mails");
         ada.waits_for("Your request was approved").await;
-        grace.waits_for("Account made").await;
+        grace.waits_for("Account created").await;
         // Either link works; the newer one is taken.
         story.activates("ada").await;
     });
@@ -94,7 +94,7 @@ fn a_slow_mail_server_gets_two_mails_at_most_and_nothing_is_lost() {
         let mails = story.mails_to("ada");
         assert!((1..=2).contains(&mails), "{mails} mails");
         ada.waits_for("Your request was approved").await;
-        grace.waits_for("Account made").await;
+        grace.waits_for("Account created").await;
         story.reads_mail("ada");
     });
 }

@@ -31,8 +31,8 @@ fn not_me_on_the_direct_message_locks_the_account_and_calls_the_admins() {
         let said = ada.submits(&[("note", note)]).await;
         assert!(said.text.contains("is being locked now") && !said.text.contains("[Not me]"), "{said}");
         let told = ada.waits_for("is locked: the password no longer works").await;
-        assert!(told.contains("The admins of the server were told"), "{told}");
-        let called = linus.waits_for("somebody else set the password").await;
+        assert!(told.contains("The admins of this server have been told"), "{told}");
+        let called = linus.waits_for("someone else set the password").await;
         assert!(called.contains("@ada") && !called.contains("brother"), "{called}");
 
         assert!(!story.bind_works("ada", &password).await, "the directory lets nobody in");
@@ -68,7 +68,7 @@ fn a_session_that_somebody_opened_ends_with_the_lock() {
         ada.presses("Not me").await.modal.expect("a form that confirms it");
         ada.submits(&[]).await;
         ada.waits_for("is locked: the password no longer works").await;
-        story.person("linus").waits_for("somebody else set the password").await;
+        story.person("linus").waits_for("someone else set the password").await;
         assert_eq!(sessions().await, 0, "a session lives on");
     });
 }
@@ -81,7 +81,7 @@ fn a_press_alone_a_press_by_others_and_an_old_message_lock_nothing() {
         // A slip: the form is closed again.
         ada.presses("Not me").await.modal.expect("a form that confirms it");
         let button = story.buttons_sent("notme").pop().expect("the message has a button");
-        let stale = "no longer belongs to a current message";
+        let stale = "is out of date";
         let told = barbara.presses_raw(&button).await.text;
         assert!(told.contains(stale), "{told}");
         let told = barbara.submits_raw(&button, &[("note", "")]).await.text;
@@ -107,7 +107,7 @@ fn not_me_works_after_a_restart_and_twice_is_once() {
         ada.presses("Not me").await.modal.expect("a form that confirms it");
         ada.submits(&[]).await;
         ada.waits_for("is locked: the password no longer works").await;
-        story.person("linus").waits_for("somebody else set the password").await;
+        story.person("linus").waits_for("someone else set the password").await;
         story.comes_to_rest().await;
         let told = ada.presses_raw(&button).await;
         assert!(told.modal.is_none() && told.text.contains("Your account is locked"), "{told}");
@@ -135,7 +135,7 @@ fn while_the_mail_again_waits_for_its_server_not_me_does_not_wait() {
         story.waits_for_rows("SELECT state FROM account", &["disabled"]).await;
         story.comes_to_rest().await;
         ada.waits_for("is locked: the password no longer works").await;
-        story.person("linus").waits_for("somebody else set the password").await;
+        story.person("linus").waits_for("someone else set the password").await;
         ada.sees().await;
     });
 }
@@ -153,7 +153,7 @@ fn while_both_servers_stand_still_not_me_is_taken_down_and_done_when_they_are_ba
         story.waits_for_rows(met, &["open"]).await;
         drop(frozen);
         ada.waits_for("is locked: the password no longer works").await;
-        linus.waits_for("somebody else set the password").await;
+        linus.waits_for("someone else set the password").await;
         story.comes_to_rest().await;
         assert!(!story.bind_works("ada", &password).await && !is_enabled(story).await);
         assert_eq!(story.rows("SELECT state FROM account").await, ["disabled"]);

@@ -28,7 +28,7 @@ fn an_admin_posts_the_panel_and_its_buttons_do_what_the_commands_do() {
         linus.waits_for("is being posted here").await;
         story.waits_for_rows(STANDS, &["1"]).await;
         let panel = panels(story, "general").pop().expect("it stands");
-        for label in ["[Ask for an account]", "[Where do I stand?]", "[Mail the link again]"] {
+        for label in ["[Ask for an account]", "[Check my status]", "[Mail the link again]"] {
             assert!(panel.contains(label), "{panel}");
         }
         is_read_by_all(story).await;
@@ -37,7 +37,7 @@ fn an_admin_posts_the_panel_and_its_buttons_do_what_the_commands_do() {
         let (pressed, typed) =
             (mallory.presses("Ask for an account").await, mallory.runs("/account request").await);
         assert!(pressed.ephemeral && pressed.text == typed.text, "{pressed} {typed}");
-        let (pressed, typed) = (ada.presses("Where do I stand?").await, ada.runs("/account status").await);
+        let (pressed, typed) = (ada.presses("Check my status").await, ada.runs("/account status").await);
         assert!(pressed.ephemeral && pressed.text == typed.text, "{pressed} {typed}");
         let (pressed, typed) =
             (ada.presses("Mail the link again").await, ada.runs("/account password").await);
@@ -66,7 +66,7 @@ fn posted_again_it_is_updated_in_place_and_a_deleted_one_is_posted_anew() {
         story.waits_for_rows(STANDS, &["1"]).await;
         let first = story.guild.history("general").remove(0).0;
         linus.runs("/panel post").await;
-        linus.waits_for("is being brought up to date").await;
+        linus.waits_for("is being updated").await;
         story.comes_to_rest().await;
         assert_eq!(panels(story, "general").len(), 1, "one in a channel");
         assert_eq!(story.guild.history("general").remove(0).0, first, "the same message");
@@ -77,9 +77,9 @@ fn posted_again_it_is_updated_in_place_and_a_deleted_one_is_posted_anew() {
 
         story.guild.deletes_message(first);
         linus.runs("/panel post").await;
-        linus.waits_for("is being brought up to date").await;
+        linus.waits_for("is being updated").await;
         story.comes_to_rest().await;
-        assert_eq!(panels(story, "general").len(), 1, "posted anew");
+        assert_eq!(panels(story, "general").len(), 1, "posted again");
         assert_ne!(story.guild.history("general").remove(0).0, first);
         is_read_by_all(story).await;
     });
@@ -105,19 +105,19 @@ fn only_admins_post_it_and_a_missing_right_is_said_to_them() {
         let linus = story.person("linus");
         for person in ["ada", "grace"] {
             story.person(person).runs("/panel post").await;
-            story.person(person).waits_for("Your roles do not allow this").await;
+            story.person(person).waits_for("Your roles don't allow this").await;
         }
         let refused = "SELECT count(*) FROM audit WHERE event = 'press.refused'";
         assert_eq!(story.rows(refused).await, ["2"]);
         // Judged at that moment, not by what Discord says of the press.
         linus.is_timed_out(std::time::Duration::from_mins(5));
         linus.runs("/panel post").await;
-        linus.waits_for("Your roles do not allow this").await;
+        linus.waits_for("Your roles don't allow this").await;
         story.advances(std::time::Duration::from_mins(6));
 
         story.guild.forbids("general", discord_sim::Permissions::SEND_MESSAGES);
         linus.runs("/panel post").await;
-        let told = linus.waits_for("I lack a right in this channel").await;
+        let told = linus.waits_for("the bot lacks a permission in this channel").await;
         assert!(told.contains("Send Messages") && !told.contains("Read Message History"), "{told}");
         assert_eq!(story.rows("SELECT count(*) FROM panel").await, ["0"]);
         assert!(panels(story, "general").is_empty());

@@ -19,7 +19,7 @@ fn reserved_taken_and_look_alike_names_read_the_same() {
         assert!(told[0].contains("is not available"), "{told:?}");
         assert!(told.iter().all(|text| *text == told[0]), "the answers differ: {told:?}");
         let said = story.asks_with("ada", &story.form("ada")).await;
-        assert!(said.contains("A moderator will look at it"), "{said}");
+        assert!(said.contains("A moderator will review it"), "{said}");
         grace.waits_for("of @ada").await;
         story.comes_to_rest().await;
         grace.sees().await;
@@ -36,7 +36,7 @@ fn a_name_that_the_directory_has_is_asked_for_anew() {
         let dn = slapd.add_person_by_hand(&before).await.expect("an entry by hand");
         let seen = slapd.entry(&dn).await.expect("the directory answers").expect("the entry").attributes;
         let said = story.asks_with("ada", &story.form("ada")).await;
-        assert!(said.contains("A moderator will look at it"), "{said}");
+        assert!(said.contains("A moderator will review it"), "{said}");
         let told = ada.waits_for("is not available").await;
         assert!(told.contains("/account request"), "{told}");
         grace.waits_for("name taken").await;
@@ -65,11 +65,11 @@ fn an_address_that_somebody_has_in_other_case_is_held_and_told_to_moderators_onl
         };
         world().bed.slapd.add_person_by_hand(&owner).await.expect("an entry by hand");
         let said = story.asks_with("ada", &story.form("ada")).await;
-        assert!(said.contains("A moderator will look at it"), "{said}");
-        let card = grace.waits_for("address in use by another account").await;
+        assert!(said.contains("A moderator will review it"), "{said}");
+        let card = grace.waits_for("another account uses this address").await;
         assert!(!card.contains("owner"), "the card names somebody: {card}");
         let status = story.status("ada").await;
-        assert!(status.contains("waits for a decision") && !status.contains("use"), "{status}");
+        assert!(status.contains("is waiting for a decision") && !status.contains("use"), "{status}");
         grace.presses("Approve").await;
         grace.waits_for("another account has this e-mail address").await;
         assert_eq!(story.rows("SELECT state FROM request").await, ["held"]);
@@ -94,11 +94,11 @@ fn of_two_people_with_one_address_the_second_is_held() {
         let of_ada = story.guild.history("account-requests").remove(0).0;
         grace.presses("Approve").on(of_ada).await;
         story.person("ada").waits_for("Your request was approved").await;
-        grace.waits_for("Account made").await;
+        grace.waits_for("Account created").await;
         story.reads_mail("ada");
         grace.presses("Approve").await;
         grace.waits_for("another account has this e-mail address").await;
-        grace.waits_for("address in use by another account").await;
+        grace.waits_for("another account uses this address").await;
         story.nothing_is_made_for("barbara").await;
     });
 }
@@ -120,7 +120,7 @@ fn a_user_of_keycloaks_own_with_the_name_or_the_address_is_left_alone() {
         ada.waits_for("is not available").await;
         grace.waits_for("name taken").await;
         story.asks_with("barbara", &story.form("barbara")).await;
-        grace.waits_for("address in use by another account").await;
+        grace.waits_for("another account uses this address").await;
         story.comes_to_rest().await;
         story.is_told_nothing("barbara");
         let kept = keycloak.user_named(REALM, &ada_name).await.expect("Keycloak answers").expect("the user");

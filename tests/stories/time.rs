@@ -19,7 +19,7 @@ fn a_draft_that_is_not_sent_in_fifteen_minutes_is_erased() {
         let personal = "SELECT id FROM request WHERE address_enc IS NOT NULL OR given_enc IS NOT NULL";
         assert_eq!(story.rows(personal).await, Vec::<String>::new());
         let told = ada.presses("Send").on(shown.message.expect("the draft's message")).await.text;
-        assert!(told.contains("what you typed was erased") && !told.contains("[Send]"), "{told}");
+        assert!(told.contains("your details were erased") && !told.contains("[Send]"), "{told}");
     });
 }
 

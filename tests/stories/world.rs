@@ -474,7 +474,7 @@ impl Story {
     /// A person hands in a legal request, and a moderator has read its card, checked.
     pub(crate) async fn asks(&self, person: &str) {
         let said = self.asks_with(person, &self.form(person)).await;
-        assert!(said.contains("A moderator will look at it"), "{said}");
+        assert!(said.contains("A moderator will review it"), "{said}");
         self.person("grace").waits_for("name and address are free").await;
     }
 
@@ -484,7 +484,7 @@ impl Story {
         let pressed = grace.presses("Approve").await;
         assert!(!pressed.failed, "{pressed}");
         self.person(person).waits_for("Your request was approved").await;
-        grace.waits_for("Account made").await;
+        grace.waits_for("Account created").await;
         self.reads_mail(person);
     }
 
@@ -542,7 +542,7 @@ impl Story {
         let password = self.sets_password(person, &link).await;
         self.person(person).waits_for("A password was set").await;
         // The address and the reason are erased by now, from the card too.
-        self.person("grace").waits_for("Account made").await;
+        self.person("grace").waits_for("Account created").await;
         password
     }
 

@@ -50,7 +50,7 @@ async fn a_link_whose_servers_do_not_answer_is_shown_as_not_checked_and_ends_wit
     let shown = house.runs(&["link", "show", "ada"]);
     assert_eq!(shown.code, Some(1), "{shown:?}");
     assert!(shown.out.contains(&format!("discord_id  {ADA}")), "{shown:?}");
-    assert!(shown.out.contains("Not checked: the directory does not answer"), "{shown:?}");
+    assert!(shown.out.contains("Not checked: the directory is not responding"), "{shown:?}");
     assert!(!shown.out.contains("No differences") && !shown.out.contains("Difference:"), "{shown:?}");
     let shown = house.runs(&["link", "show", "ada", "--json"]);
     assert_eq!(shown.code, Some(1), "{shown:?}");
@@ -118,7 +118,7 @@ async fn an_export_goes_into_a_new_file_for_its_owner_or_nowhere() {
     assert!(written.starts_with(b"account_id,"), "{written:?}");
     for verb in ["link", "audit"] {
         let again = house.runs(&[verb, "export", "--output", path]).fails(1);
-        assert!(again.contains("nothing is overwritten"), "{again}");
+        assert!(again.contains("nothing was overwritten"), "{again}");
     }
     assert_eq!(std::fs::read(&file).expect("the file"), written);
     // What was not written whole is not there.

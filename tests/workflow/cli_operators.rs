@@ -167,8 +167,8 @@ async fn a_request_is_taken_back_and_its_making_undone() {
     let grace = town.asks(GRACE, "grace.h").await;
     town.approves(&grace).await;
     let cancelled = house.runs(&["request", "cancel", &ada.code.to_lowercase()]).done();
-    assert!(cancelled.contains("is taken back") && !cancelled.contains("undone"), "{cancelled}");
-    assert!(house.runs(&["request", "cancel", &grace.code]).done().contains("is being undone"));
+    assert!(cancelled.contains("is cancelled") && !cancelled.contains("removed"), "{cancelled}");
+    assert!(house.runs(&["request", "cancel", &grace.code]).done().contains("is being removed"));
     let again = house.runs(&["request", "cancel", &ada.code]);
     assert_eq!(again.code, Some(1), "{again:?}");
     let listed = house.runs(&["request", "list", "--state", "cancelled", "--json"]).json();
@@ -198,7 +198,7 @@ async fn the_audit_log_is_read_in_pages_and_a_change_by_hand_ends_with_3() {
     let forged = [seq, ":", &"0".repeat(64)].concat();
     let missing = house.runs(&["audit", "verify", "--head", &forged]);
     assert_eq!(missing.code, Some(3), "{missing:?}");
-    assert!(missing.out.contains("cut off or replaced"), "{missing:?}");
+    assert!(missing.out.contains("truncated or replaced"), "{missing:?}");
 
     house.tampers("UPDATE audit SET actor_id = 'system' WHERE seq = 2").await;
     let broken = house.runs(&["audit", "verify"]);
@@ -295,7 +295,7 @@ async fn the_verbs_work_on_postgres_too() {
     let listed = house.runs(&["request", "list", "--json"]).json();
     assert_eq!(each(&listed["requests"], "code"), [request.code.as_str()]);
     assert_eq!(house.runs(&["request", "list", "--state", "needs-operator"]).done(), "No requests.\n");
-    assert!(house.runs(&["request", "cancel", &request.code]).done().contains("is taken back"));
+    assert!(house.runs(&["request", "cancel", &request.code]).done().contains("is cancelled"));
     house.runs(&["deny", "add", "--domain", "example.net"]).done();
     assert_eq!(house.runs(&["audit", "verify", "--json"]).json()["ok"], true);
 }

@@ -26,7 +26,7 @@ const OF_THE_APPROVAL: &str = "SELECT 'a decision' AS what FROM decision UNION A
     UNION ALL SELECT 'a job' FROM job WHERE kind = 'provision' UNION ALL SELECT 'a state' FROM request WHERE state <> 'waiting'";
 
 /// What people read while the database is busy, and while it has no room.
-const BUSY: &str = "Nothing is lost; please press again in a moment";
+const BUSY: &str = "The service is busy and nothing was lost. Please press the button again";
 const FULL: &str = "Nothing can be stored at the moment, and nothing was";
 
 /// The bot's own connections end, so that the next ones are under the new rule.
@@ -102,7 +102,7 @@ async fn outlives<T>(
         is_told.await.with_context(|| grace.sees_everything())?;
         waits_until_part(watched.health(), "store", readiness).await?;
         let status = village.does("the status", async || ada.tries_to_run("/account status").await).await?;
-        ensure!(status.text.contains("waits for a decision"), "ada reads: {status}");
+        ensure!(status.text.contains("is waiting for a decision"), "ada reads: {status}");
         let written = village.sees_in_store(OF_THE_APPROVAL).await?;
         ensure!(written.is_empty(), "something of the refused approval is there: {written}");
         Ok(())

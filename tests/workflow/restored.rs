@@ -38,12 +38,12 @@ async fn a_backup_is_whole_for_its_owner_alone_never_overwrites_and_comes_back()
     let serving = house.starts(&["serve"]);
     sim.waits_until_ready(&bot).await;
     let run = house.runs(&["backup", backup]);
-    assert!(run.err.contains("The key is not in it") && run.err.contains("accolade.key"), "{run:?}");
-    assert!(run.done().contains("audit log's head"));
+    assert!(run.err.contains("The key is not part of it") && run.err.contains("accolade.key"), "{run:?}");
+    assert!(run.done().contains("audit log ends at the head"));
     let mode = std::fs::metadata(backup).expect("it is there").permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
     let bytes = std::fs::read(backup).expect("it reads");
-    assert!(house.runs(&["backup", backup]).fails(1).contains("is there already"));
+    assert!(house.runs(&["backup", backup]).fails(1).contains("already exists"));
     assert!(house.runs(&["restore", backup]).fails(1).contains("another `accolade serve`"));
     assert_eq!(serving.stops(), Some(0));
     assert_eq!(std::fs::read(backup).expect("it reads"), bytes);

@@ -292,7 +292,7 @@ async fn is_told_of_the_mail(case: &Case) {
     let noted = case.text("SELECT state FROM mail ORDER BY begun_at DESC, id DESC LIMIT 1").await;
     let (event, told) = match noted.as_str() {
         "accepted" => ("mail.sent", "is on its way"),
-        "unknown" => ("mail.unknown", "It is not certain"),
+        "unknown" => ("mail.unknown", "may not have been sent"),
         other => panic!("the mail is {other}"),
     };
     let newest = "SELECT event FROM audit WHERE event LIKE 'mail.%' ORDER BY seq DESC LIMIT 1";
@@ -309,7 +309,7 @@ async fn is_locked(case: &Case) {
     assert_eq!(case.outside().await.entries.len(), 1, "never deleted");
     let told = case.admins_read();
     assert_eq!(
-        told.iter().filter(|text| text.contains("somebody else set the password")).count(),
+        told.iter().filter(|text| text.contains("someone else set the password")).count(),
         1,
         "{told:?}"
     );

@@ -743,10 +743,10 @@ const OPEN: &str =
     "SELECT kind FROM job WHERE state IN ('open', 'undoing') UNION ALL SELECT kind FROM outbox";
 
 /// The answer of a bot whose database took too long: nothing happened, and the person is asked to press again.
-const BUSY: &str = "please press again";
+const BUSY: &str = "press the button again";
 
 /// The answer to a press on a card that was edited at the same moment. The card that stands there now can be pressed.
-const EDITED: &str = "no longer belongs to a current message";
+const EDITED: &str = "is out of date";
 
 fn times_told_to_press_again(who: &Person) -> usize {
     let seen = who.sees_everything();

@@ -49,7 +49,7 @@ fn is_so_of_request(text: &str, states: &HashMap<String, String>, found: &mut Ve
     let Some(state) = states.get(code) else { return };
     let wanted: &[&str] = if text.contains("was denied") {
         &["denied"]
-    } else if text.contains("could not be made") {
+    } else if text.contains("could not be created") {
         &["failed"]
     } else if text.contains("was cancelled") {
         &["cancelled"]
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_word_is_found_behind_its_sentence() {
-        let sent = "Sent. Your request is `AB-12`. A moderator will look at it";
+        let sent = "Sent. Your request is `AB-12`. A moderator will review it";
         assert_eq!(word_after(sent, "Sent. Your request is "), Some("AB-12"));
         assert_eq!(word_after("Your request AB-12 was denied.", "our request "), Some("AB-12"));
         assert_eq!(word_after("nothing", "our request "), None);

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_mins(4);
 
 /// What somebody reads who took something back, or has nothing to take back any more.
 const TAKEN_BACK: [&str; 4] =
-    ["is cancelled", "nothing that can be taken back", "no longer open", "already have an account"];
+    ["is cancelled", "nothing to cancel", "no longer open", "already have an account"];
 
 /// The bot's pause between two mails of one account.
 const COOL_DOWN_MS: i64 = 5 * 60_000;
@@ -263,7 +263,7 @@ impl Traveller {
                     pair.1 = wrong;
                 }
                 let told = self.fills_in(&fields).await?;
-                Ok(told.contains("Nothing was kept").then_some(()))
+                Ok(told.contains("Nothing was stored").then_some(()))
             })
             .await?;
         }

@@ -213,7 +213,7 @@ impl Garden {
         let card = standing.card.context("a card")?;
         let url = format!("{}/v10/channels/{}/messages/{card}", self.stage.town.chat.api, ids::REQUESTS);
         let body = json!({
-            "content": format!("**Request {}** · Account made", standing.code), "embeds": [], "components": [],
+            "content": format!("**Request {}** · Account created", standing.code), "embeds": [], "components": [],
             "allowed_mentions": {"parse": []},
         });
         let answer = crate::keycloak::plain_client()?

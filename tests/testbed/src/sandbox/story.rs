@@ -241,7 +241,7 @@ impl Story<'_> {
             Ok(!self.account().await?["keycloak_id"].is_null())
         })
         .await?;
-        let user = keycloak.user_named(REALM, USERNAME).await?.context("Keycloak has no such user")?;
+        let user = keycloak.user_named(REALM, USERNAME).await?.context("Keycloak no longer has this user")?;
         let groups = keycloak.user_groups(REALM, &user.id).await?;
         ensure!(groups.iter().any(|group| group == GROUP), "Keycloak shows the groups {groups:?}");
         Ok(json!({"keycloak": format!("{user:?}"), "groups": groups}))

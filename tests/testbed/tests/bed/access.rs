@@ -207,8 +207,8 @@ async fn the_bot_changes_only_what_is_ours_and_only_what_it_needs() {
     }
     let marking = [
         (&theirs, Mod::Add("description", one(MARK)), "mark a foreign entry"),
-        (&ours, Mod::Delete("description", HashSet::new()), "take the mark off"),
-        (&ours, Mod::Delete("description", one(MARK)), "take the mark off by its value"),
+        (&ours, Mod::Delete("description", HashSet::new()), "remove the mark"),
+        (&ours, Mod::Delete("description", one(MARK)), "remove the mark by its value"),
         (&ours, Mod::Replace("description", one("accolade:2")), "replace the mark"),
         (&ours, Mod::Add("description", one("free text")), "add a second description"),
     ];
