@@ -55,11 +55,11 @@ macro_rules! points {
 
 points! {
     steps {
-        "check": "look";
-        "provision": "eligible" "free" "entry" "groups" "import" "groups_seen" "mail" "invite";
-        "withdraw": "disable" "lock" "end_sessions" "judge" "remove" "restore";
-        "undo": "disable" "lock" "end_sessions" "judge" "remove";
-        "welcome": "role";
+        "check": "check_availability";
+        "provision": "eligible" "recheck_availability" "create_entry" "groups" "await_import" "await_group_sync" "mail" "invite";
+        "withdraw": "disable" "lock" "end_sessions" "check_password" "remove" "unlock";
+        "undo": "disable" "lock" "end_sessions" "check_password" "remove";
+        "welcome": "grant_role";
         "resend": "resend";
         "lock": "lock" "disable" "end_sessions";
     }
@@ -180,8 +180,8 @@ mod tests {
             Ok(CrashAt { name: "provision.create_entry.before_call", hit: 2 })
         );
         assert_eq!(
-            "store.commit.after:provision.entry:1".parse(),
-            Ok(CrashAt { name: "store.commit.after:provision.entry", hit: 1 })
+            "store.commit.after:provision.create_entry:1".parse(),
+            Ok(CrashAt { name: "store.commit.after:provision.create_entry", hit: 1 })
         );
         for text in [
             "",

@@ -45,7 +45,7 @@ CREATE TABLE job_step (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- order
     job_id TEXT NOT NULL REFERENCES job (id), -- of which job
     step TEXT NOT NULL, -- which step
-    outcome TEXT NOT NULL CHECK (outcome IN ('made', 'already_there', 'not_needed')), -- what it did
+    outcome TEXT NOT NULL CHECK (outcome IN ('applied', 'unchanged', 'skipped')), -- what it did
     output TEXT CHECK (json_valid(output)), -- what later steps need, JSON, never personal
     at INTEGER NOT NULL -- when
 ) STRICT;

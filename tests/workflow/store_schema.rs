@@ -134,7 +134,7 @@ async fn fill_job(raw: &mut SqliteConnection) {
     for filled in [
         "INSERT INTO job (seq, id, person_id, kind, plan_version, state, step, revision, fence, lease_until, attempt, \
          next_run, mail_attempts, cancel_asked) VALUES (41, 'w', 'p', 'welcome', 1, 'open', 'role', 1, 2, 0, 0, 5, 0, 0)",
-        "INSERT INTO job_step (id, job_id, step, outcome, output, at) VALUES (7, 'w', 'role', 'made', '{}', 5)",
+        "INSERT INTO job_step (id, job_id, step, outcome, output, at) VALUES (7, 'w', 'role', 'applied', '{}', 5)",
         "INSERT INTO outbox (id, kind, target, dedupe_key, params, revision, created_at, fence, lease_until, attempt, \
          next_run) VALUES ('o', 'card', 'r', 'card:r', '{}', 3, 5, 1, 0, 2, 5)",
     ] {
@@ -166,7 +166,7 @@ async fn is_still_worked(raw: &mut SqliteConnection) {
     .expect("the new kinds are taken");
     assert!(next.0 > 41, "numbers go on: {}", next.0);
     let foreign =
-        sqlx::query("INSERT INTO job_step (job_id, step, outcome, at) VALUES ('nobody', 'role', 'made', 5)");
+        sqlx::query("INSERT INTO job_step (job_id, step, outcome, at) VALUES ('nobody', 'role', 'applied', 5)");
     foreign.execute(raw).await.expect_err("a step of no job is refused");
 }
 
