@@ -133,7 +133,7 @@ fn discords_silence_does_not_read_as_a_defect_and_a_defect_does() {
     let notice =
         |step| card::needs_operator_notice(Lang::default(), "K7M2QX", Some(step), ErrorCode::Internal);
     for step in Step::ALL {
-        let names_discord = notice(*step).contains("Discord does not answer, or refuses the bot");
+        let names_discord = notice(*step).contains("Discord is not responding, or refuses the bot");
         assert_eq!(names_discord, matches!(step, Step::Eligible | Step::GrantRole), "{step}");
         assert_ne!(names_discord, notice(*step).contains("unexpected cause"), "{step}");
     }
@@ -425,7 +425,7 @@ fn a_card_shows_the_domain_only_and_who_approved() {
     Rule: `members`
     Reason: `I run the wiki`
     Earlier requests: 2
-    Approved by <@175928847299117063>, making the account
+    Approved by <@175928847299117063>, creating the account
     ");
 }
 

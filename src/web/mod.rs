@@ -168,7 +168,7 @@ fn registry_of(numbers: &Numbers) -> Registry {
         registry.register(name, help, family);
     };
     labelled("requests", "Requests, by state", "state", &numbers.requests);
-    labelled("job", "Works, by state", "state", &numbers.jobs);
+    labelled("jobs", "Jobs, by state", "state", &numbers.jobs);
     labelled("breaker_open", "1 while calls to a target are held back", "target", &numbers.breakers);
     let mut gauge = |name: &str, help: &str, value: i64| {
         let gauge = Gauge::<i64>::default();
@@ -209,9 +209,9 @@ mod tests {
         encode(&mut text, &registry_of(&numbers)).expect("encoding into a string works");
         for line in [
             "accolade_requests{state=\"waiting\"} 2",
-            "accolade_work{state=\"open\"} 1",
+            "accolade_jobs{state=\"open\"} 1",
             "accolade_breaker_open{target=\"mail\"} 1",
-            "accolade_work_oldest_seconds 3",
+            "accolade_job_oldest_seconds 3",
             "accolade_outbox_oldest_seconds 0",
             "accolade_gateway_up 0",
             "accolade_audit_seq 17",

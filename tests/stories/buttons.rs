@@ -47,10 +47,7 @@ fn only_moderators_decide_and_nobody_on_their_own_request() {
         mallory.presses("Approve").await;
         mallory.waits_for("Your roles don't allow this").await;
         let refused = mallory.presses("Deny").await;
-        assert!(
-            refused.modal.is_none() && refused.text.contains("Your roles don't allow this"),
-            "{refused}"
-        );
+        assert!(refused.modal.is_none() && refused.text.contains("Your roles don't allow this"), "{refused}");
         grace.presses("Approve").await;
         grace.waits_for("This is your own request").await;
         let refused = grace.presses("Deny").await;

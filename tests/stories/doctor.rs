@@ -43,7 +43,10 @@ fn an_admin_hears_in_chat_what_is_wrong_the_worst_first_with_its_fix() {
         }
         story.guild.excepts("account-requests", "@everyone", Permissions(0), view);
         let healthy = asks(&linus, "/doctor", "No check failed").await;
-        assert!(healthy.contains("Findings: 0") && healthy.contains("what was not checked may be wrong"), "{healthy}");
+        assert!(
+            healthy.contains("Findings: 0") && healthy.contains("what was not checked may be wrong"),
+            "{healthy}"
+        );
         let unseen = line_with("keycloak_federation_off", &healthy);
         assert!(unseen.starts_with("Not checked: ") && unseen.contains("`--as-admin`"), "{healthy}");
         assert!(!healthy.contains("Everything was checked"), "{healthy}");

@@ -64,7 +64,8 @@ fn a_faulty_form_is_told_field_by_field_and_nothing_of_it_is_kept() {
         let all_at_once =
             story.form("ada").with("username", "1ada").with("address", "ada").with("given", "<i>");
         let told = submits(&ada, &all_at_once).await;
-        for word in ["must begin with a letter", "exactly one address", "Given name: it contains a character"] {
+        for word in ["must begin with a letter", "exactly one address", "Given name: it contains a character"]
+        {
             assert!(told.contains(word), "{told}");
         }
     });

@@ -165,8 +165,9 @@ async fn is_still_worked(raw: &mut SqliteConnection) {
     .await
     .expect("the new kinds are taken");
     assert!(next.0 > 41, "numbers go on: {}", next.0);
-    let foreign =
-        sqlx::query("INSERT INTO job_step (job_id, step, outcome, at) VALUES ('nobody', 'role', 'applied', 5)");
+    let foreign = sqlx::query(
+        "INSERT INTO job_step (job_id, step, outcome, at) VALUES ('nobody', 'role', 'applied', 5)",
+    );
     foreign.execute(raw).await.expect_err("a step of no job is refused");
 }
 

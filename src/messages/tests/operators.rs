@@ -157,5 +157,5 @@ fn a_report_tells_the_worst_first_and_what_nobody_judged_apart_from_what_is_in_o
     assert!(lines[3].starts_with("key_wrong: ") && !report.contains("/srv/"), "{report}");
     assert!(lines[5].starts_with("role_missing: ") && lines[5].contains("`guild 1, role 2`"), "{report}");
     assert!(lines[7].starts_with("Not checked: ldap_nosync. "), "{report}");
-    assert_eq!(lines[8], "1 thing is in order.");
+    assert_eq!(lines[8], "1 check passed.");
 }
