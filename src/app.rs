@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::diagnosis::Examiner;
 use crate::accounts::restored::{Comparison, MaintenanceMode};
 use crate::accounts::{Accounts, Clients};
+use crate::background::{self, Background};
 use crate::bot::{self, BotError, BotParts, GatewayStatus, Session};
 use crate::clock::{Clock, Ids, Rng};
 use crate::config::{self, Config, Difference, SharedConfig};
@@ -22,7 +23,6 @@ use crate::discord::{ConnectError, Discord};
 use crate::doctor::{self, Access, SelfTestIs};
 use crate::domain::diagnosis::Diagnosis;
 use crate::keycloak::{Keycloak, KeycloakError};
-use crate::provisioning::{self, Provisioning};
 use crate::store::{Kind, NamedLease, ServingLock, Store, StoreError};
 use crate::telemetry;
 use crate::web::{self, AckTimes, Numbers, Part, Probe, WebError};
@@ -106,7 +106,7 @@ pub struct Running {
     tracker: TaskTracker,
     bot: tokio::task::JoinHandle<Result<(), BotError>>,
     store: Store,
-    provisioning: Provisioning,
+    background: Background,
     health: ServiceHealth,
     live: SharedConfig,
     health_address: SocketAddr,
@@ -143,7 +143,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
         examiner: Some(examiner(&discord, &clock, &rng, &tracker)),
     };
     let accounts = Accounts::new(live.clone(), Arc::clone(&clock), clients);
-    let provisioning = Provisioning::new(provisioning::Dependencies {
+    let background = Background::new(background::Dependencies {
         store: store.clone(),
         directory: directory.clone(),
         keycloak: keycloak.clone(),
@@ -159,7 +159,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
         store: store.clone(),
         directory: directory.clone(),
         keycloak: keycloak.clone(),
-        provisioning: provisioning.clone(),
+        background: background.clone(),
         hold: hold.clone(),
         watch: watch.clone(),
         acks: acks.clone(),
@@ -173,7 +173,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
     }
     tracker.spawn(warn_of_rights(discord.clone(), Arc::clone(&config)));
     let comparison = Comparison::over(store.clone(), directory.clone(), keycloak.clone());
-    let jobs = Jobs { provisioning: provisioning.clone(), tracker: tracker.clone(), stop: stop.clone() };
+    let jobs = Jobs { background: background.clone(), tracker: tracker.clone(), stop: stop.clone() };
     tracker.spawn(job_when_agreed(jobs, comparison, hold.clone(), Arc::clone(&clock)));
     tracker.spawn(log_heads(store.clone(), Arc::clone(&clock), stop.clone()));
 
@@ -192,7 +192,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
         note_acknowledgement: Arc::new(move |took| acks.observe(took)),
     };
     let bot = tracker.spawn(hold_gateway(store.clone(), owner, clock, parts, stop.clone()));
-    Ok(Running { stop, tracker, bot, store, provisioning, health, live, health_address, _lock: lock })
+    Ok(Running { stop, tracker, bot, store, background, health, live, health_address, _lock: lock })
 }
 
 impl Running {
@@ -216,8 +216,8 @@ impl Running {
     }
 
     /// The worker, for stories that push time and let work run at once.
-    pub fn provisioning(&self) -> &Provisioning {
-        &self.provisioning
+    pub fn background(&self) -> &Background {
+        &self.background
     }
 
     /// Lets another configuration hold, if nothing in it needs a restart; else nothing changes. What is under way goes on by the one
@@ -303,7 +303,7 @@ async fn meet(discord: &Discord) -> Result<(), ConnectError> {
 
 /// The worker, before it runs.
 struct Jobs {
-    provisioning: Provisioning,
+    background: Background,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
@@ -325,7 +325,7 @@ async fn job_when_agreed(jobs: Jobs, comparison: Comparison, hold: MaintenanceMo
             () = clock.pause(AGREEMENT_ASKED_EVERY) => {}
         }
     }
-    jobs.provisioning.run(&jobs.tracker, &jobs.stop);
+    jobs.background.run(&jobs.tracker, &jobs.stop);
 }
 
 /// Logs how a restored database differs from the world outside: ids only.
@@ -437,7 +437,7 @@ impl ServiceHealth {
 
     /// Whether the worker made a step within this span.
     pub fn worker_is_alive(&self, within: Duration) -> bool {
-        self.probe.provisioning.is_alive(within)
+        self.probe.background.is_alive(within)
     }
 }
 
@@ -446,7 +446,7 @@ struct HealthProbe {
     store: Store,
     directory: Directory,
     keycloak: Keycloak,
-    provisioning: Provisioning,
+    background: Background,
     hold: MaintenanceMode,
     watch: GatewayStatus,
     acks: AckTimes,
@@ -471,14 +471,14 @@ impl Probe for HealthProbe {
     }
 
     fn register_metrics(&self, registry: &mut Registry) {
-        self.provisioning.register_metrics(registry);
+        self.background.register_metrics(registry);
     }
 
     fn numbers(&self) -> BoxFuture<'_, Option<Numbers>> {
         Box::pin(async {
-            let health = self.provisioning.health().await.ok()?;
+            let health = self.background.health().await.ok()?;
             let seconds = |age: Duration| i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
-            let breakers = provisioning::Target::ALL
+            let breakers = background::Target::ALL
                 .iter()
                 .map(|target| (target.code(), i64::from(health.open_breakers.contains(target))))
                 .collect();

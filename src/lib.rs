@@ -14,7 +14,11 @@
 //! | [`bot`] | the gateway entrance: commands, buttons, forms |
 //! | [`directory`] | the only LDAP |
 //! | [`keycloak`] | the only Keycloak |
-//! | [`provisioning`] | the durable worker: the only room that changes people, groups, mails and messages |
+//! | [`background`] | starts and stops the background loops |
+//! | `jobs` | durable jobs: the only module that changes people, groups and accounts outside, and sends mail |
+//! | `notify` | sends the outbox to Discord |
+//! | `maintenance` | activations, expiry, purge |
+//! | `worker` | what the background loops share |
 //! | [`doctor`] | what is wrong outside this program, each with a code and its fix |
 //! | [`setup`] | what `accolade setup` does, with an administrator's credentials |
 //! | [`store`] | the only SQL |
@@ -30,6 +34,7 @@ extern crate self as accolade;
 
 pub mod accounts;
 pub mod app;
+pub mod background;
 pub mod bot;
 pub mod cli;
 pub mod clock;
@@ -39,10 +44,13 @@ pub mod directory;
 pub mod discord;
 pub mod doctor;
 pub mod domain;
+mod jobs;
 pub mod keycloak;
+mod maintenance;
 pub mod messages;
-pub mod provisioning;
+mod notify;
 pub mod setup;
 pub mod store;
 pub mod telemetry;
 pub mod web;
+mod worker;

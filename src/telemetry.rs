@@ -320,7 +320,7 @@ mod tests {
         let kept = [
             "018bcfe5-6800-7000-8000-000000000000",
             "12:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-            "accolade::provisioning::steps::groups_seen_in_keycloak",
+            "accolade::jobs::steps::await_group_sync_in_keycloak",
             "100000000000000001",
             "2026-11-23T23:00:00.000000Z",
         ];

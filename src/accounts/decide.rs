@@ -12,6 +12,7 @@ use crate::domain::eligibility::{RuleName, Verdict as Eligibility, judge};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{DiscordUserId, GuildId, RequestId};
 use crate::domain::member::MemberFacts;
+use crate::domain::notification::Notification;
 use crate::domain::request::{Answer, Request, RequestState};
 use crate::store::{
     Approved, MessageKind, NewDecision, Person, ReadConnection, RequestMove, RequestMoved, StoreError, Tx,
@@ -353,7 +354,7 @@ impl Accounts {
             );
             tx.put_card(held.id).await?;
             if code == ErrorCode::NameUnavailable {
-                tx.put_notification(held.person_id, "name_taken", held.id).await?;
+                tx.put_notification(held.person_id, Notification::NameTaken, held.id).await?;
             }
             tx.commit("hold").await?;
         }
@@ -397,7 +398,7 @@ impl Accounts {
         tx.audit(entry);
         tx.put_card(seen.id).await?;
         match tell {
-            Notify::Told => tx.put_notification(seen.person_id, "denied", seen.id).await?,
+            Notify::Told => tx.put_notification(seen.person_id, Notification::Denied, seen.id).await?,
             Notify::Quiet => {}
         }
         tx.commit("deny").await?;

@@ -1,7 +1,7 @@
 //! The use-cases: what members, moderators and admins can do, one file each.
 //!
 //! A use-case opens a transaction, loads facts, asks `domain`, writes the result *with* its audit row, outbox rows and job, and
-//! commits. Remote systems are only read, and never inside a transaction; effects on people and groups belong to `provisioning`.
+//! commits. Remote systems are only read, and never inside a transaction; effects on people and groups belong to `jobs`.
 //! No sentence that people read is made here: entrances get facts and codes, and render them through `messages`.
 //!
 //! Start with [`request`] (the member's side), then [`decide`] (the moderators').

@@ -1,6 +1,6 @@
 //! Durable jobs: which steps make, end or look after an account, and what a step's result means.
 //!
-//! A plan is a short list; the worker in `provisioning` runs it. Names of kinds, steps and states stand in columns
+//! A plan is a short list; the worker in `jobs` runs it. Names of kinds, steps and states stand in columns
 //! and must not change; a plan that changes its steps takes a new [`PLAN_VERSION`].
 
 use std::time::Duration;

@@ -35,6 +35,7 @@ pub mod link;
 pub mod mail;
 pub mod mail_address;
 pub mod member;
+pub mod notification;
 pub mod panel;
 pub mod person_name;
 pub mod request;

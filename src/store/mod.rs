@@ -4,7 +4,7 @@
 //! of a view works in a transaction too, because [`Tx`] dereferences to [`ReadConnection`]).
 //! Rules of the room: one statement text for both databases, never built from strings; no transaction is held across an outside
 //! call; an error inside a transaction poisons it, and a poisoned one refuses to commit. Nothing here decides: policy lives in
-//! `domain`, use-cases in `accounts`, effects in `provisioning`.
+//! `domain`, use-cases in `accounts`, effects in `jobs`.
 
 mod accounts;
 mod approval;

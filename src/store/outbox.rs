@@ -7,6 +7,7 @@ use super::sql::{all, bare, exec, one, sql};
 use super::{ReadConnection, Store, StoreError, Tx};
 use crate::domain::error_code::{ErrorCode, codes};
 use crate::domain::ids::{OutboxId, PersonId, RequestId, Timestamp};
+use crate::domain::notification::Notification;
 
 codes! {
     /// What kind of message.
@@ -170,14 +171,15 @@ impl Tx {
     pub async fn put_notification(
         &mut self,
         person: PersonId,
-        text: &'static str,
+        notification: Notification,
         request: RequestId,
     ) -> Result<(), StoreError> {
         self.put_outbox(NewOutbox {
             kind: OutboxKind::Direct,
             target: person.to_string(),
-            dedupe_key: ["direct:", text, ":", &request.to_string()].concat(),
-            params: serde_json::json!({ "text": text, "request": request.to_string() }).to_string(),
+            dedupe_key: ["direct:", notification.code(), ":", &request.to_string()].concat(),
+            params: serde_json::json!({ "text": notification.code(), "request": request.to_string() })
+                .to_string(),
         })
         .await
     }

@@ -350,7 +350,7 @@ impl Story {
 
     /// One round of expiry and tidying, at once.
     pub(crate) async fn tidies(&self) {
-        let worker = self.app.lock().await.as_ref().expect("the bot runs").provisioning().clone();
+        let worker = self.app.lock().await.as_ref().expect("the bot runs").background().clone();
         // The bot's own round may take the lease from under this one.
         while let Err(error) = worker.housekeep().await {
             assert!(matches!(error, accolade::store::StoreError::LostLease), "{error}");

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use accolade::accounts::{Accounts, Clients, Reviewer};
+use accolade::background::{Background, Dependencies};
 use accolade::clock::{Clock as _, SystemRng};
 use accolade::config::{self, Config, SharedConfig};
 use accolade::directory::Directory;
@@ -19,7 +20,6 @@ use accolade::domain::request::{Form, Request, RequestKind};
 use accolade::domain::username::Username;
 use accolade::keycloak::Keycloak;
 use accolade::messages::Lang;
-use accolade::provisioning::{Dependencies, Provisioning};
 use accolade::store::{Approved, CancelAsk, NewDraft, NewJob, SendDraft, Sent, Store};
 use discord_sim::{Effect, Guild, Options, Permissions, Person, Sim};
 use serde_json::json;
@@ -221,19 +221,19 @@ impl Case {
     }
 
     /// A worker as a fresh process has it.
-    pub(crate) fn worker(&self) -> Provisioning {
+    pub(crate) fn worker(&self) -> Background {
         self.worker_with(Arc::clone(&self.config), self.directory.clone(), self.keycloak.clone())
     }
 
     /// A worker with other doors.
-    fn worker_through(&self, config: Config) -> Provisioning {
+    fn worker_through(&self, config: Config) -> Background {
         let directory = Directory::new(&config.directory).expect("the directory's settings");
         let keycloak = Keycloak::new(&config.keycloak).expect("keycloak's settings");
         self.worker_with(Arc::new(config), directory, keycloak)
     }
 
-    fn worker_with(&self, config: Arc<Config>, directory: Directory, keycloak: Keycloak) -> Provisioning {
-        Provisioning::new(Dependencies {
+    fn worker_with(&self, config: Arc<Config>, directory: Directory, keycloak: Keycloak) -> Background {
+        Background::new(Dependencies {
             store: self.store.clone(),
             directory,
             keycloak,
@@ -245,7 +245,7 @@ impl Case {
     }
 
     /// A worker whose Keycloak alone is away.
-    pub(crate) fn worker_without_keycloak(&self) -> Provisioning {
+    pub(crate) fn worker_without_keycloak(&self) -> Background {
         let mut config = (*self.config).clone();
         config.keycloak.url = "http://127.0.0.1:1".parse().expect("a url");
         self.worker_through(config)
@@ -312,7 +312,7 @@ impl Case {
     }
 
     /// A worker that reaches directory and Keycloak through fault proxies, with budgets that many people do not use up.
-    pub(crate) fn worker_behind(&self, lines: &Lines) -> Provisioning {
+    pub(crate) fn worker_behind(&self, lines: &Lines) -> Background {
         let mut config = (*self.config).clone();
         config.directory.url =
             ["ldap://", &lines.directory.address.to_string()].concat().parse().expect("a url");

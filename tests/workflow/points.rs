@@ -8,8 +8,8 @@
 
 use std::time::Duration;
 
+use accolade::background::Background;
 use accolade::domain::retry::{ErrorClass, HTTP, LDAP};
-use accolade::provisioning::Provisioning;
 use testbed::proxy::{
     Answer, Direction, Exchange, Fault, Kind, Operation, Place, Plan, Proxy, Server, Which,
 };
@@ -103,7 +103,7 @@ fn name_of(case: &Case, number: usize) -> String {
 }
 
 /// Lets time pass until the job of `username` is neither open nor being undone. Its state then, and the account's.
-async fn runs_on(case: &Case, worker: &Provisioning, username: &str) -> String {
+async fn runs_on(case: &Case, worker: &Background, username: &str) -> String {
     for _ in 0..ROUNDS {
         let [state, _, account] = job_of(case, username).await;
         if !matches!(state.as_str(), "" | "open" | "undoing") {
@@ -175,7 +175,7 @@ fn survives(points: &[Point]) {
     }
 }
 
-async fn is_survived(case: &Case, lines: &Lines, worker: &Provisioning, (name, point): (&str, &Point)) {
+async fn is_survived(case: &Case, lines: &Lines, worker: &Background, (name, point): (&str, &Point)) {
     case.asks_as(&case.guild.newcomer(name).with_role("member").joins(), name).await;
     lines.forgets();
     match point.line {
@@ -278,7 +278,7 @@ impl Then {
 
     /// The answer was given to the only call of `which` after `before` others. What stands now is what is said here; the call is made
     /// again if it is to be made again, and only then.
-    async fn happens(self, case: &Case, worker: &Provisioning, name: &str, call: (&Proxy, Which, usize)) {
+    async fn happens(self, case: &Case, worker: &Background, name: &str, call: (&Proxy, Which, usize)) {
         let (proxy, which, so_far) = call;
         let found = job_of(case, name).await;
         match self {

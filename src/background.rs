@@ -1,0 +1,180 @@
+//! The background loops: jobs, the outbox, activations, housekeeping. `app` starts and stops them here and knows nothing below.
+//!
+//! Start with [`Background::run`].
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use tokio::sync::Semaphore;
+use tokio::sync::futures::Notified;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::jobs::runner;
+use crate::maintenance::{activation, housekeeping};
+use crate::notify::sender;
+use crate::store::StoreError;
+use crate::worker::context::WorkerContext;
+use crate::worker::heartbeat::Loop;
+
+pub use crate::worker::breaker::Target;
+pub use crate::worker::context::Dependencies;
+pub use crate::worker::health::Health;
+
+/// How many jobs run at once in one process.
+const RUNNERS: usize = 8;
+
+/// How often the store is asked for jobs and messages that came without a notification: from another replica, the command line, a retry.
+const POLL: Duration = Duration::from_secs(1);
+
+/// How often housekeeping runs.
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How often the directory is asked about invited accounts.
+const DIRECTORY_CHECK_INTERVAL: Duration = Duration::from_mins(10);
+
+/// The background loops of one process. A clone is cheap and shares everything.
+#[derive(Clone)]
+pub struct Background {
+    worker: Arc<WorkerContext>,
+}
+
+impl Background {
+    /// Nothing runs before [`Background::run`].
+    pub fn new(deps: Dependencies) -> Self {
+        Self { worker: Arc::new(WorkerContext::new(deps)) }
+    }
+
+    /// Starts the loops on `tracker`. They end after `stop` is cancelled: no new claims; a running step gets 20 s, then its lease is
+    /// released.
+    pub fn run(&self, tracker: &TaskTracker, stop: &CancellationToken) {
+        let tasks = tracker.clone();
+        let (this, halt) = (self.clone(), stop.clone());
+        tracker.spawn(async move { this.run_jobs(&tasks, &halt).await });
+        let (this, halt) = (self.clone(), stop.clone());
+        tracker.spawn(async move { this.run_outbox(&halt).await });
+        let (this, halt) = (self.clone(), stop.clone());
+        let event_poll = self.worker.deps.config.now().keycloak.event_poll;
+        tracker.spawn(async move {
+            this.every(event_poll, &halt, || activation::poll_events(&this.worker)).await;
+        });
+        let (this, halt) = (self.clone(), stop.clone());
+        tracker.spawn(async move {
+            this.every(DIRECTORY_CHECK_INTERVAL, &halt, || activation::check_invited(&this.worker)).await;
+        });
+        let (this, halt) = (self.clone(), stop.clone());
+        tracker.spawn(async move {
+            this.every(HOUSEKEEPING_INTERVAL, &halt, || housekeeping::housekeep(&this.worker)).await;
+        });
+    }
+
+    /// Claims and runs what is due, at most [`RUNNERS`] at once.
+    async fn run_jobs(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        let places = Arc::new(Semaphore::new(RUNNERS));
+        while !stop.is_cancelled() {
+            self.worker.heartbeat.beat(Loop::Jobs);
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            // Registered before the claim, or a job that is committed during it would wait for the next poll.
+            let notified = self.worker.deps.store.jobs_notified();
+            match runner::claim(&self.worker).await {
+                Ok(Some(job)) => {
+                    let (worker, stop) = (Arc::clone(&self.worker), stop.clone());
+                    tasks.spawn(async move {
+                        runner::run_claimed(&worker, job, &stop).await;
+                        // A job that waited for this one may be due now.
+                        worker.deps.store.notify_jobs();
+                        drop(place);
+                    });
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(error = %error, "no job could be claimed; the next poll tries again");
+                }
+            }
+            self.rest(notified, stop).await;
+        }
+    }
+
+    /// Sends what is due.
+    async fn run_outbox(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            self.worker.heartbeat.beat(Loop::Outbox);
+            let notified = self.worker.deps.store.messages_notified();
+            if let Err(error) = sender::send_due(&self.worker).await {
+                tracing::warn!(error = %error, "messages could not be sent; the next poll tries again");
+            }
+            self.rest(notified, stop).await;
+        }
+    }
+
+    async fn every<F>(&self, span: Duration, stop: &CancellationToken, round: impl Fn() -> F)
+    where
+        F: Future<Output = Result<usize, StoreError>>,
+    {
+        while !stop.is_cancelled() {
+            if let Err(error) = round().await {
+                tracing::warn!(error = %error, "a background round failed; the next one tries again");
+            }
+            tokio::select! {
+                () = self.worker.deps.clock.pause(span) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// Waits for the next poll, a notification or the stop.
+    async fn rest(&self, notified: Notified<'_>, stop: &CancellationToken) {
+        tokio::select! {
+            () = notified => {}
+            () = self.worker.deps.clock.pause(POLL) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    /// Runs everything that is due now, one after the other, until nothing is: jobs, then the outbox. Returns how many were handled. For
+    /// tests, which push the clock instead of sleeping.
+    pub async fn drain_once(&self) -> Result<usize, StoreError> {
+        let never = CancellationToken::new();
+        let mut handled = 0;
+        loop {
+            let mut handled_now = 0;
+            while let Some(job) = runner::claim(&self.worker).await? {
+                runner::run_claimed(&self.worker, job, &never).await;
+                handled_now += 1;
+            }
+            handled_now += sender::send_due(&self.worker).await?;
+            if handled_now == 0 {
+                return Ok(handled);
+            }
+            handled += handled_now;
+        }
+    }
+
+    /// One round of the search for activations: Keycloak's events, then the directory. Returns how many were seen.
+    pub async fn look_for_activations(&self) -> Result<usize, StoreError> {
+        Ok(activation::poll_events(&self.worker).await? + activation::check_invited(&self.worker).await?)
+    }
+
+    /// One round of expiry, withdrawal of unused accounts and erasure. Returns how many rows were changed.
+    pub async fn housekeep(&self) -> Result<usize, StoreError> {
+        housekeeping::housekeep(&self.worker).await
+    }
+
+    /// Registers the counters of steps, calls and mails.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.worker.metrics.register(registry);
+    }
+
+    /// Whether both loops sent a heartbeat within this span. An unavailable server does not matter: waiting for it sends heartbeats, too.
+    pub fn is_alive(&self, within: Duration) -> bool {
+        self.worker.heartbeat.beat_within(within)
+    }
+
+    /// Numbers for `/health` and `/metrics`.
+    pub async fn health(&self) -> Result<Health, StoreError> {
+        crate::worker::health::measure(&self.worker).await
+    }
+}

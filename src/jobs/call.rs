@@ -1,0 +1,68 @@
+//! Every outside call of a step passes here: breaker, lease, crash points, span, and the note of its answer.
+
+use std::future::Future;
+use std::time::Instant;
+
+use tracing::Instrument as _;
+
+use super::context::StepContext;
+use super::outcome::StepError;
+use crate::crash;
+use crate::domain::job::FailureAction;
+use crate::worker::breaker::{Admission, Target};
+use crate::worker::heartbeat::Loop;
+use crate::worker::outage::IsOutage;
+
+impl StepContext<'_> {
+    /// Makes one outside call for the present step. The outer error means that the call was not made.
+    ///
+    /// The call's future is boxed at once: serenity's futures take 20 KB, and every step would carry that.
+    pub(super) fn call<'s, T, E>(
+        &'s self,
+        target: Target,
+        verb: &'static str,
+        calling: impl Future<Output = Result<T, E>> + Send + 's,
+    ) -> impl Future<Output = Result<Result<T, E>, StepError>> + Send + 's
+    where
+        T: Send + 's,
+        E: IsOutage + Send + 's,
+    {
+        let calling = Box::pin(calling);
+        async move {
+            self.admit(target).await?;
+            let answer = self.call_admitted(target, verb, self.worker.measured(target, calling)).await;
+            let is_outage = answer.as_ref().is_err_and(IsOutage::is_outage);
+            if let Err(error) = &answer {
+                tracing::warn!(job.id = %self.job.id, call.target = %target, call.verb = verb, error = %error, "a call failed");
+            }
+            self.worker.note_answer(target, is_outage).await;
+            Ok(answer)
+        }
+    }
+
+    /// Asks breaker and lease whether a call may be made now.
+    pub(super) async fn admit(&self, target: Target) -> Result<(), StepError> {
+        self.worker.heartbeat.beat(Loop::Jobs);
+        if let Admission::Blocked(after) = self.worker.admit(target) {
+            return Err(FailureAction::Retry { code: target.down(), after: Some(after) }.into());
+        }
+        self.claim.must_outlast(self.worker, target.limit()).await
+    }
+
+    /// Makes an admitted call. The caller notes what the answer says of the target.
+    pub(super) async fn call_admitted<T>(
+        &self,
+        target: Target,
+        verb: &'static str,
+        calling: impl Future<Output = T>,
+    ) -> T {
+        let step = self.step.code();
+        crash::step_point(self.plan, step, "before_call");
+        let started = Instant::now();
+        let span = tracing::info_span!("call", call.target = %target, call.verb = verb, duration_ms = tracing::field::Empty);
+        let answer = calling.instrument(span.clone()).await;
+        span.record("duration_ms", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
+        crash::step_point(self.plan, step, "after_call");
+        answer
+    }
+}

@@ -1,0 +1,63 @@
+//! `create_entry`: the LDAP Add, without a password; Discord id and mark are part of the Add. If the job had to wait before it, the
+//! policy is evaluated again first.
+
+use super::eligible;
+use crate::directory::{Added, Look, NewPerson, Taken};
+use crate::domain::account::Mark;
+use crate::domain::audit::Event;
+use crate::domain::error_code::ErrorCode;
+use crate::domain::job::{FailureAction, Outcome};
+use crate::jobs::context::StepContext;
+use crate::jobs::outcome::{StepDone, StepError, StepOutput};
+use crate::jobs::transitions;
+use crate::store::{StoreError, Tx};
+use crate::worker::breaker::Target;
+
+pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
+    let redecided = eligible::decide_again_if_old(ctx).await?;
+    let form = ctx.form()?;
+    let account = ctx.account()?;
+    let person = NewPerson {
+        username: &account.username,
+        given: &form.given,
+        family: &form.family,
+        address: &form.address,
+        discord_id: ctx.discord_id()?,
+        mark: ctx.mark()?,
+    };
+    let adding = ctx.worker.deps.directory.add_person(&person);
+    let (outcome, entry) = match ctx.call(Target::Directory, "add_person", adding).await?? {
+        Added::Created(entry) => (Outcome::Applied, entry),
+        Added::AlreadyOurs(entry) => (Outcome::Unchanged, entry),
+        Added::Conflict(look) => return Err(failure_of(look, person.mark).into()),
+    };
+    Ok(StepDone { redecided, ..StepDone::new(outcome, StepOutput::Entry(entry.directory_id)) })
+}
+
+/// One of the three values was taken between the check and the Add.
+fn failure_of(look: Look, mine: Mark) -> FailureAction {
+    let is_foreign = |taken: Option<Taken>| taken.is_some_and(|taken| taken != Taken::ByAccount(mine));
+    if is_foreign(look.discord_id) {
+        FailureAction::Conflict { code: ErrorCode::DirectoryConflict }
+    } else if is_foreign(look.username) {
+        FailureAction::Undo { code: ErrorCode::NameUnavailable }
+    } else if is_foreign(look.address) {
+        FailureAction::Undo { code: ErrorCode::AddressInUse }
+    } else {
+        // The mark is ours and the Discord id is not, or the server sees a conflict that the bot's bind can't read.
+        FailureAction::Conflict { code: ErrorCode::DirectoryConflict }
+    }
+}
+
+pub(super) async fn write(ctx: &StepContext<'_>, tx: &mut Tx, done: &StepDone) -> Result<(), StoreError> {
+    let (StepOutput::Entry(id), Some(account)) = (&done.output, &ctx.account) else { return Ok(()) };
+    if let Some(mut account) = tx.account(account.id).await?
+        && account.directory_id.as_ref() != Some(id)
+    {
+        account.directory_id = Some(id.clone());
+        transitions::save(tx, &account).await?;
+    }
+    let event = if done.outcome == Outcome::Applied { Event::EntryCreated } else { Event::EntryFound };
+    tx.audit(ctx.entry(event).becoming(id.as_str()));
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! `eligible`: the member, fetched from Discord, still fits the policy. If not, the job ends before anything was made.
+//!
+//! A job can wait for a server for hours after this step. The policy is then evaluated again before the entry is created, and before
+//! the mail, which can't be undone.
+
+use crate::jobs::outcome::{StepDone, StepError, StepOutput, defect};
+use std::time::Duration;
+
+use crate::domain::audit::Actor;
+use crate::domain::eligibility::{Approval, Policy, Rule, RuleName, Verdict, judge};
+use crate::domain::error_code::ErrorCode;
+use crate::domain::job::{FailureAction, Outcome, Step};
+use crate::domain::member::MemberFacts;
+use crate::jobs::context::StepContext;
+use crate::store::{JobStep, StepRecord};
+use crate::worker::breaker::Target;
+
+/// How old a decision may be when something is made on it. The steps between take seconds unless they wait for a server.
+const FRESH_FOR: Duration = Duration::from_secs(30);
+
+pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
+    // The decision is timestamped when the request is sent, so a delay before recording can't make it look fresher.
+    let asked_at = Some(ctx.worker.deps.clock.now());
+    let rule = decide_rule(ctx).await?;
+    Ok(StepDone { asked_at, ..StepDone::new(Outcome::Unchanged, StepOutput::Rule(rule)) })
+}
+
+/// Before the entry is created: decides again if this job's decision is old. Another rule may fit by now. Its groups are set then,
+/// so the new decision is recorded.
+pub(super) async fn decide_again_if_old(ctx: &StepContext<'_>) -> Result<Option<StepRecord>, StepError> {
+    let decided = ctx.last_record(Step::Eligible);
+    if decided.is_some_and(|decided| is_fresh(ctx, decided)) {
+        return Ok(None);
+    }
+    let again = ensure(ctx).await?.record(Step::Eligible);
+    if decided.is_some_and(|before| before.output == again.output) {
+        // The record stays: its time says since when the present step has been tried.
+        return Ok(None);
+    }
+    Ok(Some(again))
+}
+
+/// Before the mail: the same, but the account has the groups of the recorded rule, so exactly that rule must still fit.
+pub(super) async fn must_still_hold(ctx: &StepContext<'_>) -> Result<(), StepError> {
+    let decided = ctx.last_record(Step::Eligible).ok_or_else(defect)?;
+    if is_fresh(ctx, decided) {
+        return Ok(());
+    }
+    let fits = StepOutput::Rule(decide_rule(ctx).await?);
+    let fitted = decided.output.as_deref().map_or(StepOutput::Nothing, StepOutput::parse);
+    if fits == fitted { Ok(()) } else { Err(FailureAction::Undo { code: ErrorCode::RoleLost }.into()) }
+}
+
+/// If the clock was set back, the age is unknown and the decision counts as old.
+fn is_fresh(ctx: &StepContext<'_>, decided: &JobStep) -> bool {
+    let now = ctx.worker.deps.clock.now();
+    decided.at <= now && now.since(decided.at) <= FRESH_FOR
+}
+
+async fn decide_rule(ctx: &StepContext<'_>) -> Result<RuleName, StepError> {
+    let guild = ctx.guild()?;
+    let user = ctx.discord_id()?;
+    let deps = &ctx.worker.deps;
+    let asking = deps.discord.member(guild.id, user);
+    let member = ctx.call(Target::Discord, "member", asking).await??;
+    let Some(member) = member else { return Err(FailureAction::Undo { code: ErrorCode::MemberGone }.into()) };
+    let mut view = deps.store.read().await?;
+    let address = ctx.request()?.form.as_ref().map(|form| &form.address);
+    if view.denial_of(user, address).await?.is_some() {
+        return Err(FailureAction::Undo { code: ErrorCode::DeniedPerson }.into());
+    }
+    let decision = view.decision_on(ctx.request()?.id).await?;
+    let is_by_rule = decision.is_none_or(|decision| decision.approver == Actor::System);
+    let rule = fitting_rule(ctx, &guild.policy, &member, is_by_rule)?;
+    let rule = rule.ok_or(FailureAction::Undo { code: ErrorCode::RoleLost })?;
+    Ok(rule.name.clone())
+}
+
+/// The approved rule, if it still fits; else the first that does. An automatic approval never moves to a rule that needs a moderator.
+fn fitting_rule<'a>(
+    ctx: &StepContext<'_>,
+    policy: &'a Policy,
+    member: &MemberFacts,
+    is_by_rule: bool,
+) -> Result<Option<&'a Rule>, StepError> {
+    let now = ctx.worker.deps.clock.now();
+    let approved = ctx.request()?.rule.as_ref();
+    let same = policy.rules.iter().filter(|rule| Some(&rule.name) == approved);
+    let others = policy.rules.iter().filter(|rule| Some(&rule.name) != approved);
+    let fits = |rule: &&Rule| {
+        let alone = Policy { rules: vec![(*rule).clone()] };
+        matches!(judge(&alone, member, now), Verdict::Eligible(_))
+    };
+    let may_grow = |rule: &&Rule| !is_by_rule || rule.approval == Approval::Automatic;
+    Ok(same.chain(others.filter(may_grow)).find(fits))
+}

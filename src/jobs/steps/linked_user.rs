@@ -1,0 +1,54 @@
+//! The account's Keycloak user: find it, disable it, end its sessions.
+
+use super::owned_entry::find_entry;
+use crate::domain::account::KeycloakId;
+use crate::domain::error_code::ErrorCode;
+use crate::domain::job::{FailureAction, Outcome, Step};
+use crate::jobs::context::StepContext;
+use crate::jobs::outcome::{StepDone, StepError};
+use crate::keycloak::{Enabled, Import, KeycloakError};
+use crate::worker::breaker::Target;
+
+/// The recorded user, if Keycloak still has it. If none was recorded though an import may have been tried: the user that was
+/// imported from our entry. A recorded user that comes from another entry is a conflict: the worker never changes a stranger.
+pub(super) async fn find_user(ctx: &StepContext<'_>) -> Result<Option<KeycloakId>, StepError> {
+    let account = ctx.account()?;
+    if let Some(id) = &account.keycloak_id {
+        let asking = ctx.worker.deps.keycloak.person(id);
+        let Some(user) = ctx.call(Target::Keycloak, "person", asking).await?? else { return Ok(None) };
+        // While the directory is unavailable Keycloak shows no directory id.
+        let is_anothers = user.directory_id.is_some() && user.directory_id != account.directory_id;
+        if is_anothers {
+            return Err(FailureAction::Conflict { code: ErrorCode::KeycloakUserNotOurs }.into());
+        }
+        return Ok(Some(id.clone()));
+    }
+    if ctx.last_record(Step::Groups).is_none() {
+        return Ok(None);
+    }
+    let Some(entry) = find_entry(ctx).await? else { return Ok(None) };
+    let asking = ctx.worker.deps.keycloak.find_import(&account.username, &entry.directory_id);
+    match ctx.call(Target::Keycloak, "find_import", asking).await?? {
+        Import::Ours(id) => Ok(Some(id)),
+        Import::NotYet | Import::SomebodyElse => Ok(None),
+    }
+}
+
+/// Disables the user, if there is one.
+pub(super) async fn disable(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
+    let Some(id) = find_user(ctx).await? else { return Ok(StepDone::skipped()) };
+    let disabling = ctx.worker.deps.keycloak.set_enabled(&id, Enabled::No);
+    let outcome = ctx.call(Target::Keycloak, "set_enabled", disabling).await??;
+    Ok(StepDone::plain(outcome))
+}
+
+/// Ends the user's sessions, if there is a user.
+pub(super) async fn end_sessions(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
+    let Some(id) = find_user(ctx).await? else { return Ok(StepDone::skipped()) };
+    let ending = ctx.worker.deps.keycloak.end_sessions(&id);
+    match ctx.call(Target::Keycloak, "end_sessions", ending).await? {
+        Ok(()) => Ok(StepDone::plain(Outcome::Applied)),
+        Err(KeycloakError::Status { status: 404, .. }) => Ok(StepDone::skipped()),
+        Err(error) => Err(error.into()),
+    }
+}

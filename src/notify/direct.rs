@@ -1,0 +1,178 @@
+//! Direct messages to people.
+
+use super::outcome::{Sending, Unsent};
+use crate::discord::custom_id::{CustomId, Verb};
+use crate::discord::{ButtonStyle, Delivery, OutgoingMessage, SendNonce};
+use crate::domain::account::AccountState;
+use crate::domain::approval::Notify;
+use crate::domain::error_code::ErrorCode;
+use crate::domain::ids::{PersonId, RequestId};
+use crate::domain::notification::Notification;
+use crate::domain::request::Request;
+use crate::messages::{Lang, Reference, account as sentences, mails};
+use crate::store::{Outbox, Person, StoreError};
+use crate::worker::context::WorkerContext;
+
+/// Sends a notification to a person.
+pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sending, Unsent> {
+    let params: serde_json::Value = serde_json::from_str(&message.params).unwrap_or_default();
+    let field = |name| params.get(name).and_then(serde_json::Value::as_str);
+    let Some(notification) = field("text").and_then(|text| text.parse::<Notification>().ok()) else {
+        tracing::warn!("a newer version wrote a notification that this one does not know");
+        return Ok(Sending::Nothing);
+    };
+    let request = field("request").and_then(|id| id.parse::<RequestId>().ok());
+    let (Ok(person), Some(request)) = (message.target.parse::<PersonId>(), request) else {
+        return Ok(Sending::Nothing);
+    };
+    let mut view = worker.deps.store.read().await?;
+    let (Some(person), Some(request)) = (view.person(person).await?, view.request(request).await?) else {
+        return Ok(Sending::Nothing);
+    };
+    drop(view);
+    let Some(user) = person.discord_id else { return Ok(Sending::Nothing) };
+    let Some(post) = render(worker, notification, &person, &request).await? else {
+        tracing::info!(notification = %notification, "a notification is out of date and was not sent");
+        return Ok(Sending::Nothing);
+    };
+    let delivery = worker.deps.discord.direct_message(user, &post, &SendNonce::of(message.id)).await?;
+    Ok(match delivery {
+        Delivery::Sent { .. } => Sending::Sent,
+        Delivery::Closed => Sending::Closed,
+    })
+}
+
+/// The message, or `None` if it would no longer be true.
+async fn render(
+    worker: &WorkerContext,
+    notification: Notification,
+    person: &Person,
+    request: &Request,
+) -> Result<Option<OutgoingMessage>, StoreError> {
+    match notification {
+        Notification::Activated
+        | Notification::Locked
+        | Notification::MailSent
+        | Notification::MailUnknown
+        | Notification::MailRefused
+        | Notification::MailHeldBack => of_account(worker, notification, person, request).await,
+        Notification::Invited
+        | Notification::Denied
+        | Notification::Failed
+        | Notification::Expired
+        | Notification::Cancelled
+        | Notification::NameTaken
+        | Notification::Withdrawn => {
+            Ok(of_request(worker, notification, person, request).await?.map(OutgoingMessage::text))
+        }
+        Notification::NeedsOperator | Notification::KeptWithPassword | Notification::LockedByPerson => {
+            Ok(None)
+        }
+    }
+}
+
+/// A message about the account as it is now, with its buttons.
+async fn of_account(
+    worker: &WorkerContext,
+    notification: Notification,
+    person: &Person,
+    request: &Request,
+) -> Result<Option<OutgoingMessage>, StoreError> {
+    let lang = Lang::parse(&person.lang);
+    let mut view = worker.deps.store.read().await?;
+    let Some(account) = view.account_of(person.id).await? else { return Ok(None) };
+    let sent = view.mails_of(account.id).await?;
+    drop(view);
+    let username = account.username.as_str();
+    let button = |verb| CustomId::of_account(verb, account.id, account.nonce);
+    let again = |sentence| {
+        OutgoingMessage::text(sentence).with_button(
+            mails::resend_label(lang),
+            ButtonStyle::Secondary,
+            button(Verb::Resend),
+        )
+    };
+    // A mail that was sent too late must not invite into an account that was locked meanwhile. The person is told of the lock.
+    let is_usable = matches!(account.state, AccountState::Invited | AccountState::Active);
+    let links = mails::Links { mails: &sent, now: worker.deps.clock.now() };
+    Ok(match notification {
+        Notification::Activated => {
+            account.activated_at.filter(|_| account.state == AccountState::Active).map(|at| {
+                OutgoingMessage::text(mails::direct_activated(lang, username, at)).with_button(
+                    mails::not_me_label(lang),
+                    ButtonStyle::Danger,
+                    button(Verb::NotMe),
+                )
+            })
+        }
+        Notification::Locked => {
+            let config = worker.deps.config.now();
+            let guild = config.guild(request.guild_id);
+            let are_told = guild.is_some_and(|guild| guild.log_channel.is_some());
+            Some(OutgoingMessage::text(mails::direct_locked(lang, username, are_told)))
+        }
+        _ if !is_usable => None,
+        Notification::MailSent => Some(OutgoingMessage::text(mails::direct_mail_sent(lang, username, links))),
+        Notification::MailUnknown => Some(again(mails::direct_mail_unknown(lang, username, links))),
+        Notification::MailRefused => Some(again(mails::direct_mail_refused(lang, username, links))),
+        Notification::MailHeldBack => Some(again(mails::direct_mail_held_back(lang, username, links))),
+        Notification::Invited
+        | Notification::Denied
+        | Notification::Failed
+        | Notification::Expired
+        | Notification::Cancelled
+        | Notification::NameTaken
+        | Notification::Withdrawn
+        | Notification::NeedsOperator
+        | Notification::KeptWithPassword
+        | Notification::LockedByPerson => None,
+    })
+}
+
+/// A message about the request.
+async fn of_request(
+    worker: &WorkerContext,
+    notification: Notification,
+    person: &Person,
+    request: &Request,
+) -> Result<Option<String>, StoreError> {
+    let lang = Lang::parse(&person.lang);
+    let username = request.username.as_str();
+    let why = request.reason_code;
+    Ok(match notification {
+        Notification::Invited => {
+            let lifespan = worker.deps.config.now().keycloak.first_link_lifespan;
+            Some(sentences::direct_approved(lang, username, lifespan))
+        }
+        Notification::Denied => {
+            let decision = worker.deps.store.read().await?.decision_on(request.id).await?;
+            let told = decision.filter(|decision| decision.tell == Notify::Told);
+            told.map(|told| {
+                sentences::direct_denied(lang, &request.code, told.reason.as_deref().unwrap_or_default())
+            })
+        }
+        Notification::Failed => {
+            let account = worker.deps.store.read().await?.account_of(person.id).await?;
+            let why = why.unwrap_or(ErrorCode::Internal);
+            Some(if account.is_some_and(|account| account.state == AccountState::Disabled) {
+                sentences::direct_failed_and_kept(lang, &request.code, why)
+            } else {
+                let reference = Reference::of_row(&request.id.to_string());
+                sentences::direct_failed(lang, &request.code, why, &reference)
+            })
+        }
+        Notification::Expired => Some(sentences::direct_expired(lang, &request.code)),
+        Notification::Cancelled => Some(sentences::direct_cancelled(lang, &request.code, why)),
+        Notification::NameTaken => Some(sentences::direct_name_taken(lang, &request.code, username)),
+        Notification::Withdrawn => Some(sentences::direct_withdrawn(lang, username)),
+        Notification::Activated
+        | Notification::Locked
+        | Notification::MailSent
+        | Notification::MailUnknown
+        | Notification::MailRefused
+        | Notification::MailHeldBack
+        | Notification::NeedsOperator
+        | Notification::KeptWithPassword
+        | Notification::LockedByPerson => None,
+    })
+}

@@ -1,0 +1,64 @@
+//! A message that is posted once and edited afterwards: what cards and panels share.
+
+use crate::discord::custom_id::CustomId;
+use crate::discord::{Discord, DiscordError, OutgoingMessage, SendNonce};
+use crate::domain::ids::{ChannelId, MessageId};
+use crate::store::Outbox;
+
+/// Discord's code for a message that does not exist.
+const UNKNOWN_MESSAGE: i64 = 10008;
+
+/// How many messages back a post of unknown outcome is searched for.
+const LOOK_BACK: u8 = 50;
+
+/// Where a message stands, as far as the store knows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) channel: ChannelId,
+    /// The message that was posted before.
+    pub(super) message: Option<MessageId>,
+}
+
+/// What an upsert came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Upserted {
+    /// The message shows what was to be shown.
+    Stands(MessageId),
+    /// Somebody deleted the message: the caller forgets its id and posts a new one.
+    Deleted,
+}
+
+/// Edits the message, or posts it. `is_ours` recognises a button of the message.
+pub(super) async fn upsert_message(
+    discord: &Discord,
+    outbox: &Outbox,
+    place: Place,
+    post: &OutgoingMessage,
+    is_ours: impl Fn(&CustomId) -> bool,
+) -> Result<Upserted, DiscordError> {
+    let standing = match place.message {
+        Some(id) => Some(id),
+        // An earlier attempt may have posted it: Discord's own deduplication lasts only for minutes.
+        None if outbox.attempt > 1 => find_posted(discord, place.channel, is_ours).await?,
+        None => None,
+    };
+    let Some(id) = standing else {
+        return Ok(Upserted::Stands(discord.post(place.channel, post, &SendNonce::of(outbox.id)).await?));
+    };
+    match discord.edit_message(place.channel, id, post).await {
+        Ok(()) => Ok(Upserted::Stands(id)),
+        Err(DiscordError::Gone(UNKNOWN_MESSAGE)) => Ok(Upserted::Deleted),
+        Err(error) => Err(error),
+    }
+}
+
+/// The newest message of the channel with a button of ours.
+async fn find_posted(
+    discord: &Discord,
+    channel: ChannelId,
+    is_ours: impl Fn(&CustomId) -> bool,
+) -> Result<Option<MessageId>, DiscordError> {
+    let recent = discord.recent_messages(channel, LOOK_BACK).await?;
+    let has_ours = |ids: &[String]| ids.iter().any(|text| text.parse().is_ok_and(|id| is_ours(&id)));
+    Ok(recent.into_iter().find(|message| has_ours(&message.custom_ids)).map(|message| message.id))
+}

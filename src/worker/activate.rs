@@ -1,0 +1,68 @@
+//! The rows of an activation. A step, Keycloak's events and the directory can each be the first to see a password.
+
+use super::context::WorkerContext;
+use crate::domain::account::AccountState;
+use crate::domain::audit::{Actor, Entry, Event, Source};
+use crate::domain::ids::{AccountId, PersonId};
+use crate::domain::job::JobKind;
+use crate::domain::notification::Notification;
+use crate::domain::request::{Request, RequestState};
+use crate::store::{AccountSaved, NewJob, RequestFilter, StoreError, Tx};
+
+/// Records that a first password was seen: the account becomes `active`, the person is told, and the job `welcome` is enqueued.
+/// `false` if the account wasn't waiting for a password.
+pub(crate) async fn record_activation(
+    worker: &WorkerContext,
+    tx: &mut Tx,
+    account: AccountId,
+    source: Source,
+) -> Result<bool, StoreError> {
+    let Some(mut account) = tx.account(account).await? else { return Ok(false) };
+    if !matches!(account.state, AccountState::Creating | AccountState::Invited) {
+        return Ok(false);
+    }
+    let before = account.state;
+    account.state = AccountState::Active;
+    account.activated_at = Some(worker.deps.clock.now());
+    // Read before the account becomes `active`: the store erases the request's personal columns then.
+    let request = approved_request_of(tx, account.person_id).await?;
+    let account = match tx.save_account(&account).await? {
+        AccountSaved::Done(account) => account,
+        AccountSaved::Lost => return Err(StoreError::Busy),
+        AccountSaved::IdTaken => return Err(StoreError::Row { table: "account" }),
+    };
+    let mut entry = Entry::new(Event::AccountActivated, source, Actor::System)
+        .about(account.person_id)
+        .change(before.code(), account.state.code());
+    if let Some(request) = &request {
+        entry = entry.of_request(request.id).in_guild(request.guild_id);
+        tx.put_notification(account.person_id, Notification::Activated, request.id).await?;
+        tx.put_card(request.id).await?;
+        let config = worker.deps.config.now();
+        let guild = config.guild(request.guild_id);
+        if guild.is_some_and(|guild| guild.member_role.is_some()) {
+            let welcome = NewJob {
+                person_id: account.person_id,
+                account_id: Some(account.id),
+                request_id: Some(request.id),
+                kind: JobKind::Welcome,
+            };
+            tx.enqueue_job(welcome).await?;
+        }
+    }
+    tx.audit(entry);
+    Ok(true)
+}
+
+/// The request that an account came from: the person's newest approved one.
+pub(crate) async fn approved_request_of(
+    tx: &mut Tx,
+    person: PersonId,
+) -> Result<Option<Request>, StoreError> {
+    let filter = RequestFilter {
+        state: Some(RequestState::Approved),
+        person_id: Some(person),
+        ..RequestFilter::default()
+    };
+    Ok(tx.requests(&filter, None, 1).await?.into_iter().next())
+}

@@ -1,0 +1,72 @@
+//! The dependencies of the background loops, and the state that the loops of one process share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use super::breakers::Breakers;
+use super::heartbeat::Heartbeat;
+use super::metrics::Metrics;
+use crate::clock::{Clock, Rng};
+use crate::config::SharedConfig;
+use crate::directory::Directory;
+use crate::discord::Discord;
+use crate::keycloak::Keycloak;
+use crate::store::Store;
+
+/// How long the lease of a job, or of a named role such as housekeeping, lasts without renewal.
+pub(crate) const LEASE: Duration = Duration::from_secs(15);
+
+/// What the background loops need from outside.
+#[derive(Clone)]
+pub struct Dependencies {
+    /// The store.
+    pub store: Store,
+    /// The directory.
+    pub directory: Directory,
+    /// Keycloak.
+    pub keycloak: Keycloak,
+    /// Discord.
+    pub discord: Discord,
+    /// The validated configuration.
+    pub config: SharedConfig,
+    /// Instants and pauses.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for jitter and names.
+    pub rng: Arc<dyn Rng>,
+}
+
+/// What all background loops of one process share.
+pub(crate) struct WorkerContext {
+    pub(crate) deps: Dependencies,
+    /// The name of this process in leases.
+    pub(crate) owner: String,
+    pub(crate) breakers: Breakers,
+    /// How many steps panicked.
+    pub(crate) panics: AtomicU64,
+    pub(crate) metrics: Metrics,
+    pub(crate) heartbeat: Heartbeat,
+}
+
+impl WorkerContext {
+    /// A context with closed breakers, zero counters and a random owner name.
+    pub(crate) fn new(deps: Dependencies) -> Self {
+        let mut name = [0; 8];
+        deps.rng.fill(&mut name);
+        Self {
+            owner: hex::encode(name),
+            breakers: Breakers::new(),
+            panics: AtomicU64::new(0),
+            metrics: Metrics::new(),
+            heartbeat: Heartbeat::new(),
+            deps,
+        }
+    }
+
+    /// A random number for jitter.
+    pub(crate) fn random(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.deps.rng.fill(&mut bytes);
+        u64::from_be_bytes(bytes)
+    }
+}
