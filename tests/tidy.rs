@@ -76,6 +76,34 @@ const CRATES: &[(&str, &[&str])] = &[
 /// A file of the product longer than this has more than one reason to exist. Tests below `mod tests` do not count.
 const LONGEST_FILE: usize = 560;
 
+/// Words and phrases that earlier pages used for things that have a common name.
+const OLD_WORDS: &[&str] = &[
+    "addressee",
+    "anew",
+    "asked of the directory",
+    "doorway",
+    "errand",
+    "in use since",
+    "keep tidy",
+    "mail again",
+    "mails again",
+    "much is going on",
+    "operators has to look",
+    "postage",
+    "presser",
+    "setback",
+    "setbacks",
+    "somebody of the",
+    "taken back",
+    "upkeep",
+    "was asked for",
+    "whoever",
+    "whomever",
+];
+
+/// A line of a page that is longer than this reads badly in an editor and in a review.
+const LONGEST_LINE: usize = 160;
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -325,49 +353,99 @@ fn test_names() -> Vec<String> {
     names
 }
 
+/// The tests that a line of a list names: `- ` and one code span.
+fn test_of(line: &str) -> Option<&str> {
+    line.trim_start().strip_prefix("- `")?.strip_suffix('`').filter(|name| !name.contains('`'))
+}
+
+/// The items of a list whose first words are bold, each with the tests below it.
+fn items(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut items: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("- **") {
+            items.push((line, Vec::new()));
+        } else if let (Some(name), Some((_, tests))) = (test_of(line), items.last_mut()) {
+            tests.push(name);
+        }
+    }
+    items
+}
+
+/// The text below a heading of the second level, up to the next one.
+fn below<'a>(text: &'a str, heading: &str) -> &'a str {
+    let (_, rest) = text.split_once(heading).unwrap_or_else(|| panic!("no heading {heading}"));
+    rest.split("\n## ").next().unwrap_or(rest)
+}
+
+/// All pages of the book and the README.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = files_below("docs", "md");
+    pages.push(root().join("README.md"));
+    pages
+}
+
+/// A page without its code blocks.
+fn prose_of(text: &str) -> String {
+    let mut is_code = false;
+    let mut prose = String::new();
+    for line in text.lines() {
+        let is_fence = line.trim_start().starts_with("```");
+        if !is_fence && !is_code {
+            prose.push_str(line);
+        }
+        is_code ^= is_fence;
+        prose.push('\n');
+    }
+    prose
+}
+
 #[test]
 fn the_tests_that_the_docs_name_exist() {
     let names = test_names();
     let mut faults = Vec::new();
-    let mut promised = 0;
-    for doc in ["docs/features.md", "docs/security.md"] {
+    for (doc, at_least) in [("docs/features.md", 250), ("docs/security.md", 250)] {
         let text = text_of(&root().join(doc));
-        for line in text.lines().filter(|line| line.starts_with('|')) {
-            // The last column holds the tests, each in backticks; several are separated by commas.
-            let Some(cell) = line.trim_end_matches('|').rsplit('|').next() else { continue };
-            for name in cell.split('`').skip(1).step_by(2) {
-                let name = name.rsplit("::").next().unwrap_or(name);
-                if name.contains('_') {
-                    promised += 1;
-                    if !names.iter().any(|have| have == name) {
-                        faults.push(format!("{doc}: no test is called `{name}`"));
-                    }
-                }
+        let promised: Vec<&str> = text.lines().filter_map(test_of).collect();
+        assert!(promised.len() > at_least, "{doc} names only {} tests", promised.len());
+        for name in promised {
+            if !names.iter().any(|have| have == name) {
+                faults.push(format!("{doc}: no test is called `{name}`"));
+            }
+        }
+    }
+    // Elsewhere a test is known by its long name: no code, key or metric has five words.
+    for page in pages() {
+        let prose = prose_of(&text_of(&page));
+        for name in prose.split('`').skip(1).step_by(2) {
+            let is_name = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+            if is_name && name.matches('_').count() >= 4 && !names.iter().any(|have| have == name) {
+                faults.push(format!("{}: no test is called `{name}`", shown(&page)));
             }
         }
     }
     assert_none("The docs name tests that do not exist:", &faults);
-    assert!(promised > 20, "the docs name only {promised} tests");
 }
 
 #[test]
 fn every_rule_of_the_security_page_names_a_test() {
     let text = text_of(&root().join("docs/security.md"));
-    let mut faults = Vec::new();
-    let mut rules = 0;
-    // Rows of three columns under the heading `rule | behaviour | tests`; the other tables of the page list what is not there yet.
-    for table in text.split("| rule | behaviour | tests |").skip(1) {
-        for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
-            rules += 1;
-            let names_a_test =
-                row.trim_end_matches('|').rsplit('|').next().is_some_and(|cell| cell.contains('`'));
-            if !names_a_test {
-                faults.push(row.to_owned());
-            }
-        }
-    }
-    assert_none("A rule of docs/security.md has no test:", &faults);
-    assert!(rules > 40, "only {rules} rules were read");
+    // The other lists of the page are limits and advice.
+    let rules = items(below(&text, "\n## Rules\n"));
+    let without: Vec<String> =
+        rules.iter().filter(|(_, tests)| tests.is_empty()).map(|(rule, _)| (*rule).to_owned()).collect();
+    assert_none("A rule of docs/security.md has no test:", &without);
+    assert!(rules.len() > 70, "only {} rules were read", rules.len());
+}
+
+#[test]
+fn every_feature_names_a_test_or_says_that_none_shows_it() {
+    let text = text_of(&root().join("docs/features.md"));
+    let features = items(&text);
+    let without: Vec<&str> =
+        features.iter().filter(|(_, tests)| tests.is_empty()).map(|(feature, _)| *feature).collect();
+    assert!(features.len() > 80, "only {} features were read", features.len());
+    let excused = text.split_whitespace().collect::<Vec<_>>().join(" ").matches("No test ").count();
+    assert_eq!(without.len(), excused, "features without a test: {without:#?}");
 }
 
 #[test]
@@ -424,36 +502,119 @@ fn the_policy_of_dependencies_leaves_nothing_open() {
     assert!(!verb.contains("check --disable-fetch advisories ||"), "what is found does not fail the verb");
 }
 
-#[test]
-fn links_in_the_docs_lead_somewhere() {
-    let mut faults = Vec::new();
-    let mut docs = files_below("docs", "md");
-    docs.push(root().join("README.md"));
-    for path in docs {
-        let text = text_of(&path);
-        for (at, _) in text.match_indices("](") {
-            let rest = &text[at + 2..];
-            let Some(end) = rest.find(')') else { continue };
-            let target = rest[..end].split('#').next().unwrap_or_default();
-            if target.is_empty() || target.contains("://") || target.starts_with("mailto:") {
-                continue;
-            }
-            let folder = path.parent().expect("a doc lies in a folder");
-            if !folder.join(target).exists() {
-                faults.push(format!("{}: {target}", shown(&path)));
-            }
-        }
-    }
-    assert_none("A link in the docs leads nowhere:", &faults);
+/// What a heading is called in an address.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
 }
 
 #[test]
-fn every_key_and_code_is_in_the_operators_guide() {
-    let guide = text_of(&root().join("docs/operating.md"));
+fn links_in_the_docs_lead_somewhere_in_the_book() {
+    let mut faults = Vec::new();
+    let mut followed = 0;
+    for path in pages() {
+        let text = prose_of(&text_of(&path));
+        for (at, _) in text.match_indices("](") {
+            let rest = &text[at + 2..];
+            let Some(end) = rest.find(')') else { continue };
+            if rest[..end].contains("://") || rest[..end].starts_with("mailto:") {
+                continue;
+            }
+            followed += 1;
+            let (target, part) = rest[..end].split_once('#').unwrap_or((&rest[..end], ""));
+            let folder = path.parent().expect("a page lies in a folder");
+            let leads_to = if target.is_empty() { path.clone() } else { folder.join(target) };
+            let is_page = leads_to.extension().is_some_and(|ending| ending == "md");
+            let has_part = || {
+                let page = prose_of(&text_of(&leads_to));
+                let headings = page.lines().filter_map(|line| line.strip_prefix('#'));
+                headings.map(|heading| anchor(heading.trim_start_matches('#'))).any(|have| have == part)
+            };
+            // Outside of the book a link works in the repository alone.
+            let is_in_book = path.starts_with(root().join("docs"));
+            let leaves =
+                is_in_book && !leads_to.canonicalize().is_ok_and(|to| to.starts_with(root().join("docs")));
+            let is_found = part.is_empty() || (is_page && has_part());
+            if !leads_to.exists() || leaves || !is_found {
+                faults.push(format!("{}: {}", shown(&path), &rest[..end]));
+            }
+        }
+    }
+    assert_none("A link in the docs leads nowhere, or out of the book:", &faults);
+    assert!(followed > 60, "only {followed} links were followed");
+}
+
+#[test]
+fn the_summary_lists_every_page_of_the_book() {
+    let text = text_of(&root().join("docs/SUMMARY.md"));
+    let listed: Vec<PathBuf> = text
+        .match_indices("](")
+        .filter_map(|(at, _)| text[at + 2..].split(')').next())
+        .map(|target| root().join("docs").join(target))
+        .collect();
+    let mut faults = Vec::new();
+    for page in files_below("docs", "md").into_iter().filter(|page| !page.ends_with("SUMMARY.md")) {
+        let count = listed.iter().filter(|have| **have == page).count();
+        if count != 1 {
+            faults.push(format!("{} stands there {count} times", shown(&page)));
+        }
+    }
+    assert_none("docs/SUMMARY.md lists each page once, or mdbook leaves it out:", &faults);
+}
+
+#[test]
+fn no_line_of_a_page_is_longer_than_a_screen() {
+    let mut faults = Vec::new();
+    for page in pages() {
+        for (number, line) in text_of(&page).lines().enumerate() {
+            let length = line.chars().count();
+            if length > LONGEST_LINE {
+                faults.push(format!("{}:{}: {length} characters", shown(&page), number + 1));
+            }
+        }
+    }
+    assert_none("A line of a page is longer than 160 characters; use a list or a heading:", &faults);
+}
+
+/// Where `text` uses one of the old words as a word of its own.
+fn old_words_in(text: &str) -> Vec<&'static str> {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    let is_inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let is_used = |old: &&&str| {
+        words.match_indices(**old).any(|(at, _)| {
+            let (before, after) = (&words[..at], &words[at + old.len()..]);
+            !is_inside(before.chars().next_back()) && !is_inside(after.chars().next())
+        })
+    };
+    OLD_WORDS.iter().filter(is_used).copied().collect()
+}
+
+#[test]
+fn docs_and_messages_use_the_words_of_the_field() {
+    let mut faults = Vec::new();
+    for page in pages() {
+        // Names of tests in code spans may be older than the rule.
+        let prose = prose_of(&text_of(&page));
+        let words = prose.split('`').step_by(2).collect::<Vec<_>>().join(" ");
+        faults.extend(old_words_in(&words).iter().map(|old| format!("{}: `{old}`", shown(&page))));
+    }
+    let messages = root().join("src/messages/en.ftl");
+    for (number, line) in text_of(&messages).lines().enumerate() {
+        let words = old_words_in(line);
+        faults.extend(words.iter().map(|old| format!("{}:{}: `{old}`", shown(&messages), number + 1)));
+    }
+    assert_eq!(old_words_in("Ask whoever holds it, and the mail\nagain."), ["mail again", "whoever"]);
+    assert_none("A page or a message uses a private word or phrase:", &faults);
+}
+
+#[test]
+fn every_key_and_code_is_in_the_reference() {
+    let codes = text_of(&root().join("docs/reference/codes.md"));
+    let keys = text_of(&root().join("docs/reference/keys.md"));
     let mut missing = Vec::new();
     for error_code in accolade::domain::error_code::ErrorCode::ALL {
-        if !guide.contains(&format!("`{error_code}`")) {
-            missing.push(error_code.code().to_owned());
+        if !codes.contains(&format!("| `{error_code}` |")) {
+            missing.push(format!("docs/reference/codes.md: {}", error_code.code()));
         }
     }
     let example = text_of(&root().join("config/accolade.example.toml"));
@@ -461,17 +622,17 @@ fn every_key_and_code_is_in_the_operators_guide() {
         let line = line.trim_start_matches('#').trim();
         if let Some((key, _)) = line.split_once(" = ")
             && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
-            && !guide.contains(&format!("`{key}`"))
+            && !keys.contains(&format!("| `{key}` |"))
         {
-            missing.push(key.to_owned());
+            missing.push(format!("docs/reference/keys.md: {key}"));
         }
     }
-    assert_none("docs/operating.md does not explain:", &missing);
+    assert_none("The reference does not explain:", &missing);
 }
 
-/// What the guide's table of metrics promises: name -> labels.
-fn metrics_of_the_guide() -> BTreeMap<String, Vec<String>> {
-    let guide = text_of(&root().join("docs/operating.md"));
+/// What the reference's table of metrics promises: name -> labels.
+fn metrics_of_the_reference() -> BTreeMap<String, Vec<String>> {
+    let guide = text_of(&root().join("docs/reference/metrics.md"));
     let cells = guide.lines().filter_map(|line| line.strip_prefix("| `accolade_")?.split('`').next());
     cells
         .map(|cell| {
@@ -484,8 +645,8 @@ fn metrics_of_the_guide() -> BTreeMap<String, Vec<String>> {
 
 #[test]
 fn the_alert_rules_ask_for_metrics_labels_and_values_that_exist() {
-    let metrics = metrics_of_the_guide();
-    let guide = text_of(&root().join("docs/operating.md"));
+    let metrics = metrics_of_the_reference();
+    let guide = text_of(&root().join("docs/reference/metrics.md"));
     let rules = text_of(&root().join("docs/alerts.yml"));
     let asked: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
     assert!(asked.len() > 5, "{asked:?}");
@@ -510,7 +671,7 @@ fn the_alert_rules_ask_for_metrics_labels_and_values_that_exist() {
                 }
                 for value in values.trim_matches(|c| "=~\"".contains(c)).split('|') {
                     if !guide.contains(value) {
-                        faults.push(format!("{expression}: the guide knows no `{value}`"));
+                        faults.push(format!("{expression}: the reference knows no `{value}`"));
                     }
                 }
             }
@@ -519,5 +680,5 @@ fn the_alert_rules_ask_for_metrics_labels_and_values_that_exist() {
     for name in metrics.keys().filter(|name| !used.contains(&name.as_str())) {
         faults.push(format!("no rule watches accolade_{name}"));
     }
-    assert_none("docs/alerts.yml and the table of metrics in docs/operating.md differ:", &faults);
+    assert_none("docs/alerts.yml and docs/reference/metrics.md differ:", &faults);
 }

@@ -1,6 +1,6 @@
 //! Every code that people and programs see when something did not happen.
 //!
-//! The text of a code is fixed: it stands in columns, logs, JSON and docs (`docs/operating.md`).
+//! The text of a code is fixed: it stands in columns, logs, JSON and docs (`docs/reference/codes.md`).
 //! The sentence for a code lives in `messages`.
 
 macro_rules! codes {

@@ -1,6 +1,6 @@
 //! What `accolade doctor` may find, and what it tries in the directory to find it.
 //!
-//! The text of a code is fixed: programs read it, and `docs/operating.md` explains it. The sentences live in `messages`.
+//! The text of a code is fixed: programs read it, and `docs/reference/findings.md` explains it. The sentences live in `messages`.
 
 use super::error_code::codes;
 

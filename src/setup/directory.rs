@@ -38,7 +38,7 @@ pub struct Names {
 pub enum NoText {
     /// A name holds what would have to be escaped differently in each place.
     #[error(
-        "{name} holds other characters than letters, digits and `=,.-_ `: write the rules by hand after the model in docs/operating.md"
+        "{name} holds other characters than letters, digits and `=,.-_ `: write the rules by hand after the model in docs/directory.md"
     )]
     UnusualName {
         /// Which.

@@ -157,7 +157,7 @@ async fn metrics(State(probe): State<Shared>) -> Response {
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
-/// The numbers of one moment as metrics, with the names of `docs/operating.md`.
+/// The numbers of one moment as metrics, with the names of `docs/reference/metrics.md`.
 fn registry_of(numbers: &Numbers) -> Registry {
     let mut registry = Registry::with_prefix("accolade");
     let mut labelled = |name: &str, help: &str, label: &'static str, rows: &[(&'static str, i64)]| {

@@ -1,4 +1,4 @@
-//! What `docs/operating.md` promises to operators is what the binary takes.
+//! What the reference in `docs/reference` promises to operators is what the binary takes.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,10 @@ use accolade::messages;
 
 use crate::cli_house::run_bare;
 
-const GUIDE: &str = include_str!("../../docs/operating.md");
-
-/// The text below a heading, up to the next of its level.
-fn part(heading: &str) -> &'static str {
-    let heading = ["\n## ", heading, "\n"].concat();
-    let (_, rest) = GUIDE.split_once(heading.as_str()).expect("the guide has this heading");
-    rest.split("\n## ").next().unwrap_or(rest)
-}
+const CODES: &str = include_str!("../../docs/reference/codes.md");
+const COMMANDS: &str = include_str!("../../docs/reference/commands.md");
+const FINDINGS: &str = include_str!("../../docs/reference/findings.md");
+const KEYS: &str = include_str!("../../docs/reference/keys.md");
 
 /// The first cells of a table's lines.
 fn first_cells(text: &'static str) -> impl Iterator<Item = &'static str> {
@@ -31,7 +27,7 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
 fn the_guide_and_the_example_have_the_same_keys() {
     let mut in_guide = BTreeSet::new();
     let mut section = "";
-    for cell in first_cells(part("Keys")) {
+    for cell in first_cells(KEYS) {
         let Some(name) = code(cell).next() else { continue };
         if name.starts_with('[') {
             section = name;
@@ -72,7 +68,7 @@ fn the_guide_names_the_defaults_that_the_example_shows() {
         if !name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') || made_up.contains(&name) {
             continue;
         }
-        let (_, of_section) = part("Keys").split_once(&["`", section, "`"].concat()).expect("the section");
+        let (_, of_section) = KEYS.split_once(&["`", section, "`"].concat()).expect("the section");
         let row =
             of_section.lines().find(|row| row.starts_with(&["| `", name, "` |"].concat())).expect("the key");
         let default = row.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default();
@@ -84,8 +80,7 @@ fn the_guide_names_the_defaults_that_the_example_shows() {
 
 #[test]
 fn the_guide_explains_every_refusal_code_and_no_other() {
-    let explained: BTreeSet<&str> =
-        first_cells(part("Refusal codes")).filter_map(|cell| code(cell).next()).collect();
+    let explained: BTreeSet<&str> = first_cells(CODES).filter_map(|cell| code(cell).next()).collect();
     let all: BTreeSet<&str> = ErrorCode::ALL.iter().map(|error_code| error_code.code()).collect();
     assert_eq!(explained, all);
 }
@@ -93,30 +88,43 @@ fn the_guide_explains_every_refusal_code_and_no_other() {
 #[test]
 fn the_guide_explains_every_finding_with_its_words() {
     let lang = messages::Lang::default();
-    let rows: BTreeSet<&str> =
-        part("What doctor finds").lines().filter(|line| line.starts_with("| `")).collect();
-    let cell = |text: String| text.trim_end_matches('.').to_owned();
-    let wanted: BTreeSet<String> = Finding::ALL
+    // Each finding is a heading of its own; lines break where they are long.
+    let on_one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let explained: Vec<String> = FINDINGS
+        .split("\n### ")
+        .skip(1)
+        .map(|part| on_one_line(part.split("\n## ").next().unwrap_or(part)))
+        .collect();
+    let wanted: Vec<String> = Finding::ALL
         .iter()
         .map(|finding| {
             let (wrong, fix) =
                 (messages::doctor::wrong(lang, *finding), messages::doctor::fix(lang, *finding));
-            format!("| `{finding}` | {} | {} |", cell(wrong), cell(fix))
+            on_one_line(&format!("`{finding}` {wrong} Fix: {fix}"))
         })
         .collect();
-    let wanted: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
-    assert_eq!(rows, wanted);
+    assert_eq!(explained, wanted);
+}
+
+/// Every usage of the reference: the code of the tables' first cells, and the lines of its blocks, which go on behind blanks.
+fn usages() -> Vec<String> {
+    let mut usages: Vec<String> = first_cells(COMMANDS).flat_map(code).map(str::to_owned).collect();
+    for block in COMMANDS.split("```text\n").skip(1) {
+        for line in block.split("```").next().unwrap_or(block).lines() {
+            match usages.last_mut() {
+                Some(usage) if line.starts_with(' ') => usage.push_str(line),
+                _ => usages.push(line.to_owned()),
+            }
+        }
+    }
+    usages
 }
 
 #[test]
 fn every_verb_and_flag_of_the_guide_is_taken() {
     let mut tried = 0;
-    for usage in first_cells(part("Command line")).flat_map(code) {
-        // a flag for itself belongs to the verbs beside it
-        if usage.starts_with("--") {
-            continue;
-        }
-        let words: Vec<&str> = usage.split([' ', '[', ']']).filter(|word| !word.is_empty()).collect();
+    for usage in usages() {
+        let words: Vec<&str> = usage.split([' ', '[', ']', '|']).filter(|word| !word.is_empty()).collect();
         let is_verb = |word: &&&str| word.bytes().all(|b| b.is_ascii_lowercase());
         let mut arguments: Vec<&str> = words.iter().take_while(is_verb).copied().collect();
         arguments.push("--help");
@@ -126,5 +134,5 @@ fn every_verb_and_flag_of_the_guide_is_taken() {
         }
         tried += 1;
     }
-    assert!(tried >= 18, "the verbs were not read: {tried}");
+    assert!(tried >= 45, "the verbs were not read: {tried}");
 }

@@ -199,9 +199,9 @@ async fn is_ready_in_the_end(watched: &Watched) -> Result<()> {
     .await
 }
 
-/// The table of metrics in the operators' guide: name -> labels.
+/// The table of metrics in the reference: name -> labels.
 fn guide() -> BTreeMap<String, Vec<String>> {
-    let text = include_str!("../../docs/operating.md");
+    let text = include_str!("../../docs/reference/metrics.md");
     let cells = text.lines().filter_map(|line| line.strip_prefix("| `accolade_")?.split('`').next());
     cells
         .map(|cell| {
