@@ -196,11 +196,16 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
 }
 
 impl Running {
-    /// Waits until the gateway entrance ends by itself, which it does only for a reason.
+    /// Waits until the service can't go on: the gateway task ended, or the database's log could not be flushed to the disk.
     pub async fn ended(&mut self) -> Result<(), BotError> {
-        match (&mut self.bot).await {
-            Ok(ended) => ended,
-            Err(_) => Err(BotError::Ended("its task panicked")),
+        tokio::select! {
+            ended = &mut self.bot => match ended {
+                Ok(ended) => ended,
+                Err(_) => Err(BotError::Ended("its task panicked")),
+            },
+            () = self.store.flush_failed() => Err(BotError::Ended(
+                "the database's log could not be flushed to the disk: check the disk, then start it again",
+            )),
         }
     }
 
@@ -477,6 +482,7 @@ impl Probe for HealthProbe {
     fn numbers(&self) -> BoxFuture<'_, Option<Numbers>> {
         Box::pin(async {
             let health = self.background.health().await.ok()?;
+            let counts = self.store.counts();
             let seconds = |age: Duration| i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
             let breakers = background::Target::ALL
                 .iter()
@@ -491,6 +497,9 @@ impl Probe for HealthProbe {
                 gateway_up: i64::from(self.watch.session().await == Session::Open),
                 audit_seq: health.audit_seq,
                 panics: i64::try_from(telemetry::panics().max(health.panics)).unwrap_or(i64::MAX),
+                store_statements: counts.statements,
+                store_commits: counts.commits,
+                store_flushes: counts.flushes,
                 acks: self.acks.clone(),
             })
         })

@@ -70,7 +70,7 @@ points! {
         "activation.seen" "activation.cursor" "outbox.prepare" "outbox.sent" "outbox.later"
         "upkeep.expire" "upkeep.withdraw" "upkeep.purge"
     }
-    else { "job.after_claim" "outbox.before_send" "outbox.after_send" }
+    else { "store.flush.before" "store.flush.after" "job.after_claim" "outbox.before_send" "outbox.after_send" }
 }
 
 /// What happens at an armed point.

@@ -106,7 +106,7 @@ async fn undo_or_withdraw(mut tx: Tx, request: &Request, by: &By) -> Result<Canc
                 }
                 CancelAsk::AskedBefore => {}
                 // It ended a moment ago: the next press meets what it made.
-                CancelAsk::Finished => return Err(ErrorCode::StoreBusy.into()),
+                CancelAsk::Finished | CancelAsk::Overtaken => return Err(ErrorCode::StoreBusy.into()),
             }
             tx.commit("cancel").await?;
             Ok(Cancelled { code: request.code.clone(), undo: true, withdraw: false })

@@ -46,6 +46,8 @@ fn name(error: &StoreError) -> Finding {
             | KeyFault::Foreign { .. },
         ) => Finding::KeyWrong,
         StoreError::Busy
+        | StoreError::FlushFailed
+        | StoreError::NoFreeCode
         | StoreError::Full
         | StoreError::ReadOnlyDatabase
         | StoreError::Down(_)

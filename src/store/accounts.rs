@@ -1,47 +1,32 @@
 //! Accounts and tombstones.
 
+use super::connection::{ReadConnection, Tx};
+use super::error::StoreError;
 use super::sql::{all, bare, exec, maybe, one, sql, unless_taken};
-use super::{ReadConnection, StoreError, Tx};
 use crate::domain::account::{Account, AccountState, DirectoryId, KeycloakId};
-use crate::domain::audit::Actor;
 use crate::domain::ids::{AccountId, GuildId, PersonId, Timestamp};
-use crate::domain::username::{Skeleton, Username};
+use crate::domain::username::Username;
 
-/// What came of inserting an account.
+/// The result of inserting an account.
 #[derive(Clone, Debug)]
 pub enum AccountInserted {
     /// It is `creating`.
     Made(Account),
-    /// The person has one already.
+    /// The person already has one.
     PersonHasOne(Account),
-    /// A live account or somebody else's tombstone has this name or one that looks like it.
+    /// A live account, or another person's tombstone, has this name or a look-alike of it.
     NameTaken,
 }
 
-/// What came of saving an account.
+/// The result of saving an account.
 #[derive(Clone, Debug)]
 pub enum AccountSaved {
     /// Done; with the new revision.
     Done(Account),
-    /// Somebody changed it in the meantime.
+    /// Another transaction changed it first.
     Lost,
     /// Another live account has this directory or Keycloak id.
     IdTaken,
-}
-
-/// A name that was somebody's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tombstone {
-    /// The name.
-    pub username: Username,
-    /// Whose it was.
-    pub person_id: PersonId,
-    /// Their entry.
-    pub directory_id: Option<DirectoryId>,
-    /// Since when.
-    pub at: Timestamp,
-    /// Who gave the name free.
-    pub released_by: Option<Actor>,
 }
 
 /// Which accounts a list shows.
@@ -63,10 +48,7 @@ macro_rules! account_columns {
 sql! {
     BY_ID = concat!("SELECT ", account_columns!(), " FROM account WHERE id = $1");
     BY_PERSON = concat!("SELECT ", account_columns!(), " FROM account WHERE person_id = $1 AND state <> 'closed'");
-    LATEST_OF = concat!("SELECT ", account_columns!(),
-        " FROM account WHERE person_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1");
     BY_USERNAME = concat!("SELECT ", account_columns!(), " FROM account WHERE username = $1 AND state <> 'closed'");
-    BY_SKELETON = concat!("SELECT ", account_columns!(), " FROM account WHERE skeleton = $1 AND state <> 'closed'");
     BY_DIRECTORY_ID = concat!("SELECT ", account_columns!(),
         " FROM account WHERE directory_id = $1 AND state <> 'closed'");
     BY_KEYCLOAK_ID = concat!("SELECT ", account_columns!(),
@@ -78,28 +60,23 @@ sql! {
         WHERE w.person_id = account.person_id AND w.state IN ('open', 'undoing', 'needs_operator')) \
         AND NOT EXISTS (SELECT m.id FROM mail AS m WHERE m.account_id = account.id AND m.link_until > $2 \
         AND m.state IN ('begun', 'accepted', 'unknown')) ORDER BY invited_at LIMIT $3");
-    COUNTS = "SELECT state, count(*) FROM account GROUP BY state";
+    /// Nothing is inserted if the person has a live account, or the name or a look-alike of it is taken.
     INSERT = concat!("INSERT INTO account (id, person_id, state, username, skeleton, nonce, created_at, revision) \
-        VALUES ($1, $2, 'creating', $3, $4, $5, $6, 1) RETURNING ", account_columns!());
+        SELECT $1, $2, 'creating', $3, $4, $5, CAST($6 AS BIGINT), 1 WHERE NOT EXISTS (SELECT 1 FROM tombstone AS t \
+        WHERE t.skeleton = $4 AND t.person_id <> $2) ON CONFLICT DO NOTHING RETURNING ", account_columns!());
     SAVE = concat!("UPDATE account SET state = $3, directory_id = $4, keycloak_id = $5, nonce = $6, invited_at = $7, \
         activated_at = $8, closed_at = $9, revision = revision + 1 WHERE id = $1 AND revision = $2 RETURNING ",
         account_columns!());
     /// The three places where a name can be taken.
     NAME_TAKEN = "SELECT (SELECT count(*) FROM request WHERE skeleton = $1 AND state IN ('waiting', 'held') \
         AND person_id <> $2) + (SELECT count(*) FROM account WHERE skeleton = $1 AND state <> 'closed' \
-        AND person_id <> $2) + (SELECT count(*) FROM tombstone WHERE skeleton = $1 AND released_by IS NULL \
+        AND person_id <> $2) + (SELECT count(*) FROM tombstone WHERE skeleton = $1 \
         AND person_id <> $2)";
-    TOMBSTONE_OF = "SELECT username, person_id, directory_id, at, released_by FROM tombstone WHERE skeleton = $1 \
-        ORDER BY at DESC LIMIT 1";
-    FOREIGN_TOMBSTONES = "SELECT count(*) FROM tombstone \
-        WHERE skeleton = $1 AND released_by IS NULL AND person_id <> $2";
-    BURY = "INSERT INTO tombstone (username, skeleton, person_id, directory_id, at) VALUES ($1, $2, $3, $4, $5) \
-        ON CONFLICT (username, person_id) DO UPDATE SET directory_id = excluded.directory_id, at = excluded.at, \
-        released_by = NULL";
-    RELEASE = "UPDATE tombstone SET released_by = $2 WHERE username = $1 AND released_by IS NULL";
+    ADD_TOMBSTONE = "INSERT INTO tombstone (username, skeleton, person_id, directory_id, at) VALUES ($1, $2, $3, $4, $5) \
+        ON CONFLICT (username, person_id) DO UPDATE SET directory_id = excluded.directory_id, at = excluded.at";
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx::FromRow, serde::Deserialize)]
 pub(super) struct Row {
     id: String,
     person_id: String,
@@ -140,15 +117,6 @@ impl Row {
     }
 }
 
-#[derive(sqlx::FromRow)]
-struct TombstoneRow {
-    username: String,
-    person_id: String,
-    directory_id: Option<String>,
-    at: i64,
-    released_by: Option<String>,
-}
-
 impl ReadConnection {
     /// The account of this id.
     pub async fn account(&mut self, id: AccountId) -> Result<Option<Account>, StoreError> {
@@ -160,19 +128,9 @@ impl ReadConnection {
         maybe!(self, BY_PERSON, Row; person.to_string())?.map(Row::account).transpose()
     }
 
-    /// The person's newest account, closed or not.
-    pub async fn latest_account_of(&mut self, person: PersonId) -> Result<Option<Account>, StoreError> {
-        maybe!(self, LATEST_OF, Row; person.to_string())?.map(Row::account).transpose()
-    }
-
     /// The account, not closed, of this user name.
     pub async fn account_by_username(&mut self, username: &Username) -> Result<Option<Account>, StoreError> {
         maybe!(self, BY_USERNAME, Row; username.as_str())?.map(Row::account).transpose()
-    }
-
-    /// The account, not closed, whose name looks like this.
-    pub async fn account_by_skeleton(&mut self, skeleton: &Skeleton) -> Result<Option<Account>, StoreError> {
-        maybe!(self, BY_SKELETON, Row; skeleton.as_str())?.map(Row::account).transpose()
     }
 
     /// The account, not closed, of this entry.
@@ -195,8 +153,8 @@ impl ReadConnection {
         Row::accounts(all!(self, INVITED, Row; after, i64::from(limit))?)
     }
 
-    /// `invited` accounts whose first mail went out before `invited_before`, that have no unfinished job and no mailed link that may
-    /// still work.
+    /// `invited` accounts whose first mail was sent before `invited_before`, without an unfinished job and without a mailed link
+    /// that may still work.
     pub async fn unused_accounts(
         &mut self,
         invited_before: Timestamp,
@@ -206,54 +164,31 @@ impl ReadConnection {
         Row::accounts(all!(self, UNUSED, Row; invited_before.as_millis(), now, i64::from(limit))?)
     }
 
-    /// How many accounts are in each state.
-    pub async fn account_counts(&mut self) -> Result<Vec<(AccountState, i64)>, StoreError> {
-        let rows = all!(self, COUNTS, (String, i64);)?;
-        Ok(rows.into_iter().filter_map(|(state, count)| Some((state.parse().ok()?, count))).collect())
-    }
-
-    /// Whether this name, or one that looks like it, is not free for `person`: an open request or a live account of anybody
-    /// else, or somebody else's tombstone that nobody gave free.
-    pub async fn name_is_taken(&mut self, username: &Username, person: PersonId) -> Result<bool, StoreError> {
+    /// Whether this name, or a look-alike of it, is taken by an open request, a live account or a tombstone of another person.
+    pub(super) async fn name_is_taken(
+        &mut self,
+        username: &Username,
+        person: PersonId,
+    ) -> Result<bool, StoreError> {
         let skeleton = username.skeleton();
         Ok(one!(self, NAME_TAKEN, (i64,); skeleton.as_str(), person.to_string())?.0 > 0)
-    }
-
-    /// The newest tombstone of a name that looks like this.
-    pub async fn tombstone_of(&mut self, skeleton: &Skeleton) -> Result<Option<Tombstone>, StoreError> {
-        let Some(row) = maybe!(self, TOMBSTONE_OF, TombstoneRow; skeleton.as_str())? else { return Ok(None) };
-        let unreadable = || StoreError::Row { table: "tombstone" };
-        Ok(Some(Tombstone {
-            username: Username::from_row(&row.username).map_err(|_| unreadable())?,
-            person_id: row.person_id.parse().map_err(|_| unreadable())?,
-            directory_id: row.directory_id.and_then(DirectoryId::new),
-            at: Timestamp::from_millis(row.at),
-            released_by: row.released_by.map(|by| Actor::parse(&by).ok_or_else(unreadable)).transpose()?,
-        }))
     }
 }
 
 impl Tx {
-    /// Makes an account in state `creating`, with a fresh id and nonce.
+    /// Creates an account in state `creating`, with a fresh id and nonce.
     pub async fn insert_account(
         &mut self,
         person: PersonId,
         username: &Username,
     ) -> Result<AccountInserted, StoreError> {
-        if let Some(account) = self.account_of(person).await? {
-            return Ok(AccountInserted::PersonHasOne(account));
-        }
         let skeleton = username.skeleton();
-        let tombstones = one!(self, FOREIGN_TOMBSTONES, (i64,); skeleton.as_str(), person.to_string())?;
-        if tombstones.0 > 0 {
-            return Ok(AccountInserted::NameTaken);
-        }
         let id = self.inner.ids.uuid().to_string();
         let nonce = self.inner.ids.nonce().to_string();
         let now = self.now().as_millis();
-        let inserted = unless_taken!(self, INSERT, Row;
+        let inserted = maybe!(self, INSERT, Row;
             id, person.to_string(), username.as_str(), skeleton.as_str(), nonce, now)?;
-        match inserted.flatten() {
+        match inserted {
             Some(row) => Ok(AccountInserted::Made(row.account()?)),
             None => match self.account_of(person).await? {
                 Some(account) => Ok(AccountInserted::PersonHasOne(account)),
@@ -264,7 +199,7 @@ impl Tx {
 
     /// Writes state, ids, nonce and times of `account`, if its revision is still the stored one. At `active` the personal
     /// columns of the person's approved request are emptied; at `active` and `closed` its address is free again; closing an
-    /// account that ever was active writes its tombstone.
+    /// account that was active at some time writes its tombstone.
     pub async fn save_account(&mut self, account: &Account) -> Result<AccountSaved, StoreError> {
         let saved = unless_taken!(self, SAVE, Row;
             account.id.to_string(), account.revision, account.state.code(),
@@ -285,10 +220,7 @@ impl Tx {
 
     async fn settle_account(&mut self, saved: &Account) -> Result<(), StoreError> {
         match saved.state {
-            AccountState::Active => {
-                self.free_address_of(saved.person_id).await?;
-                self.erase_approved_of(saved.person_id).await
-            }
+            AccountState::Active => self.erase_approved_of(saved.person_id).await,
             AccountState::Closed => {
                 self.free_address_of(saved.person_id).await?;
                 if saved.activated_at.is_some() { self.add_tombstone(saved).await } else { Ok(()) }
@@ -303,14 +235,9 @@ impl Tx {
     async fn add_tombstone(&mut self, account: &Account) -> Result<(), StoreError> {
         let now = self.now().as_millis();
         let skeleton = account.username.skeleton();
-        exec!(self, BURY;
+        exec!(self, ADD_TOMBSTONE;
             account.username.as_str(), skeleton.as_str(), account.person_id.to_string(),
             account.directory_id.as_ref().map(DirectoryId::as_str), now)
         .map(|_| ())
-    }
-
-    /// Gives a tombstoned name free; `false` if there is none.
-    pub async fn release_tombstone(&mut self, username: &Username, by: &Actor) -> Result<bool, StoreError> {
-        Ok(exec!(self, RELEASE; username.as_str(), by.text())? > 0)
     }
 }

@@ -1,8 +1,13 @@
-//! The rows of an approval, written once for moderators and for rules that approve by themselves.
+//! The rows of an approval, written in one place for moderators and for automatic rules.
 //!
-//! Nothing is decided here: the caller judged the right to approve and the person's eligibility before.
+//! Nothing is decided here: the caller has checked the right to approve and the person's eligibility.
 
-use super::{AccountInserted, NewDecision, NewJob, RequestMove, RequestMoved, StoreError, Tx};
+use super::accounts::AccountInserted;
+use super::connection::Tx;
+use super::decisions::NewDecision;
+use super::error::StoreError;
+use super::jobs::NewJob;
+use super::requests::{RequestMove, RequestMoved};
 use crate::domain::account::Account;
 use crate::domain::approval::{Notify, Verdict};
 use crate::domain::audit::{Actor, Entry, Event, Source};
@@ -10,7 +15,7 @@ use crate::domain::eligibility::RuleName;
 use crate::domain::job::{Job, JobKind};
 use crate::domain::request::{Request, RequestState};
 
-/// What came of approving. Everything but `Done` must be rolled back by the caller.
+/// The result of approving. The caller must roll back on everything but `Done`.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "one value an approval, looked at once and dropped")]
 pub enum Approved {
@@ -23,19 +28,19 @@ pub enum Approved {
         /// Its first job.
         job: Job,
     },
-    /// Somebody was faster: the row as it is now.
+    /// Another transaction was faster: the row as it is now.
     Lost(Request),
     /// Another approved request has this address.
     AddressInUse(Request),
-    /// A live account or somebody else's tombstone has this name or one that looks like it.
+    /// A live account, or another person's tombstone, has this name or a look-alike of it.
     NameTaken(Request),
     /// The person has an account that is not closed.
     HasAccount(Account),
 }
 
 impl Tx {
-    /// Writes an approval: the request moves from exactly the seen row to `approved`, an open check ends, and decision, account,
-    /// its first job, the audit row and the card's new look are written with it.
+    /// Writes an approval: the request moves from exactly the seen row to `approved`, and an open check ends. Decision, account,
+    /// its first job, the audit row and the card's update are written with it.
     pub async fn approve_request(
         &mut self,
         seen: &Request,

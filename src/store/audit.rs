@@ -1,8 +1,9 @@
 //! The audit log: pages, the head, verification, erasure of personal values.
 
+use super::connection::{ReadConnection, Store, Tx};
+use super::error::StoreError;
 use super::seal::Place;
 use super::sql::{all, bare, exec, maybe, one, sql};
-use super::{ReadConnection, Store, StoreError, Tx};
 use crate::domain::audit::{self, ChainRow, Entry, Event, Source};
 use crate::domain::ids::{GuildId, PersonId, RequestId, Timestamp};
 
@@ -21,7 +22,7 @@ impl std::fmt::Display for Head {
     }
 }
 
-/// Which way a page goes.
+/// The order of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// Newest first.
@@ -31,12 +32,12 @@ pub enum Order {
     OldestFirst,
 }
 
-/// Which rows a search shows. `None` asks for nothing.
+/// The rows that a search shows. `None` means any.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFilter {
     /// Of this event.
     pub event: Option<Event>,
-    /// Through this entrance.
+    /// Through this entrance (chat, command line, …).
     pub source: Option<Source>,
     /// By this actor (the text of the column).
     pub actor: Option<String>,
@@ -46,11 +47,11 @@ pub struct AuditFilter {
     pub request_id: Option<RequestId>,
     /// In this guild.
     pub guild_id: Option<GuildId>,
-    /// From this instant.
+    /// Not earlier than this.
     pub from: Option<Timestamp>,
-    /// Before this instant.
+    /// Earlier than this.
     pub to: Option<Timestamp>,
-    /// Which way.
+    /// The order.
     pub order: Order,
 }
 
@@ -61,20 +62,20 @@ pub struct AuditRow {
     pub row: ChainRow,
     /// The row's hash.
     pub hash: Vec<u8>,
-    /// The personal text, unless there is none or it was erased.
+    /// The personal text; `None` if there is none, or it was erased.
     pub personal: Option<String>,
 }
 
-/// What verification found.
+/// The result of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuditVerdict {
     /// Every row follows from the one before, and the end is the head.
     Whole(Head),
     /// The first row that is wrong.
     Broken {
-        /// Which.
+        /// Its position.
         seq: i64,
-        /// How.
+        /// What is wrong with it.
         fault: AuditFault,
     },
 }
@@ -96,7 +97,7 @@ pub enum AuditFault {
     ExpectedHead,
 }
 
-/// The columns of [`Row`]: what the chain covers, the chain's own two, and the personal text beside it.
+/// The columns of [`Row`]: those that the chain covers, the chain's own two, and the personal text.
 macro_rules! audit_columns {
     () => {
         "a.seq, a.at, a.event, a.source, a.guild_id, a.actor_id, a.subject_id, a.request_id, a.job_id, a.before, \
@@ -105,7 +106,15 @@ macro_rules! audit_columns {
     };
 }
 
-/// What a search asks for.
+/// The columns of `audit`, as they are written.
+macro_rules! chain_columns {
+    () => {
+        "seq, at, event, source, guild_id, actor_id, subject_id, request_id, job_id, before, after, reason_code, \
+         personal_hash, prev, hash"
+    };
+}
+
+/// The conditions of a search.
 macro_rules! audit_filter {
     () => {
         " AND (a.event = $2 OR $2 IS NULL) AND (a.source = $3 OR $3 IS NULL) AND (a.actor_id = $4 OR $4 IS NULL) \
@@ -116,13 +125,27 @@ macro_rules! audit_filter {
 
 sql! {
     HEAD = "SELECT seq, hash FROM audit_head WHERE one = 1";
-    /// Takes the places of new rows, and with them the lock on the head until the commit.
-    TAKE_HEAD = "UPDATE audit_head SET seq = seq + $1 WHERE one = 1 RETURNING seq, hash";
-    MOVE_HEAD = "UPDATE audit_head SET hash = $1 WHERE one = 1";
-    INSERT = "INSERT INTO audit (seq, at, event, source, guild_id, actor_id, subject_id, request_id, job_id, before, \
-        after, reason_code, personal_hash, prev, hash) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
-    INSERT_PERSONAL = "INSERT INTO audit_personal (seq, salt, body_enc, key_id) VALUES ($1, $2, $3, $4)";
+    /// The head, locked until the commit. On SQLite the transaction holds the write lock anyway.
+    LOCK_HEAD = "SELECT seq, hash FROM audit_head WHERE one = 1",
+        postgres: "SELECT seq, hash FROM audit_head WHERE one = 1 FOR UPDATE";
+    /// All rows of a transaction, a JSON array with bytes in hex, and the head that they lead to.
+    APPEND = concat!("INSERT INTO audit (", chain_columns!(), ") SELECT r.value ->> 'seq', r.value ->> 'at', \
+        r.value ->> 'event', r.value ->> 'source', r.value ->> 'guild_id', r.value ->> 'actor_id', \
+        r.value ->> 'subject_id', r.value ->> 'request_id', r.value ->> 'job_id', r.value ->> 'before', \
+        r.value ->> 'after', r.value ->> 'reason_code', unhex(r.value ->> 'personal_hash'), \
+        unhex(r.value ->> 'prev'), unhex(r.value ->> 'hash') FROM json_each($1) AS r; \
+        UPDATE audit_head SET seq = $2, hash = $3 WHERE one = 1"),
+        postgres: concat!("WITH moved AS (UPDATE audit_head SET seq = $2, hash = $3 WHERE one = 1) \
+        INSERT INTO audit (", chain_columns!(), ") SELECT r.seq, r.at, r.event, r.source, r.guild_id, r.actor_id, \
+        r.subject_id, r.request_id, r.job_id, r.before, r.after, r.reason_code, decode(r.personal_hash, 'hex'), \
+        decode(r.prev, 'hex'), decode(r.hash, 'hex') FROM json_to_recordset(CAST($1 AS JSON)) AS r(seq BIGINT, \
+        at BIGINT, event TEXT, source TEXT, guild_id TEXT, actor_id TEXT, subject_id TEXT, request_id TEXT, \
+        job_id TEXT, before TEXT, after TEXT, reason_code TEXT, personal_hash TEXT, prev TEXT, hash TEXT)");
+    /// The personal texts of these rows; a JSON array, too.
+    APPEND_PERSONAL = "INSERT INTO audit_personal (seq, salt, body_enc, key_id) SELECT r.value ->> 'seq', \
+        unhex(r.value ->> 'salt'), unhex(r.value ->> 'body_enc'), $2 FROM json_each($1) AS r",
+        postgres: "INSERT INTO audit_personal (seq, salt, body_enc, key_id) SELECT r.seq, decode(r.salt, 'hex'), \
+        decode(r.body_enc, 'hex'), $2 FROM json_to_recordset(CAST($1 AS JSON)) AS r(seq BIGINT, salt TEXT, body_enc TEXT)";
     NEWEST_FIRST = concat!("SELECT ", audit_columns!(), " WHERE a.seq < $1", audit_filter!(),
         "ORDER BY a.seq DESC LIMIT $10");
     OLDEST_FIRST = concat!("SELECT ", audit_columns!(), " WHERE a.seq > $1", audit_filter!(),
@@ -130,7 +153,6 @@ sql! {
     /// Verification reads a page at a time.
     FROM = concat!("SELECT ", audit_columns!(), " WHERE a.seq > $1 ORDER BY a.seq LIMIT $2");
     HASH_AT = "SELECT hash FROM audit WHERE seq = $1";
-    ERASE = "DELETE FROM audit_personal WHERE seq IN (SELECT seq FROM audit WHERE subject_id = $1)";
 }
 
 /// How many rows verification holds at a time.
@@ -189,7 +211,7 @@ impl Row {
         }
     }
 
-    /// Judges the row as the successor of `before`.
+    /// Checks the row as the successor of `before`.
     fn fault_after(&self, before: &Head, connection: &ReadConnection) -> Option<AuditFault> {
         if self.seq != before.seq + 1 {
             return Some(AuditFault::Missing);
@@ -205,7 +227,7 @@ impl Row {
             (Some(salt), Some(body)) => {
                 self.personal_hash.as_deref() == Some(audit::personal_hash(salt, &body).as_slice())
             }
-            // Erased, or never there.
+            // Erased, or there never was one.
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
@@ -217,7 +239,7 @@ impl Store {
     /// Reads the whole chain, recomputes it and names the first bad row.
     pub async fn verify_audit(&self, expected: Option<&Head>) -> Result<AuditVerdict, StoreError> {
         let mut connection = self.read().await?;
-        // Read first: rows that are added meanwhile lie behind it.
+        // Read first, so rows that are added meanwhile come after it.
         let stored_head = connection.audit_head().await?;
         let mut head = Head { seq: 0, hash: audit::FIRST_PREV.to_vec() };
         loop {
@@ -287,44 +309,60 @@ impl ReadConnection {
 impl Tx {
     /// Writes the collected entries at the end of the chain. The head stays locked until the commit, so this comes last.
     pub(super) async fn append_audit(&mut self, entries: Vec<Entry>) -> Result<(), StoreError> {
-        let count = entries.len() as i64;
-        let (last, mut prev) = one!(self, TAKE_HEAD, (i64, Vec<u8>); count)?;
+        let (mut seq, mut prev) = one!(self, LOCK_HEAD, (i64, Vec<u8>);)?;
         let at = self.now();
-        for (seq, entry) in (last - count + 1..).zip(entries) {
-            prev = self.append_entry(seq, at, &prev, entry).await?;
+        let (mut rows, mut texts) = (Vec::with_capacity(entries.len()), Vec::new());
+        for entry in entries {
+            seq += 1;
+            let text = entry.personal.as_deref().map(|text| self.seal_personal(seq, text));
+            let row = entry.at_place(seq, at, text.as_ref().map(|text| text.hash.clone()));
+            let hash = audit::chain_hash(&prev, &row);
+            rows.push(row_as_json(&row, &prev, &hash));
+            texts.extend(text.map(|text| text.json));
+            prev = hash;
         }
-        exec!(self, MOVE_HEAD; prev).map(|_| ())
-    }
-
-    async fn append_entry(
-        &mut self,
-        seq: i64,
-        at: Timestamp,
-        prev: &[u8],
-        entry: Entry,
-    ) -> Result<Vec<u8>, StoreError> {
-        let personal = entry.personal.as_deref().map(|body| {
-            let mut salt = vec![0; 32];
-            self.inner.rng.fill(&mut salt);
-            let sealed =
-                self.inner.keys.seal(self.inner.rng.as_ref(), personal_place(&seq.to_string()), body);
-            let hash = audit::personal_hash(&salt, body);
-            (salt, sealed, hash)
-        });
-        let row = entry.at_place(seq, at, personal.as_ref().map(|(_, _, hash)| hash.clone()));
-        let hash = audit::chain_hash(prev, &row);
-        exec!(self, INSERT;
-            row.seq, row.at.as_millis(), row.event, row.source, row.guild_id, row.actor_id, row.subject_id,
-            row.request_id, row.job_id, row.before, row.after, row.reason_code, row.personal_hash, prev, &hash)?;
-        if let Some((salt, sealed, _)) = personal {
+        exec!(self, APPEND; serde_json::Value::from(rows).to_string(), seq, prev)?;
+        if !texts.is_empty() {
             let key_id = self.inner.keys.id().to_owned();
-            exec!(self, INSERT_PERSONAL; seq, salt, sealed, key_id)?;
+            exec!(self, APPEND_PERSONAL; serde_json::Value::from(texts).to_string(), key_id)?;
         }
-        Ok(hash)
+        Ok(())
     }
 
-    /// Erases the personal texts of all rows about a person; the chain still verifies. How many.
-    pub async fn erase_audit_personal(&mut self, subject: PersonId) -> Result<u64, StoreError> {
-        exec!(self, ERASE; subject.to_string())
+    fn seal_personal(&self, seq: i64, text: &str) -> PersonalText {
+        let mut salt = vec![0; 32];
+        self.inner.rng.fill(&mut salt);
+        let place = seq.to_string();
+        let sealed = self.inner.keys.seal(self.inner.rng.as_ref(), personal_place(&place), text);
+        PersonalText {
+            hash: audit::personal_hash(&salt, text),
+            json: serde_json::json!({ "seq": seq, "salt": hex::encode(&salt), "body_enc": hex::encode(sealed) }),
+        }
     }
+}
+
+/// A personal text: its hash for the chain, and its own row as JSON.
+struct PersonalText {
+    hash: Vec<u8>,
+    json: serde_json::Value,
+}
+
+fn row_as_json(row: &ChainRow, prev: &[u8], hash: &[u8]) -> serde_json::Value {
+    serde_json::json!({
+        "seq": row.seq,
+        "at": row.at.as_millis(),
+        "event": row.event,
+        "source": row.source,
+        "guild_id": row.guild_id,
+        "actor_id": row.actor_id,
+        "subject_id": row.subject_id,
+        "request_id": row.request_id,
+        "job_id": row.job_id,
+        "before": row.before,
+        "after": row.after,
+        "reason_code": row.reason_code,
+        "personal_hash": row.personal_hash.as_deref().map(hex::encode),
+        "prev": hex::encode(prev),
+        "hash": hex::encode(hash),
+    })
 }

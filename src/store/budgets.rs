@@ -1,9 +1,10 @@
-//! Budgets: how often something happened in a span, counted before it happens.
+//! Rate limits: how often something may happen in a span. A use is counted before it happens.
 
 use std::time::Duration;
 
+use super::connection::Tx;
+use super::error::StoreError;
 use super::sql::{bare, exec, maybe, sql};
-use super::{StoreError, Tx};
 use crate::domain::error_code::codes;
 use crate::domain::ids::Timestamp;
 
@@ -27,7 +28,7 @@ codes! {
 
 sql! {
     NTH_NEWEST = "SELECT at FROM budget WHERE kind = $1 AND key = $2 AND at > $3 ORDER BY at DESC LIMIT 1 OFFSET $4";
-    /// Counts one use, if there is room.
+    /// Counts one use, if the limit allows it.
     USE = "INSERT INTO budget (kind, key, at) SELECT $1, $2, CAST($3 AS BIGINT) \
         WHERE (SELECT count(*) FROM budget WHERE kind = $1 AND key = $2 AND at > $4) < $5";
     GIVE_BACK = "DELETE FROM budget WHERE id = (SELECT id FROM budget WHERE kind = $1 AND key = $2 \
@@ -40,7 +41,7 @@ impl Tx {
         self.inner.keys.lookup(kind.code(), &key.to_lowercase())
     }
 
-    /// Counts one use now, unless `limit` uses fell into the last `window`; `false` if so.
+    /// Counts one use now; `false` if `limit` uses fell into the last `window`, and nothing was counted.
     pub async fn take_budget(
         &mut self,
         kind: BudgetKind,
@@ -56,7 +57,7 @@ impl Tx {
         Ok(exec!(self, USE; kind.code(), key, now.as_millis(), since, i64::from(limit))? == 1)
     }
 
-    /// When there will be room again, if `limit` uses fell into the last `window`; `None` if there is room now. Counts nothing.
+    /// When the next use is allowed, if `limit` uses fell into the last `window`; `None` if one is allowed now. Counts nothing.
     pub async fn budget_is_full_until(
         &mut self,
         kind: BudgetKind,
@@ -71,13 +72,13 @@ impl Tx {
         Ok(oldest.map(|(at,)| Timestamp::from_millis(at).after(window)))
     }
 
-    /// Takes the newest counted use back.
+    /// Removes the newest counted use.
     pub async fn give_back_budget(&mut self, kind: BudgetKind, key: &str) -> Result<(), StoreError> {
         let key = self.budget_key(kind, key);
         exec!(self, GIVE_BACK; kind.code(), key).map(|_| ())
     }
 
-    /// Forgets uses before `before`; how many.
+    /// Deletes uses that are older than `before`, and returns their number.
     pub async fn forget_budgets(&mut self, before: Timestamp) -> Result<u64, StoreError> {
         exec!(self, FORGET; before.as_millis())
     }

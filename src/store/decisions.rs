@@ -1,49 +1,50 @@
-//! Decisions on requests: who, what, why. A quorum would only need more rows.
+//! Decisions on requests: who decided what, and why. A quorum would only need more rows.
 
+use super::connection::{ReadConnection, Tx};
+use super::error::StoreError;
 use super::seal::Place;
 use super::sql::{bare, exec, maybe, sql};
-use super::{ReadConnection, StoreError, Tx};
 use crate::domain::approval::{Notify, Verdict};
 use crate::domain::audit::Actor;
 use crate::domain::ids::{RequestId, Timestamp};
 
-/// Who decided what.
+/// A decision to be written.
 #[derive(Clone, Debug)]
 pub struct NewDecision {
-    /// On which request.
+    /// The request.
     pub request_id: RequestId,
-    /// The round, from 1; `reopen` starts the next.
+    /// The round, from 1; reopening a request starts the next.
     pub round: i64,
     /// The place in the quorum, from 1.
     pub slot: i64,
-    /// Who.
+    /// Who decided.
     pub approver: Actor,
-    /// What.
+    /// The decision.
     pub verdict: Verdict,
     /// The typed reason; sealed.
     pub reason: Option<String>,
-    /// Whether the requester hears of it.
+    /// Whether the requester is told.
     pub tell: Notify,
 }
 
 /// A decision as stored.
 #[derive(Clone, Debug)]
 pub struct Decision {
-    /// On which request.
+    /// The request.
     pub request_id: RequestId,
     /// The round, from 1.
     pub round: i64,
     /// The place in the quorum, from 1.
     pub slot: i64,
-    /// Who.
+    /// Who decided.
     pub approver: Actor,
-    /// What.
+    /// The decision.
     pub verdict: Verdict,
     /// The typed reason, unless it was erased.
     pub reason: Option<String>,
-    /// Whether the requester hears of it.
+    /// Whether the requester is told.
     pub tell: Notify,
-    /// When.
+    /// When it was decided.
     pub at: Timestamp,
 }
 
@@ -66,7 +67,7 @@ struct Row {
     at: i64,
 }
 
-/// Which row a reason was sealed for.
+/// Identifies the row that a reason was sealed for.
 fn row_key(request: RequestId, round: i64, slot: i64) -> String {
     [request.to_string(), round.to_string(), slot.to_string()].join("/")
 }
@@ -96,7 +97,7 @@ impl ReadConnection {
 }
 
 impl Tx {
-    /// Writes a decision; `false` if this round and slot is taken.
+    /// Writes a decision; `false` if this round and slot has one.
     pub async fn put_decision(&mut self, decision: NewDecision) -> Result<bool, StoreError> {
         let key = row_key(decision.request_id, decision.round, decision.slot);
         let place = Place { table: "decision", row: &key, column: "reason_enc" };

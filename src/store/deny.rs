@@ -1,8 +1,9 @@
 //! The deny list: persons, addresses and domains, kept as HMACs.
 
+use super::connection::{ReadConnection, Tx};
+use super::error::StoreError;
 use super::seal::{Keys, Place};
 use super::sql::{all, bare, exec, maybe, sql};
-use super::{ReadConnection, StoreError, Tx};
 use crate::domain::audit::Actor;
 use crate::domain::error_code::codes;
 use crate::domain::ids::{DiscordUserId, Timestamp};
@@ -23,36 +24,36 @@ codes! {
 /// A denial to be written.
 #[derive(Clone, Debug)]
 pub struct NewDeny {
-    /// What kind.
+    /// The kind of value.
     pub kind: DenyKind,
     /// The snowflake, address or domain; compared in lower case.
     pub value: String,
-    /// Until when; `None` is for good.
+    /// When it ends; `None` if never.
     pub until: Option<Timestamp>,
-    /// Why; sealed.
+    /// The reason; sealed.
     pub reason: Option<String>,
-    /// Who.
+    /// Who denied.
     pub actor: Actor,
 }
 
 /// A denial as stored. The value itself is not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
-    /// What kind.
+    /// The kind of value.
     pub kind: DenyKind,
-    /// The HMAC of the value, in hex; also the key of a page.
+    /// The HMAC of the value, in hex; pages continue after it.
     pub key: String,
-    /// Until when; `None` is for good.
+    /// When it ends; `None` if never.
     pub until: Option<Timestamp>,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
-    /// Who.
+    /// Who denied.
     pub actor: Actor,
-    /// When.
+    /// When it was denied.
     pub at: Timestamp,
 }
 
-/// What stands on the list of these keys now.
+/// The entries of the list that have one of these keys and have not ended.
 macro_rules! matching {
     ($keys:literal) => {
         concat!("SELECT kind FROM deny WHERE key_hmac IN (", $keys, ") AND (until IS NULL OR until > $2)")
@@ -66,7 +67,7 @@ macro_rules! nearest_first {
 }
 
 sql! {
-    /// `$1` is a JSON array of keys; a key says its kind, too. What is nearest to the person comes first.
+    /// `$1` is a JSON array of keys; a key covers its kind, too. The most specific entry comes first.
     MATCH = concat!(matching!("SELECT value FROM json_each($1)"), nearest_first!()),
         postgres: concat!(matching!("SELECT json_array_elements_text(CAST($1 AS JSON))"), nearest_first!());
     PAGE = "SELECT kind, key_hmac, until, reason_enc, key_id, actor, at FROM deny WHERE key_hmac > $1 \
@@ -88,7 +89,7 @@ struct Row {
     at: i64,
 }
 
-/// The keyed hash of a denied value. A leading `@` or dot of a domain is how people write it, not part of it.
+/// The keyed hash of a denied value. People write a domain with a leading `@` or dot, which is not part of it.
 fn deny_key(keys: &Keys, kind: DenyKind, value: &str) -> String {
     let folded = value.trim().to_lowercase();
     let folded = match kind {
@@ -102,7 +103,7 @@ fn reason_place(key: &str) -> Place<'_> {
     Place { table: "deny", row: key, column: "reason_enc" }
 }
 
-/// What of a person and an address may be on the list: themselves, the domain, and every domain above it.
+/// What may be on the list of a person and an address: both themselves, the domain, and every domain above it.
 fn suspects(person: DiscordUserId, address: Option<&MailAddress>) -> Vec<(DenyKind, String)> {
     let mut all = vec![(DenyKind::Person, person.to_string())];
     if let Some(address) = address {
@@ -118,7 +119,7 @@ fn suspects(person: DiscordUserId, address: Option<&MailAddress>) -> Vec<(DenyKi
 }
 
 impl ReadConnection {
-    /// What of these is denied now, if anything.
+    /// Whether the person, the address or one of its domains is denied now.
     pub async fn denial_of(
         &mut self,
         person: DiscordUserId,
@@ -132,7 +133,7 @@ impl ReadConnection {
         found.map(|(kind,)| kind.parse().map_err(|_| StoreError::Row { table: "deny" })).transpose()
     }
 
-    /// A page of the list, in the order of keys; `after` is the last key of the page before. Ended denials are shown too.
+    /// A page of the list, ordered by key; `after` is the last key of the page before. Denials that have ended are included.
     pub async fn denials(&mut self, after: Option<&str>, limit: u32) -> Result<Vec<Denial>, StoreError> {
         let rows = all!(self, PAGE, Row; after.unwrap_or_default(), i64::from(limit))?;
         rows.into_iter().map(|row| self.open_denial(row)).collect()
@@ -156,7 +157,7 @@ impl ReadConnection {
 }
 
 impl Tx {
-    /// Puts a value on the list, or renews it.
+    /// Adds a value to the list, or renews it.
     pub async fn add_denial(&mut self, denial: NewDeny) -> Result<(), StoreError> {
         let keys = &self.inner.keys;
         let key = deny_key(keys, denial.kind, &denial.value);
@@ -172,7 +173,7 @@ impl Tx {
         .map(|_| ())
     }
 
-    /// Takes a value off the list; `false` if it was not on it.
+    /// Removes a value from the list; `false` if it was not on it.
     pub async fn remove_denial(&mut self, kind: DenyKind, value: &str) -> Result<bool, StoreError> {
         let key = deny_key(&self.inner.keys, kind, value);
         Ok(exec!(self, REMOVE; kind.code(), key)? > 0)

@@ -1,27 +1,31 @@
-//! Drafts: what a form leaves before `Send`, and `Send` itself.
+//! Drafts: submitted forms that were not sent yet, and `Send` itself.
 
+use super::connection::Tx;
+use super::error::StoreError;
 use super::request_rows::{RequestRow, SealedForm, request_columns};
 use super::requests::{DraftChanged, NewDraft, SendDraft, Sent};
 use super::sql::{bare, exec, maybe, sql, unless_taken};
-use super::{StoreError, Tx};
 use crate::domain::ids::{Nonce, RequestId};
 use crate::domain::request::{Request, RequestState};
 
-/// Letters of public codes: those that nobody confuses when reading aloud or typing.
+/// Letters of public codes: none that are easily confused when read aloud or typed.
 const CODE_LETTERS: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 
-/// Letters in a public code: 32^6 is a thousand million codes.
+/// The length of a public code: 32^6 is about 10^9 codes.
 const CODE_LEN: usize = 6;
 
-/// How often a code that is taken is drawn again. With a million requests, four draws fail together once in 10^12 drafts.
+/// How often a code is drawn. With a million requests, all four draws fail once in 10^12 drafts.
 const CODE_DRAWS: usize = 4;
 
 sql! {
     BY_INTERACTION = concat!("SELECT ", request_columns!(), " FROM request WHERE interaction_id = $1");
-    /// A replaced draft ends like one whose time is over.
+    /// A replaced draft ends like one that expired.
     END_DRAFT_OF = "UPDATE request SET state = 'expired', ended_at = $2, revision = revision + 1, \
         given_enc = NULL, family_enc = NULL, address_enc = NULL, address_key = NULL, answer_enc = NULL, key_id = NULL \
         WHERE person_id = $1 AND state = 'draft'";
+    END_DRAFT = concat!("UPDATE request SET state = 'expired', ended_at = $2, revision = revision + 1, \
+        given_enc = NULL, family_enc = NULL, address_enc = NULL, address_key = NULL, answer_enc = NULL, key_id = NULL \
+        WHERE id = $1 AND state = 'draft' RETURNING ", request_columns!());
     INSERT = concat!(
         "INSERT INTO request (id, code, guild_id, person_id, kind, state, revision, rule, username, skeleton, \
          given_enc, family_enc, address_enc, address_key, answer_enc, key_id, notice_version, lang, \
@@ -39,8 +43,8 @@ sql! {
 }
 
 impl Tx {
-    /// Stores a form as the person's one draft; an earlier draft expires and is erased. The same interaction twice gives the same
-    /// row.
+    /// Stores a form as the person's only draft; an earlier draft expires and is erased. The same interaction, delivered twice, gives
+    /// the same row.
     pub async fn put_draft(&mut self, draft: NewDraft) -> Result<Request, StoreError> {
         self.lock_key(&draft.person_id.to_string()).await?;
         if let Some(row) = maybe!(self, BY_INTERACTION, RequestRow; draft.interaction_id.to_string())? {
@@ -63,7 +67,7 @@ impl Tx {
                 return row.request(&self.inner.keys);
             }
         }
-        Err(StoreError::Busy)
+        Err(StoreError::NoFreeCode)
     }
 
     fn draw_code(&self) -> String {
@@ -72,7 +76,7 @@ impl Tx {
         random.iter().map(|byte| char::from(CODE_LETTERS[usize::from(byte % 32)])).collect()
     }
 
-    /// Replaces the form of a draft, if person and nonce are right. The nonce changes.
+    /// Replaces the form of a draft, if person and nonce match. The nonce changes.
     pub async fn change_draft(
         &mut self,
         id: RequestId,
@@ -105,7 +109,7 @@ impl Tx {
         }
     }
 
-    /// Makes a draft a waiting request. A draft whose time is over is ended and erased: commit also then.
+    /// Turns a draft into a waiting request. A draft that has expired is ended and erased: commit in that case, too.
     pub async fn send_draft(&mut self, send: SendDraft) -> Result<Sent, StoreError> {
         let Some((seen, was_sent)) = self.request_and_sent(send.id).await? else { return Ok(Sent::Stale) };
         if seen.person_id != send.person_id || seen.nonce != send.nonce {
@@ -130,12 +134,12 @@ impl Tx {
             now, send.expires_at.as_millis())?;
         match outcome {
             Some(Some(row)) => Ok(Sent::Sent(row.request(&self.inner.keys)?)),
-            // A unique index: somebody was faster since the look above.
+            // A unique index: another transaction was faster since the check above.
             None => {
                 let refused = self.what_forbids_sending(&seen).await?.unwrap_or(Sent::NameTaken(seen));
                 self.unless_sent_meanwhile(send.id, refused).await
             }
-            // The other press of the same button was faster.
+            // Another press of the same button was faster.
             Some(None) => match self.request_and_sent(send.id).await? {
                 Some((row, true)) => Ok(Sent::AlreadySent(row)),
                 Some((_, false)) | None => Ok(Sent::Stale),
@@ -143,7 +147,7 @@ impl Tx {
         }
     }
 
-    /// On `PostgreSQL` another press of the same button may commit between two statements: what forbids this one is then its own request.
+    /// On `PostgreSQL` another press of the same button may commit between two statements. Its own request then forbids this press.
     async fn unless_sent_meanwhile(&mut self, id: RequestId, refused: Sent) -> Result<Sent, StoreError> {
         Ok(match self.request_and_sent(id).await? {
             Some((row, true)) => Sent::AlreadySent(row),
@@ -170,7 +174,7 @@ impl Tx {
 
     async fn end_draft(&mut self, draft: &Request) -> Result<Request, StoreError> {
         let now = self.now().as_millis();
-        exec!(self, END_DRAFT_OF; draft.person_id.to_string(), now)?;
-        self.request(draft.id).await?.ok_or(StoreError::Row { table: "request" })
+        let ended = maybe!(self, END_DRAFT, RequestRow; draft.id.to_string(), now)?;
+        ended.ok_or(StoreError::Row { table: "request" })?.request(&self.inner.keys)
     }
 }

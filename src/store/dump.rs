@@ -2,8 +2,9 @@
 
 use sqlx::{Column, Row, TypeInfo, ValueRef};
 
+use super::connection::Store;
+use super::error::StoreError;
 use super::sql::{Raw, sql};
-use super::{Store, StoreError};
 
 sql! {
     PERSON = "SELECT * FROM person ORDER BY id";

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::request::RequestState;
 
-/// A store verb did not do what was asked.
+/// Why a call to the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database did not answer in time; nothing was changed. Try again.
@@ -15,18 +15,22 @@ pub enum StoreError {
     /// The disk is full; nothing was changed.
     #[error("the database has no room")]
     Full,
-    /// The database answers questions and takes no changes; nothing was changed.
+    /// The database can be read but accepts no writes; nothing was changed.
     #[error("the database is read-only, as a standby is")]
     ReadOnlyDatabase,
+    /// SQLite's log could not be flushed to the disk, now or earlier. The disk may lack what was committed last, so nothing is written
+    /// any more until the process is started again.
+    #[error("the database's log could not be flushed to the disk")]
+    FlushFailed,
     /// The database is not responding.
     #[error("the database cannot be reached")]
     Down(#[source] sqlx::Error),
     /// The schema is older than this version.
     #[error("the database schema is version {found}, this version needs {wanted}: run `accolade migrate`")]
     SchemaOld {
-        /// What is there.
+        /// The version of the database.
         found: i64,
-        /// What is needed.
+        /// The version that is needed.
         wanted: i64,
     },
     /// The schema is newer than this version.
@@ -34,15 +38,15 @@ pub enum StoreError {
         "the database schema is version {found}, newer than this version's {wanted}: run a newer accolade"
     )]
     SchemaNew {
-        /// What is there.
+        /// The version of the database.
         found: i64,
-        /// What is known.
+        /// The newest known version.
         wanted: i64,
     },
     /// A migration failed.
     #[error("a migration failed")]
     Migration(#[source] sqlx::migrate::MigrateError),
-    /// A file or folder is not ours alone; the text names the fix.
+    /// Other users can access a file or folder; the text names the fix.
     #[error(transparent)]
     Unsafe(FileFault),
     /// The key file cannot be used.
@@ -54,36 +58,39 @@ pub enum StoreError {
     /// A sealed column could not be opened: wrong key, or the value is not from this row.
     #[error("a sealed column of `{table}` cannot be opened with this key")]
     Sealed {
-        /// Which table.
+        /// The table.
         table: &'static str,
     },
     /// Another `serve` holds the lock.
     #[error("another `accolade serve` uses this database")]
     AlreadyServing,
-    /// The job or lease was claimed by somebody else in the meantime: stop at once.
+    /// Another process claimed the job or lease in the meantime: write nothing more.
     #[error("the lease was lost")]
     LostLease,
+    /// Every public code that was drawn for a new request is taken. Try again.
+    #[error("no free request code was drawn")]
+    NoFreeCode,
     /// An earlier statement of this transaction failed, so it cannot be committed.
     #[error("the transaction was poisoned by an earlier error")]
     Poisoned,
     /// The store was opened read-only.
     #[error("the store is open for reading only")]
     ReadOnly,
-    /// A row holds what this version cannot read (a newer version's code, for example).
+    /// A row holds a value that this version can't read, such as a newer version's code.
     #[error("a row of `{table}` cannot be read")]
     Row {
-        /// Which table.
+        /// The table.
         table: &'static str,
     },
-    /// A change of state that the domain does not know.
+    /// A change of state that the domain doesn't allow.
     #[error("a request cannot go from `{from}` to `{to}`")]
     IllegalMove {
-        /// Where it stands.
+        /// The present state.
         from: RequestState,
-        /// Where it should go.
+        /// The refused state.
         to: RequestState,
     },
-    /// Only an SQLite database is a file that can be copied and put back.
+    /// Only an SQLite database is a file that can be copied and restored.
     #[error("this database is not SQLite")]
     NotSqlite,
     /// The file cannot be put in the database's place.
@@ -94,55 +101,55 @@ pub enum StoreError {
     Other(#[source] sqlx::Error),
 }
 
-/// What is wrong with a file or folder of the store, and what puts it right.
+/// What is wrong with a file or folder of the store, and how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum FileFault {
-    /// It is not there.
+    /// It does not exist.
     #[error("{} does not exist: run `accolade migrate`", .path.display())]
     Missing {
-        /// Which.
+        /// Its path.
         path: PathBuf,
     },
-    /// The system does not show it.
+    /// The system does not let us look at it.
     #[error("{} cannot be looked at: {kind}", .path.display())]
     Hidden {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         kind: ErrorKind,
     },
-    /// It belongs to somebody else.
+    /// It belongs to another user.
     #[error("{shown} belongs to user {owner}, accolade runs as user {me}: run it as the user that serves; if that is {me}, run `chown {me} {shown}` as root", shown = .path.display())]
     Foreign {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// Whose it is.
+        /// Its owner.
         owner: u32,
-        /// Who we are.
+        /// The user of this process.
         me: u32,
     },
     /// Others can read it.
     #[error("{shown} can be read by others (mode {mode:04o}): run `chmod {wanted:o} {shown}`", shown = .path.display())]
     Open {
-        /// Which.
+        /// Its path.
         path: PathBuf,
         /// Its permissions.
         mode: u32,
         /// What they should be.
         wanted: u32,
     },
-    /// It is there already, and is never overwritten.
+    /// It exists already, and is never overwritten.
     #[error("{} is there already: name another file", .path.display())]
     Taken {
-        /// Which.
+        /// Its path.
         path: PathBuf,
     },
-    /// It could not be made.
+    /// It could not be created.
     #[error("{} cannot be made: {}", .path.display(), why_not_made(*.kind))]
     NotMade {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         kind: ErrorKind,
     },
 }
@@ -150,50 +157,50 @@ pub enum FileFault {
 /// What is wrong with the key file.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFault {
-    /// It is not there, and must not be made anew.
+    /// It does not exist, and must not be replaced by a new one.
     #[error("the key file {} is missing: run `accolade migrate`, or bring it back from your backup", .path.display())]
     Missing {
-        /// Which.
+        /// Its path.
         path: PathBuf,
     },
     /// The system does not let us read it.
     #[error("the key file {} cannot be read: {kind}", .path.display())]
     Unreadable {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         kind: ErrorKind,
     },
-    /// It holds something else.
+    /// It does not hold a key.
     #[error("the key file {} does not hold 32 bytes in base64", .path.display())]
     Illegible {
-        /// Which.
+        /// Its path.
         path: PathBuf,
     },
-    /// It is not ours alone; the text names the fix.
+    /// Other users can access it; the text names the fix.
     #[error(transparent)]
     Unsafe(FileFault),
     /// A new one could not be written.
     #[error("the key file {} cannot be written: {kind}", .path.display())]
     NotWritten {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         kind: ErrorKind,
     },
-    /// It is another database's.
+    /// It belongs to another database.
     #[error("the key file {} is not the one this database was made with", .path.display())]
     Foreign {
-        /// Which.
+        /// Its path.
         path: PathBuf,
     },
 }
 
 impl StoreError {
-    /// What people and programs are told.
+    /// The code that people and programs are given.
     pub fn error_code(&self) -> ErrorCode {
         match self {
-            Self::Busy | Self::ReadOnlyDatabase | Self::Down(_) => ErrorCode::StoreBusy,
+            Self::Busy | Self::ReadOnlyDatabase | Self::Down(_) | Self::NoFreeCode => ErrorCode::StoreBusy,
             Self::Full => ErrorCode::StoreFull,
             Self::SchemaOld { .. }
             | Self::SchemaNew { .. }
@@ -210,6 +217,7 @@ impl StoreError {
             | Self::IllegalMove { .. }
             | Self::NotSqlite
             | Self::NotABackup(_)
+            | Self::FlushFailed
             | Self::Other(_) => ErrorCode::Internal,
         }
     }
@@ -219,15 +227,19 @@ impl StoreError {
         matches!(self, Self::Busy | Self::Full | Self::ReadOnlyDatabase | Self::Down(_))
     }
 
-    /// What an operator must change, where waiting does not help.
+    /// What an operator must do, where waiting doesn't help.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Full => Some("the database's disk is full: make room"),
             Self::ReadOnlyDatabase => {
                 Some("the database is read-only: end that, or lead store.url to the one that is not")
             }
+            Self::FlushFailed => Some(
+                "the database's log could not be flushed to the disk: check the disk, then start accolade again",
+            ),
             Self::Busy
             | Self::Down(_)
+            | Self::NoFreeCode
             | Self::SchemaOld { .. }
             | Self::SchemaNew { .. }
             | Self::Migration(_)

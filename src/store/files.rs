@@ -1,4 +1,4 @@
-//! The files of the store: who may read them, how they are made, and the lock of `serve`.
+//! The files of the store: their permissions, their creation, and the lock of `serve`.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
@@ -9,16 +9,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretBox;
 
-use super::{FileFault, KeyFault, StoreError};
+use super::error::{FileFault, KeyFault, StoreError};
 use crate::clock::Rng;
 use crate::domain::ids::Timestamp;
 
-/// Refuses a file or folder that is not ours alone, and says what would put it right.
+/// Refuses a file or folder that other users can access, and names the fix.
 pub(super) fn check_private(path: &Path, wanted: u32) -> Result<(), StoreError> {
-    judge_private(path, wanted).map_err(StoreError::Unsafe)
+    inspect_private(path, wanted).map_err(StoreError::Unsafe)
 }
 
-fn judge_private(path: &Path, wanted: u32) -> Result<(), FileFault> {
+fn inspect_private(path: &Path, wanted: u32) -> Result<(), FileFault> {
     let path = path.to_owned();
     let meta = match fs::metadata(&path) {
         Ok(meta) => meta,
@@ -48,14 +48,14 @@ pub(super) fn check_database(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Makes the database's folder (0700) if it is missing, and refuses one that is not ours alone.
+/// Creates the database's folder (0700) if it is missing, and refuses one that other users can access.
 pub(super) fn make_folder(path: &Path) -> Result<(), StoreError> {
     let folder = folder_of(path);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| cannot_make(folder, &e))?;
     check_private(folder, 0o700)
 }
 
-/// Makes an empty file (0600) that was not there.
+/// Creates an empty file (0600); refuses one that exists.
 pub(super) fn make_new(path: &Path) -> Result<(), StoreError> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
@@ -66,21 +66,21 @@ pub(super) fn make_new(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Brings a file and its name to the disk.
+/// Flushes a file and its directory entry to the disk.
 pub(super) fn sync(path: &Path) -> Result<(), StoreError> {
     let syncing = File::open(path).and_then(|file| file.sync_all());
     syncing.and_then(|()| File::open(folder_of(path))?.sync_all()).map_err(|error| cannot_make(path, &error))
 }
 
-/// Takes away a file that we made, with what SQLite keeps beside it.
+/// Removes a file that we created, with what SQLite keeps beside it.
 pub(super) fn remove(path: &Path) {
     for suffix in ["", "-wal", "-shm"] {
-        // what is not there need not be removed, and what stays hurts nobody
+        // A file that does not exist needs no removal, and one that stays does no harm.
         let _ = fs::remove_file(with_suffix(path, suffix));
     }
 }
 
-/// Copies a backup beside the database (0600), where it can be judged and then put in place in one move.
+/// Copies a backup beside the database (0600), where it can be checked and then moved into place.
 pub(super) fn copy_beside(backup: &Path, database: &Path) -> Result<PathBuf, StoreError> {
     let copy = with_suffix(database, ".restoring");
     remove(&copy);
@@ -99,13 +99,13 @@ pub(super) fn copy_beside(backup: &Path, database: &Path) -> Result<PathBuf, Sto
     Ok(copy)
 }
 
-/// Puts the judged copy in the database's place. The old one keeps its content under another name, which is given back.
+/// Moves the checked copy into the database's place. The old database is kept under another name, which is returned.
 pub(super) fn replace(copy: &Path, database: &Path, now: Timestamp) -> Result<Option<PathBuf>, StoreError> {
     let failed = |error: std::io::Error| cannot_make(database, &error);
     let mut kept = None;
     if database.exists() {
         let aside = with_suffix(database, &[".before-", &now.as_millis().to_string()].concat());
-        // A second name first: at no moment is there no database.
+        // A second name first, so the database exists at every moment.
         fs::hard_link(database, &aside).map_err(failed)?;
         for suffix in ["-wal", "-shm"] {
             let beside = with_suffix(database, suffix);
@@ -120,7 +120,7 @@ pub(super) fn replace(copy: &Path, database: &Path, now: Timestamp) -> Result<Op
     Ok(kept)
 }
 
-/// Makes an empty database file (0600) and its folder (0700) if they are missing.
+/// Creates an empty database file (0600) and its folder (0700) if they are missing.
 pub(super) fn make_database(path: &Path) -> Result<(), StoreError> {
     make_folder(path)?;
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
@@ -135,7 +135,7 @@ pub(super) fn read_key(path: &Path) -> Result<SecretBox<[u8; 32]>, StoreError> {
     if !path.exists() {
         return Err(StoreError::Key(KeyFault::Missing { path: path.to_owned() }));
     }
-    judge_private(path, 0o600).map_err(|fault| StoreError::Key(KeyFault::Unsafe(fault)))?;
+    inspect_private(path, 0o600).map_err(|fault| StoreError::Key(KeyFault::Unsafe(fault)))?;
     let text = fs::read_to_string(path).map_err(|error| {
         StoreError::Key(KeyFault::Unreadable { path: path.to_owned(), kind: error.kind() })
     })?;
@@ -145,7 +145,7 @@ pub(super) fn read_key(path: &Path) -> Result<SecretBox<[u8; 32]>, StoreError> {
         .map_err(|_| StoreError::Key(KeyFault::Illegible { path: path.to_owned() }))
 }
 
-/// Makes a key file (0600) unless there is one.
+/// Creates a key file (0600) unless it exists.
 pub(super) fn make_key(path: &Path, rng: &dyn Rng) -> Result<(), StoreError> {
     let folder = folder_of(path);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| cannot_make(folder, &e))?;
@@ -180,6 +180,18 @@ pub(super) fn lock_for_serving(database: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// The write-ahead log of a database file.
+pub(super) fn log_of(database: &Path) -> PathBuf {
+    with_suffix(database, "-wal")
+}
+
+/// Opens SQLite's log to flush it, and flushes its directory entry. It exists: SQLite created it before the commit to be flushed.
+pub(super) fn open_log(log: &Path) -> std::io::Result<File> {
+    let file = File::open(log)?;
+    File::open(folder_of(log))?.sync_all()?;
+    Ok(file)
+}
+
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -198,7 +210,7 @@ fn cannot_make(path: &Path, error: &std::io::Error) -> StoreError {
 mod tests {
     use super::*;
 
-    /// Whoever owns the file can loosen its mode again at any time.
+    /// The owner of a file can change its mode at any time.
     #[test]
     fn a_file_of_somebody_else_is_refused_although_nobody_else_can_read_it() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -212,7 +224,7 @@ mod tests {
         } else {
             PathBuf::from("/")
         };
-        let refused = judge_private(&foreign, 0o600).expect_err("it belongs to somebody else");
+        let refused = inspect_private(&foreign, 0o600).expect_err("it belongs to somebody else");
         assert!(
             matches!(&refused, FileFault::Foreign { me: asked, .. } if *asked == me.as_raw()),
             "{refused:?}"

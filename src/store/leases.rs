@@ -1,31 +1,31 @@
-//! Named leases (one replica of many does a thing) and the cursor over Keycloak's events.
+//! Named leases, for tasks that only one replica performs, and the cursor over Keycloak's events.
 
 use std::time::Duration;
 
-use super::jobs::lease_end;
+use super::connection::{ReadConnection, Store, Tx};
+use super::error::StoreError;
 use super::sql::{bare, exec, maybe, sql};
-use super::{ReadConnection, Store, StoreError, Tx};
 use crate::domain::ids::Timestamp;
 
 /// A lease that this process holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedLease {
-    /// On what.
+    /// The task.
     pub name: String,
-    /// Who holds it.
+    /// The process that holds it.
     pub owner: String,
-    /// Grows with each taking.
+    /// Grows each time it is taken.
     pub fence: i64,
-    /// Until when, by the database's clock.
+    /// When it ends, by the database's clock.
     pub until: Timestamp,
 }
 
-/// How far Keycloak's events were read.
+/// How far Keycloak's events have been read.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct EventCursor {
     /// Keycloak's own time of the last event, milliseconds.
     pub at: i64,
-    /// Ids of events near it that were read.
+    /// Ids of the events near it that were read.
     pub known: Vec<String>,
 }
 
@@ -40,8 +40,13 @@ sql! {
         ON CONFLICT (name) DO UPDATE SET at = excluded.at, known = excluded.known";
 }
 
+/// The end of a lease that begins now, by the database's clock.
+pub(super) fn lease_end(now: i64, lease: Duration) -> i64 {
+    Timestamp::from_millis(now).after(lease).as_millis()
+}
+
 impl Store {
-    /// Takes a lease, or prolongs the owner's own; `None` if somebody else holds it. Its own transaction.
+    /// Takes a lease, or renews the owner's own; `None` if another process holds it. A transaction of its own.
     pub async fn take_lease(
         &self,
         name: &str,
@@ -60,19 +65,19 @@ impl Store {
         Ok(Some(NamedLease { name: name.to_owned(), owner: owner.to_owned(), fence, until }))
     }
 
-    /// Prolongs a lease; [`StoreError::LostLease`] if somebody took it.
+    /// Renews a lease; [`StoreError::LostLease`] if another process took it.
     pub async fn renew_lease(&self, lease: &NamedLease, span: Duration) -> Result<NamedLease, StoreError> {
         let mut tx = self.begin().await?;
         let renewed = tx.renew_lease(lease, span).await?;
-        tx.commit("lease.renew").await?;
+        tx.commit_relaxed("lease.renew").await?;
         Ok(renewed)
     }
 
-    /// Gives a lease back; nothing happens if somebody took it.
+    /// Releases a lease; nothing happens if another process took it.
     pub async fn give_back_lease(&self, lease: NamedLease) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         exec!(&mut tx, GIVE_BACK; &lease.name, lease.fence)?;
-        tx.commit("lease.give_back").await
+        tx.commit_relaxed("lease.give_back").await
     }
 }
 
@@ -86,8 +91,8 @@ impl ReadConnection {
 }
 
 impl Tx {
-    /// The same within a transaction: until its end nobody else can take the lease, so that what is written with it is written by its
-    /// holder alone.
+    /// Renews a lease within a transaction. No other process can take it before the transaction ends, so only the holder writes
+    /// what is written with it.
     pub async fn renew_lease(
         &mut self,
         lease: &NamedLease,

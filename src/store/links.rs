@@ -1,26 +1,28 @@
-//! Accounts with whose they are and the request that made them, read at once: what admins look at and export.
+//! Accounts with their owners and the requests that created them, in one read: what admins look at and export.
 
+use super::accounts::AccountFilter;
 use super::accounts::Row as AccountRow;
+use super::connection::ReadConnection;
+use super::error::StoreError;
 use super::requests::before_id;
 use super::sql::{all, bare, maybe, sql};
-use super::{AccountFilter, ReadConnection, StoreError};
 use crate::domain::account::{Account, AccountState};
 use crate::domain::ids::{AccountId, DiscordUserId, GuildId};
 
-/// An account and what belongs to it.
+/// An account with its owner and request.
 #[derive(Clone, Debug)]
 pub struct Link {
     /// The account.
     pub account: Account,
     /// The Discord user, unless erased.
     pub discord_id: Option<DiscordUserId>,
-    /// The public code of the request that made it.
+    /// The public code of the request that created it.
     pub request_code: Option<String>,
     /// The guild of that request.
     pub guild_id: Option<GuildId>,
 }
 
-/// The columns of [`Row`] and where they come from: the job that made the account names its request.
+/// The columns of [`Row`] and where they come from: the job that created the account names its request.
 macro_rules! links {
     () => {
         "SELECT a.id, a.person_id, a.state, a.username, a.directory_id, a.keycloak_id, a.nonce, a.invited_at, \

@@ -1,20 +1,21 @@
-//! Mails that Keycloak was asked for: which links of an account may still work.
+//! Mails that were requested from Keycloak, and which links of an account may still work.
 
 use std::time::Duration;
 
+use super::connection::{ReadConnection, Tx};
+use super::error::StoreError;
 use super::sql::{all, bare, exec, sql};
-use super::{ReadConnection, StoreError, Tx};
 use crate::domain::ids::{AccountId, JobId, Timestamp};
 use crate::domain::mail::{Mail, MailState};
 
-/// More mails than an account's budget lets work at one time.
+/// More than the number of links that can work at one time.
 const MOST: i64 = 16;
 
 sql! {
     OF_ACCOUNT = "SELECT begun_at, link_until, state FROM mail WHERE account_id = $1 \
         ORDER BY begun_at DESC, id DESC LIMIT $2";
     PUT = "INSERT INTO mail (id, account_id, job_id, begun_at, link_until, state) VALUES ($1, $2, $3, $4, $5, $6)";
-    /// The newest one that the job has not heard of.
+    /// The newest mail of the job whose result is not known.
     SETTLE = "UPDATE mail SET state = $2 WHERE id = (SELECT id FROM mail WHERE job_id = $1 AND state = 'begun' \
         ORDER BY begun_at DESC, id DESC LIMIT 1)";
     UNDO = "DELETE FROM mail WHERE id = (SELECT id FROM mail WHERE job_id = $1 AND state = 'begun' \
@@ -57,17 +58,17 @@ impl Tx {
         .map(|_| ())
     }
 
-    /// Notes what became of the job's mail that was begun last. An earlier one of which nobody heard stays `begun`.
+    /// Notes the result of the job's newest mail. An earlier one without a result stays `begun`.
     pub async fn settle_mail(&mut self, job: JobId, state: MailState) -> Result<(), StoreError> {
         exec!(self, SETTLE; job.to_string(), state.code()).map(|_| ())
     }
 
-    /// The job's mail that was begun last was certainly never asked for.
+    /// Deletes the job's newest mail, which certainly was never requested.
     pub async fn undo_mail(&mut self, job: JobId) -> Result<(), StoreError> {
         exec!(self, UNDO; job.to_string()).map(|_| ())
     }
 
-    /// Forgets mails whose links ended before `before`; how many.
+    /// Deletes mails whose links ended before `before`, and returns their number.
     pub async fn forget_mails(&mut self, before: Timestamp) -> Result<u64, StoreError> {
         exec!(self, FORGET; before.as_millis())
     }

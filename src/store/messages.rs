@@ -1,7 +1,8 @@
-//! Where messages with buttons stand, and which nonces their buttons carry.
+//! Messages with buttons: where they are, and which nonces their buttons carry.
 
+use super::connection::{ReadConnection, Tx};
+use super::error::StoreError;
 use super::sql::{bare, exec, maybe, one, sql};
-use super::{ReadConnection, StoreError, Tx};
 use crate::domain::error_code::codes;
 use crate::domain::ids::{ChannelId, GuildId, MessageId, Nonce, RequestId};
 
@@ -10,7 +11,7 @@ codes! {
     pub enum MessageKind {
         /// The card on which moderators decide.
         Card = "card",
-        /// The note to admins that job needs an operator, with `retry`.
+        /// The notice to admins that a job needs an operator, with `Retry`.
         Operator = "operator",
     }
 }
@@ -18,24 +19,24 @@ codes! {
 /// A message with buttons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Of which request.
+    /// The request that it shows.
     pub request_id: RequestId,
-    /// Which.
+    /// The kind of message.
     pub kind: MessageKind,
-    /// Where.
+    /// The guild that it is in.
     pub guild_id: GuildId,
-    /// Where.
+    /// The channel that it is in.
     pub channel_id: ChannelId,
     /// Discord's id, once it was posted.
     pub message_id: Option<MessageId>,
-    /// What its buttons carry, or will carry once Discord confirms the edit.
+    /// The nonce of its buttons, or of the edit that Discord has not confirmed yet.
     pub nonce: Nonce,
-    /// What they carried before; valid until Discord confirms the edit.
+    /// The nonce before that edit; valid until Discord confirms it.
     pub nonce_before: Option<Nonce>,
 }
 
 impl Message {
-    /// Whether a button with this nonce is of this message.
+    /// Whether a button with this nonce belongs to this message.
     pub fn accepts(&self, nonce: Nonce) -> bool {
         nonce != Nonce::NONE && (self.nonce == nonce || self.nonce_before == Some(nonce))
     }
@@ -108,7 +109,7 @@ impl Tx {
         .message(request, kind)
     }
 
-    /// Discord confirmed the message with this nonce: the one before is void.
+    /// Discord confirmed the message with this nonce: the one before is no longer valid.
     pub async fn confirm_message(
         &mut self,
         request: RequestId,
@@ -120,7 +121,7 @@ impl Tx {
             .map(|_| ())
     }
 
-    /// The message is gone from Discord: the next one is posted anew.
+    /// The message was deleted in Discord: the next one is posted as new.
     pub async fn forget_message(&mut self, request: RequestId, kind: MessageKind) -> Result<(), StoreError> {
         exec!(self, FORGET; request.to_string(), kind.code()).map(|_| ())
     }

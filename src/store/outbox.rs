@@ -1,24 +1,25 @@
-//! The outbox: Discord messages to be sent, written in the transaction that decides.
+//! The outbox: Discord messages to be sent, written in the transaction of their cause.
 
 use std::time::Duration;
 
-use super::jobs::lease_end;
+use super::connection::{ReadConnection, Store, Tx};
+use super::error::StoreError;
+use super::leases::lease_end;
 use super::sql::{all, bare, exec, one, sql};
-use super::{ReadConnection, Store, StoreError, Tx};
 use crate::domain::error_code::{ErrorCode, codes};
 use crate::domain::ids::{OutboxId, PersonId, RequestId, Timestamp};
 use crate::domain::notification::Notification;
 
 codes! {
-    /// What kind of message.
+    /// The kind of message.
     pub enum OutboxKind {
-        /// Post the card of a request, or edit it if it stands already; it renders the current state.
+        /// Post the card of a request, or edit the posted one; it renders the current state.
         Card = "card",
         /// A direct message to a person.
         Direct = "direct",
-        /// A note in the admins' channel.
+        /// A notice in the admins' channel.
         Notice = "notice",
-        /// Post the panel of a channel, or edit it if it stands already.
+        /// Post the panel of a channel, or edit the posted one.
         Panel = "panel",
     }
 }
@@ -26,11 +27,11 @@ codes! {
 /// A message to be sent.
 #[derive(Clone, Debug)]
 pub struct NewOutbox {
-    /// What kind.
+    /// The kind of message.
     pub kind: OutboxKind,
-    /// To whom: a request id (card), a person id (direct), a guild id (notice), a channel id (panel).
+    /// The target: a request id (card), a person id (direct), a guild id (notice), a channel id (panel).
     pub target: String,
-    /// Two unsent messages of one key are one: the later parameters win.
+    /// Two unsent messages of one key are merged; the later parameters win.
     pub dedupe_key: String,
     /// What the text needs, as JSON without personal values.
     pub params: String,
@@ -41,9 +42,9 @@ pub struct NewOutbox {
 pub struct Outbox {
     /// Our id; its bytes make the send nonce.
     pub id: OutboxId,
-    /// What kind.
+    /// The kind of message.
     pub kind: OutboxKind,
-    /// To whom.
+    /// Its target.
     pub target: String,
     /// Its key.
     pub dedupe_key: String,
@@ -51,25 +52,25 @@ pub struct Outbox {
     pub params: String,
     /// When it was first written.
     pub created_at: Timestamp,
-    /// How often it was tried, this time included. An earlier try may have got through: look before sending again.
+    /// Attempts, this one included. An earlier one may have succeeded: look before sending again.
     pub attempt: i64,
-    /// The claim.
+    /// The fence of the claim.
     pub fence: i64,
-    /// Counts the writes that were coalesced into it.
+    /// Counts the writes that were merged into it.
     pub revision: i64,
 }
 
-/// What may be claimed: due and free.
+/// The messages to claim: due and free.
 macro_rules! claimable {
     () => {
-        "SELECT o.id FROM outbox AS o WHERE o.next_run <= $3 AND o.lease_until <= $4 ORDER BY o.next_run, o.id LIMIT 1"
+        "SELECT o.id FROM outbox AS o WHERE o.next_run <= $3 AND o.lease_until <= $4 ORDER BY o.next_run, o.id LIMIT $5"
     };
 }
 
-/// What a claim writes, and the columns of [`Row`].
+/// The writes of a claim, and the columns of [`Row`].
 macro_rules! claim {
     () => {
-        "UPDATE outbox SET owner = $1, lease_until = $2, fence = fence + 1, attempt = attempt + 1 WHERE id = ("
+        "UPDATE outbox SET owner = $1, lease_until = $2, fence = fence + 1, attempt = attempt + 1 WHERE id IN ("
     };
 }
 macro_rules! outbox_columns {
@@ -82,15 +83,25 @@ sql! {
     CLAIM = concat!(claim!(), claimable!(), ") RETURNING ", outbox_columns!()),
         postgres: concat!(claim!(), claimable!(), " FOR UPDATE OF o SKIP LOCKED) RETURNING ", outbox_columns!());
     OLDEST = "SELECT min(created_at) FROM outbox";
-    SIZE = "SELECT count(*) FROM outbox";
     PUT = "INSERT INTO outbox (id, kind, target, dedupe_key, params, revision, created_at, fence, lease_until, \
         attempt, next_run) VALUES ($1, $2, $3, $4, $5, 1, $6, 0, 0, 0, $6) \
         ON CONFLICT (dedupe_key) DO UPDATE SET target = excluded.target, params = excluded.params, \
         revision = outbox.revision + 1, next_run = excluded.next_run";
-    /// Sent as it was read: gone. Renewed meanwhile: due once more.
+    /// A message that was sent as it was read is deleted. One that was renewed meanwhile is due once more.
     SENT = "DELETE FROM outbox WHERE id = $1 AND fence = $2 AND revision = $3";
     SENT_BUT_RENEWED = "UPDATE outbox SET owner = NULL, lease_until = 0, attempt = 0, \
         error_code = NULL, next_run = $3 WHERE id = $1 AND fence = $2";
+    /// The same two for several messages; `$1` is a JSON array of id, fence and revision.
+    SENT_ALL = "DELETE FROM outbox WHERE EXISTS (SELECT 1 FROM json_each($1) AS s WHERE s.value ->> 'id' = outbox.id \
+        AND s.value ->> 'fence' = outbox.fence AND s.value ->> 'revision' = outbox.revision)",
+        postgres: "DELETE FROM outbox USING json_to_recordset(CAST($1 AS JSON)) AS s(id TEXT, fence BIGINT, \
+        revision BIGINT) WHERE s.id = outbox.id AND s.fence = outbox.fence AND s.revision = outbox.revision";
+    ALL_SENT_BUT_RENEWED = "UPDATE outbox SET owner = NULL, lease_until = 0, attempt = 0, error_code = NULL, \
+        next_run = $2 WHERE EXISTS (SELECT 1 FROM json_each($1) AS s WHERE s.value ->> 'id' = outbox.id \
+        AND s.value ->> 'fence' = outbox.fence)",
+        postgres: "UPDATE outbox SET owner = NULL, lease_until = 0, attempt = 0, error_code = NULL, next_run = $2 \
+        FROM json_to_recordset(CAST($1 AS JSON)) AS s(id TEXT, fence BIGINT) \
+        WHERE s.id = outbox.id AND s.fence = outbox.fence";
     LATER = "UPDATE outbox SET owner = NULL, lease_until = 0, next_run = $3, error_code = $4 \
         WHERE id = $1 AND fence = $2";
     DROP = "DELETE FROM outbox WHERE id = $1 AND fence = $2";
@@ -128,14 +139,29 @@ impl Row {
 }
 
 impl Store {
-    /// Claims one message that is due and free. One statement, and a transaction by itself.
+    /// Claims one message that is due and free. One statement, and a transaction by itself. It does not wait for the disk: see
+    /// [`Store::flushed`].
     pub async fn claim_outbox(&self, owner: &str, lease: Duration) -> Result<Option<Outbox>, StoreError> {
+        Ok(self.claim_outbox_batch(owner, lease, 1).await?.pop())
+    }
+
+    /// The same for several messages at once, oldest first.
+    pub async fn claim_outbox_batch(
+        &self,
+        owner: &str,
+        lease: Duration,
+        limit: u32,
+    ) -> Result<Vec<Outbox>, StoreError> {
         let mut autocommit = self.autocommit().await?;
         let database_now = autocommit.database_now().await?;
         let now = autocommit.now().as_millis();
-        let rows =
-            all!(&mut autocommit, CLAIM, Row; owner, lease_end(database_now, lease), now, database_now)?;
-        rows.into_iter().next().map(Row::outbox).transpose()
+        let rows = all!(&mut autocommit, CLAIM, Row;
+            owner, lease_end(database_now, lease), now, database_now, i64::from(limit))?;
+        autocommit.end_autocommit();
+        let mut claimed: Vec<Outbox> = rows.into_iter().map(Row::outbox).collect::<Result<_, _>>()?;
+        // RETURNING keeps no order; ids grow with time.
+        claimed.sort_by_key(|message| message.id.to_string());
+        Ok(claimed)
     }
 }
 
@@ -144,11 +170,6 @@ impl ReadConnection {
     pub async fn oldest_outbox(&mut self) -> Result<Option<Timestamp>, StoreError> {
         Ok(one!(self, OLDEST, (Option<i64>,);)?.0.map(Timestamp::from_millis))
     }
-
-    /// How many messages are unsent.
-    pub async fn outbox_size(&mut self) -> Result<i64, StoreError> {
-        Ok(one!(self, SIZE, (i64,);)?.0)
-    }
 }
 
 fn held(touched: u64) -> Result<(), StoreError> {
@@ -156,7 +177,7 @@ fn held(touched: u64) -> Result<(), StoreError> {
 }
 
 impl Tx {
-    /// Posts the card of a request, or brings it up to date.
+    /// Posts the card of a request, or updates it.
     pub async fn put_card(&mut self, request: RequestId) -> Result<(), StoreError> {
         self.put_outbox(NewOutbox {
             kind: OutboxKind::Card,
@@ -167,7 +188,7 @@ impl Tx {
         .await
     }
 
-    /// Tells a person by direct message what became of their request; the sender renders what is true when it sends.
+    /// Tells a person by direct message about their request. It is rendered from current data when it is sent.
     pub async fn put_notification(
         &mut self,
         person: PersonId,
@@ -184,7 +205,7 @@ impl Tx {
         .await
     }
 
-    /// Puts a message into the outbox, due now, or renews the unsent one of the same key.
+    /// Adds a message to the outbox, due now, or renews the unsent one of the same key.
     pub async fn put_outbox(&mut self, message: NewOutbox) -> Result<(), StoreError> {
         let id = self.inner.ids.uuid().to_string();
         let now = self.now().as_millis();
@@ -193,7 +214,7 @@ impl Tx {
             .map(|_| ())
     }
 
-    /// Fenced: it was sent. If it was renewed while it was being sent, it is due once more.
+    /// Fenced: the message was sent. If it was renewed meanwhile, it is due once more.
     pub async fn outbox_sent(&mut self, claimed: &Outbox) -> Result<(), StoreError> {
         if exec!(self, SENT; claimed.id.to_string(), claimed.fence, claimed.revision)? == 1 {
             return Ok(());
@@ -202,7 +223,28 @@ impl Tx {
         held(exec!(self, SENT_BUT_RENEWED; claimed.id.to_string(), claimed.fence, now)?)
     }
 
-    /// Fenced: try again at `next_run`; nobody knows whether this send got through.
+    /// The same for several messages. Returns how many of them another process has claimed since; those are left alone.
+    pub async fn outbox_sent_batch(&mut self, claimed: &[Outbox]) -> Result<u64, StoreError> {
+        if claimed.is_empty() {
+            return Ok(0);
+        }
+        let rows: Vec<_> = claimed
+            .iter()
+            .map(|message| {
+                let id = message.id.to_string();
+                serde_json::json!({ "id": id, "fence": message.fence, "revision": message.revision })
+            })
+            .collect();
+        let rows = serde_json::Value::from(rows).to_string();
+        let mut left = claimed.len() as u64 - exec!(self, SENT_ALL; &rows)?;
+        if left > 0 {
+            let now = self.now().as_millis();
+            left -= exec!(self, ALL_SENT_BUT_RENEWED; &rows, now)?;
+        }
+        Ok(left)
+    }
+
+    /// Fenced: try again at `next_run`; whether this attempt succeeded is unknown.
     pub async fn outbox_later(
         &mut self,
         claimed: &Outbox,
@@ -212,7 +254,7 @@ impl Tx {
         held(exec!(self, LATER; claimed.id.to_string(), claimed.fence, next_run.as_millis(), code.code())?)
     }
 
-    /// Fenced: it can never be sent (a closed DM, a deleted channel).
+    /// Fenced: it can never be sent (closed direct messages, a deleted channel).
     pub async fn drop_outbox(&mut self, claimed: &Outbox) -> Result<(), StoreError> {
         held(exec!(self, DROP; claimed.id.to_string(), claimed.fence)?)
     }

@@ -1,7 +1,8 @@
-//! Panels: which message of which channel is one.
+//! Panels: the messages with the buttons for members, at most one in each channel.
 
+use super::connection::{ReadConnection, Tx};
+use super::error::StoreError;
 use super::sql::{bare, exec, maybe, one, sql};
-use super::{ReadConnection, StoreError, Tx};
 use crate::domain::ids::{ChannelId, GuildId, MessageId};
 use crate::domain::panel::Panel;
 
@@ -33,12 +34,12 @@ impl ReadConnection {
 }
 
 impl Tx {
-    /// The channel is to have a panel; one that it has already stays the same.
+    /// Notes that the channel is to have a panel; an existing one is kept.
     pub async fn put_panel(&mut self, guild: GuildId, channel: ChannelId) -> Result<Panel, StoreError> {
         panel_of(one!(self, PUT, Row; channel.to_string(), guild.to_string())?)
     }
 
-    /// Where the panel stands now; `None`: it is gone from Discord, and the next one is posted anew.
+    /// Notes the posted panel; `None` if it was deleted in Discord, and the next one is posted as new.
     pub async fn panel_stands(
         &mut self,
         channel: ChannelId,

@@ -1,10 +1,11 @@
-//! Persons: our own id for somebody, so that moving to another Discord account and erasure work.
+//! Persons: our own ids, so that a person can move to another Discord account and be erased.
 
-use super::sql::{bare, exec, maybe, one, sql};
-use super::{ReadConnection, StoreError, Tx};
+use super::connection::{ReadConnection, Tx};
+use super::error::StoreError;
+use super::sql::{bare, maybe, one, sql};
 use crate::domain::ids::{DiscordUserId, PersonId, Timestamp};
 
-/// Somebody who has, or had, a request or an account.
+/// A person who has, or had, a request or an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
     /// Our id.
@@ -13,38 +14,33 @@ pub struct Person {
     pub discord_id: Option<DiscordUserId>,
     /// Their language, a BCP 47 tag.
     pub lang: String,
-    /// When Discord last said that they take no direct messages; `None` after one got through.
-    pub dm_closed_at: Option<Timestamp>,
-    /// When we first met.
+    /// When the row was written.
     pub created_at: Timestamp,
 }
 
 sql! {
-    BY_ID = "SELECT id, discord_id, lang, dm_closed_at, created_at FROM person WHERE id = $1";
-    BY_DISCORD_ID = "SELECT id, discord_id, lang, dm_closed_at, created_at FROM person WHERE discord_id = $1";
+    BY_ID = "SELECT id, discord_id, lang, created_at FROM person WHERE id = $1";
+    BY_DISCORD_ID = "SELECT id, discord_id, lang, created_at FROM person WHERE discord_id = $1";
     ENSURE = "INSERT INTO person (id, discord_id, lang, created_at) VALUES ($1, $2, $3, $4) \
               ON CONFLICT (discord_id) DO UPDATE SET lang = excluded.lang \
-              RETURNING id, discord_id, lang, dm_closed_at, created_at";
-    SET_DM_CLOSED = "UPDATE person SET dm_closed_at = $2 WHERE id = $1";
+              RETURNING id, discord_id, lang, created_at";
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
+#[derive(sqlx::FromRow, serde::Deserialize)]
+pub(super) struct Row {
     id: String,
     discord_id: Option<String>,
     lang: String,
-    dm_closed_at: Option<i64>,
     created_at: i64,
 }
 
 impl Row {
-    fn person(self) -> Result<Person, StoreError> {
+    pub(super) fn person(self) -> Result<Person, StoreError> {
         let unreadable = |_| StoreError::Row { table: "person" };
         Ok(Person {
             id: self.id.parse().map_err(unreadable)?,
             discord_id: self.discord_id.map(|id| id.parse()).transpose().map_err(unreadable)?,
             lang: self.lang,
-            dm_closed_at: self.dm_closed_at.map(Timestamp::from_millis),
             created_at: Timestamp::from_millis(self.created_at),
         })
     }
@@ -63,7 +59,7 @@ impl ReadConnection {
 }
 
 impl Tx {
-    /// The person behind a Discord user, made if they are new; their language is brought up to date.
+    /// The person behind a Discord user, created if new; their language is updated.
     pub async fn ensure_person(
         &mut self,
         discord_id: DiscordUserId,
@@ -72,10 +68,5 @@ impl Tx {
         let id = self.inner.ids.uuid().to_string();
         let now = self.now().as_millis();
         one!(self, ENSURE, Row; id, discord_id.to_string(), lang, now)?.person()
-    }
-
-    /// Notes that Discord refuses direct messages to this person (`Some`), or that one got through (`None`).
-    pub async fn set_dm_closed(&mut self, id: PersonId, at: Option<Timestamp>) -> Result<(), StoreError> {
-        exec!(self, SET_DM_CLOSED; id.to_string(), at.map(Timestamp::as_millis)).map(|_| ())
     }
 }

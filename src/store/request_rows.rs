@@ -1,6 +1,9 @@
 //! The request row: its columns, how it becomes the domain's [`Request`], and how a form is sealed into it.
 
-use super::StoreError;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use super::error::StoreError;
 use super::seal::{Keys, Place};
 use crate::clock::Rng;
 use crate::domain::eligibility::RuleName;
@@ -20,8 +23,8 @@ macro_rules! request_columns {
 }
 pub(super) use request_columns;
 
-/// A request as the database gives it.
-#[derive(sqlx::FromRow)]
+/// A request as the database returns it.
+#[derive(sqlx::FromRow, Deserialize)]
 pub(super) struct RequestRow {
     id: String,
     code: String,
@@ -33,9 +36,13 @@ pub(super) struct RequestRow {
     revision: i64,
     rule: Option<String>,
     username: String,
+    #[serde(deserialize_with = "from_hex")]
     given_enc: Option<Vec<u8>>,
+    #[serde(deserialize_with = "from_hex")]
     family_enc: Option<Vec<u8>>,
+    #[serde(deserialize_with = "from_hex")]
     address_enc: Option<Vec<u8>>,
+    #[serde(deserialize_with = "from_hex")]
     answer_enc: Option<Vec<u8>>,
     key_id: Option<String>,
     notice_version: i64,
@@ -45,6 +52,12 @@ pub(super) struct RequestRow {
     pub(super) sent_at: Option<i64>,
     expires_at: Option<i64>,
     ended_at: Option<i64>,
+}
+
+/// Sealed columns are in hex where the row comes as JSON.
+fn from_hex<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Vec<u8>>, D::Error> {
+    let text = Option::<String>::deserialize(json)?;
+    text.map(|text| hex::decode(text).map_err(D::Error::custom)).transpose()
 }
 
 fn unreadable<E>(_: E) -> StoreError {
@@ -126,7 +139,7 @@ impl SealedForm {
     }
 }
 
-/// The keyed hash that says "the same address" without telling which.
+/// The keyed hash that shows that two addresses are the same, without showing which.
 pub(super) fn address_key(keys: &Keys, address: &MailAddress) -> String {
     keys.lookup("address", &address.folded())
 }

@@ -1,8 +1,9 @@
-//! Requests: what can be asked of them, compare-and-set of states, expiry and erasure. Drafts and `Send` are in `drafts`.
+//! Requests: reads, compare-and-set of states, expiry and erasure. Drafts and `Send` are in `drafts`.
 
+use super::connection::{ReadConnection, Tx};
+use super::error::StoreError;
 use super::request_rows::{RequestRow, address_key, request_columns};
 use super::sql::{all, bare, exec, maybe, one, sql, unless_taken};
-use super::{ReadConnection, StoreError, Tx};
 use crate::domain::account::Account;
 use crate::domain::eligibility::RuleName;
 use crate::domain::error_code::ErrorCode;
@@ -11,93 +12,93 @@ use crate::domain::job::JobState;
 use crate::domain::mail_address::MailAddress;
 use crate::domain::request::{Form, Request, RequestKind, RequestState};
 
-/// What a form submit leaves.
+/// A submitted form.
 #[derive(Clone, Debug)]
 pub struct NewDraft {
-    /// Whose.
+    /// The requester.
     pub person_id: PersonId,
-    /// Where.
+    /// The guild.
     pub guild_id: GuildId,
-    /// What for.
+    /// What is requested.
     pub kind: RequestKind,
     /// The checked form.
     pub form: Form,
-    /// The rule that fitted.
+    /// The rule that matched.
     pub rule: Option<RuleName>,
-    /// The privacy notice that was shown.
+    /// The version of the privacy notice that was shown.
     pub notice_version: i64,
     /// The person's language.
     pub lang: String,
-    /// The interaction that carried the form: the same one twice gives the same draft.
+    /// The interaction that carried the form; delivered twice, it gives the same draft.
     pub interaction_id: InteractionId,
     /// When the draft expires.
     pub expires_at: Timestamp,
 }
 
-/// What came of changing a draft.
+/// The result of changing a draft.
 #[derive(Clone, Debug)]
 pub enum DraftChanged {
     /// Changed (or this interaction had changed it before).
     Done(Request),
-    /// It is no draft any more.
+    /// It is no longer a draft.
     NotDraft(Request),
-    /// Its time was over; its personal values are erased.
+    /// It had expired; its personal values are erased.
     Expired(Request),
     /// No such request of this person with this nonce.
     Stale,
 }
 
-/// What `Send` asks for.
+/// The parameters of `Send`.
 #[derive(Clone, Debug)]
 pub struct SendDraft {
-    /// Which draft.
+    /// The draft.
     pub id: RequestId,
-    /// Who presses; the draft must be theirs.
+    /// Who pressed; the draft must be theirs.
     pub person_id: PersonId,
     /// The button's nonce.
     pub nonce: Nonce,
-    /// The rule that fits now.
+    /// The rule that matches now.
     pub rule: Option<RuleName>,
     /// Until when the request may wait.
     pub expires_at: Timestamp,
 }
 
-/// What came of `Send`.
+/// The result of `Send`.
 #[derive(Clone, Debug)]
 pub enum Sent {
     /// It waits now.
     Sent(Request),
     /// It had been sent before.
     AlreadySent(Request),
-    /// A live request, a live account or somebody else's tombstone has this name or one that looks like it.
+    /// An open request, a live account or another person's tombstone has this name or a look-alike of it.
     NameTaken(Request),
     /// The person has another open request.
     RequestOpen(Request),
     /// The person has an account that is not closed.
     HasAccount(Account),
-    /// The draft's time was over, or a newer draft took its place.
+    /// The draft had expired, or a newer draft replaced it.
     Expired,
     /// No such request of this person with this nonce.
     Stale,
 }
 
-/// What a compare-and-set writes beside the state. `None` leaves a column as it is.
+/// What a compare-and-set writes besides the state. `None` leaves a column unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct RequestMove {
-    /// Why; `None` empties the column.
+    /// The reason; `None` empties the column.
     pub reason_code: Option<ErrorCode>,
-    /// The rule that fits now.
+    /// The rule that matches now.
     pub rule: Option<RuleName>,
-    /// A new end of waiting.
+    /// A new expiry.
     pub expires_at: Option<Timestamp>,
 }
 
-/// What came of a compare-and-set.
+/// The result of a compare-and-set.
 #[derive(Clone, Debug)]
 pub enum RequestMoved {
     /// Done; the row as it is now.
     Done(Request),
-    /// Somebody was faster: the row as it is now, which is not the one that was seen.
+    /// Another transaction was faster: the row as it is now, which is not the one that was seen.
     Lost(Request),
     /// To `approved`: another approved request holds this address.
     AddressInUse(Request),
@@ -105,7 +106,7 @@ pub enum RequestMoved {
     NameTaken(Request),
 }
 
-/// Which requests a list shows. `None` asks for nothing. Drafts are shown only when asked for by state.
+/// The requests that a list shows. `None` means any. Drafts are included only if the state asks for them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestFilter {
     /// Of this guild.
@@ -153,7 +154,11 @@ sql! {
     ERASE_REASONS = "UPDATE decision SET reason_enc = NULL, key_id = NULL WHERE request_id = $1";
     ENDED = "SELECT id FROM request WHERE ended_at < $1 AND key_id IS NOT NULL ORDER BY ended_at LIMIT $2";
     FREE_ADDRESS = "UPDATE request SET address_key = NULL WHERE person_id = $1 AND state = 'approved'";
-    ERASE_APPROVED = "SELECT id FROM request WHERE person_id = $1 AND state = 'approved' AND key_id IS NOT NULL";
+    ERASE_APPROVED = "UPDATE request SET given_enc = NULL, family_enc = NULL, address_enc = NULL, answer_enc = NULL, \
+        address_key = NULL, key_id = NULL, revision = revision + 1 \
+        WHERE person_id = $1 AND state = 'approved' AND (key_id IS NOT NULL OR address_key IS NOT NULL)";
+    ERASE_APPROVED_REASONS = "UPDATE decision SET reason_enc = NULL, key_id = NULL WHERE key_id IS NOT NULL \
+        AND request_id IN (SELECT id FROM request WHERE person_id = $1 AND state = 'approved')";
 }
 
 impl ReadConnection {
@@ -180,13 +185,13 @@ impl ReadConnection {
         self.open_row(row)
     }
 
-    /// The request of this public code, in any case of letters.
+    /// The request of this public code, in upper or lower case.
     pub async fn request_by_code(&mut self, code: &str) -> Result<Option<Request>, StoreError> {
         let row = maybe!(self, BY_CODE, RequestRow; code.trim().to_ascii_uppercase())?;
         self.open_row(row)
     }
 
-    /// The person's draft, if one is there (it may be past its time).
+    /// The person's draft, which may have expired.
     pub async fn draft_of(&mut self, person: PersonId) -> Result<Option<Request>, StoreError> {
         let row = maybe!(self, DRAFT_OF, RequestRow; person.to_string())?;
         self.open_row(row)
@@ -210,7 +215,7 @@ impl ReadConnection {
         self.open_row(row)
     }
 
-    /// How many other requests this person sent up to the making of this one.
+    /// How many other requests this person had sent when this one was created.
     pub async fn earlier_requests(&mut self, before: &Request) -> Result<i64, StoreError> {
         let count = one!(self, EARLIER, (i64,);
             before.person_id.to_string(), before.id.to_string(), before.created_at.as_millis())?;
@@ -251,7 +256,7 @@ impl ReadConnection {
     }
 }
 
-/// The key of a page that goes down from `after`; `None` starts at the newest. Ids are hexadecimal, so `g` is behind them all.
+/// The key of a page that goes down from `after`; `None` starts at the newest. Ids are hexadecimal, so `g` comes after all of them.
 pub(super) fn before_id(after: Option<String>) -> String {
     after.unwrap_or_else(|| "g".to_owned())
 }
@@ -287,13 +292,13 @@ impl Tx {
         self.request(id).await?.ok_or(StoreError::Row { table: "request" })
     }
 
-    /// Expires drafts whose time is over and erases their personal values; how many (at most `limit`).
+    /// Expires drafts that are due and erases their personal values. Returns their number, at most `limit`.
     pub async fn expire_drafts(&mut self, limit: u32) -> Result<u64, StoreError> {
         let now = self.now().as_millis();
         exec!(self, EXPIRE_DRAFTS; now, i64::from(limit))
     }
 
-    /// Expires `waiting` and `held` requests whose time is over, and returns them for their audit rows and messages.
+    /// Expires `waiting` and `held` requests that are due, and returns them for their audit rows and messages.
     pub async fn expire_requests(&mut self, limit: u32) -> Result<Vec<Request>, StoreError> {
         let now = self.now().as_millis();
         let rows = all!(self, EXPIRE_OPEN, RequestRow; now, i64::from(limit))?;
@@ -307,7 +312,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Empties the personal columns of requests that ended before `ended_before`; how many (at most `limit`).
+    /// Empties the personal columns of requests that ended before `ended_before`. Returns their number, at most `limit`.
     pub async fn erase_ended_requests(
         &mut self,
         ended_before: Timestamp,
@@ -321,18 +326,14 @@ impl Tx {
         Ok(rows.len() as u64)
     }
 
-    /// The address of a person's approved request is free for others again.
+    /// Frees the address of a person's approved request for others.
     pub(super) async fn free_address_of(&mut self, person: PersonId) -> Result<(), StoreError> {
         exec!(self, FREE_ADDRESS; person.to_string()).map(|_| ())
     }
 
-    /// Empties the personal columns of a person's approved request.
+    /// Empties the personal columns of a person's approved request, and frees its address.
     pub(super) async fn erase_approved_of(&mut self, person: PersonId) -> Result<(), StoreError> {
-        let rows = all!(self, ERASE_APPROVED, (String,); person.to_string())?;
-        for (id,) in rows {
-            exec!(self, ERASE; &id)?;
-            exec!(self, ERASE_REASONS; &id)?;
-        }
-        Ok(())
+        exec!(self, ERASE_APPROVED; person.to_string())?;
+        exec!(self, ERASE_APPROVED_REASONS; person.to_string()).map(|_| ())
     }
 }

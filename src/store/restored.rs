@@ -1,12 +1,16 @@
-//! Backups, restoring one, and the hold that keeps a restored database from acting until an operator agrees.
+//! Backups, their restoration, and the hold that keeps a restored database from acting until an operator agrees.
 //!
 //! A backup is one file, written by SQLite itself while others write. `PostgreSQL` has its own tools; its hold is set by hand.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::audit::{AuditVerdict, Head};
+use super::connection::{ReadConnection, Store, Tx};
+use super::database::sqlite_path;
+use super::error::StoreError;
+use super::files;
 use super::sql::{Raw, bare, exec, maybe, one, sql};
-use super::{AuditVerdict, Head, ReadConnection, Store, StoreError, Tx, files, open};
 use crate::clock::{Clock, Rng};
 use crate::config;
 use crate::domain::ids::{AccountId, Timestamp};
@@ -17,27 +21,27 @@ sql! {
     HOLD = "UPDATE store_meta SET restored_at = $1 WHERE one = 1";
     LET_GO = "UPDATE store_meta SET restored_at = NULL WHERE one = 1 AND restored_at IS NOT NULL";
     HAS_KEY = "SELECT key_id FROM store_meta WHERE one = 1";
-    /// Somebody serves at this moment.
+    /// Whether a process serves at this moment.
     SERVED = "SELECT count(*) FROM lease WHERE name = 'gateway' AND until > $1";
     USE_UP_MAILS = "UPDATE job SET mail_attempts = $2, revision = revision + 1 \
         WHERE account_id = $1 AND kind = 'provision' AND state = 'open'";
-    FORGET_NEWS = "DELETE FROM outbox WHERE kind <> 'card'";
-    /// A second try looks for the first one's message.
-    CARDS_MAY_STAND = "UPDATE outbox SET attempt = attempt + 1 WHERE kind = 'card'";
+    DELETE_NOTIFICATIONS = "DELETE FROM outbox WHERE kind <> 'card'";
+    /// A second attempt looks for the message of the first.
+    COUNT_CARD_ATTEMPT = "UPDATE outbox SET attempt = attempt + 1 WHERE kind = 'card'";
 }
 
-/// What restoring did.
+/// The result of a restoration.
 #[derive(Clone, Debug)]
 pub struct Restored {
     /// Where the audit log of the backup ended.
     pub head: Head,
-    /// Where the database lies that was there before, if there was one.
+    /// Where the database before it is kept, if there was one.
     pub kept: Option<PathBuf>,
 }
 
 impl Store {
-    /// Copies the whole database as it is at this moment into a new file (0600). Never overwrites. Gives the audit log's head that
-    /// was reached at least.
+    /// Copies the whole database as it is at this moment into a new file (0600). Never overwrites. Returns a head of the audit log that
+    /// the copy contains.
     pub async fn back_up(&self, file: &Path) -> Result<Head, StoreError> {
         let mut connection = self.read().await?;
         let head = connection.audit_head().await?;
@@ -54,15 +58,15 @@ impl Store {
         }
     }
 
-    /// Puts a backup in the database's place, held back until an operator agrees. Refused while `serve` runs, and for a file that is
-    /// not whole, not of this key, or newer than this version. The database that was there stays beside it.
+    /// Moves a backup into the database's place, held until an operator agrees. Refused while `serve` runs, and for a file that is
+    /// damaged, of another key, or newer than this version. The database before it is kept beside it.
     pub async fn restore(
         config: &config::Store,
         backup: &Path,
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
     ) -> Result<Restored, StoreError> {
-        let path = open::sqlite_path(config)?.ok_or(StoreError::NotSqlite)?;
+        let path = sqlite_path(config)?.ok_or(StoreError::NotSqlite)?;
         files::make_folder(&path)?;
         let _lock = files::lock_for_serving(&path)?;
         let copy = files::copy_beside(backup, &path)?;
@@ -79,7 +83,7 @@ impl Store {
         }
     }
 
-    /// Holds a database back that was restored by other means. Refused while somebody serves it.
+    /// Holds a database that was restored by other means. Refused while a process serves it.
     pub async fn hold(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let now = tx.database_now().await?;
@@ -91,7 +95,7 @@ impl Store {
     }
 }
 
-/// Judges the copy, brings it to this version and holds it back. Where its audit log ends.
+/// Checks the copy, migrates it to this version and holds it. Returns the head of its audit log.
 async fn prepare(
     config: &config::Store,
     copy: &Path,
@@ -118,7 +122,7 @@ async fn prepare(
     held
 }
 
-/// Whether SQLite finds no fault in the file, and it is a database of ours.
+/// Checks that SQLite finds no damage, and that it is a database of accolade.
 async fn is_whole(copy: &Path, clock: &Arc<dyn Clock>, rng: &Arc<dyn Rng>) -> Result<(), StoreError> {
     let store = Store::over_file(copy, clock, rng);
     let looked = look_into(&store).await;
@@ -142,7 +146,7 @@ async fn look_into(store: &Store) -> Result<(), StoreError> {
 }
 
 impl ReadConnection {
-    /// Since when a restored database waits for an operator's agreement.
+    /// When the database was restored, while it waits for an operator's agreement.
     pub async fn restored_at(&mut self) -> Result<Option<Timestamp>, StoreError> {
         let at = maybe!(self, RESTORED_AT, (Option<i64>,);)?.and_then(|row| row.0);
         Ok(at.map(Timestamp::from_millis))
@@ -155,19 +159,19 @@ impl Tx {
         exec!(self, HOLD; now).map(|_| ())
     }
 
-    /// Lets a held database act again; `false` if it was not held.
+    /// Ends the hold; `false` if the database was not held.
     pub async fn let_go(&mut self) -> Result<bool, StoreError> {
         Ok(exec!(self, LET_GO;)? > 0)
     }
 
-    /// Counts the mails of the account's making as sent: a later life, of which this database knows nothing, may have sent them.
+    /// Counts the mails of the account's provisioning as sent: after the backup was made, the bot may have sent them.
     pub async fn use_up_mails(&mut self, account: AccountId) -> Result<(), StoreError> {
         exec!(self, USE_UP_MAILS; account.to_string(), MAILS_PER_JOB).map(|_| ())
     }
 
-    /// Drops unsent news and notices, which people may have read long ago, and lets every card be looked for before it is posted.
+    /// Deletes unsent notifications and notices, which may have been sent after the backup. Cards are looked for before they are posted.
     pub async fn settle_outbox(&mut self) -> Result<(), StoreError> {
-        exec!(self, FORGET_NEWS;)?;
-        exec!(self, CARDS_MAY_STAND;).map(|_| ())
+        exec!(self, DELETE_NOTIFICATIONS;)?;
+        exec!(self, COUNT_CARD_ATTEMPT;).map(|_| ())
     }
 }

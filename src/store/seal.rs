@@ -1,7 +1,7 @@
-//! Sealing of personal columns and keyed look-up hashes. The key file stands outside the database.
+//! Sealing of personal columns, and keyed look-up hashes. The key file is outside the database.
 //!
-//! A sealed value is `nonce (24) ‖ XChaCha20-Poly1305 ciphertext`; table, row and column are authenticated with it, so that a
-//! value moved to another row or column does not open.
+//! A sealed value is `nonce (24) ‖ XChaCha20-Poly1305 ciphertext`; table, row and column are authenticated with it, so a
+//! value that was moved to another row or column does not open.
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
@@ -9,7 +9,7 @@ use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretBox};
 use sha2::Sha256;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::clock::Rng;
 
 /// The nonce of `XChaCha20` (draft-irtf-cfrg-xchacha section 2.3).
@@ -22,7 +22,7 @@ pub(super) struct Keys {
     id: String,
 }
 
-/// Where a sealed value stands. It is authenticated, so it must be the same at sealing and opening.
+/// The place of a sealed value. It is authenticated, so it must be the same at sealing and opening.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
     pub(super) table: &'static str,
@@ -57,17 +57,17 @@ impl Keys {
         }
     }
 
-    /// Keys that fit nothing, for a look at a database before its key file is known.
+    /// Keys that open nothing, to look at a database before its key file is known.
     pub(super) fn empty() -> Self {
         Self { id: String::new(), ..Self::derive(&SecretBox::new(Box::new([0; 32]))) }
     }
 
-    /// The fingerprint that stands in `key_id`.
+    /// The fingerprint in the columns `key_id`.
     pub(super) fn id(&self) -> &str {
         &self.id
     }
 
-    /// The keyed hash of a value, in hex: equal values of one kind have equal hashes, and nobody without the key can try values.
+    /// The keyed hash of a value, in hex: equal values of one kind have equal hashes, and without the key values can't be guessed.
     pub(super) fn lookup(&self, kind: &str, value: &str) -> String {
         hex::encode(hmac(self.lookup.expose_secret(), &[kind.as_bytes(), b"\0", value.as_bytes()]))
     }
@@ -83,7 +83,7 @@ impl Keys {
         [nonce.as_slice(), &sealed].concat()
     }
 
-    /// Opens what was sealed for this place with this key.
+    /// Opens a value that was sealed for this place with this key.
     pub(super) fn open(
         &self,
         place: Place<'_>,

@@ -13,6 +13,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use futures::future::BoxFuture;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
@@ -77,6 +78,12 @@ pub struct Numbers {
     pub audit_seq: i64,
     /// Panics caught since the start.
     pub panics: i64,
+    /// Statements that the store ran since the start.
+    pub store_statements: u64,
+    /// Transactions that the store committed since the start.
+    pub store_commits: u64,
+    /// Times that SQLite's log was flushed to the disk since the start.
+    pub store_flushes: u64,
     /// First answers since the start.
     pub acks: AckTimes,
 }
@@ -179,9 +186,15 @@ fn registry_of(numbers: &Numbers) -> Registry {
     gauge("outbox_oldest_seconds", "Age of the oldest unsent message", numbers.outbox_oldest_seconds);
     gauge("gateway_up", "1 while this process holds a session at the gateway", numbers.gateway_up);
     gauge("audit_seq", "Position of the audit log's head", numbers.audit_seq);
-    let panics = prometheus_client::metrics::counter::Counter::<u64>::default();
-    panics.inc_by(u64::try_from(numbers.panics).unwrap_or(0));
-    registry.register("panics", "Panics caught since the start", panics);
+    let mut counter = |name: &str, help: &str, value: u64| {
+        let counter = Counter::<u64>::default();
+        counter.inc_by(value);
+        registry.register(name, help, counter);
+    };
+    counter("panics", "Panics caught since the start", u64::try_from(numbers.panics).unwrap_or(0));
+    counter("store_statements", "Statements that the store ran since the start", numbers.store_statements);
+    counter("store_commits", "Transactions that the store committed since the start", numbers.store_commits);
+    counter("store_flushes", "Times that SQLite's log was flushed since the start", numbers.store_flushes);
     registry.register(
         "interaction_ack_seconds",
         "From the arrival of an interaction until Discord had taken the first answer",
@@ -202,6 +215,9 @@ mod tests {
             breakers: vec![("mail", 1)],
             job_oldest_seconds: 3,
             audit_seq: 17,
+            store_statements: 40,
+            store_commits: 6,
+            store_flushes: 4,
             ..Numbers::default()
         };
         numbers.acks.observe(Duration::from_millis(7));
@@ -216,6 +232,9 @@ mod tests {
             "accolade_gateway_up 0",
             "accolade_audit_seq 17",
             "accolade_panics_total 0",
+            "accolade_store_statements_total 40",
+            "accolade_store_commits_total 6",
+            "accolade_store_flushes_total 4",
             "accolade_interaction_ack_seconds_count 1",
             "accolade_interaction_ack_seconds_bucket{le=\"0.005\"} 0",
             "accolade_interaction_ack_seconds_bucket{le=\"0.01\"} 1",

@@ -193,8 +193,8 @@ impl Town {
             .collect()
     }
 
-    pub(crate) async fn unsent_messages(&self) -> i64 {
-        self.store.read().await.expect("a view").outbox_size().await.expect("a number")
+    pub(crate) async fn has_unsent_messages(&self) -> bool {
+        self.store.read().await.expect("a view").oldest_outbox().await.expect("an answer").is_some()
     }
 
     /// Empties the outbox and gives the dedupe keys of what was in it.

@@ -246,3 +246,29 @@ fn a_full_disk_below_sqlite_is_said_and_waited_for() {
         outlives(watched, [FULL, "disk is full"], begins, ends).await
     });
 }
+
+/// Nobody knows what the disk holds after a flush that failed: the bot says so and ends, and its next start goes on with what is there.
+#[test]
+fn a_flush_that_fails_ends_the_bot_with_a_clear_message() {
+    let (country, _visit) = country();
+    let played: Result<()> = country.runtime.block_on(async {
+        let village = Village::settles(country, "db7", Customs::plain(Database::Sqlite)).await?;
+        let folder = tempfile::tempdir()?;
+        let log = folder.path().join("log");
+        // The first flush is of the leases that are released at the start.
+        starts_with(&village, &[("ACCOLADE_PANIC_AT", "store.flush.before:2")], &log).await?;
+        let status = village.ends(Duration::from_secs(25)).await?;
+        let said = std::fs::read_to_string(&log)?;
+        ensure!(
+            !status.success() && said.contains("could not be flushed to the disk: check the disk"),
+            "{status}: {said}"
+        );
+        village.starts().await?;
+        village.ada_asks().await?;
+        village.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
+        village.stops().await
+    });
+    if let Err(error) = played {
+        panic!("{error:#}");
+    }
+}

@@ -30,6 +30,8 @@ mod setup_world;
 mod steps;
 mod steps_alone;
 mod store_audit;
+mod store_economy;
+mod store_flush;
 mod store_jobs;
 mod store_requests;
 mod store_schema;

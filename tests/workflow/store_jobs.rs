@@ -96,7 +96,7 @@ async fn a_wish_to_stop_that_meets_the_end_of_the_work_on_postgres_is_not_taken_
         ended.expect("commits");
         match asked {
             Ok(CancelAsk::Finished) => {}
-            Err(StoreError::Busy) => return,
+            Ok(CancelAsk::Overtaken) => return,
             other => panic!("{other:?}"),
         }
     }
@@ -175,8 +175,6 @@ on_both_databases! {
             jobs.push(tx.enqueue_job(job).await.expect("enqueues").id);
         }
         tx.commit("test.enqueue").await.expect("commits");
-        let enqueued = world.clock.now();
-        world.clock.push(Duration::from_mins(1));
         let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
         let output = Some(r#"{"rule":"members"}"#.to_owned());
         let record = StepRecord { step: Step::CheckAvailability, outcome: Outcome::Unchanged, output: output.clone(), seen_at: None };
@@ -199,8 +197,6 @@ on_both_databases! {
         assert_eq!((steps.len(), steps[0].step, &steps[0].output), (1, Step::CheckAvailability, &output));
         assert_eq!(view.step_output(check.id, Step::CheckAvailability).await.expect("reads"), output);
         assert_eq!(view.step_output(check.id, Step::Eligible).await.expect("reads"), None);
-        let since = view.step_since(check.id).await.expect("reads").expect("it was tried");
-        assert!(since.since(enqueued) >= Duration::from_mins(1));
         let mut next_runs = Vec::new();
         for id in jobs {
             next_runs.push(view.job(id).await.expect("reads").expect("is there").next_run);
@@ -550,7 +546,7 @@ on_both_databases! {
         let mut tx = world.store.begin().await.expect("begins");
         tx.outbox_sent(&third).await.expect("sent");
         tx.commit("test.sent").await.expect("commits");
-        assert_eq!(world.store.read().await.expect("reads").outbox_size().await.expect("reads"), 0);
+        assert_eq!(world.store.read().await.expect("reads").oldest_outbox().await.expect("reads"), None);
     }
 
     async fn a_budget_holds_within_its_span_and_is_given_back(world: &World) {

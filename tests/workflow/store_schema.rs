@@ -15,7 +15,7 @@ use accolade::domain::request::{RequestKind, RequestState};
 use accolade::store::{DenyKind, MessageKind, OutboxKind, Store, StoreError, statements};
 use sqlx::{Connection, Either, Executor, PgConnection, SqlSafeStr, SqliteConnection, Statement};
 
-use crate::store_world::{PushedClock, World, private_folder, sqlite_config};
+use crate::store_world::{PushedClock, Raw, World, postgres, postgres_config, private_folder, sqlite_config};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_prepares_on_both_databases_with_the_same_parameters_and_columns() {
@@ -88,87 +88,94 @@ fn every_column_says_what_it_is_for() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn migrations_apply_one_by_one_on_a_filled_database() {
-    let folder = private_folder();
-    let config = sqlite_config(&folder);
+/// What each version of the schema may hold when the next one comes.
+const FILLED: [&[&str]; 5] = [
+    &[
+        "INSERT INTO person (id, discord_id, lang, created_at) VALUES ('p', '1', 'en', 5)",
+        "INSERT INTO request (id, code, guild_id, person_id, kind, state, revision, username, skeleton, notice_version, lang, \
+         interaction_id, nonce, created_at, sent_at) VALUES ('r', 'K7M2QX', '2', 'p', 'account', 'approved', 3, 'ada', 'ada', 1, \
+         'en', '7', 'n', 5, 6)",
+        "INSERT INTO account (id, person_id, state, username, skeleton, nonce, created_at, revision) \
+         VALUES ('a', 'p', 'creating', 'ada', 'ada', 'n', 5, 1)",
+        "INSERT INTO tombstone (username, skeleton, person_id, at) VALUES ('grace', 'grace', 'p', 4)",
+    ],
+    &[
+        "INSERT INTO job (id, person_id, account_id, request_id, kind, plan_version, state, step, revision, fence, lease_until, \
+         attempt, next_run, mail_attempts, cancel_asked) \
+         VALUES ('w', 'p', 'a', 'r', 'provision', 1, 'open', 'mail', 1, 2, 0, 0, 5, 0, FALSE)",
+        "INSERT INTO job_step (job_id, step, outcome, output, at) VALUES ('w', 'groups', 'applied', '{}', 5)",
+        "INSERT INTO mail (id, account_id, job_id, begun_at, link_until, state) VALUES ('m', 'a', 'w', 5, 9, 'begun')",
+    ],
+    &[
+        "INSERT INTO outbox (id, kind, target, dedupe_key, params, revision, created_at, fence, lease_until, attempt, next_run) \
+         VALUES ('o', 'card', 'r', 'card:r', '{}', 3, 5, 1, 0, 2, 5)",
+        "INSERT INTO message (request_id, kind, guild_id, channel_id, nonce) VALUES ('r', 'card', '2', '3', 'n')",
+    ],
+    &["INSERT INTO budget (kind, key, at) VALUES ('mail_all', 'k', 5)"],
+    &[],
+];
+
+/// One row of every table above, joined as they refer to each other.
+const ALL_OF_IT: &str = "SELECT p.discord_id || r.code || a.username || t.username || w.step || s.step || m.state || o.kind || \
+    c.channel_id || b.kind FROM person AS p JOIN request AS r ON r.person_id = p.id JOIN account AS a ON a.person_id = p.id \
+    JOIN tombstone AS t ON t.person_id = p.id JOIN job AS w ON w.request_id = r.id JOIN job_step AS s ON s.job_id = w.id \
+    JOIN mail AS m ON m.job_id = w.id JOIN outbox AS o ON o.target = r.id JOIN message AS c ON c.request_id = r.id \
+    JOIN budget AS b ON b.kind = 'mail_all'";
+
+/// Migrates version by version; each meets the rows that the one before may have.
+async fn migrates_filled(config: &accolade::config::Store) {
     let clock = Arc::new(PushedClock::default());
     let migrate = async |version| {
-        Store::migrate_to(&config, clock.clone(), Arc::new(SystemRng), version).await.expect("migrates")
+        Store::migrate_to(config, clock.clone(), Arc::new(SystemRng), version).await.expect("migrates")
     };
     assert_eq!(migrate(1).await.applied, 1);
-    let open = Store::open(&config, clock.clone(), Arc::new(SystemRng)).await;
+    let open = Store::open(config, clock.clone(), Arc::new(SystemRng)).await;
     let old = open.err().expect("an older schema is refused");
     assert!(matches!(old, StoreError::SchemaOld { found: 1, .. }), "{old:?}");
     assert!(old.to_string().contains("accolade migrate"));
-    let mut raw = SqliteConnection::connect(config.url.as_str()).await.expect("connects");
-    sqlx::query("INSERT INTO person (id, discord_id, lang, created_at) VALUES ('p', '1', 'en', 5)")
-        .execute(&mut raw)
-        .await
-        .expect("fills");
-    for version in 2..=5 {
-        assert_eq!(migrate(version).await.applied, 1);
+    let mut raw = Raw::connect(config).await;
+    for (version, rows) in (2..).zip(FILLED) {
+        for row in rows {
+            raw.runs(row).await;
+        }
+        if version <= 4 {
+            assert_eq!(migrate(version).await.applied, 1);
+        }
     }
-    fill_job(&mut raw).await;
-    assert_eq!(migrate(6).await.applied, 1);
-    let last = Store::migrate(&config, clock.clone(), Arc::new(SystemRng)).await.expect("migrates");
-    assert_eq!((last.version, last.applied), (9, 3));
-    is_still_worked(&mut raw).await;
-    let again = Store::migrate(&config, clock.clone(), Arc::new(SystemRng)).await.expect("migrates");
-    assert_eq!((again.version, again.applied), (9, 0));
-    let kept: (i64,) =
-        sqlx::query_as("SELECT count(*) FROM person").fetch_one(&mut raw).await.expect("reads");
-    assert_eq!(kept.0, 1);
-    sqlx::query("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99, 'x', TRUE, x'00', 0)")
-        .execute(&mut raw)
-        .await
-        .expect("a newer version");
-    let newer = Store::open(&config, clock.clone(), Arc::new(SystemRng)).await;
+    let last = Store::migrate(config, clock.clone(), Arc::new(SystemRng)).await.expect("migrates");
+    assert_eq!((last.version, last.applied), (5, 1));
+    let again = Store::migrate(config, clock.clone(), Arc::new(SystemRng)).await.expect("migrates");
+    assert_eq!((again.version, again.applied), (5, 0));
+    assert_eq!(raw.text(ALL_OF_IT).await, "1K7M2QXadagracemailgroupsbeguncard3mail_all");
+    let foreign = "INSERT INTO job_step (job_id, step, outcome, at) VALUES ('nobody', 'mail', 'applied', 5)";
+    assert!(raw.is_refused(foreign).await, "a step of no job was taken");
+    let store = Store::open(config, clock.clone(), Arc::new(SystemRng)).await.expect("opens");
+    let claimed = store.claim_job("a", Duration::from_secs(15)).await;
+    let refused = claimed.expect_err("the filled job's ids are no UUIDs");
+    assert!(matches!(refused, StoreError::Row { table: "job" }), "{refused:?}");
+    store.close().await;
+    raw.runs(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (99, 'x', TRUE, '00', 0)",
+    )
+    .await;
+    let newer = Store::open(config, clock.clone(), Arc::new(SystemRng)).await;
     assert!(matches!(newer.err(), Some(StoreError::SchemaNew { found: 99, .. })));
-    let newer = Store::migrate(&config, clock, Arc::new(SystemRng)).await;
+    let newer = Store::migrate(config, clock, Arc::new(SystemRng)).await;
     assert!(matches!(newer.err(), Some(StoreError::SchemaNew { .. })));
 }
 
-/// A job with a step and an unsent message, as version 5 wrote them.
-async fn fill_job(raw: &mut SqliteConnection) {
-    for filled in [
-        "INSERT INTO job (seq, id, person_id, kind, plan_version, state, step, revision, fence, lease_until, attempt, \
-         next_run, mail_attempts, cancel_asked) VALUES (41, 'w', 'p', 'welcome', 1, 'open', 'role', 1, 2, 0, 0, 5, 0, 0)",
-        "INSERT INTO job_step (id, job_id, step, outcome, output, at) VALUES (7, 'w', 'role', 'applied', '{}', 5)",
-        "INSERT INTO outbox (id, kind, target, dedupe_key, params, revision, created_at, fence, lease_until, attempt, \
-         next_run) VALUES ('o', 'card', 'r', 'card:r', '{}', 3, 5, 1, 0, 2, 5)",
-    ] {
-        sqlx::query(filled).execute(&mut *raw).await.expect("fills");
-    }
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_apply_one_by_one_on_a_filled_database() {
+    let folder = private_folder();
+    migrates_filled(&sqlite_config(&folder)).await;
 }
 
-/// What a migration that makes the tables anew must keep: the rows, their numbers, and what points at them.
-async fn is_still_worked(raw: &mut SqliteConnection) {
-    let kept: (i64, i64, String, String) = sqlx::query_as(
-        "SELECT w.seq, s.id, w.kind, s.output FROM job_step AS s JOIN job AS w ON w.id = s.job_id",
-    )
-    .fetch_one(&mut *raw)
-    .await
-    .expect("reads");
-    assert_eq!(kept, (41, 7, "welcome".to_owned(), "{}".to_owned()));
-    let message: (String, String, i64, i64) =
-        sqlx::query_as("SELECT id, kind, revision, attempt FROM outbox")
-            .fetch_one(&mut *raw)
-            .await
-            .expect("reads");
-    assert_eq!(message, ("o".to_owned(), "card".to_owned(), 3, 2));
-    let next: (i64,) = sqlx::query_as(
-        "INSERT INTO job (id, person_id, kind, plan_version, state, step, revision, fence, lease_until, attempt, next_run, \
-         mail_attempts, cancel_asked) VALUES ('x', 'p', 'lock', 1, 'open', 'lock', 1, 0, 0, 0, 5, 0, 0) RETURNING seq",
-    )
-    .fetch_one(&mut *raw)
-    .await
-    .expect("the new kinds are taken");
-    assert!(next.0 > 41, "numbers go on: {}", next.0);
-    let foreign = sqlx::query(
-        "INSERT INTO job_step (job_id, step, outcome, at) VALUES ('nobody', 'role', 'applied', 5)",
-    );
-    foreign.execute(raw).await.expect_err("a step of no job is refused");
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_apply_one_by_one_on_a_filled_postgres() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let (server, folder) = (postgres().await, private_folder());
+    migrates_filled(&postgres_config(&server, &folder).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

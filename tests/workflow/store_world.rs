@@ -17,6 +17,7 @@ use accolade::domain::request::{Answer, Form, Request, RequestKind};
 use accolade::domain::username::Username;
 use accolade::store::{NewDraft, SendDraft, Sent, Store, StoreError};
 use futures::future::BoxFuture;
+use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -64,7 +65,7 @@ impl Clock for PushedClock {
 /// One server for all tests that run at the moment; it stops with the last of them.
 static POSTGRES: Mutex<Weak<testbed::Postgres>> = Mutex::const_new(Weak::new());
 
-async fn postgres() -> Arc<testbed::Postgres> {
+pub(crate) async fn postgres() -> Arc<testbed::Postgres> {
     let mut shared = POSTGRES.lock().await;
     if let Some(server) = shared.upgrade() {
         return server;
@@ -111,9 +112,20 @@ impl World {
         Self { store, config, clock, folder, _server: server }
     }
 
+    /// Runs a statement on the database without the store; how many rows it touched.
+    pub(crate) async fn changes(&self, statement: &'static str) -> u64 {
+        Raw::connect(&self.config).await.runs(statement).await
+    }
+
     /// The SQLite file.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("store.sqlite")
+    }
+
+    /// The same with a new store, after the first was closed.
+    pub(crate) async fn reopened(mut self) -> Self {
+        self.store = self.open_again().await.expect("opens");
+        self
     }
 
     /// Opens the same database once more.
@@ -179,6 +191,47 @@ impl World {
     }
 }
 
+/// A connection to one of the two databases without the store.
+pub(crate) enum Raw {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Raw {
+    pub(crate) async fn connect(config: &config::Store) -> Self {
+        let url = config.url.as_str();
+        if config.url.scheme() == "sqlite" {
+            Self::Sqlite(SqliteConnection::connect(url).await.expect("connects"))
+        } else {
+            Self::Postgres(PgConnection::connect(url).await.expect("connects"))
+        }
+    }
+
+    pub(crate) async fn runs(&mut self, statement: &'static str) -> u64 {
+        match self {
+            Self::Sqlite(c) => c.execute(statement).await.expect("runs").rows_affected(),
+            Self::Postgres(c) => c.execute(statement).await.expect("runs").rows_affected(),
+        }
+    }
+
+    /// Whether the database refuses the statement.
+    pub(crate) async fn is_refused(&mut self, statement: &'static str) -> bool {
+        match self {
+            Self::Sqlite(c) => c.execute(statement).await.is_err(),
+            Self::Postgres(c) => c.execute(statement).await.is_err(),
+        }
+    }
+
+    /// The first column of the only row, a text.
+    pub(crate) async fn text(&mut self, statement: &'static str) -> String {
+        let row: (String,) = match self {
+            Self::Sqlite(c) => sqlx::query_as(statement).fetch_one(c).await.expect("reads"),
+            Self::Postgres(c) => sqlx::query_as(statement).fetch_one(c).await.expect("reads"),
+        };
+        row.0
+    }
+}
+
 /// A form whose address is of its name.
 pub(crate) fn form(name: &str) -> Form {
     Form {
@@ -205,7 +258,7 @@ pub(crate) fn sqlite_config(folder: &TempDir) -> config::Store {
     }
 }
 
-async fn postgres_config(server: &testbed::Postgres, folder: &TempDir) -> config::Store {
+pub(crate) async fn postgres_config(server: &testbed::Postgres, folder: &TempDir) -> config::Store {
     let url = server.new_database().await.expect("a database");
     config::Store {
         url: url.parse().expect("a url"),

@@ -1,0 +1,204 @@
+//! Claims of jobs: alone, or with everything that a worker needs (person, request, account and recorded steps) in one statement.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::accounts::Row as AccountRow;
+use super::connection::{Store, Tx};
+use super::database::Kind;
+use super::error::StoreError;
+use super::jobs::{JobStep, Row as JobRow, StepRow, job_columns, unless_overtaking};
+use super::leases::lease_end;
+use super::persons::{Person, Row as PersonRow};
+use super::request_rows::RequestRow;
+use super::sql::{all, bare, exec, sql};
+use crate::domain::account::Account;
+use crate::domain::job::{Job, PLAN_VERSION};
+use crate::domain::request::Request;
+
+/// A claimed job with the rows that it refers to, all of the moment of the claim.
+#[derive(Clone, Debug)]
+pub struct ClaimedJob {
+    /// The job, with its lease and fence.
+    pub job: Job,
+    /// The person it is for.
+    pub person: Person,
+    /// The request that caused it.
+    pub request: Option<Request>,
+    /// The account that it creates, changes or ends.
+    pub account: Option<Account>,
+    /// The recorded steps, in order.
+    pub steps: Vec<JobStep>,
+}
+
+/// The job to claim: due, free, of a known plan, and not behind an unfinished job of the same person that it waits for.
+macro_rules! claimable {
+    () => {
+        concat!(
+            "SELECT w.seq FROM job AS w WHERE w.state IN ('open', 'undoing') AND w.next_run <= $3 \
+             AND w.lease_until <= $4 AND w.plan_version <= $5 AND NOT EXISTS (SELECT e.seq FROM job AS e \
+             WHERE e.person_id = w.person_id AND e.seq < w.seq AND e.state IN ('open', 'undoing', 'needs_operator') ",
+            unless_overtaking!("w.kind"),
+            ") ORDER BY w.next_run, w.seq LIMIT 1"
+        )
+    };
+}
+
+/// What a claim writes.
+macro_rules! claim {
+    () => {
+        "UPDATE job SET owner = $1, lease_until = $2, fence = fence + 1, attempt = attempt + 1, \
+         revision = revision + 1 WHERE seq = ("
+    };
+}
+
+/// The columns of the referred rows as the arguments of `json_object` and `json_build_object`, without sealed columns.
+macro_rules! person_fields {
+    () => {
+        "'id', p.id, 'discord_id', p.discord_id, 'lang', p.lang, 'created_at', p.created_at"
+    };
+}
+macro_rules! request_fields {
+    () => {
+        "'id', r.id, 'code', r.code, 'guild_id', r.guild_id, 'person_id', r.person_id, 'kind', r.kind, 'state', r.state, \
+         'reason_code', r.reason_code, 'revision', r.revision, 'rule', r.rule, 'username', r.username, 'key_id', r.key_id, \
+         'notice_version', r.notice_version, 'lang', r.lang, 'nonce', r.nonce, 'created_at', r.created_at, \
+         'sent_at', r.sent_at, 'expires_at', r.expires_at, 'ended_at', r.ended_at, "
+    };
+}
+macro_rules! account_fields {
+    () => {
+        "'id', a.id, 'person_id', a.person_id, 'state', a.state, 'username', a.username, 'directory_id', a.directory_id, \
+         'keycloak_id', a.keycloak_id, 'nonce', a.nonce, 'invited_at', a.invited_at, 'activated_at', a.activated_at, \
+         'closed_at', a.closed_at, 'revision', a.revision"
+    };
+}
+macro_rules! step_fields {
+    () => {
+        "'step', s.step, 'outcome', s.outcome, 'output', s.output, 'at', s.at"
+    };
+}
+
+/// SQLite's `hex` makes an empty text of NULL.
+macro_rules! sqlite_rows {
+    () => {
+        concat!(
+            ", (SELECT json_object(",
+            person_fields!(),
+            ") FROM person AS p WHERE p.id = job.person_id) AS person, (SELECT json_object(",
+            request_fields!(),
+            "'given_enc', CASE WHEN r.given_enc IS NOT NULL THEN hex(r.given_enc) END, \
+             'family_enc', CASE WHEN r.family_enc IS NOT NULL THEN hex(r.family_enc) END, \
+             'address_enc', CASE WHEN r.address_enc IS NOT NULL THEN hex(r.address_enc) END, \
+             'answer_enc', CASE WHEN r.answer_enc IS NOT NULL THEN hex(r.answer_enc) END) \
+             FROM request AS r WHERE r.id = job.request_id) AS request, (SELECT json_object(",
+            account_fields!(),
+            ") FROM account AS a WHERE a.id = job.account_id) AS account, (SELECT json_group_array(json_object(",
+            step_fields!(),
+            ") ORDER BY s.id) FROM job_step AS s WHERE s.job_id = job.id) AS steps"
+        )
+    };
+}
+macro_rules! postgres_rows {
+    () => {
+        concat!(
+            ", (SELECT CAST(json_build_object(",
+            person_fields!(),
+            ") AS TEXT) FROM person AS p WHERE p.id = job.person_id) AS person, (SELECT CAST(json_build_object(",
+            request_fields!(),
+            "'given_enc', encode(r.given_enc, 'hex'), 'family_enc', encode(r.family_enc, 'hex'), \
+             'address_enc', encode(r.address_enc, 'hex'), 'answer_enc', encode(r.answer_enc, 'hex')) AS TEXT) \
+             FROM request AS r WHERE r.id = job.request_id) AS request, (SELECT CAST(json_build_object(",
+            account_fields!(),
+            ") AS TEXT) FROM account AS a WHERE a.id = job.account_id) AS account, \
+             (SELECT CAST(COALESCE(json_agg(json_build_object(",
+            step_fields!(),
+            ") ORDER BY s.id), '[]') AS TEXT) FROM job_step AS s WHERE s.job_id = job.id) AS steps"
+        )
+    };
+}
+
+sql! {
+    CLAIM = concat!(claim!(), claimable!(), ") RETURNING ", job_columns!()),
+        postgres: concat!(claim!(), claimable!(), " FOR UPDATE OF w SKIP LOCKED) RETURNING ", job_columns!());
+    CLAIM_WITH_ROWS = concat!(claim!(), claimable!(), ") RETURNING ", job_columns!(), sqlite_rows!()),
+        postgres: concat!(claim!(), claimable!(), " FOR UPDATE OF w SKIP LOCKED) RETURNING ", job_columns!(),
+            postgres_rows!());
+    VOID_JOB = "UPDATE job SET lease_until = 0, owner = NULL, revision = revision + 1 WHERE lease_until > 0";
+    VOID_OUTBOX = "UPDATE outbox SET lease_until = 0, owner = NULL WHERE lease_until > 0";
+    VOID_NAMED = "UPDATE lease SET until = 0 WHERE until > 0";
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    #[sqlx(flatten)]
+    job: JobRow,
+    person: Option<String>,
+    request: Option<String>,
+    account: Option<String>,
+    steps: String,
+}
+
+/// Reads a row that came as JSON.
+fn row_of<T: DeserializeOwned>(json: &str, table: &'static str) -> Result<T, StoreError> {
+    serde_json::from_str(json).map_err(|_| StoreError::Row { table })
+}
+
+impl Store {
+    /// Claims one job that is due, free and not behind an unfinished one of the same person: sets owner, lease and fence and
+    /// counts the attempt. One statement, and a transaction by itself.
+    pub async fn claim_job(&self, owner: &str, lease: Duration) -> Result<Option<Job>, StoreError> {
+        let mut autocommit = self.autocommit().await?;
+        let database_now = autocommit.database_now().await?;
+        let now = autocommit.now().as_millis();
+        let rows = all!(&mut autocommit, CLAIM, JobRow;
+            owner, lease_end(database_now, lease), now, database_now, PLAN_VERSION)?;
+        autocommit.end_autocommit();
+        rows.into_iter().next().map(JobRow::job).transpose()
+    }
+
+    /// Claims one job that is due, free and not behind an unfinished one of the same person, and reads what it refers to. One
+    /// statement, and a transaction by itself. It does not wait for the disk: see [`Store::flushed`].
+    pub async fn claim_job_snapshot(
+        &self,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<Option<ClaimedJob>, StoreError> {
+        let mut autocommit = self.autocommit().await?;
+        let database_now = autocommit.database_now().await?;
+        let now = autocommit.now().as_millis();
+        let rows = all!(&mut autocommit, CLAIM_WITH_ROWS, Row;
+            owner, lease_end(database_now, lease), now, database_now, PLAN_VERSION)?;
+        autocommit.end_autocommit();
+        rows.into_iter().next().map(|row| self.claimed(row)).transpose()
+    }
+
+    fn claimed(&self, row: Row) -> Result<ClaimedJob, StoreError> {
+        let person = row.person.ok_or(StoreError::Row { table: "person" })?;
+        let request = row
+            .request
+            .map(|json| row_of::<RequestRow>(&json, "request").and_then(|row| row.request(&self.inner.keys)));
+        let account =
+            row.account.map(|json| row_of::<AccountRow>(&json, "account").and_then(AccountRow::account));
+        let steps: Vec<StepRow> = row_of(&row.steps, "job_step")?;
+        Ok(ClaimedJob {
+            job: row.job.job()?,
+            person: row_of::<PersonRow>(&person, "person")?.person()?,
+            request: request.transpose()?,
+            account: account.transpose()?,
+            steps: steps.into_iter().map(StepRow::step).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Tx {
+    /// Releases every lease at the start of `serve` on SQLite: it holds the lock of the file, so all leases are left over from an
+    /// earlier run. On `PostgreSQL` nothing happens.
+    pub async fn void_leases(&mut self) -> Result<u64, StoreError> {
+        if self.inner.db.kind() == Kind::Postgres {
+            return Ok(0);
+        }
+        Ok(exec!(self, VOID_JOB;)? + exec!(self, VOID_OUTBOX;)? + exec!(self, VOID_NAMED;)?)
+    }
+}

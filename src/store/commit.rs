@@ -1,0 +1,83 @@
+//! The end of a transaction: the audit rows, the commit, the flush, and who is woken.
+
+use std::sync::Arc;
+
+use super::connection::Tx;
+use super::database::Conn;
+use super::error::StoreError;
+use crate::crash;
+use crate::domain::audit::Entry;
+
+/// Whether a commit is on the disk when it returns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    Durable,
+    Relaxed,
+}
+
+impl Tx {
+    /// Adds an entry to the audit log. Entries are written at the end of [`Tx::commit`], in this order.
+    pub fn audit(&mut self, entry: Entry) {
+        self.audit.push(entry);
+    }
+
+    /// Writes the audit entries, commits, and waits until the commit is on the disk. Refused when a statement of this transaction
+    /// failed. `label` names the commit for the crash points `store.commit.before:<label>` and `store.commit.after:<label>`.
+    pub async fn commit(self, label: &'static str) -> Result<(), StoreError> {
+        self.commit_as(label, Durability::Durable).await
+    }
+
+    /// The same without waiting for the disk; the next durable commit brings it there, too. Only for commits on which no answer and no
+    /// outside effect rests: a claim, a renewed lease, the record of a step that can be repeated. Call
+    /// [`super::Store::flushed`] before something leaves the process. `PostgreSQL` flushes nevertheless.
+    pub async fn commit_relaxed(self, label: &'static str) -> Result<(), StoreError> {
+        self.commit_as(label, Durability::Relaxed).await
+    }
+
+    async fn commit_as(mut self, label: &'static str, durability: Durability) -> Result<(), StoreError> {
+        if self.connection.poisoned {
+            return Err(StoreError::Poisoned);
+        }
+        if !self.audit.is_empty() {
+            let entries = std::mem::take(&mut self.audit);
+            self.append_audit(entries).await?;
+        }
+        let inner = Arc::clone(&self.connection.inner);
+        crash::commit_point("before", label);
+        let number = match self.connection.conn {
+            Conn::SqliteTx(transaction) => transaction.commit().await.map(Some),
+            Conn::PostgresTx(transaction) => {
+                transaction.commit().await.map(|()| None).map_err(StoreError::from_sqlx)
+            }
+            Conn::SqliteReader(_) | Conn::SqliteAutocommit(_) | Conn::PostgresAutocommit(_) => {
+                Err(StoreError::ReadOnly)
+            }
+        };
+        let number = number.inspect_err(|error| inner.write_health.note_error(error))?;
+        inner.write_health.note_success();
+        inner.counters.count_commit();
+        if let (Durability::Durable, Some(number), Some(flusher)) = (durability, number, inner.db.flusher()) {
+            flusher.wait_for(number).await?;
+        }
+        crash::commit_point("after", label);
+        // Not earlier: whoever is woken acts on what was committed.
+        if self.notifies_jobs {
+            inner.notifications.job.notify_waiters();
+        }
+        if self.notifies_messages {
+            inner.notifications.message.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// Rolls everything back, now.
+    pub async fn roll_back(self) -> Result<(), StoreError> {
+        match self.connection.conn {
+            Conn::SqliteTx(transaction) => transaction.roll_back().await,
+            Conn::PostgresTx(transaction) => transaction.rollback().await.map_err(StoreError::from_sqlx),
+            Conn::SqliteReader(_) | Conn::SqliteAutocommit(_) | Conn::PostgresAutocommit(_) => {
+                Err(StoreError::ReadOnly)
+            }
+        }
+    }
+}

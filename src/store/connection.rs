@@ -1,0 +1,283 @@
+//! The store's handle, reading connections and writing transactions. The verbs stand in the files of the tables.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use super::counters::{Counters, Counts};
+use super::database::{Conn, Db, Kind};
+use super::error::StoreError;
+use super::seal::Keys;
+use super::sql::{bare, exec, one, sql};
+use super::write_health::WriteHealth;
+use crate::clock::{Clock, Ids, Rng};
+use crate::domain::audit::Entry;
+use crate::domain::ids::Timestamp;
+
+sql! {
+    /// Starts what may fail without harm to the transaction. SQLite needs none: there a failed statement undoes only itself.
+    SAVEPOINT = "SAVEPOINT attempt";
+    /// The attempt failed.
+    TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT attempt";
+    /// The attempt is over.
+    RELEASE_SAVEPOINT = "RELEASE SAVEPOINT attempt";
+    /// A change without a meaning. SQLite would not write a row that stays as it is.
+    TOUCH = "INSERT INTO lease (name, owner, fence, until) VALUES ('readiness', '', 1, 0) \
+        ON CONFLICT (name) DO UPDATE SET fence = lease.fence + 1";
+    /// The database's own clock, for everything that replicas compare. SQLite has none but this machine's, which is asked directly.
+    NOW = "SELECT 0",
+        postgres: "SELECT CAST(floor(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT)";
+    /// Only one transaction at a time passes with this key. SQLite has one writer anyway.
+    LOCK_KEY = "SELECT length($1)",
+        postgres: "SELECT length(CAST(pg_advisory_xact_lock(hashtextextended($1, 0)) AS TEXT))::BIGINT";
+}
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) db: Db,
+    pub(super) keys: Keys,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) rng: Arc<dyn Rng>,
+    pub(super) ids: Ids,
+    pub(super) notifications: Notifications,
+    pub(super) write_health: WriteHealth,
+    pub(super) counters: Arc<Counters>,
+}
+
+/// Wakes those who wait for what is committed through this store.
+#[derive(Default)]
+pub(super) struct Notifications {
+    pub(super) job: Notify,
+    pub(super) message: Notify,
+}
+
+impl Store {
+    pub(super) fn assemble(
+        db: Db,
+        keys: Keys,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+        write_health: WriteHealth,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let ids = Ids::new(Arc::clone(&clock), Arc::clone(&rng));
+        let notifications = Notifications::default();
+        Self { inner: Arc::new(Inner { db, keys, clock, rng, ids, notifications, write_health, counters }) }
+    }
+
+    /// Which database this is.
+    pub fn kind(&self) -> Kind {
+        self.inner.db.kind()
+    }
+
+    /// Starts a writing transaction. Fails with [`StoreError::Busy`] if the database makes no progress for 2 s.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        let begun = self.inner.db.begin().await;
+        let connection = self.connection(begun)?;
+        Ok(Tx { connection, audit: Vec::new(), notifies_jobs: false, notifies_messages: false })
+    }
+
+    /// Takes a reading connection. Each statement sees what was committed before it.
+    pub async fn read(&self) -> Result<ReadConnection, StoreError> {
+        let taken = self.inner.db.read().await;
+        self.connection(taken)
+    }
+
+    /// A connection for one statement that writes and is a transaction by itself. Drain its result set, or an error at its commit goes
+    /// unnoticed; then call [`ReadConnection::end_autocommit`].
+    pub(super) async fn autocommit(&self) -> Result<ReadConnection, StoreError> {
+        let taken = self.inner.db.autocommit().await;
+        self.connection(taken)
+    }
+
+    fn connection(&self, taken: Result<Conn, StoreError>) -> Result<ReadConnection, StoreError> {
+        let conn = taken.inspect_err(|error| self.inner.write_health.note_error(error))?;
+        Ok(ReadConnection { inner: Arc::clone(&self.inner), conn, poisoned: false })
+    }
+
+    /// Waits until everything committed so far is on the disk; returns at once if it is. Call it before something leaves the process
+    /// that rests on a commit of [`Tx::commit_relaxed`], or on what a reader saw of such a commit.
+    pub async fn flushed(&self) -> Result<(), StoreError> {
+        match self.inner.db.flusher() {
+            Some(flusher) => flusher.wait().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until a flush fails, which normally never happens. From then on the store refuses every write: the process has to end.
+    pub async fn flush_failed(&self) {
+        match self.inner.db.flusher() {
+            Some(flusher) => flusher.failed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether the database accepts writes. While none was refused a look is enough; after that only a write proves it.
+    pub async fn takes_changes(&self) -> Result<(), StoreError> {
+        if let Some(flusher) = self.inner.db.flusher() {
+            flusher.check()?;
+        }
+        if !self.inner.write_health.is_noted() {
+            return self.read().await.map(drop);
+        }
+        let mut autocommit = self.autocommit().await?;
+        exec!(&mut autocommit, TOUCH;)?;
+        autocommit.end_autocommit();
+        self.inner.write_health.note_success();
+        Ok(())
+    }
+
+    /// What was counted since the store was opened, by all of its clones.
+    pub fn counts(&self) -> Counts {
+        self.inner.counters.counts()
+    }
+
+    /// Waits for a job to be committed through this store; it counts from this call on, not only from the first poll. Commits of
+    /// other processes are not seen: look at intervals, too.
+    pub fn jobs_notified(&self) -> Notified<'_> {
+        self.inner.notifications.job.notified()
+    }
+
+    /// The same for messages of the outbox.
+    pub fn messages_notified(&self) -> Notified<'_> {
+        self.inner.notifications.message.notified()
+    }
+
+    /// Wakes everyone who waits for [`Store::jobs_notified`].
+    pub fn notify_jobs(&self) {
+        self.inner.notifications.job.notify_waiters();
+    }
+
+    /// Ids and nonces from the injected clock and randomness.
+    pub fn ids(&self) -> &Ids {
+        &self.inner.ids
+    }
+
+    /// Closes the connections; waits for open transactions.
+    pub async fn close(&self) {
+        self.inner.db.close().await;
+    }
+
+    /// Calls the hook in each flush of SQLite's log.
+    #[cfg(feature = "faults")]
+    #[doc(hidden)]
+    pub fn on_flush(&self, hook: super::flush::FlushHook) {
+        if let Some(flusher) = self.inner.db.flusher() {
+            flusher.hook(hook);
+        }
+    }
+
+    /// Plants `ack-before-flush`: commits return before they are on the disk. A test must find it.
+    #[cfg(feature = "faults")]
+    #[doc(hidden)]
+    pub fn plant_ack_before_flush(&self) {
+        if let Some(flusher) = self.inner.db.flusher() {
+            flusher.acknowledge_early();
+        }
+    }
+}
+
+/// A connection that reads. Its verbs stand in the files of this module, one per table family.
+pub struct ReadConnection {
+    pub(super) inner: Arc<Inner>,
+    pub(super) conn: Conn,
+    pub(super) poisoned: bool,
+}
+
+impl ReadConnection {
+    pub(super) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    pub(super) fn count_statement(&self) {
+        self.inner.counters.count_statement();
+    }
+
+    /// Turns sqlx's error into ours and remembers that the transaction is spoilt.
+    pub(super) fn note<T>(&mut self, result: sqlx::Result<T>) -> Result<T, StoreError> {
+        result.map_err(|error| {
+            self.poisoned = true;
+            let error = StoreError::from_sqlx(error);
+            if let (Conn::SqliteReader(reader), StoreError::Down(_)) = (&mut self.conn, &error) {
+                reader.break_off();
+            }
+            self.inner.write_health.note_error(&error);
+            error
+        })
+    }
+
+    pub(super) async fn savepoint(&mut self) -> Result<(), StoreError> {
+        if matches!(self.conn, Conn::PostgresTx(_)) {
+            exec!(self, SAVEPOINT;)?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn after_savepoint<T>(
+        &mut self,
+        result: sqlx::Result<Option<T>>,
+    ) -> Result<Option<Option<T>>, StoreError> {
+        let is_taken = matches!(&result, Err(sqlx::Error::Database(error)) if error.is_unique_violation());
+        if matches!(self.conn, Conn::PostgresTx(_)) && (is_taken || result.is_ok()) {
+            if is_taken {
+                exec!(self, TO_SAVEPOINT;)?;
+            }
+            exec!(self, RELEASE_SAVEPOINT;)?;
+        }
+        if is_taken { Ok(None) } else { self.note(result).map(Some) }
+    }
+
+    /// The database's clock, in milliseconds, pushed as far as ours is.
+    pub(super) async fn database_now(&mut self) -> Result<i64, StoreError> {
+        if self.inner.db.kind() == Kind::Sqlite {
+            return Ok(self.inner.clock.now().as_millis());
+        }
+        let now = one!(self, NOW, (i64,);)?.0;
+        Ok(now.saturating_add(self.inner.clock.shift()))
+    }
+
+    /// Lets only one transaction at a time pass with this key, until it ends.
+    pub(super) async fn lock_key(&mut self, key: &str) -> Result<(), StoreError> {
+        if matches!(self.conn, Conn::PostgresTx(_)) {
+            one!(self, LOCK_KEY, (Option<i64>,); key)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the use of a connection of [`Store::autocommit`] whose statement was committed.
+    pub(super) fn end_autocommit(self) {
+        self.inner.counters.count_commit();
+        if let Conn::SqliteAutocommit(writer) = self.conn {
+            writer.finish();
+        }
+    }
+}
+
+/// A writing transaction. Dropping it rolls everything back.
+pub struct Tx {
+    pub(super) connection: ReadConnection,
+    pub(super) audit: Vec<Entry>,
+    pub(super) notifies_jobs: bool,
+    pub(super) notifies_messages: bool,
+}
+
+impl Deref for Tx {
+    type Target = ReadConnection;
+
+    fn deref(&self) -> &ReadConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut ReadConnection {
+        &mut self.connection
+    }
+}

@@ -1,0 +1,45 @@
+//! Counts what the store asks of its database, for `/metrics`, the benchmark and the tests that keep these counts low.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The counters, shared by all clones of a store.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    statements: AtomicU64,
+    commits: AtomicU64,
+    flushes: AtomicU64,
+}
+
+/// What was counted since the store was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Statement texts that read or write rows. `BEGIN`, `COMMIT` and `ROLLBACK` are not among them; a text of two statements counts
+    /// once, as it goes to the database once.
+    pub statements: u64,
+    /// Committed transactions, single writing statements among them.
+    pub commits: u64,
+    /// Times that the store flushed SQLite's log to the disk. `PostgreSQL` flushes by itself, and nothing is counted.
+    pub flushes: u64,
+}
+
+impl Counters {
+    pub(super) fn count_statement(&self) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_commit(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_flush(&self) {
+        self.flushes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            statements: self.statements.load(Ordering::Relaxed),
+            commits: self.commits.load(Ordering::Relaxed),
+            flushes: self.flushes.load(Ordering::Relaxed),
+        }
+    }
+}

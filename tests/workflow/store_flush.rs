@@ -1,0 +1,247 @@
+//! The shared flush of SQLite's log: what is acknowledged survives a power cut, many commits share one flush, and a flush that fails
+//! ends every write.
+//!
+//! A power cut leaves what was on the disk: the database file, and the log as far as the last flush that ended had found it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use accolade::clock::SystemRng;
+use accolade::config;
+use accolade::domain::ids::DiscordUserId;
+use accolade::domain::job::JobKind;
+use accolade::store::{FlushMoment, NewJob, Store, StoreError};
+
+use crate::store_world::{World, private_folder, sqlite_config};
+
+/// What the disk holds, and what was acknowledged. One lock: a cut sees both at the same moment.
+#[derive(Default)]
+struct Disk {
+    log: Vec<u8>,
+    acknowledged: Vec<u64>,
+}
+
+/// Holds the flushes back until it is opened.
+#[derive(Default)]
+struct Gate {
+    is_closed: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn set(&self, is_closed: bool) {
+        *self.is_closed.lock().expect("not poisoned") = is_closed;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let closed = self.is_closed.lock().expect("not poisoned");
+        drop(self.changed.wait_while(closed, |is_closed| *is_closed).expect("not poisoned"));
+    }
+}
+
+/// A store whose disk is watched.
+struct Watched {
+    world: World,
+    /// The main file as it was when the store was opened. It is copied by another process: to close it here would drop SQLite's locks.
+    main: PathBuf,
+    disk: Arc<Mutex<Disk>>,
+    gate: Arc<Gate>,
+}
+
+impl Watched {
+    async fn new() -> Self {
+        let world = World::on_sqlite().await;
+        // What migrating left is in the main file.
+        world.store.close().await;
+        let world = world.reopened().await;
+        let main = world.folder.path().join("main.copy");
+        let copied = Command::new("cp").arg(world.file()).arg(&main).status().expect("cp runs");
+        assert!(copied.success());
+        let (disk, gate) = (Arc::<Mutex<Disk>>::default(), Arc::<Gate>::default());
+        let (of_hook, held, log) = (disk.clone(), gate.clone(), log_of(&world.file()));
+        let found = Mutex::new(Vec::new());
+        world.store.on_flush(Box::new(move |moment| {
+            let mut found = found.lock().expect("not poisoned");
+            match moment {
+                // What is written while `fdatasync` runs may be lost.
+                FlushMoment::Before => *found = std::fs::read(&log)?,
+                FlushMoment::After => of_hook.lock().expect("not poisoned").log.clone_from(&found),
+            }
+            if moment == FlushMoment::Before {
+                held.pass();
+            }
+            Ok(())
+        }));
+        Self { world, main, disk, gate }
+    }
+
+    /// Stores a person and notes that this was acknowledged.
+    async fn stores(&self, user: u64) {
+        self.world.person(user).await;
+        self.disk.lock().expect("not poisoned").acknowledged.push(user);
+    }
+
+    /// Cuts the power now, and starts again with what the disk holds. Whom of the acknowledged the store does not know any more.
+    async fn missing_after_power_cut(&self) -> Vec<u64> {
+        let (log, acknowledged) = {
+            let disk = self.disk.lock().expect("not poisoned");
+            (disk.log.clone(), disk.acknowledged.clone())
+        };
+        let folder = private_folder();
+        let config = sqlite_config(&folder);
+        let file = folder.path().join("store.sqlite");
+        private_copy(&self.main, &file);
+        private_copy(&self.world.config.key_file, &config.key_file);
+        private_write(&log_of(&file), &log);
+        let store = open(&config, &self.world).await;
+        let mut missing = Vec::new();
+        let mut view = store.read().await.expect("reads");
+        for user in acknowledged {
+            if view.person_of(DiscordUserId::new(user)).await.expect("reads").is_none() {
+                missing.push(user);
+            }
+        }
+        drop(view);
+        store.close().await;
+        missing
+    }
+}
+
+async fn open(config: &config::Store, world: &World) -> Store {
+    Store::open(config, world.clock.clone(), Arc::new(SystemRng)).await.expect("opens what the disk held")
+}
+
+fn log_of(file: &Path) -> PathBuf {
+    [&*file.to_string_lossy(), "-wal"].concat().into()
+}
+
+fn private_copy(from: &Path, to: &Path) {
+    private_write(to, &std::fs::read(from).expect("reads"));
+}
+
+fn private_write(to: &Path, bytes: &[u8]) {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).expect("a file");
+    file.write_all(bytes).expect("writes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_missing_after_a_power_cut() {
+    let watched = Arc::new(Watched::new().await);
+    let writers: Vec<_> = (0..8)
+        .map(|writer| {
+            let watched = watched.clone();
+            tokio::spawn(async move {
+                for n in 0..15 {
+                    watched.stores(writer * 100 + n + 1).await;
+                }
+            })
+        })
+        .collect();
+    let mut seen = 0;
+    // Cuts while they write, each at another moment, and one at the end.
+    while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
+        assert_eq!(watched.missing_after_power_cut().await, [0_u64; 0]);
+        seen += 1;
+    }
+    assert!(seen > 0, "no cut came while they wrote");
+    for writer in writers {
+        writer.await.expect("writes to its end");
+    }
+    assert_eq!(watched.disk.lock().expect("not poisoned").acknowledged.len(), 120);
+    assert_eq!(watched.missing_after_power_cut().await, [0_u64; 0]);
+}
+
+/// The test above is not blind: commits that return before they are on the disk are found.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_before_its_flush_is_found_by_the_power_cut() {
+    let watched = Watched::new().await;
+    watched.world.store.plant_ack_before_flush();
+    watched.gate.set(true);
+    watched.stores(7).await;
+    let missing = watched.missing_after_power_cut().await;
+    watched.gate.set(false);
+    assert_eq!(missing, [7]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_returns_only_when_it_is_on_the_disk_and_many_share_one_flush() {
+    let watched = Watched::new().await;
+    let store = &watched.world.store;
+    let before = store.counts();
+    watched.gate.set(true);
+    let writers: Vec<_> = (1..=20)
+        .map(|user| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut tx = store.begin().await.expect("begins");
+                tx.ensure_person(DiscordUserId::new(user), "en").await.expect("a person");
+                tx.commit("test.person").await.expect("commits");
+            })
+        })
+        .collect();
+    testbed::wait_until("the commits", Duration::from_secs(20), async || {
+        Ok(store.counts().commits == before.commits + 20)
+    })
+    .await
+    .expect("all of them are in the log");
+    assert!(!writers.iter().any(tokio::task::JoinHandle::is_finished), "an answer before the flush");
+    watched.gate.set(false);
+    for writer in writers {
+        writer.await.expect("commits");
+    }
+    let flushes = store.counts().flushes - before.flushes;
+    assert!((1..=2).contains(&flushes), "the first flush, and one for those that came meanwhile: {flushes}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relaxed_commit_waits_for_no_flush_and_what_leaves_the_process_does() {
+    let watched = Watched::new().await;
+    let store = &watched.world.store;
+    watched.gate.set(true);
+    let mut tx = store.begin().await.expect("begins");
+    tx.ensure_person(DiscordUserId::new(1), "en").await.expect("a person");
+    tx.commit_relaxed("test.person").await.expect("returns without a flush");
+    let leaving = tokio::spawn({
+        let store = store.clone();
+        async move { store.flushed().await }
+    });
+    watched.gate.set(false);
+    leaving.await.expect("ends").expect("flushes");
+    let flushes = store.counts().flushes;
+    watched.disk.lock().expect("not poisoned").acknowledged.push(1);
+    assert_eq!(watched.missing_after_power_cut().await, [0_u64; 0]);
+    store.flushed().await.expect("there is nothing to flush");
+    assert_eq!(store.counts().flushes, flushes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_flush_that_failed_nothing_is_written_any_more() {
+    let world = World::on_sqlite().await;
+    let person = world.person(1).await;
+    world.store.on_flush(Box::new(|moment| match moment {
+        FlushMoment::Before => Err(io::Error::other("the disk is broken")),
+        FlushMoment::After => Ok(()),
+    }));
+    let mut tx = world.store.begin().await.expect("begins");
+    let job = NewJob { person_id: person, account_id: None, request_id: None, kind: JobKind::Welcome };
+    tx.enqueue_job(job).await.expect("enqueues");
+    let refused = |result: Result<(), StoreError>| {
+        assert!(matches!(result, Err(StoreError::FlushFailed)), "{result:?}")
+    };
+    refused(tx.commit("test.enqueue").await);
+    world.store.flush_failed().await;
+    refused(world.store.begin().await.map(drop));
+    refused(world.store.claim_job("a", Duration::from_secs(15)).await.map(drop));
+    refused(world.store.flushed().await);
+    let unhealthy = world.store.takes_changes().await.expect_err("the health page says so");
+    assert!(unhealthy.advice().is_some_and(|advice| advice.contains("check the disk")), "{unhealthy}");
+    assert!(!unhealthy.is_passing(), "trying again does not help");
+    world.store.read().await.expect("it still reads").person(person).await.expect("reads");
+}
