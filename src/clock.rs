@@ -1,6 +1,6 @@
-//! Time and randomness as values that are handed in, so that tests push time and a seed repeats a run.
+//! Time and randomness as injected values, so that tests can push time and repeat a run with a seed.
 //!
-//! The only room that asks the machine for either. Everything else takes [`Clock`], [`Rng`] or [`Ids`].
+//! No other module asks the machine for either. All others take a [`Clock`], [`Rng`] or [`Ids`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,25 +9,24 @@ use futures::future::BoxFuture;
 
 use crate::domain::ids::{Nonce, Timestamp};
 
-/// Where instants come from. Durations of waiting are real; instants may be shifted.
+/// The source of timestamps. Pauses are real time; timestamps may be shifted.
 pub trait Clock: Send + Sync + 'static {
-    /// The present instant.
+    /// The current time.
     fn now(&self) -> Timestamp;
 
-    /// By how many milliseconds time was pushed ahead of the machine's. A database's own clock is read with the same shift, so that
-    /// pushed time also ends the leases of a process that was killed. What this machine's clock is wrong by is no part of it.
+    /// The number of milliseconds by which a test has pushed time ahead. The same shift is added to a database's own clock, so pushed
+    /// time also ends the leases of a killed process. An error of this machine's clock is not part of it.
     fn shift(&self) -> i64 {
         0
     }
 
-    /// Waits for a real span of time. Loops that wait look at [`Clock::now`] again after each pause,
-    /// so that pushed time is noticed.
+    /// Waits in real time. Loops read [`Clock::now`] again after each pause, so they notice pushed time.
     fn pause(&self, span: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// Where random bytes come from.
+/// The source of random bytes.
 pub trait Rng: Send + Sync + 'static {
-    /// Fills `bytes` with random bytes fit for keys and nonces.
+    /// Fills `bytes` with random bytes that are suitable for keys and nonces.
     fn fill(&self, bytes: &mut [u8]);
 }
 
@@ -37,20 +36,20 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "this is the room of the clock")]
+        #[expect(clippy::disallowed_methods, reason = "only this file reads the clock")]
         let now = jiff::Timestamp::now();
         Timestamp::from_millis(now.as_millisecond())
     }
 
     fn pause(&self, span: Duration) -> BoxFuture<'static, ()> {
-        #[expect(clippy::disallowed_methods, reason = "this is the room of the clock")]
+        #[expect(clippy::disallowed_methods, reason = "only this file reads the clock")]
         Box::pin(tokio::time::sleep(span))
     }
 }
 
 /// The clock of this process. Builds with the feature `faults` add the milliseconds in the file that
-/// `ACCOLADE_CLOCK_OFFSET_FILE` names, so that a test moves the time of a running bot; a second number in it is how far the clock
-/// of this machine alone is wrong.
+/// `ACCOLADE_CLOCK_OFFSET_FILE` names, so a test can push the time of a running bot. A second number in the file is an error of this
+/// machine's clock alone.
 pub fn of_process() -> Arc<dyn Clock> {
     #[cfg(feature = "faults")]
     if let Some(file) = crate::config::clock_offset_file() {
@@ -59,7 +58,7 @@ pub fn of_process() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
-/// The machine's clock plus what stands in a file at this moment.
+/// The machine's clock plus the offset in a file.
 #[cfg(feature = "faults")]
 struct ShiftedClock {
     file: std::path::PathBuf,
@@ -67,7 +66,7 @@ struct ShiftedClock {
 
 #[cfg(feature = "faults")]
 impl ShiftedClock {
-    /// By how much time was pushed, and by how much this clock is wrong. Nobody has shifted time before the file is there.
+    /// The pushed time and the error of this clock, in milliseconds. Both are zero if the file doesn't exist.
     fn read(&self) -> (i64, i64) {
         let text = std::fs::read_to_string(&self.file).unwrap_or_default();
         let mut numbers = text.split_whitespace().map(|number| number.parse().unwrap_or(0));
@@ -91,18 +90,18 @@ impl Clock for ShiftedClock {
     }
 }
 
-/// The operating system's random numbers.
+/// The random numbers of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRng;
 
 impl Rng for SystemRng {
     fn fill(&self, bytes: &mut [u8]) {
-        #[expect(clippy::disallowed_methods, reason = "this is the room of randomness")]
+        #[expect(clippy::disallowed_methods, reason = "only this file reads random numbers")]
         rand::RngCore::fill_bytes(&mut rand::rng(), bytes);
     }
 }
 
-/// Makes ids and nonces from the injected clock and randomness.
+/// Creates ids and nonces from the injected clock and random numbers.
 #[derive(Clone)]
 pub struct Ids {
     clock: Arc<dyn Clock>,
@@ -110,24 +109,28 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// Takes both sources.
+    /// Uses these sources.
     pub fn new(clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
         Self { clock, rng }
     }
 
-    /// A fresh `UUIDv7` (RFC 9562 section 5.7): sortable by the time it was made.
+    /// A new `UUIDv7` (RFC 9562 section 5.7), which sorts by its creation time.
     pub fn uuid(&self) -> uuid::Uuid {
-        let mut random = [0; 10];
-        self.rng.fill(&mut random);
+        let random = self.random();
         let millis = u64::try_from(self.clock.now().as_millis()).unwrap_or(0);
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
-    /// A fresh nonce, never zero (zero means "no row").
+    /// A random nonce, never zero (zero means "no row").
     pub fn nonce(&self) -> Nonce {
-        let mut random = [0; 8];
+        Nonce::new(u64::from_be_bytes(self.random()).max(1))
+    }
+
+    /// Random bytes.
+    pub fn random<const N: usize>(&self) -> [u8; N] {
+        let mut random = [0; N];
         self.rng.fill(&mut random);
-        Nonce::new(u64::from_be_bytes(random).max(1))
+        random
     }
 }
 

@@ -1,19 +1,19 @@
 //! Accolade turns a Discord membership into a real account.
 //!
-//! The map of the rooms; `docs/architecture.md` walks one request through them.
+//! The modules; `docs/architecture.md` follows one request through them.
 //!
-//! | room | what lives there |
+//! | module | contents |
 //! |---|---|
 //! | [`domain`] | the core: pure decisions |
 //! | [`accounts`] | the use-cases: what members, moderators and admins can do |
-//! | [`config`] | the checked configuration; the only reader of the environment |
-//! | [`clock`] | time and randomness as values |
+//! | [`config`] | the validated configuration; the only reader of the environment |
+//! | [`clock`] | time and randomness as injected values |
 //! | [`crash`] | named points where fault tests kill the process |
-//! | [`messages`] | every sentence people read |
-//! | [`discord`] | outgoing REST to Discord |
-//! | [`bot`] | the gateway entrance: commands, buttons, forms |
-//! | [`directory`] | the only LDAP |
-//! | [`keycloak`] | the only Keycloak |
+//! | [`messages`] | every text that people read |
+//! | [`discord`] | the client for Discord's REST API |
+//! | [`bot`] | the gateway: commands, buttons, forms |
+//! | [`directory`] | the LDAP client |
+//! | [`keycloak`] | the Keycloak client |
 //! | [`background`] | starts and stops the background loops |
 //! | `jobs` | durable jobs: the only module that changes people, groups and accounts outside, and sends mail |
 //! | `notify` | sends the outbox to Discord |
@@ -21,9 +21,11 @@
 //! | `worker` | what the background loops share |
 //! | [`doctor`] | what is wrong outside this program, each with a code and its fix |
 //! | [`setup`] | what `accolade setup` does, with an administrator's credentials |
-//! | [`store`] | the only SQL |
+//! | [`store`] | the database; all SQL is here |
 //! | [`cli`] | one file for each verb of the command line |
 //! | [`telemetry`] | logs and trace ids |
+//! | [`app`] | wires all of this into a running service |
+//! | [`web`] | health and metrics over HTTP |
 
 #[cfg(all(feature = "faults", not(debug_assertions)))]
 compile_error!("the feature `faults` must never be in a release build");

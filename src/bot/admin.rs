@@ -1,9 +1,11 @@
-//! The admins' side: links, the audit log, and what is wrong outside. Each answer is seen by whoever asked and nobody else: a deferred one that
-//! says "thinking" at once, because who asks is fetched from Discord and some answers from other servers.
+//! Commands for admins: links, the audit log and `doctor`.
+//!
+//! Only the caller can see an answer. Every answer is deferred ("thinking"), because the caller is fetched from Discord and some
+//! answers come from other servers.
 
 use std::ops::ControlFlow;
 
-use super::visit::Visit;
+use super::interaction::Interaction;
 use crate::accounts::audit_log::{AuditFilter, AuditLine, Head, Verified, read_instant};
 use crate::accounts::diagnosis::Diagnosed;
 use crate::accounts::links::{Link, LinkExport};
@@ -13,11 +15,11 @@ use crate::domain::audit::Source;
 use crate::messages::admin::{AuditFacts, LinkFacts};
 use crate::messages::{self, Lang};
 
-/// Rows of a page where nobody asks for more or fewer.
+/// The default number of rows on a page.
 const PAGE: u32 = 10;
 
-/// What was typed to narrow a look at the log.
-pub(super) struct Typed {
+/// A query of the audit log, as it was typed.
+pub(super) struct AuditQuery {
     pub(super) event: Option<String>,
     pub(super) person: Option<String>,
     pub(super) request: Option<String>,
@@ -27,29 +29,29 @@ pub(super) struct Typed {
     pub(super) until: Option<String>,
 }
 
-/// Which page of the log.
+/// A page of the audit log.
 pub(super) struct Page {
     pub(super) after: Option<i64>,
     pub(super) limit: Option<u32>,
 }
 
-/// What whoever asked reads: a message, and perhaps a file below it.
+/// An answer: a message, and perhaps a file.
 pub(super) struct Answer {
-    post: OutgoingMessage,
+    message: OutgoingMessage,
     file: Option<Attachment>,
 }
 
 impl Answer {
     pub(super) fn text(text: impl Into<String>) -> Self {
-        Self { post: OutgoingMessage::text(text), file: None }
+        Self { message: OutgoingMessage::text(text), file: None }
     }
 
-    /// A file with a sentence about it.
+    /// A file with a text about it.
     fn file(sentence: String, name: String, bytes: Vec<u8>) -> Self {
-        Self { post: OutgoingMessage::text(sentence), file: Some(Attachment { name, bytes }) }
+        Self { message: OutgoingMessage::text(sentence), file: Some(Attachment { name, bytes }) }
     }
 
-    /// A text, or the same as a file where it is too long for a message; what follows stands in the message either way.
+    /// A text, or the same as a file if it is too long for a message. `follows` is part of the message in both cases.
     pub(super) fn long(
         lang: Lang,
         text: &str,
@@ -67,26 +69,26 @@ impl Answer {
 }
 
 /// `/link find`
-pub(super) async fn find_link(visit: &Visit, what: &str) -> Result<(), DiscordError> {
-    let lang = visit.lang();
-    answer(visit, async |viewer| {
-        let links = visit.accounts().find_link(viewer, what).await?;
+pub(super) async fn find_link(interaction: &Interaction, what: &str) -> Result<(), DiscordError> {
+    let lang = interaction.lang();
+    answer(interaction, async |viewer| {
+        let links = interaction.accounts().find_link(viewer, what).await?;
         if links.is_empty() {
             return Ok(Answer::text(messages::admin::no_links(lang)));
         }
-        Ok(list_of(lang, &links))
+        Ok(link_list(lang, &links))
     })
     .await
 }
 
 /// `/link show`
-pub(super) async fn show_link(visit: &Visit, what: &str) -> Result<(), DiscordError> {
-    let lang = visit.lang();
-    answer(visit, async |viewer| {
-        let Some(shown) = visit.accounts().show_link(viewer, what).await? else {
+pub(super) async fn show_link(interaction: &Interaction, what: &str) -> Result<(), DiscordError> {
+    let lang = interaction.lang();
+    answer(interaction, async |viewer| {
+        let Some(shown) = interaction.accounts().show_link(viewer, what).await? else {
             return Ok(Answer::text(messages::admin::no_such_link(lang)));
         };
-        let facts = facts_of(&shown.link);
+        let facts = link_facts(&shown.link);
         let text = messages::admin::link_shown(lang, &facts, &shown.entry, &shown.user, &shown.comparison);
         Ok(Answer::long(lang, &text, || text.clone(), "link.txt", None))
     })
@@ -94,11 +96,11 @@ pub(super) async fn show_link(visit: &Visit, what: &str) -> Result<(), DiscordEr
 }
 
 /// `/link export`
-pub(super) async fn export_links(visit: &Visit, wanted: LinkExport) -> Result<(), DiscordError> {
-    let lang = visit.lang();
-    answer(visit, async |viewer| {
+pub(super) async fn export_links(interaction: &Interaction, wanted: LinkExport) -> Result<(), DiscordError> {
+    let lang = interaction.lang();
+    answer(interaction, async |viewer| {
         let mut bytes = Vec::new();
-        let writing = visit.accounts().export_links(viewer, wanted, |text| put(&mut bytes, text));
+        let writing = interaction.accounts().export_links(viewer, wanted, |text| append(&mut bytes, text));
         let ControlFlow::Continue(count) = writing.await? else {
             return Ok(Answer::text(messages::admin::too_large(lang)));
         };
@@ -109,15 +111,19 @@ pub(super) async fn export_links(visit: &Visit, wanted: LinkExport) -> Result<()
 }
 
 /// `/audit search`
-pub(super) async fn search_audit(visit: &Visit, typed: Typed, page: Page) -> Result<(), DiscordError> {
-    let lang = visit.lang();
-    let filter = match filter_of(lang, typed) {
+pub(super) async fn search_audit(
+    interaction: &Interaction,
+    query: AuditQuery,
+    page: Page,
+) -> Result<(), DiscordError> {
+    let lang = interaction.lang();
+    let filter = match parse_filter(lang, query) {
         Ok(filter) => filter,
-        Err(sentence) => return visit.reply.say_ephemeral(&OutgoingMessage::text(sentence)).await,
+        Err(sentence) => return interaction.say(sentence).await,
     };
     let limit = page.limit.unwrap_or(PAGE);
-    answer(visit, async |viewer| {
-        let lines = visit.accounts().audit_search(viewer, &filter, page.after, limit).await?;
+    answer(interaction, async |viewer| {
+        let lines = interaction.accounts().audit_search(viewer, &filter, page.after, limit).await?;
         if lines.is_empty() {
             return Ok(Answer::text(messages::admin::no_audit_rows(lang)));
         }
@@ -131,15 +137,20 @@ pub(super) async fn search_audit(visit: &Visit, typed: Typed, page: Page) -> Res
 }
 
 /// `/audit export`
-pub(super) async fn export_audit(visit: &Visit, typed: Typed, format: Format) -> Result<(), DiscordError> {
-    let lang = visit.lang();
-    let filter = match filter_of(lang, typed) {
+pub(super) async fn export_audit(
+    interaction: &Interaction,
+    query: AuditQuery,
+    format: Format,
+) -> Result<(), DiscordError> {
+    let lang = interaction.lang();
+    let filter = match parse_filter(lang, query) {
         Ok(filter) => filter,
-        Err(sentence) => return visit.reply.say_ephemeral(&OutgoingMessage::text(sentence)).await,
+        Err(sentence) => return interaction.say(sentence).await,
     };
-    answer(visit, async |viewer| {
+    answer(interaction, async |viewer| {
         let mut bytes = Vec::new();
-        let writing = visit.accounts().export_audit(viewer, &filter, format, |text| put(&mut bytes, text));
+        let writing =
+            interaction.accounts().export_audit(viewer, &filter, format, |text| append(&mut bytes, text));
         let ControlFlow::Continue(head) = writing.await? else {
             return Ok(Answer::text(messages::admin::too_large(lang)));
         };
@@ -150,13 +161,13 @@ pub(super) async fn export_audit(visit: &Visit, typed: Typed, format: Format) ->
 }
 
 /// `/audit verify`
-pub(super) async fn verify_audit(visit: &Visit, head: Option<&str>) -> Result<(), DiscordError> {
-    let lang = visit.lang();
+pub(super) async fn verify_audit(interaction: &Interaction, head: Option<&str>) -> Result<(), DiscordError> {
+    let lang = interaction.lang();
     let Ok(head) = head.map(str::parse::<Head>).transpose() else {
-        return visit.reply.say_ephemeral(&OutgoingMessage::text(messages::admin::no_head(lang))).await;
+        return interaction.say(messages::admin::no_head(lang)).await;
     };
-    answer(visit, async |viewer| {
-        let verified = visit.accounts().audit_verify_for(viewer, head.as_ref()).await?;
+    answer(interaction, async |viewer| {
+        let verified = interaction.accounts().audit_verify_for(viewer, head.as_ref()).await?;
         Ok(Answer::text(match verified {
             Verified::Whole { head } => messages::cli::audit_whole(lang, &head.to_string()),
             Verified::Broken { seq } => messages::cli::audit_broken(lang, seq),
@@ -167,10 +178,10 @@ pub(super) async fn verify_audit(visit: &Visit, head: Option<&str>) -> Result<()
 }
 
 /// `/doctor`
-pub(super) async fn diagnose(visit: &Visit) -> Result<(), DiscordError> {
-    let lang = visit.lang();
-    answer(visit, async |viewer| {
-        Ok(match visit.accounts().diagnose(viewer).await? {
+pub(super) async fn diagnose(interaction: &Interaction) -> Result<(), DiscordError> {
+    let lang = interaction.lang();
+    answer(interaction, async |viewer| {
+        Ok(match interaction.accounts().diagnose(viewer).await? {
             Diagnosed::Judged(diagnosis) => {
                 let text = messages::doctor::report(lang, &diagnosis);
                 Answer::long(lang, &text, || text.clone(), "doctor.txt", None)
@@ -182,56 +193,57 @@ pub(super) async fn diagnose(visit: &Visit) -> Result<(), DiscordError> {
     .await
 }
 
-/// Says "thinking" to the caller alone, looks, and puts the answer or the refusal in its place.
+/// Shows "thinking" to the caller, runs `look`, and replaces it with the answer or the error.
 pub(super) async fn answer(
-    visit: &Visit,
+    interaction: &Interaction,
     look: impl AsyncFnOnce(&Viewer) -> Result<Answer, UseCaseError>,
 ) -> Result<(), DiscordError> {
-    let Some(viewer) = visit.viewer() else { return visit.say_old_button().await };
-    visit.reply.defer_ephemeral().await?;
-    let answer =
-        look(&viewer).await.unwrap_or_else(|denied| Answer { post: visit.error_code(&denied), file: None });
+    let Some(viewer) = interaction.viewer() else { return interaction.say_old_button().await };
+    interaction.reply.defer_ephemeral().await?;
+    let answer = look(&viewer)
+        .await
+        .unwrap_or_else(|error| Answer { message: interaction.error_message(&error), file: None });
     match &answer.file {
-        Some(file) => visit.reply.edit_original_with_file(&answer.post, file).await,
-        None => visit.reply.edit_original(&answer.post).await,
+        Some(file) => interaction.reply.edit_original_with_file(&answer.message, file).await,
+        None => interaction.reply.edit_original(&answer.message).await,
     }
 }
 
-/// Adds a part of an export, as long as Discord takes it as one file.
-fn put(bytes: &mut Vec<u8>, text: &str) -> ControlFlow<()> {
-    if bytes.len() + text.len() > Attachment::MOST_BYTES {
+/// Appends a part of an export, unless the file becomes too large for Discord.
+fn append(bytes: &mut Vec<u8>, text: &str) -> ControlFlow<()> {
+    if bytes.len() + text.len() > Attachment::MAX_BYTES {
         return ControlFlow::Break(());
     }
     bytes.extend_from_slice(text.as_bytes());
     ControlFlow::Continue(())
 }
 
-/// The filter, or what was typed wrongly.
-fn filter_of(lang: Lang, typed: Typed) -> Result<AuditFilter, String> {
-    let event = typed.event.map(|event| event.trim().parse()).transpose();
+/// Parses the query, or returns the text about what is wrong with it.
+fn parse_filter(lang: Lang, query: AuditQuery) -> Result<AuditFilter, String> {
+    let event = query.event.map(|event| event.trim().parse()).transpose();
     let instant = |text: Option<String>| match text {
         Some(text) => read_instant(&text).map(Some).ok_or_else(|| messages::admin::no_time(lang)),
         None => Ok(None),
     };
     Ok(AuditFilter {
         event: event.map_err(|_| messages::admin::no_such_event(lang))?,
-        person: typed.person,
-        request: typed.request,
-        actor: typed.actor,
-        source: typed.source,
-        since: instant(typed.since)?,
-        until: instant(typed.until)?,
+        person: query.person,
+        request: query.request,
+        actor: query.actor,
+        source: query.source,
+        since: instant(query.since)?,
+        until: instant(query.until)?,
         newest_first: true,
     })
 }
 
-fn list_of(lang: Lang, links: &[Link]) -> Answer {
-    let each = links.iter().map(|link| messages::admin::link_line(lang, &facts_of(link)));
+fn link_list(lang: Lang, links: &[Link]) -> Answer {
+    let each = links.iter().map(|link| messages::admin::link_line(lang, &link_facts(link)));
     let text = each.collect::<Vec<_>>().join("\n");
     Answer::long(lang, &text, || text.clone(), "links.txt", None)
 }
 
-fn facts_of(link: &Link) -> LinkFacts<'_> {
+fn link_facts(link: &Link) -> LinkFacts<'_> {
     let account = &link.account;
     LinkFacts {
         username: account.username.as_str(),

@@ -1,15 +1,16 @@
-//! `/link …`, `/audit …` and `/doctor`: parses, and hands over to what an admin can look at. Discord shows these commands to everybody, as far
-//! as the server's own settings do not hide them; who may use them is judged at each use.
+//! `/link …`, `/audit …` and `/doctor`. Discord shows these commands to everyone unless the settings of the guild hide them, so every
+//! use is authorized.
 
-use super::admin::{self, Page, Typed};
-use super::commands::receive;
-use super::{BotError, Context};
+use super::admin::{self, AuditQuery, Page};
+use super::dependencies::Context;
+use super::dispatch::receive;
+use super::error::BotError;
 use crate::accounts::Format;
 use crate::accounts::links::LinkExport;
 use crate::domain::account::AccountState;
 use crate::domain::audit::Source;
 
-/// How an export is written
+/// The format of an export
 #[derive(Clone, Copy, Debug, poise::ChoiceParameter)]
 enum FormatChoice {
     #[name = "csv"]
@@ -27,7 +28,7 @@ impl From<Option<FormatChoice>> for Format {
     }
 }
 
-/// Where an account stands
+/// The state of an account
 #[derive(Clone, Copy, Debug, poise::ChoiceParameter)]
 enum StateChoice {
     #[name = "creating"]
@@ -57,7 +58,7 @@ impl From<StateChoice> for AccountState {
     }
 }
 
-/// Through which entrance something came
+/// Where an action came from
 #[derive(Clone, Copy, Debug, poise::ChoiceParameter)]
 enum SourceChoice {
     #[name = "chat"]
@@ -102,7 +103,7 @@ async fn find_link(
     #[max_length = 300]
     what: String,
 ) -> Result<(), BotError> {
-    receive(ctx, |visit| async move { admin::find_link(&visit, &what).await }).await
+    receive(ctx, async |interaction| admin::find_link(interaction, &what).await).await
 }
 
 /// Show one link, compared with directory and Keycloak as they are now
@@ -113,7 +114,7 @@ async fn show_link(
     #[max_length = 300]
     what: String,
 ) -> Result<(), BotError> {
-    receive(ctx, |visit| async move { admin::show_link(&visit, &what).await }).await
+    receive(ctx, async |interaction| admin::show_link(interaction, &what).await).await
 }
 
 /// All links as a file
@@ -129,7 +130,7 @@ async fn export_links(
         with_addresses: addresses.unwrap_or(false),
         format: format.into(),
     };
-    receive(ctx, |visit| async move { admin::export_links(&visit, wanted).await }).await
+    receive(ctx, async |interaction| admin::export_links(interaction, wanted).await).await
 }
 
 /// The audit log (admins)
@@ -167,9 +168,9 @@ async fn search_audit(
     limit: Option<u32>,
 ) -> Result<(), BotError> {
     let source = source.map(Into::into);
-    let typed = Typed { event, person, request, actor, source, since, until };
+    let query = AuditQuery { event, person, request, actor, source, since, until };
     let page = Page { after, limit };
-    receive(ctx, |visit| async move { admin::search_audit(&visit, typed, page).await }).await
+    receive(ctx, async |interaction| admin::search_audit(interaction, query, page).await).await
 }
 
 /// The rows of the audit log as a file
@@ -187,8 +188,8 @@ async fn export_audit(
     #[description = "Before: 2026-11-23 or 2026-11-23T12:00:00Z"] until: Option<String>,
 ) -> Result<(), BotError> {
     let source = source.map(Into::into);
-    let typed = Typed { event, person, request, actor, source, since, until };
-    receive(ctx, |visit| async move { admin::export_audit(&visit, typed, format.into()).await }).await
+    let query = AuditQuery { event, person, request, actor, source, since, until };
+    receive(ctx, async |interaction| admin::export_audit(interaction, query, format.into()).await).await
 }
 
 /// Recompute the whole log: was a row changed, or its end cut off?
@@ -199,11 +200,11 @@ async fn verify_audit(
     #[max_length = 100]
     head: Option<String>,
 ) -> Result<(), BotError> {
-    receive(ctx, |visit| async move { admin::verify_audit(&visit, head.as_deref()).await }).await
+    receive(ctx, async |interaction| admin::verify_audit(interaction, head.as_deref()).await).await
 }
 
 /// What is wrong outside: Discord, directory, Keycloak, the bot's machine (admins)
 #[poise::command(slash_command, ephemeral)]
 pub(super) async fn doctor(ctx: Context<'_>) -> Result<(), BotError> {
-    receive(ctx, |visit| async move { admin::diagnose(&visit).await }).await
+    receive(ctx, async |interaction| admin::diagnose(interaction).await).await
 }

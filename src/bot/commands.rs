@@ -1,17 +1,16 @@
-//! `/account …` and `/panel …`: parses, and hands over to what a member or an admin can do. The list of all commands.
+//! The list of all commands, and `/account …` and `/panel …`.
 
-use super::visit::{Delivered, Visit};
-use super::{BotError, Context, Data, admin_commands, desk_commands, member, panel};
-use crate::accounts::UseCaseError;
-use crate::discord::DiscordError;
-use crate::domain::error_code::ErrorCode;
+use super::dependencies::{Context, Data};
+use super::dispatch::receive;
+use super::error::BotError;
+use super::{admin_commands, member, panel, request_commands};
 
 /// Every command, for each configured guild.
 pub(super) fn all() -> Vec<poise::Command<Data, BotError>> {
     vec![
         account(),
         panel(),
-        desk_commands::request(),
+        request_commands::request(),
         admin_commands::link(),
         admin_commands::audit(),
         admin_commands::doctor(),
@@ -31,25 +30,25 @@ async fn account(_ctx: Context<'_>) -> Result<(), BotError> {
 /// Ask for an account
 #[poise::command(slash_command, ephemeral)]
 async fn request(ctx: Context<'_>) -> Result<(), BotError> {
-    receive(ctx, |visit| async move { member::open_form(&visit).await }).await
+    receive(ctx, async |interaction| member::open_form(interaction).await).await
 }
 
 /// See where your request and your account stand
 #[poise::command(slash_command, ephemeral)]
 async fn status(ctx: Context<'_>) -> Result<(), BotError> {
-    receive(ctx, |visit| async move { member::say_status(&visit).await }).await
+    receive(ctx, async |interaction| member::say_status(interaction).await).await
 }
 
 /// Take your request back
 #[poise::command(slash_command, ephemeral)]
 async fn cancel(ctx: Context<'_>) -> Result<(), BotError> {
-    receive(ctx, |visit| async move { member::cancel(&visit).await }).await
+    receive(ctx, async |interaction| member::cancel(interaction).await).await
 }
 
 /// Get the mail with the link for your password again
 #[poise::command(slash_command, ephemeral)]
 async fn password(ctx: Context<'_>) -> Result<(), BotError> {
-    receive(ctx, |visit| async move { member::mail_again(&visit, None).await }).await
+    receive(ctx, async |interaction| member::mail_again(interaction, None).await).await
 }
 
 /// The message with buttons for members
@@ -66,33 +65,5 @@ async fn panel(_ctx: Context<'_>) -> Result<(), BotError> {
 #[poise::command(slash_command, ephemeral)]
 async fn post(ctx: Context<'_>) -> Result<(), BotError> {
     let place = panel::PanelPlace::of(ctx.interaction);
-    receive(ctx, |visit| async move { panel::post_panel(&visit, place).await }).await
-}
-
-/// Says sorry after a defect.
-pub(super) async fn apologize(ctx: Context<'_>) {
-    let saying = receive(ctx, |visit| async move {
-        visit.reply.say_ephemeral(&visit.error_code(&UseCaseError::because(ErrorCode::Internal))).await
-    });
-    let Ok(()) = saying.await else { return };
-}
-
-/// Makes the visit of a command and runs `stay` with it.
-pub(super) async fn receive<F, Stay>(ctx: Context<'_>, stay: F) -> Result<(), BotError>
-where
-    F: FnOnce(Visit) -> Stay,
-    Stay: Future<Output = Result<(), DiscordError>>,
-{
-    let interaction = ctx.interaction;
-    let delivered = Delivered {
-        id: interaction.id,
-        application_id: interaction.application_id,
-        token: &interaction.token,
-        user: &interaction.user,
-        member: interaction.member.as_deref(),
-        guild_id: interaction.guild_id,
-        locale: &interaction.locale,
-    };
-    Visit::receive(ctx.data(), delivered, &ctx.command().qualified_name, None, stay).await;
-    Ok(())
+    receive(ctx, async |interaction| panel::post_panel(interaction, place).await).await
 }

@@ -1,38 +1,39 @@
-//! The one place where presses and submits find their use-case, by `custom_id` alone: nothing is remembered between them, so a
-//! restart changes nothing.
+//! Routes buttons and submitted forms to their use-case by `custom_id` alone. No state is kept between them, so a restart doesn't
+//! matter.
 
 use poise::serenity_prelude as serenity;
-use serenity::{ActionRowComponent, Interaction};
+use serenity::ActionRowComponent;
 
-use super::visit::{Delivered, Visit};
-use super::{Data, forms, member, moderator};
+use super::dependencies::Dependencies;
+use super::interaction::{Interaction, RawInteraction};
+use super::{forms, member, moderator};
 use crate::accounts::Proof;
 use crate::discord::DiscordError;
 use crate::discord::custom_id::{CustomId, Verb};
 use crate::domain::approval::Notify;
 use crate::domain::ids::{AccountId, ChannelId, JobId, MessageId, RequestId};
 
-/// What every `custom_id` of ours begins with, in any version; anything else belongs to another program or to poise.
-const OURS: &str = "ac";
+/// The prefix of all our `custom_id`s in any version. Others belong to another program or to poise.
+const PREFIX: &str = "ac";
 
-/// Hands a press or a submit over. Commands are poise's business.
-pub(super) async fn dispatch(data: &Data, interaction: &Interaction) {
+/// Handles a button or a submitted form. poise handles commands.
+pub(super) async fn handle_interaction(data: &Dependencies, interaction: &serenity::Interaction) {
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "serenity's own enum: commands and pings are answered elsewhere"
     )]
     match interaction {
-        Interaction::Component(press) => heed_press(data, press).await,
-        Interaction::Modal(submit) => heed_submit(data, submit).await,
+        serenity::Interaction::Component(press) => handle_component(data, press).await,
+        serenity::Interaction::Modal(submit) => handle_modal(data, submit).await,
         _ => {}
     }
 }
 
-async fn heed_press(data: &Data, press: &serenity::ComponentInteraction) {
-    if !press.data.custom_id.starts_with(OURS) {
+async fn handle_component(data: &Dependencies, press: &serenity::ComponentInteraction) {
+    if !press.data.custom_id.starts_with(PREFIX) {
         return;
     }
-    let delivered = Delivered {
+    let raw = RawInteraction {
         id: press.id,
         application_id: press.application_id,
         token: &press.token,
@@ -47,17 +48,15 @@ async fn heed_press(data: &Data, press: &serenity::ComponentInteraction) {
         message_id: Some(MessageId::new(press.message.id.get())),
     };
     let verb = custom_id.map(|custom_id| custom_id.verb);
-    let what = verb.map_or("unknown", Verb::code);
-    Visit::receive(data, delivered, what, verb, |visit| async move {
-        match custom_id {
-            Some(custom_id) => answer_press(&visit, custom_id, place).await,
-            None => visit.say_old_button().await,
-        }
+    let command = verb.map_or("unknown", Verb::code);
+    Interaction::receive(data, raw, command, verb, async |interaction| match custom_id {
+        Some(custom_id) => answer_component(interaction, custom_id, place).await,
+        None => interaction.say_old_button().await,
     })
     .await;
 }
 
-/// Where a press or submit came from.
+/// The message to which a button or form belongs.
 #[derive(Clone, Copy)]
 struct Place {
     channel_id: ChannelId,
@@ -71,32 +70,36 @@ impl Place {
     }
 }
 
-async fn answer_press(visit: &Visit, custom_id: CustomId, place: Place) -> Result<(), DiscordError> {
+async fn answer_component(
+    interaction: &Interaction,
+    custom_id: CustomId,
+    place: Place,
+) -> Result<(), DiscordError> {
     let nonce = custom_id.nonce;
     let request = custom_id.id.map(RequestId::new);
     match (custom_id.verb, request, place.proof(custom_id)) {
-        (Verb::Request, _, _) => member::open_form(visit).await,
-        (Verb::Status, _, _) => member::say_status(visit).await,
-        (Verb::Send, Some(id), _) => member::send(visit, id, nonce).await,
-        (Verb::Change, Some(id), _) => member::open_change(visit, id, nonce).await,
-        (Verb::Cancel, Some(id), _) => member::cancel_named(visit, id, nonce).await,
-        (Verb::Approve, Some(id), Some(proof)) => moderator::approve(visit, id, proof).await,
+        (Verb::Request, _, _) => member::open_form(interaction).await,
+        (Verb::Status, _, _) => member::say_status(interaction).await,
+        (Verb::Send, Some(id), _) => member::send(interaction, id, nonce).await,
+        (Verb::Change, Some(id), _) => member::open_change(interaction, id, nonce).await,
+        (Verb::Cancel, Some(id), _) => member::cancel_named(interaction, id, nonce).await,
+        (Verb::Approve, Some(id), Some(proof)) => moderator::approve(interaction, id, proof).await,
         (Verb::Deny, Some(id), Some(proof)) => {
-            moderator::open_denial(visit, id, nonce, proof, Notify::Told).await
+            moderator::open_denial(interaction, id, nonce, proof, Notify::Told).await
         }
         (Verb::DenyQuiet, Some(id), Some(proof)) => {
-            moderator::open_denial(visit, id, nonce, proof, Notify::Quiet).await
+            moderator::open_denial(interaction, id, nonce, proof, Notify::Quiet).await
         }
         (Verb::Retry, Some(_), _) => match custom_id.id.map(JobId::new) {
-            Some(job) => moderator::retry(visit, job, nonce).await,
-            None => visit.say_old_button().await,
+            Some(job) => moderator::retry(interaction, job, nonce).await,
+            None => interaction.say_old_button().await,
         },
         (Verb::Resend, id, _) => {
             let which = id.map(|id| (AccountId::new(id.get()), nonce));
-            member::mail_again(visit, which).await
+            member::mail_again(interaction, which).await
         }
-        (Verb::NotMe, Some(id), _) => member::open_lock(visit, AccountId::new(id.get()), nonce).await,
-        // Submits that came as presses, and buttons without their row.
+        (Verb::NotMe, Some(id), _) => member::open_lock(interaction, AccountId::new(id.get()), nonce).await,
+        // Verbs of forms, and buttons without their row.
         (
             Verb::Form
             | Verb::DenyForm
@@ -111,15 +114,15 @@ async fn answer_press(visit: &Visit, custom_id: CustomId, place: Place) -> Resul
             | Verb::Retry,
             _,
             _,
-        ) => visit.say_old_button().await,
+        ) => interaction.say_old_button().await,
     }
 }
 
-async fn heed_submit(data: &Data, submit: &serenity::ModalInteraction) {
-    if !submit.data.custom_id.starts_with(OURS) {
+async fn handle_modal(data: &Dependencies, submit: &serenity::ModalInteraction) {
+    if !submit.data.custom_id.starts_with(PREFIX) {
         return;
     }
-    let delivered = Delivered {
+    let raw = RawInteraction {
         id: submit.id,
         application_id: submit.application_id,
         token: &submit.token,
@@ -134,38 +137,36 @@ async fn heed_submit(data: &Data, submit: &serenity::ModalInteraction) {
         message_id: submit.message.as_ref().map(|message| MessageId::new(message.id.get())),
     };
     let verb = custom_id.map(|custom_id| custom_id.verb);
-    let what = verb.map_or("unknown", Verb::code);
-    Visit::receive(data, delivered, what, verb, |visit| async move {
-        match custom_id {
-            Some(custom_id) => answer_submit(&visit, custom_id, place, submit).await,
-            None => visit.say_old_button().await,
-        }
+    let command = verb.map_or("unknown", Verb::code);
+    Interaction::receive(data, raw, command, verb, async |interaction| match custom_id {
+        Some(custom_id) => answer_modal(interaction, custom_id, place, submit).await,
+        None => interaction.say_old_button().await,
     })
     .await;
 }
 
-async fn answer_submit(
-    visit: &Visit,
+async fn answer_modal(
+    interaction: &Interaction,
     custom_id: CustomId,
     place: Place,
     submit: &serenity::ModalInteraction,
 ) -> Result<(), DiscordError> {
-    let field = |name: &str| value_of(submit, name);
+    let field = |name: &str| field_value(submit, name);
     let request = custom_id.id.map(RequestId::new);
     match (custom_id.verb, request, place.proof(custom_id)) {
-        (Verb::Form, _, _) => member::save_form(visit, forms::read_account_form(field)).await,
+        (Verb::Form, _, _) => member::save_form(interaction, forms::read_account_form(field)).await,
         (Verb::Change, Some(id), _) => {
-            member::save_change(visit, id, custom_id.nonce, forms::read_account_form(field)).await
+            member::save_change(interaction, id, custom_id.nonce, forms::read_account_form(field)).await
         }
         (Verb::DenyForm, Some(id), Some(proof)) => {
-            moderator::deny(visit, id, proof, &forms::read_reason(field), Notify::Told).await
+            moderator::deny(interaction, id, proof, &forms::read_reason(field), Notify::Told).await
         }
         (Verb::DenyQuietForm, Some(id), Some(proof)) => {
-            moderator::deny(visit, id, proof, &forms::read_reason(field), Notify::Quiet).await
+            moderator::deny(interaction, id, proof, &forms::read_reason(field), Notify::Quiet).await
         }
         (Verb::NotMe, Some(id), _) => {
             let account = AccountId::new(id.get());
-            member::lock(visit, account, custom_id.nonce, &forms::read_note(field)).await
+            member::lock(interaction, account, custom_id.nonce, &forms::read_note(field)).await
         }
         (
             Verb::Request
@@ -183,12 +184,12 @@ async fn answer_submit(
             | Verb::NotMe,
             _,
             _,
-        ) => visit.say_old_button().await,
+        ) => interaction.say_old_button().await,
     }
 }
 
-/// What was typed into a field; `None` if the form has no such field.
-fn value_of(submit: &serenity::ModalInteraction, name: &str) -> Option<String> {
+/// The text of a field; `None` if the form has no such field.
+fn field_value(submit: &serenity::ModalInteraction, name: &str) -> Option<String> {
     submit.data.components.iter().flat_map(|row| &row.components).find_map(|component| {
         #[expect(
             clippy::wildcard_enum_match_arm,

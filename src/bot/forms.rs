@@ -1,4 +1,4 @@
-//! The forms: which fields they have, and how a submit reads back.
+//! The forms: their fields, and how a submitted form is read.
 
 use crate::accounts::FormInput;
 use crate::accounts::request::Prefill;
@@ -18,12 +18,12 @@ const NOTE: &str = "note";
 /// RFC 5321 section 4.5.3.1.3: a path of 256 octets, two of them brackets.
 const ADDRESS_MAX: usize = 254;
 
-/// As long as a legal name may be.
+/// The maximum length of a legal name.
 const NAME_MAX: usize = crate::domain::person_name::NAME_MAX;
 
-/// The form for an account, filled with what is known.
+/// The request form, filled with known values.
 pub(super) fn account_form(lang: Lang, custom_id: CustomId, prefill: Prefill) -> Modal {
-    let words = messages::form::account_form(lang);
+    let texts = messages::form::account_form(lang);
     let short = |name, label, hint, value, max| FormField {
         name,
         label,
@@ -34,21 +34,21 @@ pub(super) fn account_form(lang: Lang, custom_id: CustomId, prefill: Prefill) ->
         max,
     };
     let mut fields = vec![
-        short(USERNAME, words.username, Some(words.username_hint), prefill.username, prefill.max_username),
-        short(ADDRESS, words.address, Some(words.address_hint), prefill.address, ADDRESS_MAX),
-        short(GIVEN, words.given, None, prefill.given, NAME_MAX),
-        short(FAMILY, words.family, None, prefill.family, NAME_MAX),
+        short(USERNAME, texts.username, Some(texts.username_hint), prefill.username, prefill.max_username),
+        short(ADDRESS, texts.address, Some(texts.address_hint), prefill.address, ADDRESS_MAX),
+        short(GIVEN, texts.given, None, prefill.given, NAME_MAX),
+        short(FAMILY, texts.family, None, prefill.family, NAME_MAX),
     ];
     if prefill.asks_reason {
         fields.push(FormField {
             style: FieldStyle::Paragraph,
-            ..short(ANSWER, words.answer, Some(words.answer_hint), prefill.answer, ANSWER_MAX)
+            ..short(ANSWER, texts.answer, Some(texts.answer_hint), prefill.answer, ANSWER_MAX)
         });
     }
-    Modal { custom_id, title: words.title, fields }
+    Modal { custom_id, title: texts.title, fields }
 }
 
-/// What was typed into the form for an account.
+/// Reads a submitted request form.
 pub(super) fn read_account_form(field: impl Fn(&str) -> Option<String>) -> FormInput {
     FormInput {
         username: field(USERNAME).unwrap_or_default(),
@@ -59,41 +59,41 @@ pub(super) fn read_account_form(field: impl Fn(&str) -> Option<String>) -> FormI
     }
 }
 
-/// The form for a denial's reason.
-pub(super) fn denial_form(custom_id: CustomId, words: messages::form::DenialWords) -> Modal {
+/// The form for the reason of a denial.
+pub(super) fn denial_form(custom_id: CustomId, texts: messages::form::DenialWords) -> Modal {
     let reason = FormField {
         name: REASON,
-        label: words.reason,
-        hint: Some(words.hint),
+        label: texts.reason,
+        hint: Some(texts.hint),
         value: String::new(),
         style: FieldStyle::Paragraph,
         need: Need::Required,
         max: ANSWER_MAX,
     };
-    Modal { custom_id, title: words.title, fields: vec![reason] }
+    Modal { custom_id, title: texts.title, fields: vec![reason] }
 }
 
-/// The form that confirms "not me". Its one field may stay empty: Discord shows no form without a field.
+/// The form that confirms "not me". Its only field is optional, but Discord shows no form without a field.
 pub(super) fn not_me_form(lang: Lang, custom_id: CustomId) -> Modal {
-    let words = messages::mails::not_me_form(lang);
+    let texts = messages::mails::not_me_form(lang);
     let note = FormField {
         name: NOTE,
-        label: words.note,
-        hint: Some(words.hint),
+        label: texts.note,
+        hint: Some(texts.hint),
         value: String::new(),
         style: FieldStyle::Paragraph,
         need: Need::Optional,
         max: ANSWER_MAX,
     };
-    Modal { custom_id, title: words.title, fields: vec![note] }
+    Modal { custom_id, title: texts.title, fields: vec![note] }
 }
 
-/// What the person wrote about it, or nothing.
+/// Reads the note of a confirmed "not me"; empty if there is none.
 pub(super) fn read_note(field: impl Fn(&str) -> Option<String>) -> String {
     field(NOTE).unwrap_or_default()
 }
 
-/// The reason of a denial.
+/// Reads the reason of a denial.
 pub(super) fn read_reason(field: impl Fn(&str) -> Option<String>) -> String {
     field(REASON).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Holds the gateway: starts the session, hands events to the dispatch, ends with a reason that a person understands.
+//! The gateway session: opens it, hands events to their handlers, and ends with a reason that an operator understands.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,52 +8,56 @@ use serenity::{FullEvent, GatewayIntents};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{BotError, BotParts, Data, Session, commands, components, register};
+use super::dependencies::{Data, Dependencies};
+use super::error::BotError;
+use super::gateway_status::Session;
+use super::{commands, components, dispatch, register};
 use crate::discord::ConnectError;
 use crate::telemetry::{self, GatewayClosure};
 
-/// Members leave and lose roles while requests wait, and bans are audited: later rooms read those events, and a missing
-/// privilege must show at the first start, not after an update.
+/// Members leave and lose roles while requests wait, and bans are audited. Later versions read those events, and a missing privileged
+/// intent must show at the first start and not after an update.
 const INTENTS: GatewayIntents =
     GatewayIntents::GUILDS.union(GatewayIntents::GUILD_MEMBERS).union(GatewayIntents::GUILD_MODERATION);
 
-/// A healthy gateway says READY within two seconds. Time without any connection does not count: an outage is waited out.
-const SESSION_WITHIN: Duration = Duration::from_secs(30);
+/// A healthy gateway sends READY within two seconds. Time without a connection doesn't count, so an outage doesn't end the bot.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The pauses before the gateway is asked again after it gave no session; after the last one the process ends. They are long because
-/// Discord takes the token away after 1000 IDENTIFYs a day, whatever a supervisor does with an ended process.
-const SESSION_AGAIN: [Duration; 3] = [Duration::from_secs(5), Duration::from_mins(2), Duration::from_mins(5)];
+/// The pauses before another attempt to get a session. After the last one the process ends. They are long, because Discord resets the
+/// token after 1000 IDENTIFYs a day and a supervisor restarts an ended process.
+const SESSION_BACKOFF: [Duration; 3] =
+    [Duration::from_secs(5), Duration::from_mins(2), Duration::from_mins(5)];
 
-/// A holding that lasted this long was a good one: what follows it begins to count anew.
-const GOOD_HOLDING: Duration = Duration::from_mins(10);
+/// A session this long counts as stable and resets the reconnect backoff.
+const STABLE_SESSION: Duration = Duration::from_mins(10);
 
-/// Between two tries to reach Discord.
-const GREET_AGAIN: Duration = Duration::from_secs(5);
+/// The pause between two attempts to reach Discord.
+const IDENTIFY_RETRY: Duration = Duration::from_secs(5);
 
-/// How often the session is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the session is checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Between two tries to register the commands.
-const REGISTER_AGAIN: Duration = Duration::from_secs(5);
+/// The pause between two attempts to register the commands.
+const REGISTER_RETRY: Duration = Duration::from_secs(5);
 
-/// How long an orderly close may take.
-const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// The limit for an orderly close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Holds the gateway until `stop` is cancelled or nothing more can be done.
-pub async fn run(bot: BotParts, stop: CancellationToken) -> Result<(), BotError> {
-    let data: Data = Arc::new(bot);
-    greet(&data, &stop).await?;
-    let mut pauses = SESSION_AGAIN.into_iter();
+/// Holds the gateway until `stop` is cancelled or an error makes that impossible.
+pub async fn run(dependencies: Dependencies, stop: CancellationToken) -> Result<(), BotError> {
+    let data: Data = Arc::new(dependencies);
+    identify(&data, &stop).await?;
+    let mut pauses = SESSION_BACKOFF.into_iter();
     loop {
-        let begun = Instant::now();
-        let outcome = hold(&data, &stop).await;
-        if begun.elapsed() > GOOD_HOLDING {
-            pauses = SESSION_AGAIN.into_iter();
+        let started = Instant::now();
+        let outcome = run_session(&data, &stop).await;
+        if started.elapsed() > STABLE_SESSION {
+            pauses = SESSION_BACKOFF.into_iter();
         }
         let (Err(error @ BotError::NoSession(_)), Some(pause)) = (&outcome, pauses.next()) else {
             return outcome;
         };
-        tracing::error!(%error, again_in = ?pause, "the gateway is left alone for a while");
+        tracing::error!(%error, again_in = ?pause, "the gateway gave no session; pausing before the next attempt");
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = data.clock.pause(pause) => {}
@@ -61,8 +65,8 @@ pub async fn run(bot: BotParts, stop: CancellationToken) -> Result<(), BotError>
     }
 }
 
-/// Holds the gateway with one client of the library.
-async fn hold(data: &Data, stop: &CancellationToken) -> Result<(), BotError> {
+/// Runs one client of the library.
+async fn run_session(data: &Data, stop: &CancellationToken) -> Result<(), BotError> {
     let Some(gateway_url) = data.discord.gateway_url() else { return Ok(()) };
     let http = data.discord.gateway_http().map_err(BotError::Open)?;
     let opened = Arc::new(Notify::new());
@@ -71,80 +75,80 @@ async fn hold(data: &Data, stop: &CancellationToken) -> Result<(), BotError> {
         .framework(framework)
         .await
         .map_err(|error| reason_of(&error))?;
-    // The library would go to the real gateway if its own question failed: it goes where the door was told.
+    // The library would connect to the real gateway if its own call failed. This URL is from `Discord::identify`.
     gateway_url.clone_into(&mut *client.ws_url.lock().await);
     let (shards, http) = (Arc::clone(&client.shard_manager), Arc::clone(&client.http));
-    data.watch.looks_at(Arc::clone(&shards));
+    data.gateway.set_connected(Arc::clone(&shards));
     let outcome = tokio::select! {
         ended = client.start() => {
-            // Its runners have ended, too: nobody would answer a farewell.
-            data.watch.drops_runners();
+            // The runners have ended too, so nothing would answer their shutdown.
+            data.gateway.drop_runners();
             ended.map_err(|error| reason_of(&error))
         }
         failed = watch_session(data) => Err(failed),
         failed = register_once(&opened, &http, data) => Err(failed),
         () = stop.cancelled() => Ok(()),
     };
-    data.watch.ends();
-    if tokio::time::timeout(CLOSE_WITHIN, shards.shutdown_all()).await.is_err() {
+    data.gateway.set_disconnected();
+    if tokio::time::timeout(CLOSE_TIMEOUT, shards.shutdown_all()).await.is_err() {
         tracing::warn!("the gateway did not close in time");
     }
     outcome
 }
 
-/// Asks Discord who we are until it answers or `stop` is cancelled. Silence is waited out; a refusal is told.
-async fn greet(data: &Data, stop: &CancellationToken) -> Result<(), BotError> {
+/// Asks Discord for the bot's identity until it answers or `stop` is cancelled. Only a refusal is an error.
+async fn identify(data: &Data, stop: &CancellationToken) -> Result<(), BotError> {
     loop {
-        match data.discord.greet().await {
+        match data.discord.identify().await {
             Err(ConnectError::Ask { what, source }) if source.is_worth_another_try() => {
                 tracing::warn!(%source, what, "Discord does not answer; trying again in 5 s");
             }
-            met => return met.map_err(BotError::Open),
+            result => return result.map_err(BotError::Open),
         }
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            () = data.clock.pause(GREET_AGAIN) => {}
+            () = data.clock.pause(IDENTIFY_RETRY) => {}
         }
     }
 }
 
-/// Looks at the session for as long as it comes back in time.
+/// Returns when the session can't be opened in time, or when Discord has closed the gateway with a code that serenity doesn't handle.
 ///
-/// After close codes 4003, 4010 and 4011 serenity 0.12 spins for one heartbeat interval, identifies again, and so on for ever. It says
-/// so in its log and nowhere else; [`GatewayStatus`](super::Watch) has ended its loop then.
+/// After close codes 4003, 4010 and 4011 serenity 0.12 spins for one heartbeat interval, identifies again, and repeats that forever.
+/// [`telemetry::take_gateway_closure`] reports them; [`GatewayStatus`](super::gateway_status::GatewayStatus) has ended the loop by then.
 async fn watch_session(data: &Data) -> BotError {
-    let mut without = Duration::ZERO;
+    let mut waited = Duration::ZERO;
     telemetry::take_gateway_closure();
     loop {
-        data.clock.pause(LOOK_EVERY).await;
+        data.clock.pause(CHECK_INTERVAL).await;
         match telemetry::take_gateway_closure() {
-            Some(GatewayClosure::ForGood) => return BotError::SessionRefused,
-            Some(GatewayClosure::Unidentified) => return BotError::NoSession(SESSION_WITHIN),
+            Some(GatewayClosure::Permanent) => return BotError::SessionRefused,
+            Some(GatewayClosure::NotAuthenticated) => return BotError::NoSession(SESSION_TIMEOUT),
             None => {}
         }
-        match data.watch.session().await {
-            Session::Open => without = Duration::ZERO,
-            Session::Opening => without += LOOK_EVERY,
+        match data.gateway.session().await {
+            Session::Open => waited = Duration::ZERO,
+            Session::Opening => waited += CHECK_INTERVAL,
             Session::None | Session::Elsewhere => {}
         }
-        if without >= SESSION_WITHIN {
-            return BotError::NoSession(SESSION_WITHIN);
+        if waited >= SESSION_TIMEOUT {
+            return BotError::NoSession(SESSION_TIMEOUT);
         }
     }
 }
 
-/// Registers the commands once the first session is open. Presses are answered meanwhile; only a refusal ends the holder.
+/// Registers the commands once the first session is open. Interactions are answered meanwhile; only a refusal ends the session.
 async fn register_once(opened: &Notify, http: &serenity::Http, data: &Data) -> BotError {
     opened.notified().await;
-    while data.hold.is_on() {
-        data.clock.pause(LOOK_EVERY).await;
+    while data.maintenance.is_on() {
+        data.clock.pause(CHECK_INTERVAL).await;
     }
     loop {
         match register::register_commands(http, &commands::all(), &data.config.now()).await {
             Ok(()) => std::future::pending().await,
             Err((guild, source)) if source.is_worth_another_try() => {
                 tracing::warn!(guild.id = guild.get(), error = %source, "the commands are not registered yet; trying again in 5 s");
-                data.clock.pause(REGISTER_AGAIN).await;
+                data.clock.pause(REGISTER_RETRY).await;
             }
             Err((guild, source)) => return BotError::Register { guild, source },
         }
@@ -156,10 +160,10 @@ fn build_framework(data: Data, opened: Arc<Notify>) -> poise::Framework<Data, Bo
         commands: commands::all(),
         allowed_mentions: Some(serenity::CreateAllowedMentions::new()),
         initialize_owners: false,
-        on_error: |error| Box::pin(settle_error(error)),
+        on_error: |error| Box::pin(handle_error(error)),
         event_handler: |framework, event| {
             Box::pin(async move {
-                heed_event(framework.user_data, event).await;
+                handle_event(framework.user_data, event).await;
                 Ok(())
             })
         },
@@ -178,14 +182,14 @@ fn build_framework(data: Data, opened: Arc<Notify>) -> poise::Framework<Data, Bo
         .build()
 }
 
-async fn heed_event(data: &Data, event: &FullEvent) {
+async fn handle_event(data: &Data, event: &FullEvent) {
     if let FullEvent::InteractionCreate { interaction } = event {
-        components::dispatch(data, interaction).await;
+        components::handle_interaction(data, interaction).await;
     }
 }
 
-/// poise's own handler would show the whole cause to people.
-async fn settle_error(error: poise::FrameworkError<'_, Data, BotError>) {
+/// Handles errors of poise, whose default handler would show the cause to people.
+async fn handle_error(error: poise::FrameworkError<'_, Data, BotError>) {
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "poise's own enum: the rest cannot come from our commands"
@@ -194,19 +198,19 @@ async fn settle_error(error: poise::FrameworkError<'_, Data, BotError>) {
         poise::FrameworkError::CommandPanic { ctx, .. } => {
             tracing::error!(command = %ctx.command().qualified_name, "a command panicked");
             if let poise::Context::Application(ctx) = ctx {
-                commands::apologize(ctx).await;
+                dispatch::apologize(ctx).await;
             }
         }
         other => tracing::error!(error = %other, "an interaction could not be read"),
     }
 }
 
-/// The library's end as a reason that a person understands.
+/// The library's error as a reason that an operator understands.
 fn reason_of(error: &serenity::Error) -> BotError {
     use serenity::GatewayError;
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "serenity's own enum: the rest says no more to an operator"
+        reason = "serenity's own enum: the other errors tell an operator no more"
     )]
     match error {
         serenity::Error::Gateway(GatewayError::InvalidAuthentication) => BotError::WrongToken,

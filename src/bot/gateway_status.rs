@@ -1,4 +1,4 @@
-//! Whether there is a session at Discord's gateway, for the health page and for the holder of the gateway.
+//! The status of the session at Discord's gateway, for the health page and for [`run`](super::gateway::run).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,87 +7,87 @@ use serenity::{ConnectionStage, ShardManager};
 
 use crate::telemetry;
 
-/// How this process stands to Discord's gateway.
+/// The session of this process at Discord's gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Session {
-    /// Between READY or RESUMED and the connection's end.
+    /// Open: between READY or RESUMED and the end of the connection.
     Open,
-    /// There is a connection, and no session yet.
+    /// There is a connection but no session yet.
     Opening,
     /// There is no connection.
     None,
-    /// Another process holds the gateway; this one stands by.
+    /// Another process holds the gateway; this one is on standby.
     Elsewhere,
 }
 
-/// The look at the session. Clones share it.
+/// The status of the session. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct GatewayStatus(Arc<Mutex<Seen>>);
+pub struct GatewayStatus(Arc<Mutex<Connection>>);
 
 #[derive(Clone, Debug, Default)]
-enum Seen {
+enum Connection {
     #[default]
-    Nothing,
-    Elsewhere,
-    Here(Arc<ShardManager>),
+    Disconnected,
+    Standby,
+    Shards(Arc<ShardManager>),
 }
 
 impl GatewayStatus {
-    /// How it stands at this moment. The library's own record is asked, because its events come in no order.
+    /// The current session. This asks the library's own record, because its events arrive in no particular order.
     pub async fn session(&self) -> Session {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match seen {
-            Seen::Nothing => Session::None,
-            Seen::Elsewhere => Session::Elsewhere,
-            Seen::Here(shards) => stage_of(&shards).await,
+        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match connection {
+            Connection::Disconnected => Session::None,
+            Connection::Standby => Session::Elsewhere,
+            Connection::Shards(shards) => session_of(&shards).await,
         }
     }
 
     /// Another process holds the gateway.
-    pub fn stands_by(&self) {
-        self.set(Seen::Elsewhere);
+    pub fn set_standby(&self) {
+        self.set(Connection::Standby);
     }
 
-    /// There is nothing to look at until the next [`run`](super::run).
-    pub fn ends(&self) {
-        telemetry::at_gateway_closure(None);
-        self.set(Seen::Nothing);
+    /// There is no connection until the next [`run`](super::gateway::run).
+    pub fn set_disconnected(&self) {
+        telemetry::on_gateway_closure(None);
+        self.set(Connection::Disconnected);
     }
 
-    /// Ends the runners whose connection is closed for good.
-    pub(super) fn drops_runners(&self) {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Seen::Here(shards) = seen {
+    /// Ends the runners of a connection that is permanently closed.
+    pub(super) fn drop_runners(&self) {
+        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Connection::Shards(shards) = connection {
             drop_runners(&shards);
         }
     }
 
-    pub(super) fn looks_at(&self, shards: Arc<ShardManager>) {
+    pub(super) fn set_connected(&self, shards: Arc<ShardManager>) {
         let watched = Arc::downgrade(&shards);
-        telemetry::at_gateway_closure(Some(Arc::new(move || {
+        telemetry::on_gateway_closure(Some(Arc::new(move || {
             if let Some(shards) = watched.upgrade() {
                 drop_runners(&shards);
             }
         })));
-        self.set(Seen::Here(shards));
+        self.set(Connection::Shards(shards));
     }
 
-    fn set(&self, seen: Seen) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    fn set(&self, connection: Connection) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = connection;
     }
 }
 
-/// The library's own way to end a runner would wait on a closed connection for ever, without ever yielding its thread; a message that
-/// cannot be sent ends it, too.
+/// Ends all runners. The library's own shutdown of a runner would wait on a closed connection forever without yielding its thread. A
+/// message that can't be sent ends the runner too.
 fn drop_runners(shards: &ShardManager) {
-    // Somebody who looks holds the lock for a moment only; then the runner's next heartbeat ends it.
+    // If the lock is held for a moment by a reader, the next heartbeat of the runner ends it.
     let Ok(mut runners) = shards.runners.try_lock() else { return };
     for (_, runner) in runners.drain() {
         runner.runner_tx.set_activity(None);
     }
 }
 
-async fn stage_of(shards: &ShardManager) -> Session {
+async fn session_of(shards: &ShardManager) -> Session {
     let runners = shards.runners.lock().await;
     if runners.is_empty() {
         return Session::None;

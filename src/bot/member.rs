@@ -1,6 +1,6 @@
-//! The member's side: form, draft, `Send`, status, cancel, the mail again, "not me". Decided from the store and answered at once.
+//! Interactions of members: form, draft, `Send`, status, cancel, another mail, "not me". All are answered from the store at once.
 
-use super::visit::Visit;
+use super::interaction::Interaction;
 use super::{forms, render};
 use crate::accounts::request::DraftShown;
 use crate::accounts::status::StatusButton;
@@ -13,79 +13,88 @@ use crate::messages;
 use crate::messages::form::Faulty;
 use crate::messages::mails::Links;
 
-/// First answer: the form, or why not.
-pub(super) async fn open_form(visit: &Visit) -> Result<(), DiscordError> {
-    match visit.accounts().open_form(&visit.caller).await {
+/// First answer: the form, or why the person can't ask for an account.
+pub(super) async fn open_form(interaction: &Interaction) -> Result<(), DiscordError> {
+    match interaction.accounts().open_form(&interaction.caller).await {
         Ok(prefill) => {
             let custom_id = CustomId::without_row(Verb::Form);
-            visit.reply.open_modal(&forms::account_form(visit.lang(), custom_id, prefill)).await
+            interaction.reply.open_modal(&forms::account_form(interaction.lang(), custom_id, prefill)).await
         }
-        Err(denied) => visit.reply.say_ephemeral(&visit.error_code(&denied)).await,
+        Err(denied) => interaction.refuse(&denied).await,
     }
 }
 
-/// First answer to the form: the draft, shown back.
-pub(super) async fn save_form(visit: &Visit, typed: FormInput) -> Result<(), DiscordError> {
-    match visit.accounts().save_draft(&visit.caller, typed.clone()).await {
-        Ok(draft) => visit.reply.say_ephemeral(&draft_post(visit, &draft)).await,
+/// First answer to the form: the draft with its buttons.
+pub(super) async fn save_form(interaction: &Interaction, input: FormInput) -> Result<(), DiscordError> {
+    match interaction.accounts().save_draft(&interaction.caller, input.clone()).await {
+        Ok(draft) => interaction.reply.say_ephemeral(&draft_message(interaction, &draft)).await,
         Err(denied) if matches!(denied.details, Details::Form(_)) => {
-            visit.reply.say_ephemeral(&faulty_form_post(visit, &denied, &typed)).await
+            interaction.reply.say_ephemeral(&invalid_form_message(interaction, &denied, &input)).await
         }
-        Err(denied) => visit.reply.say_ephemeral(&visit.error_code(&denied)).await,
+        Err(denied) => interaction.refuse(&denied).await,
     }
 }
 
-/// What is wrong with the form, what was typed (a faulty form is not stored), and the way to a fresh one.
-fn faulty_form_post(visit: &Visit, denied: &UseCaseError, typed: &FormInput) -> OutgoingMessage {
-    let lang = visit.lang();
+/// The errors of the form, the input (an invalid form is not stored) and a button for a new form.
+fn invalid_form_message(
+    interaction: &Interaction,
+    denied: &UseCaseError,
+    input: &FormInput,
+) -> OutgoingMessage {
+    let lang = interaction.lang();
     let labels = messages::form::account_form(lang);
     let fields = [
-        (labels.username, typed.username.as_str()),
-        (labels.address, typed.address.as_str()),
-        (labels.given, typed.given.as_str()),
-        (labels.family, typed.family.as_str()),
-        (labels.answer, typed.answer.as_deref().unwrap_or_default()),
+        (labels.username, input.username.as_str()),
+        (labels.address, input.address.as_str()),
+        (labels.given, input.given.as_str()),
+        (labels.family, input.family.as_str()),
+        (labels.answer, input.answer.as_deref().unwrap_or_default()),
     ];
     let typed = messages::form::typed_back(lang, &fields);
-    visit.error_code(denied).followed_by(&typed).with_button(
+    interaction.error_message(denied).followed_by(&typed).with_button(
         messages::account::request_label(lang),
         ButtonStyle::Primary,
         CustomId::without_row(Verb::Request),
     )
 }
 
-/// First answer to `Change`: the form with what was typed.
-pub(super) async fn open_change(visit: &Visit, id: RequestId, nonce: Nonce) -> Result<(), DiscordError> {
-    match visit.accounts().change_form(&visit.caller, id, nonce).await {
-        Ok(prefill) => {
-            let custom_id = CustomId::of_request(Verb::Change, id, nonce);
-            visit.reply.open_modal(&forms::account_form(visit.lang(), custom_id, prefill)).await
-        }
-        Err(denied) => refuse_on_draft(visit, &denied).await,
-    }
-}
-
-/// First answer to the changed form: the draft's message shows the new values.
-pub(super) async fn save_change(
-    visit: &Visit,
+/// First answer to `Change`: the form with the values of the draft.
+pub(super) async fn open_change(
+    interaction: &Interaction,
     id: RequestId,
     nonce: Nonce,
-    typed: FormInput,
 ) -> Result<(), DiscordError> {
-    match visit.accounts().change_draft(&visit.caller, id, nonce, typed).await {
-        Ok(draft) => visit.reply.update_message(&draft_post(visit, &draft)).await,
-        Err(UseCaseError { details: Details::Form(faults), .. }) => {
-            let told = render::form_faults(visit.lang(), Faulty::Change, &faults, visit.max_username);
-            visit.reply.say_ephemeral(&OutgoingMessage::text(told)).await
+    match interaction.accounts().change_form(&interaction.caller, id, nonce).await {
+        Ok(prefill) => {
+            let custom_id = CustomId::of_request(Verb::Change, id, nonce);
+            interaction.reply.open_modal(&forms::account_form(interaction.lang(), custom_id, prefill)).await
         }
-        Err(denied) => refuse_on_draft(visit, &denied).await,
+        Err(denied) => refuse_on_draft(interaction, &denied).await,
     }
 }
 
-/// First answer to `Send`: the message says "sent" and has no buttons any more.
-pub(super) async fn send(visit: &Visit, id: RequestId, nonce: Nonce) -> Result<(), DiscordError> {
-    let lang = visit.lang();
-    match visit.accounts().send(&visit.caller, id, nonce).await {
+/// First answer to the changed form: the message of the draft with the new values.
+pub(super) async fn save_change(
+    interaction: &Interaction,
+    id: RequestId,
+    nonce: Nonce,
+    input: FormInput,
+) -> Result<(), DiscordError> {
+    match interaction.accounts().change_draft(&interaction.caller, id, nonce, input).await {
+        Ok(draft) => interaction.reply.update_message(&draft_message(interaction, &draft)).await,
+        Err(UseCaseError { details: Details::Form(faults), .. }) => {
+            let told =
+                render::form_faults(interaction.lang(), Faulty::Change, &faults, interaction.max_username);
+            interaction.say(told).await
+        }
+        Err(denied) => refuse_on_draft(interaction, &denied).await,
+    }
+}
+
+/// First answer to `Send`: the message says "sent" and loses its buttons.
+pub(super) async fn send(interaction: &Interaction, id: RequestId, nonce: Nonce) -> Result<(), DiscordError> {
+    let lang = interaction.lang();
+    match interaction.accounts().send(&interaction.caller, id, nonce).await {
         Ok(sent) => {
             let sentence = if sent.again {
                 messages::account::sent_again(lang, &sent.code)
@@ -94,48 +103,52 @@ pub(super) async fn send(visit: &Visit, id: RequestId, nonce: Nonce) -> Result<(
             } else {
                 messages::account::sent_to_moderators(lang, &sent.code)
             };
-            visit.reply.update_message(&OutgoingMessage::text(sentence)).await
+            interaction.reply.update_message(&OutgoingMessage::text(sentence)).await
         }
-        Err(denied) => refuse_on_draft(visit, &denied).await,
+        Err(denied) => refuse_on_draft(interaction, &denied).await,
     }
 }
 
-/// First answer: where the caller stands.
-pub(super) async fn say_status(visit: &Visit) -> Result<(), DiscordError> {
-    let lang = visit.lang();
-    match visit.accounts().status(&visit.caller).await {
+/// First answer: the status of the caller.
+pub(super) async fn say_status(interaction: &Interaction) -> Result<(), DiscordError> {
+    let lang = interaction.lang();
+    match interaction.accounts().status(&interaction.caller).await {
         Ok(shown) => {
             let sentence = messages::status::sentence(lang, &shown.stage, shown.code.as_deref());
             let post = shown
                 .buttons
                 .iter()
                 .fold(OutgoingMessage::text(sentence), |post, button| add_button(lang, post, *button));
-            visit.reply.say_ephemeral(&post).await
+            interaction.reply.say_ephemeral(&post).await
         }
-        Err(denied) => visit.reply.say_ephemeral(&visit.error_code(&denied)).await,
+        Err(denied) => interaction.refuse(&denied).await,
     }
 }
 
 /// First answer to `/account cancel`.
-pub(super) async fn cancel(visit: &Visit) -> Result<(), DiscordError> {
-    let post = cancelled_post(visit, None).await;
-    visit.reply.say_ephemeral(&post.unwrap_or_else(|denied| visit.error_code(&denied))).await
+pub(super) async fn cancel(interaction: &Interaction) -> Result<(), DiscordError> {
+    let post = cancelled_message(interaction, None).await;
+    interaction.reply.say_ephemeral(&post.unwrap_or_else(|denied| interaction.error_message(&denied))).await
 }
 
-/// First answer to the button `Cancel request`: its message says what became of it.
-pub(super) async fn cancel_named(visit: &Visit, id: RequestId, nonce: Nonce) -> Result<(), DiscordError> {
-    match cancelled_post(visit, Some((id, nonce))).await {
-        Ok(post) => visit.reply.update_message(&post).await,
-        Err(denied) => refuse_on_draft(visit, &denied).await,
+/// First answer to the button `Cancel request`: its message shows the result.
+pub(super) async fn cancel_named(
+    interaction: &Interaction,
+    id: RequestId,
+    nonce: Nonce,
+) -> Result<(), DiscordError> {
+    match cancelled_message(interaction, Some((id, nonce))).await {
+        Ok(post) => interaction.reply.update_message(&post).await,
+        Err(denied) => refuse_on_draft(interaction, &denied).await,
     }
 }
 
-async fn cancelled_post(
-    visit: &Visit,
+async fn cancelled_message(
+    interaction: &Interaction,
     which: Option<(RequestId, Nonce)>,
 ) -> Result<OutgoingMessage, UseCaseError> {
-    let lang = visit.lang();
-    let cancelled = visit.accounts().cancel(&visit.caller, which).await?;
+    let lang = interaction.lang();
+    let cancelled = interaction.accounts().cancel(&interaction.caller, which).await?;
     let sentence = if cancelled.withdraw {
         messages::account::cancelled_withdrawing(lang, &cancelled.code)
     } else if cancelled.undo {
@@ -147,9 +160,12 @@ async fn cancelled_post(
 }
 
 /// First answer to `/account password` and its button.
-pub(super) async fn mail_again(visit: &Visit, which: Option<(AccountId, Nonce)>) -> Result<(), DiscordError> {
-    let lang = visit.lang();
-    let post = match visit.accounts().mail_again(&visit.caller, which).await {
+pub(super) async fn mail_again(
+    interaction: &Interaction,
+    which: Option<(AccountId, Nonce)>,
+) -> Result<(), DiscordError> {
+    let lang = interaction.lang();
+    let post = match interaction.accounts().mail_again(&interaction.caller, which).await {
         Ok(asked) => {
             let links = Links { mails: &asked.mails, now: asked.now };
             OutgoingMessage::text(if asked.again {
@@ -158,60 +174,62 @@ pub(super) async fn mail_again(visit: &Visit, which: Option<(AccountId, Nonce)>)
                 messages::mails::asked(lang, &asked.username, links)
             })
         }
-        Err(denied) => visit.error_code(&denied),
+        Err(denied) => interaction.error_message(&denied),
     };
-    visit.reply.say_ephemeral(&post).await
+    interaction.reply.say_ephemeral(&post).await
 }
 
-/// First answer to `Not me`: one form that confirms it, so that nobody locks their account by a slip.
-pub(super) async fn open_lock(visit: &Visit, id: AccountId, nonce: Nonce) -> Result<(), DiscordError> {
-    match visit.accounts().may_lock(&visit.caller, id, nonce).await {
+/// First answer to `Not me`: a form for confirmation, so that nobody locks an account by accident.
+pub(super) async fn open_lock(
+    interaction: &Interaction,
+    id: AccountId,
+    nonce: Nonce,
+) -> Result<(), DiscordError> {
+    match interaction.accounts().may_lock(&interaction.caller, id, nonce).await {
         Ok(()) => {
             let custom_id = CustomId::of_account(Verb::NotMe, id, nonce);
-            visit.reply.open_modal(&forms::not_me_form(visit.lang(), custom_id)).await
+            interaction.reply.open_modal(&forms::not_me_form(interaction.lang(), custom_id)).await
         }
-        Err(denied) => visit.reply.say_ephemeral(&visit.error_code(&denied)).await,
+        Err(denied) => interaction.refuse(&denied).await,
     }
 }
 
-/// First answer to the confirmed `Not me`: its message says what happens now and has no buttons any more.
-pub(super) async fn lock(visit: &Visit, id: AccountId, nonce: Nonce, note: &str) -> Result<(), DiscordError> {
-    let lang = visit.lang();
-    match visit.accounts().lock(&visit.caller, id, nonce, note).await {
-        Ok(asked) if asked.again => {
-            visit
-                .reply
-                .update_message(&OutgoingMessage::text(messages::mails::locking_already(
-                    lang,
-                    &asked.username,
-                )))
-                .await
-        }
+/// First answer to the confirmed `Not me`: its message says what happens next and loses its buttons.
+pub(super) async fn lock(
+    interaction: &Interaction,
+    id: AccountId,
+    nonce: Nonce,
+    note: &str,
+) -> Result<(), DiscordError> {
+    let lang = interaction.lang();
+    match interaction.accounts().lock(&interaction.caller, id, nonce, note).await {
         Ok(asked) => {
-            visit
-                .reply
-                .update_message(&OutgoingMessage::text(messages::mails::locking(lang, &asked.username)))
-                .await
+            let text = if asked.again {
+                messages::mails::locking_already(lang, &asked.username)
+            } else {
+                messages::mails::locking(lang, &asked.username)
+            };
+            interaction.reply.update_message(&OutgoingMessage::text(text)).await
         }
-        Err(denied) => visit.reply.say_ephemeral(&visit.error_code(&denied)).await,
+        Err(denied) => interaction.refuse(&denied).await,
     }
 }
 
-/// An expired draft's message is replaced; any other refusal leaves the message and its buttons for the next press.
-async fn refuse_on_draft(visit: &Visit, denied: &UseCaseError) -> Result<(), DiscordError> {
+/// Replaces the message of an expired draft. Any other error leaves the message and its buttons unchanged.
+async fn refuse_on_draft(interaction: &Interaction, denied: &UseCaseError) -> Result<(), DiscordError> {
     if denied.error_code == ErrorCode::StaleButton && denied.details == Details::Expired {
-        let expired = messages::account::draft_expired(visit.lang());
-        return visit.reply.update_message(&OutgoingMessage::text(expired)).await;
+        let expired = messages::account::draft_expired(interaction.lang());
+        return interaction.reply.update_message(&OutgoingMessage::text(expired)).await;
     }
-    visit.reply.say_ephemeral(&visit.error_code(denied)).await
+    interaction.refuse(denied).await
 }
 
-fn draft_post(visit: &Visit, draft: &DraftShown) -> OutgoingMessage {
-    let lang = visit.lang();
+fn draft_message(interaction: &Interaction, draft: &DraftShown) -> OutgoingMessage {
+    let lang = interaction.lang();
     let request = &draft.request;
     let text = match &request.form {
         Some(form) => messages::account::draft_shown(lang, form, draft.expires_at),
-        // A draft without its values was erased a moment ago.
+        // The values of the draft were erased a moment ago.
         None => return OutgoingMessage::text(messages::account::draft_expired(lang)),
     };
     let button = |verb| CustomId::of_request(verb, request.id, request.nonce);

@@ -1,8 +1,8 @@
-//! The moderators' side. The first answer changes nothing on the card; the card itself follows by the outbox, and only a refusal
-//! is said, to the presser alone.
+//! Buttons of moderators. The first answer leaves the card unchanged; the outbox updates the card. Only errors are answered, and only
+//! the moderator can see them.
 
 use super::forms;
-use super::visit::Visit;
+use super::interaction::Interaction;
 use crate::accounts::Proof;
 use crate::discord::custom_id::{CustomId, Verb};
 use crate::discord::{DiscordError, OutgoingMessage};
@@ -11,56 +11,60 @@ use crate::domain::ids::{JobId, Nonce, RequestId};
 use crate::messages;
 
 /// `Approve`.
-pub(super) async fn approve(visit: &Visit, id: RequestId, proof: Proof) -> Result<(), DiscordError> {
-    let Some(reviewer) = visit.reviewer() else { return visit.say_old_button().await };
-    visit.reply.defer_update().await?;
-    match visit.accounts().approve(&reviewer, id, proof).await {
+pub(super) async fn approve(
+    interaction: &Interaction,
+    id: RequestId,
+    proof: Proof,
+) -> Result<(), DiscordError> {
+    let Some(reviewer) = interaction.reviewer() else { return interaction.say_old_button().await };
+    interaction.reply.defer_update().await?;
+    match interaction.accounts().approve(&reviewer, id, proof).await {
         Ok(_) => Ok(()),
-        Err(denied) => visit.reply.follow_up_ephemeral(&visit.error_code(&denied)).await,
+        Err(denied) => interaction.reply.follow_up_ephemeral(&interaction.error_message(&denied)).await,
     }
 }
 
-/// `Deny` and `Deny quietly`: the form for the reason, after a quick look whether it makes sense.
+/// `Deny` and `Deny quietly`: opens the form for the reason if the request can still be denied.
 pub(super) async fn open_denial(
-    visit: &Visit,
+    interaction: &Interaction,
     id: RequestId,
     nonce: Nonce,
     proof: Proof,
     tell: Notify,
 ) -> Result<(), DiscordError> {
-    if let Err(denied) = visit.accounts().may_open_denial(&visit.caller, id, proof).await {
-        return visit.reply.say_ephemeral(&visit.error_code(&denied)).await;
+    if let Err(denied) = interaction.accounts().may_open_denial(&interaction.caller, id, proof).await {
+        return interaction.refuse(&denied).await;
     }
     let (verb, words) = match tell {
-        Notify::Told => (Verb::DenyForm, messages::form::denial_form(visit.lang())),
-        Notify::Quiet => (Verb::DenyQuietForm, messages::form::quiet_denial_form(visit.lang())),
+        Notify::Told => (Verb::DenyForm, messages::form::denial_form(interaction.lang())),
+        Notify::Quiet => (Verb::DenyQuietForm, messages::form::quiet_denial_form(interaction.lang())),
     };
-    visit.reply.open_modal(&forms::denial_form(CustomId::of_request(verb, id, nonce), words)).await
+    interaction.reply.open_modal(&forms::denial_form(CustomId::of_request(verb, id, nonce), words)).await
 }
 
-/// The submitted reason: authority is judged now, not when the form opened.
+/// The submitted reason. The moderator is authorized now, and not when the form was opened.
 pub(super) async fn deny(
-    visit: &Visit,
+    interaction: &Interaction,
     id: RequestId,
     proof: Proof,
     reason: &str,
     tell: Notify,
 ) -> Result<(), DiscordError> {
-    let Some(reviewer) = visit.reviewer() else { return visit.say_old_button().await };
-    visit.reply.defer_update().await?;
-    match visit.accounts().deny(&reviewer, id, proof, reason, tell).await {
+    let Some(reviewer) = interaction.reviewer() else { return interaction.say_old_button().await };
+    interaction.reply.defer_update().await?;
+    match interaction.accounts().deny(&reviewer, id, proof, reason, tell).await {
         Ok(_) => Ok(()),
-        Err(denied) => visit.reply.follow_up_ephemeral(&visit.error_code(&denied)).await,
+        Err(denied) => interaction.reply.follow_up_ephemeral(&interaction.error_message(&denied)).await,
     }
 }
 
 /// `Retry`, for admins.
-pub(super) async fn retry(visit: &Visit, job: JobId, nonce: Nonce) -> Result<(), DiscordError> {
-    let Some(reviewer) = visit.reviewer() else { return visit.say_old_button().await };
-    visit.reply.defer_update().await?;
-    let post = match visit.accounts().retry(&reviewer, job, nonce).await {
-        Ok(_) => OutgoingMessage::text(messages::error_code::retry_started(visit.lang())),
-        Err(denied) => visit.error_code(&denied),
+pub(super) async fn retry(interaction: &Interaction, job: JobId, nonce: Nonce) -> Result<(), DiscordError> {
+    let Some(reviewer) = interaction.reviewer() else { return interaction.say_old_button().await };
+    interaction.reply.defer_update().await?;
+    let post = match interaction.accounts().retry(&reviewer, job, nonce).await {
+        Ok(_) => OutgoingMessage::text(messages::error_code::retry_started(interaction.lang())),
+        Err(denied) => interaction.error_message(&denied),
     };
-    visit.reply.follow_up_ephemeral(&post).await
+    interaction.reply.follow_up_ephemeral(&post).await
 }

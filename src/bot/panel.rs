@@ -1,23 +1,23 @@
-//! `/panel post`: where it was used, and what becomes of it.
+//! `/panel post`: posts or updates the panel in the current channel.
 
 use poise::serenity_prelude as serenity;
 use serenity::Permissions;
 
-use super::visit::Visit;
+use super::interaction::Interaction;
 use crate::discord::{DiscordError, OutgoingMessage};
 use crate::domain::ids::ChannelId;
 use crate::domain::panel::ChannelRight;
 use crate::messages;
 
-/// Where `/panel post` was used, and what the bot lacks there.
+/// The channel in which `/panel post` was used, and the permissions that the bot lacks there.
 pub(super) struct PanelPlace {
     channel_id: ChannelId,
     missing: Vec<ChannelRight>,
 }
 
 impl PanelPlace {
-    /// Reads what Discord says of the channel with the command. Without a word of it nothing is taken to be missing: the post itself
-    /// will tell.
+    /// Reads the channel's permissions from the command. If Discord sends none, no permission counts as missing; the post itself will
+    /// fail then.
     pub(super) fn of(command: &serenity::CommandInteraction) -> Self {
         let has = command.app_permissions.unwrap_or_else(Permissions::all);
         let is_thread = command.channel.as_ref().is_some_and(|channel| channel.thread_metadata.is_some());
@@ -38,14 +38,14 @@ impl PanelPlace {
 }
 
 /// `/panel post`: who may is asked of Discord first, so the answer is deferred.
-pub(super) async fn post_panel(visit: &Visit, place: PanelPlace) -> Result<(), DiscordError> {
-    let Some(reviewer) = visit.reviewer() else { return visit.say_old_button().await };
-    visit.reply.defer_ephemeral().await?;
-    let lang = visit.lang();
-    let post = match visit.accounts().post_panel(&reviewer, place.channel_id, &place.missing).await {
+pub(super) async fn post_panel(interaction: &Interaction, place: PanelPlace) -> Result<(), DiscordError> {
+    let Some(reviewer) = interaction.reviewer() else { return interaction.say_old_button().await };
+    interaction.reply.defer_ephemeral().await?;
+    let lang = interaction.lang();
+    let post = match interaction.accounts().post_panel(&reviewer, place.channel_id, &place.missing).await {
         Ok(posted) if posted.stands => OutgoingMessage::text(messages::panel::updating(lang)),
         Ok(_) => OutgoingMessage::text(messages::panel::posting(lang)),
-        Err(denied) => visit.error_code(&denied),
+        Err(denied) => interaction.error_message(&denied),
     };
-    visit.reply.edit_original(&post).await
+    interaction.reply.edit_original(&post).await
 }

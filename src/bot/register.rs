@@ -1,18 +1,19 @@
-//! Registers the commands in the configured guilds, where they work at once and nowhere else; only if they differ, because
-//! Discord counts 200 creations a day.
+//! Registers the commands in the configured guilds, where they work at once. This happens only if they differ, because Discord allows
+//! 200 creations a day.
 
 use poise::serenity_prelude as serenity;
 use serde_json::Value;
 use serenity::{Http, LightMethod, Request, Route};
 
-use super::{BotError, BotParts};
+use super::dependencies::Data;
+use super::error::BotError;
 use crate::config::Config;
 use crate::discord::DiscordError;
 use crate::domain::ids::GuildId;
 
-type Command = poise::Command<std::sync::Arc<BotParts>, BotError>;
+type Command = poise::Command<Data, BotError>;
 
-/// Makes each configured guild have exactly our commands, or says in which one that failed.
+/// Registers exactly our commands in each configured guild, or returns the guild in which that failed.
 pub(super) async fn register_commands(
     http: &Http,
     commands: &[Command],
@@ -23,7 +24,7 @@ pub(super) async fn register_commands(
     for guild in &config.guilds {
         match register_in(http, guild.id, &wanted).await {
             Ok(()) => {}
-            // A guild that the bot is not in yet: the others work meanwhile.
+            // The bot is not in this guild yet. The other guilds work meanwhile.
             Err(source @ (DiscordError::Forbidden(_) | DiscordError::Gone(_))) => {
                 tracing::error!(guild.id = guild.id.get(), error = %source, "cannot register commands: is the bot in this guild, with the scope applications.commands?");
             }
@@ -47,23 +48,23 @@ async fn register_in(http: &Http, guild: GuildId, wanted: &Value) -> Result<(), 
     Ok(())
 }
 
-/// Whether Discord has exactly these commands. It adds fields of its own and leaves out empty ones; order means nothing.
+/// Whether Discord has exactly these commands. Discord adds fields and omits empty ones; the order doesn't matter.
 fn is_registered(wanted: &Value, present: &Value) -> bool {
     let (Some(wanted), Some(present)) = (wanted.as_array(), present.as_array()) else { return false };
     wanted.len() == present.len()
-        && wanted.iter().all(|ours| present.iter().any(|theirs| says_the_same(ours, theirs)))
+        && wanted.iter().all(|ours| present.iter().any(|theirs| is_equivalent(ours, theirs)))
 }
 
-fn says_the_same(ours: &Value, theirs: &Value) -> bool {
+fn is_equivalent(ours: &Value, theirs: &Value) -> bool {
     match (ours, theirs) {
         (Value::Object(ours), Value::Object(theirs)) => {
-            ours.iter().all(|(key, ours)| says_the_same(ours, theirs.get(key).unwrap_or(&Value::Null)))
+            ours.iter().all(|(key, ours)| is_equivalent(ours, theirs.get(key).unwrap_or(&Value::Null)))
         }
         (Value::Array(ours), Value::Array(theirs)) => {
             ours.len() == theirs.len()
-                && ours.iter().zip(theirs).all(|(ours, theirs)| says_the_same(ours, theirs))
+                && ours.iter().zip(theirs).all(|(ours, theirs)| is_equivalent(ours, theirs))
         }
-        // What we write as 1.0, Discord gives back as 1.
+        // Discord returns 1.0 as 1.
         (Value::Number(ours), Value::Number(theirs)) => ours.as_f64() == theirs.as_f64(),
         (ours, Value::Null) => is_empty(ours),
         (Value::Null, theirs) => is_empty(theirs),

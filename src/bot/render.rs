@@ -1,10 +1,10 @@
-//! A refusal with its facts becomes a sentence of `messages`.
+//! Renders the error of a use-case as a text of `messages`.
 
 use crate::accounts::{BrokenRule, Details, Field, FieldFault, UseCaseError};
 use crate::messages::form::Faulty;
 use crate::messages::{Lang, Reference, error_code, form, mails, panel};
 
-/// The sentence for `denied`.
+/// The text for `denied`.
 pub(super) fn error_code(
     lang: Lang,
     denied: &UseCaseError,
@@ -26,7 +26,7 @@ pub(super) fn error_code(
     }
 }
 
-/// The faults of a form, below each other.
+/// The errors of a form, one below the other.
 pub(super) fn form_faults(lang: Lang, which: Faulty, faults: &[FieldFault], max_username: usize) -> String {
     form::faults(lang, which, faults.iter().map(|fault| field_fault(lang, *fault, max_username)))
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::Exit;
+use super::exit::Exit;
 use super::export::{self, Target};
 use super::print::Printer;
-use super::session::{Kind, Page, in_session, instant, print_page};
+use super::session::{ListFormat, Page, in_session, instant, print_page};
 use crate::accounts::audit_log::{AuditFilter, AuditLine, Head, Verified, read_instant};
 use crate::accounts::open::AccessLevel;
 use crate::domain::audit::{Event, Source};
@@ -17,16 +17,16 @@ use crate::messages;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// List rows of the log, oldest first
+    /// List rows of the audit log, oldest first
     Search(SearchFlags),
-    /// Write the rows as a table or a document, with the head that they end at
+    /// Export the rows as CSV or JSON, with the head of the chain
     Export(ExportFlags),
-    /// Walk the whole chain; ends with 3 if a row was changed or cut off
+    /// Verify the whole chain; exits with 3 if a row was changed or removed
     Verify {
-        /// A head that was written down before: the chain must hold it
+        /// An earlier head that the chain must contain
         #[arg(long, value_name = "SEQ:HASH", value_parser = str::parse::<Head>)]
         head: Option<Head>,
-        /// One JSON object instead of lines
+        /// Print one JSON object instead of lines
         #[arg(long)]
         json: bool,
     },
@@ -35,7 +35,7 @@ pub(super) enum Verb {
 #[derive(Debug, Args)]
 pub(super) struct SearchFlags {
     #[command(flatten)]
-    which: Which,
+    filter: FilterFlags,
     #[command(flatten)]
     page: Page,
 }
@@ -43,38 +43,38 @@ pub(super) struct SearchFlags {
 #[derive(Debug, Args)]
 pub(super) struct ExportFlags {
     #[command(flatten)]
-    which: Which,
+    filter: FilterFlags,
     #[command(flatten)]
     to: export::Flags,
 }
 
-/// Which rows.
+/// The rows to list.
 #[derive(Debug, Args)]
-struct Which {
-    /// This event only, such as `request.approved`
+struct FilterFlags {
+    /// Only this event, such as `request.approved`
     #[arg(long, value_name = "EVENT", value_parser = event)]
     event: Option<Event>,
-    /// About this person only: a Discord id, a mention or our id
+    /// Only rows about this person: a Discord id, a mention or our id
     #[arg(long, value_name = "WHO")]
     person: Option<String>,
-    /// Of this request only: its code or its id
+    /// Only rows of this request: its code or id
     #[arg(long, value_name = "CODE")]
     request: Option<String>,
-    /// What this one did only: as `--person`, or `cli:<login>`, or `system`
+    /// Only rows of this actor: as for `--person`, or `cli:<login>`, or `system`
     #[arg(long, value_name = "WHO")]
     actor: Option<String>,
-    /// Through this entrance only: `chat`, `cli`, `worker`, `keycloak` or `config`
+    /// Only rows from this source: `chat`, `cli`, `worker`, `keycloak` or `config`
     #[arg(long, value_name = "SOURCE", value_parser = source)]
     source: Option<Source>,
-    /// Not before, like `2026-11-23T00:00:00Z` or `2026-11-23`
+    /// Only rows at or after this time, like `2026-11-23T00:00:00Z` or `2026-11-23`
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
-    /// Before
+    /// Only rows before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
 }
 
-impl Which {
+impl FilterFlags {
     fn filter(&self) -> AuditFilter {
         AuditFilter {
             event: self.event,
@@ -97,7 +97,7 @@ fn source(text: &str) -> Result<Source, String> {
     text.parse().map_err(|_| "there is no such source".to_owned())
 }
 
-/// An instant as operators write it.
+/// Parses a time.
 pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     read_instant(text)
         .ok_or_else(|| "write a time like 2026-11-23T00:00:00Z, or a day like 2026-11-23".to_owned())
@@ -109,7 +109,7 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
         Verb::Search(flags) => search(flags, file, printer),
         Verb::Export(flags) => write_export(flags, file, printer),
         Verb::Verify { head, json } => {
-            let print = if *json { print_for_programs } else { print_for_people };
+            let print = if *json { print_as_json } else { print_as_text };
             in_session(file, AccessLevel::Read, printer, async |session, printer| {
                 match session.accounts.audit_verify(head.as_ref()).await {
                     Err(denied) => session.refuse(printer, &denied),
@@ -128,19 +128,19 @@ fn search(flags: &SearchFlags, file: &Path, printer: &mut Printer) -> Exit {
         Ok(after) => after,
         Err(_) => return printer.fault(Exit::Usage, "--after: write the number of a row"),
     };
-    let filter = flags.which.filter();
+    let filter = flags.filter.filter();
     in_session(file, AccessLevel::Write, printer, async |session, printer| {
         match session.accounts.audit_search(&session.viewer(), &filter, after, flags.page.limit).await {
             Err(denied) => session.refuse(printer, &denied),
             Ok(lines) => {
-                let kind = Kind {
+                let format = ListFormat {
                     name: "rows",
                     nothing: messages::cli::no_audit_rows(session.lang),
                     key: |line: &AuditLine| line.row.seq.to_string(),
                     as_json,
-                    as_line: AuditLine::to_string,
+                    as_row,
                 };
-                print_page(printer, &flags.page, &lines, &kind)
+                print_page(printer, &flags.page, &lines, &format)
             }
         }
     })
@@ -151,15 +151,16 @@ fn write_export(flags: &ExportFlags, file: &Path, printer: &mut Printer) -> Exit
         Ok(target) => target,
         Err(exit) => return exit,
     };
-    let (filter, format) = (flags.which.filter(), flags.to.format);
+    let (filter, format) = (flags.filter.filter(), flags.to.format);
     in_session(file, AccessLevel::Write, printer, async |session, printer| {
         let viewer = session.viewer();
         let exporting =
             session.accounts.export_audit(&viewer, &filter, format, |text| target.write(text, printer));
         let ended = exporting.await;
-        match target.end(ended, session, printer) {
+        match target.finish(ended, session, printer) {
             Err(exit) => exit,
-            Ok(head) => {
+            Ok(None) => Exit::Done,
+            Ok(Some(head)) => {
                 printer.note(messages::cli::exported_audit(session.lang, &head.to_string()));
                 Exit::Done
             }
@@ -189,6 +190,25 @@ fn as_json(line: &AuditLine) -> Value {
     })
 }
 
+fn as_row(line: &AuditLine) -> Vec<String> {
+    let row = &line.row;
+    let change = match (&row.before, &row.after) {
+        (Some(before), Some(after)) => [before, " -> ", after].concat(),
+        (None, Some(one)) | (Some(one), None) => one.clone(),
+        (None, None) => String::new(),
+    };
+    vec![
+        row.seq.to_string(),
+        instant(row.at),
+        row.event.clone(),
+        row.source.clone(),
+        row.actor_id.clone(),
+        row.subject_id.clone().unwrap_or_else(|| "-".to_owned()),
+        change,
+        row.reason_code.clone().unwrap_or_default(),
+    ]
+}
+
 fn exit_of(verified: &Verified) -> Exit {
     match verified {
         Verified::Whole { .. } => Exit::Done,
@@ -196,7 +216,7 @@ fn exit_of(verified: &Verified) -> Exit {
     }
 }
 
-fn print_for_programs(verified: &Verified, printer: &mut Printer) {
+fn print_as_json(verified: &Verified, printer: &mut Printer) {
     printer.line(match verified {
         Verified::Whole { head } => json!({ "ok": true, "head": head.to_string() }),
         Verified::Broken { seq } => json!({ "ok": false, "first_bad_row": seq }),
@@ -206,7 +226,7 @@ fn print_for_programs(verified: &Verified, printer: &mut Printer) {
     });
 }
 
-fn print_for_people(verified: &Verified, printer: &mut Printer) {
+fn print_as_text(verified: &Verified, printer: &mut Printer) {
     let lang = messages::Lang::default();
     printer.line(match verified {
         Verified::Whole { head } => messages::cli::audit_whole(lang, &head.to_string()),

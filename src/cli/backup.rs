@@ -1,6 +1,6 @@
-//! `accolade backup` and `accolade restore`: a copy of the database, and its way back.
+//! `accolade backup` and `accolade restore`: copies the database and restores it.
 //!
-//! They open the store themselves, because a backup is of the whole of it and a restore comes before any use-case.
+//! They open the store themselves, because they copy or replace all of it and a restore comes before any use-case.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,8 +8,10 @@ use std::sync::Arc;
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
+use super::exit::Exit;
+use super::prepare::{load, small_runtime};
 use super::print::Printer;
-use super::{Exit, load, process, small_runtime};
+use super::process;
 use crate::accounts::Operator;
 use crate::accounts::restored::{CompareError, Comparison, Difference};
 use crate::clock::{self, SystemRng};
@@ -20,7 +22,7 @@ use crate::store::{Store, StoreError};
 
 #[derive(Debug, Args)]
 pub(super) struct BackupFlags {
-    /// The file to write; it must not be there yet
+    /// The file to write; it must not exist
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -32,19 +34,19 @@ pub(super) struct BackupFlags {
 )]
 #[command(group = ArgGroup::new("what").required(true))]
 pub(super) struct RestoreFlags {
-    /// Put this backup in the database's place
+    /// Replace the database with this backup
     #[arg(group = "what", value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Hold back a database that was restored by other means, such as `pg_restore`
+    /// Hold back a database that was restored by another tool, such as `pg_restore`
     #[arg(long, group = "what")]
     hold: bool,
-    /// List how the database differs from directory and Keycloak; ends with 3 if it does
+    /// List how the database differs from the directory and Keycloak; exits with 3 if it does
     #[arg(long, group = "what")]
     compare: bool,
-    /// Let a restored database act again
+    /// Approve a restored database, so that the service acts on it again
     #[arg(long, group = "what")]
     agree: bool,
-    /// With `--compare`: one JSON object instead of lines
+    /// With `--compare`: print one JSON object instead of lines
     #[arg(long, requires = "compare", conflicts_with_all = ["file", "hold", "agree"])]
     json: bool,
 }
@@ -60,7 +62,7 @@ pub(super) fn back_up(flags: &BackupFlags, file: &Path, printer: &mut Printer) -
         if config.store.url.scheme() != "sqlite" {
             return printer.fault(Exit::Usage, messages::service::back_up_by_pg_dump(lang));
         }
-        match copied(&config.store, &absolute).await {
+        match copy(&config.store, &absolute).await {
             Ok(head) => {
                 printer.line(messages::service::backed_up(lang, &absolute.display().to_string(), &head));
                 printer.note(messages::service::key_is_apart(
@@ -74,7 +76,7 @@ pub(super) fn back_up(flags: &BackupFlags, file: &Path, printer: &mut Printer) -
     })
 }
 
-async fn copied(config: &config::Store, file: &Path) -> Result<String, StoreError> {
+async fn copy(config: &config::Store, file: &Path) -> Result<String, StoreError> {
     let store = Store::open_read_only(config, clock::of_process(), Arc::new(SystemRng)).await?;
     let copied = store.back_up(file).await;
     store.close().await;
@@ -84,7 +86,7 @@ async fn copied(config: &config::Store, file: &Path) -> Result<String, StoreErro
 /// `restore`
 pub(super) fn restore(flags: &RestoreFlags, file: &Path, printer: &mut Printer) -> Exit {
     on_config(file, printer, async |config, printer| match &flags.file {
-        Some(backup) => put_back(&config, backup, printer).await,
+        Some(backup) => restore_backup(&config, backup, printer).await,
         None if flags.hold => hold(&config, printer).await,
         None => match Comparison::open(&config, clock::of_process(), Arc::new(SystemRng)).await {
             Ok(comparison) => {
@@ -101,7 +103,7 @@ pub(super) fn restore(flags: &RestoreFlags, file: &Path, printer: &mut Printer) 
     })
 }
 
-async fn put_back(config: &Config, backup: &Path, printer: &mut Printer) -> Exit {
+async fn restore_backup(config: &Config, backup: &Path, printer: &mut Printer) -> Exit {
     let lang = Lang::default();
     if config.store.url.scheme() != "sqlite" {
         return printer.fault(Exit::Usage, messages::service::restore_by_pg_restore(lang));
@@ -148,8 +150,8 @@ async fn compare(comparison: &Comparison, as_object: bool, printer: &mut Printer
         let listed: Vec<Value> = differences.iter().map(as_json).collect();
         printer.line(json!({ "held": is_held, "differences": listed }));
     } else {
-        for difference in &differences {
-            printer.line(as_line(difference));
+        if !differences.is_empty() {
+            printer.table(differences.iter().map(as_row));
         }
         printer.note(messages::service::compared(Lang::default(), differences.len(), is_held));
     }
@@ -178,10 +180,13 @@ fn as_json(difference: &Difference) -> Value {
     })
 }
 
-fn as_line(difference: &Difference) -> String {
-    let meaning = messages::service::difference(Lang::default(), difference.kind);
-    let code = difference.kind.code();
-    [code, "  ", &difference.username, "  ", &difference.account.to_string(), "  ", &meaning].concat()
+fn as_row(difference: &Difference) -> Vec<String> {
+    vec![
+        difference.kind.code().to_owned(),
+        difference.username.clone(),
+        difference.account.to_string(),
+        messages::service::difference(Lang::default(), difference.kind),
+    ]
 }
 
 /// Loads the configuration and runs `job` with it.

@@ -1,35 +1,36 @@
-//! `accolade config …`: check, show, example, none of which needs a network, and `why`.
+//! `accolade config …`: `check`, `show` and `example`, which need no network, and `why`.
 
 use std::path::Path;
 
 use clap::Subcommand;
 use serde_json::json;
 
+use super::exit::Exit;
+use super::prepare::load;
 use super::print::Printer;
-use super::{Exit, load};
 use crate::config::{self, Diagnostic, Place};
 use crate::messages::{self, Lang};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Say everything that is wrong with it; nothing is contacted
+    /// Report all errors and warnings; contacts no server
     Check {
-        /// One JSON object instead of lines
+        /// Print one JSON object instead of lines
         #[arg(long)]
         json: bool,
     },
-    /// Print it with its defaults; secrets as ***
+    /// Print it with its defaults; secrets are shown as ***
     Show,
-    /// Print a complete example with every key explained
+    /// Print a complete example that explains every key
     Example,
-    /// Say which rule makes a member eligible, and why the others do not
+    /// Explain which rule makes a member eligible, and why the other rules don't
     Why(super::explain::Flags),
 }
 
 /// Runs one of them.
 pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
     match verb {
-        Verb::Check { json: true } => check_for_programs(file, printer),
+        Verb::Check { json: true } => check_as_json(file, printer),
         Verb::Check { json: false } => check(file, printer),
         Verb::Show => show(file, printer),
         Verb::Example => example(printer),
@@ -51,33 +52,33 @@ fn check(file: &Path, printer: &mut Printer) -> Exit {
     }
 }
 
-fn check_for_programs(file: &Path, printer: &mut Printer) -> Exit {
-    let (faults, warnings) = match config::check(file) {
+fn check_as_json(file: &Path, printer: &mut Printer) -> Exit {
+    let (errors, warnings) = match config::check(file) {
         Ok(loaded) => (Vec::new(), loaded.warnings),
-        Err(refused) => (refused.faults, Vec::new()),
+        Err(error) => (error.errors, Vec::new()),
     };
-    let as_list = |findings: &[Diagnostic]| findings.iter().map(as_json).collect::<Vec<_>>();
+    let as_list = |diagnostics: &[Diagnostic]| diagnostics.iter().map(as_json).collect::<Vec<_>>();
     printer.line(json!({
-        "ok": faults.is_empty(),
-        "faults": as_list(&faults),
+        "ok": errors.is_empty(),
+        "faults": as_list(&errors),
         "warnings": as_list(&warnings),
     }));
-    if faults.is_empty() { Exit::Done } else { Exit::Usage }
+    if errors.is_empty() { Exit::Done } else { Exit::Usage }
 }
 
-fn as_json(fault: &Diagnostic) -> serde_json::Value {
-    let (line, column, variable) = match &fault.place {
+fn as_json(diagnostic: &Diagnostic) -> serde_json::Value {
+    let (line, column, variable) = match &diagnostic.place {
         Place::File => (None, None, None),
         Place::Line { line, column } => (Some(line), Some(column), None),
         Place::Environment(variable) => (None, None, Some(variable)),
     };
     json!({
-        "key": fault.key,
+        "key": diagnostic.key,
         "line": line,
         "column": column,
         "variable": variable,
-        "problem": fault.problem,
-        "fix": fault.fix,
+        "problem": diagnostic.problem,
+        "fix": diagnostic.fix,
     })
 }
 
@@ -91,7 +92,7 @@ fn show(file: &Path, printer: &mut Printer) -> Exit {
     }
 }
 
-/// `config example`: the one verb that needs no file.
+/// `config example`, which needs no file.
 pub(super) fn example(printer: &mut Printer) -> Exit {
     printer.line(config::EXAMPLE.trim_end());
     Exit::Done

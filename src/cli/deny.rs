@@ -1,4 +1,4 @@
-//! `accolade deny …`: who gets no account. Only keyed hashes are stored, so a line cannot be turned back into a name.
+//! `accolade deny …`: the deny list. Only keyed hashes are stored, so an entry can't be turned back into a name.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::Exit;
+use super::exit::Exit;
 use super::print::Printer;
-use super::session::{Kind, Page, in_session, instant, print_page};
+use super::session::{ListFormat, Page, in_session, instant, print_page};
 use crate::accounts::deny_list::{DenyLine, DenyTarget};
 use crate::accounts::open::AccessLevel;
 use crate::clock;
@@ -18,29 +18,29 @@ use crate::messages;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Put somebody on the list, or change their line
+    /// Add a person, address or domain, or change the entry
     Add {
         #[command(flatten)]
-        whom: Whom,
-        /// Until when, like `2027-01-31T00:00:00Z`, or for how long, like `30d`; without it for ever
+        subject: Subject,
+        /// A time like `2027-01-31T00:00:00Z` or a duration like `30d` [default: forever]
         #[arg(long, value_name = "TIME|SPAN", value_parser = until)]
         until: Option<Until>,
-        /// Why; only admins read it
+        /// The reason; only admins can read it
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
     },
-    /// Take somebody off the list
+    /// Remove a person, address or domain
     Remove {
         #[command(flatten)]
-        whom: Whom,
+        subject: Subject,
     },
-    /// List what stands on it
+    /// List the entries
     List(Page),
 }
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub(super) struct Whom {
+pub(super) struct Subject {
     /// A Discord user
     #[arg(long, value_name = "DISCORD_ID")]
     person: Option<DiscordUserId>,
@@ -52,7 +52,7 @@ pub(super) struct Whom {
     domain: Option<String>,
 }
 
-impl Whom {
+impl Subject {
     fn target(&self) -> Result<DenyTarget, &'static str> {
         if let Some(id) = self.person {
             return Ok(DenyTarget::Person(id));
@@ -67,17 +67,17 @@ impl Whom {
     }
 }
 
-/// How long a line stands.
+/// How long an entry lasts.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Until {
-    /// From now on.
+    /// From now on for this long.
     For(Duration),
-    /// Up to then.
+    /// Until then.
     At(Timestamp),
 }
 
 impl Until {
-    fn lasts(self) -> Duration {
+    fn duration(self) -> Duration {
         match self {
             Self::For(span) => span,
             Self::At(at) => at.since(clock::of_process().now()),
@@ -94,12 +94,12 @@ fn until(text: &str) -> Result<Until, String> {
 /// Runs one of them.
 pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
     match verb {
-        Verb::Add { whom, until, reason } => match whom.target() {
+        Verb::Add { subject, until, reason } => match subject.target() {
             Err(text) => printer.fault(Exit::Usage, text),
             Ok(target) => in_session(file, AccessLevel::Write, printer, async |session, printer| {
                 if let Err(denied) = session
                     .accounts
-                    .deny_add(&session.operator, &target, until.map(Until::lasts), reason)
+                    .deny_add(&session.operator, &target, until.map(Until::duration), reason)
                     .await
                 {
                     session.refuse(printer, &denied)
@@ -109,8 +109,8 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
                 }
             }),
         },
-        Verb::Remove { whom } => {
-            match whom.target() {
+        Verb::Remove { subject } => {
+            match subject.target() {
                 Err(text) => printer.fault(Exit::Usage, text),
                 Ok(target) => in_session(file, AccessLevel::Write, printer, async |session, printer| {
                     match session.accounts.deny_remove(&session.operator, &target).await {
@@ -136,7 +136,7 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
                         printer,
                         page,
                         &lines,
-                        &Kind { name: "denied", nothing, key, as_json, as_line },
+                        &ListFormat { name: "denied", nothing, key, as_json, as_row },
                     )
                 }
             }
@@ -155,10 +155,13 @@ fn as_json(line: &DenyLine) -> Value {
     })
 }
 
-fn as_line(line: &DenyLine) -> String {
-    let until = line.until.map_or_else(|| "-".to_owned(), instant);
-    let reason = line.reason.as_deref().unwrap_or("");
-    // a reason may have lines; here it is one
-    let reason = reason.replace('\n', " ");
-    [line.kind, &line.key, &instant(line.at), &until, &line.actor, &reason].join("  ").trim_end().to_owned()
+fn as_row(line: &DenyLine) -> Vec<String> {
+    vec![
+        line.kind.to_owned(),
+        line.key.clone(),
+        instant(line.at),
+        line.until.map_or_else(|| "-".to_owned(), instant),
+        line.actor.clone(),
+        line.reason.clone().unwrap_or_default(),
+    ]
 }

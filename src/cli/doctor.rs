@@ -1,4 +1,4 @@
-//! `accolade doctor`: what is wrong outside this program, each with a code and its fix. What an operator lends for it is kept nowhere.
+//! `accolade doctor`: checks the external systems and prints each problem with its code and fix. Borrowed credentials are stored nowhere.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,9 +7,10 @@ use clap::Args;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use super::exit::Exit;
+use super::password::ask_password;
+use super::prepare::{load, small_runtime};
 use super::print::Printer;
-use super::setup::ask_password;
-use super::{Exit, load, small_runtime};
 use crate::clock::{self, SystemRng};
 use crate::config;
 use crate::doctor::{self, Access, Check, CouldNotRun, Diagnosis, Outcome, SelfTestIs};
@@ -19,34 +20,34 @@ use crate::messages::{self, Lang};
 #[derive(Debug, Args)]
 pub(super) struct Flags {
     #[command(flatten)]
-    lent: Lent,
-    /// Make no throw-away entries in the directory; the bot's rights there are not checked then
+    credentials: Credentials,
+    /// Create no temporary entries in the directory; the bot's rights there are not checked then
     #[arg(long)]
     read_only: bool,
-    /// End with 0 also when something was not checked, as long as nothing is wrong
+    /// Exit with 0 even if something was not checked, as long as no problem was found
     #[arg(long)]
     allow_unchecked: bool,
-    /// One JSON object instead of lines
+    /// Print one JSON object instead of lines
     #[arg(long)]
     json: bool,
 }
 
-/// What an operator lends for one run.
+/// An operator's credentials for one run.
 #[derive(Debug, Args)]
-struct Lent {
-    /// Also look at Keycloak as an administrator of the realm `master`
+struct Credentials {
+    /// Also check Keycloak as an administrator of the realm `master`
     #[arg(long)]
     as_admin: bool,
-    /// Who that is
+    /// The name of that administrator
     #[arg(long, value_name = "NAME", default_value = "admin", requires = "as_admin")]
     admin_user: String,
-    /// The file with the administrator's password; without it the terminal asks
+    /// The file with the administrator's password; without it, asks on the terminal
     #[arg(long, value_name = "FILE", requires = "as_admin")]
     admin_password_file: Option<PathBuf>,
-    /// Also read the directory server's own settings, with a bind that may see `cn=config`
+    /// Also read the directory server's settings, with a bind that can read `cn=config`
     #[arg(long, value_name = "DN")]
     ldap_config_dn: Option<String>,
-    /// The file with that bind's password; without it the terminal asks
+    /// The file with that bind's password; without it, asks on the terminal
     #[arg(long, value_name = "FILE", requires = "ldap_config_dn")]
     ldap_config_password_file: Option<PathBuf>,
 }
@@ -85,21 +86,21 @@ fn access(flags: &Flags) -> Result<Access, String> {
     let secret = |file: Option<&PathBuf>, whose: &str| -> Result<SecretString, String> {
         file.map_or_else(|| ask_password(whose), |file| config::read_secret_file(file))
     };
-    let lent = &flags.lent;
+    let credentials = &flags.credentials;
     let mut administrator = None;
-    if lent.as_admin {
-        let password = secret(lent.admin_password_file.as_ref(), &lent.admin_user)?;
-        administrator = Some((lent.admin_user.clone(), password));
+    if credentials.as_admin {
+        let password = secret(credentials.admin_password_file.as_ref(), &credentials.admin_user)?;
+        administrator = Some((credentials.admin_user.clone(), password));
     }
     let mut server_bind = None;
-    if let Some(dn) = &lent.ldap_config_dn {
-        server_bind = Some((dn.clone(), secret(lent.ldap_config_password_file.as_ref(), dn)?));
+    if let Some(dn) = &credentials.ldap_config_dn {
+        server_bind = Some((dn.clone(), secret(credentials.ldap_config_password_file.as_ref(), dn)?));
     }
     let trial = if flags.read_only { SelfTestIs::Unwanted } else { SelfTestIs::Allowed };
     Ok(Access { administrator, server_bind, trial, discord: None })
 }
 
-/// Not checked is not in order: only who says so takes it for that.
+/// Unchecked parts count as problems unless the operator allows them.
 fn exit_of(diagnosis: &Diagnosis, flags: &Flags) -> Exit {
     let is_fine = diagnosis.findings() == 0 && (flags.allow_unchecked || diagnosis.unchecked() == 0);
     if is_fine { Exit::Done } else { Exit::Differences }

@@ -1,13 +1,14 @@
-//! `accolade config why`: which rule makes a member eligible, and what stands against the others.
+//! `accolade config why`: which rule makes a member eligible, and why the others don't.
 
 use std::path::Path;
 
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::exit::Exit;
+use super::prepare::{load, small_runtime};
 use super::print::Printer;
 use super::session::instant;
-use super::{Exit, load, small_runtime};
 use crate::accounts::explain::fetch_member;
 use crate::clock;
 use crate::config::Config;
@@ -18,19 +19,19 @@ use crate::messages::{self, Lang};
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
-    /// In which guild
+    /// The guild
     #[arg(long, value_name = "GUILD_ID")]
     guild: GuildId,
-    /// Which member
+    /// The member
     #[arg(long, value_name = "DISCORD_ID")]
     member: DiscordUserId,
-    /// Judge somebody with these roles, separated by commas, and do not ask Discord
+    /// Evaluate these roles, separated by commas, without asking Discord
     #[arg(long, value_name = "ROLE_ID,…", value_delimiter = ',', num_args = 0..)]
     roles: Option<Vec<RoleId>>,
-    /// With `--roles`: since when they are in the guild, like `2026-11-23T00:00:00Z`
+    /// With `--roles`: when the member joined, like `2026-11-23T00:00:00Z`
     #[arg(long, value_name = "TIME", requires = "roles", value_parser = super::audit::time)]
     joined: Option<Timestamp>,
-    /// One JSON object instead of lines
+    /// Print one JSON object instead of lines
     #[arg(long)]
     json: bool,
 }
@@ -75,7 +76,7 @@ fn facts(flags: &Flags, config: &Config, printer: &mut Printer) -> Result<Member
     match small_runtime(printer)?.block_on(asking) {
         Ok(Some(facts)) => Ok(facts),
         Ok(None) => Err(printer.fault(Exit::Failed, messages::service::not_in_guild(Lang::default()))),
-        Err(error) => Err(printer.failure("nothing was judged", &error)),
+        Err(error) => Err(printer.failure("nothing was evaluated", &error)),
     }
 }
 
@@ -127,7 +128,7 @@ fn as_json(explanation: &Explanation<'_>) -> Value {
     })
 }
 
-/// A condition that does not hold: its name, and the roles or the instant that it is about.
+/// A condition that doesn't hold: its name, and its roles or its time.
 fn reason_as_json(reason: &WhyNot) -> Value {
     let of_roles = |code: &str, roles: &[RoleId]| json!({"condition": code, "roles": roles.iter().map(ToString::to_string).collect::<Vec<_>>()});
     match reason {

@@ -1,4 +1,4 @@
-//! Where an export goes: a file of its own, or standard output. A file is new, for its owner alone, and whole or not there.
+//! The target of an export: a new file or standard output. A file is readable by its owner only, and it is removed if the export fails.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Exit;
+use super::exit::Exit;
 use super::print::Printer;
 use super::session::CliSession;
 use crate::accounts::{Format, UseCaseError};
@@ -20,7 +20,7 @@ pub(super) struct Flags {
     /// `csv` or `json`
     #[arg(long, value_name = "FORMAT", default_value = "csv", value_parser = format)]
     pub(super) format: Format,
-    /// Write into this new file, for its owner alone, instead of to standard output
+    /// Write to this new file, readable by its owner only, instead of standard output
     #[arg(long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
 }
@@ -29,18 +29,18 @@ fn format(text: &str) -> Result<Format, String> {
     text.parse().map_err(|_| "write csv or json".to_owned())
 }
 
-/// What an export is written to. A file that did not become whole is taken away again, however the run ends.
+/// The target of an export. An incomplete file is removed, however the run ends.
 pub(super) struct Target {
     file: Option<(File, PathBuf)>,
-    is_whole: bool,
+    is_complete: bool,
 }
 
 impl Target {
-    /// Makes the file, or says why not. It comes before any look: what cannot be written need not be read.
+    /// Creates the file before anything is read, or prints why that failed.
     pub(super) fn open(path: Option<&Path>, printer: &mut Printer) -> Result<Self, Exit> {
-        let Some(path) = path else { return Ok(Self { file: None, is_whole: true }) };
+        let Some(path) = path else { return Ok(Self { file: None, is_complete: true }) };
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Ok(file) => Ok(Self { file: Some((file, path.to_owned())), is_whole: false }),
+            Ok(file) => Ok(Self { file: Some((file, path.to_owned())), is_complete: false }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let text = messages::cli::file_exists(messages::Lang::default(), &path.display().to_string());
                 Err(printer.fault(Exit::Failed, text))
@@ -49,7 +49,7 @@ impl Target {
         }
     }
 
-    /// Writes a part; breaks the export off where that fails.
+    /// Writes a part; a failure stops the export.
     pub(super) fn write(&mut self, text: &str, printer: &mut Printer) -> ControlFlow<io::Error> {
         let written = match &mut self.file {
             Some((file, _)) => file.write_all(text.as_bytes()),
@@ -61,23 +61,20 @@ impl Target {
         }
     }
 
-    /// Ends the export: what is whole is made to last.
-    pub(super) fn end<T>(
+    /// Completes the export. `None` if the reader of standard output has closed it (`| head`), which is not a failure.
+    pub(super) fn finish<T>(
         mut self,
         ended: Result<ControlFlow<io::Error, T>, UseCaseError>,
         session: &CliSession,
         printer: &mut Printer,
-    ) -> Result<T, Exit> {
+    ) -> Result<Option<T>, Exit> {
         let saved = self.file.as_ref().map_or(Ok(()), |(file, _)| file.sync_all());
         match (ended, saved) {
             (Ok(ControlFlow::Continue(value)), Ok(())) => {
-                self.is_whole = true;
-                Ok(value)
+                self.is_complete = true;
+                Ok(Some(value))
             }
-            // The reader of standard output had enough (`| head`).
-            (Ok(ControlFlow::Break(error)), _) if error.kind() == io::ErrorKind::BrokenPipe => {
-                Err(Exit::Done)
-            }
+            (Ok(ControlFlow::Break(error)), _) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
             (Ok(ControlFlow::Break(error)), _) | (Ok(ControlFlow::Continue(_)), Err(error)) => {
                 Err(printer.failure("the export could not be written", &error))
             }
@@ -88,8 +85,8 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        if let (false, Some((_, path))) = (self.is_whole, &self.file) {
-            // Best effort: the run has failed already, and says so.
+        if let (false, Some((_, path))) = (self.is_complete, &self.file) {
+            // Best effort: the run has already reported its failure.
             let _ = std::fs::remove_file(path);
         }
     }

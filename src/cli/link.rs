@@ -1,11 +1,11 @@
-//! `accolade link …`: which account belongs to whom. Every look is audited.
+//! `accolade link …`: the links between people and accounts. Every use is audited.
 
 use std::path::Path;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::Exit;
+use super::exit::Exit;
 use super::export::{self, Target};
 use super::print::Printer;
 use super::session::{CliSession, in_session, instant, print_object, user};
@@ -18,32 +18,32 @@ use crate::messages::{self, Lang};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Find links by a Discord id or mention, user name, e-mail address, or an id of ours, Keycloak's or the directory's
+    /// Find links by Discord id or mention, user name, mail address, or an id of the account, entry or Keycloak user
     Find {
         /// What to look for
         what: String,
-        /// One JSON object instead of lines
+        /// Print one JSON object instead of lines
         #[arg(long)]
         json: bool,
     },
-    /// Show one link, named as for `find`, with directory and Keycloak as they are now; ends with 3 if they differ
+    /// Show one link with its current state in the directory and Keycloak; exits with 3 if they differ
     Show {
         /// What to look for
         what: String,
-        /// One JSON object instead of lines
+        /// Print one JSON object instead of lines
         #[arg(long)]
         json: bool,
     },
-    /// Write all links as a table or a document, one row for each account
+    /// Export all links as CSV or JSON, one row for each account
     Export(ExportFlags),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ExportFlags {
-    /// Accounts in this state only, such as `active`
+    /// Only accounts in this state, such as `active`
     #[arg(long, value_name = "STATE", value_parser = state)]
     state: Option<AccountState>,
-    /// With the mail addresses, asked of the directory
+    /// Include the mail addresses, which are read from the directory
     #[arg(long)]
     addresses: bool,
     #[command(flatten)]
@@ -89,8 +89,8 @@ fn list(links: &[Link], json: bool, session: &CliSession, printer: &mut Printer)
     if links.is_empty() {
         printer.line(messages::cli::no_links(session.lang));
     }
-    for link in links {
-        printer.line(as_line(link));
+    if !links.is_empty() {
+        printer.table(links.iter().map(as_row));
     }
     Exit::Done
 }
@@ -121,7 +121,7 @@ fn show(shown: &LinkShown, json: bool, session: &CliSession, printer: &mut Print
     exit_of(comparison)
 }
 
-/// What was not checked is not "ok", and no difference either.
+/// Unchecked parts count neither as equal nor as different.
 fn exit_of(comparison: &Comparison) -> Exit {
     if comparison.is_clean() {
         Exit::Done
@@ -142,9 +142,10 @@ fn write_export(flags: &ExportFlags, file: &Path, printer: &mut Printer) -> Exit
         let viewer = session.viewer();
         let exporting = session.accounts.export_links(&viewer, wanted, |text| target.write(text, printer));
         let ended = exporting.await;
-        match target.end(ended, session, printer) {
+        match target.finish(ended, session, printer) {
             Err(exit) => exit,
-            Ok(count) => {
+            Ok(None) => Exit::Done,
+            Ok(Some(count)) => {
                 printer.note(messages::cli::exported_links(session.lang, count));
                 Exit::Done
             }
@@ -209,8 +210,12 @@ fn differences_as_json(lang: Lang, comparison: &Comparison) -> Value {
     comparison.differences.iter().map(finding).collect()
 }
 
-fn as_line(link: &Link) -> String {
+fn as_row(link: &Link) -> Vec<String> {
     let account = &link.account;
-    [account.username.as_str(), account.state.code(), &user(link.discord_id), &account.id.to_string()]
-        .join("  ")
+    vec![
+        account.username.as_str().to_owned(),
+        account.state.code().to_owned(),
+        user(link.discord_id),
+        account.id.to_string(),
+    ]
 }

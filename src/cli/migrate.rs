@@ -1,10 +1,11 @@
-//! `accolade migrate`: makes the database, or brings it to this version. The one verb that opens the store itself.
+//! `accolade migrate`: creates the database or updates it to this version. It opens the store itself, because no use-case can run before it.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use super::exit::Exit;
+use super::prepare::{load, small_runtime};
 use super::print::Printer;
-use super::{Exit, load, small_runtime};
 use crate::clock::{self, SystemRng};
 use crate::messages::{self, Lang};
 use crate::store::Store;

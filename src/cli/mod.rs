@@ -1,40 +1,47 @@
 //! The command line: one file for each verb.
 //!
-//! A verb parses, calls one use-case and prints. It obeys the rules of chat: rights are judged by `accounts`, and nothing here
-//! causes an effect outside the store; `serve` notices what a verb has written. Start with [`main`], then [`Verb`].
+//! A verb parses its flags, calls one use-case and prints the result. The rules of chat apply: `accounts` authorizes, and a verb changes
+//! only the store; a running `serve` notices the change. Start with [`main`], then [`Verb`].
 
 mod audit;
 mod backup;
 mod config;
 mod deny;
 mod doctor;
+mod exit;
 mod explain;
 mod export;
+mod generate;
 mod link;
 mod migrate;
 mod notify;
+mod password;
+mod prepare;
 mod print;
 mod process;
 mod request;
 mod serve;
 mod session;
-mod setup;
-mod setup_outside;
+mod setup_directory;
+mod setup_discord;
+mod setup_keycloak;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::config as configuration;
 use crate::messages::{self, Lang};
+use exit::Exit;
 use print::Printer;
 
 /// Turns a Discord membership into a real account.
 #[derive(Debug, Parser)]
 #[command(name = "accolade", version, about, disable_help_subcommand = true)]
 struct Arguments {
-    /// The configuration; without it the environment's `ACCOLADE_CONFIG` names it
+    /// The configuration file [default: the environment variable `ACCOLADE_CONFIG`]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -45,56 +52,49 @@ struct Arguments {
 enum Verb {
     /// Run the bot
     Serve,
-    /// Make the database, or bring it to this version
+    /// Create the database, or update it to this version
     Migrate,
-    /// Copy the whole database, as it is at this moment, into a new file
+    /// Copy the whole database to a new file
     Backup(backup::BackupFlags),
-    /// Put a backup in the database's place, compare it with the world outside, and let it act again
+    /// Restore a backup, compare it with the directory and Keycloak, and approve it
     Restore(backup::RestoreFlags),
-    /// Look at the configuration
+    /// Check, show or explain the configuration
     #[command(subcommand)]
     Config(config::Verb),
-    /// Bring other systems to what Accolade needs
+    /// Set up the directory, Keycloak and Discord
     #[command(subcommand)]
-    Setup(setup::Verb),
-    /// Say what is wrong outside: Discord, directory, Keycloak, this machine
+    Setup(SetupVerb),
+    /// Check Discord, the directory, Keycloak and this machine for problems
     Doctor(doctor::Flags),
-    /// Look at requests and decide them
+    /// List, show and decide requests
     #[command(subcommand)]
     Request(request::Verb),
-    /// Which account belongs to whom
+    /// Find, show and export the links between people and accounts
     #[command(subcommand)]
     Link(link::Verb),
     /// Search, export and verify the audit log
     #[command(subcommand)]
     Audit(audit::Verb),
-    /// Who gets no account
+    /// Manage the deny list: people, addresses and domains that get no account
     #[command(subcommand)]
     Deny(deny::Verb),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page (roff)
+    Man,
 }
 
-/// How a run ended. Programs read these, so they never change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exit {
-    /// Done.
-    Done,
-    /// Refused, or failed.
-    Failed,
-    /// Wrong usage or configuration.
-    Usage,
-    /// Differences were found.
-    Differences,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        match exit {
-            Exit::Done => Self::SUCCESS,
-            Exit::Failed => Self::from(1),
-            Exit::Usage => Self::from(2),
-            Exit::Differences => Self::from(3),
-        }
-    }
+#[derive(Debug, Subcommand)]
+enum SetupVerb {
+    /// Create or correct the realm, the LDAP federation, the clients and their rights
+    Keycloak(setup_keycloak::Flags),
+    /// Print the rights, overlays and first entries that the directory needs, or test them
+    Directory(setup_directory::Flags),
+    /// Compare the settings of the Discord application, and print the URL that invites the bot
+    Discord(setup_discord::Flags),
 }
 
 /// Runs the command line of this process.
@@ -103,7 +103,7 @@ pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // help and version are no faults; a closed pipe is nothing that could be told
+            // Help and version are not errors. If standard output is closed, there is nowhere to report that.
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
@@ -112,38 +112,56 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments, printer: &mut Printer) -> Exit {
-    if let Verb::Config(config::Verb::Example) = arguments.verb {
-        return config::example(printer);
-    }
-    let Some(file) = arguments.config.or_else(configuration::file_from_environment) else {
-        return printer.fault(Exit::Usage, messages::cli::no_configuration(Lang::default()));
-    };
     match arguments.verb {
-        Verb::Serve => serve::run(&file, printer),
-        Verb::Config(verb) => config::run(&verb, &file, printer),
-        Verb::Migrate => migrate::run(&file, printer),
-        Verb::Backup(flags) => backup::back_up(&flags, &file, printer),
-        Verb::Restore(flags) => backup::restore(&flags, &file, printer),
-        Verb::Setup(setup::Verb::Keycloak(flags)) => setup::keycloak(&file, &flags, printer),
-        Verb::Setup(setup::Verb::Directory(flags)) => setup_outside::directory(&file, &flags, printer),
-        Verb::Setup(setup::Verb::Discord(flags)) => setup_outside::discord(&file, &flags, printer),
-        Verb::Doctor(flags) => doctor::run(&file, &flags, printer),
-        Verb::Request(verb) => request::run(&verb, &file, printer),
-        Verb::Link(verb) => link::run(&verb, &file, printer),
-        Verb::Audit(verb) => audit::run(&verb, &file, printer),
-        Verb::Deny(verb) => deny::run(&verb, &file, printer),
+        Verb::Config(config::Verb::Example) => config::example(printer),
+        Verb::Completions { shell } => generate::completions(shell, Arguments::command(), printer),
+        Verb::Man => generate::man(Arguments::command(), printer),
+        Verb::Serve => with_file(arguments.config, printer, serve::run),
+        Verb::Config(verb) => {
+            with_file(arguments.config, printer, |file, printer| config::run(&verb, file, printer))
+        }
+        Verb::Migrate => with_file(arguments.config, printer, migrate::run),
+        Verb::Backup(flags) => {
+            with_file(arguments.config, printer, |file, printer| backup::back_up(&flags, file, printer))
+        }
+        Verb::Restore(flags) => {
+            with_file(arguments.config, printer, |file, printer| backup::restore(&flags, file, printer))
+        }
+        Verb::Setup(SetupVerb::Keycloak(flags)) => {
+            with_file(arguments.config, printer, |file, printer| setup_keycloak::run(file, &flags, printer))
+        }
+        Verb::Setup(SetupVerb::Directory(flags)) => {
+            with_file(arguments.config, printer, |file, printer| setup_directory::run(file, &flags, printer))
+        }
+        Verb::Setup(SetupVerb::Discord(flags)) => {
+            with_file(arguments.config, printer, |file, printer| setup_discord::run(file, &flags, printer))
+        }
+        Verb::Doctor(flags) => {
+            with_file(arguments.config, printer, |file, printer| doctor::run(file, &flags, printer))
+        }
+        Verb::Request(verb) => {
+            with_file(arguments.config, printer, |file, printer| request::run(&verb, file, printer))
+        }
+        Verb::Link(verb) => {
+            with_file(arguments.config, printer, |file, printer| link::run(&verb, file, printer))
+        }
+        Verb::Audit(verb) => {
+            with_file(arguments.config, printer, |file, printer| audit::run(&verb, file, printer))
+        }
+        Verb::Deny(verb) => {
+            with_file(arguments.config, printer, |file, printer| deny::run(&verb, file, printer))
+        }
     }
 }
 
-/// Loads the configuration, or tells all its faults.
-fn load(file: &Path, printer: &mut Printer) -> Result<configuration::Loaded, Exit> {
-    configuration::check(file).map_err(|refused| printer.fault(Exit::Usage, refused))
-}
-
-/// A runtime for a verb that does one thing.
-fn small_runtime(printer: &mut Printer) -> Result<tokio::runtime::Runtime, Exit> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| printer.failure("could not start", &error))
+/// Runs a verb with the configuration file that the command line or the environment names.
+fn with_file(
+    file: Option<PathBuf>,
+    printer: &mut Printer,
+    verb: impl FnOnce(&Path, &mut Printer) -> Exit,
+) -> Exit {
+    match file.or_else(configuration::file_from_environment) {
+        Some(file) => verb(&file, printer),
+        None => printer.fault(Exit::Usage, messages::cli::no_configuration(Lang::default())),
+    }
 }

@@ -1,79 +1,92 @@
-//! Tells a service manager how `serve` does, by systemd's protocol (`sd_notify(3)`): datagrams of `NAME=value` lines.
+//! Tells a service manager the state of `serve` by systemd's protocol (`sd_notify(3)`).
 //!
-//! Ready is told when every part answers, not when the process has started; a sign of life only while the worker makes steps.
-//! Without `NOTIFY_SOCKET` nothing is told to anybody.
+//! Readiness is reported when every part answers, and not when the process has started. Keep-alives are sent only while the worker
+//! sends heartbeats. Without `NOTIFY_SOCKET` nothing is sent.
 
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
+
+use sd_notify::NotifyState;
 
 use crate::app::ServiceHealth;
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::messages::{self, Lang};
 
-/// How often the parts are asked until all of them answer.
-const ASK_EVERY: Duration = Duration::from_secs(2);
+/// How often the parts are checked until all of them answer.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How much longer the manager shall wait for the start, told at each look: a server that is away is no reason to be ended.
-const PATIENCE: &str = "EXTEND_TIMEOUT_USEC=60000000";
+/// The time by which each check extends the start timeout, in microseconds: an unreachable server is no reason to end the process.
+const START_EXTENSION: u32 = 60_000_000;
 
-/// The manager's ear.
+/// The number of notifications that may wait for a service manager that doesn't read.
+const QUEUE: usize = 16;
+
+/// The service manager.
 pub(super) struct Manager {
-    socket: UnixDatagram,
+    queue: SyncSender<String>,
     watchdog: Option<Duration>,
-    /// Readiness was told: a reload before it says nothing of it.
+    /// Readiness was reported. Before that, a reload isn't reported.
     is_ready: AtomicBool,
 }
 
 impl Manager {
-    /// The manager that the environment names, if there is one that listens.
+    /// The manager that the environment names, if there is one. A thread of its own sends the notifications, because sending blocks
+    /// while the manager doesn't read.
     pub(super) fn of_process() -> Option<Self> {
-        let path = config::notify_socket()?;
-        match connect(&path) {
-            Ok(socket) => {
-                Some(Self { socket, watchdog: config::watchdog_span(), is_ready: AtomicBool::new(false) })
+        if !config::has_service_manager() {
+            return None;
+        }
+        let (queue, waiting) = sync_channel::<String>(QUEUE);
+        let sender = std::thread::Builder::new().name("sd-notify".to_owned()).spawn(move || {
+            for states in waiting {
+                if let Err(error) = sd_notify::notify(&[NotifyState::Custom(&states)]) {
+                    tracing::warn!(%error, "the service manager could not be notified");
+                }
             }
-            Err(error) => {
-                tracing::warn!(%error, "the service manager's socket cannot be used");
-                None
-            }
+        });
+        if let Err(error) = sender {
+            tracing::warn!(%error, "the service manager is not notified");
+            return None;
+        }
+        Some(Self { queue, watchdog: sd_notify::watchdog_enabled(), is_ready: AtomicBool::new(false) })
+    }
+
+    /// Queues a notification. If the queue is full, the manager doesn't read, and the notification is dropped.
+    fn notify(&self, states: &[NotifyState<'_>]) {
+        let lines: Vec<String> = states.iter().map(ToString::to_string).collect();
+        if let Err(error) = self.queue.try_send(lines.join("\n")) {
+            tracing::warn!(%error, "a notification of the service manager was dropped");
         }
     }
 
-    /// Says something. A manager that does not listen is no reason to stop.
-    fn tell(&self, state: &str) {
-        if let Err(error) = self.socket.send(state.as_bytes()) {
-            tracing::warn!(%error, "the service manager was not told");
-        }
-    }
-
-    /// A reload begins. [`Manager::has_reloaded`] follows in any case.
-    pub(super) fn reloads(&self) {
+    /// Reports that a reload starts. [`Manager::reload_ended`] must follow.
+    pub(super) fn reload_started(&self) {
         if !self.is_ready.load(Ordering::Relaxed) {
             return;
         }
-        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
-        let micros = now.map_or(0, |now| Duration::from(now).as_micros());
-        self.tell(&["RELOADING=1\nMONOTONIC_USEC=", &micros.to_string()].concat());
+        let now = NotifyState::monotonic_usec_now().unwrap_or(NotifyState::MonotonicUsec(0));
+        self.notify(&[NotifyState::Reloading, now]);
     }
 
-    /// The reload is over; `status` says how it went.
-    pub(super) fn has_reloaded(&self, status: &str) {
-        let ready = if self.is_ready.load(Ordering::Relaxed) { "READY=1\n" } else { "" };
-        self.tell(&[ready, "STATUS=", status].concat());
+    /// Reports that the reload is over, with a status for people.
+    pub(super) fn reload_ended(&self, status: &str) {
+        let status = NotifyState::Status(status);
+        if self.is_ready.load(Ordering::Relaxed) {
+            self.notify(&[NotifyState::Ready, status]);
+        } else {
+            self.notify(&[status]);
+        }
     }
 
-    /// The end begins.
-    pub(super) fn stops(&self) {
-        self.tell("STOPPING=1");
+    /// Reports that the process stops.
+    pub(super) fn stopping(&self) {
+        self.notify(&[NotifyState::Stopping]);
     }
 
-    /// Tells that all is ready once it is, then gives signs of life. Never returns.
-    async fn tend(&self, health: &ServiceHealth) {
+    /// Reports readiness once all parts are ready, then sends keep-alives. Never returns.
+    async fn run(&self, health: &ServiceHealth) {
         let lang = Lang::default();
         loop {
             let missing = health.not_ready().await;
@@ -81,36 +94,27 @@ impl Manager {
                 break;
             }
             let status = messages::service::waits_for(lang, &missing.join(", "));
-            self.tell(&["STATUS=", &status, "\n", PATIENCE].concat());
-            SystemClock.pause(ASK_EVERY).await;
+            self.notify(&[NotifyState::Status(&status), NotifyState::ExtendTimeoutUsec(START_EXTENSION)]);
+            SystemClock.pause(CHECK_INTERVAL).await;
         }
         self.is_ready.store(true, Ordering::Relaxed);
-        self.tell(&["READY=1\nSTATUS=", &messages::service::serves(lang)].concat());
-        let Some(span) = self.watchdog else { return std::future::pending().await };
+        self.notify(&[NotifyState::Ready, NotifyState::Status(&messages::service::serves(lang))]);
+        let Some(interval) = self.watchdog.filter(|interval| !interval.is_zero()) else {
+            return std::future::pending().await;
+        };
         loop {
-            if health.worker_is_alive(span / 2) {
-                self.tell("WATCHDOG=1");
+            if health.worker_is_alive(interval / 2) {
+                self.notify(&[NotifyState::Watchdog]);
             }
-            SystemClock.pause(span / 4).await;
+            SystemClock.pause(interval / 4).await;
         }
     }
 }
 
-/// Tends the manager, if there is one. Never returns.
-pub(super) async fn tend(manager: Option<&Manager>, health: ServiceHealth) {
+/// Notifies the manager, if there is one. Never returns.
+pub(super) async fn run(manager: Option<&Manager>, health: ServiceHealth) {
     match manager {
-        Some(manager) => manager.tend(&health).await,
+        Some(manager) => manager.run(&health).await,
         None => std::future::pending().await,
     }
-}
-
-fn connect(path: &Path) -> std::io::Result<UnixDatagram> {
-    let address = match path.as_os_str().as_bytes() {
-        [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
-        _ => SocketAddr::from_pathname(path)?,
-    };
-    let socket = UnixDatagram::unbound()?;
-    socket.connect_addr(&address)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
 }

@@ -1,11 +1,14 @@
-//! Where a verb's words go: results to standard output, everything else to standard error.
+//! The output of a verb: results to standard output, everything else to standard error.
 //!
-//! Nothing that others typed reaches a terminal raw: control and direction characters are escaped.
+//! Control and direction characters are escaped, because text that people typed could control the terminal.
 
 use std::fmt::{Display, Write as _};
 use std::io::{IsTerminal as _, Write};
 
-use super::Exit;
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+
+use super::exit::Exit;
 use crate::telemetry::is_control_or_bidi;
 
 /// Both outputs of a run.
@@ -16,48 +19,62 @@ pub(super) struct Printer {
 }
 
 impl Printer {
-    /// Those of this process.
+    /// The outputs of this process.
     pub(super) fn of_process() -> Self {
         let is_terminal = std::io::stdout().is_terminal();
         Self { out: Box::new(std::io::stdout()), err: Box::new(std::io::stderr()), is_terminal }
     }
 
-    /// The output of results, for what prints by itself.
+    /// The output of results, for code that writes to it directly.
     pub(super) fn out(&mut self) -> &mut (dyn Write + Send) {
         self.out.as_mut()
     }
 
-    /// A part of a result that is longer than memory should hold: as it is into a file or a pipe, escaped onto a terminal.
+    /// A part of a long result: unchanged to a file or a pipe, escaped on a terminal.
     pub(super) fn text(&mut self, text: &str) -> std::io::Result<()> {
         if self.is_terminal {
-            return self.out.write_all(shown(&text.replace("\r\n", "\n")).as_bytes());
+            return self.out.write_all(escaped(&text.replace("\r\n", "\n")).as_bytes());
         }
         self.out.write_all(text.as_bytes())
     }
 
     /// One result.
     pub(super) fn line(&mut self, text: impl Display) {
-        // a closed pipe (`| head`) is the reader's will, and no failure
-        let _ = writeln!(self.out, "{}", shown(&text.to_string()));
+        // A closed pipe (`| head`) is not a failure.
+        let _ = writeln!(self.out, "{}", escaped(&text.to_string()));
     }
 
-    /// Something beside the result.
+    /// A table without borders: one line for each row, with aligned columns.
+    pub(super) fn table(&mut self, rows: impl IntoIterator<Item = Vec<String>>) {
+        let mut table = Table::new();
+        table.load_style(NOTHING);
+        for row in rows {
+            // A line break would split the row.
+            table.add_row(row.iter().map(|cell| escaped(&cell.replace('\n', " "))));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        let _ = writeln!(self.out, "{}", table.trim_fmt());
+    }
+
+    /// A message that is not part of the result.
     pub(super) fn note(&mut self, text: impl Display) {
-        let _ = writeln!(self.err, "{}", shown(&text.to_string()));
+        let _ = writeln!(self.err, "{}", escaped(&text.to_string()));
     }
 
-    /// Says what is wrong and how the run ends.
+    /// Prints an error and returns how the run ends.
     pub(super) fn fault(&mut self, exit: Exit, text: impl Display) -> Exit {
         self.note(format_args!("accolade: {text}"));
         exit
     }
 
-    /// Says what failed with all its causes.
+    /// Prints what failed with all its causes.
     pub(super) fn failure(&mut self, doing: &str, error: &dyn std::error::Error) -> Exit {
         let mut text = doing.to_owned();
         let mut next = Some(error);
         while let Some(cause) = next {
-            // a `String` never refuses what is written to it
+            // Writing to a `String` can't fail.
             let _ = write!(text, ": {cause}");
             next = cause.source();
         }
@@ -65,17 +82,17 @@ impl Printer {
     }
 }
 
-/// `text` with everything escaped that would drive a terminal; its own line breaks stay.
-pub(super) fn shown(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
+/// `text` with all characters escaped that could control a terminal, except line breaks.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if c != '\n' && is_control_or_bidi(c) {
-            shown.extend(c.escape_unicode());
+            escaped.extend(c.escape_unicode());
         } else {
-            shown.push(c);
+            escaped.push(c);
         }
     }
-    shown
+    escaped
 }
 
 #[cfg(test)]
@@ -84,6 +101,31 @@ mod tests {
 
     #[test]
     fn nothing_typed_by_others_drives_a_terminal() {
-        assert_eq!(shown("a\u{1b}[2J\u{202e}b\r\n"), "a\\u{1b}[2J\\u{202e}b\\u{d}\n");
+        assert_eq!(escaped("a\u{1b}[2J\u{202e}b\r\n"), "a\\u{1b}[2J\\u{202e}b\\u{d}\n");
+    }
+
+    #[derive(Clone, Default)]
+    struct Memory(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("one thread").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_columns_of_a_table_are_aligned_and_no_cell_breaks_a_line() {
+        let memory = Memory::default();
+        let (out, err) = (Box::new(memory.clone()), Box::new(Memory::default()));
+        let mut printer = Printer { out, err, is_terminal: false };
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        printer.table([row(["ada", "creating", ""]), row(["grace.h", "active", "a\nb\u{1b}[2J"])]);
+        let text = String::from_utf8(memory.0.lock().expect("one thread").clone()).expect("text");
+        assert_eq!(text, "ada      creating\ngrace.h  active    a b\\u{1b}[2J\n");
     }
 }

@@ -1,13 +1,13 @@
-//! `accolade request …`: look at requests and decide them, by the rules of chat.
+//! `accolade request …`: lists, shows and decides requests by the rules of chat.
 
 use std::path::Path;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::Exit;
+use super::exit::Exit;
 use super::print::Printer;
-use super::session::{CliSession, Kind, Page, in_session, instant, print_page, user};
+use super::session::{CliSession, ListFormat, Page, in_session, instant, print_object, print_page, user};
 use crate::accounts::open::AccessLevel;
 use crate::accounts::requests::{DecisionLine, JobLine, RequestFilter, RequestLine, RequestShown, Standing};
 use crate::accounts::{Proof, Reviewer};
@@ -18,17 +18,17 @@ use crate::domain::job::JobState;
 use crate::domain::request::RequestState;
 use crate::messages;
 
-/// What `--state` takes beside the states of requests.
+/// The value of `--state` that is not a state of requests.
 const NEEDS_OPERATOR: &str = "needs-operator";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// List requests, newest first
     List {
-        /// Of this guild only
+        /// Only requests in this guild
         #[arg(long, value_name = "GUILD_ID")]
         guild: Option<GuildId>,
-        /// In this state only, such as `waiting`, or `needs-operator`: their work has stopped; without it all but drafts
+        /// Only requests in this state, such as `waiting`, or `needs-operator` if their job has stopped [default: all but drafts]
         #[arg(long, value_name = "STATE", value_parser = standing)]
         state: Option<Standing>,
         #[command(flatten)]
@@ -38,7 +38,7 @@ pub(super) enum Verb {
     Show {
         /// Its code or its id
         code: String,
-        /// One JSON object instead of lines
+        /// Print one JSON object instead of lines
         #[arg(long)]
         json: bool,
     },
@@ -57,14 +57,14 @@ pub(super) enum Verb {
         /// Your Discord id: the rules of chat apply to you
         #[arg(long = "as", value_name = "DISCORD_ID")]
         by: DiscordUserId,
-        /// Why; the requester reads it unless `--quietly`
+        /// The reason; the requester can read it unless `--quietly` is given
         #[arg(long, value_name = "TEXT")]
         reason: String,
         /// Do not tell the requester
         #[arg(long)]
         quietly: bool,
     },
-    /// Let the job of a request go on that stopped for an operator
+    /// Retry the job of a request that stopped and needs an operator
     Retry {
         /// Its code or its id
         code: String,
@@ -72,7 +72,7 @@ pub(super) enum Verb {
         #[arg(long = "as", value_name = "DISCORD_ID")]
         by: DiscordUserId,
     },
-    /// Take a request back
+    /// Cancel a request
     Cancel {
         /// Its code or its id
         code: String,
@@ -98,7 +98,7 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
             list(&filter, page, file, printer)
         }
         Verb::Show { code, json } => {
-            let print = if *json { print_for_programs } else { print_for_people };
+            let print = if *json { print_as_json } else { print_for_people };
             in_session(file, AccessLevel::Read, printer, async |session, printer| {
                 match find(session, code, printer).await {
                     Ok(shown) => print(&shown, printer),
@@ -129,20 +129,20 @@ fn list(filter: &RequestFilter, page: &Page, file: &Path, printer: &mut Printer)
         match session.accounts.requests(&session.viewer(), filter, after, page.limit).await {
             Err(denied) => session.refuse(printer, &denied),
             Ok(lines) => {
-                let kind = Kind {
+                let format = ListFormat {
                     name: "requests",
                     nothing: messages::cli::no_requests(session.lang),
                     key: |line: &RequestLine| line.id.to_string(),
                     as_json: line_as_json,
-                    as_line: line_as_text,
+                    as_row: line_as_row,
                 };
-                print_page(printer, page, &lines, &kind)
+                print_page(printer, page, &lines, &format)
             }
         }
     })
 }
 
-/// The request that the operator names.
+/// The request with this code or id.
 async fn find(session: &CliSession, code: &str, printer: &mut Printer) -> Result<RequestShown, Exit> {
     match session.accounts.request_shown(&session.viewer(), code).await {
         Err(denied) => Err(session.refuse(printer, &denied)),
@@ -218,8 +218,8 @@ fn cancel(code: &str, file: &Path, printer: &mut Printer) -> Exit {
         match session.accounts.cancel_for(&session.operator, shown.line.id).await {
             Err(denied) => session.refuse(printer, &denied),
             Ok(cancelled) => {
-                let is_making = cancelled.undo || cancelled.withdraw;
-                let say = if is_making { messages::cli::cancelled_undoing } else { messages::cli::cancelled };
+                let is_undone = cancelled.undo || cancelled.withdraw;
+                let say = if is_undone { messages::cli::cancelled_undoing } else { messages::cli::cancelled };
                 printer.line(say(session.lang, &cancelled.code));
                 Exit::Done
             }
@@ -244,18 +244,16 @@ fn line_as_json(line: &RequestLine) -> Value {
     })
 }
 
-fn line_as_text(line: &RequestLine) -> String {
+fn line_as_row(line: &RequestLine) -> Vec<String> {
     let reason = line.reason_code.map_or("", crate::domain::error_code::ErrorCode::code);
-    let created = instant(line.created_at);
-    let parts = [
-        line.code.as_str(),
-        line.state.code(),
-        line.username.as_str(),
-        &user(line.discord_id),
-        &created,
-        reason,
-    ];
-    parts.join("  ").trim_end().to_owned()
+    vec![
+        line.code.clone(),
+        line.state.code().to_owned(),
+        line.username.as_str().to_owned(),
+        user(line.discord_id),
+        instant(line.created_at),
+        reason.to_owned(),
+    ]
 }
 
 fn decision_as_json(decision: &DecisionLine) -> Value {
@@ -280,7 +278,7 @@ fn job_as_json(job: &JobLine) -> Value {
     })
 }
 
-fn print_for_programs(shown: &RequestShown, printer: &mut Printer) -> Exit {
+fn print_as_json(shown: &RequestShown, printer: &mut Printer) -> Exit {
     printer.line(json!({
         "request": line_as_json(&shown.line),
         "decisions": shown.decisions.iter().map(decision_as_json).collect::<Vec<_>>(),
@@ -290,7 +288,7 @@ fn print_for_programs(shown: &RequestShown, printer: &mut Printer) -> Exit {
 }
 
 fn print_for_people(shown: &RequestShown, printer: &mut Printer) -> Exit {
-    super::session::print_object(printer, &line_as_json(&shown.line));
+    print_object(printer, &line_as_json(&shown.line));
     for decision in &shown.decisions {
         let by = decision.by.map_or_else(|| decision.actor.clone(), |id| id.to_string());
         let parts = [decision.verdict.code(), &by, &instant(decision.at), decision.tell.code()];
@@ -300,7 +298,7 @@ fn print_for_people(shown: &RequestShown, printer: &mut Printer) -> Exit {
         let step = job.step.map_or("-", crate::domain::job::Step::code);
         let error = job.error_code.map_or("", crate::domain::error_code::ErrorCode::code);
         let parts = [job.kind.code(), job.state.code(), step, &instant(job.next_run), error];
-        printer.line(format_args!("work  {}", parts.join("  ").trim_end()));
+        printer.line(format_args!("job  {}", parts.join("  ").trim_end()));
     }
     Exit::Done
 }

@@ -1,4 +1,4 @@
-//! `accolade serve`: runs the bot until the system asks it to stop, and takes a new configuration at SIGHUP.
+//! `accolade serve`: runs the bot until a signal stops it, and reloads the configuration on SIGHUP.
 
 use std::io;
 use std::path::Path;
@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::exit::Exit;
 use super::notify::{self, Manager};
+use super::prepare::load;
 use super::print::Printer;
-use super::{Exit, load};
 use crate::app::Running;
 use crate::clock::{self, SystemRng};
 use crate::config::{self, Config, Loaded};
@@ -26,7 +27,7 @@ pub(super) fn run(file: &Path, printer: &mut Printer) -> Exit {
     if let Err(error) = telemetry::start(&loaded.config.log) {
         return printer.failure("could not start the log", &error);
     }
-    tell_warnings(&loaded, file);
+    log_warnings(&loaded, file);
     for (variable, setting, manner) in [
         ("ACCOLADE_CRASH_AT", config::crash_at(), Manner::Kill),
         ("ACCOLADE_PANIC_AT", config::panic_at(), Manner::Panic),
@@ -43,7 +44,7 @@ pub(super) fn run(file: &Path, printer: &mut Printer) -> Exit {
 }
 
 async fn serve(config: Config, file: &Path, printer: &mut Printer) -> Exit {
-    // Before anything starts: a signal that comes early must stop it in order, too, and a reload must not end it.
+    // Signals are handled before anything starts, so an early one also stops the process in order and an early SIGHUP doesn't end it.
     let (mut terminate, mut interrupt, mut hangup) = match signals() {
         Ok(signals) => signals,
         Err(error) => return printer.failure("could not listen for signals", &error),
@@ -61,10 +62,10 @@ async fn serve(config: Config, file: &Path, printer: &mut Printer) -> Exit {
         _ = interrupt.recv() => return Exit::Done,
     };
     let manager = Manager::of_process();
-    let mut tending = pin!(notify::tend(manager.as_ref(), running.health()));
+    let mut notifying = pin!(notify::run(manager.as_ref(), running.health()));
     let exit = loop {
         tokio::select! {
-            () = &mut tending => break Exit::Failed,
+            () = &mut notifying => break Exit::Failed,
             _ = terminate.recv() => break Exit::Done,
             _ = interrupt.recv() => break Exit::Done,
             _ = hangup.recv() => reload(file, &running, manager.as_ref()).await,
@@ -75,55 +76,55 @@ async fn serve(config: Config, file: &Path, printer: &mut Printer) -> Exit {
         }
     };
     if let Some(manager) = &manager {
-        manager.stops();
+        manager.stopping();
     }
     running.stop().await;
     exit
 }
 
-/// What asks for the end, twice, and for a reload.
+/// SIGTERM and SIGINT, which stop the process, and SIGHUP, which reloads the configuration.
 fn signals() -> io::Result<(Signal, Signal, Signal)> {
     Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
 }
 
-/// Reads the configuration again. One that is faulty, or that needs a restart, is refused whole: what holds is always one file's.
+/// Reloads the configuration. An invalid one, or one that needs a restart, is rejected as a whole.
 async fn reload(file: &Path, running: &Running, manager: Option<&Manager>) {
     if let Some(manager) = manager {
-        manager.reloads();
+        manager.reload_started();
     }
-    let is_taken = match config::check(file) {
-        Ok(loaded) => take(loaded, file, running).await,
-        Err(refused) => {
-            for fault in &refused.faults {
-                tracing::error!(config.key = %fault.key, config.fault = %fault.line(file), "the new configuration has a fault");
+    let is_applied = match config::check(file) {
+        Ok(loaded) => apply(loaded, file, running).await,
+        Err(rejected) => {
+            for error in &rejected.errors {
+                tracing::error!(config.key = %error.key, config.error = %error.line(file), "the new configuration has an error");
             }
             false
         }
     };
-    if !is_taken {
+    if !is_applied {
         tracing::error!("the configuration was not reloaded: nothing has changed");
     }
     if let Some(manager) = manager {
-        manager.has_reloaded(&messages::service::reloaded(Lang::default(), is_taken));
+        manager.reload_ended(&messages::service::reloaded(Lang::default(), is_applied));
     }
 }
 
-async fn take(loaded: Loaded, file: &Path, running: &Running) -> bool {
-    tell_warnings(&loaded, file);
-    let difference = running.reload(loaded.config).await;
-    for key in &difference.needs_restart {
-        tracing::error!(config.key = %key, "this key cannot be changed while accolade runs: restart it, or put the key back");
+async fn apply(loaded: Loaded, file: &Path, running: &Running) -> bool {
+    log_warnings(&loaded, file);
+    let changes = running.reload(loaded.config).await;
+    for key in &changes.needs_restart {
+        tracing::error!(config.key = %key, "this key cannot be changed while accolade runs: restart accolade, or restore the key");
     }
-    let is_taken = difference.needs_restart.is_empty();
-    if is_taken {
-        let changed = difference.reloadable.join(" ");
-        tracing::info!(config.changed = %changed, "the configuration was reloaded");
+    let is_applied = changes.needs_restart.is_empty();
+    if is_applied {
+        let keys = changes.reloadable.join(" ");
+        tracing::info!(config.changed = %keys, "the configuration was reloaded");
     }
-    is_taken
+    is_applied
 }
 
-fn tell_warnings(loaded: &Loaded, file: &Path) {
+fn log_warnings(loaded: &Loaded, file: &Path) {
     for warning in &loaded.warnings {
-        tracing::warn!(config.key = %warning.key, config.fault = %warning.line(file), "the configuration has a warning");
+        tracing::warn!(config.key = %warning.key, config.warning = %warning.line(file), "the configuration has a warning");
     }
 }

@@ -1,4 +1,4 @@
-//! Where an operator's verbs work: the use-cases opened with the reach that the verb needs, and one way to say no.
+//! The session of an operator's verb: the use-cases with the access that the verb needs, and common output.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,8 +7,10 @@ use clap::Args;
 use serde_json::{Value, json};
 use tracing::Instrument;
 
+use super::exit::Exit;
+use super::prepare::{load, small_runtime};
 use super::print::Printer;
-use super::{Exit, load, process, small_runtime};
+use super::process;
 use crate::accounts::open::AccessLevel;
 use crate::accounts::{Accounts, Operator, UseCaseError, Viewer};
 use crate::clock::SystemRng;
@@ -17,7 +19,7 @@ use crate::domain::ids::{DiscordUserId, Timestamp};
 use crate::messages::{self, Lang, Reference};
 use crate::telemetry::{self, TraceId};
 
-/// What a verb works with.
+/// What a verb needs.
 pub(super) struct CliSession {
     pub(super) accounts: Accounts,
     pub(super) operator: Operator,
@@ -25,21 +27,21 @@ pub(super) struct CliSession {
     trace: TraceId,
 }
 
-/// The flags of everything that lists.
+/// The flags of all lists.
 #[derive(Debug, Args)]
 pub(super) struct Page {
-    /// Begin after this line: what the page before named
+    /// Start after this key, which the previous page printed
     #[arg(long, value_name = "KEY")]
     pub(super) after: Option<String>,
-    /// How many lines at the most
+    /// The maximum number of lines
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) limit: u32,
-    /// One JSON object instead of lines
+    /// Print one JSON object instead of lines
     #[arg(long)]
     pub(super) json: bool,
 }
 
-/// Opens the use-cases, runs `job`, closes them. Causes of trouble are logged to standard error.
+/// Opens the use-cases, runs `job` and closes them. Causes of errors are logged to standard error.
 pub(super) fn in_session(
     file: &Path,
     level: AccessLevel,
@@ -50,7 +52,7 @@ pub(super) fn in_session(
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
-    // A second log in one process is no reason to stop; only tests have one.
+    // Only tests start a second log in one process, which is no reason to stop.
     let _ = telemetry::start(&Log { format: LogFormat::Text, filter: "warn".to_owned() });
     let runtime = match small_runtime(printer) {
         Ok(runtime) => runtime,
@@ -74,12 +76,12 @@ pub(super) fn in_session(
 }
 
 impl CliSession {
-    /// The operator as somebody who looks.
+    /// The operator as a viewer.
     pub(super) fn viewer(&self) -> Viewer {
         self.operator.clone().into()
     }
 
-    /// Says why something was refused, with the code that programs read.
+    /// Prints why the action was refused, with its code for programs.
     pub(super) fn refuse(&self, printer: &mut Printer, denied: &UseCaseError) -> Exit {
         let reference = Reference::of(&self.trace.to_string());
         let sentence = messages::error_code::sentence(self.lang, denied.error_code, &reference);
@@ -87,20 +89,20 @@ impl CliSession {
     }
 }
 
-/// Prints a page: as JSON with the key of the next one, or as lines; an empty one says so.
-pub(super) fn print_page<T>(printer: &mut Printer, page: &Page, items: &[T], kind: &Kind<T>) -> Exit {
+/// Prints a page of a list: as JSON with the key of the next page, or as a table.
+pub(super) fn print_page<T>(printer: &mut Printer, page: &Page, items: &[T], format: &ListFormat<T>) -> Exit {
     let is_full = u32::try_from(items.len()).is_ok_and(|count| count >= page.limit);
-    let next = items.last().filter(|_| is_full).map(kind.key);
+    let next = items.last().filter(|_| is_full).map(format.key);
     if page.json {
-        let lines: Vec<Value> = items.iter().map(kind.as_json).collect();
-        printer.line(json!({ kind.name: lines, "next": next }));
+        let lines: Vec<Value> = items.iter().map(format.as_json).collect();
+        printer.line(json!({ format.name: lines, "next": next }));
         return Exit::Done;
     }
     if items.is_empty() {
-        printer.line(&kind.nothing);
+        printer.line(&format.nothing);
     }
-    for item in items {
-        printer.line((kind.as_line)(item));
+    if !items.is_empty() {
+        printer.table(items.iter().map(format.as_row));
     }
     if let Some(next) = next {
         printer.note(messages::cli::more(Lang::default(), &next));
@@ -108,32 +110,32 @@ pub(super) fn print_page<T>(printer: &mut Printer, page: &Page, items: &[T], kin
     Exit::Done
 }
 
-/// How one kind of thing is listed.
-pub(super) struct Kind<T> {
+/// How the items of a list are printed.
+pub(super) struct ListFormat<T> {
     /// The name of the list in JSON.
     pub(super) name: &'static str,
-    /// What an empty list says.
+    /// The text for an empty list.
     pub(super) nothing: String,
-    /// What `--after` takes.
+    /// The key for `--after`.
     pub(super) key: fn(&T) -> String,
-    /// One object.
+    /// An item as an object.
     pub(super) as_json: fn(&T) -> Value,
-    /// One line.
-    pub(super) as_line: fn(&T) -> String,
+    /// An item as the cells of a table.
+    pub(super) as_row: fn(&T) -> Vec<String>,
 }
 
-/// An instant as RFC 3339 in UTC.
+/// A timestamp as RFC 3339 in UTC.
 pub(super) fn instant(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.as_millis())
         .map_or_else(|_| at.as_millis().to_string(), |at| at.to_string())
 }
 
-/// A Discord user, or a dash where the id was erased.
+/// A Discord user, or a dash if the id was erased.
 pub(super) fn user(id: Option<DiscordUserId>) -> String {
     id.map_or_else(|| "-".to_owned(), |id| id.to_string())
 }
 
-/// Prints an object for people, one key a line; what is not set is left out.
+/// Prints an object for people: one line for each key that is set.
 pub(super) fn print_object(printer: &mut Printer, object: &Value) {
     for (key, value) in object.as_object().into_iter().flatten() {
         match value {

@@ -1,42 +1,42 @@
-//! What is wrong with a configuration: every fault with its key, its place and the way to put it right.
+//! Errors and warnings about a configuration, each with its key, its place and how to fix it.
 //!
-//! No fault ever quotes the value of a secret, nor an address that may carry one.
+//! A diagnostic never quotes a secret, nor a URL that may contain one.
 
 use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Where something stands.
+/// Where a key is set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// The file as a whole.
     File,
-    /// In the file; both count from 1.
+    /// A position in the file; both numbers start at 1.
     Line {
         /// The line.
         line: usize,
         /// The column, in characters.
         column: usize,
     },
-    /// In this environment variable.
+    /// An environment variable of this name.
     Environment(String),
 }
 
-/// One thing that is wrong, or worth a warning.
+/// One error or one warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The key, such as `guild[0].rule[1].approval`; empty for the file as a whole.
     pub key: String,
-    /// Where it stands.
+    /// Where the key is set.
     pub place: Place,
     /// What is wrong.
     pub problem: String,
-    /// What to do about it; may be empty.
+    /// How to fix it; may be empty.
     pub fix: String,
 }
 
 impl Diagnostic {
-    /// A fault of the key at this place.
+    /// A diagnostic for the key at this place.
     pub(super) fn new(
         key: impl Into<String>,
         place: Place,
@@ -68,7 +68,7 @@ impl Diagnostic {
     }
 }
 
-/// What a parser of one value says against it.
+/// Why a parser rejected one value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ValueError {
     pub(super) problem: String,
@@ -79,51 +79,56 @@ impl ValueError {
     pub(super) fn new(problem: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { problem: problem.into(), fix: fix.into() }
     }
+
+    /// The same as a diagnostic of the key at this place.
+    pub(super) fn at(self, key: impl Into<String>, place: Place) -> Diagnostic {
+        Diagnostic::new(key, place, self.problem, self.fix)
+    }
 }
 
-/// Collects everything that is found, so that one run tells it all.
+/// Collects all diagnostics, so that one run reports everything.
 #[derive(Debug, Default)]
 pub(super) struct Diagnostics {
-    faults: RefCell<Vec<Diagnostic>>,
+    errors: RefCell<Vec<Diagnostic>>,
     warnings: RefCell<Vec<Diagnostic>>,
 }
 
 impl Diagnostics {
-    pub(super) fn diagnostic(&self, diagnostic: Diagnostic) {
-        self.faults.borrow_mut().push(diagnostic);
+    pub(super) fn error(&self, error: Diagnostic) {
+        self.errors.borrow_mut().push(error);
     }
 
     pub(super) fn warn(&self, warning: Diagnostic) {
         self.warnings.borrow_mut().push(warning);
     }
 
-    /// Faults and warnings, in the order of the file.
+    /// Errors and warnings, in the order of the file.
     pub(super) fn into_sorted(self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
-        let mut faults = self.faults.into_inner();
+        let mut errors = self.errors.into_inner();
         let mut warnings = self.warnings.into_inner();
-        faults.sort_by(|a, b| a.place.cmp(&b.place));
+        errors.sort_by(|a, b| a.place.cmp(&b.place));
         warnings.sort_by(|a, b| a.place.cmp(&b.place));
-        (faults, warnings)
+        (errors, warnings)
     }
 }
 
-/// The configuration was refused: all its faults.
+/// The configuration was rejected, with all its errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// The file that was read.
     pub file: PathBuf,
-    /// Everything that is wrong.
-    pub faults: Vec<Diagnostic>,
+    /// Every error in it.
+    pub errors: Vec<Diagnostic>,
 }
 
 impl std::error::Error for ConfigError {}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.faults.len();
-        write!(f, "the configuration has {count} fault{}", if count == 1 { "" } else { "s" })?;
-        for diagnostic in &self.faults {
-            write!(f, "\n  {}", diagnostic.line(&self.file))?;
+        let count = self.errors.len();
+        write!(f, "the configuration has {count} error{}", if count == 1 { "" } else { "s" })?;
+        for error in &self.errors {
+            write!(f, "\n  {}", error.line(&self.file))?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! The file and the environment as one tree that remembers where each value stands.
+//! The file and the environment, merged into one tree that records the place of each value.
 //!
-//! Values of the environment stay raw text here: only the reader knows whether `42` shall be a number or a name.
-//! Nothing here knows a key; start with [`Document::read`].
+//! Values of the environment stay raw text here, because only the reader knows whether `42` is a number or a name.
+//! Nothing here knows a key. [`Document::read`] builds the tree.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,15 +9,16 @@ use std::fmt;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Diagnostics, Place};
+use super::environment::PREFIX;
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) value: Value,
     pub(super) place: Place,
 }
 
-/// What a value is.
+/// A value of the tree.
 #[derive(Clone)]
 pub(super) enum Value {
     Text(String),
@@ -25,14 +26,14 @@ pub(super) enum Value {
     Flag(bool),
     List(Vec<Node>),
     Table(Entries),
-    /// A kind of TOML value that no key takes, by its name.
+    /// A kind of TOML value that no key accepts, by its name.
     Other(&'static str),
-    /// From the environment: it becomes what the reader asks for.
+    /// Text from the environment; the reader parses it as the type that the key has.
     Raw(String),
 }
 
 impl fmt::Debug for Value {
-    /// The kind only: a careless operator may have put a secret into the file.
+    /// Only the kind, because an operator may have put a secret into the file by mistake.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind())
     }
@@ -63,47 +64,38 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// Parses `text` and lays `environment` over it. Faults of form go to `findings`; what could be read is returned,
-    /// so that the other faults are found in the same run.
-    pub(super) fn read(text: &str, environment: &[(String, String)], findings: &Diagnostics) -> Self {
+    /// Parses `text` and applies `environment` on top of it. Syntax errors go to `diagnostics`. Everything that could be read is
+    /// returned, so that the same run finds the other errors.
+    pub(super) fn read(text: &str, environment: &[(String, String)], diagnostics: &Diagnostics) -> Self {
         let lines = Lines::of(text);
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in errors {
             let place = error.span().map_or(Place::File, |span| lines.place(span.start));
-            findings.diagnostic(Diagnostic::new(
-                "",
-                place,
-                format!("not valid TOML: {}", error.message()),
-                "",
-            ));
+            diagnostics.error(Diagnostic::new("", place, format!("not valid TOML: {}", error.message()), ""));
         }
         let mut entries = entries_of(table.get_ref(), &|at| lines.place(at));
         for (variable, value) in environment {
-            lay_over(&mut entries, variable, value, findings);
+            overlay_variable(&mut entries, variable, value, diagnostics);
         }
         Self { entries }
     }
 }
 
-/// Parses a TOML value that stands in an environment variable.
+/// Parses an environment variable as a TOML value.
 pub(super) fn parse_raw(raw: &str, place: &Place) -> Option<Value> {
     let value = DeValue::parse(raw).ok()?;
     Some(value_of(value.get_ref(), &|_| place.clone()))
 }
 
 /// `ACCOLADE__KEYCLOAK__CLIENT_ID` sets `keycloak.client_id`.
-fn lay_over(entries: &mut Entries, variable: &str, value: &str, findings: &Diagnostics) {
+fn overlay_variable(entries: &mut Entries, variable: &str, value: &str, diagnostics: &Diagnostics) {
     let place = Place::Environment(variable.to_owned());
-    let path: Vec<String> = variable
-        .strip_prefix(super::load::PREFIX)
-        .unwrap_or_default()
-        .split("__")
-        .map(str::to_ascii_lowercase)
-        .collect();
+    let path: Vec<String> =
+        variable.strip_prefix(PREFIX).unwrap_or_default().split("__").map(str::to_ascii_lowercase).collect();
     let Some((last, parents)) = path.split_last() else { return };
     if path.iter().any(String::is_empty) {
         let fix = "name it ACCOLADE__SECTION__KEY, with two underscores between the parts";
-        findings.diagnostic(Diagnostic::new("", place, "the variable names no key", fix));
+        diagnostics.error(Diagnostic::new("", place, "the variable names no key", fix));
         return;
     }
     let mut table = entries;
@@ -119,7 +111,7 @@ fn lay_over(entries: &mut Entries, variable: &str, value: &str, findings: &Diagn
         let Value::Table(below) = &mut node.value else {
             let key = path.get(..=depth).unwrap_or_default().join(".");
             let fix = "give the whole value in one variable, written as TOML";
-            findings.diagnostic(Diagnostic::new(
+            diagnostics.error(Diagnostic::new(
                 key,
                 place,
                 "the variable reaches into something that is no table",
@@ -160,7 +152,7 @@ fn value_of(value: &DeValue<'_>, place: &dyn Fn(usize) -> Place) -> Value {
     }
 }
 
-/// Where the lines of a text begin.
+/// The byte offsets at which the lines of a text start.
 struct Lines<'a> {
     text: &'a str,
     starts: Vec<usize>,
@@ -172,7 +164,7 @@ impl<'a> Lines<'a> {
         Self { text, starts }
     }
 
-    /// Line and column (in characters) of a byte, both from 1.
+    /// Line and column (in characters) of a byte offset, both starting at 1.
     fn place(&self, at: usize) -> Place {
         let line = self.starts.partition_point(|start| *start <= at).max(1);
         let start = self.starts.get(line - 1).copied().unwrap_or(0);

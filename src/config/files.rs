@@ -1,6 +1,6 @@
 //! The files that a configuration names: secrets and certificates.
 //!
-//! What a secret file holds is never part of a fault.
+//! Diagnostics never contain what a secret file contains.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -11,15 +11,15 @@ use secrecy::SecretString;
 use super::diagnostic::ValueError;
 use super::reader::Section;
 
-/// Others than owner and group may write.
+/// Users other than the owner and the group may write.
 const OTHERS_WRITE: u32 = 0o002;
-/// Others than owner and group may read.
+/// Users other than the owner and the group may read.
 const OTHERS_READ: u32 = 0o004;
-/// A token or password is short; what is bigger is the wrong file.
+/// Tokens and passwords are short; a larger file is the wrong one.
 const LARGEST_SECRET: u64 = 64 * 1024;
 
-/// Makes a path of the file absolute: relative ones start at the folder of the configuration.
-pub(super) fn below(folder: &Path, text: &str) -> PathBuf {
+/// Resolves a path relative to the folder of the configuration file.
+pub(super) fn resolve(folder: &Path, text: &str) -> PathBuf {
     folder.join(text)
 }
 
@@ -29,44 +29,44 @@ pub(super) fn required_secret(
     key: &'static str,
     folder: &Path,
 ) -> Option<SecretString> {
-    let path = below(folder, &section.required(key, super::values::words)?);
+    let path = resolve(folder, &section.required(key, super::values::line)?);
     read_secret(section, key, &path)
 }
 
-/// Reads the secret that the key names, if it names one. The outer `None` is a fault.
-#[expect(clippy::option_option, reason = "faulty, absent and given are three things")]
+/// Reads the secret that the key names, if it names one. The outer `None` means an error.
+#[expect(clippy::option_option, reason = "invalid, absent and set are three cases")]
 pub(super) fn optional_secret(
     section: &Section<'_>,
     key: &'static str,
     folder: &Path,
 ) -> Option<Option<SecretString>> {
-    match section.optional(key, super::values::words)? {
+    match section.optional(key, super::values::line)? {
         None => Some(None),
-        Some(path) => read_secret(section, key, &below(folder, &path)).map(Some),
+        Some(path) => read_secret(section, key, &resolve(folder, &path)).map(Some),
     }
 }
 
 fn read_secret(section: &Section<'_>, key: &'static str, path: &Path) -> Option<SecretString> {
-    judge_mode(section, key, path);
-    secret_of(path).map_err(|complaint| section.diagnostic(key, complaint.problem, complaint.fix)).ok()
+    validate_mode(section, key, path);
+    secret_of(path).map_err(|error| section.error(key, error.problem, error.fix)).ok()
 }
 
-/// Warns when everybody may read, refuses when everybody may write. Reading alone is not refused, because
-/// container platforms mount secrets readable for all into a folder that only the service sees.
-pub(super) fn judge_mode(section: &Section<'_>, key: &str, path: &Path) {
+/// Reports an error if all users may write the file, and a warning if all users may read it. Read access is only a warning,
+/// because container platforms mount secrets world-readable into a folder that only the service can open.
+pub(super) fn validate_mode(section: &Section<'_>, key: &str, path: &Path) {
     let Ok(about) = std::fs::metadata(path) else { return };
     let mode = about.permissions().mode();
     let fix = format!("run `chmod 600 {}`", path.display());
     if mode & OTHERS_WRITE != 0 {
-        section.diagnostic(key, format!("everybody may write to {}", path.display()), fix);
+        section.error(key, format!("everybody may write to {}", path.display()), fix);
     } else if mode & OTHERS_READ != 0 {
         section.warn(key, format!("everybody may read {}", path.display()), fix);
     }
 }
 
-/// Reads one secret: without one newline at its end, never empty, on one line.
+/// Reads a secret, which must be one non-empty line. One newline at its end is ignored.
 pub fn read_secret_file(path: &Path) -> Result<SecretString, String> {
-    secret_of(path).map_err(|complaint| format!("{}; {}", complaint.problem, complaint.fix))
+    secret_of(path).map_err(|error| format!("{}; {}", error.problem, error.fix))
 }
 
 fn secret_of(path: &Path) -> Result<SecretString, ValueError> {
@@ -97,30 +97,30 @@ fn secret_of(path: &Path) -> Result<SecretString, ValueError> {
     Ok(SecretString::from(secret))
 }
 
-/// The CA file that the key names, if it names one. The outer `None` is a fault.
-#[expect(clippy::option_option, reason = "faulty, absent and given are three things")]
+/// The CA file that the key names, if it names one. The outer `None` means an error.
+#[expect(clippy::option_option, reason = "invalid, absent and set are three cases")]
 pub(super) fn optional_ca(
     section: &Section<'_>,
     key: &'static str,
     folder: &Path,
 ) -> Option<Option<PathBuf>> {
-    match section.optional(key, super::values::words)? {
+    match section.optional(key, super::values::line)? {
         None => Some(None),
-        Some(path) => ca(section, key, below(folder, &path)).map(Some),
+        Some(path) => ca(section, key, resolve(folder, &path)).map(Some),
     }
 }
 
 /// The CA file that the key must name.
 pub(super) fn required_ca(section: &Section<'_>, key: &'static str, folder: &Path) -> Option<PathBuf> {
-    let path = section.required(key, super::values::words)?;
-    ca(section, key, below(folder, &path))
+    let path = section.required(key, super::values::line)?;
+    ca(section, key, resolve(folder, &path))
 }
 
 fn ca(section: &Section<'_>, key: &'static str, path: PathBuf) -> Option<PathBuf> {
     let shown = path.display();
     match std::fs::read(&path) {
         Err(error) => {
-            section.diagnostic(
+            section.error(
                 key,
                 format!("{shown} cannot be read: {error}"),
                 "name a readable file of certificates",
@@ -132,7 +132,7 @@ fn ca(section: &Section<'_>, key: &'static str, path: PathBuf) -> Option<PathBuf
                 .next()
                 .is_some_and(|certificate| certificate.is_ok());
             if !holds_certificate {
-                section.diagnostic(
+                section.error(
                     key,
                     format!("{shown} holds no certificate"),
                     "name a file with the CA in PEM form",

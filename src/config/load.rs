@@ -1,43 +1,40 @@
-//! From a file and the environment to a checked tree, or to everything that is wrong with it.
+//! Loads a file and the environment into a validated [`Config`], or reports all errors.
 
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
-
 use super::diagnostic::{ConfigError, Diagnostic, Diagnostics, Place};
 use super::document::Document;
+use super::model::{Config, Directory, Discord, Guild, Keycloak};
 use super::reader::Section;
-use super::{Config, Directory, Discord, Guild, Keycloak, environment, sections};
-
-/// What the environment's variables begin with.
-pub(super) const PREFIX: &str = "ACCOLADE__";
+use super::stage::Stage;
+use super::{environment, sections};
 
 /// The complete example, with every key, its unit and its default.
 pub const EXAMPLE: &str = include_str!("../../config/accolade.example.toml");
 
-/// A configuration that was taken, and what is worth a warning in it.
+/// A valid configuration with its warnings.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The checked tree.
+    /// The validated tree.
     pub config: Config,
-    /// What an operator should know.
+    /// Warnings for the operator.
     pub warnings: Vec<Diagnostic>,
     /// The file that was read.
     pub file: PathBuf,
 }
 
-/// What `accolade setup` needs. `federation_id` and `group_mapper_id` may be empty: set-up makes them.
+/// The part that `accolade setup keycloak` needs. `federation_id` and `group_mapper_id` may be empty, because set-up creates them.
 #[derive(Debug)]
 pub struct ForSetup {
-    /// `[directory]`; its bind password is empty, because set-up never binds as the service.
+    /// `[directory]`; its bind password is empty, because set-up never binds as the bot.
     pub directory: Directory,
-    /// `[keycloak]`; its client secret is empty, because set-up makes it.
+    /// `[keycloak]`; its client secret is empty, because set-up creates it.
     pub keycloak: Keycloak,
-    /// `keycloak.client_secret_file`: where the secret shall be written.
+    /// `keycloak.client_secret_file`: the file to write the secret to.
     pub client_secret_file: PathBuf,
 }
 
-/// What `accolade setup directory` needs.
+/// The part that `accolade setup directory` needs.
 #[derive(Debug)]
 pub struct ForDirectory {
     /// `[directory]`, with the bot's password.
@@ -48,7 +45,7 @@ pub struct ForDirectory {
     pub guilds: Vec<Guild>,
 }
 
-/// What `accolade setup discord` needs.
+/// The part that `accolade setup discord` needs.
 #[derive(Debug)]
 pub struct ForDiscord {
     /// `[discord]`
@@ -57,40 +54,31 @@ pub struct ForDiscord {
     pub guilds: Vec<Guild>,
 }
 
-/// How much must be there already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// Everything.
-    Complete,
-    /// Secrets and ids that set-up makes may be missing.
-    BeforeSetup,
-}
-
-/// Loads `file` with the environment laid over it. Nothing but files is touched: no name is resolved.
+/// Loads `file` and applies the environment on top of it. Only files are read; no host name is resolved.
 pub fn load(file: &Path) -> Result<Config, ConfigError> {
     check(file).map(|loaded| loaded.config)
 }
 
-/// As [`load`], with the warnings.
+/// Like [`load`], with the warnings.
 pub fn check(file: &Path) -> Result<Loaded, ConfigError> {
     load_text(file, &read(file)?, &environment::overlay())
 }
 
-/// As [`check`], from a text that stands for the content of `file`, and given variables.
+/// Like [`check`], with the content of `file` and the environment given as values.
 pub fn load_text(file: &Path, text: &str, environment: &[(String, String)]) -> Result<Loaded, ConfigError> {
-    let findings = Diagnostics::default();
+    let diagnostics = Diagnostics::default();
     let config = {
-        let document = Document::read(text, environment, &findings);
-        let top = Section::new("", Place::File, document.entries, &findings);
+        let document = Document::read(text, environment, &diagnostics);
+        let top = Section::new("", Place::File, document.entries, &diagnostics);
         let config = sections::config(&top, folder_of(file));
         top.finish();
         config
     };
-    let (config, warnings) = settle(file, findings, config)?;
+    let (config, warnings) = finish(file, diagnostics, config)?;
     Ok(Loaded { config, warnings, file: file.to_owned() })
 }
 
-/// Loads what set-up needs; other sections may be missing or unfinished and are not looked at.
+/// Loads the sections that `setup keycloak` needs. The other sections are not read, so they may be missing or invalid.
 pub fn load_for_setup(file: &Path) -> Result<ForSetup, ConfigError> {
     load_part(file, |top, folder| {
         let directory = sections::directory(top, folder, Stage::BeforeSetup);
@@ -100,7 +88,7 @@ pub fn load_for_setup(file: &Path) -> Result<ForSetup, ConfigError> {
     })
 }
 
-/// Loads what `setup directory` needs, as [`load_for_setup`] does.
+/// Loads the sections that `setup directory` needs. The other sections are not read.
 pub fn load_for_directory(file: &Path) -> Result<ForDirectory, ConfigError> {
     load_part(file, |top, folder| {
         let directory = sections::directory(top, folder, Stage::Complete);
@@ -110,7 +98,7 @@ pub fn load_for_directory(file: &Path) -> Result<ForDirectory, ConfigError> {
     })
 }
 
-/// Loads what `setup discord` needs, as [`load_for_setup`] does.
+/// Loads the sections that `setup discord` needs. The other sections are not read.
 pub fn load_for_discord(file: &Path) -> Result<ForDiscord, ConfigError> {
     load_part(file, |top, folder| {
         let (discord, guilds) = (sections::discord(top, folder), sections::guilds(top, &[]));
@@ -118,45 +106,39 @@ pub fn load_for_discord(file: &Path) -> Result<ForDiscord, ConfigError> {
     })
 }
 
-/// Loads some sections; others may be missing or unfinished and are not looked at.
+/// Loads only the sections that `part` reads.
 fn load_part<T>(file: &Path, part: impl FnOnce(&Section<'_>, &Path) -> Option<T>) -> Result<T, ConfigError> {
     let text = read(file)?;
-    let findings = Diagnostics::default();
+    let diagnostics = Diagnostics::default();
     let found = {
-        let document = Document::read(&text, &environment::overlay(), &findings);
-        let top = Section::new("", Place::File, document.entries, &findings);
+        let document = Document::read(&text, &environment::overlay(), &diagnostics);
+        let top = Section::new("", Place::File, document.entries, &diagnostics);
         part(&top, folder_of(file))
     };
-    settle(file, findings, found).map(|(found, _warnings)| found)
+    finish(file, diagnostics, found).map(|(found, _warnings)| found)
 }
 
-/// The value if nothing is wrong; else everything that is.
-fn settle<T>(
+/// The value with the warnings, or all errors if there is one.
+fn finish<T>(
     file: &Path,
-    findings: Diagnostics,
+    diagnostics: Diagnostics,
     value: Option<T>,
 ) -> Result<(T, Vec<Diagnostic>), ConfigError> {
-    let (faults, warnings) = findings.into_sorted();
+    let (errors, warnings) = diagnostics.into_sorted();
     match value {
-        Some(value) if faults.is_empty() => Ok((value, warnings)),
-        Some(_) | None => Err(ConfigError { file: file.to_owned(), faults }),
+        Some(value) if errors.is_empty() => Ok((value, warnings)),
+        Some(_) | None => Err(ConfigError { file: file.to_owned(), errors }),
     }
 }
 
 fn read(file: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(file).map_err(|error| {
-        let fix =
-            "name a readable file with `--config FILE`; `accolade config example` prints one to begin with";
+        let fix = "name a readable file with `--config FILE`; `accolade config example` prints an example";
         let diagnostic = Diagnostic::new("", Place::File, format!("cannot be read: {error}"), fix);
-        ConfigError { file: file.to_owned(), faults: vec![diagnostic] }
+        ConfigError { file: file.to_owned(), errors: vec![diagnostic] }
     })
 }
 
 fn folder_of(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new("."))
-}
-
-/// No secret yet.
-pub(super) fn no_secret() -> SecretString {
-    SecretString::from(String::new())
 }

@@ -1,6 +1,6 @@
-//! One function for each section: its keys, their defaults, and what binds keys together.
+//! One function for each section: its keys, their defaults, and the rules about several keys.
 //!
-//! All getters run before a section is put together, so that one run finds every fault.
+//! All getters run before a section is built, so that one run finds every error.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::files::{below, judge_mode, optional_ca, optional_secret, required_ca, required_secret};
-use super::load::{Stage, no_secret};
-use super::reader::Section;
-use super::{
+use super::files::{optional_ca, optional_secret, required_ca, required_secret, resolve, validate_mode};
+use super::model::{
     Account, Budget, Config, Directory, Discord, Endpoint, Guild, Http, Keycloak, Log, Request, Store,
-    Username, values,
+    Username,
 };
+use super::reader::Section;
+use super::stage::{Stage, no_secret};
+use super::values;
 use crate::domain::eligibility::{Approval, GroupName, Policy, Rule};
 
 /// The whole tree.
@@ -67,14 +68,14 @@ fn endpoint(discord: &Section<'_>, folder: &Path) -> Option<Endpoint> {
 pub(super) fn guilds(top: &Section<'_>, privileged: &[GroupName]) -> Option<Vec<Guild>> {
     let sections = top.tables("guild")?;
     if sections.is_empty() {
-        top.diagnostic("guild", "there is no guild", "add a `[[guild]]` with its id and its channels");
+        top.error("guild", "there is no guild", "add a `[[guild]]` with its id and its channels");
         return None;
     }
     let guilds: Vec<Option<Guild>> = sections.iter().map(|section| guild(section, privileged)).collect();
     let mut seen = HashSet::new();
     for (section, guild) in sections.iter().zip(&guilds) {
         if guild.as_ref().is_some_and(|guild| !seen.insert(guild.id)) {
-            section.diagnostic("id", "this guild is there twice", "put both into one `[[guild]]`");
+            section.error("id", "this guild is there twice", "put both into one `[[guild]]`");
         }
     }
     guilds.into_iter().collect()
@@ -108,7 +109,7 @@ fn guild(section: &Section<'_>, privileged: &[GroupName]) -> Option<Guild> {
     }
     if guild.member_role.is_some_and(|role| guild.deciding_roles().contains(&role)) {
         let fix = "name a role of its own: whoever gets an account gets this role";
-        section.diagnostic("member_role", "this role decides requests", fix);
+        section.error("member_role", "this role decides requests", fix);
         return None;
     }
     if guild.admin_roles.is_empty() {
@@ -126,11 +127,7 @@ fn policy(guild: &Section<'_>, privileged: &[GroupName]) -> Option<Policy> {
     let mut seen = HashSet::new();
     for (section, rule) in sections.iter().zip(&rules) {
         if rule.as_ref().is_some_and(|rule| !seen.insert(rule.name.clone())) {
-            section.diagnostic(
-                "name",
-                "another rule of this guild has this name",
-                "give each rule its own name",
-            );
+            section.error("name", "another rule of this guild has this name", "give each rule its own name");
         }
     }
     let rules: Option<Vec<Rule>> = rules.into_iter().collect();
@@ -159,11 +156,11 @@ fn rule(section: &Section<'_>, privileged: &[GroupName]) -> Option<Rule> {
         approval: approval?,
         ask_reason: ask_reason?,
     };
-    judge_rule(section, &rule, privileged);
+    validate_rule(section, &rule, privileged);
     Some(rule)
 }
 
-fn judge_rule(section: &Section<'_>, rule: &Rule, privileged: &[GroupName]) {
+fn validate_rule(section: &Section<'_>, rule: &Rule, privileged: &[GroupName]) {
     let open_to_all = rule.all_roles.is_empty() && rule.any_roles.is_empty();
     match rule.approval {
         Approval::Automatic => {
@@ -176,7 +173,7 @@ fn judge_rule(section: &Section<'_>, rule: &Rule, privileged: &[GroupName]) {
                     "a rule that approves automatically grants the privileged group `{}`",
                     group.as_str()
                 );
-                section.diagnostic(
+                section.error(
                     "approval",
                     problem,
                     "write `approval = \"moderators\"`, or take the group out",
@@ -197,7 +194,7 @@ fn judge_rule(section: &Section<'_>, rule: &Rule, privileged: &[GroupName]) {
     let forbidden = |role| rule.none_roles.contains(role);
     let any_is_left = rule.any_roles.is_empty() || !rule.any_roles.iter().all(forbidden);
     if rule.all_roles.iter().any(forbidden) || !any_is_left {
-        section.diagnostic(
+        section.error(
             "none_roles",
             "forbids a role that the rule asks for: it can never fit",
             "take it out of one",
@@ -244,14 +241,14 @@ pub(super) fn directory(top: &Section<'_>, folder: &Path, stage: Stage) -> Optio
         object_classes: object_classes?,
         privileged_groups: privileged_groups?,
     };
-    judge_directory(&section, &directory);
+    validate_directory(&section, &directory);
     Some(directory)
 }
 
-fn judge_directory(section: &Section<'_>, directory: &Directory) {
+fn validate_directory(section: &Section<'_>, directory: &Directory) {
     let is_tls = directory.url.scheme() == "ldaps";
     if is_tls && directory.start_tls {
-        section.diagnostic(
+        section.error(
             "start_tls",
             "`ldaps://` is encrypted from the start",
             "leave `start_tls` out, or write `ldap://`",
@@ -260,14 +257,14 @@ fn judge_directory(section: &Section<'_>, directory: &Directory) {
     if !is_tls && !directory.start_tls {
         let fix = "write `ldaps://…`, or `start_tls = true`";
         if !values::is_loopback(&directory.url) {
-            section.diagnostic("url", "passwords would cross the network in clear text", fix);
+            section.error("url", "passwords would cross the network in clear text", fix);
         } else if !directory.plaintext_on_loopback {
             let fix = "write `ldaps://…`, `start_tls = true`, or `plaintext_on_loopback = true`";
-            section.diagnostic("url", "the connection is not encrypted", fix);
+            section.error("url", "the connection is not encrypted", fix);
         }
     }
     if directory.discord_id_attribute.eq_ignore_ascii_case(&directory.mark_attribute) {
-        section.diagnostic(
+        section.error(
             "mark_attribute",
             "is also the attribute of the Discord id",
             "choose two different ones",
@@ -282,24 +279,20 @@ fn judge_directory(section: &Section<'_>, directory: &Directory) {
     }
     let is_person = |class: &String| class.eq_ignore_ascii_case("inetOrgPerson");
     if !directory.object_classes.iter().any(is_person) {
-        section.diagnostic(
-            "object_classes",
-            "lacks `inetOrgPerson`, which holds mail and given name",
-            "add it",
-        );
+        section.error("object_classes", "lacks `inetOrgPerson`, which holds mail and given name", "add it");
     }
 }
 
-/// `directory.bind_password_file`, for a text that names it.
+/// `directory.bind_password_file`, for printed texts that name it.
 pub(super) fn bind_password_file(top: &Section<'_>, folder: &Path) -> Option<PathBuf> {
     let section = top.table("directory")?;
-    section.required("bind_password_file", values::words).map(|path| below(folder, &path))
+    section.required("bind_password_file", values::line).map(|path| resolve(folder, &path))
 }
 
 /// `keycloak.client_secret_file`, for set-up, which writes it.
 pub(super) fn client_secret_file(top: &Section<'_>, folder: &Path) -> Option<PathBuf> {
     let section = top.table("keycloak")?;
-    section.required("client_secret_file", values::words).map(|path| below(folder, &path))
+    section.required("client_secret_file", values::line).map(|path| resolve(folder, &path))
 }
 
 /// `[keycloak]`. Before set-up the secret and the ids may be missing.
@@ -308,17 +301,17 @@ pub(super) fn keycloak(top: &Section<'_>, folder: &Path, stage: Stage) -> Option
     let url = section.required("url", values::web_url);
     let public_url = section.optional("public_url", values::web_url);
     let realm = section.required("realm", values::realm);
-    let client_id = section.or("client_id", "accolade", values::words);
+    let client_id = section.or("client_id", "accolade", values::line);
     let ca_file = optional_ca(&section, "ca_file", folder);
     let plaintext_on_loopback = section.flag("plaintext_on_loopback");
     let made = made_by_setup(&section, folder, stage);
-    let mail_client_id = section.required("mail_client_id", values::words);
+    let mail_client_id = section.required("mail_client_id", values::line);
     let mail_redirect_uri = section.required("mail_redirect_uri", values::redirect_uri);
     let first_link_lifespan = section.or("first_link_lifespan", "12h", values::link_lifespan);
     let reset_link_lifespan = section.or("reset_link_lifespan", "1h", values::link_lifespan);
     let event_poll = section.or("event_poll", "5s", values::poll_span);
     section.finish();
-    judge_addresses(
+    validate_urls(
         &section,
         plaintext_on_loopback,
         [
@@ -365,23 +358,23 @@ fn made_by_setup(
     Some((secret?, federation_id?, group_mapper_id?))
 }
 
-/// Judges each address that could be read, so that another fault hides none of theirs.
-fn judge_addresses(
+/// Validates each URL that could be parsed, even if other keys of the section are invalid.
+fn validate_urls(
     section: &Section<'_>,
     plaintext_on_loopback: Option<bool>,
-    addresses: [(&str, Option<&Url>); 3],
+    urls: [(&str, Option<&Url>); 3],
 ) {
-    for (key, url) in addresses {
+    for (key, url) in urls {
         let Some(url) = url.filter(|url| url.scheme() != "https") else { continue };
         if !values::is_loopback(url) {
-            section.diagnostic(
+            section.error(
                 key,
                 "secrets and links would cross the network in clear text",
                 "write `https://…`",
             );
         } else if plaintext_on_loopback == Some(false) {
             let fix = "write `https://…`, or `plaintext_on_loopback = true`";
-            section.diagnostic(key, "the connection is not encrypted", fix);
+            section.error(key, "the connection is not encrypted", fix);
         }
     }
 }
@@ -390,18 +383,18 @@ fn store(top: &Section<'_>, folder: &Path) -> Option<Store> {
     let section = top.table("store")?;
     let url = section.required("url", values::store_url);
     let password = optional_secret(&section, "password_file", folder);
-    let key_file = section.required("key_file", values::words).map(|path| below(folder, &path));
+    let key_file = section.required("key_file", values::line).map(|path| resolve(folder, &path));
     if let Some(path) = &key_file {
-        judge_mode(&section, "key_file", path);
+        validate_mode(&section, "key_file", path);
     }
     section.finish();
     let store = Store { url: url?, password: password?, key_file: key_file? };
     if store.url.scheme() == "sqlite" {
         if store.password.is_some() {
-            section.diagnostic("password_file", "SQLite has no password", "take it out");
+            section.error("password_file", "SQLite has no password", "take it out");
         }
         if Path::new(store.url.path()) == store.key_file {
-            section.diagnostic("key_file", "is the database itself", "name another file, in another folder");
+            section.error("key_file", "is the database itself", "name another file, in another folder");
         }
     }
     Some(store)
@@ -417,7 +410,7 @@ fn request(top: &Section<'_>) -> Option<Request> {
 fn username(top: &Section<'_>) -> Option<Username> {
     let section = top.table("username")?;
     let max = section.count("max", 20, 3..=64);
-    let reserved = section.list("reserved", &[], values::words);
+    let reserved = section.list("reserved", &[], values::line);
     section.finish();
     let reserved = reserved?.iter().map(|name| name.to_lowercase()).collect();
     Some(Username { max: usize::try_from(max?).unwrap_or(usize::MAX), reserved })

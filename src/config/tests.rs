@@ -1,6 +1,7 @@
 //! What is taken, what is refused, and what an operator is told.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::*;
 use crate::domain::eligibility::Approval;
@@ -50,7 +51,7 @@ fn faults_after(changes: &[(&str, &str)]) -> Vec<String> {
     let refused = loaded(&folder, &text, &[]).expect_err("this must be refused");
     let file = Path::new("accolade.toml");
     let here = format!("{}/", folder.path().display());
-    refused.faults.iter().map(|diagnostic| diagnostic.line(file).replace(&here, "")).collect()
+    refused.errors.iter().map(|diagnostic| diagnostic.line(file).replace(&here, "")).collect()
 }
 
 /// The one fault of the example after one change.
@@ -125,7 +126,7 @@ fn text_that_is_no_toml_is_refused_with_line_and_column() {
     let folder = folder();
     let refused = loaded(&folder, "[discord]\ntoken_file = \n", &[]).expect_err("this must be refused");
     let first = refused
-        .faults
+        .errors
         .iter()
         .find(|diagnostic| diagnostic.problem.contains("not valid TOML"))
         .expect("such a fault");
@@ -246,7 +247,7 @@ fn guilds_and_rules_are_there_once() {
         (EXAMPLE.replace(guild, ""), "there is no guild"),
     ] {
         let refused = loaded(&folder, &text, &[]).expect_err("this must be refused");
-        assert_eq!(refused.faults.len(), 1, "{refused}");
+        assert_eq!(refused.errors.len(), 1, "{refused}");
         assert!(refused.to_string().contains(said), "{refused}");
     }
 }
@@ -316,7 +317,7 @@ fn a_fault_of_the_environment_names_the_variable() {
     )
     .expect_err("this must be refused");
     let lines: Vec<String> =
-        refused.faults.iter().map(|diagnostic| diagnostic.line(Path::new("f"))).collect();
+        refused.errors.iter().map(|diagnostic| diagnostic.line(Path::new("f"))).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
 
@@ -411,7 +412,7 @@ fn the_sandboxs_template_is_taken_and_stays_on_this_machine() {
 fn differences(folder: &tempfile::TempDir, environment: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
     let old = loaded(folder, EXAMPLE, &[]).expect("the example").config;
     let new = loaded(folder, EXAMPLE, environment).expect("the example with other values").config;
-    let Difference { reloadable, needs_restart } = difference(&old, &new);
+    let ConfigChanges { reloadable, needs_restart } = ConfigChanges::between(&old, &new);
     (reloadable, needs_restart)
 }
 
@@ -451,7 +452,7 @@ fn changed_secrets_are_named_by_their_files_and_another_guild_needs_a_restart() 
     }
     let mut new = loaded(&folder, EXAMPLE, &[]).expect("the example").config;
     new.guilds.pop();
-    let found = difference(&old, &new);
+    let found = ConfigChanges::between(&old, &new);
     assert_eq!(found.reloadable, ["directory.bind_password_file", "guild", "keycloak.client_secret_file"]);
     assert_eq!(found.needs_restart, ["discord.token_file", "guild.id"]);
 }
@@ -499,8 +500,8 @@ proptest::proptest! {
         match loaded(&folder, &text, &[]) {
             Ok(loaded) => proptest::prop_assert!(!show(&loaded.config).contains("canary-")),
             Err(refused) => {
-                proptest::prop_assert!(!refused.faults.is_empty());
-                for diagnostic in &refused.faults {
+                proptest::prop_assert!(!refused.errors.is_empty());
+                for diagnostic in &refused.errors {
                     let line = diagnostic.line(Path::new("accolade.toml"));
                     proptest::prop_assert!(!line.contains("canary-") && !line.trim().is_empty(), "{line}");
                 }
@@ -520,6 +521,6 @@ proptest::proptest! {
         ];
         let folder = folder();
         let read = loaded(&folder, EXAMPLE, &[(keys[key], &value)]);
-        proptest::prop_assert!(read.is_ok() || read.is_err_and(|refused| !refused.faults.is_empty()));
+        proptest::prop_assert!(read.is_ok() || read.is_err_and(|refused| !refused.errors.is_empty()));
     }
 }

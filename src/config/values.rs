@@ -1,6 +1,6 @@
-//! Parsers of single values: what an operator writes, and what is said when it cannot be taken.
+//! Parsers of single values, with the error that an operator reads if a value is invalid.
 //!
-//! Each takes the text of one key and knows no other key; what binds keys together is in `sections`.
+//! Each parser sees the text of one key. Rules about several keys are in `sections`.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -9,13 +9,13 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::diagnostic::ValueError;
-use super::{Flavour, LogFormat};
+use super::model::{Flavour, LogFormat};
 use crate::domain::eligibility::{Approval, GroupName, RuleName};
 
 type Parsed<T> = Result<T, ValueError>;
 
-/// Any text with something in it, on one line.
-pub(super) fn words(text: &str) -> Parsed<String> {
+/// Any non-blank text on one line.
+pub(super) fn line(text: &str) -> Parsed<String> {
     if text.trim().is_empty() {
         return Err(ValueError::new("is empty", "give it a value"));
     }
@@ -35,7 +35,7 @@ pub(super) fn snowflake<T: FromStr>(text: &str) -> Parsed<T> {
     })
 }
 
-/// A span such as `14d` or `1h 30m`. Months and years have no fixed length, so they are refused.
+/// A duration such as `14d` or `1h 30m`. Months and years are rejected, because their length is not fixed.
 pub(super) fn span(text: &str) -> Parsed<Duration> {
     let fix = "write it like `14d`, `12h`, `1h 30m` or `5s`";
     let has_vague_unit = text
@@ -51,10 +51,10 @@ pub(super) fn span(text: &str) -> Parsed<Duration> {
     Ok(span)
 }
 
-/// Ten years: a longer span is a slip of the pen, and sums of times with it stay far from any overflow.
+/// Ten years. A longer span is a typing error, and this limit keeps sums of times far from overflow.
 const LONGEST_SPAN: Duration = Duration::from_hours(87600);
 
-/// A span that is not zero.
+/// A duration greater than zero.
 pub(super) fn positive_span(text: &str) -> Parsed<Duration> {
     let parsed = span(text)?;
     if parsed.is_zero() {
@@ -63,7 +63,7 @@ pub(super) fn positive_span(text: &str) -> Parsed<Duration> {
     Ok(parsed)
 }
 
-/// How long a mailed link may live. A link is a key to the account, and 72 h covers a weekend.
+/// The lifespan of a mailed link. A link gives access to the account, and 72 h covers a weekend.
 pub(super) fn link_lifespan(text: &str) -> Parsed<Duration> {
     let parsed = positive_span(text)?;
     if parsed > Duration::from_hours(72) {
@@ -75,7 +75,7 @@ pub(super) fn link_lifespan(text: &str) -> Parsed<Duration> {
     Ok(parsed)
 }
 
-/// How often Keycloak's events are read.
+/// The interval between two reads of Keycloak's events.
 pub(super) fn poll_span(text: &str) -> Parsed<Duration> {
     let parsed = span(text)?;
     if parsed < Duration::from_millis(100) || parsed > Duration::from_mins(10) {
@@ -90,7 +90,7 @@ pub(super) fn socket(text: &str) -> Parsed<SocketAddr> {
         .map_err(|_| ValueError::new("is not an address with a port", "write it like `127.0.0.1:9464`"))
 }
 
-/// An address with a port on this machine.
+/// A loopback address with a port.
 pub(super) fn loopback_socket(text: &str) -> Parsed<SocketAddr> {
     let address = socket(text)?;
     if !address.ip().is_loopback() {
@@ -100,7 +100,7 @@ pub(super) fn loopback_socket(text: &str) -> Parsed<SocketAddr> {
     Ok(address)
 }
 
-/// `http://` or `https://`, without anything that has no business in a base address.
+/// An `http://` or `https://` base URL without credentials, query or fragment.
 pub(super) fn web_url(text: &str) -> Parsed<Url> {
     let url = Url::parse(text)
         .map_err(|_| ValueError::new("is not a URL", "write it like `https://id.example.org`"))?;
@@ -115,7 +115,7 @@ pub(super) fn web_url(text: &str) -> Parsed<Url> {
     Ok(url)
 }
 
-/// Where a mailed link leads back to: exact, because Keycloak compares it with the client's list.
+/// The redirect URI of a mailed link. It must be exact, because Keycloak compares it with the client's list.
 pub(super) fn redirect_uri(text: &str) -> Parsed<Url> {
     if text.contains('*') {
         let fix = "write the one exact address, as it stands in the client's valid redirect URIs";
@@ -136,7 +136,7 @@ pub(super) fn redirect_uri(text: &str) -> Parsed<Url> {
     Ok(url)
 }
 
-/// `ldaps://` or `ldap://` and a host.
+/// An `ldaps://` or `ldap://` URL with nothing but a host and port.
 pub(super) fn ldap_url(text: &str) -> Parsed<Url> {
     let fix = "write it like `ldaps://ldap.example.org` or `ldap://ldap.example.org` with `start_tls = true`";
     let url = Url::parse(text).map_err(|_| ValueError::new("is not a URL", fix))?;
@@ -154,7 +154,7 @@ pub(super) fn ldap_url(text: &str) -> Parsed<Url> {
     Ok(url)
 }
 
-/// Where the database is.
+/// The URL of the database.
 pub(super) fn store_url(text: &str) -> Parsed<Url> {
     let fix =
         "write `sqlite:///var/lib/accolade/accolade.sqlite` or `postgres://accolade@db.example.org/accolade`";
@@ -217,10 +217,10 @@ fn no_link_local(url: &Url) -> Parsed<()> {
     Ok(())
 }
 
-/// Whether an address is one at which a machine's surroundings answer, and no server of an operator: link-local (RFC 3927, RFC 4291),
-/// where clouds hand out their machines' credentials, and "this host" (RFC 1122).
+/// Whether the address belongs to the platform and not to a server of the operator: link-local (RFC 3927, RFC 4291), where clouds
+/// serve the credentials of their machines, and "this host" (RFC 1122).
 pub(crate) fn is_link_local(address: IpAddr) -> bool {
-    /// The one metadata address of a cloud that is not link-local.
+    /// A metadata address of one cloud that is not link-local.
     const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
     match address.to_canonical() {
         IpAddr::V4(address) => address.is_link_local() || address.is_unspecified(),
@@ -230,7 +230,7 @@ pub(crate) fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// Whether the URL's host is this machine. A name other than `localhost` is none: it may change its meaning.
+/// Whether the URL's host is this machine. No name but `localhost` counts, because its address may change.
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
@@ -244,9 +244,9 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// A realm's name.
+/// The name of a realm.
 pub(super) fn realm(text: &str) -> Parsed<String> {
-    let name = words(text)?;
+    let name = line(text)?;
     if name.eq_ignore_ascii_case("master") {
         let fix = "make a realm for your members; `accolade setup keycloak` does it";
         return Err(ValueError::new("`master` is the realm of Keycloak's administrators", fix));
@@ -260,7 +260,7 @@ pub(super) fn realm(text: &str) -> Parsed<String> {
     Ok(name)
 }
 
-/// An id that `accolade setup keycloak` prints.
+/// A component id, as printed by `accolade setup keycloak`.
 pub(super) fn component_id(text: &str) -> Parsed<String> {
     if text.trim().is_empty() {
         return Err(ValueError::new("is empty", "run `accolade setup keycloak --apply`: it prints the id"));
@@ -274,9 +274,9 @@ pub(super) fn component_id(text: &str) -> Parsed<String> {
     Ok(text.to_owned())
 }
 
-/// A distinguished name. Only the door can judge it; this catches what is no name at all.
+/// A distinguished name. `directory` parses it; this catches text that is clearly something else.
 pub(super) fn dn(text: &str) -> Parsed<String> {
-    let name = words(text)?;
+    let name = line(text)?;
     let looks_like_one = name.split(',').next().is_some_and(|first| {
         first
             .split_once('=')
@@ -305,7 +305,7 @@ pub(super) fn attribute(text: &str) -> Parsed<String> {
     ))
 }
 
-/// An attribute that Accolade may fill with something of its own.
+/// An attribute that Accolade may use for its own values.
 pub(super) fn own_attribute(text: &str) -> Parsed<String> {
     const TAKEN: [&str; 9] =
         ["uid", "cn", "sn", "givenname", "mail", "userpassword", "objectclass", "member", "entryuuid"];
@@ -317,14 +317,14 @@ pub(super) fn own_attribute(text: &str) -> Parsed<String> {
     Ok(name)
 }
 
-/// A group's `cn`.
+/// The `cn` of a group.
 pub(super) fn group(text: &str) -> Parsed<GroupName> {
-    GroupName::new(words(text)?).ok_or_else(|| ValueError::new("is empty", "write the group's `cn`"))
+    GroupName::new(line(text)?).ok_or_else(|| ValueError::new("is empty", "write the group's `cn`"))
 }
 
-/// A rule's name.
+/// The name of a rule.
 pub(super) fn rule_name(text: &str) -> Parsed<RuleName> {
-    let name = words(text)?;
+    let name = line(text)?;
     if name.chars().count() > 64 {
         return Err(ValueError::new(
             "is longer than 64 characters",
@@ -334,7 +334,7 @@ pub(super) fn rule_name(text: &str) -> Parsed<RuleName> {
     Ok(RuleName::new(name))
 }
 
-/// Who approves.
+/// The kind of approval.
 pub(super) fn approval(text: &str) -> Parsed<Approval> {
     match text {
         "automatic" => Ok(Approval::Automatic),
@@ -343,24 +343,17 @@ pub(super) fn approval(text: &str) -> Parsed<Approval> {
     }
 }
 
-/// The server's ways.
+/// The kind of directory server.
 pub(super) fn flavour(text: &str) -> Parsed<Flavour> {
-    match text {
-        "openldap" => Ok(Flavour::OpenLdap),
-        _ => Err(ValueError::new("is not a directory that Accolade knows", "write `openldap`")),
-    }
+    text.parse().map_err(|_| ValueError::new("is not a directory that Accolade knows", "write `openldap`"))
 }
 
-/// Lines for machines or for people.
+/// The format of the log.
 pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
-    match text {
-        "json" => Ok(LogFormat::Json),
-        "text" => Ok(LogFormat::Text),
-        _ => Err(ValueError::new("is not a log format", "write `json` or `text`")),
-    }
+    text.parse().map_err(|_| ValueError::new("is not a log format", "write `json` or `text`"))
 }
 
-/// A list of levels, each for everything or for one target: `info,accolade::store=debug`.
+/// A list of levels, each for all targets or for one: `info,accolade::store=debug`.
 pub(super) fn log_filter(text: &str) -> Parsed<String> {
     let is_level = |level: &str| {
         ["off", "error", "warn", "info", "debug", "trace"]

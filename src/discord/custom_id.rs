@@ -1,7 +1,7 @@
-//! What a button carries: `ac1:<verb>:<id, 32 hex or ->:<nonce, 16 hex>`, always within Discord's 100 characters.
+//! The `custom_id` of buttons and forms: `ac1:<verb>:<id, 32 hex or ->:<nonce, 16 hex>`, always within Discord's 100 characters.
 //!
-//! It is a pointer, never a proof: truth is read from the store on each press. The parser is total and takes exactly
-//! what the formatter writes.
+//! It is a reference and proves nothing: every press reads the current state from the store. The parser accepts exactly what the
+//! formatter writes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,37 +11,37 @@ use uuid::Uuid;
 use crate::domain::error_code::{UnknownCode, codes};
 use crate::domain::ids::{AccountId, JobId, Nonce, RequestId};
 
-/// The version that this program writes; any other one is from an older (or newer) program.
+/// The version that this program writes. Any other version comes from an older or newer program.
 const VERSION: &str = "ac1";
 
 codes! {
-    /// What a press or a submit asks for.
+    /// The action of a button or a submitted form.
     pub enum Verb {
-        /// Open the request form (the panel).
+        /// Open the request form (from the panel).
         Request = "request",
-        /// The form, submitted.
+        /// Submit the request form.
         Form = "form",
         /// Send the draft.
         Send = "send",
-        /// Change the draft: opens the form; its submit carries the same verb.
+        /// Change the draft: opens the form, which is submitted with the same verb.
         Change = "change",
         /// Approve the request.
         Approve = "approve",
-        /// Deny: opens the form for the reason.
+        /// Deny the request: opens the form for the reason.
         Deny = "deny",
-        /// The reason of a denial, submitted.
+        /// Submit the reason of a denial.
         DenyForm = "denyform",
-        /// Deny without telling: opens the form for the reason.
+        /// Deny without telling the requester: opens the form for the reason.
         DenyQuiet = "denyquiet",
-        /// The reason of a quiet denial, submitted.
+        /// Submit the reason of a quiet denial.
         DenyQuietForm = "denyquietform",
-        /// Try work again that needs an operator.
+        /// Retry a job that needs an operator.
         Retry = "retry",
-        /// Take the request back.
+        /// Cancel the request.
         Cancel = "cancel",
-        /// Say where the person stands (the panel).
+        /// Show the status of the request and the account (from the panel).
         Status = "status",
-        /// Mail the link again.
+        /// Send another mail with a link.
         Resend = "resend",
         /// "That was not me."
         NotMe = "notme",
@@ -51,36 +51,36 @@ codes! {
 /// A parsed `custom_id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CustomId {
-    /// What is asked for.
+    /// The action.
     pub verb: Verb,
-    /// The row that it points at: a request's, an account's (`resend`, `notme`) or a job's (`retry`) id.
+    /// The id of the row: of a request, an account (`resend`, `notme`) or a job (`retry`).
     pub id: Option<Uuid>,
-    /// What the row must still carry.
+    /// The nonce that the row must still have.
     pub nonce: Nonce,
 }
 
-/// Not one of ours, or from another version. People read "from an older version".
+/// Not one of ours, or from another version. People read that the button is from an older version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a custom_id of this version")]
 pub struct ForeignCustomId;
 
 impl CustomId {
-    /// Belongs to no row: the panel and the first form.
+    /// A `custom_id` without a row: the panel and the first form.
     pub const fn without_row(verb: Verb) -> Self {
         Self { verb, id: None, nonce: Nonce::NONE }
     }
 
-    /// Points at a request.
+    /// A `custom_id` for a request.
     pub const fn of_request(verb: Verb, id: RequestId, nonce: Nonce) -> Self {
         Self { verb, id: Some(id.get()), nonce }
     }
 
-    /// Points at an account.
+    /// A `custom_id` for an account.
     pub const fn of_account(verb: Verb, id: AccountId, nonce: Nonce) -> Self {
         Self { verb, id: Some(id.get()), nonce }
     }
 
-    /// Points at a job: `retry`.
+    /// A `custom_id` for a job: `retry`.
     pub const fn of_job(id: JobId, nonce: Nonce) -> Self {
         Self { verb: Verb::Retry, id: Some(id.get()), nonce }
     }

@@ -1,37 +1,37 @@
-//! What can go wrong when Discord is asked, in the shape of what a caller can do about it.
+//! Errors of calls to Discord, grouped by what the caller can do about them.
 
 use std::time::Duration;
 
-/// Why a call to Discord did not succeed.
+/// Why a call to Discord failed.
 ///
-/// No variant carries Discord's URL: the URL of an interaction holds its token.
+/// No variant contains a URL, because the URL of an interaction contains its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DiscordError {
-    /// No usable answer: a refused or cut connection, a timeout, a 5xx. Try again later.
+    /// No usable answer: a refused or dropped connection, a timeout, a 5xx. Retry later.
     #[error("discord did not answer (ambiguous: {ambiguous})")]
     Down {
-        /// The call may have had its effect: the request had left before the answer was lost.
+        /// The call may have taken effect, because the request was sent before the answer was lost.
         ambiguous: bool,
     },
-    /// 429. Try again after this span.
+    /// 429. Retry after this time.
     #[error("discord asks to wait {after:?}")]
     RateLimited {
-        /// What Discord said, or a second where it said nothing usable.
+        /// The time that Discord asked for, or one second if its answer was unusable.
         after: Duration,
     },
-    /// 403, with Discord's own code (50001, 50013, 50007 …). Repeating the same call is useless and counted against us.
+    /// 403, with Discord's own code (50001, 50013, 50007 …). A repeat would fail too, and Discord counts such calls.
     #[error("discord forbids it (code {0})")]
     Forbidden(i64),
-    /// 404, or an interaction that has expired, with Discord's own code (10003, 10008, 10062 …).
+    /// 404 or an expired interaction, with Discord's own code (10003, 10008, 10062 …).
     #[error("discord no longer knows it (code {0})")]
     Gone(i64),
-    /// 401: the bot's token is wrong or was revoked. Everything must stop.
+    /// 401: the bot's token is wrong or was revoked.
     #[error("discord refuses the bot's token: check discord.token_file")]
     Unauthorized,
-    /// 400 or anything else that only a change of the program or configuration cures.
+    /// 400 or any other answer that only a change of the program or the configuration fixes.
     #[error("discord refused the call (status {status}, code {code})")]
     Other {
-        /// The HTTP status; 0 where no answer came to be.
+        /// The HTTP status; 0 without an answer.
         status: u16,
         /// Discord's own code, or -1.
         code: i64,
@@ -39,13 +39,13 @@ pub enum DiscordError {
 }
 
 impl DiscordError {
-    /// The same call may succeed later without anybody changing anything.
+    /// Whether the same call may succeed later without any change.
     pub const fn is_worth_another_try(&self) -> bool {
         matches!(self, Self::Down { .. } | Self::RateLimited { .. })
     }
 }
 
-/// Why the door to Discord could not be opened at start.
+/// Why the client for Discord could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// `discord.endpoint.address` is not on loopback.
@@ -54,13 +54,13 @@ pub enum ConnectError {
     /// The gateway that the endpoint named is not on loopback.
     #[error("the endpoint named a gateway outside loopback")]
     GatewayNotLoopback,
-    /// The CA file of the endpoint cannot be read.
+    /// The endpoint's CA file can't be read.
     #[error("cannot read discord.endpoint.ca_file")]
     CaUnreadable(#[source] std::io::Error),
-    /// The HTTP client could not be built; the CA file may hold no certificate.
+    /// The HTTP client could not be built; the CA file may contain no certificate.
     #[error("cannot build the client for discord")]
     Client(#[source] reqwest::Error),
-    /// A first question to Discord failed.
+    /// A first call to Discord failed.
     #[error("cannot ask discord for {what}")]
     Ask {
         /// What was asked.
@@ -69,19 +69,19 @@ pub enum ConnectError {
         #[source]
         source: DiscordError,
     },
-    /// The server proved its name with a certificate that nobody we trust has signed.
+    /// The server's certificate is not signed by a trusted CA.
     #[error(
         "discord's certificate is not trusted: check discord.endpoint.ca_file, or what stands between here and discord.com"
     )]
     Untrusted,
-    /// The token holds characters that no header takes.
+    /// The token contains characters that no header accepts.
     #[error("the bot token is not a token")]
     TokenMalformed,
 }
 
 impl ConnectError {
-    /// What the failure of a first question means. A refused certificate is told apart from silence: waiting does not cure it.
-    pub(super) fn of_question(what: &'static str, error: serenity::Error) -> Self {
+    /// Classifies the failure of a first call. An untrusted certificate differs from a missing answer, because waiting doesn't fix it.
+    pub(super) fn of_first_call(what: &'static str, error: serenity::Error) -> Self {
         if is_distrust(&error) {
             return Self::Untrusted;
         }
@@ -89,28 +89,28 @@ impl ConnectError {
     }
 }
 
-/// Whether TLS refused the other side's certificate.
+/// Whether TLS rejected the server's certificate.
 fn is_distrust(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(cause) = next {
         if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
             return true;
         }
-        // an I/O error names the cause of its cause as its source, and so would step over the one that counts
+        // `source` of an I/O error skips the error inside it, which is the one that matters
         let within = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         next = within.map_or_else(|| cause.source(), |inner| Some(inner));
     }
     false
 }
 
-/// Where Discord does not say how long to wait.
+/// The time to wait if Discord doesn't name one.
 const DEFAULT_WAIT: Duration = Duration::from_secs(1);
 
 impl DiscordError {
-    /// Reads a status, Discord's own code (-1 if the body had none), and what `Retry-After` said.
+    /// Classifies a status, Discord's own code (-1 if the body had none) and the value of `Retry-After`.
     pub(super) fn from_status(status: u16, code: i64, retry_after: Option<Duration>) -> Self {
         match (status, code) {
-            // 50027 is about the token of an interaction, not the bot's: that one lives 15 minutes.
+            // 50027 is about the token of an interaction, which lives 15 minutes, and not about the bot's token.
             (401, 50027) | (404, _) => Self::Gone(code),
             (401, _) => Self::Unauthorized,
             (403, _) => Self::Forbidden(code),
@@ -120,7 +120,7 @@ impl DiscordError {
         }
     }
 
-    /// Reads a failure of the transport.
+    /// Classifies a failure of the transport.
     pub(super) fn from_transport(error: &reqwest::Error) -> Self {
         if error.is_builder() {
             return Self::Other { status: 0, code: -1 };
@@ -134,7 +134,7 @@ impl From<serenity::Error> for DiscordError {
         use serenity::http::HttpError;
         #[expect(
             clippy::wildcard_enum_match_arm,
-            reason = "serenity's own enum: everything else is a defect to us"
+            reason = "serenity's own enum: everything else is a defect"
         )]
         match error {
             serenity::Error::Http(HttpError::UnsuccessfulRequest(answer)) => {
@@ -142,7 +142,7 @@ impl From<serenity::Error> for DiscordError {
                 Self::from_status(answer.status_code.as_u16(), code, None)
             }
             serenity::Error::Http(HttpError::Request(error)) => Self::from_transport(&error),
-            // A success whose body cannot be read: a proxy's page, or a cut answer.
+            // A success with an unreadable body: a proxy's page or a truncated answer.
             serenity::Error::Json(_) => Self::Down { ambiguous: true },
             _ => Self::Other { status: 0, code: -1 },
         }

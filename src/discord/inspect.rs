@@ -1,11 +1,11 @@
-//! What Discord shows of the bot itself: its application, and what it may do in a guild. For `doctor` and `setup discord`; the
-//! worker never asks.
+//! The bot's application and its permissions in a guild, for `doctor` and `setup discord`. The worker never asks for them.
 
 use serde::{Deserialize, Deserializer};
 use serenity::http::{LightMethod, Request, Route};
 use serenity::model::id;
 
-use super::{Discord, DiscordError, snowflake};
+use super::client::{Discord, snowflake};
+use super::error::DiscordError;
 use crate::domain::guild_rights::GuildRights;
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, RoleId};
 
@@ -14,39 +14,39 @@ use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, RoleId};
 pub struct Application {
     /// Its id, which the invite URL names.
     pub id: u64,
-    /// Settings that are not as Accolade needs them.
-    pub oddities: Vec<Oddity>,
+    /// Settings that differ from what Accolade needs.
+    pub issues: Vec<ApplicationIssue>,
 }
 
-/// A setting of an application that is not as it should be.
+/// A wrong setting of an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Oddity {
+pub enum ApplicationIssue {
     /// The "Server Members" intent is off.
     NoMembersIntent,
-    /// Interactions go to a web address, and not to the gateway.
+    /// Interactions are sent to a URL instead of the gateway.
     InteractionsUrl,
-    /// Anybody may invite the bot.
+    /// Everyone may invite the bot.
     Public,
-    /// An invite needs a code exchange that nobody makes: it fails.
+    /// An invite needs a code exchange, which nothing performs, so every invite fails.
     CodeGrant,
 }
 
 /// A role of a guild.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoleSeen {
+pub struct RoleInfo {
     /// Its id; the guild's own for `@everyone`.
     pub id: RoleId,
-    /// Higher stands above.
+    /// Higher numbers are above lower ones.
     pub position: i64,
-    /// What it gives.
+    /// The permissions that it grants.
     pub rights: GuildRights,
-    /// It belongs to an integration and cannot be given.
+    /// It belongs to an integration and can't be granted.
     pub is_managed: bool,
 }
 
-/// A channel of a guild with its exceptions.
+/// A channel of a guild with its permission overwrites.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChannelSeen {
+pub struct ChannelInfo {
     /// Its id.
     pub id: ChannelId,
     overwrites: Vec<Overwrite>,
@@ -59,33 +59,33 @@ struct Overwrite {
     deny: u64,
 }
 
-/// A guild as the bot sees it.
+/// A guild, as far as the bot can see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GuildSeen {
-    /// Which.
+pub struct GuildSnapshot {
+    /// Its id.
     pub id: GuildId,
     /// Its roles.
-    pub roles: Vec<RoleSeen>,
-    /// Its channels, as far as the bot is told of them.
-    pub channels: Vec<ChannelSeen>,
+    pub roles: Vec<RoleInfo>,
+    /// The channels that the bot can see.
+    pub channels: Vec<ChannelInfo>,
     /// The bot's own roles.
     pub own_roles: Vec<RoleId>,
-    /// The bot.
+    /// The bot's own user.
     pub bot: DiscordUserId,
 }
 
-impl GuildSeen {
+impl GuildSnapshot {
     /// The role of this id.
-    pub fn role(&self, id: RoleId) -> Option<&RoleSeen> {
+    pub fn role(&self, id: RoleId) -> Option<&RoleInfo> {
         self.roles.iter().find(|role| role.id == id)
     }
 
     /// The channel of this id.
-    pub fn channel(&self, id: ChannelId) -> Option<&ChannelSeen> {
+    pub fn channel(&self, id: ChannelId) -> Option<&ChannelInfo> {
         self.channels.iter().find(|channel| channel.id == id)
     }
 
-    /// What the bot may do in the guild, before any channel's exceptions.
+    /// The bot's permissions in the guild, without the overwrites of channels.
     pub fn own_rights(&self) -> GuildRights {
         let own =
             self.roles.iter().filter(|role| self.is_everyone(role) || self.own_roles.contains(&role.id));
@@ -98,8 +98,8 @@ impl GuildSeen {
         own.map(|role| role.position).max().unwrap_or(0)
     }
 
-    /// What the bot may do in a channel.
-    pub fn own_rights_in(&self, channel: &ChannelSeen) -> GuildRights {
+    /// The bot's permissions in a channel.
+    pub fn own_rights_in(&self, channel: &ChannelInfo) -> GuildRights {
         let base = self.own_rights();
         if base.has(GuildRights::ADMINISTRATOR) {
             return GuildRights::EVERYTHING;
@@ -108,20 +108,20 @@ impl GuildSeen {
         channel.apply(base, &[&[self.id.get()], &roles, &[self.bot.get()]])
     }
 
-    /// What somebody without any role may do in a channel.
-    pub fn rights_of_everyone_in(&self, channel: &ChannelSeen) -> GuildRights {
+    /// The permissions of a member without roles in a channel.
+    pub fn rights_of_everyone_in(&self, channel: &ChannelInfo) -> GuildRights {
         let everyone = self.roles.iter().find(|role| self.is_everyone(role));
         channel.apply(everyone.map_or(GuildRights::NONE, |role| role.rights), &[&[self.id.get()]])
     }
 
-    /// `@everyone` has the id of its guild.
-    fn is_everyone(&self, role: &RoleSeen) -> bool {
+    /// The id of `@everyone` is the id of its guild.
+    fn is_everyone(&self, role: &RoleInfo) -> bool {
         role.id.get() == self.id.get()
     }
 }
 
-impl ChannelSeen {
-    /// Discord's order: `@everyone`'s exceptions, those of all roles together, the member's own; in each, what is allowed wins.
+impl ChannelInfo {
+    /// Applies overwrites in Discord's order: `@everyone`, all roles together, the member. Within each tier, "allow" wins.
     fn apply(&self, base: GuildRights, tiers: &[&[u64]]) -> GuildRights {
         let bits = tiers.iter().fold(base.bits(), |bits, tier| {
             let of_tier = self.overwrites.iter().filter(|overwrite| tier.contains(&overwrite.id));
@@ -136,34 +136,34 @@ impl ChannelSeen {
 impl Discord {
     /// The application behind the token. `GET /oauth2/applications/@me`.
     pub async fn application(&self) -> Result<Application, DiscordError> {
-        let row: ApplicationRow = self.look(Route::Oauth2ApplicationCurrent).await?;
-        let oddities = row.oddities().collect();
-        Ok(Application { id: row.id.get(), oddities })
+        let row: ApplicationRow = self.fetch(Route::Oauth2ApplicationCurrent).await?;
+        let issues = row.issues().collect();
+        Ok(Application { id: row.id.get(), issues })
     }
 
-    /// A guild with the bot's place in it; `None` if the bot is not there. `GET /guilds/{guild}/members/{user}`, `…/roles`,
+    /// A guild with the bot's roles in it; `None` if the bot is not in the guild. `GET /guilds/{guild}/members/{user}`, `…/roles`,
     /// `…/channels`. `Down` before [`Discord::greet`] succeeded.
-    pub async fn guild(&self, guild: GuildId) -> Result<Option<GuildSeen>, DiscordError> {
+    pub async fn guild(&self, guild: GuildId) -> Result<Option<GuildSnapshot>, DiscordError> {
         let Some(bot) = self.bot_user_id() else { return Err(DiscordError::Down { ambiguous: false }) };
         let own = match self.member(guild, bot).await {
             Ok(Some(own)) => own,
-            // 50001: a guild that the bot is not in; 10004: none
+            // 50001: the bot is not in this guild; 10004: no such guild
             Ok(None) | Err(DiscordError::Forbidden(_) | DiscordError::Gone(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
         let guild_id = snowflake(guild.get())?;
-        let roles: Vec<RoleRow> = self.look(Route::GuildRoles { guild_id }).await?;
-        let channels: Vec<ChannelRow> = self.look(Route::GuildChannels { guild_id }).await?;
-        Ok(Some(GuildSeen {
+        let roles: Vec<RoleRow> = self.fetch(Route::GuildRoles { guild_id }).await?;
+        let channels: Vec<ChannelRow> = self.fetch(Route::GuildChannels { guild_id }).await?;
+        Ok(Some(GuildSnapshot {
             id: guild,
-            roles: roles.iter().map(RoleRow::seen).collect(),
-            channels: channels.into_iter().map(ChannelRow::seen).collect(),
+            roles: roles.iter().map(RoleRow::to_info).collect(),
+            channels: channels.into_iter().map(ChannelRow::into_info).collect(),
             own_roles: own.roles,
             bot,
         }))
     }
 
-    async fn look<T: serde::de::DeserializeOwned>(&self, route: Route<'_>) -> Result<T, DiscordError> {
+    async fn fetch<T: serde::de::DeserializeOwned>(&self, route: Route<'_>) -> Result<T, DiscordError> {
         let request = Request::new(route, LightMethod::Get);
         self.bounded(async { Ok(self.inner.http.fire(request).await?) }).await
     }
@@ -183,17 +183,17 @@ struct ApplicationRow {
 }
 
 impl ApplicationRow {
-    fn oddities(&self) -> impl Iterator<Item = Oddity> {
+    fn issues(&self) -> impl Iterator<Item = ApplicationIssue> {
         // GATEWAY_GUILD_MEMBERS, and the same of a bot in fewer than 100 guilds (Discord, "Application Flags")
         let has_members_intent = self.flags & (1 << 14 | 1 << 15) != 0;
         let has_url = self.interactions_endpoint_url.as_ref().is_some_and(|url| !url.is_empty());
         let all = [
-            (!has_members_intent, Oddity::NoMembersIntent),
-            (has_url, Oddity::InteractionsUrl),
-            (self.bot_public, Oddity::Public),
-            (self.bot_require_code_grant, Oddity::CodeGrant),
+            (!has_members_intent, ApplicationIssue::NoMembersIntent),
+            (has_url, ApplicationIssue::InteractionsUrl),
+            (self.bot_public, ApplicationIssue::Public),
+            (self.bot_require_code_grant, ApplicationIssue::CodeGrant),
         ];
-        all.into_iter().filter(|(is_there, _)| *is_there).map(|(_, oddity)| oddity)
+        all.into_iter().filter(|(is_there, _)| *is_there).map(|(_, issue)| issue)
     }
 }
 
@@ -208,8 +208,8 @@ struct RoleRow {
 }
 
 impl RoleRow {
-    fn seen(&self) -> RoleSeen {
-        RoleSeen {
+    fn to_info(&self) -> RoleInfo {
+        RoleInfo {
             id: RoleId::new(self.id.get()),
             position: self.position,
             rights: GuildRights::new(self.permissions),
@@ -235,15 +235,15 @@ struct OverwriteRow {
 }
 
 impl ChannelRow {
-    fn seen(self) -> ChannelSeen {
+    fn into_info(self) -> ChannelInfo {
         let overwrites = self.permission_overwrites.iter();
         let overwrites =
             overwrites.map(|row| Overwrite { id: row.id.get(), allow: row.allow, deny: row.deny }).collect();
-        ChannelSeen { id: ChannelId::new(self.id.get()), overwrites }
+        ChannelInfo { id: ChannelId::new(self.id.get()), overwrites }
     }
 }
 
-/// Discord writes sets of rights as text, because they outgrow a number of JSON.
+/// Discord writes permission sets as text, because they don't fit into a JSON number.
 fn bits<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     let text = String::deserialize(from)?;
     text.parse().map_err(serde::de::Error::custom)
@@ -257,10 +257,10 @@ mod tests {
     const BOT_ROLE: u64 = 11;
     const BOT: u64 = 12;
 
-    fn guild(everyone: GuildRights, own: GuildRights) -> GuildSeen {
+    fn guild(everyone: GuildRights, own: GuildRights) -> GuildSnapshot {
         let role =
-            |id, position, rights| RoleSeen { id: RoleId::new(id), position, rights, is_managed: false };
-        GuildSeen {
+            |id, position, rights| RoleInfo { id: RoleId::new(id), position, rights, is_managed: false };
+        GuildSnapshot {
             id: GuildId::new(GUILD),
             roles: vec![role(GUILD, 0, everyone), role(BOT_ROLE, 3, own)],
             channels: Vec::new(),
@@ -269,13 +269,13 @@ mod tests {
         }
     }
 
-    fn channel(overwrites: &[(u64, GuildRights, GuildRights)]) -> ChannelSeen {
+    fn channel(overwrites: &[(u64, GuildRights, GuildRights)]) -> ChannelInfo {
         let overwrites = overwrites.iter().map(|(id, allow, deny)| Overwrite {
             id: *id,
             allow: allow.bits(),
             deny: deny.bits(),
         });
-        ChannelSeen { id: ChannelId::new(20), overwrites: overwrites.collect() }
+        ChannelInfo { id: ChannelId::new(20), overwrites: overwrites.collect() }
     }
 
     #[test]

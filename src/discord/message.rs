@@ -1,38 +1,38 @@
-//! What is sent: text and buttons. Texts come from `messages`; this file only knows Discord's shapes.
+//! Outgoing messages: text and buttons in Discord's format. The texts come from `messages`.
 
 use serde_json::{Value, json};
 
 use super::custom_id::CustomId;
 use crate::domain::ids::OutboxId;
 
-/// How a button looks.
+/// The style of a button.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ButtonStyle {
-    /// The wanted way on.
+    /// The main action.
     Primary,
     /// Neutral.
     Secondary,
-    /// Yes.
+    /// A positive action.
     Success,
-    /// No.
+    /// A destructive action.
     Danger,
 }
 
 /// One button.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Button {
-    /// What it says, at most 80 characters.
+    /// Its label, at most 80 characters.
     pub label: String,
-    /// How it looks.
+    /// Its style.
     pub style: ButtonStyle,
     /// What a press sends back.
     pub custom_id: CustomId,
 }
 
-/// A message: text and at most one row of five buttons. Nobody is ever pinged by it.
+/// A message: text and at most one row of five buttons. It never pings anyone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutgoingMessage {
-    /// At most 2000 characters; longer text is cut.
+    /// At most 2000 characters; longer text is truncated.
     pub text: String,
     /// At most five.
     pub buttons: Vec<Button>,
@@ -44,12 +44,12 @@ impl OutgoingMessage {
         Self { text: text.into(), buttons: Vec::new() }
     }
 
-    /// What the buttons carry, as they are sent.
+    /// The `custom_id`s of the buttons, as they are sent.
     pub(super) fn custom_ids(&self) -> Vec<String> {
         self.buttons.iter().take(BUTTONS_MAX).map(|button| button.custom_id.to_string()).collect()
     }
 
-    /// The same message with a paragraph more.
+    /// The same message with another paragraph.
     #[must_use]
     pub fn followed_by(mut self, paragraph: &str) -> Self {
         self.text.push_str("\n\n");
@@ -57,7 +57,7 @@ impl OutgoingMessage {
         self
     }
 
-    /// The same message with one more button.
+    /// The same message with another button.
     #[must_use]
     pub fn with_button(mut self, label: impl Into<String>, style: ButtonStyle, custom_id: CustomId) -> Self {
         self.buttons.push(Button { label: label.into(), style, custom_id });
@@ -68,13 +68,13 @@ impl OutgoingMessage {
 /// A file below a message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Attachment {
-    /// Its name: what kind of file it is, and nothing about anybody.
+    /// Its name, which contains no personal data.
     pub name: String,
-    /// What is in it.
+    /// Its content.
     pub bytes: Vec<u8>,
 }
 
-/// The content may be personal: only its size is shown.
+/// Shows only the size, because the content may be personal.
 impl std::fmt::Debug for Attachment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Attachment").field("name", &self.name).field("size", &self.bytes.len()).finish()
@@ -82,12 +82,12 @@ impl std::fmt::Debug for Attachment {
 }
 
 impl Attachment {
-    /// Larger files are not sent: Discord takes 10 MiB from any bot ("Uploading Files"), and some of it is not the file.
-    pub const MOST_BYTES: usize = 9 * 1024 * 1024;
+    /// The largest file that is sent. Discord accepts requests of 10 MiB from any bot ("Uploading Files"), including the message.
+    pub const MAX_BYTES: usize = 9 * 1024 * 1024;
 }
 
-/// What makes a repeated send of one message recognisable to Discord for some minutes (`nonce` with `enforce_nonce`):
-/// the 16 bytes of the outbox id in base64url, 22 characters (Discord takes 25).
+/// The nonce by which Discord recognizes a repeated message for some minutes (`nonce` with `enforce_nonce`): the 16 bytes of the
+/// outbox id in base64url, 22 characters (Discord accepts 25).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendNonce(String);
 
@@ -98,7 +98,7 @@ impl SendNonce {
         Self(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id.get().as_bytes()))
     }
 
-    /// The text as sent.
+    /// The nonce as it is sent.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -112,40 +112,40 @@ const BUTTONS_MAX: usize = 5;
 /// `EPHEMERAL` among the message flags.
 const FLAG_EPHEMERAL: u64 = 1 << 6;
 
-/// Who sees a message.
+/// Who can see a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
-    /// Everybody in the channel.
-    ByAll,
-    /// The person who pressed or typed, and nobody else.
-    ByOne,
+pub(super) enum Visibility {
+    /// Everyone in the channel.
+    Everyone,
+    /// Only the person who used the command, button or form.
+    OnlyRecipient,
 }
 
-/// The body of every message and every edit that leaves this program. The only place that makes one, so that nothing ever
-/// pings: `allowed_mentions` is always there and always empty.
-pub(super) fn body(post: &OutgoingMessage, seen: Seen) -> Value {
+/// The body of a message or an edit. Every body is built here, so `allowed_mentions` is always present and empty, and no message
+/// pings anyone.
+pub(super) fn body(message: &OutgoingMessage, visibility: Visibility) -> Value {
     let mut body = json!({
-        "content": cut_text(&post.text),
+        "content": cut_text(&message.text),
         "allowed_mentions": { "parse": [] },
-        "components": rows(&post.buttons),
+        "components": rows(&message.buttons),
     });
-    if seen == Seen::ByOne {
+    if visibility == Visibility::OnlyRecipient {
         body["flags"] = FLAG_EPHEMERAL.into();
     }
     body
 }
 
-/// The same with a file, whose bytes stand beside the body.
-pub(super) fn body_with_file(post: &OutgoingMessage, seen: Seen, file: &Attachment) -> Value {
-    let mut body = body(post, seen);
-    // Its place among the request's files; a string, as Discord's description has it.
+/// The same with a file, whose content is sent next to the body.
+pub(super) fn body_with_file(message: &OutgoingMessage, visibility: Visibility, file: &Attachment) -> Value {
+    let mut body = body(message, visibility);
+    // The index among the files of the request, as a string as in Discord's API description.
     body["attachments"] = json!([{ "id": "0", "filename": file.name }]);
     body
 }
 
-/// The same for a first post: with the nonce that makes a repeat harmless.
-pub(super) fn body_with_nonce(post: &OutgoingMessage, nonce: &SendNonce) -> Value {
-    let mut body = body(post, Seen::ByAll);
+/// The same for a new message, with the nonce that makes a repeat harmless.
+pub(super) fn body_with_nonce(message: &OutgoingMessage, nonce: &SendNonce) -> Value {
+    let mut body = body(message, Visibility::Everyone);
     body["nonce"] = nonce.as_str().into();
     body["enforce_nonce"] = true.into();
     body
@@ -174,8 +174,8 @@ fn button(button: &Button) -> Value {
     })
 }
 
-/// The text of a message within Discord's limit. A code span that the cut opens is closed again: what somebody typed would be
-/// formatted otherwise.
+/// Truncates a text to Discord's limit. If that leaves a code span open, it is closed, because typed text would be formatted
+/// otherwise.
 fn cut_text(text: &str) -> String {
     let closed = |text: &str| text.matches('`').count().is_multiple_of(2);
     let kept = cut(text, TEXT_MAX);
@@ -186,7 +186,7 @@ fn cut_text(text: &str) -> String {
     if closed(&shorter) { shorter } else { [&shorter, "`"].concat() }
 }
 
-/// At most `max` characters; what is cut shows as an ellipsis.
+/// Truncates to `max` characters and marks that with an ellipsis.
 pub(super) fn cut(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
         return text.to_owned();
@@ -202,11 +202,11 @@ mod tests {
     #[test]
     fn every_body_forbids_pings_and_says_who_sees_it() {
         let post = OutgoingMessage::text("@everyone <@1>");
-        for seen in [Seen::ByAll, Seen::ByOne] {
-            assert_eq!(body(&post, seen)["allowed_mentions"], json!({ "parse": [] }));
+        for visibility in [Visibility::Everyone, Visibility::OnlyRecipient] {
+            assert_eq!(body(&post, visibility)["allowed_mentions"], json!({ "parse": [] }));
         }
-        assert_eq!(body(&post, Seen::ByOne)["flags"], 64);
-        assert_eq!(body(&post, Seen::ByAll).get("flags"), None);
+        assert_eq!(body(&post, Visibility::OnlyRecipient)["flags"], 64);
+        assert_eq!(body(&post, Visibility::Everyone).get("flags"), None);
     }
 
     #[test]
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_file_is_named_in_the_body_and_what_is_in_it_is_not() {
         let file = Attachment { name: "links.csv".to_owned(), bytes: b"secret".to_vec() };
-        let body = body_with_file(&OutgoingMessage::text("x"), Seen::ByAll, &file);
+        let body = body_with_file(&OutgoingMessage::text("x"), Visibility::Everyone, &file);
         assert_eq!(body["attachments"], json!([{ "id": "0", "filename": "links.csv" }]));
         assert_eq!(body["allowed_mentions"], json!({ "parse": [] }));
         assert!(!body.to_string().contains("secret") && !format!("{file:?}").contains("secret"));
@@ -234,7 +234,7 @@ mod tests {
             post =
                 post.with_button("x".repeat(90), ButtonStyle::Danger, CustomId::without_row(Verb::Request));
         }
-        let body = body(&post, Seen::ByAll);
+        let body = body(&post, Visibility::Everyone);
         assert_eq!(body["content"].as_str().map(|text| text.chars().count()), Some(2000));
         let row = &body["components"][0]["components"];
         assert_eq!(row.as_array().map(Vec::len), Some(5));
@@ -244,7 +244,9 @@ mod tests {
     #[test]
     fn a_cut_never_leaves_a_code_span_open() {
         let shown = |text: &str| {
-            body(&OutgoingMessage::text(text), Seen::ByOne)["content"].as_str().map(str::to_owned)
+            body(&OutgoingMessage::text(text), Visibility::OnlyRecipient)["content"]
+                .as_str()
+                .map(str::to_owned)
         };
         for before in [0, 1, 1500, 1996, 1997, 1998, 1999, 2000] {
             let text =
@@ -258,6 +260,6 @@ mod tests {
 
     #[test]
     fn an_edit_without_buttons_takes_the_old_ones_away() {
-        assert_eq!(body(&OutgoingMessage::text("done"), Seen::ByAll)["components"], json!([]));
+        assert_eq!(body(&OutgoingMessage::text("done"), Visibility::Everyone)["components"], json!([]));
     }
 }

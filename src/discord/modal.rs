@@ -1,4 +1,4 @@
-//! A form that opens over the chat. Action rows with text inputs: serenity 0.12 loses the values of newer components.
+//! Modals (forms). They use action rows with text inputs, because serenity 0.12 drops the values of newer components.
 
 use serde_json::{Value, json};
 
@@ -14,38 +14,38 @@ pub enum FieldStyle {
     Paragraph,
 }
 
-/// Whether something must be typed.
+/// Whether a field must be filled in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// Discord's client does not submit without it.
+    /// Discord's client doesn't submit the form without it.
     Required,
-    /// May stay empty.
+    /// It may stay empty.
     Optional,
 }
 
 /// One field.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FormField {
-    /// Under which name the submit carries it.
+    /// Its name in the submitted form.
     pub name: &'static str,
-    /// What it asks for, at most 45 characters.
+    /// Its label, at most 45 characters.
     pub label: String,
-    /// A hint while it is empty, at most 100 characters.
+    /// The placeholder while it is empty, at most 100 characters.
     pub hint: Option<String>,
-    /// What stands in it when the form opens.
+    /// The value that it is filled with when the form opens.
     pub value: String,
     /// One line or many.
     pub style: FieldStyle,
-    /// Whether something must be typed.
+    /// Whether it must be filled in.
     pub need: Need,
-    /// The most characters.
+    /// The maximum number of characters.
     pub max: usize,
 }
 
 /// A form: at most five fields.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Modal {
-    /// What its submit sends back.
+    /// The `custom_id` of the submitted form.
     pub custom_id: CustomId,
     /// At most 45 characters.
     pub title: String,
@@ -82,7 +82,7 @@ fn row(field: &FormField) -> Value {
         "max_length": max,
     });
     if !field.value.is_empty() {
-        // Discord refuses a form whose prefilled value breaks its own limit.
+        // Discord rejects a form with a value that is longer than the limit of its field.
         input["value"] = field.value.chars().take(max).collect::<String>().into();
     }
     if let Some(hint) = &field.hint {

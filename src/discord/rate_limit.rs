@@ -1,18 +1,20 @@
-//! Discord's global limit ("Rate Limits", Global Rate Limit): while it asks the bot to wait, nothing leaves. serenity's limiter makes
-//! only the call wait that was refused. Replies to interactions are exempt there, and do not come by here.
+//! Discord's global rate limit ("Rate Limits", Global Rate Limit).
+//!
+//! serenity's limiter delays only the call that was refused; this one delays every call while the limit holds. Replies to
+//! interactions are exempt from the limit and don't pass through here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use super::client::CALL_TIMEOUT;
 use super::error::DiscordError;
+use super::limits::CALL_TIMEOUT;
 use crate::clock::Clock;
 
-/// Until when nothing may leave.
+/// The time until which no call may be sent.
 pub(super) struct GlobalRateLimit {
     clock: Arc<dyn Clock>,
-    /// Milliseconds since 1970.
+    /// In milliseconds since 1970.
     until: AtomicI64,
 }
 
@@ -21,8 +23,8 @@ impl GlobalRateLimit {
         Self { clock, until: AtomicI64::new(0) }
     }
 
-    /// Discord asked for this long.
-    pub(super) fn asked(&self, span: Duration) {
+    /// Discord asked to wait for this long.
+    pub(super) fn wait_for(&self, span: Duration) {
         self.until.fetch_max(self.clock.now().after(span).as_millis(), Ordering::Relaxed);
     }
 
@@ -31,8 +33,8 @@ impl GlobalRateLimit {
         Duration::from_millis(u64::try_from(left).unwrap_or(0))
     }
 
-    /// Waits until calls may leave; [`DiscordError::RateLimited`] if that is longer than a call may take.
-    pub(super) async fn passes(&self) -> Result<(), DiscordError> {
+    /// Waits until calls may be sent; [`DiscordError::RateLimited`] if that takes longer than the limit of a call.
+    pub(super) async fn ready(&self) -> Result<(), DiscordError> {
         loop {
             let left = self.left();
             if left.is_zero() {

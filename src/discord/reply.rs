@@ -1,8 +1,8 @@
-//! Answers to one interaction. Every message that leaves here is ephemeral by itself: the flag stands on each one, because
-//! the flag of a deferral covers only the first message after it.
+//! Replies to one interaction.
 //!
-//! These routes are called without serenity's limiter: it keeps one bucket for all interactions of the application and sleeps
-//! while it holds it. A 429 is handled here, by its status.
+//! Every new message has the ephemeral flag of its own, because the flag of a deferral covers only the first message after it.
+//! These routes are called without serenity's limiter, which has one bucket for all interactions of the application and sleeps while
+//! it holds the bucket's lock. A 429 is handled here.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -13,29 +13,30 @@ use reqwest::multipart::{Form, Part};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
+use super::client::{Discord, Inner};
 use super::error::DiscordError;
-use super::message::{Attachment, OutgoingMessage, Seen, body, body_with_file};
+use super::message::{Attachment, OutgoingMessage, Visibility, body, body_with_file};
 use super::modal::Modal;
-use super::{Discord, Inner};
+use super::transport::USER_AGENT;
 use crate::domain::ids::InteractionId;
 
-/// A first answer must reach Discord within 3 s of the press; a repeat after this is useless.
-const FIRST_ANSWER_WITHIN: Duration = Duration::from_millis(2500);
+/// Discord accepts a first answer within 3 s of the interaction, so a later repeat is useless.
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_millis(2500);
 
-/// Later answers have 15 minutes, but nobody watches that long, and the truth stands in the store.
-const LATER_ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Discord accepts later answers for 15 minutes, but nobody waits that long.
+const LATER_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A file takes as long as the line is slow; one upload of it may take this, and all together twice as long.
-const FILE_WITHIN: Duration = Duration::from_secs(30);
+/// The limit for one upload of a file on a slow connection. All attempts together may take twice as long.
+const FILE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The pause before a repeat where Discord names none.
+/// The pause before a repeat if Discord names none.
 const REPEAT_AFTER: Duration = Duration::from_millis(250);
 
 /// Discord's codes (Opcodes and Status Codes, JSON error codes).
 const ALREADY_ANSWERED: i64 = 40060;
 const UNKNOWN_WEBHOOK: i64 = 10015;
 
-/// The way back to whoever pressed, typed or submitted.
+/// Replies to one interaction. Clones share the record of the acknowledgement.
 #[derive(Clone)]
 pub struct Reply {
     inner: Arc<Inner>,
@@ -51,25 +52,25 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// How the outcome of a repeat is to be read.
+/// Whether a call may be repeated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// A first answer: "already answered" after an unknown outcome is success.
+    /// A first answer: "already answered" after an unknown outcome means success.
     First,
-    /// Repeating gives the same result.
+    /// A repeat has the same result.
     Repeatable,
-    /// Repeating would say it twice.
+    /// A repeat would send a second message.
     Once,
 }
 
-/// What is sent.
+/// The body of a call.
 enum Body<'a> {
     Json(&'a Value),
     File(&'a Value, &'a Attachment),
 }
 
 impl Reply {
-    /// The way back for one interaction, as Discord delivered it.
+    /// Replies to the interaction with this id and token.
     pub fn new(
         discord: &Discord,
         interaction_id: InteractionId,
@@ -80,68 +81,82 @@ impl Reply {
         Self { inner: Arc::clone(&discord.inner), interaction_id, application_id, token, acknowledged }
     }
 
-    /// First answer: a message that only this person sees.
-    pub async fn say_ephemeral(&self, post: &OutgoingMessage) -> Result<(), DiscordError> {
-        self.answer(json!({ "type": 4, "data": body(post, Seen::ByOne) })).await
+    /// First answer: a message that only this person can see.
+    pub async fn say_ephemeral(&self, message: &OutgoingMessage) -> Result<(), DiscordError> {
+        self.answer(json!({ "type": 4, "data": body(message, Visibility::OnlyRecipient) })).await
     }
 
-    /// First answer: "thinking", seen by this person only. [`Reply::edit_original`] ends it.
+    /// First answer: "thinking", which only this person can see. [`Reply::edit_original`] replaces it.
     pub async fn defer_ephemeral(&self) -> Result<(), DiscordError> {
         self.answer(json!({ "type": 5, "data": { "flags": 64 } })).await
     }
 
-    /// First answer to a button or a form opened from one: seen, the message stays as it is for now.
+    /// First answer to a button or its form: acknowledges it and leaves the message unchanged.
     pub async fn defer_update(&self) -> Result<(), DiscordError> {
         self.answer(json!({ "type": 6 })).await
     }
 
-    /// First answer to a button or a form opened from one: the message becomes this. It stays as visible as it was.
-    pub async fn update_message(&self, post: &OutgoingMessage) -> Result<(), DiscordError> {
-        self.answer(json!({ "type": 7, "data": body(post, Seen::ByAll) })).await
+    /// First answer to a button or its form: replaces the message. Its visibility doesn't change.
+    pub async fn update_message(&self, message: &OutgoingMessage) -> Result<(), DiscordError> {
+        self.answer(json!({ "type": 7, "data": body(message, Visibility::Everyone) })).await
     }
 
-    /// First answer: a form. Not possible in answer to a form.
+    /// First answer: opens a form. Discord doesn't allow this as the answer to a form.
     pub async fn open_modal(&self, modal: &Modal) -> Result<(), DiscordError> {
         self.answer(json!({ "type": 9, "data": modal.body() })).await
     }
 
-    /// Later answer: one more message that only this person sees.
-    pub async fn follow_up_ephemeral(&self, post: &OutgoingMessage) -> Result<(), DiscordError> {
+    /// Later answer: another message that only this person can see.
+    pub async fn follow_up_ephemeral(&self, message: &OutgoingMessage) -> Result<(), DiscordError> {
         let url = self.webhook_url(&[]);
-        self.send(Kind::Once, &Method::POST, &url, &body(post, Seen::ByOne), LATER_ANSWER_WITHIN).await
+        self.send(
+            Kind::Once,
+            &Method::POST,
+            &url,
+            &body(message, Visibility::OnlyRecipient),
+            LATER_ANSWER_TIMEOUT,
+        )
+        .await
     }
 
-    /// A message that only this person sees, as the first answer or, if there was one, as a later one: for whoever does not know
-    /// how far an answer came.
-    pub async fn say_anyway(&self, post: &OutgoingMessage) -> Result<(), DiscordError> {
-        match self.say_ephemeral(post).await {
+    /// A message that only this person can see: as the first answer or, if there was one, as a later one. For callers that don't
+    /// know whether a first answer was sent.
+    pub async fn say_anyway(&self, message: &OutgoingMessage) -> Result<(), DiscordError> {
+        match self.say_ephemeral(message).await {
             Err(DiscordError::Other { status: 400, code: ALREADY_ANSWERED }) => {
-                self.follow_up_ephemeral(post).await
+                self.follow_up_ephemeral(message).await
             }
             said => said,
         }
     }
 
-    /// When Discord took the first answer; `None` before.
+    /// When Discord accepted the first answer; `None` before that.
     pub fn acknowledged_at(&self) -> Option<Instant> {
         self.acknowledged.get().copied()
     }
 
-    /// Later answer: replaces the first answer, which stays as visible as it was.
-    pub async fn edit_original(&self, post: &OutgoingMessage) -> Result<(), DiscordError> {
+    /// Later answer: replaces the first answer. Its visibility doesn't change.
+    pub async fn edit_original(&self, message: &OutgoingMessage) -> Result<(), DiscordError> {
         let url = self.webhook_url(&["messages", "@original"]);
-        self.send(Kind::Repeatable, &Method::PATCH, &url, &body(post, Seen::ByAll), LATER_ANSWER_WITHIN).await
+        self.send(
+            Kind::Repeatable,
+            &Method::PATCH,
+            &url,
+            &body(message, Visibility::Everyone),
+            LATER_ANSWER_TIMEOUT,
+        )
+        .await
     }
 
-    /// The same, with a file. It is as visible as the first answer was.
+    /// The same with a file.
     pub async fn edit_original_with_file(
         &self,
-        post: &OutgoingMessage,
+        message: &OutgoingMessage,
         file: &Attachment,
     ) -> Result<(), DiscordError> {
         let url = self.webhook_url(&["messages", "@original"]);
-        let body = body_with_file(post, Seen::ByAll, file);
-        self.send_as(Kind::Repeatable, &Method::PATCH, &url, &Body::File(&body, file), FILE_WITHIN * 2).await
+        let body = body_with_file(message, Visibility::Everyone, file);
+        self.send_as(Kind::Repeatable, &Method::PATCH, &url, &Body::File(&body, file), FILE_TIMEOUT * 2).await
     }
 
     async fn answer(&self, answer: Value) -> Result<(), DiscordError> {
@@ -153,7 +168,7 @@ impl Reply {
             "/callback",
         ]
         .concat();
-        self.send(Kind::First, &Method::POST, &url, &answer, FIRST_ANSWER_WITHIN).await?;
+        self.send(Kind::First, &Method::POST, &url, &answer, FIRST_ANSWER_TIMEOUT).await?;
         let _: &Instant = self.acknowledged.get_or_init(Instant::now);
         Ok(())
     }
@@ -177,7 +192,7 @@ impl Reply {
         self.send_as(kind, method, url, &Body::Json(body), within).await
     }
 
-    /// Sends, and repeats what is safe to repeat, for at most `within`.
+    /// Sends the call and repeats it for at most `within`, if a repeat is safe.
     async fn send_as(
         &self,
         kind: Kind,
@@ -199,7 +214,7 @@ impl Reply {
                 }
                 let pause = match (error, kind) {
                     (DiscordError::RateLimited { after }, _) => after,
-                    // Discord answers so now and then although the first answer is there (its api-docs issue 7220).
+                    // Discord sometimes answers this although the first answer exists (issue 7220 of its api-docs).
                     (DiscordError::Gone(UNKNOWN_WEBHOOK), Kind::Repeatable | Kind::Once)
                     | (DiscordError::Down { ambiguous: false }, _)
                     | (DiscordError::Down { ambiguous: true }, Kind::First | Kind::Repeatable) => {
@@ -217,40 +232,40 @@ impl Reply {
     }
 
     async fn send_once(&self, method: &Method, url: &str, body: &Body<'_>) -> Result<(), DiscordError> {
-        // No Authorization: the interaction's token in the path is the right to answer.
+        // No Authorization header, because the token in the path authorizes the answer.
         let request = self
             .inner
             .interactions
             .request(method.clone(), url)
-            .header(reqwest::header::USER_AGENT, super::USER_AGENT);
+            .header(reqwest::header::USER_AGENT, USER_AGENT);
         let request = match body {
             Body::Json(body) => request.json(body),
-            Body::File(body, file) => request.multipart(form(body, file)).timeout(FILE_WITHIN),
+            Body::File(body, file) => request.multipart(multipart_form(body, file)).timeout(FILE_TIMEOUT),
         };
         let answer = request.send().await.map_err(|error| DiscordError::from_transport(&error))?;
         if answer.status().is_success() {
             return Ok(());
         }
         let status = answer.status().as_u16();
-        let retry_after = wait_named_by(answer.headers());
+        let wait = retry_after(answer.headers());
         let code = code_of(&answer.bytes().await.unwrap_or_default());
-        Err(DiscordError::from_status(status, code, retry_after))
+        Err(DiscordError::from_status(status, code, wait))
     }
 }
 
-/// The form of a message with a file ("Uploading Files" in Discord's API reference).
-fn form(body: &Value, file: &Attachment) -> Form {
+/// The multipart form of a message with a file ("Uploading Files" in Discord's API reference).
+fn multipart_form(body: &Value, file: &Attachment) -> Form {
     let part = Part::bytes(file.bytes.clone()).file_name(file.name.clone());
     Form::new().text("payload_json", body.to_string()).part("files[0]", part)
 }
 
-/// `Retry-After` in seconds, perhaps with decimals.
-fn wait_named_by(headers: &reqwest::header::HeaderMap) -> Option<Duration> {
+/// The value of `Retry-After`, in seconds with optional decimals.
+fn retry_after(headers: &reqwest::header::HeaderMap) -> Option<Duration> {
     let seconds: f64 = headers.get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Discord's own code in an error's body; -1 if there is none (a proxy's page, or a 429).
+/// Discord's own code in the body of an error; -1 if there is none (a proxy's page or a 429).
 fn code_of(body: &[u8]) -> i64 {
     serde_json::from_slice::<Value>(body)
         .ok()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Sheet;
 use crate::clock::Clock;
 use crate::config::{Config, Guild};
-use crate::discord::inspect::{GuildSeen, Oddity};
+use crate::discord::inspect::{ApplicationIssue, GuildSnapshot};
 use crate::discord::{ConnectError, Discord, DiscordError};
 use crate::domain::finding::Finding;
 use crate::domain::guild_rights::GuildRights;
@@ -19,7 +19,7 @@ pub(super) async fn examine(
     sheet: &mut Sheet,
 ) {
     let opened = match open {
-        Some(discord) => discord.greet().await.map(|()| discord.clone()),
+        Some(discord) => discord.identify().await.map(|()| discord.clone()),
         None => Discord::connect(&config.discord, clock).await,
     };
     let discord = match opened {
@@ -34,9 +34,9 @@ pub(super) async fn examine(
             {
                 sheet.in_order(finding);
             }
-            let is_fine = |oddity| !application.oddities.contains(&oddity);
-            sheet.expect(Finding::DiscordIntentOff, is_fine(Oddity::NoMembersIntent));
-            sheet.expect(Finding::DiscordInteractionsElsewhere, is_fine(Oddity::InteractionsUrl));
+            let is_fine = |issue| !application.issues.contains(&issue);
+            sheet.expect(Finding::DiscordIntentOff, is_fine(ApplicationIssue::NoMembersIntent));
+            sheet.expect(Finding::DiscordInteractionsElsewhere, is_fine(ApplicationIssue::InteractionsUrl));
         }
         Err(error) => name_loss(sheet, error),
     }
@@ -78,7 +78,7 @@ fn name_loss(sheet: &mut Sheet, error: DiscordError) {
     sheet.wrong(finding, error.to_string());
 }
 
-fn judge_guild(sheet: &mut Sheet, guild: &Guild, seen: &GuildSeen) {
+fn judge_guild(sheet: &mut Sheet, guild: &Guild, seen: &GuildSnapshot) {
     sheet.in_order(Finding::GuildMissing);
     let own = seen.own_rights();
     let named = |what: &str, id: String| ["guild ", &guild.id.to_string(), ", ", what, " ", &id].concat();
@@ -98,7 +98,12 @@ fn judge_guild(sheet: &mut Sheet, guild: &Guild, seen: &GuildSeen) {
     judge_channels(sheet, guild, seen, &|id| named("channel", id.to_string()));
 }
 
-fn judge_channels(sheet: &mut Sheet, guild: &Guild, seen: &GuildSeen, named: &dyn Fn(ChannelId) -> String) {
+fn judge_channels(
+    sheet: &mut Sheet,
+    guild: &Guild,
+    seen: &GuildSnapshot,
+    named: &dyn Fn(ChannelId) -> String,
+) {
     let channels: Vec<ChannelId> =
         [Some(guild.request_channel), guild.log_channel].into_iter().flatten().collect();
     let missing = channels.iter().filter(|id| seen.channel(**id).is_none());

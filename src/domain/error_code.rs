@@ -3,33 +3,27 @@
 //! The text of a code is fixed: it stands in columns, logs, JSON and docs (`docs/reference/codes.md`).
 //! The sentence for a code lives in `messages`.
 
+/// Defines an enum whose variants have fixed codes: `ALL`, `code`, `Display` and `FromStr`.
 macro_rules! codes {
     ($(#[$doc:meta])* $vis:vis enum $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        $vis enum $name { $($(#[$vdoc])* $variant,)* }
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord,
+            ::strum::Display, ::strum::EnumString, ::strum::VariantArray,
+        )]
+        #[strum(
+            parse_err_ty = $crate::domain::error_code::UnknownCode,
+            parse_err_fn = $crate::domain::error_code::unknown_code
+        )]
+        $vis enum $name { $($(#[$vdoc])* #[strum(serialize = $code)] $variant,)* }
 
         impl $name {
-            /// All of them, in the order of the definition.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            /// All variants, in the order of the definition.
+            pub const ALL: &'static [Self] = <Self as ::strum::VariantArray>::VARIANTS;
 
             /// The fixed text of the code.
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$variant => $code,)* }
-            }
-        }
-
-        impl ::std::fmt::Display for $name {
-            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                f.write_str(self.code())
-            }
-        }
-
-        impl ::std::str::FromStr for $name {
-            type Err = $crate::domain::error_code::UnknownCode;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                match text { $($code => Ok(Self::$variant),)* _ => Err($crate::domain::error_code::UnknownCode) }
             }
         }
     };
@@ -40,6 +34,10 @@ pub(crate) use codes;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an unknown code")]
 pub struct UnknownCode;
+
+pub(crate) fn unknown_code(_text: &str) -> UnknownCode {
+    UnknownCode
+}
 
 codes! {
     /// Why something was refused or did not succeed.

@@ -1,45 +1,31 @@
-//! Tables for other programs: CSV that a spreadsheet shows and never computes.
+//! CSV for spreadsheets, which must not compute any cell.
 //!
-//! Names and ids come from people and from other servers. A spreadsheet takes a cell that begins like a formula for one, so such a
-//! cell gets an apostrophe before it, which spreadsheets hide. Quoting is that of RFC 4180.
+//! Names and ids come from people and from other servers. A spreadsheet computes a cell that begins like a formula, so such a cell gets
+//! a leading apostrophe, which spreadsheets hide. Quoting follows RFC 4180.
+
+use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::person_name::is_shown;
 
-/// One line of a table in CSV, with its line end.
+/// One record of a table in CSV, with its line end.
 pub fn csv_line<'a>(cells: impl IntoIterator<Item = &'a str>) -> String {
-    let mut line = String::new();
-    for (index, cell) in cells.into_iter().enumerate() {
-        if index > 0 {
-            line.push(',');
-        }
-        put_cell(&mut line, cell);
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let guarded = cells.into_iter().map(|cell| {
+        if reads_as_formula(cell) { Cow::Owned(["'", cell].concat()) } else { Cow::Borrowed(cell) }
+    });
+    for cell in guarded {
+        // Writing to memory can't fail, and any text is a valid field.
+        let _ = writer.write_field(cell.as_bytes());
     }
-    line.push_str("\r\n");
-    line
+    let _ = writer.write_record(None::<&[u8]>);
+    let bytes = writer.into_inner().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn put_cell(line: &mut String, cell: &str) {
-    let guard = if reads_as_formula(cell) { "'" } else { "" };
-    if !cell.contains([',', '"', '\r', '\n']) {
-        line.push_str(guard);
-        line.push_str(cell);
-        return;
-    }
-    line.push('"');
-    line.push_str(guard);
-    for c in cell.chars() {
-        if c == '"' {
-            line.push('"');
-        }
-        line.push(c);
-    }
-    line.push('"');
-}
-
-/// Whether some spreadsheet may compute this text: what it skips at the beginning (spaces, quotes, marks that nobody sees) is
-/// skipped here too, and other widths and forms of the signs count.
+/// Whether a spreadsheet may compute this text. Like a spreadsheet, this skips leading spaces, quotes and invisible characters, and
+/// recognizes other widths and forms of the signs.
 fn reads_as_formula(cell: &str) -> bool {
     for c in cell.chars() {
         if matches!(c, '\t' | '\r' | '\n') {
@@ -52,7 +38,7 @@ fn reads_as_formula(cell: &str) -> bool {
     false
 }
 
-/// What begins a formula, the minus sign of typesetting included.
+/// Whether a character starts a formula; this includes the typographic minus sign.
 fn is_sign(c: char) -> bool {
     matches!(c, '=' | '+' | '-' | '@' | '\u{2212}')
 }

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::config::{self, Guild};
-use crate::discord::inspect::Oddity;
+use crate::discord::inspect::ApplicationIssue;
 use crate::discord::{ConnectError, Discord, DiscordError};
 use crate::domain::finding::Finding;
 use crate::domain::guild_rights::GuildRights;
@@ -53,12 +53,12 @@ pub enum Difference {
 }
 
 impl Difference {
-    const fn of(oddity: Oddity) -> Self {
-        match oddity {
-            Oddity::NoMembersIntent => Self::Found(Finding::DiscordIntentOff),
-            Oddity::InteractionsUrl => Self::Found(Finding::DiscordInteractionsElsewhere),
-            Oddity::CodeGrant => Self::NeedsCodeGrant,
-            Oddity::Public => Self::IsPublic,
+    const fn of(issue: ApplicationIssue) -> Self {
+        match issue {
+            ApplicationIssue::NoMembersIntent => Self::Found(Finding::DiscordIntentOff),
+            ApplicationIssue::InteractionsUrl => Self::Found(Finding::DiscordInteractionsElsewhere),
+            ApplicationIssue::CodeGrant => Self::NeedsCodeGrant,
+            ApplicationIssue::Public => Self::IsPublic,
         }
     }
 }
@@ -74,7 +74,7 @@ pub async fn look(
     let gives_roles = guilds.iter().any(|guild| guild.member_role.is_some());
     let rights =
         if gives_roles { GuildRights::POSTING.and(GuildRights::MANAGE_ROLES) } else { GuildRights::POSTING };
-    let differences = application.oddities.iter().map(|oddity| Difference::of(*oddity)).collect();
+    let differences = application.issues.iter().map(|issue| Difference::of(*issue)).collect();
     let mut not_invited = Vec::new();
     for guild in guilds {
         if discord.guild(guild.id).await?.is_none() {

@@ -1,6 +1,6 @@
-//! The HTTP entrance: health and metrics, on a listener of its own, loopback by default.
+//! Health and metrics over HTTP, on a listener of its own, loopback by default.
 //!
-//! No data of people is served here, not even as a label. Invites and sign-in come with their features.
+//! No personal data is served here, not even as a label.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,62 +21,62 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Whether a part answers.
+/// The status of one part of the readiness check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// It does.
+    /// It answers.
     Answers,
-    /// It does not, or not in time.
+    /// It doesn't answer in time.
     Silent,
-    /// It answers, and only a change by an operator helps: which.
+    /// It answers but can't be used until the operator follows this advice.
     Refuses(&'static str),
-    /// Another process does this part's work, and this one is ready to.
+    /// Another process does this part's work, and this process is on standby.
     StandsBy,
 }
 
 impl Part {
-    /// Whether nothing is missing.
+    /// Whether the part is ready.
     pub fn is_well(self) -> bool {
         matches!(self, Self::Answers | Self::StandsBy)
     }
 }
 
-/// How long first answers took, since the start. Clones share it.
+/// The times until first answers since the start. Clones share them.
 #[derive(Clone, Debug)]
 pub struct AckTimes(Histogram);
 
 impl Default for AckTimes {
     fn default() -> Self {
-        // Discord waits 3 s; what is worth telling apart lies below a second.
+        // Discord waits 3 s, and most of the interesting times are below one second.
         Self(Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0]))
     }
 }
 
 impl AckTimes {
-    /// One more first answer.
+    /// Records the time of a first answer.
     pub fn observe(&self, took: Duration) {
         self.0.observe(took.as_secs_f64());
     }
 }
 
-/// Counts and ages of this moment. The store has them, so a restart loses none.
+/// The current counts and ages. They come from the store, so a restart loses none.
 #[derive(Clone, Debug, Default)]
 pub struct Numbers {
-    /// Requests, by state.
+    /// Requests by state.
     pub requests: Vec<(&'static str, i64)>,
-    /// Works, by state.
+    /// Jobs by state.
     pub jobs: Vec<(&'static str, i64)>,
-    /// Targets whose breaker is open (1) or closed (0).
+    /// Circuit breakers by target: open (1) or closed (0).
     pub breakers: Vec<(&'static str, i64)>,
-    /// Age of the longest due job, in seconds; 0 if nothing is due.
+    /// Age of the oldest job that is due, in seconds; 0 if none is due.
     pub job_oldest_seconds: i64,
-    /// Age of the oldest unsent message, in seconds; 0 if none waits.
+    /// Age of the oldest unsent message, in seconds; 0 if none is waiting.
     pub outbox_oldest_seconds: i64,
-    /// 1 while this process holds a session at Discord's gateway.
+    /// 1 while this process has a session at Discord's gateway.
     pub gateway_up: i64,
-    /// Position of the audit log's head.
+    /// Position of the head of the audit log.
     pub audit_seq: i64,
-    /// Panics caught since the start.
+    /// Panics since the start.
     pub panics: i64,
     /// Statements that the store ran since the start.
     pub store_statements: u64,
@@ -88,15 +88,15 @@ pub struct Numbers {
     pub acks: AckTimes,
 }
 
-/// Who knows: the composition root, which has every door.
+/// The source of health and metrics; `app` implements it.
 pub trait Probe: Send + Sync + 'static {
-    /// Touches every part that job depends on; a few seconds at the most.
+    /// Checks every part that the service depends on, within a few seconds.
     fn readiness(&self) -> BoxFuture<'_, Vec<(&'static str, Part)>>;
 
-    /// The numbers; `None` while the store does not answer.
+    /// The current numbers; `None` while the store doesn't answer.
     fn numbers(&self) -> BoxFuture<'_, Option<Numbers>>;
 
-    /// Adds what this process has counted since its start.
+    /// Registers what this process has counted since its start.
     fn register_metrics(&self, registry: &mut Registry);
 }
 
@@ -164,7 +164,7 @@ async fn metrics(State(probe): State<Shared>) -> Response {
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
-/// The numbers of one moment as metrics, with the names of `docs/reference/metrics.md`.
+/// The numbers as metrics, with the names of `docs/reference/metrics.md`.
 fn registry_of(numbers: &Numbers) -> Registry {
     let mut registry = Registry::with_prefix("accolade");
     let mut labelled = |name: &str, help: &str, label: &'static str, rows: &[(&'static str, i64)]| {
@@ -174,30 +174,30 @@ fn registry_of(numbers: &Numbers) -> Registry {
         }
         registry.register(name, help, family);
     };
-    labelled("requests", "Requests, by state", "state", &numbers.requests);
-    labelled("jobs", "Jobs, by state", "state", &numbers.jobs);
-    labelled("breaker_open", "1 while calls to a target are held back", "target", &numbers.breakers);
+    labelled("requests", "Requests by state", "state", &numbers.requests);
+    labelled("jobs", "Jobs by state", "state", &numbers.jobs);
+    labelled("breaker_open", "1 while the circuit breaker of a target is open", "target", &numbers.breakers);
     let mut gauge = |name: &str, help: &str, value: i64| {
         let gauge = Gauge::<i64>::default();
         gauge.set(value);
         registry.register(name, help, gauge);
     };
-    gauge("job_oldest_seconds", "Age of the longest due job", numbers.job_oldest_seconds);
+    gauge("job_oldest_seconds", "Age of the oldest job that is due", numbers.job_oldest_seconds);
     gauge("outbox_oldest_seconds", "Age of the oldest unsent message", numbers.outbox_oldest_seconds);
-    gauge("gateway_up", "1 while this process holds a session at the gateway", numbers.gateway_up);
-    gauge("audit_seq", "Position of the audit log's head", numbers.audit_seq);
+    gauge("gateway_up", "1 while this process has a session at the gateway", numbers.gateway_up);
+    gauge("audit_seq", "Position of the head of the audit log", numbers.audit_seq);
     let mut counter = |name: &str, help: &str, value: u64| {
         let counter = Counter::<u64>::default();
         counter.inc_by(value);
         registry.register(name, help, counter);
     };
-    counter("panics", "Panics caught since the start", u64::try_from(numbers.panics).unwrap_or(0));
+    counter("panics", "Panics since the start", u64::try_from(numbers.panics).unwrap_or(0));
     counter("store_statements", "Statements that the store ran since the start", numbers.store_statements);
     counter("store_commits", "Transactions that the store committed since the start", numbers.store_commits);
     counter("store_flushes", "Times that SQLite's log was flushed since the start", numbers.store_flushes);
     registry.register(
         "interaction_ack_seconds",
-        "From the arrival of an interaction until Discord had taken the first answer",
+        "Time from the arrival of an interaction until Discord accepted the first answer",
         numbers.acks.0.clone(),
     );
     registry

@@ -1,16 +1,19 @@
-//! The door to Discord, against the simulated one.
+//! The Discord client against the simulated Discord.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use accolade::clock::SystemClock;
 use accolade::config;
 use accolade::discord::custom_id::{CustomId, Verb};
-use accolade::discord::{ButtonStyle, Discord, OutgoingMessage, SendNonce};
-use accolade::domain::ids::{ChannelId, Nonce, OutboxId, RequestId};
+use accolade::discord::{ButtonStyle, Discord, DiscordError, OutgoingMessage, Reply, SendNonce};
+use accolade::domain::ids::{ChannelId, InteractionId, Nonce, OutboxId, RequestId};
 use discord_sim::{Options, Sim};
 use secrecy::SecretString;
+use tokio::net::{TcpListener, TcpStream};
 
-/// Two processes may post one message, if the first is slow: Discord then answers the second with the first's message.
+/// Two processes may post the same message if the first is slow. Discord then answers the second with the message of the first.
 #[tokio::test]
 async fn what_stands_after_a_repeated_post_is_what_was_posted_last() {
     let sim = Sim::start(Options::default()).await.expect("the simulator");
@@ -34,4 +37,51 @@ async fn what_stands_after_a_repeated_post_is_what_was_posted_last() {
     assert_eq!(stands.custom_ids, [second.buttons[0].custom_id.to_string()]);
     assert!(guild.history("requests")[0].1.contains("second"));
     assert!(sim.violations().is_empty(), "{:?}", sim.violations());
+}
+
+/// Forwards connections to `target` and counts them.
+async fn counting_relay(target: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+    let address = listener.local_addr().expect("its address");
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((mut from, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(async move {
+                let mut to = TcpStream::connect(target).await.expect("the simulator");
+                // Either side may close at any time.
+                let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+            });
+        }
+    });
+    (address, connections)
+}
+
+/// A new connection takes several round trips, which would delay the first answer to an interaction.
+#[tokio::test]
+async fn answers_to_interactions_and_all_other_calls_share_one_connection() {
+    let sim = Sim::start(Options::default()).await.expect("the simulator");
+    let bot = sim.bot("Accolade");
+    let guild = sim.guild("Village").channel("requests").bot(&bot).build();
+    let (address, connections) = counting_relay(sim.tls_address()).await;
+    let endpoint = config::Endpoint { address, ca_file: sim.ca_file().into() };
+    let settings = config::Discord { token: SecretString::from(bot.token()), endpoint: Some(endpoint) };
+    let discord = Discord::connect(&settings, Arc::new(SystemClock)).await.expect("it answers");
+    // The first two calls are made at once, before the client knows that the server speaks HTTP/2.
+    let opened = connections.load(Ordering::Relaxed);
+    assert!((1..=2).contains(&opened), "{opened} connections");
+    let answers = (1..=50_u64).map(|number| {
+        let discord = discord.clone();
+        async move {
+            let id = InteractionId::new(number << 22);
+            Reply::new(&discord, id, 1, SecretString::from("unknown")).defer_update().await
+        }
+    });
+    for outcome in futures::future::join_all(answers).await {
+        assert!(matches!(outcome, Err(DiscordError::Gone(_))), "{outcome:?}");
+    }
+    let channel = guild.channel("requests").id.to_string().parse::<ChannelId>().expect("an id");
+    discord.recent_messages(channel, 10).await.expect("a list");
+    assert_eq!(connections.load(Ordering::Relaxed), opened);
 }

@@ -120,14 +120,14 @@ async fn no_token_is_sent_to_a_discord_whose_certificate_is_wrong() {
     };
     for flaw in FLAWS {
         let impostor = Impostor::start(&["discord.com"], flaw, Opening::Tls).await.expect("an impostor");
-        discord_at(&impostor).greet().await.expect_err("the certificate is wrong");
+        discord_at(&impostor).identify().await.expect_err("the certificate is wrong");
         assert!(impostor.met() > 0, "nobody came: {flaw:?}");
         assert_eq!(impostor.told(), 0, "{flaw:?}: something was sent");
     }
     let honest = Impostor::start(&["discord.com"], Flaw::None, Opening::Tls).await.expect("a server");
     let discord = discord_at(&honest);
     tokio::select! {
-        ended = discord.greet() => panic!("a server that never answers ended the call: {ended:?}"),
+        ended = discord.identify() => panic!("a server that never answers ended the call: {ended:?}"),
         told = wait_until("the first call", SOON, async || Ok(honest.told() > 0)) => told.expect("it is told"),
     }
 }

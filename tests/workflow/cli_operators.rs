@@ -65,7 +65,7 @@ async fn requests_are_read_in_pages_and_one_is_shown_without_personal_values() {
     assert_eq!(lines.lines().count(), 2, "{lines}");
     let code = lines.split_whitespace().next().expect("a code").to_owned();
     let shown = house.runs(&["request", "show", &code]).done();
-    assert!(shown.contains("…@example.org") && shown.contains("work  check"), "{shown}");
+    assert!(shown.contains("…@example.org") && shown.contains("job  check"), "{shown}");
     let whole = house.runs(&["request", "show", &code, "--json"]).json();
     assert_eq!(whole["request"]["state"], "waiting");
     assert!(!whole.to_string().contains("Lovelace") && !shown.contains("Lovelace"), "{whole}");

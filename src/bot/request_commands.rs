@@ -1,13 +1,15 @@
-//! `/request …`: parses, and hands over to what a moderator can look at.
+//! `/request …`: commands for moderators.
 
-use super::commands::receive;
-use super::{BotError, Context, desk};
+use super::dependencies::Context;
+use super::dispatch::receive;
+use super::error::BotError;
+use super::requests;
 use crate::accounts::requests::Standing;
 use crate::domain::request::RequestState;
 
-/// Where a request stands
+/// The status of a request
 #[derive(Clone, Copy, Debug, poise::ChoiceParameter)]
-enum StandingChoice {
+enum StatusChoice {
     #[name = "waiting"]
     Waiting,
     #[name = "held"]
@@ -26,17 +28,17 @@ enum StandingChoice {
     NeedsOperator,
 }
 
-impl From<StandingChoice> for Standing {
-    fn from(choice: StandingChoice) -> Self {
+impl From<StatusChoice> for Standing {
+    fn from(choice: StatusChoice) -> Self {
         match choice {
-            StandingChoice::Waiting => Self::In(RequestState::Waiting),
-            StandingChoice::Held => Self::In(RequestState::Held),
-            StandingChoice::Approved => Self::In(RequestState::Approved),
-            StandingChoice::Denied => Self::In(RequestState::Denied),
-            StandingChoice::Cancelled => Self::In(RequestState::Cancelled),
-            StandingChoice::Expired => Self::In(RequestState::Expired),
-            StandingChoice::Failed => Self::In(RequestState::Failed),
-            StandingChoice::NeedsOperator => Self::NeedsOperator,
+            StatusChoice::Waiting => Self::In(RequestState::Waiting),
+            StatusChoice::Held => Self::In(RequestState::Held),
+            StatusChoice::Approved => Self::In(RequestState::Approved),
+            StatusChoice::Denied => Self::In(RequestState::Denied),
+            StatusChoice::Cancelled => Self::In(RequestState::Cancelled),
+            StatusChoice::Expired => Self::In(RequestState::Expired),
+            StatusChoice::Failed => Self::In(RequestState::Failed),
+            StatusChoice::NeedsOperator => Self::NeedsOperator,
         }
     }
 }
@@ -55,7 +57,7 @@ pub(super) async fn request(_ctx: Context<'_>) -> Result<(), BotError> {
 #[poise::command(slash_command, ephemeral, rename = "list")]
 async fn list_requests(
     ctx: Context<'_>,
-    #[description = "In this state only"] state: Option<StandingChoice>,
+    #[description = "In this state only"] state: Option<StatusChoice>,
     #[description = "Go on after this request: the value that the previous page showed"]
     #[max_length = 40]
     after: Option<String>,
@@ -65,7 +67,7 @@ async fn list_requests(
     limit: Option<u32>,
 ) -> Result<(), BotError> {
     let standing = state.map(Into::into);
-    receive(ctx, |visit| async move { desk::list_requests(&visit, standing, after, limit).await }).await
+    receive(ctx, async |interaction| requests::list_requests(interaction, standing, after, limit).await).await
 }
 
 /// Show one request with its decisions and its job
@@ -76,5 +78,5 @@ async fn show_request(
     #[max_length = 40]
     code: String,
 ) -> Result<(), BotError> {
-    receive(ctx, |visit| async move { desk::show_request(&visit, &code).await }).await
+    receive(ctx, async |interaction| requests::show_request(interaction, &code).await).await
 }

@@ -1,38 +1,29 @@
-//! `accolade setup …`: an administrator's credentials are asked for, used once and kept nowhere.
+//! `accolade setup keycloak`: uses an administrator's credentials once and stores them nowhere.
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
-use secrecy::SecretString;
+use clap::{Args, ValueEnum};
 use url::Url;
 
+use super::exit::Exit;
+use super::password::ask_password;
+use super::prepare::small_runtime;
 use super::print::Printer;
-use super::{Exit, small_runtime};
 use crate::config::{self, ForSetup};
 use crate::setup::keycloak::{self, Mode, Output, Rights, SetupInput};
 
-#[derive(Debug, Subcommand)]
-pub(super) enum Verb {
-    /// Make or correct the realm, the LDAP federation, the clients and their rights
-    Keycloak(KeycloakFlags),
-    /// Print the rights, overlays and first entries that the directory needs, or try them
-    Directory(super::setup_outside::DirectoryFlags),
-    /// Compare the application's settings at Discord, and print the address that invites the bot
-    Discord(super::setup_outside::DiscordFlags),
-}
-
 #[derive(Debug, Args)]
-pub(super) struct KeycloakFlags {
-    /// Change what differs; without it only say what would be changed
+pub(super) struct Flags {
+    /// Apply the changes; without it they are only printed
     #[arg(long)]
     apply: bool,
-    /// One JSON object instead of lines
+    /// Print one JSON object instead of lines
     #[arg(long)]
     json: bool,
     /// An administrator of the realm `master`
     #[arg(long, value_name = "NAME", default_value = "admin")]
     admin_user: String,
-    /// The file with the administrator's password; without it the terminal asks
+    /// The file with the administrator's password; without it, asks on the terminal
     #[arg(long, value_name = "FILE")]
     admin_password_file: Option<PathBuf>,
     /// The entry that Keycloak binds as
@@ -41,27 +32,27 @@ pub(super) struct KeycloakFlags {
     /// The file with that entry's password
     #[arg(long, value_name = "FILE")]
     federation_bind_password_file: PathBuf,
-    /// Where Keycloak reaches the directory, if not where the bot does
+    /// The URL at which Keycloak reaches the directory, if it differs from the bot's
     #[arg(long, value_name = "URL")]
     federation_url: Option<Url>,
-    /// How the service client gets its rights; without it as the realm has it, and by roles in a new one
+    /// How the service client gets its rights [default: as in the realm, or roles in a new realm]
     #[arg(long, value_enum, value_name = "WAY")]
-    rights: Option<Way>,
+    rights: Option<RightsMode>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Way {
-    /// By the roles `manage-users` and `view-events`
+enum RightsMode {
+    /// The roles `manage-users` and `view-events`
     Roles,
-    /// By permissions on people and groups, and the role `view-events`: no groups, no roles for anybody
+    /// Permissions on people and groups, and the role `view-events`: the client can grant no groups and no roles
     FineGrained,
 }
 
 /// `setup keycloak`
-pub(super) fn keycloak(file: &Path, flags: &KeycloakFlags, printer: &mut Printer) -> Exit {
+pub(super) fn run(file: &Path, flags: &Flags, printer: &mut Printer) -> Exit {
     let input = match config::load_for_setup(file) {
         Ok(parts) => input(parts),
-        Err(refused) => return printer.fault(Exit::Usage, refused),
+        Err(error) => return printer.fault(Exit::Usage, error),
     };
     let args = match arguments(flags) {
         Ok(args) => args,
@@ -78,7 +69,7 @@ pub(super) fn keycloak(file: &Path, flags: &KeycloakFlags, printer: &mut Printer
     }
 }
 
-fn arguments(flags: &KeycloakFlags) -> Result<keycloak::Args, String> {
+fn arguments(flags: &Flags) -> Result<keycloak::Args, String> {
     Ok(keycloak::Args {
         mode: if flags.apply { Mode::Apply } else { Mode::Plan },
         admin_user: flags.admin_user.clone(),
@@ -89,23 +80,12 @@ fn arguments(flags: &KeycloakFlags) -> Result<keycloak::Args, String> {
         federation_bind_dn: flags.federation_bind_dn.clone(),
         federation_bind_password: config::read_secret_file(&flags.federation_bind_password_file)?,
         federation_url: flags.federation_url.clone(),
-        rights: flags.rights.map(|way| match way {
-            Way::Roles => Rights::Roles,
-            Way::FineGrained => Rights::FineGrained,
+        rights: flags.rights.map(|mode| match mode {
+            RightsMode::Roles => Rights::Roles,
+            RightsMode::FineGrained => Rights::FineGrained,
         }),
         output: if flags.json { Output::Json } else { Output::Text },
     })
-}
-
-pub(super) fn ask_password(user: &str) -> Result<SecretString, String> {
-    let prompt = ["Password of ", user, ": "].concat();
-    let typed = rpassword::prompt_password(prompt).map_err(|_| {
-        "there is no terminal to ask for the password; give `--admin-password-file FILE`".to_owned()
-    })?;
-    if typed.is_empty() {
-        return Err("no password was typed".to_owned());
-    }
-    Ok(SecretString::from(typed))
 }
 
 fn input(parts: ForSetup) -> SetupInput {

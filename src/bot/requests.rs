@@ -1,38 +1,38 @@
-//! Moderators look at requests: a list, or one in full. Only whoever asked sees the answer.
+//! `/request list` and `/request show` for moderators. Only the caller can see the answer.
 
 use super::admin::{Answer, answer};
-use super::visit::Visit;
+use super::interaction::Interaction;
 use crate::accounts::requests::{RequestFilter, RequestLine, RequestShown, Standing};
-use crate::discord::{DiscordError, OutgoingMessage};
+use crate::discord::DiscordError;
 use crate::domain::ids::RequestId;
 use crate::messages::desk::RequestFacts;
 use crate::messages::{self, Lang};
 
-/// Requests of a page where nobody asks for more or fewer.
+/// The default number of requests on a page.
 const PAGE: u32 = 10;
 
 /// `/request list`
 pub(super) async fn list_requests(
-    visit: &Visit,
+    interaction: &Interaction,
     standing: Option<Standing>,
     after: Option<String>,
     limit: Option<u32>,
 ) -> Result<(), DiscordError> {
-    let lang = visit.lang();
+    let lang = interaction.lang();
     let Ok(after) = after.map(|after| after.trim().parse::<RequestId>()).transpose() else {
-        return visit.reply.say_ephemeral(&OutgoingMessage::text(messages::desk::no_key(lang))).await;
+        return interaction.say(messages::desk::no_key(lang)).await;
     };
     let limit = limit.unwrap_or(PAGE);
-    answer(visit, async |viewer| {
+    answer(interaction, async |viewer| {
         let filter = RequestFilter { guild: None, standing };
-        let requests = visit.accounts().requests(viewer, &filter, after, limit).await?;
+        let requests = interaction.accounts().requests(viewer, &filter, after, limit).await?;
         if requests.is_empty() {
             return Ok(Answer::text(messages::desk::no_requests(lang)));
         }
         let is_full = u32::try_from(requests.len()).is_ok_and(|count| count >= limit);
         let last = requests.last().filter(|_| is_full);
         let more = last.map(|last| messages::desk::more(lang, &last.id.to_string()));
-        let each = requests.iter().map(|request| messages::desk::request_line(lang, &facts_of(request)));
+        let each = requests.iter().map(|request| messages::desk::request_line(lang, &request_facts(request)));
         let text = each.collect::<Vec<_>>().join("\n");
         Ok(Answer::long(lang, &text, || text.clone(), "requests.txt", more))
     })
@@ -40,21 +40,21 @@ pub(super) async fn list_requests(
 }
 
 /// `/request show`
-pub(super) async fn show_request(visit: &Visit, code: &str) -> Result<(), DiscordError> {
-    let lang = visit.lang();
-    answer(visit, async |viewer| {
-        let Some(shown) = visit.accounts().request_shown(viewer, code).await? else {
+pub(super) async fn show_request(interaction: &Interaction, code: &str) -> Result<(), DiscordError> {
+    let lang = interaction.lang();
+    answer(interaction, async |viewer| {
+        let Some(shown) = interaction.accounts().request_shown(viewer, code).await? else {
             return Ok(Answer::text(messages::desk::no_such_request(lang)));
         };
-        let text = in_full(lang, &shown);
+        let text = request_text(lang, &shown);
         Ok(Answer::long(lang, &text, || text.clone(), "request.txt", None))
     })
     .await
 }
 
-fn in_full(lang: Lang, shown: &RequestShown) -> String {
+fn request_text(lang: Lang, shown: &RequestShown) -> String {
     let line = &shown.line;
-    let head = messages::desk::request_line(lang, &facts_of(line));
+    let head = messages::desk::request_line(lang, &request_facts(line));
     let details = messages::desk::request_details(lang, line.rule.as_deref(), line.masked_address.as_deref());
     let decisions = shown.decisions.iter().map(|decision| {
         messages::desk::decision(
@@ -72,7 +72,7 @@ fn in_full(lang: Lang, shown: &RequestShown) -> String {
     parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-fn facts_of(line: &RequestLine) -> RequestFacts<'_> {
+fn request_facts(line: &RequestLine) -> RequestFacts<'_> {
     RequestFacts {
         code: &line.code,
         requester: line.discord_id,

@@ -1,0 +1,142 @@
+//! The health of the service, for the health page, the metrics and the service manager.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use prometheus_client::registry::Registry;
+
+use super::restore_check::RESTORED;
+use crate::accounts::restored::MaintenanceMode;
+use crate::bot::{GatewayStatus, Session};
+use crate::directory::Directory;
+use crate::keycloak::Keycloak;
+use crate::background::{self, Background};
+use crate::store::Store;
+use crate::telemetry;
+use crate::web::{AckTimes, Numbers, Part, Probe};
+
+/// The limit for one part of the readiness check.
+const PART_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The health of a running service. A clone is cheap.
+#[derive(Clone)]
+pub struct ServiceHealth {
+    probe: Arc<HealthProbe>,
+}
+
+impl ServiceHealth {
+    pub(super) fn new(probe: Arc<HealthProbe>) -> Self {
+        Self { probe }
+    }
+
+    /// The names of the parts that are not ready.
+    pub async fn not_ready(&self) -> Vec<&'static str> {
+        let parts = self.probe.readiness().await;
+        parts.into_iter().filter(|(_, part)| !part.is_well()).map(|(name, _)| name).collect()
+    }
+
+    /// Whether the worker sent a heartbeat within this time.
+    pub fn worker_is_alive(&self, within: Duration) -> bool {
+        self.probe.background.is_alive(within)
+    }
+
+    /// The directory client, whose password a reload may change.
+    pub(super) fn directory(&self) -> &Directory {
+        &self.probe.directory
+    }
+
+    /// The Keycloak client, whose secret a reload may change.
+    pub(super) fn keycloak(&self) -> &Keycloak {
+        &self.probe.keycloak
+    }
+}
+
+/// Everything that the health page asks.
+pub(super) struct HealthProbe {
+    pub(super) store: Store,
+    pub(super) directory: Directory,
+    pub(super) keycloak: Keycloak,
+    pub(super) background: Background,
+    pub(super) maintenance: MaintenanceMode,
+    pub(super) gateway: GatewayStatus,
+    pub(super) acks: AckTimes,
+}
+
+impl Probe for HealthProbe {
+    fn readiness(&self) -> BoxFuture<'_, Vec<(&'static str, Part)>> {
+        Box::pin(async {
+            let store = check(async {
+                self.store.takes_changes().await.map_err(|error| error.advice())?;
+                if self.maintenance.is_on() { Err(Some(RESTORED)) } else { Ok(()) }
+            });
+            let (directory, keycloak) = (probe_directory(&self.directory), probe_keycloak(&self.keycloak));
+            let (store, directory, keycloak) = tokio::join!(store, directory, keycloak);
+            let gateway = match self.gateway.session().await {
+                Session::Open => Part::Answers,
+                Session::Opening | Session::None => Part::Silent,
+                Session::Elsewhere => Part::StandsBy,
+            };
+            vec![("store", store), ("directory", directory), ("keycloak", keycloak), ("gateway", gateway)]
+        })
+    }
+
+    fn register_metrics(&self, registry: &mut Registry) {
+        self.background.register_metrics(registry);
+    }
+
+    fn numbers(&self) -> BoxFuture<'_, Option<Numbers>> {
+        Box::pin(async {
+            let health = self.background.health().await.ok()?;
+            let counts = self.store.counts();
+            let seconds = |age: Duration| i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+            let breakers = background::Target::ALL
+                .iter()
+                .map(|target| (target.code(), i64::from(health.open_breakers.contains(target))))
+                .collect();
+            Some(Numbers {
+                requests: health.requests.into_iter().map(|(state, count)| (state.code(), count)).collect(),
+                jobs: health.jobs.into_iter().map(|(state, count)| (state.code(), count)).collect(),
+                breakers,
+                job_oldest_seconds: seconds(health.oldest_job),
+                outbox_oldest_seconds: seconds(health.oldest_message),
+                gateway_up: i64::from(self.gateway.session().await == Session::Open),
+                audit_seq: health.audit_seq,
+                panics: i64::try_from(telemetry::panics().max(health.panics)).unwrap_or(i64::MAX),
+                store_statements: counts.statements,
+                store_commits: counts.commits,
+                store_flushes: counts.flushes,
+                acks: self.acks.clone(),
+            })
+        })
+    }
+}
+
+async fn probe_directory(directory: &Directory) -> Part {
+    check(async { directory.probe().await.map_err(|error| error.advice()) }).await
+}
+
+async fn probe_keycloak(keycloak: &Keycloak) -> Part {
+    check(async { keycloak.probe().await.map_err(|error| error.advice()) }).await
+}
+
+/// Runs one check. A failed one may carry advice for the operator.
+async fn check(probe: impl Future<Output = Result<(), Option<&'static str>>>) -> Part {
+    match tokio::time::timeout(PART_TIMEOUT, probe).await {
+        Ok(Ok(())) => Part::Answers,
+        Ok(Err(Some(advice))) => Part::Refuses(advice),
+        Ok(Err(None)) | Err(_) => Part::Silent,
+    }
+}
+
+/// Logs at the start which servers are unusable. The process continues: requests are stored, and their jobs wait.
+pub(super) async fn check_servers(directory: Directory, keycloak: Keycloak) {
+    let (directory, keycloak) = tokio::join!(probe_directory(&directory), probe_keycloak(&keycloak));
+    for (name, part) in [("the directory", directory), ("Keycloak", keycloak)] {
+        match part {
+            Part::Refuses(advice) => tracing::error!(part = name, advice, "a server cannot be used"),
+            Part::Silent => tracing::warn!(part = name, "a server does not answer yet"),
+            Part::Answers | Part::StandsBy => {}
+        }
+    }
+}
