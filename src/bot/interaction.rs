@@ -79,10 +79,13 @@ impl Interaction {
         };
         let is_configured = |guild| interaction.accounts.config().guild(guild).is_some();
         let admission = admit(is_configured, origin, data.clock.now());
-        interaction.run(admission, handle).instrument(span).await;
-        if let Some(acknowledged) = interaction.reply.acknowledged_at() {
-            (data.observe_acknowledgement)(acknowledged.saturating_duration_since(arrived));
+        interaction.run(admission, handle).instrument(span.clone()).await;
+        let took = interaction.reply.acknowledged_at().map(|at| at.saturating_duration_since(arrived));
+        if let Some(took) = took {
+            (data.observe_acknowledgement)(took);
         }
+        let ack_ms = took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        span.in_scope(|| tracing::info!(ack_ms, "interaction"));
     }
 
     fn new(data: &Dependencies, raw: &RawInteraction<'_>, trace_id: &str) -> Self {
