@@ -45,6 +45,25 @@ fn wrong_usage_ends_with_2_and_says_what_would_be_right() {
 }
 
 #[test]
+fn completions_and_the_manual_page_name_every_verb() {
+    let verbs =
+        ["serve", "migrate", "backup", "restore", "doctor", "setup", "request", "link", "audit", "deny"];
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = run_bare(&["completions", shell]).done();
+        for verb in verbs {
+            assert!(script.contains(verb), "{shell}: no {verb}");
+        }
+    }
+    assert!(run_bare(&["completions", "cmd"]).fails(2).contains("possible values"));
+    let page = run_bare(&["man"]).done();
+    assert!(page.contains(".TH accolade 1"), "{page}");
+    for verb in ["SERVE", "REQUEST LIST", "SETUP KEYCLOAK", "AUDIT VERIFY", "CONFIG CHECK"] {
+        assert!(page.contains(&format!(".SH ACCOLADE {verb}\n")), "no {verb}: {page}");
+    }
+    assert!(page.contains("ACCOLADE_CONFIG") && page.contains("federation\\-bind\\-dn"), "{page}");
+}
+
+#[test]
 fn help_and_version_are_no_faults() {
     assert!(run_bare(&["--help"]).done().contains("turns a Discord membership into a real account"));
     assert!(run_bare(&["request", "--help"]).done().contains("approve"));
