@@ -12,6 +12,7 @@ use accolade::domain::ids::{ChannelId, InteractionId, Nonce, OutboxId, RequestId
 use discord_sim::{Options, Sim};
 use secrecy::SecretString;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::TaskTracker;
 
 /// Two processes may post the same message if the first is slow. Discord then answers the second with the message of the first.
 #[tokio::test]
@@ -44,11 +45,12 @@ async fn counting_relay(target: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
     let address = listener.local_addr().expect("its address");
     let connections = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&connections);
-    tokio::spawn(async move {
+    let (counted, tasks) = (Arc::clone(&connections), TaskTracker::new());
+    let relayed = tasks.clone();
+    tasks.spawn(async move {
         while let Ok((mut from, _)) = listener.accept().await {
             counted.fetch_add(1, Ordering::Relaxed);
-            tokio::spawn(async move {
+            relayed.spawn(async move {
                 let mut to = TcpStream::connect(target).await.expect("the simulator");
                 // Either side may close at any time.
                 let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
