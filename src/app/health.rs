@@ -8,10 +8,10 @@ use prometheus_client::registry::Registry;
 
 use super::restore_check::RESTORED;
 use crate::accounts::restored::MaintenanceMode;
+use crate::background::{self, Background};
 use crate::bot::{GatewayStatus, Session};
 use crate::directory::Directory;
 use crate::keycloak::Keycloak;
-use crate::background::{self, Background};
 use crate::store::Store;
 use crate::telemetry;
 use crate::web::{AckTimes, Numbers, Part, Probe};

@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::restored::{Comparison, MaintenanceMode};
-use crate::clock::Clock;
 use crate::background::Background;
+use crate::clock::Clock;
 
 /// The message about a restored database in the log and on the health page.
 pub(super) const RESTORED: &str = "this database was restored and waits: look at `accolade restore --compare`, then `accolade restore --agree`";
