@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-/// Why a call to Discord failed.
+use crate::domain::error_code::ErrorCode;
+
+/// Why a call to Discord did not succeed.
 ///
 /// No variant contains a URL, because the URL of an interaction contains its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +41,15 @@ pub enum DiscordError {
 }
 
 impl DiscordError {
-    /// Whether the same call may succeed later without any change.
+    /// What people and programs are told.
+    pub const fn error_code(&self) -> ErrorCode {
+        match self {
+            Self::Down { .. } | Self::RateLimited { .. } | Self::Unauthorized => ErrorCode::DiscordDown,
+            Self::Forbidden(_) | Self::Gone(_) | Self::Other { .. } => ErrorCode::DiscordRefused,
+        }
+    }
+
+    /// The same call may succeed later without a change of anything.
     pub const fn is_worth_another_try(&self) -> bool {
         matches!(self, Self::Down { .. } | Self::RateLimited { .. })
     }

@@ -1,4 +1,4 @@
-//! Every code that people and programs see when something did not happen.
+//! The code of every refusal and failure, for people and programs.
 //!
 //! The text of a code is fixed: it stands in columns, logs, JSON and docs (`docs/reference/codes.md`).
 //! The sentence for a code lives in `messages`.
@@ -50,31 +50,31 @@ codes! {
         RequestOpen = "request_open",
         /// The user name breaks a rule of form.
         NameIllegal = "name_illegal",
-        /// The user name is reserved, taken, looks like a taken one, or was somebody's before.
+        /// The user name is reserved, taken, looks like a taken one, or belonged to another person before.
         NameUnavailable = "name_unavailable",
         /// The mail address breaks a rule of form, or its domain is not accepted.
         AddressIllegal = "address_illegal",
-        /// Somebody else's account has this mail address.
+        /// Another person's account has this mail address.
         AddressInUse = "address_in_use",
         /// The person, address or domain is on the deny list.
         DeniedPerson = "denied_person",
-        /// A budget is used up.
+        /// A rate limit is reached.
         TooMany = "too_many",
         /// The person is no longer a member of the guild.
         MemberGone = "member_gone",
         /// The person no longer holds the roles that the rule asks for.
         RoleLost = "role_lost",
-        /// The presser has no moderator or admin role now, is timed out, or is not screened.
+        /// The member holds no moderator or admin role now, is timed out, or has not passed screening.
         NotModerator = "not_moderator",
-        /// Nobody decides their own request.
+        /// Nobody may decide their own request.
         OwnRequest = "own_request",
-        /// Somebody decided first, or the request has ended.
+        /// Another moderator decided first, or the request has ended.
         AlreadyDecided = "already_decided",
-        /// The button is from an older message, or is not the presser's.
+        /// The button belongs to an older message, or to another person.
         StaleButton = "stale_button",
         /// The directory did not answer.
         DirectoryDown = "directory_down",
-        /// The directory refused: a right is missing or a rule of the server is against it.
+        /// The directory refused: the bot lacks a right, or a rule of the server forbids the change.
         DirectoryRefused = "directory_refused",
         /// An entry with this name or Discord id is not ours.
         DirectoryConflict = "directory_conflict",
@@ -90,8 +90,12 @@ codes! {
         GroupsNotSeen = "groups_not_seen",
         /// Keycloak refused to send the mail.
         MailRefused = "mail_refused",
-        /// It is not known whether the mail went out, and the budget is used up.
+        /// It is unknown whether the mail was sent, and no further attempt is allowed.
         MailUnknown = "mail_unknown",
+        /// Discord did not answer, or refused the bot's token.
+        DiscordDown = "discord_down",
+        /// Discord refused the call: the bot lacks a right, or what the call names no longer exists.
+        DiscordRefused = "discord_refused",
         /// The database is busy; nothing is lost, try again.
         StoreBusy = "store_busy",
         /// The database has no room; nothing was stored.

@@ -50,7 +50,7 @@ impl From<KeycloakError> for StepError {
 
 impl From<DiscordError> for StepError {
     fn from(error: DiscordError) -> Self {
-        let code = ErrorCode::Internal;
+        let code = error.error_code();
         Self::FailureAction(match error {
             DiscordError::RateLimited { after } => FailureAction::Retry { code, after: Some(after) },
             // The operator replaces a revoked token for the whole process; the job itself needs no operator.

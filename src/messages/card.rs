@@ -145,7 +145,7 @@ fn state(lang: Lang, state: &CardState) -> String {
         CardState::Making(who) => by("card-making", who),
         CardState::Made(who) => by("card-made", who),
         CardState::NeedsOperator { by: who, step, code } => {
-            let given = [("who", decider(lang, who).into()), ("why", why_stopped(lang, *step, *code).into())];
+            let given = [("who", decider(lang, who).into()), ("why", why(lang, *code).into())];
             lines([say_with(lang, "card-needs-operator", given), stopped_at(lang, *step)])
         }
         CardState::Denied { by: who, quiet: false } => by("card-denied", who),
@@ -195,8 +195,7 @@ pub fn retry_label(lang: Lang) -> String {
 
 /// What admins read in the log channel when a job needs somebody.
 pub fn needs_operator_notice(lang: Lang, code: &str, step: Option<Step>, because: ErrorCode) -> String {
-    let given =
-        [("code", code_span(code, QUOTED_MAX).into()), ("why", why_stopped(lang, step, because).into())];
+    let given = [("code", code_span(code, QUOTED_MAX).into()), ("why", why(lang, because).into())];
     lines([say_with(lang, "operator-notice", given), stopped_at(lang, step)])
 }
 
@@ -209,14 +208,6 @@ pub fn kept_notice(lang: Lang, code: &str) -> String {
 pub fn locked_notice(lang: Lang, code: &str, who: DiscordUserId) -> String {
     let given = [("code", code_span(code, QUOTED_MAX).into()), ("who", mention(who).into())];
     say_with(lang, "locked-notice", given)
-}
-
-/// Why a job stopped. Discord has no code of its own: what stops a step that asks nobody else is no defect of ours as a rule.
-fn why_stopped(lang: Lang, step: Option<Step>, code: ErrorCode) -> String {
-    match (step, code) {
-        (Some(Step::Eligible | Step::GrantRole), ErrorCode::Internal) => say(lang, "why-code-discord"),
-        (_, code) => why(lang, code),
-    }
 }
 
 /// What a code means for moderators and operators.
@@ -232,6 +223,8 @@ fn why(lang: Lang, code: ErrorCode) -> String {
         ErrorCode::GroupsNotSeen => say(lang, "why-code-groups-not-seen"),
         ErrorCode::MailRefused => say(lang, "why-code-mail-refused"),
         ErrorCode::MailUnknown => say(lang, "why-code-mail-unknown"),
+        ErrorCode::DiscordDown => say(lang, "why-code-discord-down"),
+        ErrorCode::DiscordRefused => say(lang, "why-code-discord-refused"),
         ErrorCode::NameUnavailable => say(lang, "why-code-name-unavailable"),
         ErrorCode::AddressInUse => say(lang, "why-code-address-in-use"),
         ErrorCode::MemberGone => say(lang, "why-code-member-gone"),

@@ -46,6 +46,8 @@ pub fn bare(lang: Lang, error_code: ErrorCode) -> String {
         ErrorCode::GroupsNotSeen => say(lang, "refusal-groups-not-seen"),
         ErrorCode::MailRefused => say(lang, "refusal-mail-refused"),
         ErrorCode::MailUnknown => say(lang, "refusal-mail-unknown"),
+        ErrorCode::DiscordDown => say(lang, "refusal-discord-down"),
+        ErrorCode::DiscordRefused => say(lang, "refusal-discord-refused"),
         ErrorCode::StoreBusy => say(lang, "refusal-store-busy"),
         ErrorCode::StoreFull => say(lang, "refusal-store-full"),
         ErrorCode::Internal => say(lang, "refusal-internal"),
@@ -80,6 +82,8 @@ pub fn why_failed(lang: Lang, error_code: ErrorCode) -> String {
         | ErrorCode::GroupsNotSeen
         | ErrorCode::MailRefused
         | ErrorCode::MailUnknown
+        | ErrorCode::DiscordDown
+        | ErrorCode::DiscordRefused
         | ErrorCode::StoreBusy
         | ErrorCode::StoreFull
         | ErrorCode::Internal => bare(lang, error_code),
@@ -99,6 +103,8 @@ const fn is_a_failure(error_code: ErrorCode) -> bool {
         | ErrorCode::GroupsNotSeen
         | ErrorCode::MailRefused
         | ErrorCode::MailUnknown
+        | ErrorCode::DiscordDown
+        | ErrorCode::DiscordRefused
         | ErrorCode::StoreBusy
         | ErrorCode::StoreFull
         | ErrorCode::Internal => true,

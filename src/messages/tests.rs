@@ -129,14 +129,13 @@ fn card_states() -> Vec<CardState> {
 }
 
 #[test]
-fn discords_silence_does_not_read_as_a_defect_and_a_defect_does() {
-    let notice =
-        |step| card::needs_operator_notice(Lang::default(), "K7M2QX", Some(step), ErrorCode::Internal);
-    for step in Step::ALL {
-        let names_discord = notice(*step).contains("Discord is not responding, or refuses the bot");
-        assert_eq!(names_discord, matches!(step, Step::Eligible | Step::GrantRole), "{step}");
-        assert_ne!(names_discord, notice(*step).contains("unexpected cause"), "{step}");
+fn a_stop_because_of_discord_names_discord_and_a_defect_does_not() {
+    let notice = |code| card::needs_operator_notice(Lang::default(), "K7M2QX", Some(Step::Eligible), code);
+    for code in ErrorCode::ALL {
+        let is_discords = matches!(code, ErrorCode::DiscordDown | ErrorCode::DiscordRefused);
+        assert_eq!(notice(*code).contains("Discord"), is_discords, "{code}");
     }
+    assert!(notice(ErrorCode::Internal).contains("unexpected cause"));
 }
 
 fn stages() -> Vec<Stage> {

@@ -10,7 +10,6 @@ use super::outcome::{Sending, Unsent};
 use super::{card, direct, notice, panel};
 use crate::crash;
 use crate::discord::DiscordError;
-use crate::domain::error_code::ErrorCode;
 use crate::domain::retry;
 use crate::store::{Outbox, OutboxKind, StoreError};
 use crate::worker::breaker::{Admission, Target};
@@ -102,7 +101,7 @@ async fn apply_failure(
     let attempt = u32::try_from(message.attempt).unwrap_or(u32::MAX);
     let next_run = worker.deps.clock.now().after(retry::pause(attempt, worker.random(), after));
     let mut tx = worker.deps.store.begin().await?;
-    tx.outbox_later(message, next_run, ErrorCode::Internal).await?;
+    tx.outbox_later(message, next_run, error.error_code()).await?;
     tx.commit("outbox.later").await
 }
 

@@ -17,7 +17,7 @@ impl Target {
             Self::Directory => ErrorCode::DirectoryDown,
             Self::Keycloak => ErrorCode::KeycloakDown,
             Self::Mail => ErrorCode::MailUnknown,
-            Self::Discord => ErrorCode::Internal,
+            Self::Discord => ErrorCode::DiscordDown,
         }
     }
 
