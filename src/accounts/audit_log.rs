@@ -6,11 +6,12 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::export_writer::{ExportWriter, instant};
+use super::authority::Admin;
+use super::context::Accounts;
+use super::error::UseCaseError;
+use super::export_writer::{ExportWriter, Format, instant};
 use super::links::read_user;
 use super::requests::find_request;
-use super::viewer::{ViewGrant, Viewed};
-use super::{Accounts, Format, UseCaseError, Viewer};
 use crate::domain::audit::{Actor, ChainRow, Event, Source};
 use crate::domain::ids::{DiscordUserId, PersonId, Timestamp};
 use crate::store::{
@@ -26,7 +27,7 @@ pub struct AuditFilter {
     pub person: Option<String>,
     /// Only rows of this request: its code or id.
     pub request: Option<String>,
-    /// Only what this one did: a mention, a Discord id, a person's id, `cli:<login>` or `system`.
+    /// Only what this actor did: a mention, a Discord id, a person's id, `cli:<login>` or `system`.
     pub actor: Option<String>,
     /// Only what came through this entrance.
     pub source: Option<Source>,
@@ -68,7 +69,7 @@ impl std::fmt::Display for Head {
     }
 }
 
-/// The text is no head.
+/// The text is not a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write it as it was logged: the number, a colon, 64 hexadecimal digits")]
 pub struct IllegalHead;
@@ -129,7 +130,7 @@ pub enum Verified {
         /// Its present head.
         head: Head,
     },
-    /// A row does not fit what stands before it.
+    /// A row does not follow from the row before it.
     Broken {
         /// The first such row.
         seq: i64,
@@ -145,39 +146,37 @@ impl Accounts {
     /// A page of the log after the row `after`, with the people and requests that it names.
     pub async fn audit_search(
         &self,
-        viewer: &Viewer,
+        admin: &Admin,
         filter: &AuditFilter,
         after: Option<i64>,
         limit: u32,
     ) -> Result<Vec<AuditLine>, UseCaseError> {
-        let sight = self.admit_viewer(viewer, Viewed::Audit).await?;
         let mut view = self.store().read().await?;
-        let rows = match narrow(&mut view, filter, &sight).await? {
+        let rows = match narrow(&mut view, filter, admin).await? {
             Some(narrowed) => view.audit_page(&narrowed, after, limit).await?,
             None => Vec::new(),
         };
         let lines = name_people(&mut view, rows).await?;
         drop(view);
-        self.note_view(&sight, &[]).await?;
+        self.record_view(admin, &[]).await?;
         Ok(lines)
     }
 
     /// Writes the rows that fit as text and hands it to `take` in parts, oldest first, up to the head that the chain has when the
-    /// look itself was audited; gives that head. People stand there by our own ids, as the chain has them.
+    /// look itself was audited; returns that head. The rows name people by our own ids, as the chain does.
     pub async fn export_audit<B>(
         &self,
-        viewer: &Viewer,
+        admin: &Admin,
         filter: &AuditFilter,
         format: Format,
         mut take: impl FnMut(&str) -> ControlFlow<B>,
     ) -> Result<ControlFlow<B, Head>, UseCaseError> {
-        let sight = self.admit_viewer(viewer, Viewed::AuditExport).await?;
-        self.note_view(&sight, &[]).await?;
+        self.record_view(admin, &[]).await?;
         let mut view = self.store().read().await?;
         let head = view.audit_head().await?;
         let filter = AuditFilter { newest_first: false, ..filter.clone() };
-        let narrowed = narrow(&mut view, &filter, &sight).await?;
-        let (mut sheet, mut text) = ExportWriter::begin(format, "rows", COLUMNS);
+        let narrowed = narrow(&mut view, &filter, admin).await?;
+        let (mut writer, mut text) = ExportWriter::begin(format, "rows", COLUMNS);
         let mut after = None;
         loop {
             let mut rows = match &narrowed {
@@ -187,12 +186,12 @@ impl Accounts {
             rows.retain(|row| row.row.seq <= head.seq);
             after = rows.last().map(|row| row.row.seq);
             for row in rows {
-                sheet.put(&mut text, values(row));
+                writer.put(&mut text, values(row));
             }
             let is_end = after.is_none();
             let head = shown(&head);
             if is_end {
-                text.push_str(&sheet.end(Some(("head", &head.to_string()))));
+                text.push_str(&writer.end(Some(("head", &head.to_string()))));
             }
             if let ControlFlow::Break(why) = take(&text) {
                 return Ok(ControlFlow::Break(why));
@@ -204,13 +203,13 @@ impl Accounts {
         }
     }
 
-    /// Walks the whole chain; with `head` also looks whether it holds that earlier head. Shows no row, so whoever can read the
-    /// database may ask, and a copy of it that nobody can write to will do.
+    /// Verifies the whole chain; with `head` also that it holds that earlier head. It shows no row, so it needs no right beyond reading the
+    /// database, and works on a read-only copy.
     pub async fn audit_verify(&self, head: Option<&Head>) -> Result<Verified, UseCaseError> {
         let expected = match head {
             Some(head) => match hex::decode(&head.hash) {
                 Ok(hash) => Some(StoreHead { seq: head.seq, hash }),
-                // What is no hash is in no chain.
+                // A text that is not a hash is in no chain.
                 Err(_) => return self.head_missing().await,
             },
             None => None,
@@ -222,14 +221,13 @@ impl Accounts {
         }
     }
 
-    /// The same for somebody in chat, who must be an admin; audited.
+    /// The same for an admin in chat; audited.
     pub async fn audit_verify_for(
         &self,
-        viewer: &Viewer,
+        admin: &Admin,
         head: Option<&Head>,
     ) -> Result<Verified, UseCaseError> {
-        let sight = self.admit_viewer(viewer, Viewed::AuditVerify).await?;
-        self.note_view(&sight, &[]).await?;
+        self.record_view(admin, &[]).await?;
         self.audit_verify(head).await
     }
 
@@ -315,7 +313,7 @@ async fn name_people(view: &mut ReadConnection, rows: Vec<AuditRow>) -> Result<V
 async fn narrow(
     view: &mut ReadConnection,
     filter: &AuditFilter,
-    sight: &ViewGrant<'_>,
+    admin: &Admin,
 ) -> Result<Option<StoreFilter>, UseCaseError> {
     let subject = match &filter.person {
         Some(named) => match find_person(view, named).await? {
@@ -344,7 +342,7 @@ async fn narrow(
         actor,
         subject,
         request_id,
-        guild_id: sight.guild,
+        guild_id: admin.guild(),
         from: filter.since,
         to: filter.until,
         order: if filter.newest_first { Order::NewestFirst } else { Order::OldestFirst },

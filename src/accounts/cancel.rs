@@ -1,9 +1,11 @@
-//! A member takes their request back, at any stage before the account is in use.
+//! A member cancels their request, at any stage before the account is in use.
 //!
-//! Before approval the request ends at once. Between approval and the mail the worker is asked to undo. After the mail a new job
-//! withdraws the account, because only a look into the directory can tell whether it was used.
+//! Before the approval the request ends at once. Between approval and mail the worker is asked to undo. After the mail a new job
+//! withdraws the account, because only the directory can tell whether it was used.
 
-use super::{Accounts, Caller, Details, UseCaseError};
+use super::caller::Caller;
+use super::context::Accounts;
+use super::error::{Details, UseCaseError};
 use crate::domain::account::AccountState;
 use crate::domain::approval::Notify;
 use crate::domain::audit::{Actor, Entry, Event, Source};
@@ -13,57 +15,70 @@ use crate::domain::job::JobKind;
 use crate::domain::request::{Request, RequestState};
 use crate::store::{CancelAsk, NewJob, RequestMove, RequestMoved, Tx};
 
-/// What taking back did.
+/// What cancelling did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cancelled {
     /// The public code of the request.
     pub code: String,
-    /// The account was being made: what was made is being taken back.
+    /// The account was being made: the worker undoes it.
     pub undo: bool,
-    /// The mail was out already: the account is being withdrawn.
+    /// The mail was sent already: the account is withdrawn.
     pub withdraw: bool,
 }
 
-/// Who takes back, for the audit log.
-pub(super) struct By {
+/// Who cancels, for the audit log.
+pub(super) struct CancelledBy {
     pub(super) actor: Actor,
     pub(super) source: Source,
 }
 
+/// How often a cancellation reads the request again when the worker or a moderator changed it in between.
+pub(super) const ATTEMPTS: usize = 3;
+
 impl Accounts {
-    /// Takes back the request that the button names, or the caller's present one.
+    /// Cancels the request that the button names, or the caller's present one.
     pub async fn cancel(
         &self,
         caller: &Caller,
         which: Option<(RequestId, Nonce)>,
     ) -> Result<Cancelled, UseCaseError> {
         self.within_limit(async {
-            let mut tx = self.store().begin().await?;
-            let Some(person) = tx.person_of(caller.user_id).await? else {
-                return Err(nothing_or_stale(which));
-            };
-            let request = match which {
-                Some((id, nonce)) => {
-                    tx.request(id).await?.filter(|found| found.person_id == person.id && found.nonce == nonce)
+            for _ in 0..ATTEMPTS {
+                let mut tx = self.store().begin().await?;
+                let Some(person) = tx.person_of(caller.user_id).await? else {
+                    return Err(nothing_or_stale(which));
+                };
+                let request = match which {
+                    Some((id, nonce)) => tx
+                        .request(id)
+                        .await?
+                        .filter(|found| found.person_id == person.id && found.nonce == nonce),
+                    None => present_request(&mut tx, person.id).await?,
+                };
+                let request = request.ok_or_else(|| nothing_or_stale(which))?;
+                let by = CancelledBy { actor: Actor::Person(person.id), source: Source::Chat };
+                if let Some(cancelled) = cancel_request(tx, &request, &by).await? {
+                    return Ok(cancelled);
                 }
-                None => present_request(&mut tx, person.id).await?,
-            };
-            let request = request.ok_or_else(|| nothing_or_stale(which))?;
-            let by = By { actor: Actor::Person(person.id), source: Source::Chat };
-            take_back(tx, &request, &by).await
+            }
+            Err(ErrorCode::StoreBusy.into())
         })
         .await
     }
 }
 
-/// Takes a request back in one transaction, whatever stage it is in.
-pub(super) async fn take_back(mut tx: Tx, request: &Request, by: &By) -> Result<Cancelled, UseCaseError> {
+/// Cancels a request in one transaction, whatever stage it is in. `None`: it changed since it was read.
+pub(super) async fn cancel_request(
+    mut tx: Tx,
+    request: &Request,
+    by: &CancelledBy,
+) -> Result<Option<Cancelled>, UseCaseError> {
     match request.state {
         RequestState::Draft => drop_draft(tx, request).await,
         RequestState::Waiting | RequestState::Held => end_open_request(tx, request, by).await,
         RequestState::Approved => undo_or_withdraw(tx, request, by).await,
         RequestState::Denied => {
-            // A quiet denial must not show here either: it reads like a request that came to nothing.
+            // A quiet denial must not show here either: it reads like a request that expired.
             let decision = tx.decision_on(request.id).await?;
             let told = decision.is_some_and(|decision| decision.tell == Notify::Told);
             Err(ended(if told { RequestState::Denied } else { RequestState::Expired }))
@@ -72,24 +87,36 @@ pub(super) async fn take_back(mut tx: Tx, request: &Request, by: &By) -> Result<
     }
 }
 
-/// A draft is no request yet: it expires at once and its personal values are erased; nothing is audited.
-async fn drop_draft(mut tx: Tx, draft: &Request) -> Result<Cancelled, UseCaseError> {
-    moved(tx.move_request(draft, RequestState::Expired, RequestMove::default()).await?)?;
+/// A draft is not yet a request: it expires at once, its personal values are erased, and nothing is audited.
+async fn drop_draft(mut tx: Tx, draft: &Request) -> Result<Option<Cancelled>, UseCaseError> {
+    if !is_moved(&tx.move_request(draft, RequestState::Expired, RequestMove::default()).await?) {
+        return Ok(None);
+    }
     tx.erase_request(draft.id).await?;
     tx.commit("cancel").await?;
-    Ok(Cancelled { code: draft.code.clone(), undo: false, withdraw: false })
+    Ok(Some(Cancelled { code: draft.code.clone(), undo: false, withdraw: false }))
 }
 
-async fn end_open_request(mut tx: Tx, request: &Request, by: &By) -> Result<Cancelled, UseCaseError> {
-    moved(tx.move_request(request, RequestState::Cancelled, RequestMove::default()).await?)?;
+async fn end_open_request(
+    mut tx: Tx,
+    request: &Request,
+    by: &CancelledBy,
+) -> Result<Option<Cancelled>, UseCaseError> {
+    if !is_moved(&tx.move_request(request, RequestState::Cancelled, RequestMove::default()).await?) {
+        return Ok(None);
+    }
     tx.end_check(request.id).await?;
     tx.audit(entry(request, by).change(request.state.code(), RequestState::Cancelled.code()));
     tx.put_card(request.id).await?;
     tx.commit("cancel").await?;
-    Ok(Cancelled { code: request.code.clone(), undo: false, withdraw: false })
+    Ok(Some(Cancelled { code: request.code.clone(), undo: false, withdraw: false }))
 }
 
-async fn undo_or_withdraw(mut tx: Tx, request: &Request, by: &By) -> Result<Cancelled, UseCaseError> {
+async fn undo_or_withdraw(
+    mut tx: Tx,
+    request: &Request,
+    by: &CancelledBy,
+) -> Result<Option<Cancelled>, UseCaseError> {
     let Some(account) = tx.account_of(request.person_id).await? else {
         return Err(ended(request.state));
     };
@@ -105,14 +132,16 @@ async fn undo_or_withdraw(mut tx: Tx, request: &Request, by: &By) -> Result<Canc
                     tx.put_card(request.id).await?;
                 }
                 CancelAsk::AskedBefore => {}
-                // It ended a moment ago: the next press meets what it made.
-                CancelAsk::Finished | CancelAsk::Overtaken => return Err(ErrorCode::StoreBusy.into()),
+                // It changed a moment ago: another look finds what it is now.
+                CancelAsk::Finished | CancelAsk::Overtaken => return Ok(None),
             }
             tx.commit("cancel").await?;
-            Ok(Cancelled { code: request.code.clone(), undo: true, withdraw: false })
+            Ok(Some(Cancelled { code: request.code.clone(), undo: true, withdraw: false }))
         }
         AccountState::Invited => {
-            moved(tx.move_request(request, RequestState::Cancelled, RequestMove::default()).await?)?;
+            if !is_moved(&tx.move_request(request, RequestState::Cancelled, RequestMove::default()).await?) {
+                return Ok(None);
+            }
             let jobs = tx.unfinished_jobs_of(request.person_id).await?;
             if !jobs.iter().any(|job| job.kind == JobKind::Withdraw) {
                 let withdraw = NewJob {
@@ -126,7 +155,7 @@ async fn undo_or_withdraw(mut tx: Tx, request: &Request, by: &By) -> Result<Canc
             tx.audit(entry(request, by).change(request.state.code(), RequestState::Cancelled.code()));
             tx.put_card(request.id).await?;
             tx.commit("cancel").await?;
-            Ok(Cancelled { code: request.code.clone(), undo: false, withdraw: true })
+            Ok(Some(Cancelled { code: request.code.clone(), undo: false, withdraw: true }))
         }
         AccountState::Active | AccountState::Disabled | AccountState::Conflict | AccountState::Closed => {
             Err(ErrorCode::AlreadyHasAccount.into())
@@ -134,7 +163,7 @@ async fn undo_or_withdraw(mut tx: Tx, request: &Request, by: &By) -> Result<Canc
     }
 }
 
-/// The request that `/account cancel` means: what is on its way, else a draft, else the last one, which answers how it ended.
+/// The request that `/account cancel` means: the open one, else a draft, else the last one, whose answer says how it ended.
 async fn present_request(tx: &mut Tx, person: PersonId) -> Result<Option<Request>, UseCaseError> {
     let open = tx.open_request_of(person).await?;
     if open.is_some() {
@@ -148,17 +177,12 @@ async fn present_request(tx: &mut Tx, person: PersonId) -> Result<Option<Request
     Ok(draft.or(latest))
 }
 
-fn moved(moved: RequestMoved) -> Result<Request, UseCaseError> {
-    match moved {
-        RequestMoved::Done(request) => Ok(request),
-        // A worker or moderator was faster by a moment; the next press meets what it wrote.
-        RequestMoved::Lost(_) | RequestMoved::AddressInUse(_) | RequestMoved::NameTaken(_) => {
-            Err(ErrorCode::StoreBusy.into())
-        }
-    }
+/// Whether the request was moved; if not, the worker or a moderator was faster.
+const fn is_moved(moved: &RequestMoved) -> bool {
+    matches!(moved, RequestMoved::Done(_))
 }
 
-fn entry(request: &Request, by: &By) -> Entry {
+fn entry(request: &Request, by: &CancelledBy) -> Entry {
     Entry::new(Event::RequestCancelled, by.source, by.actor.clone())
         .about(request.person_id)
         .in_guild(request.guild_id)

@@ -1,100 +1,163 @@
-//! Moderators decide. Presser and applicant are fetched fresh from Discord, then one compare-and-set decides.
+//! Moderators decide. Reviewer and applicant are read afresh from Discord, then one compare-and-set decides.
 //!
-//! Who may press is judged before anything about the request is told. The rows of an approval are written by
-//! `store::Tx::approve_request`, which an automatic rule uses too, so that an approval is one thing however it came about.
+//! A reviewer's right is checked before anything about the request is told. `store::Tx::approve_request` writes the rows of an
+//! approval, for moderators and for automatic rules alike. A press costs one read, two questions to Discord and one transaction.
 
-use super::answer::Chain;
-use super::{Accounts, Caller, Details, Proof, Reviewer, UseCaseError};
+use super::authority::{Attempt, actor_of};
+use super::caller::{Caller, Proof, Reviewer};
+use super::context::Accounts;
+use super::error::{Details, UseCaseError};
 use crate::config::Guild;
-use crate::domain::approval::{Notify, Verdict, judge_moderator};
+use crate::domain::approval::{self, Notify, Verdict, authorize_moderator};
 use crate::domain::audit::{Actor, Entry, Event, Source};
-use crate::domain::eligibility::{RuleName, Verdict as Eligibility, judge};
+use crate::domain::eligibility::{Eligibility, RuleName, evaluate};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{DiscordUserId, GuildId, RequestId};
 use crate::domain::member::MemberFacts;
 use crate::domain::notification::Notification;
 use crate::domain::request::{Answer, Request, RequestState};
-use crate::store::{
-    Approved, MessageKind, NewDecision, Person, ReadConnection, RequestMove, RequestMoved, StoreError, Tx,
-};
+use crate::store::{Approved, DecisionCase, Message, NewDecision, RequestMove, RequestMoved};
 
-/// What was decided.
+/// The result of a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
     /// Yes or no.
     pub verdict: Verdict,
     /// The public code of the request.
     pub request_code: String,
-    /// Whether the requester hears of a denial.
+    /// Whether the requester is told of a denial.
     pub tell: Notify,
 }
 
+/// The right to decide one request, now. Only [`Accounts::authorize_moderator`] makes one, and one decision consumes it.
+#[derive(Debug)]
+pub struct Moderator {
+    reviewer: Reviewer,
+    case: DecisionCase,
+    applicant: DiscordUserId,
+    card: CardProof,
+    /// What Discord said of the applicant, if it was asked. `None` inside: they are no member.
+    applicant_facts: Option<Option<MemberFacts>>,
+}
+
+impl Moderator {
+    fn new(
+        reviewer: Reviewer,
+        _: approval::Moderator,
+        case: DecisionCase,
+        (applicant, applicant_facts): (DiscordUserId, Option<Option<MemberFacts>>),
+        card: CardProof,
+    ) -> Self {
+        Self { reviewer, case, applicant, card, applicant_facts }
+    }
+}
+
 /// Whether the press came from the request's present card.
-pub(super) enum Shown {
-    /// It did, when it arrived. An edit that follows while Discord is asked takes nothing from it.
-    AtArrival,
-    /// Not looked at yet, or it did not.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum CardProof {
+    /// It did when it arrived. An edit that follows while Discord is asked does not invalidate it.
+    Current,
+    /// It did not when it arrived, or nobody has looked yet: look again now.
     Claimed(Proof),
 }
 
-impl From<Proof> for Shown {
-    fn from(proof: Proof) -> Self {
-        Self::Claimed(proof)
-    }
-}
-
-/// How often a decision looks again when something else (the check, an edit) changed the request in between.
-const LOOKS: usize = 3;
-
-/// A request, and whose it is.
-struct Case {
-    request: Request,
-    person: Person,
-    applicant: DiscordUserId,
-}
+/// How often a decision looks again when the check or an edit changed the request in between.
+const ATTEMPTS: usize = 3;
 
 /// What Discord said a moment ago. `None` is no member.
-pub(super) struct Fresh {
+pub(super) struct FreshFacts {
     pub(super) reviewer: Option<MemberFacts>,
-    pub(super) applicant: Option<MemberFacts>,
+    /// The outer `None`: Discord was not asked, because the decision does not need it.
+    pub(super) applicant: Option<Option<MemberFacts>>,
 }
 
 impl Accounts {
-    /// Approves: decision, account and its first job in one transaction.
-    pub async fn approve(
+    /// Checks whether this member may decide this request now. For an approval it reads the applicant from Discord, too, at the same
+    /// time.
+    pub async fn authorize_moderator(
         &self,
         reviewer: &Reviewer,
         id: RequestId,
         proof: Proof,
-    ) -> Result<Decided, UseCaseError> {
-        let (_, case) = self.case(reviewer.guild_id, id).await?;
-        let shown = self.look_at_card(&case.request, proof).await?;
+        verdict: Verdict,
+    ) -> Result<Moderator, UseCaseError> {
+        let (case, applicant) = self.decision_case(reviewer.guild_id, id).await?;
+        let card = match card_matches(&case, proof) {
+            Ok(()) => CardProof::Current,
+            Err(stale) if stale.error_code == ErrorCode::StaleButton => CardProof::Claimed(proof),
+            Err(refused) => return Err(refused),
+        };
+        let ask_for_applicant = async {
+            match verdict {
+                Verdict::Approve => self.fetch_member(reviewer.guild_id, applicant).await.map(Some),
+                Verdict::Deny => Ok(None),
+            }
+        };
         // Boxed: two whole HTTP exchanges would otherwise lie in every caller's future.
-        let (pressing, applying) = futures::future::join(
-            Box::pin(self.fetch(reviewer.guild_id, reviewer.user_id)),
-            Box::pin(self.fetch(reviewer.guild_id, case.applicant)),
+        let (reviewing, applying) = futures::future::join(
+            Box::pin(self.fetch_member(reviewer.guild_id, reviewer.user_id)),
+            Box::pin(ask_for_applicant),
         )
         .await;
-        let fresh = Fresh { reviewer: pressing?, applicant: applying? };
-        self.approve_on(reviewer, id, shown, &fresh).await
+        let facts = FreshFacts { reviewer: reviewing?, applicant: applying? };
+        self.moderator_from(reviewer, case, card, facts).await
     }
 
-    /// Denies, with a reason that the requester reads unless `tell` is quiet. Whether the applicant is still there does not matter.
-    pub async fn deny(
+    /// The local half of [`Accounts::authorize_moderator`]: everything after Discord answered.
+    pub(super) async fn moderator_from(
         &self,
         reviewer: &Reviewer,
-        id: RequestId,
-        proof: Proof,
+        case: DecisionCase,
+        card: CardProof,
+        facts: FreshFacts,
+    ) -> Result<Moderator, UseCaseError> {
+        let applicant = case.applicant.ok_or(ErrorCode::MemberGone)?;
+        let attempt = Attempt::Decision(case.request.id, case.request.person_id);
+        let authorize = |member: &MemberFacts, guild: &Guild, now| {
+            authorize_moderator(member, &guild.deciding_roles(), applicant, now)
+        };
+        let role = self.check(reviewer, facts.reviewer.as_ref(), attempt, authorize).await?;
+        Ok(Moderator::new(reviewer.clone(), role, case, (applicant, facts.applicant), card))
+    }
+
+    /// Approves: decision, account and its first job in one transaction.
+    pub async fn approve(&self, mut moderator: Moderator) -> Result<Decided, UseCaseError> {
+        let facts = match moderator.applicant_facts.take() {
+            Some(facts) => facts,
+            None => self.fetch_member(moderator.reviewer.guild_id, moderator.applicant).await?,
+        };
+        for attempt in 0..ATTEMPTS {
+            self.refresh(&mut moderator, attempt).await?;
+            let rule = self.applicants_rule(&moderator, facts.as_ref()).await?;
+            let request = &moderator.case.request;
+            if request.state == RequestState::Held {
+                return Err(request.reason_code.unwrap_or(ErrorCode::AddressInUse).into());
+            }
+            if let Some(decided) = self.try_approval(&moderator, rule).await? {
+                return Ok(decided);
+            }
+        }
+        Err(ErrorCode::StoreBusy.into())
+    }
+
+    /// Denies, with a reason that the requester reads unless `tell` is quiet. Whether the applicant is still a member does not
+    /// matter.
+    pub async fn deny(
+        &self,
+        mut moderator: Moderator,
         reason: &str,
         tell: Notify,
     ) -> Result<Decided, UseCaseError> {
-        let (_, case) = self.case(reviewer.guild_id, id).await?;
-        let shown = self.look_at_card(&case.request, proof).await?;
-        let pressing = self.fetch(reviewer.guild_id, reviewer.user_id).await?;
-        self.deny_on(reviewer, id, shown, pressing.as_ref(), (reason, tell)).await
+        for attempt in 0..ATTEMPTS {
+            self.refresh(&mut moderator, attempt).await?;
+            if let Some(decided) = self.try_denial(&moderator, reason, tell).await? {
+                return Ok(decided);
+            }
+        }
+        Err(ErrorCode::StoreBusy.into())
     }
 
-    /// Whether the denial's form may open: a quick look at the interaction's member and the store. The submit judges again.
+    /// Whether the denial's form may open: a quick check of the interaction's member and the store. The submit checks again.
     pub async fn may_open_denial(
         &self,
         caller: &Caller,
@@ -103,180 +166,82 @@ impl Accounts {
     ) -> Result<(), UseCaseError> {
         self.within_limit(async {
             let (guild, member) = self.place_of(caller).map_err(|_| ErrorCode::StaleButton)?;
-            let (_, case) = self.case(guild.id, id).await?;
-            judge_moderator(member, &guild.deciding_roles(), case.applicant, self.clock().now())?;
-            let mut view = self.store().read().await?;
-            must_be_open(&mut view, &case.request).await?;
-            drop(view);
-            self.must_show(&case.request, proof).await
+            let (case, applicant) = self.decision_case(guild.id, id).await?;
+            authorize_moderator(member, &guild.deciding_roles(), applicant, self.clock().now())?;
+            must_be_open(&case)?;
+            self.must_match_card(&case, proof).await
         })
         .await
     }
 
-    /// The local half of [`Accounts::approve`]: everything after Discord answered.
-    pub(super) async fn approve_on(
-        &self,
-        reviewer: &Reviewer,
-        id: RequestId,
-        shown: impl Into<Shown>,
-        fresh: &Fresh,
-    ) -> Result<Decided, UseCaseError> {
-        let shown = shown.into();
-        for _ in 0..LOOKS {
-            let (guild, case) = self.case(reviewer.guild_id, id).await?;
-            self.admit(reviewer, guild, &case, fresh.reviewer.as_ref()).await?;
-            let mut view = self.store().read().await?;
-            must_be_open(&mut view, &case.request).await?;
-            drop(view);
-            if let Shown::Claimed(proof) = shown {
-                self.must_show(&case.request, proof).await?;
-            }
-            let rule = self.judge_applicant(reviewer, guild, &case, fresh.applicant.as_ref()).await?;
-            if case.request.state == RequestState::Held {
-                return Err(case.request.reason_code.unwrap_or(ErrorCode::AddressInUse).into());
-            }
-            if let Some(decided) = self.try_approval(reviewer, &case.request, rule).await? {
-                return Ok(decided);
-            }
+    /// Reads the request again where the first reading may be too old, and checks that it can still be decided with this press.
+    async fn refresh(&self, moderator: &mut Moderator, attempt: usize) -> Result<(), UseCaseError> {
+        let is_claimed = matches!(moderator.card, CardProof::Claimed(_));
+        if attempt > 0 || is_claimed {
+            let id = moderator.case.request.id;
+            (moderator.case, _) = self.decision_case(moderator.reviewer.guild_id, id).await?;
         }
-        Err(ErrorCode::StoreBusy.into())
+        must_be_open(&moderator.case)?;
+        match moderator.card {
+            CardProof::Current => Ok(()),
+            CardProof::Claimed(proof) => self.must_match_card(&moderator.case, proof).await,
+        }
     }
 
-    /// The local half of [`Accounts::deny`].
-    pub(super) async fn deny_on(
-        &self,
-        reviewer: &Reviewer,
-        id: RequestId,
-        shown: impl Into<Shown>,
-        pressing: Option<&MemberFacts>,
-        (reason, tell): (&str, Notify),
-    ) -> Result<Decided, UseCaseError> {
-        let shown = shown.into();
-        for _ in 0..LOOKS {
-            let (guild, case) = self.case(reviewer.guild_id, id).await?;
-            self.admit(reviewer, guild, &case, pressing).await?;
-            let mut view = self.store().read().await?;
-            must_be_open(&mut view, &case.request).await?;
-            drop(view);
-            if let Shown::Claimed(proof) = shown {
-                self.must_show(&case.request, proof).await?;
-            }
-            if let Some(decided) = self.try_denial(reviewer, &case.request, reason, tell).await? {
-                return Ok(decided);
-            }
-        }
-        Err(ErrorCode::StoreBusy.into())
-    }
-
-    /// Whether the button is of the card as it is noted. A card whose buttons are others, because two processes edited it across each
-    /// other or because an edit is on its way, is brought up to date: the next press counts then.
-    async fn must_show(&self, request: &Request, proof: Proof) -> Result<(), UseCaseError> {
-        let mut view = self.store().read().await?;
-        let judged = must_be_the_card(&mut view, request, proof).await;
-        drop(view);
-        if judged.as_ref().is_err_and(|denied| denied.details == Details::CardChanged) {
+    /// Whether the button belongs to the card as it is recorded. A card with other buttons (two processes edited it across each
+    /// other, or an edit is on its way) is edited again, so that the next press counts.
+    async fn must_match_card(&self, case: &DecisionCase, proof: Proof) -> Result<(), UseCaseError> {
+        let matched = card_matches(case, proof);
+        if matched.as_ref().is_err_and(|refused| refused.details == Details::CardChanged) {
             let mut tx = self.store().begin().await?;
-            tx.put_card(request.id).await?;
+            tx.put_card(case.request.id).await?;
             tx.commit("card_again").await?;
         }
-        judged
+        matched
     }
 
-    /// Looks at the card before Discord is asked: what the press came from is judged by the moment it arrived.
-    async fn look_at_card(&self, request: &Request, proof: Proof) -> Result<Shown, UseCaseError> {
-        let mut view = self.store().read().await?;
-        match must_be_the_card(&mut view, request, proof).await {
-            Ok(()) => Ok(Shown::AtArrival),
-            Err(denied) if denied.error_code == ErrorCode::StaleButton => Ok(Shown::Claimed(proof)),
-            Err(denied) => Err(denied),
-        }
-    }
-
-    /// The request in this guild, and whose it is. A request of another guild is none.
-    async fn case(&self, guild_id: GuildId, id: RequestId) -> Result<(&Guild, Case), UseCaseError> {
-        let guild = self.config().guild(guild_id).ok_or(ErrorCode::StaleButton)?;
-        let mut view = self.store().read().await?;
-        let request = view
-            .request(id)
+    /// The request in this guild, and the applicant. A request of another guild does not exist for it.
+    pub(super) async fn decision_case(
+        &self,
+        guild_id: GuildId,
+        id: RequestId,
+    ) -> Result<(DecisionCase, DiscordUserId), UseCaseError> {
+        self.config().guild(guild_id).ok_or(ErrorCode::StaleButton)?;
+        let case = self
+            .store()
+            .read()
             .await?
-            .filter(|request| request.guild_id == guild_id && request.state != RequestState::Draft)
+            .decision_case(id)
+            .await?
+            .filter(|case| case.request.guild_id == guild_id && case.request.state != RequestState::Draft)
             .ok_or(ErrorCode::StaleButton)?;
-        let person = view.person(request.person_id).await?.ok_or(ErrorCode::Internal)?;
-        let applicant = person.discord_id.ok_or(ErrorCode::MemberGone)?;
-        Ok((guild, Case { request, person, applicant }))
+        let applicant = case.applicant.ok_or(ErrorCode::MemberGone)?;
+        Ok((case, applicant))
     }
 
-    /// A member, fresh over HTTP. Without an answer nothing is decided.
-    pub(super) async fn fetch(
+    /// The rule that fits the applicant now. The request of a person who left ends; that of a person who is no longer entitled stays
+    /// open.
+    async fn applicants_rule(
         &self,
-        guild: GuildId,
-        user: DiscordUserId,
-    ) -> Result<Option<MemberFacts>, UseCaseError> {
-        let discord = self.shared.clients.discord.as_ref().ok_or(ErrorCode::Internal)?;
-        discord.member(guild, user).await.map_err(|error| {
-            tracing::warn!(error = %Chain(&error), "a member could not be fetched, so nothing was decided");
-            ErrorCode::Internal.into()
-        })
-    }
-
-    /// Judges the presser; a press without the right to is audited.
-    async fn admit(
-        &self,
-        reviewer: &Reviewer,
-        guild: &Guild,
-        case: &Case,
-        facts: Option<&MemberFacts>,
-    ) -> Result<(), UseCaseError> {
-        let judged =
-            match facts.filter(|facts| facts.user_id == reviewer.user_id && facts.guild_id == guild.id) {
-                Some(facts) => {
-                    judge_moderator(facts, &guild.deciding_roles(), case.applicant, self.clock().now())
-                }
-                None => Err(ErrorCode::NotModerator),
-            };
-        let Err(error_code) = judged else { return Ok(()) };
-        let mut tx = self.store().begin().await?;
-        let actor = actor_of(&mut tx, reviewer).await?;
-        tx.audit(
-            Entry::new(Event::PressRefused, reviewer.via, actor)
-                .about(case.person.id)
-                .in_guild(guild.id)
-                .of_request(case.request.id)
-                .because(error_code),
-        );
-        tx.commit("press_refused").await?;
-        Err(error_code.into())
-    }
-
-    /// The rule that fits the applicant now. Who left ends their request; who is no longer entitled keeps it open.
-    async fn judge_applicant(
-        &self,
-        reviewer: &Reviewer,
-        guild: &Guild,
-        case: &Case,
+        moderator: &Moderator,
         facts: Option<&MemberFacts>,
     ) -> Result<RuleName, UseCaseError> {
-        let request = &case.request;
-        let Some(facts) = facts.filter(|facts| facts.user_id == case.applicant) else {
-            self.end_for_leaver(reviewer, request).await?;
+        let Some(facts) = facts.filter(|facts| facts.user_id == moderator.applicant) else {
+            self.end_for_leaver(moderator).await?;
             return Err(ErrorCode::MemberGone.into());
         };
-        let mut view = self.store().read().await?;
-        let address = request.form.as_ref().map(|form| &form.address);
-        if view.denial_of(case.applicant, address).await?.is_some() {
-            return Err(ErrorCode::DeniedPerson.into());
-        }
-        drop(view);
-        match judge(&guild.policy, facts, self.clock().now()) {
+        let guild = self.config().guild(moderator.case.request.guild_id).ok_or(ErrorCode::StaleButton)?;
+        match evaluate(&guild.policy, facts, self.clock().now()) {
             Eligibility::Eligible(rule) => Ok(rule.name.clone()),
             Eligibility::NotEligible(reasons) => {
-                self.note_lost_role(reviewer, request).await?;
+                self.note_lost_role(moderator).await?;
                 Err(UseCaseError::with(ErrorCode::RoleLost, Details::WhyNot(reasons)))
             }
         }
     }
 
-    async fn end_for_leaver(&self, reviewer: &Reviewer, request: &Request) -> Result<(), UseCaseError> {
+    async fn end_for_leaver(&self, moderator: &Moderator) -> Result<(), UseCaseError> {
+        let (reviewer, request) = (&moderator.reviewer, &moderator.case.request);
         let mut tx = self.store().begin().await?;
         let actor = actor_of(&mut tx, reviewer).await?;
         let change = RequestMove { reason_code: Some(ErrorCode::MemberGone), ..RequestMove::default() };
@@ -296,11 +261,12 @@ impl Accounts {
     }
 
     /// The request stays; its card says that the person is no longer entitled.
-    async fn note_lost_role(&self, reviewer: &Reviewer, request: &Request) -> Result<(), UseCaseError> {
+    async fn note_lost_role(&self, moderator: &Moderator) -> Result<(), UseCaseError> {
+        let (reviewer, request) = (&moderator.reviewer, &moderator.case.request);
         let mut tx = self.store().begin().await?;
         let actor = actor_of(&mut tx, reviewer).await?;
         tx.audit(about(Event::RequestRefused, reviewer.via, actor, request).because(ErrorCode::RoleLost));
-        // A hold keeps its own reason: it says what must be cleared first.
+        // A held request keeps its own reason: it says what must be cleared first.
         if request.state == RequestState::Waiting {
             let change = RequestMove { reason_code: Some(ErrorCode::RoleLost), ..RequestMove::default() };
             if let RequestMoved::Done(_) = tx.move_request(request, request.state, change).await? {
@@ -311,14 +277,18 @@ impl Accounts {
         Ok(())
     }
 
-    /// One try of the approving transaction; `None` if the request changed since it was seen.
+    /// One attempt at the approving transaction; `None` if the request changed since it was read.
     async fn try_approval(
         &self,
-        reviewer: &Reviewer,
-        seen: &Request,
+        moderator: &Moderator,
         rule: RuleName,
     ) -> Result<Option<Decided>, UseCaseError> {
+        let (reviewer, seen) = (&moderator.reviewer, &moderator.case.request);
         let mut tx = self.store().begin().await?;
+        let address = seen.form.as_ref().map(|form| &form.address);
+        if tx.denial_of(moderator.applicant, address).await?.is_some() {
+            return Err(ErrorCode::DeniedPerson.into());
+        }
         let actor = actor_of(&mut tx, reviewer).await?;
         match tx.approve_request(seen, actor, reviewer.via, Some(rule)).await? {
             Approved::Done { request, .. } => {
@@ -342,7 +312,7 @@ impl Accounts {
         }
     }
 
-    /// Approval met a taken address or name that the look had not seen: the request is held, and the card says so.
+    /// The approval met an address or name that was taken after the check: the request is held, and the card says so.
     async fn hold<T>(&self, seen: &Request, code: ErrorCode) -> Result<T, UseCaseError> {
         let mut tx = self.store().begin().await?;
         let change = RequestMove { reason_code: Some(code), ..RequestMove::default() };
@@ -361,17 +331,17 @@ impl Accounts {
         Err(code.into())
     }
 
-    /// One try of the denying transaction; `None` if the request changed since it was seen.
+    /// One attempt at the denying transaction; `None` if the request changed since it was read.
     async fn try_denial(
         &self,
-        reviewer: &Reviewer,
-        seen: &Request,
+        moderator: &Moderator,
         reason: &str,
         tell: Notify,
     ) -> Result<Option<Decided>, UseCaseError> {
+        let (reviewer, seen) = (&moderator.reviewer, &moderator.case.request);
         let reason = Answer::parse(reason).map(|reason| reason.as_str().to_owned());
         let mut tx = self.store().begin().await?;
-        // The presser's row before the request's, as an approval takes them: whoever presses both at once would deadlock PostgreSQL.
+        // The reviewer's row before the request's, as an approval takes them: two presses at once would deadlock PostgreSQL otherwise.
         let actor = actor_of(&mut tx, reviewer).await?;
         let RequestMoved::Done(denied) =
             tx.move_request(seen, RequestState::Denied, RequestMove::default()).await?
@@ -406,42 +376,34 @@ impl Accounts {
     }
 }
 
-/// Who acts, for the audit log: the operator at the command line, else the person behind the presser.
-pub(super) async fn actor_of(tx: &mut Tx, reviewer: &Reviewer) -> Result<Actor, StoreError> {
-    if let (Source::Cli, Some(login)) = (reviewer.via, &reviewer.cli_login) {
-        return Ok(Actor::Cli(login.clone()));
-    }
-    let person = tx.ensure_person(reviewer.user_id, reviewer.lang.tag()).await?;
-    Ok(Actor::Person(person.id))
-}
-
 /// Whether a moderator can still decide; else who did.
-async fn must_be_open(view: &mut ReadConnection, request: &Request) -> Result<(), UseCaseError> {
-    if request.state.is_open() {
+fn must_be_open(case: &DecisionCase) -> Result<(), UseCaseError> {
+    let state = case.request.state;
+    if state.is_open() {
         return Ok(());
     }
-    let ended = UseCaseError::with(ErrorCode::AlreadyDecided, Details::Ended { state: request.state });
-    let Some(decision) = view.decision_on(request.id).await? else { return Err(ended) };
-    let Actor::Person(person) = decision.approver else { return Err(ended) };
-    let who = view.person(person).await?.and_then(|person| person.discord_id);
-    let decided = |who| Details::DecidedBy { who, verdict: decision.verdict, at: decision.at };
-    Err(who.map_or(ended, |who| UseCaseError::with(ErrorCode::AlreadyDecided, decided(who))))
+    let details = match &case.decision {
+        Some(decision) => match (&decision.approver, decision.discord_id) {
+            (Actor::Person(_), Some(who)) => {
+                Details::DecidedBy { who, verdict: decision.verdict, at: decision.at }
+            }
+            (Actor::Person(_) | Actor::Cli(_) | Actor::System, _) => Details::Ended { state },
+        },
+        None => Details::Ended { state },
+    };
+    Err(UseCaseError::with(ErrorCode::AlreadyDecided, details))
 }
 
-/// Whether the button is of the recorded card, with its present nonce or the one before.
-async fn must_be_the_card(
-    view: &mut ReadConnection,
-    request: &Request,
-    proof: Proof,
-) -> Result<(), UseCaseError> {
+/// Whether the button belongs to the recorded card, with its present nonce or the one before.
+fn card_matches(case: &DecisionCase, proof: Proof) -> Result<(), UseCaseError> {
     let Proof::Card { nonce, channel_id, message_id } = proof else { return Ok(()) };
-    let card = view.message(request.id, MessageKind::Card).await?.filter(|card| {
-        card.guild_id == request.guild_id
+    let is_there = |card: &&Message| {
+        card.guild_id == case.request.guild_id
             && card.channel_id == channel_id
-            // Posted, but we died before Discord's answer was stored: the nonce alone proves it.
+            // Posted, but the process died before Discord's answer was stored: the nonce alone proves it.
             && card.message_id.is_none_or(|id| id == message_id)
-    });
-    match card {
+    };
+    match case.card.as_ref().filter(is_there) {
         Some(card) if card.accepts(nonce) => Ok(()),
         Some(_) => Err(UseCaseError::with(ErrorCode::StaleButton, Details::CardChanged)),
         None => Err(ErrorCode::StaleButton.into()),

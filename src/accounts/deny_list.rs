@@ -2,20 +2,22 @@
 
 use std::time::Duration;
 
-use super::{Accounts, Operator, UseCaseError};
-use crate::domain::audit::{Entry, Event, Source};
+use super::authority::Admin;
+use super::context::Accounts;
+use super::error::UseCaseError;
+use crate::domain::audit::{Entry, Event};
 use crate::domain::ids::{DiscordUserId, Timestamp};
 use crate::domain::mail_address::{IllegalMailAddress, MailAddress, ascii_domain};
-use crate::store::{DenyKind, NewDeny, Tx};
+use crate::store::{DenyKind, NewDeny, StoreError, Tx};
 
-/// Whom the deny list names.
+/// What the deny list names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DenyTarget {
     /// A Discord user.
     Person(DiscordUserId),
     /// A mail address.
     Address(MailAddress),
-    /// A mail domain, in lower case; its subdomains are meant too.
+    /// A mail domain, in lower case, with its subdomains.
     Domain(String),
 }
 
@@ -49,9 +51,9 @@ pub struct DenyLine {
     pub key: String,
     /// `person`, `address` or `domain`.
     pub kind: &'static str,
-    /// Until when; `None` is for ever.
+    /// Until when; `None`: for ever.
     pub until: Option<Timestamp>,
-    /// Who put it there: `cli:<login>` or a person's id.
+    /// Who added it: `cli:<login>` or a person's id.
     pub actor: String,
     /// When.
     pub at: Timestamp,
@@ -60,37 +62,41 @@ pub struct DenyLine {
 }
 
 impl Accounts {
-    /// Puts somebody on the list, or changes their line.
+    /// Puts a target on the list, or changes its line.
     pub async fn deny_add(
         &self,
-        operator: &Operator,
+        admin: &Admin,
         target: &DenyTarget,
         lasts: Option<Duration>,
         reason: &str,
     ) -> Result<(), UseCaseError> {
         let reason = Some(reason.trim()).filter(|reason| !reason.is_empty()).map(str::to_owned);
         let mut tx = self.store().begin().await?;
+        let actor = admin.actor(&mut tx).await?;
         tx.add_denial(NewDeny {
             kind: target.kind(),
             value: target.value(),
             until: lasts.map(|span| self.clock().now().after(span)),
             reason: reason.clone(),
-            actor: operator.actor(),
+            actor: actor.clone(),
         })
         .await?;
-        let mut entry = self.deny_entry(&mut tx, Event::DenyAdded, operator, target).await?;
+        let entry = Entry::new(Event::DenyAdded, admin.source(), actor);
+        let mut entry = describe(&mut tx, entry, target).await?;
         entry.personal = reason;
         tx.audit(entry);
         tx.commit("deny_list").await?;
         Ok(())
     }
 
-    /// Takes somebody off the list; `false` if they were not on it.
-    pub async fn deny_remove(&self, operator: &Operator, target: &DenyTarget) -> Result<bool, UseCaseError> {
+    /// Takes a target off the list; `false` if it was not on it.
+    pub async fn deny_remove(&self, admin: &Admin, target: &DenyTarget) -> Result<bool, UseCaseError> {
         let mut tx = self.store().begin().await?;
         let was_there = tx.remove_denial(target.kind(), &target.value()).await?;
         if was_there {
-            let entry = self.deny_entry(&mut tx, Event::DenyRemoved, operator, target).await?;
+            let actor = admin.actor(&mut tx).await?;
+            let entry = Entry::new(Event::DenyRemoved, admin.source(), actor);
+            let entry = describe(&mut tx, entry, target).await?;
             tx.audit(entry);
             tx.commit("deny_list").await?;
         }
@@ -100,13 +106,13 @@ impl Accounts {
     /// A page of the list, after the line with the key `after`.
     pub async fn deny_list(
         &self,
-        operator: &Operator,
+        admin: &Admin,
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<DenyLine>, UseCaseError> {
         let mut view = self.store().read().await?;
         let denials = view.denials(after, limit).await?;
-        tracing::info!(operator.login = %operator.login, "the deny list was read");
+        tracing::info!(admin = admin.name(), "the deny list was read");
         Ok(denials
             .into_iter()
             .map(|denial| DenyLine {
@@ -119,21 +125,14 @@ impl Accounts {
             })
             .collect())
     }
+}
 
-    /// The audit row says which kind; whom only where it is a person that we know by our own id.
-    async fn deny_entry(
-        &self,
-        tx: &mut Tx,
-        event: Event,
-        operator: &Operator,
-        target: &DenyTarget,
-    ) -> Result<Entry, UseCaseError> {
-        let entry = Entry::new(event, Source::Cli, operator.actor()).becoming(target.kind().code());
-        let DenyTarget::Person(discord_id) = target else { return Ok(entry) };
-        let person = tx.person_of(*discord_id).await?;
-        Ok(match person {
-            Some(person) => entry.about(person.id),
-            None => entry,
-        })
-    }
+/// The audit row names the kind; it names the target only where it is a person with an id of ours.
+async fn describe(tx: &mut Tx, entry: Entry, target: &DenyTarget) -> Result<Entry, StoreError> {
+    let entry = entry.becoming(target.kind().code());
+    let DenyTarget::Person(discord_id) = target else { return Ok(entry) };
+    Ok(match tx.person_of(*discord_id).await? {
+        Some(person) => entry.about(person.id),
+        None => entry,
+    })
 }

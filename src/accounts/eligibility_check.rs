@@ -1,18 +1,19 @@
 //! Who may ask for an account: eligibility, the deny list, and what the person has already.
 
-use super::{Accounts, Caller, Details, UseCaseError};
+use super::caller::Caller;
+use super::context::Accounts;
+use super::error::{Details, UseCaseError};
 use crate::config::Guild;
 use crate::domain::account::AccountState;
-use crate::domain::eligibility::{Rule, Verdict, WhyNot, judge};
+use crate::domain::eligibility::{Eligibility, Rule, WhyNot, evaluate};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::DiscordUserId;
 use crate::domain::member::MemberFacts;
 use crate::domain::request::Request;
-use crate::store::ReadConnection;
 
-/// What the person has that stands beside a new request.
-pub(super) struct Standing {
-    /// A draft that was not sent, or a request that waits for another name: its form is a good start for the next.
+/// What the person has already.
+pub(super) struct OpenRequest {
+    /// A draft that was not sent, or a request that waits for another name. Its form fills the next one.
     pub(super) former: Option<Request>,
 }
 
@@ -38,47 +39,40 @@ impl Accounts {
         caller: &'a Caller,
     ) -> Result<(&'a Guild, &'a Rule), UseCaseError> {
         let (guild, member) = self.place_of(caller)?;
-        match judge(&guild.policy, member, self.clock().now()) {
-            Verdict::Eligible(rule) => Ok((guild, rule)),
-            Verdict::NotEligible(reasons) => {
+        match evaluate(&guild.policy, member, self.clock().now()) {
+            Eligibility::Eligible(rule) => Ok((guild, rule)),
+            Eligibility::NotEligible(reasons) => {
                 Err(UseCaseError::with(ErrorCode::NotEligible, Details::WhyNot(reasons)))
             }
         }
     }
 
-    /// Whether the person may start a request now, as far as the store knows.
-    pub(super) async fn may_ask(
-        &self,
-        view: &mut ReadConnection,
-        user: DiscordUserId,
-    ) -> Result<Standing, UseCaseError> {
-        if view.denial_of(user, None).await?.is_some() {
+    /// Whether the person may start a request now, as far as the store knows. One statement.
+    pub(super) async fn may_ask(&self, user: DiscordUserId) -> Result<OpenRequest, UseCaseError> {
+        let known = self.store().read().await?.overview_of(user).await?;
+        if known.is_denied {
             return Err(ErrorCode::DeniedPerson.into());
         }
-        let Some(person) = view.person_of(user).await? else {
-            return Ok(Standing { former: None });
-        };
-        if let Some(account) = view.account_of(person.id).await? {
-            let request = view.latest_request_of(person.id).await?;
-            let being_made = account.state == AccountState::Creating;
-            return Err(match request {
-                Some(request) if being_made => open(&request),
+        if let Some(account) = known.account {
+            let is_being_made = account.state == AccountState::Creating;
+            return Err(match known.open.or(known.latest) {
+                Some(request) if is_being_made => open(&request),
                 Some(_) | None => ErrorCode::AlreadyHasAccount.into(),
             });
         }
-        if let Some(request) = view.open_request_of(person.id).await? {
+        if let Some(request) = known.open {
             if !waits_for_another_name(&request) {
                 return Err(open(&request));
             }
-            return Ok(Standing { former: Some(request) });
+            return Ok(OpenRequest { former: Some(request) });
         }
         let now = self.clock().now();
-        let draft = view.draft_of(person.id).await?;
-        Ok(Standing { former: draft.filter(|draft| draft.expires_at.is_none_or(|at| at > now)) })
+        let is_valid = |draft: &Request| draft.expires_at.is_none_or(|at| at > now);
+        Ok(OpenRequest { former: known.draft.filter(is_valid) })
     }
 }
 
-/// Its name cannot be used (the look left it waiting, an approval that met the name held it): the person may send another request in its place.
+/// Its name cannot be used: the check found it taken, or an approval did. The person may send another request in its place.
 pub(super) fn waits_for_another_name(request: &Request) -> bool {
     request.state.is_open() && request.reason_code == Some(ErrorCode::NameUnavailable)
 }

@@ -1,4 +1,4 @@
-//! Which rule makes a member eligible, and why the others do not: what `config why` asks. Reads Discord alone, and no store.
+//! Which rule makes a member eligible, and why the others do not, for `config why`. Reads only Discord, no store.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::domain::member::MemberFacts;
 /// The member could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The door did not open.
+    /// The client could not be opened.
     #[error("could not reach Discord")]
     Connect(#[from] ConnectError),
     /// The question failed.

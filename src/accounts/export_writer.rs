@@ -1,4 +1,4 @@
-//! Exports as text: CSV for spreadsheets and JSON for programs, written row by row, so that no export is ever held whole.
+//! Exports as text: CSV for spreadsheets and JSON for programs, written row by row, so that no export is held in memory as a whole.
 
 use serde_json::Value;
 
@@ -53,7 +53,7 @@ impl ExportWriter {
         self.rows += 1;
     }
 
-    /// The last text; in JSON with a value beside the list. What broke off before it is no JSON.
+    /// The last text; in JSON with a value beside the list. An export that broke off before it is not valid JSON.
     pub(super) fn end(&self, beside: Option<(&str, &str)>) -> String {
         match (self.format, beside) {
             (Format::Csv, _) => String::new(),

@@ -5,17 +5,17 @@ use std::ops::ControlFlow;
 
 use serde_json::Value;
 
-use super::answer::Chain;
-use super::export_writer::{ExportWriter, instant};
-use super::viewer::{ViewGrant, Viewed};
-use super::{Accounts, Format, UseCaseError, Viewer};
+use super::authority::Admin;
+use super::context::Accounts;
+use super::error::{Chain, UseCaseError};
+use super::export_writer::{ExportWriter, Format, instant};
 use crate::directory::{By, Directory, Entry};
 use crate::domain::account::{Account, AccountState, DirectoryId, KeycloakId, Mark};
 use crate::domain::eligibility::GroupName;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, DiscordUserId};
 use crate::domain::job::{JobKind, Step};
-use crate::domain::link::{Comparison, EntryFacts, Recorded, Seen, UserFacts, compare};
+use crate::domain::link::{Comparison, EntryFacts, Lookup, Recorded, UserFacts, compare};
 use crate::domain::mail_address::MailAddress;
 use crate::domain::username::Username;
 use crate::store::{AccountFilter, ReadConnection};
@@ -28,9 +28,9 @@ pub struct LinkShown {
     /// What the store knows.
     pub link: Link,
     /// The entry.
-    pub entry: Seen<EntryFacts>,
+    pub entry: Lookup<EntryFacts>,
     /// The Keycloak user.
-    pub user: Seen<UserFacts>,
+    pub user: Lookup<UserFacts>,
     /// What differs, and what could not be checked.
     pub comparison: Comparison,
 }
@@ -76,30 +76,28 @@ enum LinkQuery {
     Uuid(String),
     /// A user name.
     Name(Username),
-    /// Nothing that could name a link.
+    /// The text names no link.
     Nothing,
 }
 
 impl Accounts {
     /// Finds links by a mention (`<@…>`), a Discord id, an account's id, a user name, a mail address, a Keycloak or directory id.
-    /// The address is asked of the directory, which is the source of truth for it: the store keeps none of an account in use.
-    pub async fn find_link(&self, viewer: &Viewer, what: &str) -> Result<Vec<Link>, UseCaseError> {
-        let sight = self.admit_viewer(viewer, Viewed::Link).await?;
-        self.look_up_links(&sight, what).await
+    /// The directory is asked for an address: the store keeps no address of an account in use.
+    pub async fn find_link(&self, admin: &Admin, what: &str) -> Result<Vec<Link>, UseCaseError> {
+        self.look_up_links(admin, what).await
     }
 
     /// One link, compared with directory and Keycloak, by exactly what `find_link` takes; `None` if nothing, or more than one, fits.
-    pub async fn show_link(&self, viewer: &Viewer, what: &str) -> Result<Option<LinkShown>, UseCaseError> {
-        let sight = self.admit_viewer(viewer, Viewed::Link).await?;
-        let mut links = self.look_up_links(&sight, what).await?;
+    pub async fn show_link(&self, admin: &Admin, what: &str) -> Result<Option<LinkShown>, UseCaseError> {
+        let mut links = self.look_up_links(admin, what).await?;
         let (Some(link), true) = (links.pop(), links.is_empty()) else { return Ok(None) };
         let mut view = self.store().read().await?;
         let wanted = self.wanted_groups(&mut view, &link).await?;
-        // No connection to the store is held while others are asked.
+        // Hold no connection to the store during outside calls.
         drop(view);
-        let (entry, user) = tokio::join!(self.see_entry(&link.account), self.see_user(&link.account));
-        // What Keycloak says while the directory is silent would mislead whoever reads it.
-        let user = if matches!(entry, Seen::NotChecked) { Seen::NotChecked } else { user };
+        let (entry, user) = tokio::join!(self.look_up_entry(&link.account), self.look_up_user(&link.account));
+        // While the directory is silent, Keycloak's answer would be misleading.
+        let user = if matches!(entry, Lookup::NotChecked) { Lookup::NotChecked } else { user };
         let managed = self.config().managed_groups();
         let recorded = Recorded {
             account: &link.account,
@@ -115,14 +113,13 @@ impl Accounts {
     /// there were. The look is audited before the first part.
     pub async fn export_links<B>(
         &self,
-        viewer: &Viewer,
+        admin: &Admin,
         wanted: LinkExport,
         mut take: impl FnMut(&str) -> ControlFlow<B>,
     ) -> Result<ControlFlow<B, usize>, UseCaseError> {
-        let sight = self.admit_viewer(viewer, Viewed::LinkExport).await?;
-        self.note_view(&sight, &[]).await?;
-        let filter = AccountFilter { state: wanted.state, guild_id: sight.guild };
-        let (mut sheet, mut text) = ExportWriter::begin(wanted.format, "accounts", COLUMNS);
+        self.record_view(admin, &[]).await?;
+        let filter = AccountFilter { state: wanted.state, guild_id: admin.guild() };
+        let (mut writer, mut text) = ExportWriter::begin(wanted.format, "accounts", COLUMNS);
         let (mut after, mut count) = (None, 0);
         loop {
             let page = self.store().read().await?.links(&filter, after, EXPORT_PAGE as u32).await?;
@@ -132,11 +129,11 @@ impl Accounts {
                 if wanted.with_addresses { self.addresses_of(&page).await? } else { HashMap::new() };
             for link in page {
                 let address = link.account.directory_id.as_ref().and_then(|id| addresses.remove(id));
-                sheet.put(&mut text, values(link, address));
+                writer.put(&mut text, values(link, address));
             }
             let is_end = after.is_none();
             if is_end {
-                text.push_str(&sheet.end(None));
+                text.push_str(&writer.end(None));
             }
             if let ControlFlow::Break(why) = take(&text) {
                 return Ok(ControlFlow::Break(why));
@@ -148,32 +145,32 @@ impl Accounts {
         }
     }
 
-    /// The links that fit, of those that this viewer is shown; noted before they are given.
-    async fn look_up_links(&self, sight: &ViewGrant<'_>, what: &str) -> Result<Vec<Link>, UseCaseError> {
-        // The directory is asked before any connection to the store is held.
-        let sought = LinkQuery::read(what);
-        let mut ids = match &sought {
+    /// The links that fit and that this admin may see. The look is audited before they are returned.
+    async fn look_up_links(&self, admin: &Admin, what: &str) -> Result<Vec<Link>, UseCaseError> {
+        // Ask the directory before taking a connection to the store.
+        let query = LinkQuery::read(what);
+        let mut ids = match &query {
             LinkQuery::Address(address) => self.accounts_of_address(address).await?,
             LinkQuery::Discord(_) | LinkQuery::Uuid(_) | LinkQuery::Name(_) | LinkQuery::Nothing => {
                 Vec::new()
             }
         };
         let mut view = self.store().read().await?;
-        ids.extend(look_up(&mut view, &sought).await?.map(|account| account.id));
+        ids.extend(look_up(&mut view, &query).await?.map(|account| account.id));
         let mut links = Vec::with_capacity(ids.len());
         for id in ids {
             links.extend(view.link(id).await?);
         }
         drop(view);
-        links.retain(|link| sight.guild.is_none() || link.guild_id == sight.guild);
+        links.retain(|link| admin.guild().is_none() || link.guild_id == admin.guild());
         let seen: Vec<_> = links.iter().map(|link| link.account.person_id).collect();
-        self.note_view(sight, &seen).await?;
+        self.record_view(admin, &seen).await?;
         Ok(links)
     }
 
     /// The accounts whose entries have this address, by the mark on the entry.
     async fn accounts_of_address(&self, address: &MailAddress) -> Result<Vec<AccountId>, UseCaseError> {
-        let directory = self.shared.clients.directory.as_ref().ok_or(ErrorCode::DirectoryDown)?;
+        let directory = self.clients().directory.as_ref().ok_or(ErrorCode::DirectoryDown)?;
         let entries = directory.find(By::Address(address)).await.map_err(|error| {
             tracing::warn!(error = %Chain(&error), "an address could not be looked up");
             ErrorCode::DirectoryDown
@@ -181,7 +178,7 @@ impl Accounts {
         Ok(entries.into_iter().filter_map(|entry| entry.mark).map(Mark::account).collect())
     }
 
-    /// The groups of the rule that the account was made by; `None` if nobody knows it any more.
+    /// The groups of the rule that the account was made by; `None` if that is no longer known.
     async fn wanted_groups(
         &self,
         view: &mut ReadConnection,
@@ -192,7 +189,7 @@ impl Accounts {
             jobs.iter().find(|job| job.kind == JobKind::Provision && job.account_id == Some(link.account.id));
         let Some(job) = made else { return Ok(None) };
         let output = view.step_output(job.id, Step::Eligible).await?.unwrap_or_default();
-        // As the worker's step `eligible` leaves it.
+        // The output of the job's step `eligible`.
         let output: Value = serde_json::from_str(&output).unwrap_or_default();
         let guild = link.guild_id.and_then(|id| self.config().guild(id));
         let rules = guild.map(|guild| guild.policy.rules.as_slice()).unwrap_or_default();
@@ -200,9 +197,9 @@ impl Accounts {
         Ok(rule.map(|rule| rule.groups.clone()))
     }
 
-    /// The mail addresses of these accounts, by their entries. An address that the directory does not tell is no empty one.
+    /// The mail addresses of these accounts, from their entries. A missing address is not an empty one.
     async fn addresses_of(&self, links: &[Link]) -> Result<HashMap<DirectoryId, String>, UseCaseError> {
-        let directory = self.shared.clients.directory.as_ref().ok_or(ErrorCode::DirectoryDown)?;
+        let directory = self.clients().directory.as_ref().ok_or(ErrorCode::DirectoryDown)?;
         let ids: Vec<DirectoryId> =
             links.iter().filter_map(|link| link.account.directory_id.clone()).collect();
         let entries = directory.find_together(&ids).await.map_err(|error| {
@@ -256,8 +253,8 @@ pub(super) fn read_user(text: &str) -> Option<DiscordUserId> {
     mention.map_or(text, |inner| inner.trim_start_matches('!')).parse().ok()
 }
 
-async fn look_up(view: &mut ReadConnection, sought: &LinkQuery) -> Result<Option<Account>, UseCaseError> {
-    Ok(match sought {
+async fn look_up(view: &mut ReadConnection, query: &LinkQuery) -> Result<Option<Account>, UseCaseError> {
+    Ok(match query {
         LinkQuery::Discord(id) => match view.person_of(*id).await? {
             Some(person) => view.account_of(person.id).await?,
             None => None,
@@ -268,7 +265,7 @@ async fn look_up(view: &mut ReadConnection, sought: &LinkQuery) -> Result<Option
     })
 }
 
-/// One account whatever of its three ids was given.
+/// The account by any of its three ids.
 async fn by_uuid(view: &mut ReadConnection, text: &str) -> Result<Option<Account>, UseCaseError> {
     if let Ok(id) = text.parse()
         && let Some(account) = view.account(id).await?

@@ -1,7 +1,9 @@
-//! "That was not me": somebody else set the password. After one confirmation the account is locked, by durable work.
+//! "That was not me": another person set the password. After one confirmation a job locks the account.
 
+use super::caller::Caller;
+use super::context::Accounts;
+use super::error::UseCaseError;
 use super::password::{enqueue, must_be_usable, own_account, own_account_alone};
-use super::{Accounts, Caller, UseCaseError};
 use crate::domain::account::{Account, AccountState};
 use crate::domain::audit::{Actor, Entry, Event, Source};
 use crate::domain::error_code::ErrorCode;
@@ -15,7 +17,7 @@ use crate::store::ReadConnection;
 pub struct LockAsked {
     /// The user name of the account.
     pub username: String,
-    /// It was asked for before: this press changed nothing.
+    /// The lock was asked for before: this press changed nothing.
     pub again: bool,
 }
 
@@ -30,7 +32,7 @@ impl Accounts {
         .await
     }
 
-    /// The confirmed wish. What the person wrote about it is kept for admins, sealed, with the row of the audit log.
+    /// Locks the account after the confirmation. The person's note is sealed beside the audit row, for admins.
     pub async fn lock(
         &self,
         caller: &Caller,
@@ -66,11 +68,11 @@ impl Accounts {
     }
 }
 
-/// The unfinished jobs of an account in use; any other account cannot be locked by its owner.
+/// The unfinished jobs of an account in use. Its owner cannot lock any other account.
 async fn must_be_in_use(view: &mut ReadConnection, account: &Account) -> Result<Vec<Job>, UseCaseError> {
     let jobs = view.unfinished_jobs_of(account.person_id).await?;
     if account.state == AccountState::Active {
-        // Whatever else is under way: a withdrawal may find the account in use and let it live.
+        // Even during a withdrawal, which may find the account in use and keep it.
         return Ok(jobs);
     }
     must_be_usable(account, &jobs)?;

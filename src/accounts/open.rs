@@ -1,8 +1,8 @@
-//! Opening the use-cases for one run of an operator's verb, with no more reach than the verb needs.
+//! Opening the use-cases for one run of an operator's verb, with no more access than the verb needs.
 
 use std::sync::Arc;
 
-use super::{Accounts, Clients};
+use super::context::{Accounts, Clients};
 use crate::clock::{Clock, Rng};
 use crate::config::Config;
 use crate::directory::{Directory, DirectoryError};
@@ -10,7 +10,7 @@ use crate::discord::{ConnectError, Discord};
 use crate::keycloak::{Keycloak, KeycloakError};
 use crate::store::{Store, StoreError};
 
-/// How far a verb reaches.
+/// What a verb may access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessLevel {
     /// Reads the store.
@@ -19,11 +19,11 @@ pub enum AccessLevel {
     Write,
     /// The same, and reads Keycloak.
     Compare,
-    /// Decides: writes to the store after asking Discord who may.
+    /// Decides: writes to the store after asking Discord for the member's roles.
     Decide,
 }
 
-/// A door did not open.
+/// A client could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The database.
@@ -41,7 +41,7 @@ pub enum OpenError {
 }
 
 impl Accounts {
-    /// Opens what a verb of this reach needs. Close it with [`Accounts::close`].
+    /// Opens what a verb with this access needs. Close it with [`Accounts::close`].
     pub async fn open(
         config: Config,
         clock: Arc<dyn Clock>,

@@ -1,26 +1,29 @@
-//! A person wants the mail again: another link to set a password. It ends nothing: no session, no lock, no earlier link.
+//! A person asks for another mail with a link to set a password. It ends no session, no lock and no earlier link.
 //!
-//! Decided from the store at once; the mail itself is durable work, and what came of it is told afterwards.
+//! The store decides at once. A job sends the mail and tells the person what came of it.
 
 use std::time::Duration;
 
-use super::{Accounts, Caller, Details, MailUnavailable, UseCaseError};
+use super::caller::Caller;
+use super::context::Accounts;
+use super::error::{Details, UseCaseError};
 use crate::domain::account::{Account, AccountState};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, Nonce, Timestamp};
 use crate::domain::job::{Job, JobKind, JobState};
 use crate::domain::mail::{Mail, PERSONAL_SPAN};
+use crate::messages::mails::MailUnavailable;
 use crate::store::{BudgetKind, NewJob, ReadConnection, StoreError, Tx};
 
-/// The pause between two mails of one account: long enough for the first to arrive.
+/// The pause between two mails to one account, so that the first can arrive.
 pub(super) const COOL_DOWN: Duration = Duration::from_mins(5);
 
-/// The mail was asked for.
+/// Another mail is on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailAsked {
     /// The user name of the account.
     pub username: String,
-    /// It was on its way already: this press changed nothing.
+    /// One was on its way already: this press changed nothing.
     pub again: bool,
     /// The mails before it, newest first.
     pub mails: Vec<Mail>,
@@ -29,7 +32,7 @@ pub struct MailAsked {
 }
 
 impl Accounts {
-    /// Asks for the mail again: for the account that the button names, or the caller's own.
+    /// Asks for another mail, for the account that the button names, or the caller's own.
     pub async fn mail_again(
         &self,
         caller: &Caller,
@@ -56,7 +59,7 @@ impl Accounts {
         .await
     }
 
-    /// When the account may have another mail; `None` if now. The budgets of domain and community are asked when the mail is begun.
+    /// When the account may have another mail; `None`: now. The limits of the domain and of all mails are checked when the mail is begun.
     async fn not_before(
         &self,
         tx: &mut Tx,
@@ -76,7 +79,7 @@ pub(super) fn cooled_down_at(mails: &[Mail]) -> Option<Timestamp> {
     mails.first().map(|mail| mail.at.after(COOL_DOWN))
 }
 
-/// The caller's account for a change: from here on no other transaction goes on with this person.
+/// The caller's account, locked for a change: no other transaction goes on with this person until this one ends.
 pub(super) async fn own_account_alone(
     tx: &mut Tx,
     caller: &Caller,
@@ -84,7 +87,7 @@ pub(super) async fn own_account_alone(
 ) -> Result<Account, UseCaseError> {
     let seen = own_account(tx, caller, which).await?;
     tx.lock_person(seen.person_id).await?;
-    // As it is now: somebody may have held the person until a moment ago.
+    // Read again: another transaction may have held the lock until now.
     own_account(tx, caller, which).await
 }
 
@@ -108,7 +111,7 @@ pub(super) async fn own_account(
     }
 }
 
-/// The account is `invited` or `active`, and nothing is about to end that.
+/// The account is `invited` or `active`, and no job is about to end that.
 pub(super) fn must_be_usable(account: &Account, jobs: &[Job]) -> Result<(), UseCaseError> {
     let not_now = |why| Err(UseCaseError::with(ErrorCode::NotEligible, Details::MailUnavailable(why)));
     match account.state {
@@ -119,21 +122,23 @@ pub(super) fn must_be_usable(account: &Account, jobs: &[Job]) -> Result<(), UseC
             Details::MailUnavailable(MailUnavailable::Conflict),
         )),
         AccountState::Closed => not_now(MailUnavailable::NoAccount),
-        AccountState::Invited | AccountState::Active if jobs.iter().any(ends_account) => {
+        AccountState::Invited | AccountState::Active if jobs.iter().any(is_ending) => {
             not_now(MailUnavailable::Ending)
         }
         AccountState::Invited | AccountState::Active => Ok(()),
     }
 }
 
-/// Whether this unfinished job ends or locks the account.
-pub(super) fn ends_account(job: &Job) -> bool {
-    matches!(job.kind, JobKind::Withdraw | JobKind::Lock)
-        || job.state == JobState::Undoing
-        || job.cancel_asked
+fn is_ending(job: &Job) -> bool {
+    ends_account(job.kind, job.state, job.cancel_asked)
 }
 
-/// Puts a work on the account, in the name of the request that it came from.
+/// Whether an unfinished job ends or locks the account.
+pub(super) const fn ends_account(kind: JobKind, state: JobState, cancel_asked: bool) -> bool {
+    matches!(kind, JobKind::Withdraw | JobKind::Lock) || matches!(state, JobState::Undoing) || cancel_asked
+}
+
+/// Enqueues a job for the account, with the request that the account came from.
 pub(super) async fn enqueue(tx: &mut Tx, account: &Account, kind: JobKind) -> Result<Job, StoreError> {
     let request = tx.approved_request_of(account.person_id).await?;
     let job = NewJob {

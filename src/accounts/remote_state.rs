@@ -1,33 +1,33 @@
 //! One account as directory and Keycloak show it at this moment. Both are only read.
 
-use super::Accounts;
-use super::answer::Chain;
+use super::context::Accounts;
+use super::error::Chain;
 use crate::directory::{By, Directory, DirectoryError, Entry};
 use crate::domain::account::{Account, Mark};
-use crate::domain::link::{EntryFacts, Seen, UserFacts};
+use crate::domain::link::{EntryFacts, Lookup, UserFacts};
 use crate::keycloak::{Import, Keycloak, KeycloakError, User};
 
 impl Accounts {
-    /// The account's entry: by its recorded lasting id, else what carries our mark or stands at its name.
-    pub(super) async fn see_entry(&self, account: &Account) -> Seen<EntryFacts> {
-        let Some(directory) = &self.shared.clients.directory else { return Seen::NotChecked };
+    /// The account's entry: by its recorded lasting id, else by our mark or the user name.
+    pub(super) async fn look_up_entry(&self, account: &Account) -> Lookup<EntryFacts> {
+        let Some(directory) = &self.clients().directory else { return Lookup::NotChecked };
         match look_for_entry(directory, account).await {
             Ok(seen) => seen,
             Err(error) => {
                 tracing::warn!(error = %Chain(&error), "an entry could not be compared");
-                Seen::NotChecked
+                Lookup::NotChecked
             }
         }
     }
 
     /// The account's Keycloak user: by its recorded id, else the one that Keycloak shows for our entry.
-    pub(super) async fn see_user(&self, account: &Account) -> Seen<UserFacts> {
-        let Some(keycloak) = &self.shared.clients.keycloak else { return Seen::NotChecked };
+    pub(super) async fn look_up_user(&self, account: &Account) -> Lookup<UserFacts> {
+        let Some(keycloak) = &self.clients().keycloak else { return Lookup::NotChecked };
         match look_for_user(keycloak, account, &self.config().keycloak.federation_id).await {
             Ok(seen) => seen,
             Err(error) => {
                 tracing::warn!(error = %Chain(&error), "a Keycloak user could not be compared");
-                Seen::NotChecked
+                Lookup::NotChecked
             }
         }
     }
@@ -36,21 +36,21 @@ impl Accounts {
 async fn look_for_entry(
     directory: &Directory,
     account: &Account,
-) -> Result<Seen<EntryFacts>, DirectoryError> {
+) -> Result<Lookup<EntryFacts>, DirectoryError> {
     if let Some(id) = &account.directory_id
         && let Some(entry) = directory.find(By::DirectoryId(id)).await?.pop()
     {
-        return Ok(Seen::Found(facts_of_entry(directory, entry).await));
+        return Ok(Lookup::Found(facts_of_entry(directory, entry).await));
     }
     let mut others = directory.find(By::Mark(Mark::of(account.id))).await?;
     if others.is_empty() && account.directory_id.is_some() {
         others = directory.find(By::Username(&account.username)).await?;
     }
     Ok(match (others.pop(), &account.directory_id) {
-        (Some(entry), Some(_)) => Seen::Replaced(facts_of_entry(directory, entry).await),
-        (Some(entry), None) => Seen::Found(facts_of_entry(directory, entry).await),
-        (None, Some(_)) => Seen::Gone,
-        (None, None) => Seen::Nothing,
+        (Some(entry), Some(_)) => Lookup::Replaced(facts_of_entry(directory, entry).await),
+        (Some(entry), None) => Lookup::Found(facts_of_entry(directory, entry).await),
+        (None, Some(_)) => Lookup::Gone,
+        (None, None) => Lookup::Nothing,
     })
 }
 
@@ -73,19 +73,19 @@ async fn look_for_user(
     keycloak: &Keycloak,
     account: &Account,
     federation_id: &str,
-) -> Result<Seen<UserFacts>, KeycloakError> {
-    let Some(recorded) = &account.keycloak_id else { return Ok(Seen::Nothing) };
+) -> Result<Lookup<UserFacts>, KeycloakError> {
+    let Some(recorded) = &account.keycloak_id else { return Ok(Lookup::Nothing) };
     if let Some(user) = keycloak.person(recorded).await? {
-        return Ok(Seen::Found(facts_of_user(keycloak, user, federation_id).await));
+        return Ok(Lookup::Found(facts_of_user(keycloak, user, federation_id).await));
     }
     // A search by name lets Keycloak import the entry, as any login would.
-    let Some(entry) = &account.directory_id else { return Ok(Seen::Gone) };
+    let Some(entry) = &account.directory_id else { return Ok(Lookup::Gone) };
     let Import::Ours(id) = keycloak.find_import(&account.username, entry).await? else {
-        return Ok(Seen::Gone);
+        return Ok(Lookup::Gone);
     };
     Ok(match keycloak.person(&id).await? {
-        Some(user) => Seen::Replaced(facts_of_user(keycloak, user, federation_id).await),
-        None => Seen::Gone,
+        Some(user) => Lookup::Replaced(facts_of_user(keycloak, user, federation_id).await),
+        None => Lookup::Gone,
     })
 }
 

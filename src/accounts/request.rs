@@ -1,11 +1,13 @@
 //! A member asks for an account: the form, the draft, `Change` and `Send`.
 //!
-//! Decided from the interaction's member and the store alone, within two seconds.
+//! Decided from the interaction's member and the store alone.
 
 use std::time::Duration;
 
+use super::caller::{Caller, FormInput};
+use super::context::Accounts;
 use super::eligibility_check::waits_for_another_name;
-use super::{Accounts, BrokenRule, Caller, Details, Field, FieldFault, FormInput, UseCaseError};
+use super::error::{BrokenRule, Details, Field, FieldFault, UseCaseError};
 use crate::config::Guild;
 use crate::domain::audit::{Actor, Entry, Event, Source};
 use crate::domain::eligibility::{Approval, Rule};
@@ -16,21 +18,19 @@ use crate::domain::mail_address::MailAddress;
 use crate::domain::person_name::PersonName;
 use crate::domain::request::{Answer, Form, Request, RequestKind, RequestState};
 use crate::domain::username::{Username, suggest_username};
+use crate::messages::notice;
 use crate::store::{
-    BudgetKind, DraftChanged, NewDraft, NewJob, RequestMove, RequestMoved, SendDraft, Sent as StoreSent,
-    StoreError, Tx,
+    BudgetKind, DecisionCase, DraftChanged, NewDraft, NewJob, RequestMove, RequestMoved, SendDraft, SendNow,
+    Sent as StoreSent, StoreError, Tx,
 };
 
-/// How long a draft waits for `Send`. An interaction token lives as long, so its message can still be changed.
+/// How long a draft waits for `Send`. The interaction's token is valid as long, so the message can still be changed.
 const DRAFT_LIVES: Duration = Duration::from_mins(15);
-
-/// The version of the privacy notice that is shown with a draft; it counts up when the notice says something else.
-const NOTICE_VERSION: i64 = 1;
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// What stands in the form when it opens.
+/// What the form shows when it opens.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Prefill {
     /// A legal user name, or empty.
@@ -78,13 +78,12 @@ pub struct Sent {
 }
 
 impl Accounts {
-    /// Decides whether the form may open, and what stands in it.
+    /// Decides whether the form may open, and what it shows.
     pub async fn open_form(&self, caller: &Caller) -> Result<Prefill, UseCaseError> {
         self.within_limit(async {
             let (_, rule) = self.fitting_rule(caller)?;
-            let mut view = self.store().read().await?;
-            let standing = self.may_ask(&mut view, caller.user_id).await?;
-            match standing.former.and_then(|former| former.form) {
+            let present = self.may_ask(caller.user_id).await?;
+            match present.former.and_then(|former| former.form) {
                 Some(form) => Ok(self.filled(&form, rule)),
                 None => Ok(self.fresh(caller, rule)),
             }
@@ -97,7 +96,7 @@ impl Accounts {
         self.within_limit(async {
             let (guild, rule) = self.fitting_rule(caller)?;
             let form = self.parse_form(&typed, rule)?;
-            self.may_ask(&mut self.store().read().await?, caller.user_id).await?;
+            self.may_ask(caller.user_id).await?;
             let mut tx = self.store().begin().await?;
             let person = tx.ensure_person(caller.user_id, caller.lang.tag()).await?;
             let draft = tx.put_draft(self.new_draft(caller, guild, rule, person.id, form)).await?;
@@ -107,7 +106,7 @@ impl Accounts {
         .await
     }
 
-    /// What stands in the form when `Change` opens it again.
+    /// What the form shows when `Change` opens it again.
     pub async fn change_form(
         &self,
         caller: &Caller,
@@ -116,12 +115,7 @@ impl Accounts {
     ) -> Result<Prefill, UseCaseError> {
         self.within_limit(async {
             let (_, rule) = self.fitting_rule(caller)?;
-            let mut view = self.store().read().await?;
-            let person = view.person_of(caller.user_id).await?.ok_or(ErrorCode::StaleButton)?;
-            let draft = view.request(id).await?.ok_or(ErrorCode::StaleButton)?;
-            if draft.person_id != person.id || draft.nonce != nonce {
-                return Err(ErrorCode::StaleButton.into());
-            }
+            let draft = self.own_draft(caller, id, nonce).await?;
             let is_over = draft.expires_at.is_some_and(|at| at <= self.clock().now());
             match (draft.state, draft.form) {
                 (RequestState::Draft, Some(form)) if !is_over => Ok(self.filled(&form, rule)),
@@ -164,13 +158,7 @@ impl Accounts {
     /// Makes the draft a request. A second press changes nothing and says `again`.
     pub async fn send(&self, caller: &Caller, id: RequestId, nonce: Nonce) -> Result<Sent, UseCaseError> {
         self.within_limit(async {
-            let mut view = self.store().read().await?;
-            let person = view.person_of(caller.user_id).await?.ok_or(ErrorCode::StaleButton)?;
-            let draft = view.request(id).await?.ok_or(ErrorCode::StaleButton)?;
-            drop(view);
-            if draft.person_id != person.id || draft.nonce != nonce {
-                return Err(ErrorCode::StaleButton.into());
-            }
+            let draft = self.own_draft(caller, id, nonce).await?;
             if let Some(answer) = self.answer_for_no_draft(caller, &draft) {
                 return answer;
             }
@@ -183,23 +171,36 @@ impl Accounts {
         .await
     }
 
-    /// The one transaction of `Send`: request, audit row, card and check.
+    /// The request that the button names, read in one statement: it must be the caller's, with this nonce.
+    async fn own_draft(&self, caller: &Caller, id: RequestId, nonce: Nonce) -> Result<Request, UseCaseError> {
+        let case = self.store().read().await?.decision_case(id).await?;
+        let is_own =
+            |case: &DecisionCase| case.applicant == Some(caller.user_id) && case.request.nonce == nonce;
+        Ok(case.filter(is_own).ok_or(ErrorCode::StaleButton)?.request)
+    }
+
+    /// The one transaction of `Send`: request, audit row, card and check. Usually nothing stands against it, and one statement checks
+    /// and sends; else further statements find out what does.
     async fn send_draft(&self, caller: &Caller, draft: &Request) -> Result<Sent, UseCaseError> {
         let (guild, rule) = self.fitting_rule(caller)?;
         if draft.username.is_reserved(&self.config().username.reserved) {
             return Err(ErrorCode::NameUnavailable.into());
         }
+        let expires_at = self.clock().now().after(self.config().request.expires_after);
         let mut tx = self.store().begin().await?;
+        let send = SendNow { draft, applicant: caller.user_id, rule: &rule.name, expires_at };
+        if let Some(request) = tx.send_now(send).await? {
+            self.take_request_budget(&mut tx, draft.person_id).await?;
+            record_sending(&mut tx, &request, guild).await?;
+            tx.commit("send").await?;
+            return Ok(sent(&request, rule, false));
+        }
         let address = draft.form.as_ref().map(|form| &form.address);
         if tx.denial_of(caller.user_id, address).await?.is_some() {
             return Err(ErrorCode::DeniedPerson.into());
         }
         make_room_for(&mut tx, draft.person_id).await?;
-        let allowed = self.config().budget.requests_per_person;
-        if !tx.take_budget(BudgetKind::RequestPerson, &draft.person_id.to_string(), allowed, DAY).await? {
-            return Err(ErrorCode::TooMany.into());
-        }
-        let expires_at = self.clock().now().after(self.config().request.expires_after);
+        self.take_request_budget(&mut tx, draft.person_id).await?;
         let send = SendDraft {
             id: draft.id,
             person_id: draft.person_id,
@@ -224,12 +225,19 @@ impl Accounts {
         }
     }
 
+    /// Counts one request of the person, unless they sent as many today as they may.
+    async fn take_request_budget(&self, tx: &mut Tx, person: PersonId) -> Result<(), UseCaseError> {
+        let allowed = self.config().budget.requests_per_person;
+        let is_counted = tx.take_budget(BudgetKind::RequestPerson, &person.to_string(), allowed, DAY).await?;
+        if is_counted { Ok(()) } else { Err(ErrorCode::TooMany.into()) }
+    }
+
     /// The answer to a press on something that is no draft any more; `None` for a draft that can be sent.
     fn answer_for_no_draft(&self, caller: &Caller, request: &Request) -> Option<Result<Sent, UseCaseError>> {
         match request.state {
             RequestState::Draft if request.expires_at.is_none_or(|at| at > self.clock().now()) => None,
             RequestState::Draft => Some(Err(expired())),
-            // An end without a sending leaves no rule to look at, and a draft that expired was never sent.
+            // A draft that expired was never sent.
             RequestState::Expired if request.form.is_none() => Some(Err(expired())),
             RequestState::Waiting
             | RequestState::Held
@@ -250,7 +258,7 @@ impl Accounts {
         }
     }
 
-    /// Notes a refused `Send` in the audit log. A clash of names is counted: who asks too often is not told any more.
+    /// Records a refused `Send` in the audit log. A taken name is counted: a person who tries too many is no longer told.
     async fn note_refused_send(&self, draft: &Request, refused: UseCaseError) -> Result<Sent, UseCaseError> {
         let mut tx = self.store().begin().await?;
         let mut refused = refused;
@@ -271,7 +279,7 @@ impl Accounts {
         Err(refused)
     }
 
-    /// Checks every field; all faults are told at once.
+    /// Checks every field and reports all faults at once.
     fn parse_form(&self, typed: &FormInput, rule: &Rule) -> Result<Form, UseCaseError> {
         let mut faults = Vec::new();
         let username = Username::parse(&typed.username, self.config().username.max)
@@ -320,7 +328,7 @@ impl Accounts {
             kind: RequestKind::Account,
             form,
             rule: Some(rule.name.clone()),
-            notice_version: NOTICE_VERSION,
+            notice_version: notice::VERSION,
             lang: caller.lang.tag().to_owned(),
             interaction_id: caller.interaction_id,
             expires_at: self.clock().now().after(DRAFT_LIVES),
@@ -366,7 +374,7 @@ impl Accounts {
     }
 }
 
-/// Takes back the request that waits for another name: this one stands in its place.
+/// Cancels the request that waits for another name: the new one takes its place.
 async fn make_room_for(tx: &mut Tx, person: PersonId) -> Result<(), UseCaseError> {
     let Some(former) = tx.open_request_of(person).await?.filter(waits_for_another_name) else {
         return Ok(());
@@ -387,7 +395,7 @@ async fn make_room_for(tx: &mut Tx, person: PersonId) -> Result<(), UseCaseError
     Ok(())
 }
 
-/// What belongs to a sent request: its audit row, its card and its look at directory and Keycloak.
+/// What belongs to a sent request: its audit row, its card and its check of directory and Keycloak.
 async fn record_sending(tx: &mut Tx, request: &Request, guild: &Guild) -> Result<(), StoreError> {
     tx.audit(
         Entry::new(Event::RequestSubmitted, Source::Chat, Actor::Person(request.person_id))
@@ -411,7 +419,7 @@ fn sent(request: &Request, rule: &Rule, again: bool) -> Sent {
     Sent { code: request.code.clone(), automatic: rule.approval == Approval::Automatic, again }
 }
 
-/// Refusals of `Send` that say something about the person's standing or about names. The rest is chance or an old button.
+/// Refusals of `Send` that concern the person or a name. The others are chance or an old button.
 const fn is_audited(error_code: ErrorCode) -> bool {
     matches!(
         error_code,

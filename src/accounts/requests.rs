@@ -1,32 +1,33 @@
 //! Lists of requests and one request in full, for operators and moderators.
 
-use super::cancel::{By, Cancelled, take_back};
-use super::viewer::Viewed;
-use super::{Accounts, Operator, UseCaseError, Viewer};
+use super::authority::{Admin, ViewGrant};
+use super::cancel::{ATTEMPTS, Cancelled, CancelledBy, cancel_request};
+use super::context::Accounts;
+use super::error::UseCaseError;
 use crate::domain::approval::{Notify, Verdict};
-use crate::domain::audit::{Actor, Source};
+use crate::domain::audit::{Actor, Event};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{DiscordUserId, GuildId, JobId, RequestId, Timestamp};
 use crate::domain::job::{Job, JobKind, JobState, Step};
 use crate::domain::request::{Request, RequestState};
 use crate::domain::username::Username;
-use crate::store::{Decision, ReadConnection, RequestFilter as StoreFilter};
+use crate::store::{AuditFilter, AuditRow, Decision, Order, ReadConnection, RequestFilter as StoreFilter};
 
 /// Which requests.
 #[derive(Clone, Debug, Default)]
 pub struct RequestFilter {
     /// Of this guild only.
     pub guild: Option<GuildId>,
-    /// Where they stand; `None` means all but drafts.
-    pub standing: Option<Standing>,
+    /// Their status; `None` means all but drafts.
+    pub status: Option<StatusFilter>,
 }
 
-/// Where a request stands, as operators ask for it.
+/// The status of a request, as operators ask for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum StatusFilter {
     /// In this state.
     In(RequestState),
-    /// Work of it has stopped until an operator mends the cause.
+    /// One of its jobs has stopped until an operator removes the cause.
     NeedsOperator,
 }
 
@@ -41,7 +42,7 @@ pub struct RequestLine {
     pub guild_id: GuildId,
     /// Whose, unless their Discord id was erased.
     pub discord_id: Option<DiscordUserId>,
-    /// Where it stands.
+    /// Its state.
     pub state: RequestState,
     /// Why.
     pub reason_code: Option<ErrorCode>,
@@ -59,7 +60,7 @@ pub struct RequestLine {
     pub ended_at: Option<Timestamp>,
 }
 
-/// A decision on a request. The typed reason is not shown: it is personal.
+/// A decision on a request. The typed reason is personal and is read by [`Accounts::request_texts`].
 #[derive(Clone, Debug)]
 pub struct DecisionLine {
     /// Who, as the audit log names them: a person's id, `cli:<login>`, or `system` for a rule.
@@ -74,14 +75,14 @@ pub struct DecisionLine {
     pub at: Timestamp,
 }
 
-/// A piece of work of a request.
+/// A job of a request.
 #[derive(Clone, Debug)]
 pub struct JobLine {
     /// Our id, for `retry`.
     pub id: JobId,
     /// What it is for.
     pub kind: JobKind,
-    /// Where it stands.
+    /// Its state.
     pub state: JobState,
     /// Its next step.
     pub step: Option<Step>,
@@ -100,30 +101,50 @@ pub struct RequestShown {
     pub line: RequestLine,
     /// Its decisions.
     pub decisions: Vec<DecisionLine>,
-    /// Its work.
+    /// Its jobs.
     pub jobs: Vec<JobLine>,
 }
+
+/// The personal texts of a request, as far as they are kept and the reader may see them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestTexts {
+    /// The reason of the denial, told or quiet: for moderators.
+    pub denial_reason: Option<String>,
+    /// What the person wrote when they said "Not me": for admins.
+    pub notes: Vec<Note>,
+}
+
+/// What a person wrote when they said that another person set their password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub text: String,
+}
+
+/// How many notes of one request are shown: a person can write one each time that the account is in use.
+const MAX_NOTES: u32 = 10;
 
 impl Accounts {
     /// A page of requests, newest first, after the request `after`.
     pub async fn requests(
         &self,
-        viewer: &Viewer,
+        grant: &ViewGrant,
         filter: &RequestFilter,
         after: Option<RequestId>,
         limit: u32,
     ) -> Result<Vec<RequestLine>, UseCaseError> {
-        let sight = self.admit_viewer(viewer, Viewed::Request).await?;
         let mut view = self.store().read().await?;
-        let (state, job_state) = match filter.standing {
+        let (state, job_state) = match filter.status {
             None => (None, None),
-            Some(Standing::In(state)) => (Some(state), None),
-            Some(Standing::NeedsOperator) => (None, Some(JobState::NeedsOperator)),
+            Some(StatusFilter::In(state)) => (Some(state), None),
+            Some(StatusFilter::NeedsOperator) => (None, Some(JobState::NeedsOperator)),
         };
-        let guild_id = sight.guild.or(filter.guild);
+        let guild_id = grant.guild().or(filter.guild);
         let filter = StoreFilter { guild_id, state, job_state, person_id: None };
         let found = view.requests(&filter, after, limit).await?;
-        tracing::info!(viewer = viewer.name(), "requests were listed");
+        tracing::info!(viewer = grant.name(), "requests were listed");
         let mut lines = Vec::with_capacity(found.len());
         for request in found {
             lines.push(line(&mut view, request).await?);
@@ -134,14 +155,13 @@ impl Accounts {
     /// A request by its public code or its id; `None` if there is none.
     pub async fn request_shown(
         &self,
-        viewer: &Viewer,
+        grant: &ViewGrant,
         code_or_id: &str,
     ) -> Result<Option<RequestShown>, UseCaseError> {
-        let sight = self.admit_viewer(viewer, Viewed::Request).await?;
         let mut view = self.store().read().await?;
         let found = find_request(&mut view, code_or_id).await?;
-        let Some(request) = found.filter(|request| sight.shows(request)) else { return Ok(None) };
-        tracing::info!(viewer = viewer.name(), request.id = %request.id, "a request was shown");
+        let Some(request) = found.filter(|request| grant.shows(request)) else { return Ok(None) };
+        tracing::info!(viewer = grant.name(), request.id = %request.id, "a request was shown");
         let decisions = match view.decision_on(request.id).await? {
             Some(decision) => vec![decision_line(&mut view, decision).await?],
             None => Vec::new(),
@@ -153,11 +173,53 @@ impl Accounts {
         Ok(Some(RequestShown { line: line(&mut view, request).await?, decisions, jobs }))
     }
 
-    /// Takes back somebody's request from the command line.
-    pub async fn cancel_for(&self, operator: &Operator, id: RequestId) -> Result<Cancelled, UseCaseError> {
-        let mut tx = self.store().begin().await?;
-        let request = tx.request(id).await?.ok_or(ErrorCode::StaleButton)?;
-        take_back(tx, &request, &By { actor: operator.actor(), source: Source::Cli }).await
+    /// The personal texts of a request that [`Accounts::request_shown`] gave. A look at one is audited before the text is given.
+    pub async fn request_texts(
+        &self,
+        grant: &ViewGrant,
+        shown: &RequestShown,
+    ) -> Result<RequestTexts, UseCaseError> {
+        let id = shown.line.id;
+        let mut view = self.store().read().await?;
+        let Some(request) = view.request(id).await?.filter(|request| grant.shows(request)) else {
+            return Ok(RequestTexts::default());
+        };
+        let decision = view.decision_on(id).await?.filter(|decision| decision.verdict == Verdict::Deny);
+        let mut texts =
+            RequestTexts { denial_reason: decision.and_then(|decision| decision.reason), notes: Vec::new() };
+        if grant.is_admin() {
+            let filter = AuditFilter {
+                event: Some(Event::AccountDisabled),
+                request_id: Some(id),
+                order: Order::OldestFirst,
+                ..AuditFilter::default()
+            };
+            let rows = view.audit_page(&filter, None, MAX_NOTES).await?;
+            let note = |row: AuditRow| Some(Note { at: row.row.at, text: row.personal? });
+            texts.notes = rows.into_iter().filter_map(note).collect();
+        }
+        drop(view);
+        if texts != RequestTexts::default() {
+            self.record_text_view(grant, &request).await?;
+        }
+        Ok(texts)
+    }
+
+    /// Cancels a member's request for an admin.
+    pub async fn cancel_for(&self, admin: &Admin, id: RequestId) -> Result<Cancelled, UseCaseError> {
+        for _ in 0..ATTEMPTS {
+            let mut tx = self.store().begin().await?;
+            let request = tx
+                .request(id)
+                .await?
+                .filter(|request| admin.guild().is_none_or(|guild| request.guild_id == guild))
+                .ok_or(ErrorCode::StaleButton)?;
+            let by = CancelledBy { actor: admin.actor(&mut tx).await?, source: admin.source() };
+            if let Some(cancelled) = cancel_request(tx, &request, &by).await? {
+                return Ok(cancelled);
+            }
+        }
+        Err(ErrorCode::StoreBusy.into())
     }
 }
 

@@ -1,12 +1,12 @@
 //! After a restore: how the database and the world outside differ, and the agreement that lets it act again.
 //!
-//! A backup is older than what happened since: accounts were made, mails were sent, passwords were set, of which the restored rows know
-//! nothing. Until an operator agrees, nothing outside is written. Start with [`Comparison::differences`].
+//! A backup knows nothing of what happened after it: accounts that were made, mails that were sent, passwords that were set. Until an
+//! operator agrees, nothing outside is written. Start with [`Comparison::differences`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Operator;
+use super::caller::Operator;
 use crate::clock::{Clock, Rng};
 use crate::config::Config;
 use crate::directory::{By, Directory, DirectoryError, Entry as DirectoryEntry};
@@ -22,10 +22,10 @@ use crate::store::{AccountFilter, RequestFilter, Store, StoreError};
 /// How many rows are read from the store at once.
 const PAGE: u32 = 100;
 
-/// One difference.
+/// One difference between the restored database and the world outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// Which.
+pub struct RestoreDifference {
+    /// How they differ.
     pub kind: DifferenceKind,
     /// The account, as the mark or the database names it.
     pub account: AccountId,
@@ -49,7 +49,7 @@ pub enum CompareError {
     Keycloak(#[from] KeycloakError),
 }
 
-/// Whether this process holds back. Clones share it.
+/// Whether this process writes nothing outside. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct MaintenanceMode(Arc<AtomicBool>);
 
@@ -74,12 +74,12 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Over doors that are open already.
+    /// Over clients that are open already.
     pub fn over(store: Store, directory: Directory, keycloak: Keycloak) -> Self {
         Self { store, directory, keycloak }
     }
 
-    /// Opens the doors. Close it with [`Comparison::close`].
+    /// Opens the clients. Close it with [`Comparison::close`].
     pub async fn open(
         config: &Config,
         clock: Arc<dyn Clock>,
@@ -101,7 +101,7 @@ impl Comparison {
 
     /// Every difference, of accounts in the database first. Groups and values of entries are not compared: the directory is their
     /// source of truth.
-    pub async fn differences(&self) -> Result<Vec<Difference>, CompareError> {
+    pub async fn differences(&self) -> Result<Vec<RestoreDifference>, CompareError> {
         let mut found = Vec::new();
         let mut after = None;
         loop {
@@ -136,9 +136,9 @@ impl Comparison {
         })
     }
 
-    /// Walks every entry with our mark. A server gives only so many at once: where there are more, those whose mark ends with each
-    /// digit are asked for apart.
-    async fn add_unknown_entries(&self, found: &mut Vec<Difference>) -> Result<(), CompareError> {
+    /// Reads every entry with our mark. A server limits the size of an answer: where there are more entries, they are asked for by the last
+    /// digit of the mark.
+    async fn add_unknown_entries(&self, found: &mut Vec<RestoreDifference>) -> Result<(), CompareError> {
         let mut endings = vec![String::new()];
         while let Some(ending) = endings.pop() {
             let entries = match self.directory.all_marked(&ending).await {
@@ -161,14 +161,14 @@ impl Comparison {
                     Some(_) => continue,
                 };
                 let (username, directory_id) = (entry.username, Some(entry.directory_id));
-                found.push(Difference { kind, account: mark.account(), username, directory_id });
+                found.push(RestoreDifference { kind, account: mark.account(), username, directory_id });
             }
         }
         Ok(())
     }
 
-    /// Lets the database act again. Mails that a later life may have sent count as sent, news of then is dropped, and the cards of
-    /// open requests are drawn anew. `None`: it was not held.
+    /// Ends the maintenance mode. Mails that may have been sent after the backup count as sent, old notifications are dropped, and the
+    /// cards of open requests are edited again. `None`: the database was not in maintenance mode.
     pub async fn agree(&self, operator: &Operator) -> Result<Option<usize>, CompareError> {
         let made = self.jobs_with_an_entry().await?;
         let mut tx = self.store.begin().await?;
@@ -197,7 +197,7 @@ impl Comparison {
         Ok(Some(made.len()))
     }
 
-    /// Works that make an account whose entry is there already.
+    /// Jobs that make an account whose entry exists already.
     async fn jobs_with_an_entry(&self) -> Result<Vec<(Job, AccountId)>, CompareError> {
         let mut made = Vec::new();
         let mut after = 0;
@@ -216,8 +216,8 @@ impl Comparison {
     }
 }
 
-fn difference(kind: DifferenceKind, account: &Account, entry: Option<&DirectoryEntry>) -> Difference {
-    Difference {
+fn difference(kind: DifferenceKind, account: &Account, entry: Option<&DirectoryEntry>) -> RestoreDifference {
+    RestoreDifference {
         kind,
         account: account.id,
         username: account.username.as_str().to_owned(),

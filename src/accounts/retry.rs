@@ -1,9 +1,9 @@
-//! Admins let work go on that stopped for a person.
+//! Admins let a job go on that stopped for an operator.
 
-use super::decide::actor_of;
-use super::{Accounts, Reviewer, UseCaseError};
+use super::authority::Admin;
+use super::context::Accounts;
+use super::error::UseCaseError;
 use crate::domain::account::AccountState;
-use crate::domain::approval::judge_admin;
 use crate::domain::audit::{Entry, Event, Source};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{JobId, Nonce, RequestId};
@@ -13,46 +13,31 @@ use crate::store::{AccountSaved, MessageKind, ReadConnection, Tx};
 /// The job runs again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retried {
-    /// Which.
+    /// Its id.
     pub job: JobId,
 }
 
 impl Accounts {
-    /// Opens work that needed an operator. The command line passes [`Nonce::NONE`].
-    pub async fn retry(
-        &self,
-        reviewer: &Reviewer,
-        job: JobId,
-        nonce: Nonce,
-    ) -> Result<Retried, UseCaseError> {
-        let guild = self.config().guild(reviewer.guild_id).ok_or(ErrorCode::StaleButton)?;
-        let member = self.fetch(guild.id, reviewer.user_id).await?;
-        let judged = member
-            .filter(|member| member.user_id == reviewer.user_id)
-            .ok_or(ErrorCode::NotModerator)
-            .and_then(|member| judge_admin(&member, &guild.admin_roles, self.clock().now()));
-
+    /// Opens a job that needed an operator. The command line passes [`Nonce::NONE`].
+    pub async fn retry(&self, admin: &Admin, job: JobId, nonce: Nonce) -> Result<Retried, UseCaseError> {
         let mut tx = self.store().begin().await?;
         let found = tx.job(job).await?.ok_or(ErrorCode::StaleButton)?;
         let request = match found.request_id {
-            Some(id) => tx.request(id).await?.filter(|request| request.guild_id == guild.id),
+            Some(id) => tx.request(id).await?,
             None => None,
         };
-        let request = request.ok_or(ErrorCode::StaleButton)?;
-        let actor = actor_of(&mut tx, reviewer).await?;
+        let request = request
+            .filter(|request| admin.guild().is_none_or(|guild| request.guild_id == guild))
+            .ok_or(ErrorCode::StaleButton)?;
+        let actor = admin.actor(&mut tx).await?;
         let entry = |event| {
-            Entry::new(event, reviewer.via, actor.clone())
+            Entry::new(event, admin.source(), actor.clone())
                 .about(request.person_id)
-                .in_guild(guild.id)
+                .in_guild(request.guild_id)
                 .of_request(request.id)
                 .of_job(job)
         };
-        if let Err(error_code) = judged {
-            tx.audit(entry(Event::PressRefused).because(error_code));
-            tx.commit("press_refused").await?;
-            return Err(error_code.into());
-        }
-        if reviewer.via != Source::Cli && !is_our_button(&mut tx, request.id, nonce).await? {
+        if admin.source() != Source::Cli && !is_our_button(&mut tx, request.id, nonce).await? {
             return Err(ErrorCode::StaleButton.into());
         }
         let opened = tx.retry_job(job).await?.ok_or(ErrorCode::AlreadyDecided)?;
@@ -66,8 +51,8 @@ impl Accounts {
     }
 }
 
-/// Whoever lets a job go on that met a conflict says that it is over: the account stands again where it stood before, or the steps
-/// would take it for an end. If it is not over, the job meets it once more.
+/// An admin who lets a job go on that met a conflict says that the conflict is over: the account returns to the state that it had
+/// before. The steps would take a conflict for an end. If it is not over, the job meets it once more.
 async fn leave_conflict(
     tx: &mut Tx,
     job: &Job,
@@ -87,7 +72,7 @@ async fn leave_conflict(
     }
 }
 
-/// The button stands on the card, and on the note in the admins' channel.
+/// The button is on the card and on the note in the admins' channel.
 async fn is_our_button(
     view: &mut ReadConnection,
     request: RequestId,

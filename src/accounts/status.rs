@@ -1,16 +1,17 @@
-//! Where somebody stands: one stage, derived from request, work and account.
+//! The status of a person: one stage, derived from request, jobs and account.
 
+use super::caller::Caller;
+use super::context::Accounts;
 use super::eligibility_check::waits_for_another_name;
+use super::error::UseCaseError;
 use super::password::{cooled_down_at, ends_account};
-use super::{Accounts, Caller, UseCaseError};
 use crate::domain::account::{Account, AccountState};
 use crate::domain::approval::Notify;
 use crate::domain::error_code::ErrorCode;
-use crate::domain::ids::{AccountId, Nonce, PersonId, RequestId, Timestamp};
-use crate::domain::job::{Job, JobKind, JobState, Step};
-use crate::domain::mail::Mail;
+use crate::domain::ids::{AccountId, Nonce, RequestId, Timestamp};
+use crate::domain::job::{JobKind, JobState, Step};
 use crate::domain::request::{Request, RequestState};
-use crate::store::{Decision, ReadConnection};
+use crate::store::{Overview, UnfinishedJob};
 
 pub use crate::messages::status::{Asked, Mails, Stage};
 
@@ -21,11 +22,11 @@ pub enum StatusButton {
     Send(RequestId, Nonce),
     /// Change the draft.
     Change(RequestId, Nonce),
-    /// Take it back.
+    /// Cancel it.
     Cancel(RequestId, Nonce),
     /// Open the form.
     Form,
-    /// Ask for the mail again.
+    /// Ask for another mail.
     Resend(AccountId, Nonce),
     /// "That was not me."
     NotMe(AccountId, Nonce),
@@ -34,7 +35,7 @@ pub enum StatusButton {
 /// The answer of `/account status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusShown {
-    /// Where they stand.
+    /// The stage.
     pub stage: Stage,
     /// The public code of the request, if there is one.
     pub code: Option<String>,
@@ -44,25 +45,12 @@ pub struct StatusShown {
     pub buttons: Vec<StatusButton>,
 }
 
-/// What the store knows of a person, read at once.
-struct Facts {
-    account: Option<Account>,
-    mails: Vec<Mail>,
-    draft: Option<Request>,
-    latest: Option<Request>,
-    decision: Option<Decision>,
-    unfinished: Vec<Job>,
-}
-
 impl Accounts {
-    /// Says where the caller stands. Works in a direct message too.
+    /// The caller's status. Works in a direct message, too.
     pub async fn status(&self, caller: &Caller) -> Result<StatusShown, UseCaseError> {
         self.within_limit(async {
-            let mut view = self.store().read().await?;
-            let mut shown = match view.person_of(caller.user_id).await? {
-                Some(person) => self.derive(&read_facts(&mut view, person.id).await?),
-                None => nothing(),
-            };
+            let known = self.store().read().await?.overview_of(caller.user_id).await?;
+            let mut shown = self.derive(&known);
             // The form opens in a guild only, because there the member's roles are known.
             if caller.guild_id.is_none() {
                 shown.buttons.retain(|button| *button != StatusButton::Form);
@@ -72,35 +60,34 @@ impl Accounts {
         .await
     }
 
-    /// The account says most; then what is open; then a draft; then how the last request ended.
-    fn derive(&self, facts: &Facts) -> StatusShown {
+    /// Derives the stage from the account, else the open request, else a draft, else the end of the last request.
+    fn derive(&self, known: &Overview) -> StatusShown {
         let now = self.clock().now();
-        if let Some(account) = &facts.account {
-            return self.of_account(account, facts);
+        if let Some(account) = &known.account {
+            return self.of_account(account, known);
         }
-        let open = facts.latest.as_ref().filter(|request| request.state.is_open());
-        if let Some(request) = open {
+        if let Some(request) = &known.open {
             return of_open_request(request);
         }
-        let draft = facts.draft.as_ref().filter(|draft| draft.expires_at.is_none_or(|at| at > now));
+        let draft = known.draft.as_ref().filter(|draft| draft.expires_at.is_none_or(|at| at > now));
         if let Some(draft) = draft {
             return of_draft(draft, now);
         }
-        match &facts.latest {
-            Some(request) => of_ended_request(request, facts),
+        match newest(known) {
+            Some(request) => of_ended_request(request, known),
             None => nothing(),
         }
     }
 
-    fn of_account(&self, account: &Account, facts: &Facts) -> StatusShown {
+    fn of_account(&self, account: &Account, known: &Overview) -> StatusShown {
         let username = account.username.as_str().to_owned();
         let since = account.activated_at.or(account.invited_at);
-        let lock = facts.unfinished.iter().find(|job| job.kind == JobKind::Lock);
-        let is_ending = facts.unfinished.iter().any(ends_account);
-        let mails = self.mails_of(facts);
+        let lock = known.jobs.iter().find(|job| job.kind == JobKind::Lock);
+        let ends = known.jobs.iter().any(is_ending);
+        let mails = self.mails_of(known);
         let stage = match account.state {
-            AccountState::Creating | AccountState::Invited if is_ending => Stage::Withdrawing { username },
-            AccountState::Creating => being_made(username, facts),
+            AccountState::Creating | AccountState::Invited if ends => Stage::Withdrawing { username },
+            AccountState::Creating => being_made(username, known),
             AccountState::Invited => {
                 let last = mails.sent.iter().find(|mail| mail.is_certain()).map(|mail| mail.at);
                 let at = last.max(account.invited_at).unwrap_or_default();
@@ -114,76 +101,62 @@ impl Accounts {
             AccountState::Conflict => Stage::Conflict { username },
             AccountState::Closed => Stage::Nothing,
         };
-        let request = facts.latest.as_ref();
-        let buttons = self.buttons_of(account, facts);
+        let request = newest(known);
+        let buttons = self.buttons_of(account, known);
         StatusShown { stage, code: request.map(|request| request.code.clone()), since, buttons }
     }
 
-    fn mails_of(&self, facts: &Facts) -> Mails {
-        let resend = facts.unfinished.iter().find(|job| job.kind == JobKind::Resend);
+    fn mails_of(&self, known: &Overview) -> Mails {
+        let resend = known.jobs.iter().find(|job| job.kind == JobKind::Resend);
         let asked = match resend {
             None => Asked::No,
             Some(job) if job.state == JobState::NeedsOperator => Asked::Stuck,
             Some(job) if job.error_code.is_some() => Asked::Delayed,
             Some(_) => Asked::UnderWay,
         };
-        Mails { sent: facts.mails.clone(), now: self.clock().now(), asked }
+        Mails { sent: known.mails.clone(), now: self.clock().now(), asked }
     }
 
-    /// What can be pressed beside an account: nothing that would be refused right away.
-    fn buttons_of(&self, account: &Account, facts: &Facts) -> Vec<StatusButton> {
+    /// The buttons beside an account: none that would be refused at once.
+    fn buttons_of(&self, account: &Account, known: &Overview) -> Vec<StatusButton> {
         let (is_live, is_active) = match account.state {
             AccountState::Active => (true, true),
             AccountState::Invited => (true, false),
             AccountState::Creating => (false, false),
             AccountState::Disabled | AccountState::Conflict | AccountState::Closed => return Vec::new(),
         };
-        let is_ending = facts.unfinished.iter().any(ends_account);
-        if is_ending {
+        let ends = known.jobs.iter().any(is_ending);
+        if ends {
             return Vec::new();
         }
-        let is_asked = facts.unfinished.iter().any(|job| job.kind == JobKind::Resend);
-        let is_cool = cooled_down_at(&facts.mails).is_none_or(|at| at <= self.clock().now());
+        let is_asked = known.jobs.iter().any(|job| job.kind == JobKind::Resend);
+        let is_cool = cooled_down_at(&known.mails).is_none_or(|at| at <= self.clock().now());
         let mut buttons = Vec::new();
         if is_live && !is_asked && is_cool {
             buttons.push(StatusButton::Resend(account.id, account.nonce));
         }
         if is_active {
             buttons.push(StatusButton::NotMe(account.id, account.nonce));
-        } else if let Some(request) = &facts.latest {
+        } else if let Some(request) = newest(known) {
             buttons.push(StatusButton::Cancel(request.id, request.nonce));
         }
         buttons
     }
 }
 
-async fn read_facts(view: &mut ReadConnection, person: PersonId) -> Result<Facts, UseCaseError> {
-    let latest = match view.open_request_of(person).await? {
-        Some(open) => Some(open),
-        None => view.latest_request_of(person).await?,
-    };
-    let decision = match &latest {
-        Some(request) => view.decision_on(request.id).await?,
-        None => None,
-    };
-    let account = view.account_of(person).await?;
-    let mails = match &account {
-        Some(account) => view.mails_of(account.id).await?,
-        None => Vec::new(),
-    };
-    Ok(Facts {
-        account,
-        mails,
-        draft: view.draft_of(person).await?,
-        latest,
-        decision,
-        unfinished: view.unfinished_jobs_of(person).await?,
-    })
+/// Whether this unfinished job ends or locks the account.
+fn is_ending(job: &UnfinishedJob) -> bool {
+    ends_account(job.kind, job.state, job.cancel_asked)
 }
 
-/// A `creating` account stands where its first job stands.
-fn being_made(username: String, facts: &Facts) -> Stage {
-    let job = facts.unfinished.iter().find(|job| job.kind == JobKind::Provision);
+/// The request that the status speaks of.
+fn newest(known: &Overview) -> Option<&Request> {
+    known.open.as_ref().or(known.latest.as_ref())
+}
+
+/// The stage of a `creating` account is that of its first job.
+fn being_made(username: String, known: &Overview) -> Stage {
+    let job = known.jobs.iter().find(|job| job.kind == JobKind::Provision);
     match job {
         Some(job) if job.state == JobState::NeedsOperator => Stage::NeedsOperator { username },
         Some(job) if matches!(job.step, Some(Step::Mail | Step::Invite)) && job.error_code.is_none() => {
@@ -219,18 +192,18 @@ fn of_draft(draft: &Request, now: Timestamp) -> StatusShown {
     }
 }
 
-fn of_ended_request(request: &Request, facts: &Facts) -> StatusShown {
+fn of_ended_request(request: &Request, known: &Overview) -> StatusShown {
     let at = request.ended_at.unwrap_or(request.created_at);
     let stage = match request.state {
         // An approved request whose account is closed: the account's end says nothing about the request.
         RequestState::Draft | RequestState::Waiting | RequestState::Held | RequestState::Approved => {
             Stage::Nothing
         }
-        RequestState::Denied => match &facts.decision {
+        RequestState::Denied => match &known.decision {
             Some(decision) if decision.tell == Notify::Told => {
                 Stage::Denied { at, reason: decision.reason.clone() }
             }
-            // A quiet denial reads like a request that came to nothing.
+            // A quiet denial reads like a request that ended without an account.
             Some(_) | None => Stage::Ended { at },
         },
         RequestState::Cancelled => Stage::Cancelled { at, why: request.reason_code },

@@ -9,23 +9,25 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use testbed::store_eyes::StoreEyes;
-use town::{ADMIN, CARDS, GUILD, MEMBER, MODERATOR, Town, member, operator};
+use town::{ADMIN, CARDS, GUILD, MEMBER, MODERATOR, Town, member};
 
-use super::decide::{Decided, Fresh};
+use super::audit_log::Verified;
+use super::decide::{CardProof, Decided, FreshFacts};
+use super::requests::RequestTexts;
 use super::status::Stage;
-use super::{Accounts, Clients, Details, FormInput, Proof, Reviewer, UseCaseError};
+use super::{Accounts, Clients, Details, FormInput, Proof, Purpose, Reviewer, UseCaseError, ViewGrant};
 use crate::accounts::deny_list::DenyTarget;
 use crate::clock::SystemRng;
 use crate::domain::account::AccountState;
 use crate::domain::approval::{Notify, Verdict};
-use crate::domain::audit::Source;
+use crate::domain::audit::{Event, Source};
 use crate::domain::error_code::ErrorCode;
-use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, MessageId, Nonce, RoleId};
-use crate::domain::job::JobKind;
+use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, MessageId, Nonce, RequestId, RoleId};
+use crate::domain::job::{JobKind, JobState};
 use crate::domain::member::MemberFacts;
 use crate::domain::request::{Request, RequestState};
 use crate::messages::Lang;
-use crate::store::{MessageKind, OutboxKind, Store};
+use crate::store::{AuditFilter, AuditRow, MessageKind, OutboxKind, Store};
 
 const ADA: u64 = 175_928_847_299_117_063;
 const EVE: u64 = 175_928_847_299_117_064;
@@ -47,15 +49,52 @@ fn fresh(reviewer: u64, roles: &[RoleId]) -> Fresh {
     Fresh { reviewer: Some(member(reviewer, roles)), applicant: Some(member(ADA, &[MEMBER])) }
 }
 
+/// What Discord says, given by hand.
+#[derive(Clone)]
+struct Fresh {
+    reviewer: Option<MemberFacts>,
+    applicant: Option<MemberFacts>,
+}
+
+/// An approval from the moment at which Discord answered.
+async fn approve_on(
+    accounts: &Accounts,
+    reviewer: &Reviewer,
+    id: RequestId,
+    proof: Proof,
+    fresh: &Fresh,
+) -> Result<Decided, UseCaseError> {
+    let (case, _) = accounts.decision_case(reviewer.guild_id, id).await?;
+    let Fresh { reviewer: reviewing, applicant } = fresh.clone();
+    let facts = FreshFacts { reviewer: reviewing, applicant: Some(applicant) };
+    let moderator = accounts.moderator_from(reviewer, case, CardProof::Claimed(proof), facts).await?;
+    accounts.approve(moderator).await
+}
+
+/// A denial from the moment at which Discord answered.
+async fn deny_on(
+    accounts: &Accounts,
+    reviewer: &Reviewer,
+    id: RequestId,
+    reviewing: Option<&MemberFacts>,
+    (reason, tell): (&str, Notify),
+) -> Result<Decided, UseCaseError> {
+    let (case, _) = accounts.decision_case(reviewer.guild_id, id).await?;
+    let facts = FreshFacts { reviewer: reviewing.cloned(), applicant: None };
+    let card = CardProof::Claimed(Proof::CommandLine);
+    let moderator = accounts.moderator_from(reviewer, case, card, facts).await?;
+    accounts.deny(moderator, reason, tell).await
+}
+
 async fn approves(town: &Town, user: u64, request: &Request) -> Result<Decided, UseCaseError> {
     let answer = fresh(user, &[MODERATOR]);
-    town.accounts.approve_on(&reviewer(user), request.id, Proof::CommandLine, &answer).await
+    approve_on(&town.accounts, &reviewer(user), request.id, Proof::CommandLine, &answer).await
 }
 
 async fn denies(town: &Town, user: u64, request: &Request, tell: Notify) -> Result<Decided, UseCaseError> {
     let moderator = member(user, &[MODERATOR]);
     let how = ("not now", tell);
-    town.accounts.deny_on(&reviewer(user), request.id, Proof::CommandLine, Some(&moderator), how).await
+    deny_on(&town.accounts, &reviewer(user), request.id, Some(&moderator), how).await
 }
 
 /// A card as the sender records it.
@@ -83,8 +122,9 @@ async fn approval_writes_decision_account_work_audit_row_and_card_together() {
     let kinds: Vec<_> = jobs.iter().map(|job| (job.kind, job.account_id)).collect();
     assert_eq!(kinds, [(JobKind::Provision, Some(account.id))], "the open check has ended");
     let grace = view.person_of(DiscordUserId::new(GRACE)).await.expect("an answer").expect("a person");
-    let (event, actor, _) = town.audit().await.pop().expect("a row");
+    let (event, actor, reason) = town.audit().await.pop().expect("a row");
     assert_eq!((event.as_str(), actor), ("request.approved", grace.id.to_string()));
+    assert_eq!(reason.as_deref(), Some("rule:members"), "the log names the rule");
     assert_eq!(town.takes_messages().await, [format!("card:{}", request.id)]);
 }
 
@@ -120,11 +160,10 @@ async fn whoever_may_not_decide_is_refused_audited_and_changes_nothing() {
     for (user, facts, error_code) in cases {
         let answer = Fresh { reviewer: facts.clone(), applicant: Some(member(ADA, &[MEMBER])) };
         let approved =
-            town.accounts.approve_on(&reviewer(user), request.id, Proof::CommandLine, &answer).await;
+            approve_on(&town.accounts, &reviewer(user), request.id, Proof::CommandLine, &answer).await;
         assert_eq!(approved, Err(UseCaseError::because(error_code)));
         let how = ("", Notify::Told);
-        let denied =
-            town.accounts.deny_on(&reviewer(user), request.id, Proof::CommandLine, facts.as_ref(), how).await;
+        let denied = deny_on(&town.accounts, &reviewer(user), request.id, facts.as_ref(), how).await;
         assert_eq!(denied, Err(UseCaseError::because(error_code)));
     }
     assert_eq!(town.request(request.id).await.revision, request.revision);
@@ -139,11 +178,10 @@ async fn the_command_line_decides_under_the_operators_name_and_never_for_oneself
     let at_terminal =
         |user| Reviewer { via: Source::Cli, cli_login: Some("root".to_owned()), ..reviewer(user) };
     let own = fresh(ADA, &[ADMIN]);
-    let refused = town.accounts.approve_on(&at_terminal(ADA), request.id, Proof::CommandLine, &own).await;
+    let refused = approve_on(&town.accounts, &at_terminal(ADA), request.id, Proof::CommandLine, &own).await;
     assert_eq!(refused, Err(UseCaseError::because(ErrorCode::OwnRequest)));
     let grace = fresh(GRACE, &[ADMIN]);
-    town.accounts
-        .approve_on(&at_terminal(GRACE), request.id, Proof::CommandLine, &grace)
+    approve_on(&town.accounts, &at_terminal(GRACE), request.id, Proof::CommandLine, &grace)
         .await
         .expect("approved");
     let audit = town.audit().await;
@@ -194,11 +232,11 @@ async fn race(town: &Town, [one, other]: [&Accounts; 2], number: u64) -> bool {
     let answer =
         Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(user, &[MEMBER])) };
     let approving =
-        insists(async || one.approve_on(&reviewer(GRACE), request.id, Proof::CommandLine, &answer).await);
+        insists(async || approve_on(one, &reviewer(GRACE), request.id, Proof::CommandLine, &answer).await);
     let facts = member(denier, &[MODERATOR]);
     let denying = insists(async || {
         let how = ("not now", Notify::Told);
-        other.deny_on(&reviewer(denier), request.id, Proof::CommandLine, Some(&facts), how).await
+        deny_on(other, &reviewer(denier), request.id, Some(&facts), how).await
     });
     let (yes, no) = if number.is_multiple_of(2) {
         tokio::join!(approving, denying)
@@ -341,7 +379,7 @@ async fn of_fifty_people_with_one_address_one_is_approved_and_the_others_are_hel
     let approvals = requests.iter().map(async |(user, request)| {
         let moderator = Some(member(GRACE, &[MODERATOR]));
         let answer = Fresh { reviewer: moderator, applicant: Some(member(*user, &[MEMBER])) };
-        town.accounts.approve_on(&reviewer(GRACE), request.id, Proof::CommandLine, &answer).await
+        approve_on(&town.accounts, &reviewer(GRACE), request.id, Proof::CommandLine, &answer).await
     });
     let answers = futures::future::join_all(approvals).await;
     let in_use = Err(UseCaseError::because(ErrorCode::AddressInUse));
@@ -366,7 +404,7 @@ async fn a_button_must_be_of_the_recorded_card() {
     let town = Town::new().await;
     let request = town.asks(ADA, "ada").await;
     let answer = fresh(GRACE, &[MODERATOR]);
-    let press = async |proof| town.accounts.approve_on(&reviewer(GRACE), request.id, proof, &answer).await;
+    let press = async |proof| approve_on(&town.accounts, &reviewer(GRACE), request.id, proof, &answer).await;
     let stale = Err(UseCaseError::because(ErrorCode::StaleButton));
     let changed = Err(UseCaseError::with(ErrorCode::StaleButton, Details::CardChanged));
     let nowhere = Proof::Card { nonce: Nonce::new(1), channel_id: CARDS, message_id: MessageId::new(77) };
@@ -412,7 +450,7 @@ async fn a_request_of_another_guild_is_none() {
     for guild in [5, 6] {
         let foreign = Reviewer { guild_id: GuildId::new(guild), ..reviewer(GRACE) };
         let answer = fresh(GRACE, &[MODERATOR]);
-        let pressed = town.accounts.approve_on(&foreign, request.id, Proof::CommandLine, &answer).await;
+        let pressed = approve_on(&town.accounts, &foreign, request.id, Proof::CommandLine, &answer).await;
         assert_eq!(pressed, Err(UseCaseError::because(ErrorCode::StaleButton)));
     }
 }
@@ -422,13 +460,13 @@ async fn a_leavers_request_ends_and_a_poorer_members_stays() {
     let town = Town::new().await;
     let request = town.asks(ADA, "ada").await;
     let poorer = Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(ADA, &[])) };
-    let pressed = town.accounts.approve_on(&reviewer(GRACE), request.id, Proof::CommandLine, &poorer).await;
+    let pressed = approve_on(&town.accounts, &reviewer(GRACE), request.id, Proof::CommandLine, &poorer).await;
     assert_eq!(pressed.expect_err("refused").error_code, ErrorCode::RoleLost);
     let after = town.request(request.id).await;
     assert_eq!((after.state, after.reason_code), (RequestState::Waiting, Some(ErrorCode::RoleLost)));
 
     let left = Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: None };
-    let pressed = town.accounts.approve_on(&reviewer(GRACE), request.id, Proof::CommandLine, &left).await;
+    let pressed = approve_on(&town.accounts, &reviewer(GRACE), request.id, Proof::CommandLine, &left).await;
     assert_eq!(pressed, Err(UseCaseError::because(ErrorCode::MemberGone)));
     let after = town.request(request.id).await;
     assert_eq!((after.state, after.reason_code), (RequestState::Cancelled, Some(ErrorCode::MemberGone)));
@@ -442,7 +480,7 @@ async fn a_role_that_came_back_lets_the_same_request_be_approved() {
     let town = Town::new().await;
     let request = town.asks(ADA, "ada").await;
     let poorer = Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(ADA, &[])) };
-    let pressed = town.accounts.approve_on(&reviewer(GRACE), request.id, Proof::CommandLine, &poorer).await;
+    let pressed = approve_on(&town.accounts, &reviewer(GRACE), request.id, Proof::CommandLine, &poorer).await;
     assert!(pressed.is_err());
     approves(&town, GRACE, &request).await.expect("approved");
     assert_eq!(town.request(request.id).await.reason_code, None);
@@ -453,7 +491,7 @@ async fn who_was_denied_access_after_asking_is_not_approved() {
     let town = Town::new().await;
     let request = town.asks(ADA, "ada").await;
     let domain = DenyTarget::domain("example.org").expect("a domain");
-    town.accounts.deny_add(&operator(), &domain, None, "").await.expect("added");
+    town.accounts.deny_add(&town.admin(Purpose::DenyList), &domain, None, "").await.expect("added");
     assert_eq!(approves(&town, GRACE, &request).await, Err(UseCaseError::because(ErrorCode::DeniedPerson)));
     assert!(denies(&town, GRACE, &request, Notify::Told).await.is_ok());
 }
@@ -483,7 +521,7 @@ async fn an_address_that_is_being_given_to_somebody_else_holds_the_request() {
     approves(&town, GRACE, &request).await.expect("approved");
     let answer =
         Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(EVE, &[MEMBER])) };
-    let pressed = town.accounts.approve_on(&reviewer(GRACE), eves.id, Proof::CommandLine, &answer).await;
+    let pressed = approve_on(&town.accounts, &reviewer(GRACE), eves.id, Proof::CommandLine, &answer).await;
     assert_eq!(pressed, Err(UseCaseError::because(ErrorCode::AddressInUse)));
     let after = town.request(eves.id).await;
     assert_eq!((after.state, after.reason_code), (RequestState::Held, Some(ErrorCode::AddressInUse)));
@@ -546,9 +584,112 @@ async fn the_denials_form_opens_for_those_who_may_decide_only() {
 async fn without_discord_nothing_is_decided() {
     let town = Town::new().await;
     let request = town.asks(ADA, "ada").await;
-    let unasked = Err(UseCaseError::because(ErrorCode::Internal));
-    assert_eq!(town.accounts.approve(&reviewer(GRACE), request.id, Proof::CommandLine).await, unasked);
-    let denied = town.accounts.deny(&reviewer(GRACE), request.id, Proof::CommandLine, "", Notify::Told).await;
-    assert_eq!(denied, unasked);
+    for verdict in Verdict::ALL {
+        let grace = reviewer(GRACE);
+        let asked = town.accounts.authorize_moderator(&grace, request.id, Proof::CommandLine, *verdict);
+        assert_eq!(asked.await.err(), Some(UseCaseError::because(ErrorCode::Internal)), "{verdict}");
+    }
     assert_eq!(town.request(request.id).await.state, RequestState::Waiting);
+}
+
+/// A member with these roles as somebody who looks at requests.
+async fn reader(town: &Town, user: u64, roles: &[RoleId]) -> Result<ViewGrant, UseCaseError> {
+    town.accounts.reader_from(&reviewer(user), Some(&member(user, roles))).await
+}
+
+async fn texts(town: &Town, grant: &ViewGrant, request: &Request) -> RequestTexts {
+    let shown = town.accounts.request_shown(grant, &request.code).await.expect("an answer");
+    town.accounts.request_texts(grant, &shown.expect("the request")).await.expect("an answer")
+}
+
+/// How often the texts of this request were looked at.
+async fn text_views(town: &Town, request: &Request) -> usize {
+    let filter = AuditFilter { event: Some(Event::AdminViewed), ..AuditFilter::default() };
+    let rows = town.store.read().await.expect("a view").audit_page(&filter, None, 50).await.expect("a page");
+    let id = request.id.to_string();
+    let is_of_texts = |row: &&AuditRow| row.row.after.as_deref() == Some("request.texts");
+    rows.iter().filter(is_of_texts).filter(|row| row.row.request_id.as_ref() == Some(&id)).count()
+}
+
+#[tokio::test]
+async fn the_reason_of_a_quiet_denial_is_read_by_moderators_and_each_look_is_audited() {
+    let town = Town::new().await;
+    let request = town.asks(ADA, "ada").await;
+    let grant = reader(&town, LINUS, &[MODERATOR]).await.expect("a moderator");
+    assert_eq!(texts(&town, &grant, &request).await, RequestTexts::default());
+    assert_eq!(text_views(&town, &request).await, 0, "there was nothing to see");
+    denies(&town, GRACE, &request, Notify::Quiet).await.expect("denied");
+    for grant in [grant, town.view_grant()] {
+        assert_eq!(texts(&town, &grant, &request).await.denial_reason.as_deref(), Some("not now"));
+    }
+    assert_eq!(text_views(&town, &request).await, 2);
+    let refused = reader(&town, EVE, &[MEMBER]).await.expect_err("no moderator");
+    assert_eq!(refused, UseCaseError::because(ErrorCode::NotModerator));
+    assert_eq!(town.events().await.last().map(String::as_str), Some("press.refused"));
+}
+
+/// An account in use whose owner says "Not me" with a note.
+async fn says_not_me(town: &Town, note: &str) -> Request {
+    let request = town.asks(ADA, "ada").await;
+    let (account, job) = town.approves(&request).await;
+    let account = town.account_becomes(&account, AccountState::Active).await;
+    let claimed = town.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer");
+    let claimed = claimed.filter(|claimed| claimed.id == job.id).expect("the provision job");
+    let mut tx = town.store.begin().await.expect("a transaction");
+    tx.finish_job(&claimed, JobState::Done).await.expect("it ends");
+    tx.commit("test").await.expect("a commit");
+    town.accounts.lock(&town.caller(ADA), account.id, account.nonce, note).await.expect("it is being locked");
+    request
+}
+
+#[tokio::test]
+async fn a_not_me_note_is_read_by_admins_and_not_by_moderators() {
+    let town = Town::new().await;
+    let request = says_not_me(&town, "A stranger wrote to me").await;
+    let moderator = reader(&town, LINUS, &[MODERATOR]).await.expect("a moderator");
+    assert_eq!(texts(&town, &moderator, &request).await, RequestTexts::default());
+    for admin in [reader(&town, GRACE, &[ADMIN]).await.expect("an admin"), town.view_grant()] {
+        let notes = texts(&town, &admin, &request).await.notes;
+        let notes: Vec<_> = notes.iter().map(|note| note.text.as_str()).collect();
+        assert_eq!(notes, ["A stranger wrote to me"]);
+    }
+    assert_eq!(text_views(&town, &request).await, 2);
+}
+
+#[tokio::test]
+async fn texts_of_the_log_are_erased_by_age_and_the_chain_stays_whole() {
+    let town = Town::new().await;
+    let request = says_not_me(&town, "A stranger wrote to me").await;
+    let denied = town.asks(EVE, "eve").await;
+    denies(&town, GRACE, &denied, Notify::Quiet).await.expect("denied");
+    town.clock.push(Duration::from_hours(1));
+    let now = crate::clock::Clock::now(town.clock.as_ref());
+    let erase = async |event, before| {
+        let mut tx = town.store.begin().await.expect("a transaction");
+        let erased = tx.erase_old_audit_texts(event, before, 10).await.expect("erased");
+        tx.commit("test").await.expect("a commit");
+        erased
+    };
+    assert_eq!(erase(None, now.before(Duration::from_hours(2))).await, 0, "nothing is that old");
+    assert_eq!(erase(Some(Event::RequestDenied), now).await, 1);
+    assert_eq!(texts(&town, &town.view_grant(), &request).await.notes.len(), 1, "the note is no reason");
+    assert_eq!(erase(None, now).await, 1);
+    assert_eq!(texts(&town, &town.view_grant(), &request).await, RequestTexts::default());
+    let verified = town.accounts.audit_verify(None).await.expect("an answer");
+    assert!(matches!(verified, Verified::Whole { .. }), "{verified:?}");
+}
+
+/// Each waits in the order of arrival; nobody is refused while the database makes progress.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_who_send_at_once_are_all_answered_and_nobody_is_told_busy() {
+    let town = Town::new().await;
+    let mut drafts = Vec::new();
+    for number in 0..1000 {
+        let user = EVE + 10_000 + number;
+        drafts.push((user, town.drafts(user, &letters("s", number)).await.request));
+    }
+    let answers =
+        futures::future::join_all(drafts.iter().map(|(user, draft)| town.sends(*user, draft))).await;
+    let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert_eq!(refused, Vec::<&UseCaseError>::new());
 }

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::gateway_lease::hold_gateway;
 use super::health::{HealthProbe, ServiceHealth, check_servers};
 use super::restore_check::{Jobs, run_jobs_when_approved};
-use crate::accounts::diagnosis::Examiner;
+use crate::accounts::Examiner;
 use crate::accounts::restored::{Comparison, MaintenanceMode};
 use crate::accounts::{Accounts, Clients};
 use crate::background::{self, Background};

@@ -9,7 +9,7 @@ use super::interaction::Interaction;
 use crate::accounts::audit_log::{AuditFilter, AuditLine, Head, Verified, read_instant};
 use crate::accounts::diagnosis::Diagnosed;
 use crate::accounts::links::{Link, LinkExport};
-use crate::accounts::{Format, UseCaseError, Viewer};
+use crate::accounts::{Format, Purpose, Reviewer, UseCaseError};
 use crate::discord::{Attachment, DiscordError, OutgoingMessage, TEXT_MAX};
 use crate::domain::audit::Source;
 use crate::messages::admin::{AuditFacts, LinkFacts};
@@ -71,8 +71,9 @@ impl Answer {
 /// `/link find`
 pub(super) async fn find_link(interaction: &Interaction, what: &str) -> Result<(), DiscordError> {
     let lang = interaction.lang();
-    answer(interaction, async |viewer| {
-        let links = interaction.accounts().find_link(viewer, what).await?;
+    answer(interaction, async |reviewer| {
+        let admin = &interaction.accounts().authorize_admin(reviewer, Purpose::Link).await?;
+        let links = interaction.accounts().find_link(admin, what).await?;
         if links.is_empty() {
             return Ok(Answer::text(messages::admin::no_links(lang)));
         }
@@ -84,8 +85,9 @@ pub(super) async fn find_link(interaction: &Interaction, what: &str) -> Result<(
 /// `/link show`
 pub(super) async fn show_link(interaction: &Interaction, what: &str) -> Result<(), DiscordError> {
     let lang = interaction.lang();
-    answer(interaction, async |viewer| {
-        let Some(shown) = interaction.accounts().show_link(viewer, what).await? else {
+    answer(interaction, async |reviewer| {
+        let admin = &interaction.accounts().authorize_admin(reviewer, Purpose::Link).await?;
+        let Some(shown) = interaction.accounts().show_link(admin, what).await? else {
             return Ok(Answer::text(messages::admin::no_such_link(lang)));
         };
         let facts = link_facts(&shown.link);
@@ -98,9 +100,10 @@ pub(super) async fn show_link(interaction: &Interaction, what: &str) -> Result<(
 /// `/link export`
 pub(super) async fn export_links(interaction: &Interaction, wanted: LinkExport) -> Result<(), DiscordError> {
     let lang = interaction.lang();
-    answer(interaction, async |viewer| {
+    answer(interaction, async |reviewer| {
+        let admin = &interaction.accounts().authorize_admin(reviewer, Purpose::LinkExport).await?;
         let mut bytes = Vec::new();
-        let writing = interaction.accounts().export_links(viewer, wanted, |text| append(&mut bytes, text));
+        let writing = interaction.accounts().export_links(admin, wanted, |text| append(&mut bytes, text));
         let ControlFlow::Continue(count) = writing.await? else {
             return Ok(Answer::text(messages::admin::too_large(lang)));
         };
@@ -122,8 +125,9 @@ pub(super) async fn search_audit(
         Err(sentence) => return interaction.say(sentence).await,
     };
     let limit = page.limit.unwrap_or(PAGE);
-    answer(interaction, async |viewer| {
-        let lines = interaction.accounts().audit_search(viewer, &filter, page.after, limit).await?;
+    answer(interaction, async |reviewer| {
+        let admin = &interaction.accounts().authorize_admin(reviewer, Purpose::Audit).await?;
+        let lines = interaction.accounts().audit_search(admin, &filter, page.after, limit).await?;
         if lines.is_empty() {
             return Ok(Answer::text(messages::admin::no_audit_rows(lang)));
         }
@@ -147,10 +151,11 @@ pub(super) async fn export_audit(
         Ok(filter) => filter,
         Err(sentence) => return interaction.say(sentence).await,
     };
-    answer(interaction, async |viewer| {
+    answer(interaction, async |reviewer| {
+        let admin = &interaction.accounts().authorize_admin(reviewer, Purpose::AuditExport).await?;
         let mut bytes = Vec::new();
         let writing =
-            interaction.accounts().export_audit(viewer, &filter, format, |text| append(&mut bytes, text));
+            interaction.accounts().export_audit(admin, &filter, format, |text| append(&mut bytes, text));
         let ControlFlow::Continue(head) = writing.await? else {
             return Ok(Answer::text(messages::admin::too_large(lang)));
         };
@@ -166,8 +171,9 @@ pub(super) async fn verify_audit(interaction: &Interaction, head: Option<&str>) 
     let Ok(head) = head.map(str::parse::<Head>).transpose() else {
         return interaction.say(messages::admin::no_head(lang)).await;
     };
-    answer(interaction, async |viewer| {
-        let verified = interaction.accounts().audit_verify_for(viewer, head.as_ref()).await?;
+    answer(interaction, async |reviewer| {
+        let admin = &interaction.accounts().authorize_admin(reviewer, Purpose::AuditVerify).await?;
+        let verified = interaction.accounts().audit_verify_for(admin, head.as_ref()).await?;
         Ok(Answer::text(match verified {
             Verified::Whole { head } => messages::cli::audit_whole(lang, &head.to_string()),
             Verified::Broken { seq } => messages::cli::audit_broken(lang, seq),
@@ -180,8 +186,9 @@ pub(super) async fn verify_audit(interaction: &Interaction, head: Option<&str>) 
 /// `/doctor`
 pub(super) async fn diagnose(interaction: &Interaction) -> Result<(), DiscordError> {
     let lang = interaction.lang();
-    answer(interaction, async |viewer| {
-        Ok(match interaction.accounts().diagnose(viewer).await? {
+    answer(interaction, async |reviewer| {
+        let admin = &interaction.accounts().authorize_admin(reviewer, Purpose::Doctor).await?;
+        Ok(match interaction.accounts().diagnose(admin).await? {
             Diagnosed::Judged(diagnosis) => {
                 let text = messages::doctor::report(lang, &diagnosis);
                 Answer::long(lang, &text, || text.clone(), "doctor.txt", None)
@@ -196,11 +203,11 @@ pub(super) async fn diagnose(interaction: &Interaction) -> Result<(), DiscordErr
 /// Shows "thinking" to the caller, runs `look`, and replaces it with the answer or the error.
 pub(super) async fn answer(
     interaction: &Interaction,
-    look: impl AsyncFnOnce(&Viewer) -> Result<Answer, UseCaseError>,
+    look: impl AsyncFnOnce(&Reviewer) -> Result<Answer, UseCaseError>,
 ) -> Result<(), DiscordError> {
-    let Some(viewer) = interaction.viewer() else { return interaction.say_old_button().await };
+    let Some(reviewer) = interaction.reviewer() else { return interaction.say_old_button().await };
     interaction.reply.defer_ephemeral().await?;
-    let answer = look(&viewer)
+    let answer = look(&reviewer)
         .await
         .unwrap_or_else(|error| Answer { message: interaction.error_message(&error), file: None });
     match &answer.file {

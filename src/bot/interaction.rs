@@ -1,7 +1,8 @@
 //! One interaction without the library's types: the caller and the reply.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use poise::serenity_prelude as serenity;
@@ -11,7 +12,7 @@ use tracing::Instrument as _;
 use super::dependencies::Dependencies;
 use super::guard::{Origin, Rejection, admit};
 use super::render;
-use crate::accounts::{Accounts, Caller, Reviewer, UseCaseError, Viewer};
+use crate::accounts::{Accounts, Caller, Reviewer, UseCaseError};
 use crate::discord::custom_id::Verb;
 use crate::discord::{DiscordError, OutgoingMessage, Reply, member_facts};
 use crate::domain::audit::Source;
@@ -39,6 +40,18 @@ impl RawInteraction<'_> {
     fn id(&self) -> InteractionId {
         InteractionId::new(self.id.get())
     }
+}
+
+/// How long an answer may take before it is deferred. Discord wants the first answer within three seconds of the press; this leaves
+/// half of them for the way there.
+const DEFER_AFTER: Duration = Duration::from_millis(1500);
+
+/// The answer to a button, or to a form that a button opened.
+pub(super) enum ButtonAnswer {
+    /// The message of the button becomes this.
+    Update(OutgoingMessage),
+    /// A message that only this person sees; the message of the button stays.
+    Private(OutgoingMessage),
 }
 
 /// One interaction with everything that an answer needs.
@@ -156,11 +169,6 @@ impl Interaction {
         })
     }
 
-    /// The caller as a viewer of requests, links or the audit log; `None` in a direct message.
-    pub(super) fn viewer(&self) -> Option<Viewer> {
-        self.reviewer().map(Viewer::Reviewer)
-    }
-
     /// The message for an error of a use-case. Only the code is logged here, because the cause was logged where it occurred.
     pub(super) fn error_message(&self, error: &UseCaseError) -> OutgoingMessage {
         tracing::info!(error_code = %error.error_code, "refused");
@@ -175,6 +183,41 @@ impl Interaction {
     /// First answer: a text that only the caller can see.
     pub(super) async fn say(&self, text: impl Into<String>) -> Result<(), DiscordError> {
         self.reply.say_ephemeral(&OutgoingMessage::text(text)).await
+    }
+
+    /// An answer that only this person sees. If it is not ready in time, Discord shows "thinking" and the answer replaces it.
+    pub(super) async fn answer_privately(
+        &self,
+        making: impl Future<Output = OutgoingMessage>,
+    ) -> Result<(), DiscordError> {
+        let mut making = pin!(making);
+        if let Ok(message) = tokio::time::timeout(DEFER_AFTER, &mut making).await {
+            return self.reply.say_ephemeral(&message).await;
+        }
+        // Both run at once: a deferral that fails must not stop what was begun.
+        let (deferred, message) = futures::join!(self.reply.defer_ephemeral(), making);
+        deferred?;
+        self.reply.edit_original(&message).await
+    }
+
+    /// An answer to a button. If it is not ready in time, the message of the button stays as it is until then.
+    pub(super) async fn answer_button(
+        &self,
+        making: impl Future<Output = ButtonAnswer>,
+    ) -> Result<(), DiscordError> {
+        let mut making = pin!(making);
+        if let Ok(answer) = tokio::time::timeout(DEFER_AFTER, &mut making).await {
+            return match answer {
+                ButtonAnswer::Update(message) => self.reply.update_message(&message).await,
+                ButtonAnswer::Private(message) => self.reply.say_ephemeral(&message).await,
+            };
+        }
+        let (deferred, answer) = futures::join!(self.reply.defer_update(), making);
+        deferred?;
+        match answer {
+            ButtonAnswer::Update(message) => self.reply.edit_original(&message).await,
+            ButtonAnswer::Private(message) => self.reply.follow_up_ephemeral(&message).await,
+        }
     }
 
     /// First answer: this version doesn't know the button.

@@ -1,6 +1,6 @@
 //! Interactions of members: form, draft, `Send`, status, cancel, another mail, "not me". All are answered from the store at once.
 
-use super::interaction::Interaction;
+use super::interaction::{ButtonAnswer, Interaction};
 use super::{forms, render};
 use crate::accounts::request::DraftShown;
 use crate::accounts::status::StatusButton;
@@ -26,13 +26,16 @@ pub(super) async fn open_form(interaction: &Interaction) -> Result<(), DiscordEr
 
 /// First answer to the form: the draft with its buttons.
 pub(super) async fn save_form(interaction: &Interaction, input: FormInput) -> Result<(), DiscordError> {
-    match interaction.accounts().save_draft(&interaction.caller, input.clone()).await {
-        Ok(draft) => interaction.reply.say_ephemeral(&draft_message(interaction, &draft)).await,
-        Err(denied) if matches!(denied.details, Details::Form(_)) => {
-            interaction.reply.say_ephemeral(&invalid_form_message(interaction, &denied, &input)).await
+    let saving = async {
+        match interaction.accounts().save_draft(&interaction.caller, input.clone()).await {
+            Ok(draft) => draft_message(interaction, &draft),
+            Err(denied) if matches!(denied.details, Details::Form(_)) => {
+                invalid_form_message(interaction, &denied, &input)
+            }
+            Err(denied) => interaction.error_message(&denied),
         }
-        Err(denied) => interaction.refuse(&denied).await,
-    }
+    };
+    interaction.answer_privately(saving).await
 }
 
 /// The errors of the form, the input (an invalid form is not stored) and a button for a new form.
@@ -69,7 +72,10 @@ pub(super) async fn open_change(
             let custom_id = CustomId::of_request(Verb::Change, id, nonce);
             interaction.reply.open_modal(&forms::account_form(interaction.lang(), custom_id, prefill)).await
         }
-        Err(denied) => refuse_on_draft(interaction, &denied).await,
+        Err(denied) => match refusal_on_draft(interaction, &denied) {
+            ButtonAnswer::Update(message) => interaction.reply.update_message(&message).await,
+            ButtonAnswer::Private(message) => interaction.reply.say_ephemeral(&message).await,
+        },
     }
 }
 
@@ -80,55 +86,69 @@ pub(super) async fn save_change(
     nonce: Nonce,
     input: FormInput,
 ) -> Result<(), DiscordError> {
-    match interaction.accounts().change_draft(&interaction.caller, id, nonce, input).await {
-        Ok(draft) => interaction.reply.update_message(&draft_message(interaction, &draft)).await,
-        Err(UseCaseError { details: Details::Form(faults), .. }) => {
-            let told =
-                render::form_faults(interaction.lang(), Faulty::Change, &faults, interaction.max_username);
-            interaction.say(told).await
+    let changing = async {
+        match interaction.accounts().change_draft(&interaction.caller, id, nonce, input).await {
+            Ok(draft) => ButtonAnswer::Update(draft_message(interaction, &draft)),
+            Err(UseCaseError { details: Details::Form(faults), .. }) => {
+                let told = render::form_faults(
+                    interaction.lang(),
+                    Faulty::Change,
+                    &faults,
+                    interaction.max_username,
+                );
+                ButtonAnswer::Private(OutgoingMessage::text(told))
+            }
+            Err(denied) => refusal_on_draft(interaction, &denied),
         }
-        Err(denied) => refuse_on_draft(interaction, &denied).await,
-    }
+    };
+    interaction.answer_button(changing).await
 }
 
 /// First answer to `Send`: the message says "sent" and loses its buttons.
 pub(super) async fn send(interaction: &Interaction, id: RequestId, nonce: Nonce) -> Result<(), DiscordError> {
     let lang = interaction.lang();
-    match interaction.accounts().send(&interaction.caller, id, nonce).await {
-        Ok(sent) => {
-            let sentence = if sent.again {
-                messages::account::sent_again(lang, &sent.code)
-            } else if sent.automatic {
-                messages::account::sent_to_rule(lang, &sent.code)
-            } else {
-                messages::account::sent_to_moderators(lang, &sent.code)
-            };
-            interaction.reply.update_message(&OutgoingMessage::text(sentence)).await
+    let sending = async {
+        match interaction.accounts().send(&interaction.caller, id, nonce).await {
+            Ok(sent) => {
+                let sentence = if sent.again {
+                    messages::account::sent_again(lang, &sent.code)
+                } else if sent.automatic {
+                    messages::account::sent_to_rule(lang, &sent.code)
+                } else {
+                    messages::account::sent_to_moderators(lang, &sent.code)
+                };
+                ButtonAnswer::Update(OutgoingMessage::text(sentence))
+            }
+            Err(denied) => refusal_on_draft(interaction, &denied),
         }
-        Err(denied) => refuse_on_draft(interaction, &denied).await,
-    }
+    };
+    interaction.answer_button(sending).await
 }
 
 /// First answer: the status of the caller.
 pub(super) async fn say_status(interaction: &Interaction) -> Result<(), DiscordError> {
     let lang = interaction.lang();
-    match interaction.accounts().status(&interaction.caller).await {
-        Ok(shown) => {
-            let sentence = messages::status::sentence(lang, &shown.stage, shown.code.as_deref());
-            let post = shown
-                .buttons
-                .iter()
-                .fold(OutgoingMessage::text(sentence), |post, button| add_button(lang, post, *button));
-            interaction.reply.say_ephemeral(&post).await
+    let reading = async {
+        match interaction.accounts().status(&interaction.caller).await {
+            Ok(shown) => {
+                let sentence = messages::status::sentence(lang, &shown.stage, shown.code.as_deref());
+                shown
+                    .buttons
+                    .iter()
+                    .fold(OutgoingMessage::text(sentence), |post, button| add_button(lang, post, *button))
+            }
+            Err(denied) => interaction.error_message(&denied),
         }
-        Err(denied) => interaction.refuse(&denied).await,
-    }
+    };
+    interaction.answer_privately(reading).await
 }
 
 /// First answer to `/account cancel`.
 pub(super) async fn cancel(interaction: &Interaction) -> Result<(), DiscordError> {
-    let post = cancelled_message(interaction, None).await;
-    interaction.reply.say_ephemeral(&post.unwrap_or_else(|denied| interaction.error_message(&denied))).await
+    let cancelling = async {
+        cancelled_message(interaction, None).await.unwrap_or_else(|denied| interaction.error_message(&denied))
+    };
+    interaction.answer_privately(cancelling).await
 }
 
 /// First answer to the button `Cancel request`: its message shows the result.
@@ -137,10 +157,13 @@ pub(super) async fn cancel_named(
     id: RequestId,
     nonce: Nonce,
 ) -> Result<(), DiscordError> {
-    match cancelled_message(interaction, Some((id, nonce))).await {
-        Ok(post) => interaction.reply.update_message(&post).await,
-        Err(denied) => refuse_on_draft(interaction, &denied).await,
-    }
+    let cancelling = async {
+        match cancelled_message(interaction, Some((id, nonce))).await {
+            Ok(message) => ButtonAnswer::Update(message),
+            Err(denied) => refusal_on_draft(interaction, &denied),
+        }
+    };
+    interaction.answer_button(cancelling).await
 }
 
 async fn cancelled_message(
@@ -165,18 +188,20 @@ pub(super) async fn mail_again(
     which: Option<(AccountId, Nonce)>,
 ) -> Result<(), DiscordError> {
     let lang = interaction.lang();
-    let post = match interaction.accounts().mail_again(&interaction.caller, which).await {
-        Ok(asked) => {
-            let links = Links { mails: &asked.mails, now: asked.now };
-            OutgoingMessage::text(if asked.again {
-                messages::mails::asked_already(lang, &asked.username, links)
-            } else {
-                messages::mails::asked(lang, &asked.username, links)
-            })
+    let asking = async {
+        match interaction.accounts().mail_again(&interaction.caller, which).await {
+            Ok(asked) => {
+                let links = Links { mails: &asked.mails, now: asked.now };
+                OutgoingMessage::text(if asked.again {
+                    messages::mails::asked_already(lang, &asked.username, links)
+                } else {
+                    messages::mails::asked(lang, &asked.username, links)
+                })
+            }
+            Err(denied) => interaction.error_message(&denied),
         }
-        Err(denied) => interaction.error_message(&denied),
     };
-    interaction.reply.say_ephemeral(&post).await
+    interaction.answer_privately(asking).await
 }
 
 /// First answer to `Not me`: a form for confirmation, so that nobody locks an account by accident.
@@ -202,26 +227,29 @@ pub(super) async fn lock(
     note: &str,
 ) -> Result<(), DiscordError> {
     let lang = interaction.lang();
-    match interaction.accounts().lock(&interaction.caller, id, nonce, note).await {
-        Ok(asked) => {
-            let text = if asked.again {
-                messages::mails::locking_already(lang, &asked.username)
-            } else {
-                messages::mails::locking(lang, &asked.username)
-            };
-            interaction.reply.update_message(&OutgoingMessage::text(text)).await
+    let locking = async {
+        match interaction.accounts().lock(&interaction.caller, id, nonce, note).await {
+            Ok(asked) => {
+                let text = if asked.again {
+                    messages::mails::locking_already(lang, &asked.username)
+                } else {
+                    messages::mails::locking(lang, &asked.username)
+                };
+                ButtonAnswer::Update(OutgoingMessage::text(text))
+            }
+            Err(denied) => ButtonAnswer::Private(interaction.error_message(&denied)),
         }
-        Err(denied) => interaction.refuse(&denied).await,
-    }
+    };
+    interaction.answer_button(locking).await
 }
 
 /// Replaces the message of an expired draft. Any other error leaves the message and its buttons unchanged.
-async fn refuse_on_draft(interaction: &Interaction, denied: &UseCaseError) -> Result<(), DiscordError> {
+fn refusal_on_draft(interaction: &Interaction, denied: &UseCaseError) -> ButtonAnswer {
     if denied.error_code == ErrorCode::StaleButton && denied.details == Details::Expired {
         let expired = messages::account::draft_expired(interaction.lang());
-        return interaction.reply.update_message(&OutgoingMessage::text(expired)).await;
+        return ButtonAnswer::Update(OutgoingMessage::text(expired));
     }
-    interaction.refuse(denied).await
+    ButtonAnswer::Private(interaction.error_message(denied))
 }
 
 fn draft_message(interaction: &Interaction, draft: &DraftShown) -> OutgoingMessage {

@@ -3,10 +3,10 @@
 
 use super::forms;
 use super::interaction::Interaction;
-use crate::accounts::Proof;
+use crate::accounts::{Proof, Purpose};
 use crate::discord::custom_id::{CustomId, Verb};
 use crate::discord::{DiscordError, OutgoingMessage};
-use crate::domain::approval::Notify;
+use crate::domain::approval::{Notify, Verdict};
 use crate::domain::ids::{JobId, Nonce, RequestId};
 use crate::messages;
 
@@ -18,7 +18,12 @@ pub(super) async fn approve(
 ) -> Result<(), DiscordError> {
     let Some(reviewer) = interaction.reviewer() else { return interaction.say_old_button().await };
     interaction.reply.defer_update().await?;
-    match interaction.accounts().approve(&reviewer, id, proof).await {
+    let accounts = interaction.accounts();
+    let approving = async {
+        let moderator = accounts.authorize_moderator(&reviewer, id, proof, Verdict::Approve).await?;
+        accounts.approve(moderator).await
+    };
+    match approving.await {
         Ok(_) => Ok(()),
         Err(denied) => interaction.reply.follow_up_ephemeral(&interaction.error_message(&denied)).await,
     }
@@ -52,7 +57,12 @@ pub(super) async fn deny(
 ) -> Result<(), DiscordError> {
     let Some(reviewer) = interaction.reviewer() else { return interaction.say_old_button().await };
     interaction.reply.defer_update().await?;
-    match interaction.accounts().deny(&reviewer, id, proof, reason, tell).await {
+    let accounts = interaction.accounts();
+    let denying = async {
+        let moderator = accounts.authorize_moderator(&reviewer, id, proof, Verdict::Deny).await?;
+        accounts.deny(moderator, reason, tell).await
+    };
+    match denying.await {
         Ok(_) => Ok(()),
         Err(denied) => interaction.reply.follow_up_ephemeral(&interaction.error_message(&denied)).await,
     }
@@ -62,7 +72,12 @@ pub(super) async fn deny(
 pub(super) async fn retry(interaction: &Interaction, job: JobId, nonce: Nonce) -> Result<(), DiscordError> {
     let Some(reviewer) = interaction.reviewer() else { return interaction.say_old_button().await };
     interaction.reply.defer_update().await?;
-    let post = match interaction.accounts().retry(&reviewer, job, nonce).await {
+    let accounts = interaction.accounts();
+    let retrying = async {
+        let admin = accounts.authorize_admin(&reviewer, Purpose::Retry(job)).await?;
+        accounts.retry(&admin, job, nonce).await
+    };
+    let post = match retrying.await {
         Ok(_) => OutgoingMessage::text(messages::error_code::retry_started(interaction.lang())),
         Err(denied) => interaction.error_message(&denied),
     };

@@ -4,6 +4,7 @@ use poise::serenity_prelude as serenity;
 use serenity::Permissions;
 
 use super::interaction::Interaction;
+use crate::accounts::Purpose;
 use crate::discord::{DiscordError, OutgoingMessage};
 use crate::domain::ids::ChannelId;
 use crate::domain::panel::ChannelRight;
@@ -42,7 +43,12 @@ pub(super) async fn post_panel(interaction: &Interaction, place: PanelPlace) -> 
     let Some(reviewer) = interaction.reviewer() else { return interaction.say_old_button().await };
     interaction.reply.defer_ephemeral().await?;
     let lang = interaction.lang();
-    let post = match interaction.accounts().post_panel(&reviewer, place.channel_id, &place.missing).await {
+    let accounts = interaction.accounts();
+    let posting = async {
+        let admin = accounts.authorize_admin(&reviewer, Purpose::Panel).await?;
+        accounts.post_panel(&admin, place.channel_id, &place.missing).await
+    };
+    let post = match posting.await {
         Ok(posted) if posted.stands => OutgoingMessage::text(messages::panel::updating(lang)),
         Ok(_) => OutgoingMessage::text(messages::panel::posting(lang)),
         Err(denied) => interaction.error_message(&denied),

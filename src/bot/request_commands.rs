@@ -4,7 +4,7 @@ use super::dependencies::Context;
 use super::dispatch::receive;
 use super::error::BotError;
 use super::requests;
-use crate::accounts::requests::Standing;
+use crate::accounts::requests::StatusFilter;
 use crate::domain::request::RequestState;
 
 /// The status of a request
@@ -28,7 +28,7 @@ enum StatusChoice {
     NeedsOperator,
 }
 
-impl From<StatusChoice> for Standing {
+impl From<StatusChoice> for StatusFilter {
     fn from(choice: StatusChoice) -> Self {
         match choice {
             StatusChoice::Waiting => Self::In(RequestState::Waiting),
@@ -66,8 +66,8 @@ async fn list_requests(
     #[max = 200]
     limit: Option<u32>,
 ) -> Result<(), BotError> {
-    let standing = state.map(Into::into);
-    receive(ctx, async |interaction| requests::list_requests(interaction, standing, after, limit).await).await
+    let status = state.map(Into::into);
+    receive(ctx, async |interaction| requests::list_requests(interaction, status, after, limit).await).await
 }
 
 /// Show one request with its decisions and its job

@@ -2,7 +2,7 @@
 
 use super::admin::{Answer, answer};
 use super::interaction::Interaction;
-use crate::accounts::requests::{RequestFilter, RequestLine, RequestShown, Standing};
+use crate::accounts::requests::{RequestFilter, RequestLine, RequestShown, RequestTexts, StatusFilter};
 use crate::discord::DiscordError;
 use crate::domain::ids::RequestId;
 use crate::messages::desk::RequestFacts;
@@ -14,7 +14,7 @@ const PAGE: u32 = 10;
 /// `/request list`
 pub(super) async fn list_requests(
     interaction: &Interaction,
-    standing: Option<Standing>,
+    status: Option<StatusFilter>,
     after: Option<String>,
     limit: Option<u32>,
 ) -> Result<(), DiscordError> {
@@ -23,9 +23,10 @@ pub(super) async fn list_requests(
         return interaction.say(messages::desk::no_key(lang)).await;
     };
     let limit = limit.unwrap_or(PAGE);
-    answer(interaction, async |viewer| {
-        let filter = RequestFilter { guild: None, standing };
-        let requests = interaction.accounts().requests(viewer, &filter, after, limit).await?;
+    answer(interaction, async |reviewer| {
+        let grant = interaction.accounts().authorize_reader(reviewer).await?;
+        let filter = RequestFilter { guild: None, status };
+        let requests = interaction.accounts().requests(&grant, &filter, after, limit).await?;
         if requests.is_empty() {
             return Ok(Answer::text(messages::desk::no_requests(lang)));
         }
@@ -42,17 +43,19 @@ pub(super) async fn list_requests(
 /// `/request show`
 pub(super) async fn show_request(interaction: &Interaction, code: &str) -> Result<(), DiscordError> {
     let lang = interaction.lang();
-    answer(interaction, async |viewer| {
-        let Some(shown) = interaction.accounts().request_shown(viewer, code).await? else {
+    answer(interaction, async |reviewer| {
+        let grant = interaction.accounts().authorize_reader(reviewer).await?;
+        let Some(shown) = interaction.accounts().request_shown(&grant, code).await? else {
             return Ok(Answer::text(messages::desk::no_such_request(lang)));
         };
-        let text = request_text(lang, &shown);
+        let texts = interaction.accounts().request_texts(&grant, &shown).await?;
+        let text = request_text(lang, &shown, &texts);
         Ok(Answer::long(lang, &text, || text.clone(), "request.txt", None))
     })
     .await
 }
 
-fn request_text(lang: Lang, shown: &RequestShown) -> String {
+fn request_text(lang: Lang, shown: &RequestShown, texts: &RequestTexts) -> String {
     let line = &shown.line;
     let head = messages::desk::request_line(lang, &request_facts(line));
     let details = messages::desk::request_details(lang, line.rule.as_deref(), line.masked_address.as_deref());
@@ -68,7 +71,9 @@ fn request_text(lang: Lang, shown: &RequestShown) -> String {
     });
     let jobs =
         shown.jobs.iter().map(|job| messages::desk::job(lang, job.kind, job.state, job.step, job.error_code));
-    let parts = [head, details].into_iter().chain(decisions).chain(jobs);
+    let reason = texts.denial_reason.iter().map(|reason| messages::desk::denial_reason(lang, reason));
+    let notes = texts.notes.iter().map(|note| messages::desk::note(lang, note.at, &note.text));
+    let parts = [head, details].into_iter().chain(decisions).chain(reason).chain(jobs).chain(notes);
     parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 

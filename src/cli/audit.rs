@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::export::{self, Target};
 use super::print::Printer;
 use super::session::{ListFormat, Page, in_session, instant, print_page};
+use crate::accounts::Purpose;
 use crate::accounts::audit_log::{AuditFilter, AuditLine, Head, Verified, read_instant};
 use crate::accounts::open::AccessLevel;
 use crate::domain::audit::{Event, Source};
@@ -130,7 +131,11 @@ fn search(flags: &SearchFlags, file: &Path, printer: &mut Printer) -> Exit {
     };
     let filter = flags.filter.filter();
     in_session(file, AccessLevel::Write, printer, async |session, printer| {
-        match session.accounts.audit_search(&session.viewer(), &filter, after, flags.page.limit).await {
+        match session
+            .accounts
+            .audit_search(&session.admin(Purpose::Audit), &filter, after, flags.page.limit)
+            .await
+        {
             Err(denied) => session.refuse(printer, &denied),
             Ok(lines) => {
                 let format = ListFormat {
@@ -153,9 +158,9 @@ fn write_export(flags: &ExportFlags, file: &Path, printer: &mut Printer) -> Exit
     };
     let (filter, format) = (flags.filter.filter(), flags.to.format);
     in_session(file, AccessLevel::Write, printer, async |session, printer| {
-        let viewer = session.viewer();
+        let admin = session.admin(Purpose::AuditExport);
         let exporting =
-            session.accounts.export_audit(&viewer, &filter, format, |text| target.write(text, printer));
+            session.accounts.export_audit(&admin, &filter, format, |text| target.write(text, printer));
         let ended = exporting.await;
         match target.finish(ended, session, printer) {
             Err(exit) => exit,

@@ -13,7 +13,7 @@ use super::prepare::{load, small_runtime};
 use super::print::Printer;
 use super::process;
 use crate::accounts::Operator;
-use crate::accounts::restored::{CompareError, Comparison, Difference};
+use crate::accounts::restored::{CompareError, Comparison, RestoreDifference};
 use crate::clock::{self, SystemRng};
 use crate::config::{self, Config};
 use crate::domain::account::DirectoryId;
@@ -170,7 +170,7 @@ async fn agree(comparison: &Comparison, printer: &mut Printer) -> Exit {
     }
 }
 
-fn as_json(difference: &Difference) -> Value {
+fn as_json(difference: &RestoreDifference) -> Value {
     json!({
         "difference": difference.kind.code(),
         "account_id": difference.account.to_string(),
@@ -180,7 +180,7 @@ fn as_json(difference: &Difference) -> Value {
     })
 }
 
-fn as_row(difference: &Difference) -> Vec<String> {
+fn as_row(difference: &RestoreDifference) -> Vec<String> {
     vec![
         difference.kind.code().to_owned(),
         difference.username.clone(),

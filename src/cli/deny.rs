@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::print::Printer;
 use super::session::{ListFormat, Page, in_session, instant, print_page};
+use crate::accounts::Purpose;
 use crate::accounts::deny_list::{DenyLine, DenyTarget};
 use crate::accounts::open::AccessLevel;
 use crate::clock;
@@ -99,7 +100,7 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
             Ok(target) => in_session(file, AccessLevel::Write, printer, async |session, printer| {
                 if let Err(denied) = session
                     .accounts
-                    .deny_add(&session.operator, &target, until.map(Until::duration), reason)
+                    .deny_add(&session.admin(Purpose::DenyList), &target, until.map(Until::duration), reason)
                     .await
                 {
                     session.refuse(printer, &denied)
@@ -113,7 +114,7 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
             match subject.target() {
                 Err(text) => printer.fault(Exit::Usage, text),
                 Ok(target) => in_session(file, AccessLevel::Write, printer, async |session, printer| {
-                    match session.accounts.deny_remove(&session.operator, &target).await {
+                    match session.accounts.deny_remove(&session.admin(Purpose::DenyList), &target).await {
                         Err(denied) => session.refuse(printer, &denied),
                         Ok(true) => {
                             printer.line(messages::cli::deny_removed(session.lang));
@@ -127,7 +128,11 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
             }
         }
         Verb::List(page) => in_session(file, AccessLevel::Read, printer, async |session, printer| {
-            match session.accounts.deny_list(&session.operator, page.after.as_deref(), page.limit).await {
+            match session
+                .accounts
+                .deny_list(&session.admin(Purpose::DenyList), page.after.as_deref(), page.limit)
+                .await
+            {
                 Err(denied) => session.refuse(printer, &denied),
                 Ok(lines) => {
                     let nothing = messages::cli::empty_deny_list(session.lang);

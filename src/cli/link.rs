@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::export::{self, Target};
 use super::print::Printer;
 use super::session::{CliSession, in_session, instant, print_object, user};
+use crate::accounts::Purpose;
 use crate::accounts::links::{Link, LinkExport, LinkShown};
 use crate::accounts::open::AccessLevel;
 use crate::domain::account::{AccountState, DirectoryId, KeycloakId};
@@ -62,7 +63,7 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
     match verb {
         Verb::Find { what, json } => {
             in_session(file, AccessLevel::Write, printer, async |session, printer| {
-                match session.accounts.find_link(&session.viewer(), what).await {
+                match session.accounts.find_link(&session.admin(Purpose::Link), what).await {
                     Err(denied) => session.refuse(printer, &denied),
                     Ok(links) => list(&links, *json, session, printer),
                 }
@@ -70,7 +71,7 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
         }
         Verb::Show { what, json } => {
             in_session(file, AccessLevel::Compare, printer, async |session, printer| {
-                match session.accounts.show_link(&session.viewer(), what).await {
+                match session.accounts.show_link(&session.admin(Purpose::Link), what).await {
                     Err(denied) => session.refuse(printer, &denied),
                     Ok(None) => printer.fault(Exit::Failed, messages::cli::no_such_link(session.lang)),
                     Ok(Some(shown)) => show(&shown, *json, session, printer),
@@ -139,8 +140,8 @@ fn write_export(flags: &ExportFlags, file: &Path, printer: &mut Printer) -> Exit
     };
     let wanted = LinkExport { state: flags.state, with_addresses: flags.addresses, format: flags.to.format };
     in_session(file, AccessLevel::Write, printer, async |session, printer| {
-        let viewer = session.viewer();
-        let exporting = session.accounts.export_links(&viewer, wanted, |text| target.write(text, printer));
+        let admin = session.admin(Purpose::LinkExport);
+        let exporting = session.accounts.export_links(&admin, wanted, |text| target.write(text, printer));
         let ended = exporting.await;
         match target.finish(ended, session, printer) {
             Err(exit) => exit,

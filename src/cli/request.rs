@@ -9,9 +9,11 @@ use super::exit::Exit;
 use super::print::Printer;
 use super::session::{CliSession, ListFormat, Page, in_session, instant, print_object, print_page, user};
 use crate::accounts::open::AccessLevel;
-use crate::accounts::requests::{DecisionLine, JobLine, RequestFilter, RequestLine, RequestShown, Standing};
-use crate::accounts::{Proof, Reviewer};
-use crate::domain::approval::Notify;
+use crate::accounts::requests::{
+    DecisionLine, JobLine, Note, RequestFilter, RequestLine, RequestShown, RequestTexts, StatusFilter,
+};
+use crate::accounts::{Proof, Purpose, Reviewer};
+use crate::domain::approval::{Notify, Verdict};
 use crate::domain::audit::Source;
 use crate::domain::ids::{DiscordUserId, GuildId, Nonce, RequestId};
 use crate::domain::job::JobState;
@@ -29,8 +31,8 @@ pub(super) enum Verb {
         #[arg(long, value_name = "GUILD_ID")]
         guild: Option<GuildId>,
         /// Only requests in this state, such as `waiting`, or `needs-operator` if their job has stopped [default: all but drafts]
-        #[arg(long, value_name = "STATE", value_parser = standing)]
-        state: Option<Standing>,
+        #[arg(long, value_name = "STATE", value_parser = status)]
+        state: Option<StatusFilter>,
         #[command(flatten)]
         page: Page,
     },
@@ -79,11 +81,11 @@ pub(super) enum Verb {
     },
 }
 
-fn standing(text: &str) -> Result<Standing, String> {
+fn status(text: &str) -> Result<StatusFilter, String> {
     if text == NEEDS_OPERATOR || text == JobState::NeedsOperator.code() {
-        return Ok(Standing::NeedsOperator);
+        return Ok(StatusFilter::NeedsOperator);
     }
-    text.parse().map(Standing::In).map_err(|_| {
+    text.parse().map(StatusFilter::In).map_err(|_| {
         let mut known: Vec<&str> = RequestState::ALL.iter().map(|state| state.code()).collect();
         known.push(NEEDS_OPERATOR);
         format!("the states are {}", known.join(", "))
@@ -94,25 +96,36 @@ fn standing(text: &str) -> Result<Standing, String> {
 pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
     match verb {
         Verb::List { guild, state, page } => {
-            let filter = RequestFilter { guild: *guild, standing: *state };
+            let filter = RequestFilter { guild: *guild, status: *state };
             list(&filter, page, file, printer)
         }
         Verb::Show { code, json } => {
             let print = if *json { print_as_json } else { print_for_people };
-            in_session(file, AccessLevel::Read, printer, async |session, printer| {
-                match find(session, code, printer).await {
-                    Ok(shown) => print(&shown, printer),
-                    Err(exit) => exit,
+            // A look at personal texts is audited, so the verb writes.
+            in_session(file, AccessLevel::Write, printer, async |session, printer| {
+                let shown = match find(session, code, printer).await {
+                    Ok(shown) => shown,
+                    Err(exit) => return exit,
+                };
+                match session.accounts.request_texts(&session.view_grant(), &shown).await {
+                    Ok(texts) => print(&shown, &texts, printer),
+                    Err(refused) => session.refuse(printer, &refused),
                 }
             })
         }
         Verb::Approve { code, by } => decide(code, *by, file, printer, async |session, reviewer, shown| {
-            session.accounts.approve(reviewer, shown.line.id, Proof::CommandLine).await
+            let (id, verdict) = (shown.line.id, Verdict::Approve);
+            let moderator =
+                session.accounts.authorize_moderator(reviewer, id, Proof::CommandLine, verdict).await?;
+            session.accounts.approve(moderator).await
         }),
         Verb::Deny { code, by, reason, quietly } => {
             let tell = if *quietly { Notify::Quiet } else { Notify::Told };
             decide(code, *by, file, printer, async |session, reviewer, shown| {
-                session.accounts.deny(reviewer, shown.line.id, Proof::CommandLine, reason, tell).await
+                let (id, verdict) = (shown.line.id, Verdict::Deny);
+                let moderator =
+                    session.accounts.authorize_moderator(reviewer, id, Proof::CommandLine, verdict).await?;
+                session.accounts.deny(moderator, reason, tell).await
             })
         }
         Verb::Retry { code, by } => retry(code, *by, file, printer),
@@ -126,7 +139,7 @@ fn list(filter: &RequestFilter, page: &Page, file: &Path, printer: &mut Printer)
         Err(error) => return printer.fault(Exit::Usage, format_args!("--after: {error}")),
     };
     in_session(file, AccessLevel::Read, printer, async |session, printer| {
-        match session.accounts.requests(&session.viewer(), filter, after, page.limit).await {
+        match session.accounts.requests(&session.view_grant(), filter, after, page.limit).await {
             Err(denied) => session.refuse(printer, &denied),
             Ok(lines) => {
                 let format = ListFormat {
@@ -144,7 +157,7 @@ fn list(filter: &RequestFilter, page: &Page, file: &Path, printer: &mut Printer)
 
 /// The request with this code or id.
 async fn find(session: &CliSession, code: &str, printer: &mut Printer) -> Result<RequestShown, Exit> {
-    match session.accounts.request_shown(&session.viewer(), code).await {
+    match session.accounts.request_shown(&session.view_grant(), code).await {
         Err(denied) => Err(session.refuse(printer, &denied)),
         Ok(None) => Err(printer.fault(Exit::Failed, messages::cli::no_such_request(session.lang))),
         Ok(Some(shown)) => Ok(shown),
@@ -200,11 +213,17 @@ fn retry(code: &str, by: DiscordUserId, file: &Path, printer: &mut Printer) -> E
                 .fault(Exit::Failed, messages::cli::nothing_to_retry(session.lang, &shown.line.code));
         };
         let reviewer = reviewer(session, by, shown.line.guild_id);
-        if let Err(denied) = session.accounts.retry(&reviewer, job.id, Nonce::NONE).await {
-            session.refuse(printer, &denied)
-        } else {
-            printer.line(messages::cli::retried(session.lang, &shown.line.code));
-            Exit::Done
+        let admin = session.accounts.authorize_admin(&reviewer, Purpose::Retry(job.id)).await;
+        let retried = match &admin {
+            Ok(admin) => session.accounts.retry(admin, job.id, Nonce::NONE).await,
+            Err(refused) => Err(refused.clone()),
+        };
+        match retried {
+            Err(refused) => session.refuse(printer, &refused),
+            Ok(_) => {
+                printer.line(messages::cli::retried(session.lang, &shown.line.code));
+                Exit::Done
+            }
         }
     })
 }
@@ -215,7 +234,7 @@ fn cancel(code: &str, file: &Path, printer: &mut Printer) -> Exit {
             Ok(shown) => shown,
             Err(exit) => return exit,
         };
-        match session.accounts.cancel_for(&session.operator, shown.line.id).await {
+        match session.accounts.cancel_for(&session.admin(Purpose::CancelRequest), shown.line.id).await {
             Err(denied) => session.refuse(printer, &denied),
             Ok(cancelled) => {
                 let is_undone = cancelled.undo || cancelled.withdraw;
@@ -278,27 +297,44 @@ fn job_as_json(job: &JobLine) -> Value {
     })
 }
 
-fn print_as_json(shown: &RequestShown, printer: &mut Printer) -> Exit {
+fn note_as_json(note: &Note) -> Value {
+    json!({ "at": instant(note.at), "text": note.text })
+}
+
+/// A typed text may have lines; here it is one.
+fn one_line(text: &str) -> String {
+    text.replace('\n', " ")
+}
+
+fn print_as_json(shown: &RequestShown, texts: &RequestTexts, printer: &mut Printer) -> Exit {
     printer.line(json!({
         "request": line_as_json(&shown.line),
         "decisions": shown.decisions.iter().map(decision_as_json).collect::<Vec<_>>(),
         "jobs": shown.jobs.iter().map(job_as_json).collect::<Vec<_>>(),
+        "denial_reason": texts.denial_reason,
+        "notes": texts.notes.iter().map(note_as_json).collect::<Vec<_>>(),
     }));
     Exit::Done
 }
 
-fn print_for_people(shown: &RequestShown, printer: &mut Printer) -> Exit {
+fn print_for_people(shown: &RequestShown, texts: &RequestTexts, printer: &mut Printer) -> Exit {
     print_object(printer, &line_as_json(&shown.line));
     for decision in &shown.decisions {
         let by = decision.by.map_or_else(|| decision.actor.clone(), |id| id.to_string());
         let parts = [decision.verdict.code(), &by, &instant(decision.at), decision.tell.code()];
         printer.line(format_args!("decision  {}", parts.join("  ")));
     }
+    if let Some(reason) = &texts.denial_reason {
+        printer.line(format_args!("denial_reason  {}", one_line(reason)));
+    }
     for job in &shown.jobs {
         let step = job.step.map_or("-", crate::domain::job::Step::code);
         let error = job.error_code.map_or("", crate::domain::error_code::ErrorCode::code);
         let parts = [job.kind.code(), job.state.code(), step, &instant(job.next_run), error];
         printer.line(format_args!("job  {}", parts.join("  ").trim_end()));
+    }
+    for note in &texts.notes {
+        printer.line(format_args!("note  {}  {}", instant(note.at), one_line(&note.text)));
     }
     Exit::Done
 }

@@ -12,7 +12,7 @@ use super::prepare::{load, small_runtime};
 use super::print::Printer;
 use super::process;
 use crate::accounts::open::AccessLevel;
-use crate::accounts::{Accounts, Operator, UseCaseError, Viewer};
+use crate::accounts::{Accounts, Admin, Operator, Purpose, UseCaseError, ViewGrant};
 use crate::clock::SystemRng;
 use crate::config::{Log, LogFormat};
 use crate::domain::ids::{DiscordUserId, Timestamp};
@@ -76,9 +76,14 @@ pub(super) fn in_session(
 }
 
 impl CliSession {
-    /// The operator as a viewer.
-    pub(super) fn viewer(&self) -> Viewer {
-        self.operator.clone().into()
+    /// The operator's right to act as an admin.
+    pub(super) fn admin(&self, purpose: Purpose) -> Admin {
+        self.accounts.authorize_operator(&self.operator, purpose)
+    }
+
+    /// The operator's right to look at requests.
+    pub(super) fn view_grant(&self) -> ViewGrant {
+        self.accounts.authorize_operator_reader(&self.operator)
     }
 
     /// Prints why the action was refused, with its code for programs.

@@ -6,11 +6,11 @@ use super::job::JobKind;
 use super::username::Username;
 
 codes! {
-    /// Where an account stands.
+    /// The state of an account.
     pub enum AccountState {
-        /// Its work runs; nothing is usable.
+        /// Its first job runs; nothing is usable.
         Creating = "creating",
-        /// Everything is made and the mail is out; no password exists.
+        /// Everything is made and the mail was sent; no password exists.
         Invited = "invited",
         /// The person set a password.
         Active = "active",
@@ -93,7 +93,7 @@ pub struct Account {
     pub id: AccountId,
     /// Whose it is.
     pub person_id: PersonId,
-    /// Where it stands.
+    /// Its state.
     pub state: AccountState,
     /// The user name, which is also the entry's `uid`.
     pub username: Username,
@@ -114,10 +114,10 @@ pub struct Account {
 }
 
 impl Account {
-    /// Where an account in conflict stood before a job of this kind met it, by what had happened until then.
+    /// The state of an account before a job of this kind met the conflict, derived from what had happened until then.
     pub const fn state_before_conflict(&self, kind: JobKind) -> AccountState {
         match kind {
-            // None of these begins with an account that is disabled or closed.
+            // None of these jobs begins with a disabled or closed account.
             JobKind::Check
             | JobKind::Provision
             | JobKind::Withdraw

@@ -1,11 +1,11 @@
-//! Who may decide a request. Authority is judged on freshly fetched facts, at the effect, and fails closed.
+//! Who may decide a request. Authority is decision on freshly fetched facts, at the effect, and fails closed.
 
 use super::error_code::{ErrorCode, codes};
 use super::ids::{DiscordUserId, RoleId, Timestamp};
 use super::member::MemberFacts;
 
 codes! {
-    /// What a moderator, or a rule, decided.
+    /// What a moderator or a rule decided.
     pub enum Verdict {
         /// Yes.
         Approve = "approve",
@@ -15,7 +15,7 @@ codes! {
 }
 
 codes! {
-    /// Whether the requester hears of a denial.
+    /// Whether the requester is told of a denial.
     pub enum Notify {
         /// They are told, with the reason.
         Told = "told",
@@ -24,65 +24,76 @@ codes! {
     }
 }
 
-/// Somebody who may decide this request now. Only [`judge_moderator`] makes one.
+/// A member who may decide one applicant's request now. Only [`authorize_moderator`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moderator(DiscordUserId);
 
 impl Moderator {
-    /// Who.
+    /// The member.
     pub const fn user_id(self) -> DiscordUserId {
         self.0
     }
 }
 
-/// Somebody with an admin role now. Only [`judge_admin`] makes one.
+/// A member who may look at requests now. Only [`authorize_reader`] makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reader(DiscordUserId);
+
+/// A member with an admin role now. Only [`authorize_admin`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admin(DiscordUserId);
 
 impl Admin {
-    /// Who.
+    /// The member.
     pub const fn user_id(self) -> DiscordUserId {
         self.0
     }
 }
 
-/// Judges whether `presser` may decide a request of `applicant`: a moderator or admin role at this moment, screened, not timed
-/// out, and not their own request.
-pub fn judge_moderator(
-    presser: &MemberFacts,
-    moderator_roles: &[RoleId],
+/// Checks whether `member` may decide a request of `applicant`: they hold a moderator or admin role now, have passed screening, are
+/// not timed out, and it is not their own request.
+pub fn authorize_moderator(
+    member: &MemberFacts,
+    deciding_roles: &[RoleId],
     applicant: DiscordUserId,
     now: Timestamp,
 ) -> Result<Moderator, ErrorCode> {
-    if !presser.may_act(now) || presser.bot || !presser.has_any(moderator_roles) {
-        return Err(ErrorCode::NotModerator);
-    }
-    if presser.user_id == applicant {
+    authorize_reader(member, deciding_roles, now)?;
+    if member.user_id == applicant {
         return Err(ErrorCode::OwnRequest);
     }
-    Ok(Moderator(presser.user_id))
+    Ok(Moderator(member.user_id))
 }
 
-/// Judges whether `presser` may look at requests: a moderator or admin role at this moment, screened, not timed out.
-pub fn judge_reader(
-    presser: &MemberFacts,
-    moderator_roles: &[RoleId],
+/// Checks whether `member` may look at requests: they hold a moderator or admin role now, have passed screening and are not timed
+/// out.
+pub fn authorize_reader(
+    member: &MemberFacts,
+    deciding_roles: &[RoleId],
     now: Timestamp,
-) -> Result<(), ErrorCode> {
-    let may_look = presser.may_act(now) && !presser.bot && presser.has_any(moderator_roles);
-    if may_look { Ok(()) } else { Err(ErrorCode::NotModerator) }
+) -> Result<Reader, ErrorCode> {
+    if holds_one_of(deciding_roles, member, now) {
+        Ok(Reader(member.user_id))
+    } else {
+        Err(ErrorCode::NotModerator)
+    }
 }
 
-/// Judges whether `presser` has an admin role now, is screened and not timed out.
-pub fn judge_admin(
-    presser: &MemberFacts,
+/// Checks whether `member` holds an admin role now, has passed screening and is not timed out.
+pub fn authorize_admin(
+    member: &MemberFacts,
     admin_roles: &[RoleId],
     now: Timestamp,
 ) -> Result<Admin, ErrorCode> {
-    if !presser.may_act(now) || presser.bot || !presser.has_any(admin_roles) {
-        return Err(ErrorCode::NotModerator);
+    if holds_one_of(admin_roles, member, now) {
+        Ok(Admin(member.user_id))
+    } else {
+        Err(ErrorCode::NotModerator)
     }
-    Ok(Admin(presser.user_id))
+}
+
+fn holds_one_of(roles: &[RoleId], member: &MemberFacts, now: Timestamp) -> bool {
+    member.may_act(now) && !member.bot && member.has_any(roles)
 }
 
 #[cfg(test)]
@@ -128,44 +139,46 @@ mod tests {
     #[test]
     fn a_present_moderator_decides_for_somebody_else() {
         for roles in [vec![MODERATOR], vec![OTHER, ADMIN]] {
-            let judged = judge_moderator(&grace(&roles), &[MODERATOR, ADMIN], ADA, NOW);
-            assert_eq!(judged.map(Moderator::user_id), Ok(GRACE));
+            let decision = authorize_moderator(&grace(&roles), &[MODERATOR, ADMIN], ADA, NOW);
+            assert_eq!(decision.map(Moderator::user_id), Ok(GRACE));
         }
     }
 
     #[test]
     fn whoever_lacks_power_at_this_moment_decides_nothing() {
         for (who, facts) in powerless() {
-            let judged = judge_moderator(&facts, &[MODERATOR, ADMIN], ADA, NOW);
-            assert_eq!(judged, Err(ErrorCode::NotModerator), "{who}");
-            assert_eq!(judge_admin(&facts, &[ADMIN], NOW), Err(ErrorCode::NotModerator), "{who}");
+            let decision = authorize_moderator(&facts, &[MODERATOR, ADMIN], ADA, NOW);
+            assert_eq!(decision, Err(ErrorCode::NotModerator), "{who}");
+            let reading = authorize_reader(&facts, &[MODERATOR, ADMIN], NOW);
+            assert_eq!(reading, Err(ErrorCode::NotModerator), "{who}");
+            assert_eq!(authorize_admin(&facts, &[ADMIN], NOW), Err(ErrorCode::NotModerator), "{who}");
         }
     }
 
     #[test]
     fn a_guild_that_names_no_roles_gives_nobody_power() {
         let facts = grace(&[MODERATOR, ADMIN, OTHER]);
-        assert_eq!(judge_moderator(&facts, &[], ADA, NOW), Err(ErrorCode::NotModerator));
-        assert_eq!(judge_admin(&facts, &[], NOW), Err(ErrorCode::NotModerator));
+        assert_eq!(authorize_moderator(&facts, &[], ADA, NOW), Err(ErrorCode::NotModerator));
+        assert_eq!(authorize_admin(&facts, &[], NOW), Err(ErrorCode::NotModerator));
     }
 
     #[test]
     fn nobody_decides_their_own_request_admins_included() {
         for roles in [[MODERATOR], [ADMIN]] {
-            let judged = judge_moderator(&grace(&roles), &[MODERATOR, ADMIN], GRACE, NOW);
-            assert_eq!(judged, Err(ErrorCode::OwnRequest));
+            let decision = authorize_moderator(&grace(&roles), &[MODERATOR, ADMIN], GRACE, NOW);
+            assert_eq!(decision, Err(ErrorCode::OwnRequest));
         }
     }
 
     #[test]
     fn power_returns_when_the_time_out_ends() {
         let facts = MemberFacts { timed_out_until: Some(NOW), ..grace(&[MODERATOR]) };
-        assert!(judge_moderator(&facts, &[MODERATOR], ADA, NOW).is_ok());
+        assert!(authorize_moderator(&facts, &[MODERATOR], ADA, NOW).is_ok());
     }
 
     #[test]
     fn a_moderator_is_no_admin() {
-        assert_eq!(judge_admin(&grace(&[MODERATOR]), &[ADMIN], NOW), Err(ErrorCode::NotModerator));
-        assert_eq!(judge_admin(&grace(&[ADMIN]), &[ADMIN], NOW).map(Admin::user_id), Ok(GRACE));
+        assert_eq!(authorize_admin(&grace(&[MODERATOR]), &[ADMIN], NOW), Err(ErrorCode::NotModerator));
+        assert_eq!(authorize_admin(&grace(&[ADMIN]), &[ADMIN], NOW).map(Admin::user_id), Ok(GRACE));
     }
 }

@@ -4,6 +4,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::eligibility::RuleName;
 use super::error_code::codes;
 use super::ids::{GuildId, JobId, PersonId, RequestId, Timestamp};
 
@@ -16,13 +17,13 @@ codes! {
         RequestSubmitted = "request.submitted",
         /// A request was not taken.
         RequestRefused = "request.refused",
-        /// A person has to look.
+        /// A person has to look at it.
         RequestHeld = "request.held",
         /// Approved, by a moderator or a rule.
         RequestApproved = "request.approved",
         /// Denied.
         RequestDenied = "request.denied",
-        /// Taken back.
+        /// Cancelled by the requester, or because they left.
         RequestCancelled = "request.cancelled",
         /// Nobody decided in time.
         RequestExpired = "request.expired",
@@ -30,12 +31,14 @@ codes! {
         RequestFailed = "request.failed",
         /// A held request may be decided again, or a tombstoned name was given free.
         RequestReleased = "request.released",
-        /// Somebody pressed without the right to.
+        /// A member pressed a button or ran a command without the right to.
         PressRefused = "press.refused",
         /// LDAP Add.
         EntryCreated = "entry.created",
         /// The entry was there already, with our mark.
         EntryFound = "entry.found",
+        /// The entry was locked.
+        EntryLocked = "entry.locked",
         /// The entry was deleted.
         EntryRemoved = "entry.removed",
         /// An entry of this name or Discord id is not ours.
@@ -46,11 +49,15 @@ codes! {
         GroupRemoved = "group.removed",
         /// Keycloak shows our entry.
         ImportSeen = "import.seen",
+        /// The Keycloak user was disabled.
+        UserDisabled = "user.disabled",
+        /// The sessions of the Keycloak user were ended.
+        SessionsEnded = "sessions.ended",
         /// Keycloak took the mail.
         MailSent = "mail.sent",
         /// Keycloak refused the mail.
         MailRefused = "mail.refused",
-        /// Nobody knows whether the mail went out.
+        /// It is unknown whether the mail was sent.
         MailUnknown = "mail.unknown",
         /// The account is made and the mail is out.
         AccountInvited = "account.invited",
@@ -60,7 +67,7 @@ codes! {
         AccountWithdrawn = "account.withdrawn",
         /// Locked and disabled.
         AccountDisabled = "account.disabled",
-        /// Unlocked and enabled.
+        /// The entry was unlocked, and the Keycloak user enabled again.
         AccountEnabled = "account.enabled",
         /// The entry or user is not the recorded one.
         AccountConflict = "account.conflict",
@@ -72,13 +79,13 @@ codes! {
         DenyRemoved = "deny.removed",
         /// The member role was given.
         RoleGranted = "role.granted",
-        /// Work stopped for a person.
+        /// A job stopped for an operator.
         JobNeedsOperator = "job.needs_operator",
-        /// A person let work go on.
+        /// An admin let a job go on.
         JobRetried = "job.retried",
-        /// Everything of ours was taken back.
+        /// A job was undone completely.
         JobUndone = "job.undone",
-        /// Somebody read links or the audit log.
+        /// An admin looked at links, the audit log, or the texts of a request.
         AdminViewed = "admin.viewed",
         /// The panel was posted.
         PanelPosted = "panel.posted",
@@ -134,6 +141,9 @@ impl Actor {
     }
 }
 
+/// What a reason that names a rule begins with.
+pub const RULE_PREFIX: &str = "rule:";
+
 /// One thing that happened, before it has its place in the chain.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -149,20 +159,20 @@ pub struct Entry {
     pub subject: Option<PersonId>,
     /// Which request.
     pub request_id: Option<RequestId>,
-    /// Which work.
+    /// Which job.
     pub job_id: Option<JobId>,
     /// The state, group or rule before; never a personal value.
     pub before: Option<String>,
     /// The same, after.
     pub after: Option<String>,
-    /// A refusal code.
+    /// Why: an error code, whether a denial is told, or `rule:<name>`.
     pub reason_code: Option<String>,
-    /// Personal text (a typed reason, for example): sealed outside the chain, only its salted hash is in it.
+    /// Personal text (a typed reason, for example): sealed outside the chain, which covers only its salted hash.
     pub personal: Option<String>,
 }
 
 impl Entry {
-    /// An entry with its required parts; the rest is `None` until `with_…` says more.
+    /// An entry with its required parts; the rest is `None` until it is set.
     pub fn new(event: Event, source: Source, actor: Actor) -> Self {
         Self {
             event,
@@ -200,7 +210,7 @@ impl Entry {
         self
     }
 
-    /// Which work.
+    /// Which job.
     #[must_use]
     pub fn of_job(mut self, job: JobId) -> Self {
         self.job_id = Some(job);
@@ -226,6 +236,13 @@ impl Entry {
     #[must_use]
     pub fn because(mut self, code: impl std::fmt::Display) -> Self {
         self.reason_code = Some(code.to_string());
+        self
+    }
+
+    /// Because of a rule of the policy: `rule:<name>`. No error code has a colon, so nobody takes one for the other.
+    #[must_use]
+    pub fn by_rule(mut self, rule: &RuleName) -> Self {
+        self.reason_code = Some([RULE_PREFIX, rule.as_str()].concat());
         self
     }
 
@@ -256,7 +273,7 @@ pub struct ChainRow {
     pub subject_id: Option<String>,
     /// Which request.
     pub request_id: Option<String>,
-    /// Which work.
+    /// Which job.
     pub job_id: Option<String>,
     /// Before.
     pub before: Option<String>,

@@ -1,4 +1,4 @@
-//! Who may have an account: a guild's policy, judged on facts.
+//! Who may have an account: a guild's policy, evaluated on the facts of one member.
 
 use std::time::Duration;
 
@@ -102,27 +102,27 @@ pub enum WhyNot {
 
 /// The answer of the policy.
 #[derive(Clone, Debug)]
-pub enum Verdict<'a> {
+pub enum Eligibility<'a> {
     /// This rule fits.
     Eligible(&'a Rule),
     /// No rule fits; the reasons of the rule that came nearest.
     NotEligible(Vec<WhyNot>),
 }
 
-/// Judges `facts` at `now`: the first rule that fits decides. If none fits, the answer is every reason of the rule that came
-/// nearest, which is the one with the fewest conditions left; of two equally near ones the first.
-pub fn judge<'a>(policy: &'a Policy, facts: &MemberFacts, now: Timestamp) -> Verdict<'a> {
+/// Evaluates `facts` at `now`: the first rule that fits decides. If none fits, the answer holds every reason of the nearest rule,
+/// which is the one with the fewest conditions left; of two equally near rules it is the first.
+pub fn evaluate<'a>(policy: &'a Policy, facts: &MemberFacts, now: Timestamp) -> Eligibility<'a> {
     let explanation = explain(policy, facts, now);
     if let Some(rule) = explanation.deciding() {
-        return Verdict::Eligible(rule);
+        return Eligibility::Eligible(rule);
     }
     let Explanation { of_person, rules } = explanation;
     let nearest = rules.into_iter().map(|(_, of_rule)| of_rule).min_by_key(|of_rule| distance(of_rule));
     let of_policy = nearest.unwrap_or_else(|| vec![WhyNot::NoRules]);
-    Verdict::NotEligible(of_person.into_iter().chain(of_policy).collect())
+    Eligibility::NotEligible(of_person.into_iter().chain(of_policy).collect())
 }
 
-/// Everything that [`judge`] looks at: what stands against the person, and what against each rule, in their order.
+/// Everything that [`evaluate`] looks at: the reasons against the person, and those against each rule, in order.
 #[derive(Clone, Debug)]
 pub struct Explanation<'a> {
     /// What stands against the person whatever the rule.
@@ -139,7 +139,7 @@ impl<'a> Explanation<'a> {
     }
 }
 
-/// Judges every rule of the policy, and not only up to the first that fits.
+/// Evaluates every rule of the policy, not only up to the first that fits.
 pub fn explain<'a>(policy: &'a Policy, facts: &MemberFacts, now: Timestamp) -> Explanation<'a> {
     let of_rule = |rule| (rule, reasons_of_rule(rule, facts, now));
     Explanation {
@@ -257,9 +257,9 @@ mod tests {
     }
 
     fn answer(policy: &Policy, facts: &MemberFacts) -> Result<String, Vec<WhyNot>> {
-        match judge(policy, facts, now()) {
-            Verdict::Eligible(rule) => Ok(rule.name.as_str().to_owned()),
-            Verdict::NotEligible(reasons) => Err(reasons),
+        match evaluate(policy, facts, now()) {
+            Eligibility::Eligible(rule) => Ok(rule.name.as_str().to_owned()),
+            Eligibility::NotEligible(reasons) => Err(reasons),
         }
     }
 
@@ -410,17 +410,17 @@ mod tests {
         fn waiting_never_takes_eligibility_away(rules in prop::collection::vec(any_rule(true), 0..4), member in any_member()) {
             let policy = Policy { rules };
             let later = now().after(DAY * 10);
-            if matches!(judge(&policy, &member, now()), Verdict::Eligible(_)) {
-                prop_assert!(matches!(judge(&policy, &member, later), Verdict::Eligible(_)));
+            if matches!(evaluate(&policy, &member, now()), Eligibility::Eligible(_)) {
+                prop_assert!(matches!(evaluate(&policy, &member, later), Eligibility::Eligible(_)));
             }
         }
 
         #[test]
         fn a_no_always_has_a_reason_and_a_yes_has_none(rules in prop::collection::vec(any_rule(true), 0..4), member in any_member()) {
             let policy = Policy { rules };
-            match judge(&policy, &member, now()) {
-                Verdict::NotEligible(reasons) => prop_assert!(!reasons.is_empty()),
-                Verdict::Eligible(rule) => {
+            match evaluate(&policy, &member, now()) {
+                Eligibility::NotEligible(reasons) => prop_assert!(!reasons.is_empty()),
+                Eligibility::Eligible(rule) => {
                     prop_assert!(!member.pending && !member.bot && member.may_act(now()));
                     prop_assert!(reasons_of_rule(rule, &member, now()).is_empty());
                     let first = policy.rules.iter().find(|rule| reasons_of_rule(rule, &member, now()).is_empty());

@@ -1,6 +1,6 @@
-//! What stands in directory and Keycloak against what the account says: every difference by a name of its own.
+//! Compares directory and Keycloak with the account: every difference has a name of its own.
 //!
-//! A server that did not answer is *not checked*: nothing is concluded from its silence, and never "ok".
+//! A server that did not answer is *not checked*: its silence proves nothing, and is never "ok".
 
 use super::account::{Account, AccountState, DirectoryId, KeycloakId, Mark};
 use super::eligibility::GroupName;
@@ -9,7 +9,7 @@ use super::ids::{DiscordUserId, Timestamp};
 
 codes! {
     /// What differs.
-    pub enum Difference {
+    pub enum LinkDifference {
         /// The directory has no entry of the recorded id, and none in its place.
         EntryGone = "entry_gone",
         /// An entry with our mark or name has another lasting id than the recorded one.
@@ -76,7 +76,7 @@ codes! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// What differs.
-    pub difference: Difference,
+    pub difference: LinkDifference,
     /// Which group, name or id; never an address.
     pub detail: Option<String>,
 }
@@ -121,9 +121,9 @@ pub struct UserFacts {
     pub groups: Option<Vec<GroupName>>,
 }
 
-/// What a look found.
+/// The result of a look-up in directory or Keycloak.
 #[derive(Clone, Debug)]
-pub enum Seen<T> {
+pub enum Lookup<T> {
     /// The recorded one; or the only one, where none is recorded yet.
     Found(T),
     /// The recorded one is gone, and this stands in its place.
@@ -136,8 +136,8 @@ pub enum Seen<T> {
     NotChecked,
 }
 
-impl<T> Seen<T> {
-    /// What was seen, whichever way.
+impl<T> Lookup<T> {
+    /// The facts, if anything was found.
     pub fn facts(&self) -> Option<&T> {
         match self {
             Self::Found(facts) | Self::Replaced(facts) => Some(facts),
@@ -146,14 +146,14 @@ impl<T> Seen<T> {
     }
 }
 
-/// What should be.
+/// What the store expects.
 #[derive(Clone, Debug)]
 pub struct Recorded<'a> {
     /// The account.
     pub account: &'a Account,
     /// Whose it is.
     pub discord_id: Option<DiscordUserId>,
-    /// The groups of its rule; `None` if nobody knows them any more.
+    /// The groups of its rule; `None` if they are no longer known.
     pub wanted: Option<&'a [GroupName]>,
     /// The groups that any rule may grant: no others are looked at.
     pub managed: &'a [GroupName],
@@ -174,20 +174,20 @@ impl Comparison {
         self.differences.is_empty() && self.not_checked.is_empty()
     }
 
-    fn note(&mut self, difference: Difference) {
+    fn note(&mut self, difference: LinkDifference) {
         self.differences.push(Finding { difference, detail: None });
     }
 
-    fn note_with(&mut self, difference: Difference, detail: impl Into<String>) {
+    fn note_with(&mut self, difference: LinkDifference, detail: impl Into<String>) {
         self.differences.push(Finding { difference, detail: Some(detail.into()) });
     }
 }
 
 /// Names every difference between the account and what directory and Keycloak show.
-pub fn compare(recorded: &Recorded<'_>, entry: &Seen<EntryFacts>, user: &Seen<UserFacts>) -> Comparison {
+pub fn compare(recorded: &Recorded<'_>, entry: &Lookup<EntryFacts>, user: &Lookup<UserFacts>) -> Comparison {
     let mut found = Comparison::default();
-    // Keycloak asks the directory for what it shows: in an outage of that one its words prove nothing.
-    let user = if matches!(entry, Seen::NotChecked) { &Seen::NotChecked } else { user };
+    // Keycloak reads from the directory: during an outage of the directory its answer proves nothing.
+    let user = if matches!(entry, Lookup::NotChecked) { &Lookup::NotChecked } else { user };
     if recorded.account.state == AccountState::Closed {
         compare_closed(&mut found, recorded, entry, user);
         return found;
@@ -200,57 +200,57 @@ pub fn compare(recorded: &Recorded<'_>, entry: &Seen<EntryFacts>, user: &Seen<Us
     found
 }
 
-/// Of a closed account nothing should be left.
+/// Nothing should be left of a closed account.
 fn compare_closed(
     found: &mut Comparison,
     recorded: &Recorded<'_>,
-    entry: &Seen<EntryFacts>,
-    user: &Seen<UserFacts>,
+    entry: &Lookup<EntryFacts>,
+    user: &Lookup<UserFacts>,
 ) {
     let mine = Mark::of(recorded.account.id);
     match entry {
-        Seen::NotChecked => found.not_checked.push(NotChecked::Directory),
-        Seen::Found(facts) if facts.mark == Some(mine) => found.note(Difference::EntryLeft),
-        Seen::Found(_) | Seen::Replaced(_) | Seen::Gone | Seen::Nothing => {}
+        Lookup::NotChecked => found.not_checked.push(NotChecked::Directory),
+        Lookup::Found(facts) if facts.mark == Some(mine) => found.note(LinkDifference::EntryLeft),
+        Lookup::Found(_) | Lookup::Replaced(_) | Lookup::Gone | Lookup::Nothing => {}
     }
     match user {
-        Seen::NotChecked => found.not_checked.push(NotChecked::Keycloak),
-        Seen::Found(_) => found.note(Difference::KeycloakUserLeft),
-        Seen::Replaced(_) | Seen::Gone | Seen::Nothing => {}
+        Lookup::NotChecked => found.not_checked.push(NotChecked::Keycloak),
+        Lookup::Found(_) => found.note(LinkDifference::KeycloakUserLeft),
+        Lookup::Replaced(_) | Lookup::Gone | Lookup::Nothing => {}
     }
 }
 
-fn compare_entry(found: &mut Comparison, recorded: &Recorded<'_>, entry: &Seen<EntryFacts>) {
+fn compare_entry(found: &mut Comparison, recorded: &Recorded<'_>, entry: &Lookup<EntryFacts>) {
     let account = recorded.account;
     let facts = match entry {
-        Seen::NotChecked => return found.not_checked.push(NotChecked::Directory),
-        Seen::Gone => return found.note(Difference::EntryGone),
-        Seen::Nothing => return,
-        Seen::Replaced(facts) => {
-            found.note_with(Difference::EntryReplaced, facts.directory_id.as_str());
+        Lookup::NotChecked => return found.not_checked.push(NotChecked::Directory),
+        Lookup::Gone => return found.note(LinkDifference::EntryGone),
+        Lookup::Nothing => return,
+        Lookup::Replaced(facts) => {
+            found.note_with(LinkDifference::EntryReplaced, facts.directory_id.as_str());
             facts
         }
-        Seen::Found(facts) => facts,
+        Lookup::Found(facts) => facts,
     };
     match facts.mark {
         Some(mark) if mark == Mark::of(account.id) => {}
-        Some(mark) => found.note_with(Difference::MarkOfAnother, mark.account().to_string()),
-        None => found.note(Difference::MarkMissing),
+        Some(mark) => found.note_with(LinkDifference::MarkOfAnother, mark.account().to_string()),
+        None => found.note(LinkDifference::MarkMissing),
     }
     if facts.discord_id != recorded.discord_id {
         found.differences.push(Finding {
-            difference: Difference::DiscordIdDiffers,
+            difference: LinkDifference::DiscordIdDiffers,
             detail: facts.discord_id.map(|id| id.to_string()),
         });
     }
     if facts.username != account.username.as_str() {
         let is_case = facts.username.to_lowercase() == account.username.as_str().to_lowercase();
-        let difference = if is_case { Difference::NameCase } else { Difference::NameDiffers };
+        let difference = if is_case { LinkDifference::NameCase } else { LinkDifference::NameDiffers };
         found.note_with(difference, facts.username.as_str());
     }
     match (expects_lock(account.state), facts.is_locked) {
-        (Some(false), true) => found.note(Difference::Locked),
-        (Some(true), false) => found.note(Difference::NotLocked),
+        (Some(false), true) => found.note(LinkDifference::Locked),
+        (Some(true), false) => found.note(LinkDifference::NotLocked),
         (None, _) | (Some(true), true) | (Some(false), false) => {}
     }
 }
@@ -267,55 +267,55 @@ fn expects_lock(state: AccountState) -> Option<bool> {
 fn compare_user(
     found: &mut Comparison,
     recorded: &Recorded<'_>,
-    entry: &Seen<EntryFacts>,
-    user: &Seen<UserFacts>,
+    entry: &Lookup<EntryFacts>,
+    user: &Lookup<UserFacts>,
 ) {
     let account = recorded.account;
     let facts = match user {
-        Seen::NotChecked => return found.not_checked.push(NotChecked::Keycloak),
-        // Keycloak asks the directory for its users: in an outage of that one, absence proves nothing.
-        Seen::Gone if matches!(entry, Seen::NotChecked) => {
+        Lookup::NotChecked => return found.not_checked.push(NotChecked::Keycloak),
+        // Keycloak reads its users from the directory: during an outage of the directory, absence proves nothing.
+        Lookup::Gone if matches!(entry, Lookup::NotChecked) => {
             return found.not_checked.push(NotChecked::Keycloak);
         }
-        Seen::Gone => return found.note(Difference::KeycloakUserGone),
-        Seen::Nothing => return,
-        Seen::Replaced(facts) => {
-            found.note_with(Difference::KeycloakIdChanged, facts.keycloak_id.as_str());
+        Lookup::Gone => return found.note(LinkDifference::KeycloakUserGone),
+        Lookup::Nothing => return,
+        Lookup::Replaced(facts) => {
+            found.note_with(LinkDifference::KeycloakIdChanged, facts.keycloak_id.as_str());
             facts
         }
-        Seen::Found(facts) => facts,
+        Lookup::Found(facts) => facts,
     };
     if !facts.is_of_our_federation || facts.directory_id != account.directory_id {
-        found.note(Difference::KeycloakUserNotOurs);
+        found.note(LinkDifference::KeycloakUserNotOurs);
     }
     if facts.username != account.username.as_str() {
-        found.note_with(Difference::KeycloakNameDiffers, facts.username.as_str());
+        found.note_with(LinkDifference::KeycloakNameDiffers, facts.username.as_str());
     }
     let Some(entry) = entry.facts() else { return };
     match (expects_lock(account.state), facts.is_enabled) {
-        (Some(false), false) => found.note(Difference::KeycloakDisabled),
-        (Some(true), true) => found.note(Difference::KeycloakEnabled),
+        (Some(false), false) => found.note(LinkDifference::KeycloakDisabled),
+        (Some(true), true) => found.note(LinkDifference::KeycloakEnabled),
         (None, _) | (Some(true), false) | (Some(false), true) => {}
     }
     if facts.address != entry.address {
         let lower = |address: &Option<String>| address.as_deref().map(str::to_lowercase);
         let is_case = lower(&facts.address) == lower(&entry.address);
-        found.note(if is_case { Difference::AddressCase } else { Difference::AddressDiffers });
+        found.note(if is_case { LinkDifference::AddressCase } else { LinkDifference::AddressDiffers });
     }
 }
 
 fn compare_groups(
     found: &mut Comparison,
     recorded: &Recorded<'_>,
-    entry: &Seen<EntryFacts>,
-    user: &Seen<UserFacts>,
+    entry: &Lookup<EntryFacts>,
+    user: &Lookup<UserFacts>,
 ) {
     let (entry, user) = (entry.facts(), user.facts());
     if entry.is_none() && user.is_none() {
         return;
     }
     let Some(wanted) = recorded.wanted else { return found.not_checked.push(NotChecked::Groups) };
-    let mut judge = |present: &Option<Vec<GroupName>>, missing, extra| {
+    let mut compare_groups = |present: &Option<Vec<GroupName>>, missing, extra| {
         let Some(present) = present else { return false };
         for group in wanted.iter().filter(|group| !is_among(group, present)) {
             found.note_with(missing, group.as_str());
@@ -326,10 +326,11 @@ fn compare_groups(
         }
         true
     };
-    let in_directory =
-        entry.is_none_or(|entry| judge(&entry.groups, Difference::GroupMissing, Difference::GroupExtra));
+    let in_directory = entry.is_none_or(|entry| {
+        compare_groups(&entry.groups, LinkDifference::GroupMissing, LinkDifference::GroupExtra)
+    });
     let in_keycloak = user.is_none_or(|user| {
-        judge(&user.groups, Difference::KeycloakGroupMissing, Difference::KeycloakGroupExtra)
+        compare_groups(&user.groups, LinkDifference::KeycloakGroupMissing, LinkDifference::KeycloakGroupExtra)
     });
     if !(in_directory && in_keycloak) {
         found.not_checked.push(NotChecked::Groups);
@@ -395,7 +396,7 @@ mod tests {
         }
     }
 
-    fn compared(state: AccountState, entry: &Seen<EntryFacts>, user: &Seen<UserFacts>) -> Comparison {
+    fn compared(state: AccountState, entry: &Lookup<EntryFacts>, user: &Lookup<UserFacts>) -> Comparison {
         let (wanted, managed) = (groups(&["members"]), groups(&["members", "wiki"]));
         let account = account(state);
         let recorded =
@@ -403,89 +404,101 @@ mod tests {
         compare(&recorded, entry, user)
     }
 
-    fn named(comparison: &Comparison) -> Vec<Difference> {
+    fn named(comparison: &Comparison) -> Vec<LinkDifference> {
         comparison.differences.iter().map(|finding| finding.difference).collect()
     }
 
     /// The differences of an active account, both servers answering.
-    fn of_active(entry: EntryFacts, user: UserFacts) -> Vec<Difference> {
-        named(&compared(AccountState::Active, &Seen::Found(entry), &Seen::Found(user)))
+    fn of_active(entry: EntryFacts, user: UserFacts) -> Vec<LinkDifference> {
+        named(&compared(AccountState::Active, &Lookup::Found(entry), &Lookup::Found(user)))
     }
 
     #[test]
     fn what_is_as_recorded_has_no_difference() {
         assert_eq!(of_active(entry(), user()), []);
-        let locked = Seen::Found(EntryFacts { is_locked: true, ..entry() });
-        let disabled = Seen::Found(UserFacts { is_enabled: false, ..user() });
+        let locked = Lookup::Found(EntryFacts { is_locked: true, ..entry() });
+        let disabled = Lookup::Found(UserFacts { is_enabled: false, ..user() });
         assert!(compared(AccountState::Disabled, &locked, &disabled).is_clean());
-        assert!(compared(AccountState::Closed, &Seen::Gone, &Seen::Gone).is_clean());
-        assert!(compared(AccountState::Creating, &Seen::Nothing, &Seen::Nothing).is_clean());
+        assert!(compared(AccountState::Closed, &Lookup::Gone, &Lookup::Gone).is_clean());
+        assert!(compared(AccountState::Creating, &Lookup::Nothing, &Lookup::Nothing).is_clean());
     }
 
     #[test]
     fn each_difference_of_the_entry_has_its_name() {
         let other = AccountId::new(uuid::Uuid::from_u128(9));
         for (changed, difference) in [
-            (EntryFacts { mark: None, ..entry() }, Difference::MarkMissing),
-            (EntryFacts { mark: Some(Mark::of(other)), ..entry() }, Difference::MarkOfAnother),
-            (EntryFacts { discord_id: None, ..entry() }, Difference::DiscordIdDiffers),
+            (EntryFacts { mark: None, ..entry() }, LinkDifference::MarkMissing),
+            (EntryFacts { mark: Some(Mark::of(other)), ..entry() }, LinkDifference::MarkOfAnother),
+            (EntryFacts { discord_id: None, ..entry() }, LinkDifference::DiscordIdDiffers),
             (
                 EntryFacts { discord_id: Some(DiscordUserId::new(13)), ..entry() },
-                Difference::DiscordIdDiffers,
+                LinkDifference::DiscordIdDiffers,
             ),
-            (EntryFacts { username: "ada2".into(), ..entry() }, Difference::NameDiffers),
-            (EntryFacts { username: "Ada".into(), ..entry() }, Difference::NameCase),
-            (EntryFacts { is_locked: true, ..entry() }, Difference::Locked),
-            (EntryFacts { groups: Some(Vec::new()), ..entry() }, Difference::GroupMissing),
-            (EntryFacts { groups: Some(groups(&["members", "WIKI"])), ..entry() }, Difference::GroupExtra),
+            (EntryFacts { username: "ada2".into(), ..entry() }, LinkDifference::NameDiffers),
+            (EntryFacts { username: "Ada".into(), ..entry() }, LinkDifference::NameCase),
+            (EntryFacts { is_locked: true, ..entry() }, LinkDifference::Locked),
+            (EntryFacts { groups: Some(Vec::new()), ..entry() }, LinkDifference::GroupMissing),
+            (
+                EntryFacts { groups: Some(groups(&["members", "WIKI"])), ..entry() },
+                LinkDifference::GroupExtra,
+            ),
         ] {
             assert_eq!(of_active(changed, user()), [difference]);
         }
         let replaced =
-            Seen::Replaced(EntryFacts { directory_id: DirectoryId::new("x").expect("an id"), ..entry() });
-        let found = Seen::Found(user());
-        assert_eq!(named(&compared(AccountState::Active, &replaced, &found)), [Difference::EntryReplaced]);
-        assert_eq!(named(&compared(AccountState::Active, &Seen::Gone, &found)), [Difference::EntryGone]);
-        let disabled = Seen::Found(UserFacts { is_enabled: false, ..user() });
-        let unlocked = compared(AccountState::Disabled, &Seen::Found(entry()), &disabled);
-        assert_eq!(named(&unlocked), [Difference::NotLocked]);
-        let left = compared(AccountState::Closed, &Seen::Found(entry()), &Seen::Gone);
-        assert_eq!(named(&left), [Difference::EntryLeft]);
+            Lookup::Replaced(EntryFacts { directory_id: DirectoryId::new("x").expect("an id"), ..entry() });
+        let found = Lookup::Found(user());
+        assert_eq!(
+            named(&compared(AccountState::Active, &replaced, &found)),
+            [LinkDifference::EntryReplaced]
+        );
+        assert_eq!(
+            named(&compared(AccountState::Active, &Lookup::Gone, &found)),
+            [LinkDifference::EntryGone]
+        );
+        let disabled = Lookup::Found(UserFacts { is_enabled: false, ..user() });
+        let unlocked = compared(AccountState::Disabled, &Lookup::Found(entry()), &disabled);
+        assert_eq!(named(&unlocked), [LinkDifference::NotLocked]);
+        let left = compared(AccountState::Closed, &Lookup::Found(entry()), &Lookup::Gone);
+        assert_eq!(named(&left), [LinkDifference::EntryLeft]);
     }
 
     #[test]
     fn each_difference_of_the_keycloak_user_has_its_name() {
         for (changed, difference) in [
-            (UserFacts { is_of_our_federation: false, ..user() }, Difference::KeycloakUserNotOurs),
-            (UserFacts { directory_id: DirectoryId::new("x"), ..user() }, Difference::KeycloakUserNotOurs),
-            (UserFacts { username: "eve".into(), ..user() }, Difference::KeycloakNameDiffers),
-            (UserFacts { address: Some("Ada@example.org".into()), ..user() }, Difference::AddressCase),
-            (UserFacts { address: None, ..user() }, Difference::AddressDiffers),
-            (UserFacts { is_enabled: false, ..user() }, Difference::KeycloakDisabled),
-            (UserFacts { groups: Some(Vec::new()), ..user() }, Difference::KeycloakGroupMissing),
+            (UserFacts { is_of_our_federation: false, ..user() }, LinkDifference::KeycloakUserNotOurs),
+            (
+                UserFacts { directory_id: DirectoryId::new("x"), ..user() },
+                LinkDifference::KeycloakUserNotOurs,
+            ),
+            (UserFacts { username: "eve".into(), ..user() }, LinkDifference::KeycloakNameDiffers),
+            (UserFacts { address: Some("Ada@example.org".into()), ..user() }, LinkDifference::AddressCase),
+            (UserFacts { address: None, ..user() }, LinkDifference::AddressDiffers),
+            (UserFacts { is_enabled: false, ..user() }, LinkDifference::KeycloakDisabled),
+            (UserFacts { groups: Some(Vec::new()), ..user() }, LinkDifference::KeycloakGroupMissing),
             (
                 UserFacts { groups: Some(groups(&["members", "wiki"])), ..user() },
-                Difference::KeycloakGroupExtra,
+                LinkDifference::KeycloakGroupExtra,
             ),
         ] {
             assert_eq!(of_active(entry(), changed), [difference]);
         }
-        let found = Seen::Found(entry());
+        let found = Lookup::Found(entry());
         let changed = UserFacts { keycloak_id: KeycloakId::new("new").expect("an id"), ..user() };
         let compared_with = |user| named(&compared(AccountState::Active, &found, &user));
-        assert_eq!(compared_with(Seen::Replaced(changed)), [Difference::KeycloakIdChanged]);
-        assert_eq!(compared_with(Seen::Gone), [Difference::KeycloakUserGone]);
-        let locked = Seen::Found(EntryFacts { is_locked: true, ..entry() });
-        let enabled = compared(AccountState::Disabled, &locked, &Seen::Found(user()));
-        assert_eq!(named(&enabled), [Difference::KeycloakEnabled]);
-        let left = compared(AccountState::Closed, &Seen::Gone, &Seen::Found(user()));
-        assert_eq!(named(&left), [Difference::KeycloakUserLeft]);
+        assert_eq!(compared_with(Lookup::Replaced(changed)), [LinkDifference::KeycloakIdChanged]);
+        assert_eq!(compared_with(Lookup::Gone), [LinkDifference::KeycloakUserGone]);
+        let locked = Lookup::Found(EntryFacts { is_locked: true, ..entry() });
+        let enabled = compared(AccountState::Disabled, &locked, &Lookup::Found(user()));
+        assert_eq!(named(&enabled), [LinkDifference::KeycloakEnabled]);
+        let left = compared(AccountState::Closed, &Lookup::Gone, &Lookup::Found(user()));
+        assert_eq!(named(&left), [LinkDifference::KeycloakUserLeft]);
     }
 
     #[test]
     fn what_did_not_answer_is_not_checked_and_proves_nothing() {
         for state in AccountState::ALL {
-            let silent = compared(*state, &Seen::NotChecked, &Seen::NotChecked);
+            let silent = compared(*state, &Lookup::NotChecked, &Lookup::NotChecked);
             assert_eq!(silent.differences, []);
             assert!(!silent.is_clean(), "{state}");
             assert!(
@@ -495,13 +508,13 @@ mod tests {
         }
         // Without the directory Keycloak shows everybody as disabled, in no group, or not at all.
         let disabled = UserFacts { is_enabled: false, groups: Some(Vec::new()), ..user() };
-        for shown in [Seen::Found(disabled), Seen::Gone] {
-            let found = compared(AccountState::Active, &Seen::NotChecked, &shown);
+        for shown in [Lookup::Found(disabled), Lookup::Gone] {
+            let found = compared(AccountState::Active, &Lookup::NotChecked, &shown);
             assert_eq!(found.differences, []);
             assert_eq!(found.not_checked, [NotChecked::Directory, NotChecked::Keycloak]);
         }
         let unread = EntryFacts { groups: None, ..entry() };
-        let found = compared(AccountState::Active, &Seen::Found(unread), &Seen::Found(user()));
+        let found = compared(AccountState::Active, &Lookup::Found(unread), &Lookup::Found(user()));
         assert_eq!((found.differences.as_slice(), found.not_checked), (&[][..], vec![NotChecked::Groups]));
     }
 }

@@ -1,4 +1,4 @@
-//! What Discord says of a member of a guild: the facts that eligibility and authority are judged by.
+//! What Discord says of a member of a guild: the facts on which eligibility and authority are decided.
 
 use super::ids::{DiscordUserId, GuildId, RoleId, Timestamp};
 

@@ -1,23 +1,23 @@
 //! The core: what Accolade means, without I/O, clock, randomness, async or logging.
 //!
-//! Facts go in, decisions come out. Nothing here may import another room, a client library or `tokio`.
+//! Facts go in, decisions come out. Nothing here may import another module, a client library or `tokio`.
 //! Start with [`request`] (what a person asks for), [`account`] (what they get) and [`job`] (how it is made).
 //!
 //! # Glossary
 //!
 //! | word | meaning |
 //! |---|---|
-//! | person | somebody we know by our own id; a Discord user today, perhaps another one tomorrow |
+//! | person | a human with an id of ours; a Discord user today, perhaps another one tomorrow |
 //! | request | what a person asked for in chat, from `draft` to its end |
 //! | account | the link Discord ↔ directory entry ↔ Keycloak user of one person |
 //! | entry | the person's object in the directory |
 //! | mark | the value `accolade:<account id>` on an entry: it says that the entry is ours |
 //! | rule | one line of a guild's policy: who may have an account, with which groups, approved by whom |
 //! | card | the message on which moderators decide |
-//! | work | a durable series of steps for one person; the job row is the saga |
-//! | step | one convergent piece of work: look, act if needed, read back |
-//! | door | a room that talks to one outside system: `store`, `directory`, `keycloak`, `discord` |
-//! | refusal | a stable code for every "no" that people and programs see |
+//! | job | a durable series of steps for one person; the job row is the saga |
+//! | step | one convergent part of a job: look, act if needed, read back |
+//! | client | a module that talks to one outside system: `store`, `directory`, `keycloak`, `discord` |
+//! | error code | a stable code for every refusal or failure that people and programs see |
 //! | finding | a stable code for something outside this program that `doctor` found wrong |
 
 pub mod account;

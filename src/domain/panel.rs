@@ -1,4 +1,4 @@
-//! The panel: one message with buttons in a channel, for people who would rather press than type.
+//! The panel: one message with buttons in a channel, for people who prefer buttons to commands.
 
 use super::ids::{ChannelId, GuildId, MessageId};
 

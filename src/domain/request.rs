@@ -8,19 +8,19 @@ use super::person_name::PersonName;
 use super::username::Username;
 
 codes! {
-    /// Where a request stands. A draft is not yet a request: it reserves nothing and is not audited.
+    /// The state of a request. A draft is not yet a request: it reserves nothing and is not audited.
     pub enum RequestState {
         /// Typed and shown back, not sent.
         Draft = "draft",
         /// Sent; a moderator (or a rule) has not decided.
         Waiting = "waiting",
-        /// Sent, and somebody has to look: the address is in use, for example.
+        /// Sent, and a person has to look at it: the address is in use, for example.
         Held = "held",
-        /// Approved; the account is being made or stands.
+        /// Approved; the account is being made or exists.
         Approved = "approved",
         /// Denied by a moderator.
         Denied = "denied",
-        /// Taken back by the requester, or by the loss of membership.
+        /// Cancelled by the requester, or because they left.
         Cancelled = "cancelled",
         /// Nobody decided in time, or the draft was not sent.
         Expired = "expired",
@@ -35,7 +35,7 @@ impl RequestState {
         matches!(self, Self::Waiting | Self::Held)
     }
 
-    /// Nothing will happen to it any more.
+    /// It has ended and never changes again.
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Denied | Self::Cancelled | Self::Expired | Self::Failed)
     }
@@ -65,7 +65,7 @@ codes! {
     }
 }
 
-/// A form whose every field passed its check.
+/// A form in which every field is valid.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Form {
     /// The wanted user name.
@@ -130,7 +130,7 @@ pub struct Request {
     pub person_id: PersonId,
     /// What it is for.
     pub kind: RequestKind,
-    /// Where it stands.
+    /// Its state.
     pub state: RequestState,
     /// Why it is held, denied, cancelled or failed.
     pub reason_code: Option<ErrorCode>,

@@ -180,6 +180,10 @@ impl<'a> StepContext<'a> {
         if let Some(request) = &self.request {
             entry = entry.of_request(request.id).in_guild(request.guild_id);
         }
+        // What a job makes rests on the rule that it found; a failure names its own reason instead.
+        if let StepOutput::Rule(rule) = self.output_of(Step::Eligible) {
+            entry = entry.by_rule(&rule);
+        }
         entry
     }
 

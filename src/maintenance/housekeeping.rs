@@ -16,6 +16,9 @@ const BATCH: u32 = 100;
 /// How long personal values outlive their request.
 const ERASED_AFTER: Duration = Duration::from_hours(30 * 24);
 
+/// How long the other personal texts of the audit log are kept: "Not me" notes, and reasons of deny-list entries.
+const TEXTS_ERASED_AFTER: Duration = Duration::from_hours(90 * 24);
+
 /// How long counters and mails are kept: the longest window of a rate limit is a day.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(48);
 
@@ -83,8 +86,12 @@ async fn purge(worker: &WorkerContext) -> Result<usize, StoreError> {
     let now = worker.deps.clock.now();
     let mut tx = worker.deps.store.begin().await?;
     let erased = tx.erase_ended_requests(now.before(ERASED_AFTER), BATCH).await?;
+    // The log holds the reason of a denial too: it must not outlive the request's own values.
+    let reasons =
+        tx.erase_old_audit_texts(Some(Event::RequestDenied), now.before(ERASED_AFTER), BATCH).await?;
+    let texts = tx.erase_old_audit_texts(None, now.before(TEXTS_ERASED_AFTER), BATCH).await?;
     let budgets = tx.forget_budgets(now.before(FORGOTTEN_AFTER)).await?;
     let mails = tx.forget_mails(now.before(FORGOTTEN_AFTER)).await?;
     tx.commit("upkeep.purge").await?;
-    Ok(usize::try_from(erased + budgets + mails).unwrap_or(usize::MAX))
+    Ok(usize::try_from(erased + reasons + texts + budgets + mails).unwrap_or(usize::MAX))
 }

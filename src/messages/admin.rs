@@ -5,7 +5,7 @@ use super::{Lang, date_and_time, lines, mention, say, say_with};
 use crate::domain::account::AccountState;
 use crate::domain::eligibility::GroupName;
 use crate::domain::ids::{DiscordUserId, Timestamp};
-use crate::domain::link::{Comparison, Difference, EntryFacts, Finding, NotChecked, Seen, UserFacts};
+use crate::domain::link::{Comparison, EntryFacts, Finding, LinkDifference, Lookup, NotChecked, UserFacts};
 
 /// The longest id, name or address that is quoted.
 const QUOTED_MAX: usize = 254;
@@ -79,8 +79,8 @@ pub fn link_line(lang: Lang, link: &LinkFacts<'_>) -> String {
 pub fn link_shown(
     lang: Lang,
     link: &LinkFacts<'_>,
-    entry: &Seen<EntryFacts>,
-    user: &Seen<UserFacts>,
+    entry: &Lookup<EntryFacts>,
+    user: &Lookup<UserFacts>,
     compared: &Comparison,
 ) -> String {
     let request = link.request_code.map_or_else(String::new, |code| {
@@ -99,11 +99,11 @@ pub fn link_shown(
     lines(parts)
 }
 
-fn entry_seen(lang: Lang, entry: &Seen<EntryFacts>) -> String {
+fn entry_seen(lang: Lang, entry: &Lookup<EntryFacts>) -> String {
     let facts = match entry {
-        Seen::NotChecked => return say(lang, "admin-directory-silent"),
-        Seen::Gone | Seen::Nothing => return say(lang, "admin-directory-none"),
-        Seen::Found(facts) | Seen::Replaced(facts) => facts,
+        Lookup::NotChecked => return say(lang, "admin-directory-silent"),
+        Lookup::Gone | Lookup::Nothing => return say(lang, "admin-directory-none"),
+        Lookup::Found(facts) | Lookup::Replaced(facts) => facts,
     };
     let lock = say(lang, if facts.is_locked { "admin-locked" } else { "admin-not-locked" });
     let password = match facts.password_changed_at {
@@ -121,11 +121,11 @@ fn entry_seen(lang: Lang, entry: &Seen<EntryFacts>) -> String {
     say_with(lang, "admin-directory-entry", given)
 }
 
-fn user_seen(lang: Lang, user: &Seen<UserFacts>) -> String {
+fn user_seen(lang: Lang, user: &Lookup<UserFacts>) -> String {
     let facts = match user {
-        Seen::NotChecked => return say(lang, "admin-keycloak-silent"),
-        Seen::Gone | Seen::Nothing => return say(lang, "admin-keycloak-none"),
-        Seen::Found(facts) | Seen::Replaced(facts) => facts,
+        Lookup::NotChecked => return say(lang, "admin-keycloak-silent"),
+        Lookup::Gone | Lookup::Nothing => return say(lang, "admin-keycloak-none"),
+        Lookup::Found(facts) | Lookup::Replaced(facts) => facts,
     };
     let enabled = say(lang, if facts.is_enabled { "admin-enabled" } else { "admin-not-enabled" });
     let given = [
@@ -167,29 +167,29 @@ pub fn comparison(lang: Lang, compared: &Comparison) -> Vec<String> {
 /// What a difference means.
 pub fn difference(lang: Lang, finding: &Finding) -> String {
     let key = match finding.difference {
-        Difference::EntryGone => "difference-entry-gone",
-        Difference::EntryReplaced => "difference-entry-replaced",
-        Difference::EntryLeft => "difference-entry-left",
-        Difference::MarkMissing => "difference-mark-missing",
-        Difference::MarkOfAnother => "difference-mark-of-another",
-        Difference::DiscordIdDiffers => "difference-discord-id",
-        Difference::NameDiffers => "difference-name",
-        Difference::NameCase => "difference-name-case",
-        Difference::GroupMissing => "difference-group-missing",
-        Difference::GroupExtra => "difference-group-extra",
-        Difference::Locked => "difference-locked",
-        Difference::NotLocked => "difference-not-locked",
-        Difference::KeycloakUserGone => "difference-keycloak-gone",
-        Difference::KeycloakIdChanged => "difference-keycloak-id",
-        Difference::KeycloakUserLeft => "difference-keycloak-left",
-        Difference::KeycloakUserNotOurs => "difference-keycloak-not-ours",
-        Difference::KeycloakNameDiffers => "difference-keycloak-name",
-        Difference::AddressDiffers => "difference-address",
-        Difference::AddressCase => "difference-address-case",
-        Difference::KeycloakGroupMissing => "difference-keycloak-group-missing",
-        Difference::KeycloakGroupExtra => "difference-keycloak-group-extra",
-        Difference::KeycloakDisabled => "difference-keycloak-disabled",
-        Difference::KeycloakEnabled => "difference-keycloak-enabled",
+        LinkDifference::EntryGone => "difference-entry-gone",
+        LinkDifference::EntryReplaced => "difference-entry-replaced",
+        LinkDifference::EntryLeft => "difference-entry-left",
+        LinkDifference::MarkMissing => "difference-mark-missing",
+        LinkDifference::MarkOfAnother => "difference-mark-of-another",
+        LinkDifference::DiscordIdDiffers => "difference-discord-id",
+        LinkDifference::NameDiffers => "difference-name",
+        LinkDifference::NameCase => "difference-name-case",
+        LinkDifference::GroupMissing => "difference-group-missing",
+        LinkDifference::GroupExtra => "difference-group-extra",
+        LinkDifference::Locked => "difference-locked",
+        LinkDifference::NotLocked => "difference-not-locked",
+        LinkDifference::KeycloakUserGone => "difference-keycloak-gone",
+        LinkDifference::KeycloakIdChanged => "difference-keycloak-id",
+        LinkDifference::KeycloakUserLeft => "difference-keycloak-left",
+        LinkDifference::KeycloakUserNotOurs => "difference-keycloak-not-ours",
+        LinkDifference::KeycloakNameDiffers => "difference-keycloak-name",
+        LinkDifference::AddressDiffers => "difference-address",
+        LinkDifference::AddressCase => "difference-address-case",
+        LinkDifference::KeycloakGroupMissing => "difference-keycloak-group-missing",
+        LinkDifference::KeycloakGroupExtra => "difference-keycloak-group-extra",
+        LinkDifference::KeycloakDisabled => "difference-keycloak-disabled",
+        LinkDifference::KeycloakEnabled => "difference-keycloak-enabled",
     };
     let detail = finding.detail.as_deref().unwrap_or_default();
     say_with(lang, key, [("detail", code_span(detail, QUOTED_MAX).into())])

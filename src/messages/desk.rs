@@ -6,7 +6,7 @@ use crate::domain::approval::{Notify, Verdict};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{DiscordUserId, Timestamp};
 use crate::domain::job::{JobKind, JobState, Step};
-use crate::domain::request::RequestState;
+use crate::domain::request::{ANSWER_MAX, RequestState};
 
 /// The longest name, code or address that is quoted.
 const QUOTED_MAX: usize = 254;
@@ -66,7 +66,7 @@ pub fn request_details(lang: Lang, rule: Option<&str>, masked_address: Option<&s
     lines([rule.unwrap_or_default(), address.unwrap_or_default()])
 }
 
-/// A decision on a request. Its typed reason is not shown.
+/// A decision on a request, without its typed reason.
 pub fn decision(
     lang: Lang,
     verdict: Verdict,
@@ -84,7 +84,18 @@ pub fn decision(
     say_with(lang, key, [("who", who.into()), ("at", date_and_time(at).into())])
 }
 
-/// A piece of work of a request.
+/// The typed reason of a denial.
+pub fn denial_reason(lang: Lang, reason: &str) -> String {
+    say_with(lang, "desk-denial-reason", [("reason", code_span(reason, ANSWER_MAX).into())])
+}
+
+/// What the person wrote when they said that another person set their password.
+pub fn note(lang: Lang, at: Timestamp, text: &str) -> String {
+    let given = [("at", date_and_time(at).into()), ("text", code_span(text, ANSWER_MAX).into())];
+    say_with(lang, "desk-note", given)
+}
+
+/// A job of a request.
 pub fn job(
     lang: Lang,
     kind: JobKind,

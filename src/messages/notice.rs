@@ -2,7 +2,7 @@
 
 use super::{Lang, say};
 
-/// The version of the notice in `en.ftl`; raise it with every change of its meaning.
+/// The version of the notice, which is stored with each request. A test fails when the text changes and this does not.
 pub const VERSION: i64 = 1;
 
 /// What is stored and for how long; shown with each draft.
@@ -13,4 +13,28 @@ pub fn text(lang: Lang) -> String {
 /// What newcomers ask, with the answers.
 pub fn questions(lang: Lang) -> String {
     say(lang, "questions")
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    /// Every version with the hash of its text, oldest first. A released version never changes: add the next one.
+    const VERSIONS: &[(i64, &str)] =
+        &[(1, "4b3eb8cf92b4c46c85941c863e769b978d34bb04b69c446e661a36bd3501bc08")];
+
+    #[test]
+    fn a_changed_notice_has_a_new_version() {
+        let hash = hex::encode(Sha256::digest(text(Lang::default())));
+        let current = VERSIONS.last().map(|(version, hash)| (*version, (*hash).to_owned()));
+        assert_eq!(
+            current,
+            Some((VERSION, hash)),
+            "the notice says something else: raise VERSION and add it here"
+        );
+        let versions: Vec<i64> = VERSIONS.iter().map(|(version, _)| *version).collect();
+        assert_eq!(versions, (1..=VERSION).collect::<Vec<_>>());
+    }
 }

@@ -87,9 +87,13 @@ impl Tx {
 }
 
 fn approval_entry(seen: &Request, request: &Request, approver: Actor, source: Source) -> Entry {
-    Entry::new(Event::RequestApproved, source, approver)
+    let entry = Entry::new(Event::RequestApproved, source, approver)
         .about(request.person_id)
         .in_guild(request.guild_id)
         .of_request(request.id)
-        .change(seen.state.code(), request.state.code())
+        .change(seen.state.code(), request.state.code());
+    match &request.rule {
+        Some(rule) => entry.by_rule(rule),
+        None => entry,
+    }
 }

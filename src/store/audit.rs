@@ -153,6 +153,9 @@ sql! {
     /// Verification reads a page at a time.
     FROM = concat!("SELECT ", audit_columns!(), " WHERE a.seq > $1 ORDER BY a.seq LIMIT $2");
     HASH_AT = "SELECT hash FROM audit WHERE seq = $1";
+    /// `$1` is an event; an empty one stands for every event.
+    ERASE_OLD = "DELETE FROM audit_personal WHERE seq IN (SELECT p.seq FROM audit_personal AS p \
+        JOIN audit AS a ON a.seq = p.seq WHERE a.at < $2 AND (a.event = $1 OR $1 = '') ORDER BY p.seq LIMIT $3)";
 }
 
 /// How many rows verification holds at a time.
@@ -327,6 +330,17 @@ impl Tx {
             exec!(self, APPEND_PERSONAL; serde_json::Value::from(texts).to_string(), key_id)?;
         }
         Ok(())
+    }
+
+    /// Erases the personal texts of rows older than `before`, of one event or of all; the chain still verifies. How many (at most
+    /// `limit`).
+    pub async fn erase_old_audit_texts(
+        &mut self,
+        event: Option<Event>,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        exec!(self, ERASE_OLD; event.map_or("", Event::code), before.as_millis(), i64::from(limit))
     }
 
     fn seal_personal(&self, seq: i64, text: &str) -> PersonalText {

@@ -68,16 +68,21 @@ struct Row {
 }
 
 /// Identifies the row that a reason was sealed for.
-fn row_key(request: RequestId, round: i64, slot: i64) -> String {
+pub(super) fn reason_row(request: RequestId, round: i64, slot: i64) -> String {
     [request.to_string(), round.to_string(), slot.to_string()].join("/")
+}
+
+/// Where a reason is sealed.
+pub(super) fn reason_place(row: &str) -> Place<'_> {
+    Place { table: "decision", row, column: "reason_enc" }
 }
 
 impl ReadConnection {
     /// The newest decision on a request.
     pub async fn decision_on(&mut self, request: RequestId) -> Result<Option<Decision>, StoreError> {
         let Some(row) = maybe!(self, LATEST, Row; request.to_string())? else { return Ok(None) };
-        let key = row_key(request, row.round, row.slot);
-        let place = Place { table: "decision", row: &key, column: "reason_enc" };
+        let key = reason_row(request, row.round, row.slot);
+        let place = reason_place(&key);
         let reason = row
             .reason_enc
             .map(|sealed| self.inner.keys.open(place, row.key_id.as_deref(), &sealed))
@@ -99,8 +104,8 @@ impl ReadConnection {
 impl Tx {
     /// Writes a decision; `false` if this round and slot has one.
     pub async fn put_decision(&mut self, decision: NewDecision) -> Result<bool, StoreError> {
-        let key = row_key(decision.request_id, decision.round, decision.slot);
-        let place = Place { table: "decision", row: &key, column: "reason_enc" };
+        let key = reason_row(decision.request_id, decision.round, decision.slot);
+        let place = reason_place(&key);
         let sealed = decision
             .reason
             .as_deref()

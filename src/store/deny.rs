@@ -119,6 +119,19 @@ fn suspects(person: DiscordUserId, address: Option<&MailAddress>) -> Vec<(DenyKi
 }
 
 impl ReadConnection {
+    /// The key of a person on the deny list.
+    pub(super) fn denial_key_of(&self, person: DiscordUserId) -> String {
+        deny_key(&self.inner.keys, DenyKind::Person, &person.to_string())
+    }
+
+    /// The keys of a person and an address on the deny list, as a JSON array.
+    pub(super) fn denial_keys_of(&self, person: DiscordUserId, address: Option<&MailAddress>) -> String {
+        let keys = &self.inner.keys;
+        let suspects = suspects(person, address);
+        let keys: Vec<String> = suspects.iter().map(|(kind, value)| deny_key(keys, *kind, value)).collect();
+        serde_json::json!(keys).to_string()
+    }
+
     /// Whether the person, the address or one of its domains is denied now.
     pub async fn denial_of(
         &mut self,
@@ -126,10 +139,8 @@ impl ReadConnection {
         address: Option<&MailAddress>,
     ) -> Result<Option<DenyKind>, StoreError> {
         let now = self.now().as_millis();
-        let keys = &self.inner.keys;
-        let suspects = suspects(person, address);
-        let keys: Vec<String> = suspects.iter().map(|(kind, value)| deny_key(keys, *kind, value)).collect();
-        let found = maybe!(self, MATCH, (String,); serde_json::json!(keys).to_string(), now)?;
+        let keys = self.denial_keys_of(person, address);
+        let found = maybe!(self, MATCH, (String,); keys, now)?;
         found.map(|(kind,)| kind.parse().map_err(|_| StoreError::Row { table: "deny" })).transpose()
     }
 

@@ -7,6 +7,7 @@
 //! `domain`, use-cases in `accounts`, effects in `jobs`.
 
 mod accounts;
+mod answers;
 mod approval;
 mod audit;
 mod budgets;
@@ -40,6 +41,7 @@ mod sqlite;
 mod write_health;
 
 pub use accounts::{AccountFilter, AccountInserted, AccountSaved};
+pub use answers::{Decided, DecisionCase, Overview, SendNow, Told, UnfinishedJob};
 pub use approval::Approved;
 pub use audit::{AuditFault, AuditFilter, AuditRow, AuditVerdict, Head, Order};
 pub use budgets::BudgetKind;
@@ -68,6 +70,7 @@ pub use sql::Sql;
 pub fn statements() -> impl Iterator<Item = (&'static str, Sql)> {
     [
         accounts::STATEMENTS,
+        answers::STATEMENTS,
         audit::STATEMENTS,
         budgets::STATEMENTS,
         claims::STATEMENTS,

@@ -36,6 +36,9 @@ pub(crate) async fn record_activation(
         .change(before.code(), account.state.code());
     if let Some(request) = &request {
         entry = entry.of_request(request.id).in_guild(request.guild_id);
+        if let Some(rule) = &request.rule {
+            entry = entry.by_rule(rule);
+        }
         tx.put_notification(account.person_id, Notification::Activated, request.id).await?;
         tx.put_card(request.id).await?;
         let config = worker.deps.config.now();

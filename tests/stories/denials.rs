@@ -1,5 +1,6 @@
 //! Moderators say no.
 
+use super::admins::asks;
 use super::world::{Rules, Story};
 
 #[test]
@@ -45,6 +46,19 @@ fn a_quiet_denial_shows_nowhere_to_the_person() {
         assert!(status.contains("Your last request ended"), "{status}");
         let taken_back = ada.runs("/account cancel").await.text;
         assert!(!taken_back.contains("denied"), "{taken_back}");
+        let code = story.rows("SELECT code FROM request").await.pop().expect("a request");
+        let linus = story.person("linus");
+        for who in [&grace, &linus] {
+            let shown = asks(who, &format!("/request show code:{code}"), "Denied by").await;
+            assert!(shown.contains(reason) && shown.contains("the requester was not told"), "{shown}");
+        }
+        asks(&ada, &format!("/request show code:{code}"), "Your roles don't allow this").await;
+        let told = story.commands(&["request", "show", &code, "--json"]).await;
+        let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+        assert_eq!(told["denial_reason"], reason);
+        let views =
+            "SELECT source FROM audit WHERE event = 'admin.viewed' AND after = 'request.texts' ORDER BY seq";
+        assert_eq!(story.rows(views).await, ["chat", "chat", "cli"]);
         story.nothing_is_made_for("ada").await;
     });
 }

@@ -57,6 +57,19 @@ fn a_member_asks_a_moderator_approves_and_the_person_logs_in() {
                 "role.granted",
             ]
         );
+        let by_rule = "SELECT event FROM audit WHERE reason_code = 'rule:members' AND event <> 'mail.sent' ORDER BY seq";
+        assert_eq!(
+            story.rows(by_rule).await,
+            [
+                "request.approved",
+                "entry.created",
+                "group.added",
+                "import.seen",
+                "account.invited",
+                "account.activated",
+            ],
+            "the log names the rule"
+        );
         let status = story.status("ada").await;
         assert!(status.contains("has been active since"), "{status}");
     });

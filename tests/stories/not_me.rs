@@ -1,5 +1,6 @@
 //! "That was not me": somebody else set the password.
 
+use super::admins::asks;
 use super::world::{Frozen, REALM, Rules, Story, world};
 
 /// Ada has an account in use; the password that "somebody else" set.
@@ -42,6 +43,17 @@ fn not_me_on_the_direct_message_locks_the_account_and_calls_the_admins() {
         let rows =
             "SELECT source || ' ' || before || ' ' || after FROM audit WHERE event = 'account.disabled'";
         assert_eq!(story.rows(rows).await, ["chat active lock_asked", "worker active disabled"]);
+        let effects =
+            "SELECT event FROM audit WHERE event IN ('entry.locked', 'user.disabled', 'sessions.ended')";
+        let mut effects = story.rows(effects).await;
+        effects.sort();
+        assert_eq!(effects, ["entry.locked", "sessions.ended", "user.disabled"], "each effect has its row");
+
+        let code = story.rows("SELECT code FROM request").await.pop().expect("a request");
+        let shown = asks(&linus, &format!("/request show code:{code}"), "Approved by").await;
+        assert!(shown.contains(note), "an admin reads the note: {shown}");
+        let shown = asks(&story.person("grace"), &format!("/request show code:{code}"), "Approved by").await;
+        assert!(!shown.contains("brother"), "a moderator does not: {shown}");
 
         let status = story.status("ada").await;
         assert!(status.contains("is locked") && !status.contains("[Not me]"), "{status}");

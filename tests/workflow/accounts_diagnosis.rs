@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use accolade::accounts::diagnosis::{Diagnosed, Examine, Examiner};
-use accolade::accounts::{Accounts, Clients, Viewer};
+use accolade::accounts::diagnosis::Diagnosed;
+use accolade::accounts::{Accounts, Admin, Clients, Examine, Examiner, Purpose};
 use accolade::domain::diagnosis::Diagnosis;
 use accolade::domain::error_code::ErrorCode;
 use testbed::wait_until;
@@ -30,6 +30,10 @@ fn with_doctor(town: &Town, examine: Arc<Examine>) -> (Accounts, TaskTracker) {
     (Accounts::new(town.config.clone(), town.clock.clone(), clients), tracker)
 }
 
+fn doctor(accounts: &Accounts) -> Admin {
+    accounts.authorize_operator(&operator(), Purpose::Doctor)
+}
+
 /// How many looks the audit log has.
 async fn looks(town: &Town) -> usize {
     let events = town.events().await;
@@ -52,13 +56,13 @@ async fn a_look_that_takes_long_goes_on_to_its_end_and_keeps_its_turn_until_then
             })
         }),
     );
-    let viewer = Viewer::from(operator());
-    assert_eq!(accounts.diagnose(&viewer).await, Ok(Diagnosed::TakesLong));
-    assert_eq!(accounts.diagnose(&viewer).await, Ok(Diagnosed::UnderWay));
+    let admin = doctor(&accounts);
+    assert_eq!(accounts.diagnose(&admin).await, Ok(Diagnosed::TakesLong));
+    assert_eq!(accounts.diagnose(&admin).await, Ok(Diagnosed::UnderWay));
     assert_eq!((looks(&town).await, ended.load(Ordering::SeqCst)), (1, 0));
     gate.add_permits(1000);
     let told = wait_until("the turn to be free", LIMIT, async || {
-        Ok(accounts.diagnose(&viewer).await == Ok(Diagnosed::Judged(Diagnosis { checks: Vec::new() })))
+        Ok(accounts.diagnose(&admin).await == Ok(Diagnosed::Judged(Diagnosis { checks: Vec::new() })))
     });
     told.await.expect("the first look ended");
     tracker.close();
@@ -72,7 +76,7 @@ async fn a_look_that_ends_in_a_defect_is_said_to_be_one_and_gives_its_turn_back(
     let town = Town::new().await;
     let (accounts, _) = with_doctor(&town, Arc::new(|_| Box::pin(async { panic!("a defect of the test") })));
     for _ in 0..2 {
-        let told = accounts.diagnose(&Viewer::from(operator())).await;
+        let told = accounts.diagnose(&doctor(&accounts)).await;
         assert_eq!(told.map_err(|denied| denied.error_code), Err(ErrorCode::Internal));
     }
     assert_eq!(looks(&town).await, 2);

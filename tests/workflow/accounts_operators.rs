@@ -1,15 +1,16 @@
 //! What operators see and change at the command line, and what the audit log keeps of it.
 
+use accolade::accounts::Purpose;
 use accolade::accounts::audit_log::{AuditFilter, Head, Verified};
 use accolade::accounts::deny_list::DenyTarget;
-use accolade::accounts::requests::{RequestFilter, Standing};
+use accolade::accounts::requests::{RequestFilter, StatusFilter};
 use accolade::domain::account::{AccountState, KeycloakId};
 use accolade::domain::approval::Verdict;
 use accolade::domain::audit::Event;
 use accolade::domain::job::JobKind;
 use accolade::domain::request::RequestState;
 
-use crate::accounts_town::{GUILD, Town, operator};
+use crate::accounts_town::{GUILD, Town};
 
 const ADA: u64 = 175_928_847_299_117_063;
 const EVE: u64 = 175_928_847_299_117_064;
@@ -26,7 +27,7 @@ async fn requests_are_listed_by_page_and_state_without_personal_values() {
     loop {
         let page = town
             .accounts
-            .requests(&operator().into(), &RequestFilter::default(), after, 2)
+            .requests(&town.view_grant(), &RequestFilter::default(), after, 2)
             .await
             .expect("a page");
         let Some(last) = page.last() else { break };
@@ -35,8 +36,8 @@ async fn requests_are_listed_by_page_and_state_without_personal_values() {
     }
     assert_eq!(seen.len(), 5, "{seen:?}");
     assert!(seen.iter().all(|(_, address)| address.as_deref() == Some("…@example.org")));
-    let denied = RequestFilter { guild: Some(GUILD), standing: Some(Standing::In(RequestState::Denied)) };
-    assert!(town.accounts.requests(&operator().into(), &denied, None, 10).await.expect("a page").is_empty());
+    let denied = RequestFilter { guild: Some(GUILD), status: Some(StatusFilter::In(RequestState::Denied)) };
+    assert!(town.accounts.requests(&town.view_grant(), &denied, None, 10).await.expect("a page").is_empty());
 }
 
 #[tokio::test]
@@ -46,14 +47,14 @@ async fn a_request_is_shown_by_code_in_any_case_or_by_id() {
     town.approves(&request).await;
     for name in [request.code.clone(), request.code.to_lowercase(), request.id.to_string()] {
         let shown =
-            town.accounts.request_shown(&operator().into(), &name).await.expect("an answer").expect("it");
+            town.accounts.request_shown(&town.view_grant(), &name).await.expect("an answer").expect("it");
         assert_eq!(shown.line.id, request.id);
         assert_eq!(shown.line.state, RequestState::Approved);
         let decisions: Vec<_> = shown.decisions.iter().map(|d| (d.actor.as_str(), d.verdict)).collect();
         assert_eq!(decisions, [("system", Verdict::Approve)]);
         assert!(shown.jobs.iter().any(|job| job.kind == JobKind::Provision));
     }
-    assert!(town.accounts.request_shown(&operator().into(), "NOSUCH").await.expect("an answer").is_none());
+    assert!(town.accounts.request_shown(&town.view_grant(), "NOSUCH").await.expect("an answer").is_none());
 }
 
 #[tokio::test]
@@ -73,8 +74,12 @@ async fn a_link_is_found_by_each_of_its_names_and_every_look_is_audited() {
         "5f0c0a52-0000-4000-8000-000000000001".to_owned(),
     ];
     for name in &names {
-        let shown =
-            town.accounts.show_link(&operator().into(), name).await.expect("an answer").expect("the link");
+        let shown = town
+            .accounts
+            .show_link(&town.admin(Purpose::Link), name)
+            .await
+            .expect("an answer")
+            .expect("the link");
         let shown = shown.link;
         assert_eq!(shown.account.id, account.id, "{name}");
         assert_eq!(shown.discord_id.map(accolade::domain::ids::DiscordUserId::get), Some(ADA));
@@ -82,7 +87,7 @@ async fn a_link_is_found_by_each_of_its_names_and_every_look_is_audited() {
     }
     for nobody in ["eve", "<@77>", "not a name", "00000000-0000-7000-8000-000000000000"] {
         assert!(
-            town.accounts.find_link(&operator().into(), nobody).await.expect("an answer").is_empty(),
+            town.accounts.find_link(&town.admin(Purpose::Link), nobody).await.expect("an answer").is_empty(),
             "{nobody}"
         );
     }
@@ -100,7 +105,8 @@ async fn the_audit_log_is_searched_by_event_person_and_request_and_the_search_is
     let ada = town.asks(ADA, "ada").await;
     town.asks(EVE, "eve").await;
     let search = async |filter: AuditFilter| {
-        let lines = town.accounts.audit_search(&operator().into(), &filter, None, 50).await.expect("a page");
+        let lines =
+            town.accounts.audit_search(&town.admin(Purpose::Audit), &filter, None, 50).await.expect("a page");
         lines.into_iter().map(|line| line.row.event).collect::<Vec<_>>()
     };
     let of_person = AuditFilter { person: Some(format!("<@{ADA}>")), ..AuditFilter::default() };
@@ -136,9 +142,12 @@ async fn the_chain_verifies_and_misses_a_head_that_it_never_had() {
 async fn the_deny_list_shows_kind_reason_and_actor_but_not_whom() {
     let town = Town::new().await;
     let person = DenyTarget::Person(town.caller(EVE).user_id);
-    town.accounts.deny_add(&operator(), &person, None, " spam ").await.expect("added");
-    town.accounts.deny_add(&operator(), &person, None, "more spam").await.expect("renewed");
-    let lines = town.accounts.deny_list(&operator(), None, 10).await.expect("a page");
+    town.accounts.deny_add(&town.admin(Purpose::DenyList), &person, None, " spam ").await.expect("added");
+    town.accounts
+        .deny_add(&town.admin(Purpose::DenyList), &person, None, "more spam")
+        .await
+        .expect("renewed");
+    let lines = town.accounts.deny_list(&town.admin(Purpose::DenyList), None, 10).await.expect("a page");
     let shown: Vec<_> = lines.iter().map(|l| (l.kind, l.actor.as_str(), l.reason.as_deref())).collect();
     assert_eq!(shown, [("person", "cli:grace", Some("more spam"))]);
     assert!(!lines[0].key.contains(&EVE.to_string()));

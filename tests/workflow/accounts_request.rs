@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use accolade::accounts::deny_list::DenyTarget;
-use accolade::accounts::{BrokenRule, Details, Field, FormInput, UseCaseError};
+use accolade::accounts::{BrokenRule, Details, Field, FormInput, Purpose, UseCaseError};
 use accolade::domain::account::AccountState;
 use accolade::domain::eligibility::WhyNot;
 use accolade::domain::error_code::ErrorCode;
@@ -16,7 +16,7 @@ use accolade::domain::username::IllegalUsername;
 
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
-use crate::accounts_town::{GUILD, MEMBER, MODERATOR, TRUSTED, Town, operator, typed};
+use crate::accounts_town::{GUILD, MEMBER, MODERATOR, TRUSTED, Town, typed};
 
 const ADA: u64 = 175_928_847_299_117_063;
 const EVE: u64 = 175_928_847_299_117_064;
@@ -304,20 +304,22 @@ async fn the_deny_list_stops_persons_addresses_and_domains_until_it_is_changed()
     let address = DenyTarget::Address(MailAddress::parse("ADA@example.org").expect("an address"));
     let domain = DenyTarget::domain("Example.org").expect("a domain");
 
-    town.accounts.deny_add(&operator(), &person, None, "spam").await.expect("added");
+    town.accounts.deny_add(&town.admin(Purpose::DenyList), &person, None, "spam").await.expect("added");
     let refused = town.accounts.open_form(&town.caller(EVE)).await.expect_err("refused");
     assert_eq!(refused, UseCaseError::because(ErrorCode::DeniedPerson));
 
     let draft = town.drafts(ADA, "ada").await.request;
     for target in [address, domain] {
-        town.accounts.deny_add(&operator(), &target, None, "").await.expect("added");
+        town.accounts.deny_add(&town.admin(Purpose::DenyList), &target, None, "").await.expect("added");
         assert_eq!(
             town.sends(ADA, &draft).await,
             Err(UseCaseError::because(ErrorCode::DeniedPerson)),
             "{target:?}"
         );
-        assert!(town.accounts.deny_remove(&operator(), &target).await.expect("removed"));
-        assert!(!town.accounts.deny_remove(&operator(), &target).await.expect("not there"));
+        assert!(town.accounts.deny_remove(&town.admin(Purpose::DenyList), &target).await.expect("removed"));
+        assert!(
+            !town.accounts.deny_remove(&town.admin(Purpose::DenyList), &target).await.expect("not there")
+        );
     }
     assert!(town.sends(ADA, &draft).await.is_ok());
 }
@@ -326,7 +328,10 @@ async fn the_deny_list_stops_persons_addresses_and_domains_until_it_is_changed()
 async fn a_denial_with_an_end_ends() {
     let town = Town::new().await;
     let person = DenyTarget::Person(town.caller(EVE).user_id);
-    town.accounts.deny_add(&operator(), &person, Some(Duration::from_hours(1)), "").await.expect("added");
+    town.accounts
+        .deny_add(&town.admin(Purpose::DenyList), &person, Some(Duration::from_hours(1)), "")
+        .await
+        .expect("added");
     assert!(town.accounts.open_form(&town.caller(EVE)).await.is_err());
     town.clock.push(Duration::from_hours(2));
     assert!(town.accounts.open_form(&town.caller(EVE)).await.is_ok());

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use accolade::accounts::request::{DraftShown, Sent};
-use accolade::accounts::{Accounts, Caller, Clients, FormInput, Operator, UseCaseError};
+use accolade::accounts::{
+    Accounts, Admin, Caller, Clients, FormInput, Operator, Purpose, UseCaseError, ViewGrant,
+};
 use accolade::clock::{Clock, SystemRng};
 use accolade::config::{self, Config};
 use accolade::domain::account::{Account, AccountState};
@@ -80,6 +82,16 @@ impl Town {
             Clients { store: store.clone(), discord: None, directory: None, keycloak: None, examiner: None };
         let accounts = Accounts::new(config.clone(), clock.clone(), clients);
         Self { accounts, store, clock, config, interactions: AtomicU64::new(1), _folder: folder }
+    }
+
+    /// An operator at the command line, as an admin.
+    pub(crate) fn admin(&self, purpose: Purpose) -> Admin {
+        self.accounts.authorize_operator(&operator(), purpose)
+    }
+
+    /// An operator at the command line, who looks at requests.
+    pub(crate) fn view_grant(&self) -> ViewGrant {
+        self.accounts.authorize_operator_reader(&operator())
     }
 
     /// A press or command of a member with the role that the first rule asks for.

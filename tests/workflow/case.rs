@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use accolade::accounts::{Accounts, Clients, Reviewer};
+use accolade::accounts::{Accounts, Clients, Purpose, Reviewer};
 use accolade::background::{Background, Dependencies};
 use accolade::clock::{Clock as _, SystemRng};
 use accolade::config::{self, Config, SharedConfig};
@@ -344,7 +344,8 @@ impl Case {
             lang: Lang::En,
         };
         let job = self.job().await.id;
-        accounts.retry(&grace, job, Nonce::NONE).await.expect("it goes on");
+        let admin = accounts.authorize_admin(&grace, Purpose::Retry(job)).await.expect("grace is an admin");
+        accounts.retry(&admin, job, Nonce::NONE).await.expect("it goes on");
     }
 
     /// All leases end, and everything is due.

@@ -243,6 +243,8 @@ impl Journey {
                 assert_eq!(case.standing().await, "approved done active");
                 assert!(case.bind_works().await, "the password still works");
                 assert!(case.user().await.is_some_and(|user| user.enabled), "the user is enabled again");
+                let enabled = case.rows("SELECT seq FROM audit WHERE event = 'account.enabled'").await;
+                assert!(!enabled.is_empty(), "the log says so");
                 assert!(case.has_role());
             }
             Self::Keep => is_kept(case).await,

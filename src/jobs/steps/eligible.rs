@@ -7,7 +7,7 @@ use crate::jobs::outcome::{StepDone, StepError, StepOutput, defect};
 use std::time::Duration;
 
 use crate::domain::audit::Actor;
-use crate::domain::eligibility::{Approval, Policy, Rule, RuleName, Verdict, judge};
+use crate::domain::eligibility::{Approval, Eligibility, Policy, Rule, RuleName, evaluate};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::job::{FailureAction, Outcome, Step};
 use crate::domain::member::MemberFacts;
@@ -89,7 +89,7 @@ fn fitting_rule<'a>(
     let others = policy.rules.iter().filter(|rule| Some(&rule.name) != approved);
     let fits = |rule: &&Rule| {
         let alone = Policy { rules: vec![(*rule).clone()] };
-        matches!(judge(&alone, member, now), Verdict::Eligible(_))
+        matches!(evaluate(&alone, member, now), Eligibility::Eligible(_))
     };
     let may_grow = |rule: &&Rule| !is_by_rule || rule.approval == Approval::Automatic;
     Ok(same.chain(others.filter(may_grow)).find(fits))

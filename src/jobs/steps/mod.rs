@@ -30,6 +30,7 @@ use futures::future::BoxFuture;
 
 use super::context::StepContext;
 use super::outcome::{StepDone, StepError, WriteConflict};
+use crate::domain::audit::Event;
 use crate::domain::job::{Outcome, Step};
 use crate::store::{StoreError, Tx};
 
@@ -81,14 +82,19 @@ pub(super) async fn write(
         Step::Finalize => finalize::write(ctx, tx).await?,
         Step::GrantRole => grant_role::write(ctx, tx, done.outcome),
         Step::Resend => resend::write(ctx, tx, &done.output).await?,
-        Step::Eligible
-        | Step::RecheckAvailability
-        | Step::AwaitGroupSync
-        | Step::Disable
-        | Step::Lock
-        | Step::EndSessions
-        | Step::CheckPassword
-        | Step::Unlock => {}
+        Step::Disable => audit_effect(ctx, tx, done, Event::UserDisabled),
+        Step::Lock => audit_effect(ctx, tx, done, Event::EntryLocked),
+        Step::EndSessions => audit_effect(ctx, tx, done, Event::SessionsEnded),
+        Step::Unlock => audit_effect(ctx, tx, done, Event::AccountEnabled),
+        Step::Eligible | Step::RecheckAvailability | Step::AwaitGroupSync | Step::CheckPassword => {}
     }
     Ok(Ok(()))
+}
+
+/// Adds the audit row of a step that changed something outside. `Unchanged` counts, too: an earlier run may have made the change and
+/// lost its record.
+fn audit_effect(ctx: &StepContext<'_>, tx: &mut Tx, done: &StepDone, event: Event) {
+    if done.outcome != Outcome::Skipped {
+        tx.audit(ctx.entry(event));
+    }
 }

@@ -3,7 +3,7 @@
 use super::{ADA, AT, Lang, admin};
 use crate::domain::account::{AccountState, DirectoryId, KeycloakId};
 use crate::domain::eligibility::GroupName;
-use crate::domain::link::{Comparison, Difference, EntryFacts, Finding, NotChecked, Seen, UserFacts};
+use crate::domain::link::{Comparison, EntryFacts, Finding, LinkDifference, Lookup, NotChecked, UserFacts};
 
 fn entry_facts() -> EntryFacts {
     EntryFacts {
@@ -62,26 +62,26 @@ pub(super) fn said(lang: Lang) -> Vec<String> {
     };
     let finding = |difference| Finding { difference, detail: Some("`wiki`".into()) };
     let all = Comparison {
-        differences: Difference::ALL.iter().copied().map(finding).collect(),
+        differences: LinkDifference::ALL.iter().copied().map(finding).collect(),
         not_checked: NotChecked::ALL.to_vec(),
     };
     let clean = Comparison::default();
-    let (entry, user) = (Seen::Found(entry_facts()), Seen::Found(user_facts()));
-    let unread = Seen::Replaced(EntryFacts {
+    let (entry, user) = (Lookup::Found(entry_facts()), Lookup::Found(user_facts()));
+    let unread = Lookup::Replaced(EntryFacts {
         groups: None,
         is_locked: false,
         password_changed_at: None,
         ..entry_facts()
     });
-    let enabled = Seen::Replaced(UserFacts { is_enabled: true, ..user_facts() });
+    let enabled = Lookup::Replaced(UserFacts { is_enabled: true, ..user_facts() });
     let mut said = vec![
         admin::no_links(lang),
         admin::no_such_link(lang),
         admin::link_line(lang, &admin::LinkFacts { discord_id: None, ..link.clone() }),
         admin::link_shown(lang, &link, &entry, &user, &clean),
         admin::link_shown(lang, &link, &unread, &enabled, &clean),
-        admin::link_shown(lang, &link, &Seen::Gone, &Seen::Nothing, &clean),
-        admin::link_shown(lang, &link, &Seen::NotChecked, &Seen::NotChecked, &clean),
+        admin::link_shown(lang, &link, &Lookup::Gone, &Lookup::Nothing, &clean),
+        admin::link_shown(lang, &link, &Lookup::NotChecked, &Lookup::NotChecked, &clean),
         admin::no_audit_rows(lang),
         admin::audit_line(lang, &row),
         admin::audit_line(lang, &bare),

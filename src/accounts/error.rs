@@ -1,4 +1,4 @@
-//! Every "no" of a use-case, with the facts that a sentence about it needs. No sentence is here.
+//! Refusals of use-cases, with the facts that a sentence about them needs. The sentences are in `messages`.
 
 use crate::domain::approval::Verdict;
 use crate::domain::eligibility::WhyNot;
@@ -84,7 +84,7 @@ pub enum Details {
     WhyNot(Vec<WhyNot>),
     /// The form has faults; all of them.
     Form(Vec<FieldFault>),
-    /// `already_decided`: somebody was first.
+    /// `already_decided`: another person decided first.
     DecidedBy {
         /// Who.
         who: DiscordUserId,
@@ -93,7 +93,7 @@ pub enum Details {
         /// When.
         at: Timestamp,
     },
-    /// `already_decided` without a decider: a rule approved it, it was taken back, it expired.
+    /// `already_decided` without a decider: a rule approved it, it was cancelled, it expired.
     Ended {
         /// What became of it.
         state: RequestState,
@@ -105,9 +105,9 @@ pub enum Details {
     },
     /// `stale_button`: the draft was not sent in time and its values are erased.
     Expired,
-    /// `stale_button` on a card that stands: it was edited since this button was drawn.
+    /// `stale_button` on a valid card that was edited after this button was shown.
     CardChanged,
-    /// The account is in no state for what was asked.
+    /// The account's state does not allow it.
     MailUnavailable(MailUnavailable),
     /// The bot lacks rights in the channel.
     ChannelRights(Vec<ChannelRight>),
@@ -116,7 +116,7 @@ pub enum Details {
         /// From then on.
         until: Timestamp,
     },
-    /// `already_decided` at `/account cancel`: there is nothing that could be taken back.
+    /// `already_decided` at `/account cancel`: there is nothing to cancel.
     Nothing,
 }
 
@@ -142,7 +142,7 @@ pub struct FieldFault {
     pub field: Field,
     /// The code: `name_illegal`, `name_unavailable` or `address_illegal`; a person's name and the reason have `name_illegal` too.
     pub error_code: ErrorCode,
-    /// Which rule of form is broken; `None` for `name_unavailable`, where nobody learns why.
+    /// Which rule of form is broken; `None` for `name_unavailable`, where the reason is not told.
     pub rule: Option<BrokenRule>,
 }
 

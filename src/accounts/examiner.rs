@@ -1,0 +1,54 @@
+//! How a use-case asks the doctor.
+//!
+//! The doctor opens clients of its own, which no use-case knows: `app` hands in a function that runs it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+use crate::config::Config;
+use crate::domain::diagnosis::Diagnosis;
+
+/// Examines everything outside under a configuration. `None`: the examination could not run at all.
+pub type Examine = dyn Fn(Config) -> BoxFuture<'static, Option<Diagnosis>> + Send + Sync;
+
+/// Runs one examination at a time. Clones share the lock.
+#[derive(Clone)]
+pub struct Examiner {
+    examine: Arc<Examine>,
+    timeout: Duration,
+    tracker: TaskTracker,
+    lock: Arc<Mutex<()>>,
+}
+
+impl Examiner {
+    /// `examine` runs to its end on `tracker`, even when the caller no longer waits: a self-test in the directory that is cut off
+    /// could not clean up after itself. `timeout` is how long an admin waits.
+    pub fn new(examine: Arc<Examine>, timeout: Duration, tracker: TaskTracker) -> Self {
+        Self { examine, timeout, tracker, lock: Arc::default() }
+    }
+
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The lock; `None` while another examination runs.
+    pub(super) fn try_lock(&self) -> Option<OwnedMutexGuard<()>> {
+        Arc::clone(&self.lock).try_lock_owned().ok()
+    }
+
+    /// Starts an examination, which holds the lock until it ends.
+    pub(super) fn begin(&self, config: Config, lock: OwnedMutexGuard<()>) -> JoinHandle<Option<Diagnosis>> {
+        let examining = (self.examine)(config);
+        let until_its_end = async move {
+            let _lock = lock;
+            examining.await
+        };
+        self.tracker.spawn(until_its_end.in_current_span())
+    }
+}
