@@ -4,6 +4,9 @@
 #[expect(dead_code, reason = "the same town serves the tests of the workflow")]
 mod town;
 
+mod race_tests;
+mod text_tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -212,129 +215,6 @@ async fn a_decision_on_what_a_rule_approved_or_its_author_took_back_hears_how_it
     let taken_back = town.asks(EVE, "eve").await;
     town.accounts.cancel(&town.caller(EVE), None).await.expect("taken back");
     assert_eq!(denies(&town, GRACE, &taken_back, Notify::Told).await, ended(RequestState::Cancelled));
-}
-
-/// A moderator presses until the database has time for it.
-async fn insists(press: impl AsyncFn() -> Result<Decided, UseCaseError>) -> Result<Decided, UseCaseError> {
-    loop {
-        let told = press().await;
-        if told != Err(UseCaseError::because(ErrorCode::StoreBusy)) {
-            return told;
-        }
-    }
-}
-
-/// One moderator approves and one denies at once, through these use-cases; every third time both are the same. Whether it was approved.
-async fn race(town: &Town, [one, other]: [&Accounts; 2], number: u64) -> bool {
-    let user = EVE + 1000 + number;
-    let request = town.asks(user, &letters("p", number)).await;
-    let denier = if number.is_multiple_of(3) { GRACE } else { LINUS };
-    let answer =
-        Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(user, &[MEMBER])) };
-    let approving =
-        insists(async || approve_on(one, &reviewer(GRACE), request.id, Proof::CommandLine, &answer).await);
-    let facts = member(denier, &[MODERATOR]);
-    let denying = insists(async || {
-        let how = ("not now", Notify::Told);
-        deny_on(other, &reviewer(denier), request.id, Some(&facts), how).await
-    });
-    let (yes, no) = if number.is_multiple_of(2) {
-        tokio::join!(approving, denying)
-    } else {
-        let (no, yes) = tokio::join!(denying, approving);
-        (yes, no)
-    };
-    let state = town.request(request.id).await.state;
-    let (winner, verdict, loser) = match (yes, no) {
-        (Ok(_), Err(loser)) => (GRACE, Verdict::Approve, loser),
-        (Err(loser), Ok(_)) => (denier, Verdict::Deny, loser),
-        both => panic!("race {number}: {both:?}"),
-    };
-    let is_approved = verdict == Verdict::Approve;
-    assert_eq!(state, if is_approved { RequestState::Approved } else { RequestState::Denied });
-    let at = crate::clock::Clock::now(town.clock.as_ref());
-    let first = Details::DecidedBy { who: DiscordUserId::new(winner), verdict, at };
-    assert_eq!(loser, UseCaseError::with(ErrorCode::AlreadyDecided, first), "race {number}");
-    is_approved
-}
-
-/// Many races, some at the same time, and what the database has of them: one decision, one audit row, and of an approval one account
-/// with one job.
-async fn many_races(town: &Town, other: &Accounts, how_many: u64, at_once: usize) {
-    let races = (0..how_many).map(|number| {
-        let both = if number % 4 < 2 { [&town.accounts, other] } else { [other, &town.accounts] };
-        race(town, both, number)
-    });
-    let ended: Vec<bool> = futures::stream::iter(races).buffer_unordered(at_once).collect().await;
-    let approved = ended.iter().filter(|is_approved| **is_approved).count();
-    let denied = ended.len() - approved;
-    let eyes = StoreEyes::open(town.config.store.url.as_str()).await.expect("the database opens");
-    let counts = [
-        ("request.approved", "SELECT request_id FROM audit WHERE event = 'request.approved'", approved),
-        ("request.denied", "SELECT request_id FROM audit WHERE event = 'request.denied'", denied),
-        ("decisions", "SELECT request_id FROM decision", ended.len()),
-        ("accounts", "SELECT person_id FROM account", approved),
-        ("jobs", "SELECT request_id FROM job WHERE kind = 'provision'", approved),
-        ("open looks", "SELECT request_id FROM job WHERE kind = 'check' AND state <> 'done'", 0),
-        ("news", "SELECT target FROM outbox WHERE dedupe_key LIKE 'direct:denied:%'", denied),
-    ];
-    for (what, sql, wanted) in counts {
-        let mut rows = eyes.column(sql).await.expect("the database answers");
-        let found = rows.len();
-        rows.sort();
-        rows.dedup();
-        // News name the person, and each of these has one.
-        assert_eq!((found, rows.len()), (wanted, wanted), "{what}");
-    }
-    let decided = "SELECT r.id FROM request AS r LEFT JOIN job AS w ON w.request_id = r.id AND w.kind = 'provision' \
-        JOIN decision AS d ON d.request_id = r.id \
-        WHERE (r.state = 'approved') <> (w.id IS NOT NULL) OR (r.state = 'approved') <> (d.verdict = 'approve')";
-    assert_eq!(eyes.column(decided).await.expect("the database answers"), Vec::<String>::new());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_races_of_approve_and_deny_have_one_winner_each() {
-    let town = Town::new().await;
-    let other = town.accounts.clone();
-    many_races(&town, &other, 1000, 1).await;
-}
-
-/// A town whose database is on a server; `options` are appended to its url.
-async fn town_on(server: &testbed::Postgres, options: &str) -> Town {
-    let url = server.new_database().await.expect("a database");
-    let url = [&url, options].concat().parse().expect("a url");
-    Town::with(|config| config.store.url = url).await
-}
-
-/// The use-cases of a second process on the same database.
-async fn beside(town: &Town) -> Accounts {
-    let store = Store::open(&town.config.store, town.clock.clone(), Arc::new(SystemRng)).await;
-    let store = store.expect("the database, once more");
-    let clients = Clients { store, discord: None, directory: None, keycloak: None, examiner: None };
-    Accounts::new(town.config.clone(), town.clock.clone(), clients)
-}
-
-/// Under this isolation the server itself ends transactions that meet (40001): each is tried again whole.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn races_of_two_processes_on_a_serializable_postgres_have_one_winner_each() {
-    let server = testbed::Postgres::start_new().await.expect("PostgreSQL starts");
-    let town = town_on(&server, "?options[default_transaction_isolation]=serializable").await;
-    let other = beside(&town).await;
-    many_races(&town, &other, 100, 1).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_races_of_two_processes_on_postgres_have_one_winner_each_and_no_deadlock() {
-    let server = testbed::Postgres::start_new().await.expect("PostgreSQL starts");
-    let town = town_on(&server, "").await;
-    let other = beside(&town).await;
-    many_races(&town, &other, 1000, 4).await;
-    // What a process counted is seen when its connections have ended.
-    town.store.close().await;
-    other.store().close().await;
-    let eyes = StoreEyes::open(town.config.store.url.as_str()).await.expect("the database opens");
-    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
-    assert_eq!(eyes.column(deadlocks).await.expect("the database answers"), ["0"]);
 }
 
 /// Approvals or denials that all run at once; how many of them decided, and that all others hear of it.
@@ -590,93 +470,6 @@ async fn without_discord_nothing_is_decided() {
         assert_eq!(asked.await.err(), Some(UseCaseError::because(ErrorCode::Internal)), "{verdict}");
     }
     assert_eq!(town.request(request.id).await.state, RequestState::Waiting);
-}
-
-/// A member with these roles as somebody who looks at requests.
-async fn reader(town: &Town, user: u64, roles: &[RoleId]) -> Result<ViewGrant, UseCaseError> {
-    town.accounts.reader_from(&reviewer(user), Some(&member(user, roles))).await
-}
-
-async fn texts(town: &Town, grant: &ViewGrant, request: &Request) -> RequestTexts {
-    let shown = town.accounts.request_shown(grant, &request.code).await.expect("an answer");
-    town.accounts.request_texts(grant, &shown.expect("the request")).await.expect("an answer")
-}
-
-/// How often the texts of this request were looked at.
-async fn text_views(town: &Town, request: &Request) -> usize {
-    let filter = AuditFilter { event: Some(Event::AdminViewed), ..AuditFilter::default() };
-    let rows = town.store.read().await.expect("a view").audit_page(&filter, None, 50).await.expect("a page");
-    let id = request.id.to_string();
-    let is_of_texts = |row: &&AuditRow| row.row.after.as_deref() == Some("request.texts");
-    rows.iter().filter(is_of_texts).filter(|row| row.row.request_id.as_ref() == Some(&id)).count()
-}
-
-#[tokio::test]
-async fn the_reason_of_a_quiet_denial_is_read_by_moderators_and_each_look_is_audited() {
-    let town = Town::new().await;
-    let request = town.asks(ADA, "ada").await;
-    let grant = reader(&town, LINUS, &[MODERATOR]).await.expect("a moderator");
-    assert_eq!(texts(&town, &grant, &request).await, RequestTexts::default());
-    assert_eq!(text_views(&town, &request).await, 0, "there was nothing to see");
-    denies(&town, GRACE, &request, Notify::Quiet).await.expect("denied");
-    for grant in [grant, town.view_grant()] {
-        assert_eq!(texts(&town, &grant, &request).await.denial_reason.as_deref(), Some("not now"));
-    }
-    assert_eq!(text_views(&town, &request).await, 2);
-    let refused = reader(&town, EVE, &[MEMBER]).await.expect_err("no moderator");
-    assert_eq!(refused, UseCaseError::because(ErrorCode::NotModerator));
-    assert_eq!(town.events().await.last().map(String::as_str), Some("press.refused"));
-}
-
-/// An account in use whose owner says "Not me" with a note.
-async fn says_not_me(town: &Town, note: &str) -> Request {
-    let request = town.asks(ADA, "ada").await;
-    let (account, job) = town.approves(&request).await;
-    let account = town.account_becomes(&account, AccountState::Active).await;
-    let claimed = town.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer");
-    let claimed = claimed.filter(|claimed| claimed.id == job.id).expect("the provision job");
-    let mut tx = town.store.begin().await.expect("a transaction");
-    tx.finish_job(&claimed, JobState::Done).await.expect("it ends");
-    tx.commit("test").await.expect("a commit");
-    town.accounts.lock(&town.caller(ADA), account.id, account.nonce, note).await.expect("it is being locked");
-    request
-}
-
-#[tokio::test]
-async fn a_not_me_note_is_read_by_admins_and_not_by_moderators() {
-    let town = Town::new().await;
-    let request = says_not_me(&town, "A stranger wrote to me").await;
-    let moderator = reader(&town, LINUS, &[MODERATOR]).await.expect("a moderator");
-    assert_eq!(texts(&town, &moderator, &request).await, RequestTexts::default());
-    for admin in [reader(&town, GRACE, &[ADMIN]).await.expect("an admin"), town.view_grant()] {
-        let notes = texts(&town, &admin, &request).await.notes;
-        let notes: Vec<_> = notes.iter().map(|note| note.text.as_str()).collect();
-        assert_eq!(notes, ["A stranger wrote to me"]);
-    }
-    assert_eq!(text_views(&town, &request).await, 2);
-}
-
-#[tokio::test]
-async fn texts_of_the_log_are_erased_by_age_and_the_chain_stays_whole() {
-    let town = Town::new().await;
-    let request = says_not_me(&town, "A stranger wrote to me").await;
-    let denied = town.asks(EVE, "eve").await;
-    denies(&town, GRACE, &denied, Notify::Quiet).await.expect("denied");
-    town.clock.push(Duration::from_hours(1));
-    let now = crate::clock::Clock::now(town.clock.as_ref());
-    let erase = async |event, before| {
-        let mut tx = town.store.begin().await.expect("a transaction");
-        let erased = tx.erase_old_audit_texts(event, before, 10).await.expect("erased");
-        tx.commit("test").await.expect("a commit");
-        erased
-    };
-    assert_eq!(erase(None, now.before(Duration::from_hours(2))).await, 0, "nothing is that old");
-    assert_eq!(erase(Some(Event::RequestDenied), now).await, 1);
-    assert_eq!(texts(&town, &town.view_grant(), &request).await.notes.len(), 1, "the note is no reason");
-    assert_eq!(erase(None, now).await, 1);
-    assert_eq!(texts(&town, &town.view_grant(), &request).await, RequestTexts::default());
-    let verified = town.accounts.audit_verify(None).await.expect("an answer");
-    assert!(matches!(verified, Verified::Whole { .. }), "{verified:?}");
 }
 
 /// Each waits in the order of arrival; nobody is refused while the database makes progress.
