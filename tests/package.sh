@@ -107,7 +107,7 @@ assemble
 say "binary: $(stat -c %s "$binary") bytes"
 shows "it runs" "accolade " in_image --version
 shows "the configuration is read" "no faults" in_image config check
-shows "the database is made on the volume" "is at version" in_image migrate
+shows "the database is made on the volume" "is now at version" in_image migrate
 shows "nothing can be written elsewhere" "read-only" in_image backup /usr/backup
 shows "a backup on the volume" "holds the whole database" in_image backup /var/lib/accolade/backup
 [ "$(stat -c %u:%a "$work/state/accolade.sqlite")" = 65532:600 ] || die "the database is not its user's alone"

@@ -325,7 +325,7 @@ fn the_audit_log_is_searched_in_pages_exported_whole_and_verified_in_chat() {
         assert!(told.contains("There may be more"), "{told}");
 
         // Rows that name no guild are the command line's to show: the log of one guild has gaps, the operator's has none.
-        let (told, name, document) = gets_file(&linus, "/audit export format:json", "head is").await;
+        let (told, name, document) = gets_file(&linus, "/audit export format:json", "head of the audit log is").await;
         let document: Value = serde_json::from_str(&document).expect("JSON");
         assert_eq!(name, "audit.json");
         assert!(document["rows"].as_array().is_some_and(|rows| rows.len() > 3000), "thousands of rows");
@@ -336,7 +336,7 @@ fn the_audit_log_is_searched_in_pages_exported_whole_and_verified_in_chat() {
         let rows = whole["rows"].as_array().expect("a list");
         let head = format!("{}:{}", rows.len(), recomputed(rows));
         assert_eq!(whole["head"], head, "the export does not lead to its head");
-        let (_, _, table) = gets_file(&linus, "/audit export event:role.granted", "head is").await;
+        let (_, _, table) = gets_file(&linus, "/audit export event:role.granted", "head of the audit log is").await;
         assert_eq!(rows_of(&table).len(), 3000);
 
         asks(&linus, "/audit verify", "The audit log is intact").await;
@@ -368,7 +368,7 @@ fn moderators_list_and_show_requests_in_chat_and_nobody_else_does() {
         let reply = grace.runs("/request list after:yesterday").await;
         assert!(reply.ephemeral && reply.text.contains("the value that the previous page showed"), "{reply}");
         let code = story.rows("SELECT code FROM request ORDER BY id").await.remove(0);
-        let shown = asks(&linus, &format!("/request show code:{code}"), "Work: check, done").await;
+        let shown = asks(&linus, &format!("/request show code:{code}"), "Job: check, done").await;
         assert!(shown.contains("…@people.example") && !shown.contains(&story.address("ada")), "{shown}");
         assert!(!shown.contains("Given-") && !shown.contains("Because ada"), "{shown}");
 

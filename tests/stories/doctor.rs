@@ -55,7 +55,7 @@ fn an_admin_hears_in_chat_what_is_wrong_the_worst_first_with_its_fix() {
         story.guild.permits_role("Accolade", Permissions::ADMINISTRATOR);
         let ill = asks(&linus, "/doctor", "Findings: 2").await;
         assert!(place_of("administrator_given", &ill) < place_of("role_missing", &ill), "{ill}");
-        assert!(ill.contains("Fix: Server Settings, Roles: take Administrator"), "{ill}");
+        assert!(ill.contains("Fix: Server Settings, Roles: remove Administrator"), "{ill}");
         let role = story.config.guilds.first().and_then(|guild| guild.member_role).expect("a role");
         assert!(ill.contains(&format!("role {role}`")), "{ill}");
 

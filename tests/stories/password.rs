@@ -96,10 +96,10 @@ fn who_has_no_account_or_a_locked_one_reads_what_to_do_and_gets_no_mail() {
     Story::plays("pwnone", Rules::moderators(), async |story| {
         let (ada, mallory) = (story.person("ada"), story.person("mallory"));
         let told = mallory.runs("/account password").await;
-        assert!(told.ephemeral && told.text.contains("You have no account"), "{told}");
+        assert!(told.ephemeral && told.text.contains("You don't have an account"), "{told}");
         story.asks("ada").await;
         let told = ada.runs("/account password").await;
-        assert!(told.text.contains("You have no account"), "a request is no account: {told}");
+        assert!(told.text.contains("You don't have an account"), "a request is no account: {told}");
         assert_eq!(story.mails_to("ada"), 0);
     });
 }

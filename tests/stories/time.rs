@@ -83,7 +83,7 @@ fn thirty_one_days_after_its_end_nothing_personal_is_left_of_a_request() {
         assert_eq!(story.rows("SELECT count(*) FROM audit_personal").await, ["0"], "the log kept the reason");
         assert_eq!(story.rows("SELECT count(*) FROM budget").await, ["0"], "counters of a month ago");
         let verified = story.commands(&["audit", "verify"]).await;
-        assert!(verified.contains("whole"), "{verified}");
+        assert!(verified.contains("intact"), "{verified}");
         grace.sees().await;
     });
 }

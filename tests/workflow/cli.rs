@@ -89,7 +89,7 @@ fn the_example_is_printed_without_a_configuration() {
 #[test]
 fn config_check_tells_all_faults_at_once_for_people_and_for_programs() {
     let mut house = House::new();
-    assert!(house.runs(&["config", "check"]).done().ends_with("accolade.toml: no faults\n"));
+    assert!(house.runs(&["config", "check"]).done().ends_with("accolade.toml: no errors\n"));
     assert_eq!(house.runs(&["config", "check", "--json"]).json()["ok"], true);
     house.set("keycloak", "realm", json!("master"));
     house.set("username", "max", json!(2));
@@ -132,7 +132,7 @@ fn migrate_makes_the_database_once_and_for_its_owner_alone() {
         let told = house.runs(verb).fails(1);
         assert!(told.contains("accolade migrate"), "{verb:?}: {told}");
     }
-    assert!(house.runs(&["migrate"]).done().contains(" now."));
+    assert!(house.runs(&["migrate"]).done().contains("is now at version"));
     for file in [house.database(), house.folder.join("accolade.key")] {
         let mode = std::fs::metadata(&file).expect("it is there").permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{}", file.display());
@@ -313,8 +313,8 @@ async fn config_why_says_which_rule_decides_and_what_stands_against_the_others()
     };
     // Ada is a member and not trusted: the second rule decides.
     let said = why(&ada, &[]).done();
-    assert!(said.starts_with("Eligible: rule `members` decides."), "{said}");
-    assert!(said.contains("Rule `trusted` does not fit:"), "{said}");
+    assert!(said.starts_with("Eligible: rule `members` applies."), "{said}");
+    assert!(said.contains("Rule `trusted` does not match:"), "{said}");
     assert!(said.contains(&format!("lacks {TRUSTED} of `all_roles`")), "{said}");
     let found = why(&ada, &["--json"]).json();
     assert_eq!((&found["eligible"], &found["rule"]), (&json!(true), &json!("members")), "{found}");
@@ -322,7 +322,7 @@ async fn config_why_says_which_rule_decides_and_what_stands_against_the_others()
     assert_eq!(found["rules"][0]["why_not"], missing, "{found}");
     // Nobody fits with no role at all.
     let said = why(&mallory, &[]).done();
-    assert!(said.starts_with("Not eligible.") && said.contains("Rule `members` does not fit:"), "{said}");
+    assert!(said.starts_with("Not eligible.") && said.contains("Rule `members` does not match:"), "{said}");
     assert_eq!(why(&mallory, &["--json"]).json()["rule"], Value::Null);
     // Whoever is not there, and a guild that is not ours.
     assert!(why("175928847299117099", &[]).fails(1).contains("no such member"));
@@ -337,6 +337,6 @@ async fn config_why_says_which_rule_decides_and_what_stands_against_the_others()
     assert!(why(&ada, &[]).fails(1).contains("could not reach Discord"));
     let both = [TRUSTED.to_string(), MEMBER.to_string()].join(",");
     let said = why(&mallory, &["--roles", &both]).done();
-    assert!(said.contains("rule `trusted` decides") && said.contains("`members` would fit, too"), "{said}");
+    assert!(said.contains("rule `trusted` applies") && said.contains("`members` would match too"), "{said}");
     assert!(why(&mallory, &["--joined", "2026-01-01T00:00:00Z"]).fails(2).contains("--roles"));
 }

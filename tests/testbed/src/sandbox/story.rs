@@ -80,7 +80,7 @@ const STEPS: [(&str, &str); 15] = [
     ("login_works", "Keycloak takes the password; the token names the group"),
     ("account_active", "the bot has seen it: the account is active"),
     ("member_told", "ada was told"),
-    ("audit_verified", "the audit log is whole"),
+    ("audit_verified", "the audit log is intact"),
 ];
 
 fn show(name: &str, says: &str, went: &Result<Value>, begun: Instant) {
