@@ -14,6 +14,7 @@
 //! | [`bot`] | the gateway: commands, buttons, forms |
 //! | [`directory`] | the LDAP client |
 //! | [`keycloak`] | the Keycloak client |
+//! | [`net`] | rules of the network that several clients share |
 //! | [`background`] | starts and stops the background loops |
 //! | `jobs` | durable jobs: the only module that changes people, groups and accounts outside, and sends mail |
 //! | `notify` | sends the outbox to Discord |
@@ -50,6 +51,7 @@ mod jobs;
 pub mod keycloak;
 mod maintenance;
 pub mod messages;
+pub mod net;
 mod notify;
 pub mod setup;
 pub mod store;

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Room -> rooms it may import. `domain`, `config`, `clock` and `crash` are open to all; a room may import itself.
+/// Room -> rooms it may import. `domain`, `config`, `net`, `clock` and `crash` are open to all; a room may import itself.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &[]),
     ("crash", &[]),
     ("config", &[]),
+    ("net", &[]),
     ("messages", &[]),
     ("telemetry", &[]),
     ("store", &[]),
@@ -49,7 +50,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that everything may import.
-const OPEN: &[&str] = &["domain", "config", "clock", "crash"];
+const OPEN: &[&str] = &["domain", "config", "net", "clock", "crash"];
 
 /// Single files that may import more than their room, with the reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[

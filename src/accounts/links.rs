@@ -47,7 +47,7 @@ pub struct LinkExport {
 }
 
 /// How many accounts an export holds at a time: as many as one search of the directory takes.
-const EXPORT_PAGE: usize = Directory::MOST_TOGETHER;
+const EXPORT_PAGE: usize = Directory::MAX_TOGETHER;
 
 /// The columns of an export, in their order.
 const COLUMNS: &[&str] = &[

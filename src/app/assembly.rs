@@ -20,7 +20,7 @@ use crate::clock::{Clock, Ids, Rng};
 use crate::config::{Config, ConfigChanges, SharedConfig};
 use crate::directory::{Directory, DirectoryError};
 use crate::discord::{ConnectError, Discord};
-use crate::doctor::{self, Access, SelfTestIs};
+use crate::doctor::{self, Access, SelfTestMode};
 use crate::domain::diagnosis::Diagnosis;
 use crate::keycloak::{Keycloak, KeycloakError};
 use crate::store::{Kind, ServingLock, Store, StoreError};
@@ -74,7 +74,7 @@ impl StartError {
                 error,
                 ConnectError::TokenMalformed
                     | ConnectError::EndpointNotLoopback
-                    | ConnectError::CaUnreadable(_)
+                    | ConnectError::CaFile(_)
                     | ConnectError::Client(_)
             ),
             Self::Web(_) => false,
@@ -224,10 +224,10 @@ impl Running {
             for key in &changes.reloadable {
                 match key.as_str() {
                     "directory.bind_password_file" => {
-                        self.health.directory().learn_password(new.directory.bind_password.clone()).await;
+                        self.health.directory().replace_password(new.directory.bind_password.clone()).await;
                     }
                     "keycloak.client_secret_file" => {
-                        self.health.keycloak().learn_secret(new.keycloak.client_secret.clone()).await;
+                        self.health.keycloak().replace_secret(new.keycloak.client_secret.clone()).await;
                     }
                     "log.filter" => telemetry::set_filter(&new.log.filter),
                     _ => {}
@@ -278,7 +278,7 @@ fn examiner(
     let (discord, clock, rng) = (discord.clone(), Arc::clone(clock), Arc::clone(rng));
     let examine = move |config: Config| -> BoxFuture<'static, Option<Diagnosis>> {
         let (discord, clock, rng) = (Some(discord.clone()), Arc::clone(&clock), Arc::clone(&rng));
-        let access = Access { administrator: None, server_bind: None, trial: SelfTestIs::Allowed, discord };
+        let access = Access { administrator: None, server_bind: None, self_test: SelfTestMode::Allowed, discord };
         Box::pin(async move { doctor::examine(&config, &access, clock, rng).await.ok() })
     };
     Examiner::new(Arc::new(examine), DOCTOR_TIMEOUT, tracker.clone())

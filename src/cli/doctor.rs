@@ -13,7 +13,7 @@ use super::prepare::{load, small_runtime};
 use super::print::Printer;
 use crate::clock::{self, SystemRng};
 use crate::config;
-use crate::doctor::{self, Access, Check, CouldNotRun, Diagnosis, Outcome, SelfTestIs};
+use crate::doctor::{self, Access, Check, CouldNotRun, Diagnosis, Outcome, SelfTestMode};
 use crate::domain::finding::{NotChecked, System};
 use crate::messages::{self, Lang};
 
@@ -96,8 +96,8 @@ fn access(flags: &Flags) -> Result<Access, String> {
     if let Some(dn) = &credentials.ldap_config_dn {
         server_bind = Some((dn.clone(), secret(credentials.ldap_config_password_file.as_ref(), dn)?));
     }
-    let trial = if flags.read_only { SelfTestIs::Unwanted } else { SelfTestIs::Allowed };
-    Ok(Access { administrator, server_bind, trial, discord: None })
+    let self_test = if flags.read_only { SelfTestMode::Off } else { SelfTestMode::Allowed };
+    Ok(Access { administrator, server_bind, self_test, discord: None })
 }
 
 /// Unchecked parts count as problems unless the operator allows them.

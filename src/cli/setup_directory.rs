@@ -14,7 +14,7 @@ use crate::config::{self, ForDirectory};
 use crate::domain::eligibility::GroupName;
 use crate::domain::finding::{Attempt, Finding};
 use crate::messages::{self, Lang};
-use crate::setup::directory::{self, Names, SelfTest, Told};
+use crate::setup::directory::{self, AttemptResult, Names, SelfTest, Server};
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
@@ -33,6 +33,12 @@ pub(super) struct Flags {
     /// The entry with the list of modules
     #[arg(long, value_name = "DN", default_value = "cn=module{0},cn=config")]
     module: String,
+    /// The server that the indexes are printed for (`indexes` only)
+    #[arg(long, value_enum, default_value = "openldap")]
+    server: ServerKind,
+    /// The backend that holds the people (`indexes` for 389 Directory Server only)
+    #[arg(long, value_name = "NAME", default_value = "userRoot")]
+    backend: String,
     /// Print one JSON object instead of lines (`test` only)
     #[arg(long)]
     json: bool,
@@ -40,12 +46,24 @@ pub(super) struct Flags {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Action {
-    /// Print the rights and overlays as LDIF, for the administrator of the server's settings
+    /// Print access rules, overlays and indexes as LDIF, for the administrator of the server's settings
     Rules,
+    /// Print only the indexes that the bot's searches need, as LDIF that replaces nothing
+    Indexes,
     /// Print the first entries as LDIF, for the administrator of the directory
     Tree,
     /// Test on temporary entries what the bot's bind can do and what it must not be able to do
     Test,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ServerKind {
+    /// OpenLDAP
+    #[value(name = "openldap")]
+    OpenLdap,
+    /// 389 Directory Server
+    #[value(name = "389ds")]
+    Ds389,
 }
 
 /// `setup directory`
@@ -54,16 +72,15 @@ pub(super) fn run(file: &Path, flags: &Flags, printer: &mut Printer) -> Exit {
         Ok(parts) => parts,
         Err(error) => return printer.fault(Exit::Usage, error),
     };
-    if flags.action == Action::Test {
-        return test(&parts, flags, printer);
-    }
-    let Some(keycloak_dn) = flags.federation_bind_dn.clone() else {
-        return printer.fault(Exit::Usage, messages::doctor::needs_federation(Lang::default()));
-    };
-    let names = names(parts, keycloak_dn, flags);
-    let text = match flags.action {
-        Action::Tree => directory::tree(&names),
-        Action::Rules | Action::Test => directory::rules(&names),
+    let keycloak_dn = flags.federation_bind_dn.clone();
+    let text = match (flags.action, keycloak_dn) {
+        (Action::Test, _) => return test(&parts, flags, printer),
+        (Action::Indexes, _) => directory::indexes(&parts.directory, &server(flags)),
+        (Action::Tree, Some(keycloak_dn)) => directory::tree(&names(parts, keycloak_dn, flags)),
+        (Action::Rules, Some(keycloak_dn)) => directory::rules(&names(parts, keycloak_dn, flags)),
+        (Action::Tree | Action::Rules, None) => {
+            return printer.fault(Exit::Usage, messages::doctor::needs_federation(Lang::default()));
+        }
     };
     match text {
         Ok(text) => {
@@ -71,6 +88,13 @@ pub(super) fn run(file: &Path, flags: &Flags, printer: &mut Printer) -> Exit {
             Exit::Done
         }
         Err(error) => printer.fault(Exit::Usage, error),
+    }
+}
+
+fn server(flags: &Flags) -> Server {
+    match flags.server {
+        ServerKind::OpenLdap => Server::OpenLdap { database: flags.database.clone() },
+        ServerKind::Ds389 => Server::Ds389 { backend: flags.backend.clone() },
     }
 }
 
@@ -106,58 +130,59 @@ fn test(parts: &ForDirectory, flags: &Flags, printer: &mut Printer) -> Exit {
     };
     let seed = Ids::new(clock::of_process(), Arc::new(SystemRng)).uuid();
     let groups = groups_of(parts);
-    let trial = match runtime.block_on(directory::test(&parts.directory, seed, &groups)) {
-        Ok(trial) => trial,
-        Err(error) => return printer.failure("the test stopped", &error),
+    let report = match runtime.block_on(directory::self_test(&parts.directory, seed, &groups)) {
+        Ok(report) => report,
+        Err(error) => return printer.failure("the self-test stopped", &error),
     };
-    let fits = directory::is_as_printed(&trial);
-    let differences = differences(&trial);
+    let has_passed = directory::has_passed(&report);
+    let differences = differences(&report);
     if flags.json {
-        let tries: Vec<_> = trial.tries.iter().map(|(attempt, told)| tried(*attempt, *told)).collect();
-        printer.line(json!({ "ok": fits, "tries": tries, "differences": differences }));
-    } else if fits {
-        printer.line(messages::doctor::trial_fits(Lang::default()));
+        let attempts: Vec<_> =
+            report.attempts.iter().map(|(attempt, result)| attempt_as_json(*attempt, *result)).collect();
+        printer.line(json!({ "ok": has_passed, "attempts": attempts, "differences": differences }));
+    } else if has_passed {
+        printer.line(messages::doctor::self_test_passed(Lang::default()));
     } else {
         for line in &differences {
             printer.line(line);
         }
     }
-    if fits { Exit::Done } else { Exit::Differences }
+    if has_passed { Exit::Done } else { Exit::Differences }
 }
 
-fn tried(attempt: Attempt, told: Told) -> serde_json::Value {
-    let (result, code) = match told {
-        Told::Done => ("done", None),
-        Told::Refused(code) => ("refused", Some(code)),
-        Told::NotTried => ("not_tried", None),
+fn attempt_as_json(attempt: Attempt, result: AttemptResult) -> serde_json::Value {
+    let (result, code) = match result {
+        AttemptResult::Done => ("done", None),
+        AttemptResult::Refused(code) => ("refused", Some(code)),
+        AttemptResult::NotTried => ("not_tried", None),
     };
     json!({ "attempt": attempt.code(), "needed": attempt.is_needed(), "result": result, "ldap_code": code })
 }
 
-fn differences(trial: &SelfTest) -> Vec<String> {
+fn differences(report: &SelfTest) -> Vec<String> {
     let lang = Lang::default();
-    let rights = trial.too_narrow().chain(trial.too_wide());
+    let rights = report.too_narrow().chain(report.too_wide());
     let mut lines: Vec<String> =
-        rights.map(|attempt| messages::doctor::trial_differs(lang, attempt)).collect();
+        rights.map(|attempt| messages::doctor::self_test_differs(lang, attempt)).collect();
     let mut found =
         |finding, about: Option<&str>| lines.push(messages::doctor::finding(lang, finding, about));
-    if trial.mark_attribute_is_missing {
+    if report.mark_attribute_is_missing {
         found(Finding::LdapMarkAttributeMissing, None);
     }
-    if trial.id_attribute_is_missing {
+    if report.id_attribute_is_missing {
         found(Finding::LdapIdAttributeMissing, None);
     }
-    for overlay in &trial.overlays_missing {
+    for overlay in &report.overlays_missing {
         found(Finding::LdapOverlayMissing, Some(overlay));
     }
-    for group in &trial.groups_missing {
+    for group in &report.groups_missing {
         found(Finding::LdapGroupMissing, Some(group.as_str()));
     }
-    for group in &trial.groups_not_managed {
+    for group in &report.groups_not_managed {
         found(Finding::LdapGroupNotManaged, Some(group.as_str()));
     }
-    if trial.left > 0 {
-        found(Finding::LdapTrialLeft, None);
+    if report.entries_left > 0 {
+        found(Finding::LdapSelfTestLeft, None);
     }
     lines
 }

@@ -11,7 +11,7 @@ use super::print::Printer;
 use crate::clock;
 use crate::config;
 use crate::messages::{self, Lang};
-use crate::setup::discord::{self, Difference, Report};
+use crate::setup::discord::{self, Report, SettingProblem};
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
@@ -30,10 +30,10 @@ pub(super) fn run(file: &Path, flags: &Flags, printer: &mut Printer) -> Exit {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
-    match runtime.block_on(discord::look(&parts.discord, &parts.guilds, clock::of_process())) {
+    match runtime.block_on(discord::check(&parts.discord, &parts.guilds, clock::of_process())) {
         Ok(report) => {
             print(&report, flags, printer);
-            let fits = report.differences.is_empty() && report.not_invited.is_empty();
+            let fits = report.problems.is_empty() && report.not_invited.is_empty();
             if fits { Exit::Done } else { Exit::Differences }
         }
         Err(error) => printer.failure("set-up stopped", &error),
@@ -43,7 +43,7 @@ pub(super) fn run(file: &Path, flags: &Flags, printer: &mut Printer) -> Exit {
 fn print(report: &Report, flags: &Flags, printer: &mut Printer) {
     let lang = Lang::default();
     let differences: Vec<String> =
-        report.differences.iter().map(|difference| sentence(*difference)).collect();
+        report.problems.iter().map(|problem| sentence(*problem)).collect();
     if flags.json {
         return printer.line(json!({
             "application_id": report.application_id.to_string(),
@@ -66,11 +66,11 @@ fn print(report: &Report, flags: &Flags, printer: &mut Printer) {
     }
 }
 
-fn sentence(difference: Difference) -> String {
+fn sentence(problem: SettingProblem) -> String {
     let lang = Lang::default();
-    match difference {
-        Difference::Found(finding) => messages::doctor::finding(lang, finding, None),
-        Difference::NeedsCodeGrant => messages::doctor::needs_code_grant(lang),
-        Difference::IsPublic => messages::doctor::is_public(lang),
+    match problem {
+        SettingProblem::Finding(finding) => messages::doctor::finding(lang, finding, None),
+        SettingProblem::NeedsCodeGrant => messages::doctor::needs_code_grant(lang),
+        SettingProblem::IsPublic => messages::doctor::is_public(lang),
     }
 }

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 
 use super::diagnostic::ValueError;
 use super::reader::Section;
+use crate::net::{self, CaFileError};
 
 /// Users other than the owner and the group may write.
 const OTHERS_WRITE: u32 = 0o002;
@@ -118,28 +119,15 @@ pub(super) fn required_ca(section: &Section<'_>, key: &'static str, folder: &Pat
 
 fn ca(section: &Section<'_>, key: &'static str, path: PathBuf) -> Option<PathBuf> {
     let shown = path.display();
-    match std::fs::read(&path) {
-        Err(error) => {
-            section.error(
-                key,
-                format!("{shown} cannot be read: {error}"),
-                "name a readable file of certificates",
-            );
-            None
+    let (problem, fix) = match net::read_ca_file(&path) {
+        Ok(_) => return Some(path),
+        Err(CaFileError::Unreadable(error)) => {
+            (format!("{shown} cannot be read: {error}"), "name a readable file of certificates")
         }
-        Ok(bytes) => {
-            let holds_certificate = rustls_pemfile::certs(&mut bytes.as_slice())
-                .next()
-                .is_some_and(|certificate| certificate.is_ok());
-            if !holds_certificate {
-                section.error(
-                    key,
-                    format!("{shown} holds no certificate"),
-                    "name a file with the CA in PEM form",
-                );
-                return None;
-            }
-            Some(path)
+        Err(CaFileError::NoCertificate) => {
+            (format!("{shown} holds no certificate"), "name a file with the CA in PEM form")
         }
-    }
+    };
+    section.error(key, problem, fix);
+    None
 }

@@ -35,7 +35,6 @@ pub use model::{
 };
 pub use shared_config::SharedConfig;
 pub use show::show;
-pub(crate) use values::is_link_local;
 
 #[cfg(test)]
 mod tests;

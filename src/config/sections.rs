@@ -17,6 +17,7 @@ use super::reader::Section;
 use super::stage::{Stage, no_secret};
 use super::values;
 use crate::domain::eligibility::{Approval, GroupName, Policy, Rule};
+use crate::net;
 
 /// The whole tree.
 pub(super) fn config(top: &Section<'_>, folder: &Path) -> Option<Config> {
@@ -256,7 +257,7 @@ fn validate_directory(section: &Section<'_>, directory: &Directory) {
     }
     if !is_tls && !directory.start_tls {
         let fix = "write `ldaps://…`, or `start_tls = true`";
-        if !values::is_loopback(&directory.url) {
+        if !net::is_loopback(&directory.url) {
             section.error("url", "passwords would cross the network in clear text", fix);
         } else if !directory.plaintext_on_loopback {
             let fix = "write `ldaps://…`, `start_tls = true`, or `plaintext_on_loopback = true`";
@@ -366,7 +367,7 @@ fn validate_urls(
 ) {
     for (key, url) in urls {
         let Some(url) = url.filter(|url| url.scheme() != "https") else { continue };
-        if !values::is_loopback(url) {
+        if !net::is_loopback(url) {
             section.error(
                 key,
                 "secrets and links would cross the network in clear text",

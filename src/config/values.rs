@@ -2,15 +2,16 @@
 //!
 //! Each parser sees the text of one key. Rules about several keys are in `sections`.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 
 use super::diagnostic::ValueError;
 use super::model::{Flavour, LogFormat};
 use crate::domain::eligibility::{Approval, GroupName, RuleName};
+use crate::net;
 
 type Parsed<T> = Result<T, ValueError>;
 
@@ -189,7 +190,7 @@ fn postgres_url(url: Url) -> Parsed<Url> {
         return Err(ValueError::new("holds a password", fix));
     }
     let mode = url.query_pairs().find(|(key, _)| key == "sslmode").map(|(_, value)| value.into_owned());
-    let is_remote = url.host_str().is_some_and(|host| !host.is_empty()) && !is_loopback(&url);
+    let is_remote = url.host_str().is_some_and(|host| !host.is_empty()) && !net::is_loopback(&url);
     if is_remote && mode.as_deref().is_some_and(|mode| mode != "verify-full") {
         return Err(ValueError::new("the server would not be verified", "write `sslmode=verify-full`"));
     }
@@ -204,44 +205,11 @@ fn no_credentials(url: &Url) -> Parsed<()> {
 }
 
 fn no_link_local(url: &Url) -> Parsed<()> {
-    let address = match url.host() {
-        Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
-        Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
-        Some(Host::Domain(name)) => name.trim_matches(['[', ']']).parse().ok(),
-        None => None,
-    };
-    if address.is_some_and(is_link_local) {
+    if net::literal_address(url).is_some_and(net::is_link_local) {
         let fix = "name the server by its own address; no server of yours has this one";
         return Err(ValueError::new("the address is that of a cloud's or network's own services", fix));
     }
     Ok(())
-}
-
-/// Whether the address belongs to the platform and not to a server of the operator: link-local (RFC 3927, RFC 4291), where clouds
-/// serve the credentials of their machines, and "this host" (RFC 1122).
-pub(crate) fn is_link_local(address: IpAddr) -> bool {
-    /// A metadata address of one cloud that is not link-local.
-    const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.is_link_local() || address.is_unspecified(),
-        IpAddr::V6(address) => {
-            address.is_unicast_link_local() || address.is_unspecified() || address == METADATA
-        }
-    }
-}
-
-/// Whether the URL's host is this machine. No name but `localhost` counts, because its address may change.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        // schemes that the URL standard does not know keep their host as plain text
-        Some(Host::Domain(name)) => {
-            name.eq_ignore_ascii_case("localhost")
-                || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
-        None => false,
-    }
 }
 
 /// The name of a realm.

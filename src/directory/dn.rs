@@ -1,29 +1,29 @@
-//! The only builder and reader of distinguished names (RFC 4514).
+//! Distinguished names (RFC 4514): the only code that builds and parses them.
 
 use std::hash::{Hash, Hasher};
 
 use super::filter::escape;
 
-/// A distinguished name. Two are equal when their parts are, whatever the case and the way of escaping.
-/// `Debug` and errors never show it: the first part is a personal value.
+/// A distinguished name. Names are compared by their parts, without case and without regard to escaping.
+/// `Debug` and errors never show it, because its first part is a personal value.
 #[derive(Clone)]
 pub struct Dn {
     text: String,
-    /// Folded parts, the entry's own first.
+    /// The parts in lower case, the entry's own first.
     parts: Vec<Part>,
 }
 
-/// One RDN: its attribute types and values, folded and in order.
+/// One RDN: its attribute types and values, in lower case and sorted.
 type Part = Vec<(String, String)>;
 
 impl Dn {
-    /// Reads what a server or the configuration wrote; `None` if it is no name, or names the root.
+    /// Parses a name of a server or of the configuration. `None` if it is invalid or empty.
     pub fn parse(text: &str) -> Option<Self> {
         let parts = split_unescaped(text, ',').into_iter().map(read_part).collect::<Option<Vec<_>>>()?;
         Some(Self { text: text.to_owned(), parts })
     }
 
-    /// The name of a child, its value escaped.
+    /// The name of a child. The value is escaped.
     #[must_use]
     pub fn child(&self, attribute: &str, value: &str) -> Self {
         let text = [attribute, "=", &escape(value), ",", &self.text].concat();
@@ -32,7 +32,7 @@ impl Dn {
         Self { text, parts }
     }
 
-    /// Whether this lies below `base`, at any depth.
+    /// Whether this name is below `base`, at any depth.
     pub fn is_below(&self, base: &Self) -> bool {
         self.parts.len() > base.parts.len() && self.parts.ends_with(&base.parts)
     }
@@ -78,7 +78,7 @@ fn read_part(text: &str) -> Option<Part> {
     Some(part)
 }
 
-/// A separator behind an odd number of backslashes belongs to the value.
+/// Splits at separators that are not escaped by a backslash.
 fn split_unescaped(text: &str, separator: char) -> Vec<&str> {
     let mut found = Vec::new();
     let (mut start, mut is_escaped) = (0, false);
@@ -96,11 +96,11 @@ fn split_unescaped(text: &str, separator: char) -> Vec<&str> {
     found
 }
 
-/// RFC 4514 section 3: `\` and two hex digits are a byte, `\` and another character are that character. Blanks around
-/// a value count only when escaped.
+/// Decodes a value (RFC 4514 section 3): `\` and two hex digits are a byte, `\` and another character are that character. Blanks
+/// around the value count only if they are escaped.
 fn unescape(text: &str) -> Option<String> {
     let mut bytes = Vec::new();
-    // Where the last escaped or visible byte ends: blanks after it do not count.
+    // The end of the last escaped or visible byte: blanks after it do not count.
     let mut end = 0;
     let mut rest = text.trim_start_matches(' ').as_bytes();
     while let Some((&first, after)) = rest.split_first() {
@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    /// The value of the entry's own part, folded, if it is one of this attribute alone.
+    /// The value of the entry's own part in lower case, if the part consists of this attribute alone.
     fn own_value<'a>(name: &'a Dn, attribute: &str) -> Option<&'a str> {
         match name.parts.first()?.as_slice() {
             [(own, value)] if own.eq_ignore_ascii_case(attribute) => Some(value),

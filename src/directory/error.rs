@@ -1,64 +1,66 @@
 //! What can go wrong at the directory.
 
-use super::link::UNTRUSTED;
 use crate::domain::eligibility::GroupName;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::job::FailureAction;
 use crate::domain::retry::{self, ErrorClass};
 
-/// Why a verb did not succeed. No text of it carries a DN, a value or a secret.
+/// The cause in [`DirectoryError::Down`] when TLS could not begin. Waiting does not cure it.
+pub(super) const CERTIFICATE_REFUSED: &str = "the server's certificate is not trusted, or it speaks no TLS";
+
+/// Why an operation failed. No message contains a DN, a value or a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DirectoryError {
-    /// No answer: refused, timed out, or the connection was lost. `is_ambiguous`: a write may have happened.
-    #[error("the directory did not answer to {verb} ({cause})")]
+    /// No answer: the connection was refused or lost, or the call timed out.
+    #[error("the directory did not answer {verb} ({cause})")]
     Down {
-        /// What was tried.
+        /// The name of the operation.
         verb: &'static str,
-        /// What the network said, without addresses.
+        /// What the network reported, without addresses.
         cause: String,
         /// Whether the request may have been carried out.
         is_ambiguous: bool,
     },
-    /// The server answered with a result code that is no success.
+    /// The server answered with an error code.
     #[error("the directory refused {verb} with result code {rc}")]
     Refused {
-        /// What was tried.
+        /// The name of the operation.
         verb: &'static str,
         /// The LDAP result code (RFC 4511 section 4.1.9).
         rc: u32,
     },
-    /// The entry is not there, or is not the recorded one.
+    /// The entry is not the recorded one.
     #[error("the entry for {verb} is not ours")]
     NotOurs {
-        /// What was tried.
+        /// The name of the operation.
         verb: &'static str,
     },
-    /// The entry is gone.
+    /// The entry does not exist.
     #[error("there is no entry for {verb}")]
     Absent {
-        /// What was tried.
+        /// The name of the operation.
         verb: &'static str,
     },
-    /// More results or longer values than an honest answer can have.
+    /// The answer has more results or longer values than a correct one can have.
     #[error("the directory's answer to {verb} is too big")]
     TooBig {
-        /// What was tried.
+        /// The name of the operation.
         verb: &'static str,
     },
-    /// The answer breaks a rule: outside its base, without an id, two values where one may be.
-    #[error("the directory's answer to {verb} makes no sense: {what}")]
+    /// The answer breaks a rule: an entry outside the base, without an id, or with two values where one is allowed.
+    #[error("the directory's answer to {verb} is invalid: {what}")]
     InvalidResponse {
-        /// What was tried.
+        /// The name of the operation.
         verb: &'static str,
-        /// Which rule.
+        /// The rule that it breaks.
         what: &'static str,
     },
-    /// Groups of the policy that are not in the directory, or that the bot may not write.
+    /// Groups of the policy that don't exist, or that the bot may not change.
     #[error("the directory refused membership of {}", names(.groups))]
     Groups {
-        /// Which.
+        /// Their names.
         groups: Vec<GroupName>,
-        /// The result code of the first refusal; 32 for a group that is not there.
+        /// The result code of the first refusal; 32 if the group does not exist.
         rc: u32,
     },
     /// The settings cannot be used.
@@ -74,7 +76,7 @@ fn names(groups: &[GroupName]) -> String {
 }
 
 impl DirectoryError {
-    /// What it means for the next try.
+    /// The class of the error, which decides about another try.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Down { .. } => ErrorClass::Retry,
@@ -86,7 +88,7 @@ impl DirectoryError {
         }
     }
 
-    /// The code that people and programs see.
+    /// The stable code that people and programs see.
     pub fn error_code(&self) -> ErrorCode {
         match self.class() {
             ErrorClass::Retry => ErrorCode::DirectoryDown,
@@ -99,13 +101,13 @@ impl DirectoryError {
         }
     }
 
-    /// What an operator must change, where only that helps and the error shows it.
+    /// What an operator must change, if only that helps and the error shows it.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::Down { cause, .. } if cause == UNTRUSTED => Some(
+            Self::Down { cause, .. } if cause == CERTIFICATE_REFUSED => Some(
                 "its certificate is not trusted, or it speaks no TLS: check directory.ca_file and directory.url",
             ),
-            // invalidCredentials, and what servers say of an entry that may not bind
+            // invalidCredentials, and the codes for an entry that may not bind
             Self::Refused { verb: "bind", rc: 48 | 49 | 50 | 53 } => {
                 Some("it refuses our bind: check directory.bind_dn and directory.bind_password_file")
             }
@@ -124,12 +126,12 @@ impl DirectoryError {
         }
     }
 
-    /// Whether TLS could not begin.
+    /// Whether TLS could not begin, or the certificate was refused.
     pub fn is_untrusted(&self) -> bool {
-        matches!(self, Self::Down { cause, .. } if cause == UNTRUSTED)
+        matches!(self, Self::Down { cause, .. } if cause == CERTIFICATE_REFUSED)
     }
 
-    /// What a step makes of it when it has nothing better to say.
+    /// The failure action of a step that has no rule of its own for this error.
     pub fn failure_action(&self) -> FailureAction {
         self.class().failure_action(self.error_code(), None)
     }

@@ -1,8 +1,8 @@
-//! The only builder of search filters (RFC 4515): typed parts in, one text out.
+//! Search filters (RFC 4515): the only code that builds them, from typed parts.
 
-use super::DirectoryError;
+use super::error::DirectoryError;
 
-/// The name of an attribute, checked: it is the one part of a filter that is not escaped.
+/// A checked attribute name: the only part of a filter that is not escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Attribute(String);
 
@@ -31,12 +31,12 @@ impl Attribute {
 pub(super) struct Filter(String);
 
 impl Filter {
-    /// The attribute has this value, by the server's own rule of comparing.
+    /// The attribute has this value, by the server's matching rule.
     pub(super) fn equals(attribute: &str, value: &str) -> Self {
         Self(["(", attribute, "=", &escape(value), ")"].concat())
     }
 
-    /// The attribute has a value that begins and ends so.
+    /// The attribute has a value with this beginning and this end.
     pub(super) fn between(attribute: &str, begins: &str, ends: &str) -> Self {
         Self(["(", attribute, "=", &escape(begins), "*", &escape(ends), ")"].concat())
     }
@@ -46,12 +46,12 @@ impl Filter {
         Self(["(", attribute, "=*)"].concat())
     }
 
-    /// A value of the attribute begins like this.
+    /// The attribute has a value with this beginning.
     pub(super) fn begins(attribute: &str, start: &str) -> Self {
         Self(["(", attribute, "=", &escape(start), "*)"].concat())
     }
 
-    /// What does not fit.
+    /// Entries that don't match `part`.
     pub(super) fn not(part: &Self) -> Self {
         Self(["(!", &part.0, ")"].concat())
     }
@@ -61,12 +61,12 @@ impl Filter {
         Self("(objectClass=*)".to_owned())
     }
 
-    /// At least one of them.
+    /// Entries that match at least one part.
     pub(super) fn any(parts: impl IntoIterator<Item = Self>) -> Self {
         Self::join("|", parts)
     }
 
-    /// All of them.
+    /// Entries that match all parts.
     pub(super) fn all(parts: impl IntoIterator<Item = Self>) -> Self {
         Self::join("&", parts)
     }
@@ -81,8 +81,8 @@ impl Filter {
     }
 }
 
-/// Every byte that is not plainly a letter, a digit or one of `.-_@` becomes `\xx`: nothing is left to be understood. It serves filters
-/// (RFC 4515) and names (RFC 4514) alike; servers take more than the blank for a blank that does not count at the ends of a name.
+/// Escapes every byte that is not a letter, a digit or one of `.-_@` as `\xx`. The form is valid in filters (RFC 4515) and in names
+/// (RFC 4514). Escaping everything else also covers characters that servers treat as blanks at the ends of a name.
 pub(super) fn escape(value: &str) -> String {
     const DIGITS: [char; 16] =
         ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];

@@ -1,23 +1,25 @@
-//! Membership: groups by their `cn` right below `groups_dn`, members by their DN.
+//! Group membership. Groups are found by their `cn` directly below `groups_dn`, members by their DN.
 
 use ldap3::Scope;
 
+use super::client::{Change, Directory, MAX_VALUES, Row, Search};
+use super::connection::Operation;
+use super::dn::Dn;
+use super::error::DirectoryError;
 use super::filter::Filter;
-use super::link::Operation;
-use super::{Change, Directory, DirectoryError, Dn, Entry, MOST_VALUES, Membership, OwnedEntry, Search};
+use super::person::{Entry, Membership, OwnedEntry};
+use super::result_code::{NO_SUCH_OBJECT, SUCCESS};
 use crate::domain::eligibility::GroupName;
 use crate::domain::job::Outcome;
 
-/// More groups than one person can sensibly be in.
-const MOST_GROUPS: usize = 1000;
-/// What names a group.
-const GROUP_NAME: &str = "cn";
-/// noSuchObject
-const ABSENT: u32 = 32;
+/// The most groups that one search may return.
+const MAX_GROUPS: usize = 1000;
+/// The attribute that names a group.
+pub(super) const GROUP_NAME: &str = "cn";
 
 impl Directory {
-    /// Makes the entry a member of `wanted`, and no member of `managed` groups that are not wanted.
-    /// Groups outside `managed` and `wanted` are never touched.
+    /// Adds the entry to all `wanted` groups, and removes it from `managed` groups that are not wanted.
+    /// Other groups are never changed.
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "ensure_membership"))]
     pub async fn ensure_membership(
         &self,
@@ -25,25 +27,26 @@ impl Directory {
         wanted: &[GroupName],
         managed: &[GroupName],
     ) -> Result<Membership, DirectoryError> {
-        let errand = Operation::new("ensure_membership");
-        let entry = self.entry_of(errand, ours).await?;
-        let current = self.groups_naming(errand, &entry.dn).await?;
+        let operation = Operation::new("ensure_membership");
+        let entry = self.entry_of(operation, ours).await?;
+        let current = self.groups_listing(operation, &entry.dn).await?;
         let mut done = Membership { outcome: Outcome::Unchanged, added: Vec::new(), removed: Vec::new() };
         let mut refused = Vec::new();
-        for group in wanted.iter().filter(|group| !is_among(group, &current)) {
-            match self.add_member(errand, group, &entry.dn).await? {
-                0 => done.added.push(group.clone()),
-                rc if rc == self.shared.ways.already_member => {}
+        for group in wanted.iter().filter(|group| !contains_group(group, &current)) {
+            match self.add_member(operation, group, &entry.dn).await? {
+                SUCCESS => done.added.push(group.clone()),
+                rc if rc == self.shared.profile.already_member => {}
                 rc => refused.push((group.clone(), rc)),
             }
         }
-        let unwanted = managed.iter().filter(|group| is_among(group, &current) && !is_among(group, wanted));
+        let unwanted =
+            managed.iter().filter(|group| contains_group(group, &current) && !contains_group(group, wanted));
         for group in unwanted {
-            match self.take_member(errand, group, &entry.dn).await? {
-                0 => done.removed.push(group.clone()),
-                // The whole group went away meanwhile.
-                ABSENT => {}
-                rc if rc == self.shared.ways.not_member => {}
+            match self.remove_member(operation, group, &entry.dn).await? {
+                SUCCESS => done.removed.push(group.clone()),
+                // The group itself was deleted meanwhile.
+                NO_SUCH_OBJECT => {}
+                rc if rc == self.shared.profile.not_member => {}
                 rc => refused.push((group.clone(), rc)),
             }
         }
@@ -59,73 +62,77 @@ impl Directory {
         Ok(done)
     }
 
-    /// The groups (by `cn`, below `groups_dn`) that name the entry as a member.
+    /// The groups below `groups_dn` that list the entry as a member.
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "groups_of"))]
     pub async fn groups_of(&self, entry: &Entry) -> Result<Vec<GroupName>, DirectoryError> {
-        self.groups_naming(Operation::new("groups_of"), &entry.dn).await
+        self.groups_listing(Operation::new("groups_of"), &entry.dn).await
     }
 
-    /// The members of a group that lie below `people_dn`. A group that is not there is [`DirectoryError::Absent`].
+    /// The members of a group that are below `people_dn`. A missing group is [`DirectoryError::Absent`].
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "members"))]
     pub async fn members(&self, group: &GroupName) -> Result<Vec<Dn>, DirectoryError> {
-        let errand = Operation::new("members");
-        let member = self.shared.ways.member;
+        let operation = Operation::new("members");
+        let member = self.shared.profile.member;
         let filter = Filter::equals(GROUP_NAME, group.as_str());
-        let found = self.search_groups(errand, &filter, member).await?;
-        let group = found.first().ok_or(DirectoryError::Absent { verb: errand.verb })?;
+        let found = self.search_groups(operation, &filter, member).await?;
+        let group = found.first().ok_or(DirectoryError::Absent { verb: operation.verb })?;
         let members = group.values(member);
-        if members.len() >= MOST_VALUES {
-            return Err(DirectoryError::TooBig { verb: errand.verb });
+        if members.len() >= MAX_VALUES {
+            return Err(DirectoryError::TooBig { verb: operation.verb });
         }
         let people = members.iter().filter_map(|text| Dn::parse(text));
         Ok(people.filter(|dn| dn.is_below(&self.shared.people)).collect())
     }
 
-    async fn groups_naming(&self, errand: Operation, member: &Dn) -> Result<Vec<GroupName>, DirectoryError> {
-        let filter = Filter::equals(self.shared.ways.member, member.as_str());
-        let found = self.search_groups(errand, &filter, GROUP_NAME).await?;
+    async fn groups_listing(
+        &self,
+        operation: Operation,
+        member: &Dn,
+    ) -> Result<Vec<GroupName>, DirectoryError> {
+        let filter = Filter::equals(self.shared.profile.member, member.as_str());
+        let found = self.search_groups(operation, &filter, GROUP_NAME).await?;
         Ok(found.iter().filter_map(|row| GroupName::new(row.one(GROUP_NAME)?)).collect())
     }
 
     async fn search_groups(
         &self,
-        errand: Operation,
+        operation: Operation,
         filter: &Filter,
         attribute: &str,
-    ) -> Result<Vec<super::Row>, DirectoryError> {
+    ) -> Result<Vec<Row>, DirectoryError> {
         let search = Search {
             base: &self.shared.groups,
             scope: Scope::OneLevel,
             filter,
             attributes: vec![attribute],
-            most: MOST_GROUPS,
+            max: MAX_GROUPS,
         };
-        self.search(errand, &search).await
+        self.search(operation, &search).await
     }
 
     async fn add_member(
         &self,
-        errand: Operation,
+        operation: Operation,
         group: &GroupName,
         member: &Dn,
     ) -> Result<u32, DirectoryError> {
         let dn = self.shared.groups.child(GROUP_NAME, group.as_str());
-        self.modify(errand, &dn, &Change::Add(self.shared.ways.member, member.as_str()), None).await
+        self.modify(operation, &dn, &Change::Add(self.shared.profile.member, member.as_str()), None).await
     }
 
-    async fn take_member(
+    async fn remove_member(
         &self,
-        errand: Operation,
+        operation: Operation,
         group: &GroupName,
         member: &Dn,
     ) -> Result<u32, DirectoryError> {
         let dn = self.shared.groups.child(GROUP_NAME, group.as_str());
-        self.modify(errand, &dn, &Change::Take(self.shared.ways.member, member.as_str()), None).await
+        self.modify(operation, &dn, &Change::Remove(self.shared.profile.member, member.as_str()), None).await
     }
 }
 
-/// `cn` is compared without case (RFC 4519 section 2.3).
-fn is_among(group: &GroupName, groups: &[GroupName]) -> bool {
+/// Compares names without case, as the server compares `cn` (RFC 4519 section 2.3).
+fn contains_group(group: &GroupName, groups: &[GroupName]) -> bool {
     let name = group.as_str().to_lowercase();
     groups.iter().any(|other| other.as_str().to_lowercase() == name)
 }

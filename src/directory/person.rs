@@ -1,5 +1,6 @@
-//! What goes to the directory and what comes back, typed.
+//! The directory's people as typed values: what is written and what is read.
 
+use super::dn::Dn;
 use crate::domain::account::{DirectoryId, Mark};
 use crate::domain::eligibility::GroupName;
 use crate::domain::ids::{DiscordUserId, Timestamp};
@@ -8,9 +9,7 @@ use crate::domain::mail_address::MailAddress;
 use crate::domain::person_name::PersonName;
 use crate::domain::username::Username;
 
-use super::Dn;
-
-/// What an entry is looked up by.
+/// The key that an entry is found by.
 #[derive(Clone, Copy, Debug)]
 pub enum By<'a> {
     /// The entry's `uid`.
@@ -21,14 +20,14 @@ pub enum By<'a> {
     DiscordId(DiscordUserId),
     /// Our mark.
     Mark(Mark),
-    /// The directory's own lasting id.
+    /// The directory's own permanent id.
     DirectoryId(&'a DirectoryId),
 }
 
-/// A person's entry to be made.
+/// The content of a person's new entry.
 #[derive(Clone, Copy, Debug)]
 pub struct NewPerson<'a> {
-    /// Becomes `uid` and the RDN.
+    /// `uid`, and the RDN.
     pub username: &'a Username,
     /// `givenName`
     pub given: &'a PersonName,
@@ -38,14 +37,14 @@ pub struct NewPerson<'a> {
     pub address: &'a MailAddress,
     /// Whose entry it is.
     pub discord_id: DiscordUserId,
-    /// Says that the entry is ours, and which account's.
+    /// Marks the entry as ours, and names its account.
     pub mark: Mark,
 }
 
-/// The three things that must all be on an entry before it is written to.
+/// The three values that must all be on an entry before it is changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedEntry {
-    /// The directory's lasting id, recorded when the entry was made.
+    /// The directory's permanent id, recorded when the entry was created.
     pub directory_id: DirectoryId,
     /// Our mark.
     pub mark: Mark,
@@ -53,36 +52,36 @@ pub struct OwnedEntry {
     pub discord_id: DiscordUserId,
 }
 
-/// An entry as the bot may see it. `Debug` shows no personal value.
+/// An entry as the bot may read it. `Debug` shows no personal value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it lies: below `people_dn`.
+    /// Its name, below `people_dn`.
     pub dn: Dn,
-    /// The directory's lasting id.
+    /// The directory's permanent id.
     pub directory_id: DirectoryId,
-    /// `uid`, as the directory writes it (it may be none that we would give).
+    /// `uid`, as the directory writes it. It may be a name that the bot would not accept.
     pub username: String,
     /// `mail`, if any.
     pub address: Option<String>,
-    /// The Discord id, if there is one and it is a snowflake.
+    /// The Discord id, if it is a valid snowflake.
     pub discord_id: Option<DiscordUserId>,
-    /// Our mark; `None` when there is none or more than one.
+    /// Our mark. `None` if there is none or more than one.
     pub mark: Option<Mark>,
-    /// Whether the administrator's lock is on it.
+    /// Whether it carries the administrator's lock.
     pub is_locked: bool,
     /// When a password was last set.
     pub password_changed_at: Option<Timestamp>,
 }
 
 impl Entry {
-    /// Whether mark, Discord id and lasting id are the ones that we recorded.
+    /// Whether mark, Discord id and permanent id are the recorded ones.
     pub fn is(&self, ours: &OwnedEntry) -> bool {
         self.directory_id == ours.directory_id
             && self.mark == Some(ours.mark)
             && self.discord_id == Some(ours.discord_id)
     }
 
-    /// What names it from now on, if it carries this mark and Discord id.
+    /// The values to record for the entry, if it carries this mark and Discord id.
     pub fn ours(&self, mark: Mark, discord_id: DiscordUserId) -> Option<OwnedEntry> {
         let ours = OwnedEntry { directory_id: self.directory_id.clone(), mark, discord_id };
         self.is(&ours).then_some(ours)
@@ -95,28 +94,28 @@ impl std::fmt::Debug for Entry {
     }
 }
 
-/// Why a name, an address or a Discord id is not free.
+/// Whose entry holds a name, an address or a Discord id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// By an entry that is marked as an account's of ours.
+    /// An entry with our mark.
     ByAccount(Mark),
-    /// By an entry without our mark.
+    /// An entry without our mark.
     ByOther,
 }
 
-/// What the look found. `None` means free.
+/// Who holds a name, an address and a Discord id. `None` means free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Look {
-    /// Somebody's `uid`.
+pub struct Holders {
+    /// The holder of the `uid`.
     pub username: Option<Taken>,
-    /// Somebody's `mail`.
+    /// The holder of the `mail`.
     pub address: Option<Taken>,
-    /// Somebody's Discord id.
+    /// The holder of the Discord id.
     pub discord_id: Option<Taken>,
 }
 
-impl Look {
-    /// Whether nobody but the entry marked as `mine` holds any of the three.
+impl Holders {
+    /// Whether no entry but the one with the mark `mine` holds any of the three.
     pub fn is_free_for(&self, mine: Mark) -> bool {
         [self.username, self.address, self.discord_id]
             .into_iter()
@@ -124,37 +123,37 @@ impl Look {
     }
 }
 
-/// What became of an Add.
+/// The result of an Add.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Added {
-    /// We made it.
+    /// The entry was created.
     Created(Entry),
-    /// It was there with our mark and Discord id: an earlier try made it.
+    /// It exists with our mark and Discord id: an earlier try created it.
     AlreadyOurs(Entry),
-    /// Somebody else's entry holds one of these; nothing was written.
-    Conflict(Look),
+    /// Another entry holds one of these. Nothing was written.
+    Conflict(Holders),
 }
 
-/// What became of the groups.
+/// The result of a change of membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
-    /// Whether anything had to be done.
+    /// Whether anything was changed.
     pub outcome: Outcome,
-    /// Groups that the entry is now in and was not.
+    /// Groups that the entry has joined.
     pub added: Vec<GroupName>,
-    /// Groups that the entry was in and is not.
+    /// Groups that the entry has left.
     pub removed: Vec<GroupName>,
 }
 
-/// What became of a removal.
+/// The result of a removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removed {
-    /// It is gone, by us.
+    /// The entry was deleted.
     Removed,
-    /// There is no entry of this lasting id.
+    /// No entry has this permanent id.
     Absent,
-    /// It is there, but mark or Discord id are not ours: nothing was done.
+    /// The entry's mark or Discord id is not ours. Nothing was done.
     NotOurs,
-    /// The server refused (50): a password was there, or the lock was not. Look again.
+    /// The server refused (50): the entry has a password, or no lock. Read it again.
     HasPassword,
 }

@@ -1,55 +1,66 @@
-//! What the server says of itself in `cn=config` (OpenLDAP), to whoever may read it there: never the bot's own bind.
+//! The settings of an OpenLDAP server in `cn=config`. Only a bind that may read them sees them, never the bot's own.
 
 use ldap3::{Scope, SearchEntry};
 
+use super::client::{Directory, Search};
+use super::connection::Operation;
+use super::dn::Dn;
+use super::error::DirectoryError;
 use super::filter::Filter;
-use super::link::Operation;
-use super::{Directory, DirectoryError, Dn, Search};
+use super::index::{AttributeIndex, DatabaseIndexes, indexes_for};
+use super::result_code::{INSUFFICIENT_ACCESS, NO_SUCH_OBJECT};
 
-/// More databases and overlays than one server has.
-const MOST: usize = 200;
+/// The most databases and overlays of one server.
+const MAX_ROWS: usize = 200;
 
-/// How the database that holds the people is set up.
+/// The settings of the database that holds the people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// Its overlays by name, in their order.
+    /// The names of its overlays, in order.
     pub overlays: Vec<String>,
-    /// The rules of `unique`, as they stand there.
+    /// The values of `olcUniqueURI`.
     pub unique: Vec<String>,
-    /// `olcDbNoSync`: it confirms what is not on the disk.
+    /// `olcDbNoSync`: the server confirms writes that are not on the disk yet.
     pub is_nosync: bool,
-    /// `olcAddContentAcl`: rights on attributes hold for a new entry, too.
-    pub judges_adds: bool,
+    /// `olcAddContentAcl`: rights on attributes apply to new entries too.
+    pub checks_adds: bool,
+    /// The indexes that are missing. `None` if the bind may not read the database's own settings.
+    pub missing_indexes: Option<Vec<AttributeIndex>>,
 }
 
 impl Directory {
-    /// Reads the settings of the database below whose suffix `people_dn` lies; `None` if `cn=config` shows none, because there is
-    /// none or because this bind may not read it.
+    /// Reads the settings of the database that holds `people_dn`. `None` if `cn=config` shows no such database: the server has no
+    /// `cn=config`, or the bind may not read it.
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "server_settings"))]
     pub async fn server_settings(&self) -> Result<Option<ServerSettings>, DirectoryError> {
         let Some(base) = Dn::parse("cn=config") else { return Ok(None) };
         let filter = Filter::any([Filter::has("olcSuffix"), Filter::has("olcOverlay")]);
-        let search = Search {
-            base: &base,
-            scope: Scope::Subtree,
-            filter: &filter,
-            attributes: vec!["olcSuffix", "olcOverlay", "olcUniqueURI", "olcDbNoSync", "olcAddContentAcl"],
-            most: MOST,
-        };
+        let attributes = vec![
+            "olcSuffix",
+            "olcOverlay",
+            "olcUniqueURI",
+            "olcDbNoSync",
+            "olcAddContentAcl",
+            "olcDbDirectory",
+            "olcDbIndex",
+        ];
+        let search =
+            Search { base: &base, scope: Scope::Subtree, filter: &filter, attributes, max: MAX_ROWS };
         let rows = match self.search_raw(Operation::new("server_settings"), &search).await {
             Ok(rows) => rows,
-            // noSuchObject, insufficientAccessRights
-            Err(DirectoryError::Refused { rc: 32 | 50, .. }) => return Ok(None),
+            Err(DirectoryError::Refused { rc: NO_SUCH_OBJECT | INSUFFICIENT_ACCESS, .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
         let Some(database) = rows.iter().find(|row| self.holds_people(row)) else { return Ok(None) };
-        let Some(place) = Dn::parse(&database.dn) else { return Ok(None) };
+        let Some(database_dn) = Dn::parse(&database.dn) else { return Ok(None) };
         let mut settings = ServerSettings {
-            is_nosync: says_true(database, "olcDbNoSync"),
-            judges_adds: says_true(database, "olcAddContentAcl"),
+            is_nosync: is_true(database, "olcDbNoSync"),
+            checks_adds: is_true(database, "olcAddContentAcl"),
+            missing_indexes: self.missing_indexes(database),
             ..ServerSettings::default()
         };
-        for row in rows.iter().filter(|row| Dn::parse(&row.dn).is_some_and(|dn| dn.is_below(&place))) {
+        let below = |row: &&SearchEntry| Dn::parse(&row.dn).is_some_and(|dn| dn.is_below(&database_dn));
+        for row in rows.iter().filter(below) {
             settings.overlays.extend(values(row, "olcOverlay").iter().map(|name| without_number(name)));
             settings.unique.extend(values(row, "olcUniqueURI").iter().cloned());
         }
@@ -61,6 +72,16 @@ impl Directory {
         let suffixes = values(row, "olcSuffix").iter().filter_map(|text| Dn::parse(text));
         suffixes.into_iter().any(|suffix| people.is_below(&suffix) || *people == suffix)
     }
+
+    /// A database with files of its own must have `olcDbDirectory`. If the bind can't see that, an absent `olcDbIndex` proves nothing.
+    fn missing_indexes(&self, database: &SearchEntry) -> Option<Vec<AttributeIndex>> {
+        if values(database, "olcDbDirectory").is_empty() {
+            return None;
+        }
+        let shared = &self.shared;
+        let needed = indexes_for(shared.profile, shared.discord_id.as_str(), shared.mark.as_str());
+        Some(DatabaseIndexes::parse(values(database, "olcDbIndex")).missing(&needed))
+    }
 }
 
 fn values<'a>(row: &'a SearchEntry, attribute: &str) -> &'a [String] {
@@ -68,7 +89,7 @@ fn values<'a>(row: &'a SearchEntry, attribute: &str) -> &'a [String] {
     found.map_or(&[], |(_, values)| values.as_slice())
 }
 
-fn says_true(row: &SearchEntry, attribute: &str) -> bool {
+fn is_true(row: &SearchEntry, attribute: &str) -> bool {
     values(row, attribute).iter().any(|value| value.eq_ignore_ascii_case("true"))
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::error_code::ErrorCode;
+use crate::net::{self, CaFileError};
 
 /// Why a call to Discord did not succeed.
 ///
@@ -64,10 +65,10 @@ pub enum ConnectError {
     /// The gateway that the endpoint named is not on loopback.
     #[error("the endpoint named a gateway outside loopback")]
     GatewayNotLoopback,
-    /// The endpoint's CA file can't be read.
-    #[error("cannot read discord.endpoint.ca_file")]
-    CaUnreadable(#[source] std::io::Error),
-    /// The HTTP client could not be built; the CA file may contain no certificate.
+    /// The endpoint's CA file can't be used.
+    #[error("cannot use discord.endpoint.ca_file")]
+    CaFile(#[source] CaFileError),
+    /// The HTTP client could not be built; the CA file may contain something other than a certificate.
     #[error("cannot build the client for discord")]
     Client(#[source] reqwest::Error),
     /// A first call to Discord failed.
@@ -92,25 +93,11 @@ pub enum ConnectError {
 impl ConnectError {
     /// Classifies the failure of a first call. An untrusted certificate differs from a missing answer, because waiting doesn't fix it.
     pub(super) fn of_first_call(what: &'static str, error: serenity::Error) -> Self {
-        if is_distrust(&error) {
+        if net::is_certificate_refused(&error) {
             return Self::Untrusted;
         }
         Self::Ask { what, source: error.into() }
     }
-}
-
-/// Whether TLS rejected the server's certificate.
-fn is_distrust(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
-            return true;
-        }
-        // `source` of an I/O error skips the error inside it, which is the one that matters
-        let within = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        next = within.map_or_else(|| cause.source(), |inner| Some(inner));
-    }
-    false
 }
 
 /// The time to wait if Discord doesn't name one.

@@ -1,23 +1,25 @@
-//! The directory: the way there, the bot's rights by trying, the overlays by their effect, and the server's settings where a bind
-//! that may read them is lent.
+//! Checks of the directory: connection, rights (by the self-test), overlays (by their effect), and the server's settings if an
+//! operator lends a bind that may read them.
 
 use uuid::Uuid;
 
-use super::{Access, CouldNotRun, SelfTestIs, Sheet};
+use super::access::{Access, CouldNotRun, SelfTestMode};
+use super::checks::Checks;
 use crate::config::{self, Config};
-use crate::directory::{Directory, DirectoryError, SelfTest, ServerSettings, Told};
+use crate::directory::{AttemptResult, AttributeIndex, Directory, DirectoryError, SelfTest, ServerSettings};
 use crate::domain::eligibility::GroupName;
-use crate::domain::finding::{Attempt, Finding};
+use crate::domain::finding::{Attempt, Finding, NotChecked};
 use crate::messages::{self, Lang};
 
-/// What Accolade counts on.
+/// The overlays that Accolade needs.
 const OVERLAYS: [&str; 4] = ["memberof", "refint", "unique", "ppolicy"];
 
-/// What only `cn=config` tells.
-pub(super) const NEEDS_SERVER_BIND: &[Finding] = &[Finding::LdapUniqueNotSerialized, Finding::LdapNoSync];
+/// Findings that only `cn=config` shows.
+pub(super) const NEEDS_SERVER_BIND: &[Finding] =
+    &[Finding::LdapUniqueNotSerialized, Finding::LdapNoSync, Finding::LdapIndexMissing];
 
-/// What shows only in a trial.
-pub(super) const NEEDS_TRIAL: &[Finding] = &[
+/// Findings that only the self-test shows.
+pub(super) const NEEDS_SELF_TEST: &[Finding] = &[
     Finding::LdapAclWide,
     Finding::LdapAclNarrow,
     Finding::LdapMarkAttributeMissing,
@@ -25,43 +27,43 @@ pub(super) const NEEDS_TRIAL: &[Finding] = &[
     Finding::LdapOverlayMissing,
     Finding::LdapGroupMissing,
     Finding::LdapGroupNotManaged,
-    Finding::LdapTrialLeft,
+    Finding::LdapSelfTestLeft,
 ];
 
-/// Asks the directory and judges.
+/// Checks the directory.
 pub(super) async fn examine(
     config: &Config,
     access: &Access,
     seed: Uuid,
-    sheet: &mut Sheet,
+    checks: &mut Checks,
 ) -> Result<(), CouldNotRun> {
     let directory = match Directory::new(&config.directory) {
         Ok(directory) => directory,
         Err(error) => {
-            name_loss(sheet, &error);
+            record_error(checks, &error);
             return Ok(());
         }
     };
     if let Err(error) = directory.probe().await {
-        name_loss(sheet, &error);
+        record_error(checks, &error);
         return Ok(());
     }
     for finding in
         [Finding::LdapUnreachable, Finding::LdapUntrusted, Finding::LdapBindRefused, Finding::LdapBaseWrong]
     {
-        sheet.in_order(finding);
+        checks.pass(finding);
     }
-    judge_settings(&config.directory, access, sheet).await?;
-    if access.trial == SelfTestIs::Allowed {
-        match directory.try_out(seed, &groups_of(config)).await {
-            Ok(trial) => judge_trial(sheet, &trial),
-            Err(error) => name_loss(sheet, &error),
+    check_settings(&config.directory, access, checks).await?;
+    if access.self_test == SelfTestMode::Allowed {
+        match directory.self_test(seed, &groups_of(config)).await {
+            Ok(report) => check_self_test(checks, &report),
+            Err(error) => record_error(checks, &error),
         }
     }
     Ok(())
 }
 
-fn name_loss(sheet: &mut Sheet, error: &DirectoryError) {
+fn record_error(checks: &mut Checks, error: &DirectoryError) {
     let finding = match error {
         error if error.is_untrusted() => Finding::LdapUntrusted,
         DirectoryError::Settings { what } if what.starts_with("ca_file") => Finding::LdapUntrusted,
@@ -77,7 +79,7 @@ fn name_loss(sheet: &mut Sheet, error: &DirectoryError) {
         | DirectoryError::Groups { .. }
         | DirectoryError::Settings { .. } => Finding::LdapUnreachable,
     };
-    sheet.wrong(finding, error.to_string());
+    checks.fail(finding, error.to_string());
 }
 
 /// Every group that a rule grants, once.
@@ -91,10 +93,10 @@ fn groups_of(config: &Config) -> Vec<GroupName> {
     groups
 }
 
-async fn judge_settings(
+async fn check_settings(
     own: &config::Directory,
     access: &Access,
-    sheet: &mut Sheet,
+    checks: &mut Checks,
 ) -> Result<(), CouldNotRun> {
     let Some((bind_dn, bind_password)) = access.server_bind.clone() else { return Ok(()) };
     let lent = config::Directory { bind_dn, bind_password, ..own.clone() };
@@ -103,56 +105,70 @@ async fn judge_settings(
         Err(error) => Err(error),
     };
     match read {
-        Ok(Some(settings)) => judge_server(sheet, &settings),
-        // It may not read there either: what it would have shown stays unchecked.
-        Ok(None) => {}
+        Ok(Some(settings)) => check_server(checks, &settings),
+        Ok(None) => {
+            for finding in NEEDS_SERVER_BIND {
+                checks.skip(*finding, NotChecked::ServerConfigurationHidden);
+            }
+        }
         Err(DirectoryError::Refused { verb: "bind", .. }) => return Err(CouldNotRun::ServerBindRefused),
-        Err(error) => name_loss(sheet, &error),
+        Err(error) => record_error(checks, &error),
     }
     Ok(())
 }
 
-fn judge_server(sheet: &mut Sheet, settings: &ServerSettings) {
-    sheet.expect(Finding::LdapNoSync, !settings.is_nosync);
+fn check_server(checks: &mut Checks, settings: &ServerSettings) {
+    checks.expect(Finding::LdapNoSync, !settings.is_nosync);
+    match &settings.missing_indexes {
+        Some(missing) => checks.fail_for_each(Finding::LdapIndexMissing, missing.iter().map(shown)),
+        None => checks.skip(Finding::LdapIndexMissing, NotChecked::ServerConfigurationHidden),
+    }
     let missing = OVERLAYS.iter().filter(|name| !settings.overlays.iter().any(|overlay| overlay == **name));
-    sheet.judge(Finding::LdapOverlayMissing, missing.map(|name| (*name).to_owned()));
+    checks.fail_for_each(Finding::LdapOverlayMissing, missing.map(|name| (*name).to_owned()));
     if settings.overlays.iter().any(|overlay| overlay == "unique") {
         let is_open =
             |uri: &&String| !uri.split_whitespace().any(|word| word.eq_ignore_ascii_case("serialize"));
-        sheet.judge(Finding::LdapUniqueNotSerialized, settings.unique.iter().filter(is_open).cloned());
+        checks
+            .fail_for_each(Finding::LdapUniqueNotSerialized, settings.unique.iter().filter(is_open).cloned());
     }
 }
 
-fn judge_trial(sheet: &mut Sheet, trial: &SelfTest) {
-    sheet.expect(Finding::LdapTrialLeft, trial.left == 0);
-    if trial.mark_attribute_is_missing || trial.id_attribute_is_missing {
-        sheet.expect(Finding::LdapMarkAttributeMissing, !trial.mark_attribute_is_missing);
-        sheet.expect(Finding::LdapIdAttributeMissing, !trial.id_attribute_is_missing);
+/// Such as `description: eq, subinitial`.
+fn shown(index: &AttributeIndex) -> String {
+    let kinds: Vec<&str> = index.kinds.iter().map(|kind| kind.open_ldap_name()).collect();
+    [&index.attribute, ": ", &kinds.join(", ")].concat()
+}
+
+fn check_self_test(checks: &mut Checks, report: &SelfTest) {
+    checks.expect(Finding::LdapSelfTestLeft, report.entries_left == 0);
+    if report.mark_attribute_is_missing || report.id_attribute_is_missing {
+        checks.expect(Finding::LdapMarkAttributeMissing, !report.mark_attribute_is_missing);
+        checks.expect(Finding::LdapIdAttributeMissing, !report.id_attribute_is_missing);
         return;
     }
-    sheet.judge(Finding::LdapAclNarrow, trial.too_narrow().map(|attempt| refused(trial, attempt)));
-    if !trial.is_whole() {
+    checks.fail_for_each(Finding::LdapAclNarrow, report.too_narrow().map(|attempt| refused(report, attempt)));
+    if !report.is_complete() {
         return;
     }
-    sheet.in_order(Finding::LdapMarkAttributeMissing);
-    sheet.in_order(Finding::LdapIdAttributeMissing);
-    sheet.judge(
+    checks.pass(Finding::LdapMarkAttributeMissing);
+    checks.pass(Finding::LdapIdAttributeMissing);
+    checks.fail_for_each(
         Finding::LdapAclWide,
-        trial.too_wide().map(|attempt| messages::doctor::attempt(Lang::default(), attempt)),
+        report.too_wide().map(|attempt| messages::doctor::attempt(Lang::default(), attempt)),
     );
-    sheet.judge(Finding::LdapOverlayMissing, trial.overlays_missing.iter().cloned());
+    checks.fail_for_each(Finding::LdapOverlayMissing, report.overlays_missing.iter().cloned());
     let name = |group: &GroupName| group.as_str().to_owned();
-    sheet.judge(Finding::LdapGroupMissing, trial.groups_missing.iter().map(name));
-    sheet.judge(Finding::LdapGroupNotManaged, trial.groups_not_managed.iter().map(name));
-    if let Some(theirs) = trial.server_time {
-        sheet.compare_clock("the directory", theirs);
+    checks.fail_for_each(Finding::LdapGroupMissing, report.groups_missing.iter().map(name));
+    checks.fail_for_each(Finding::LdapGroupNotManaged, report.groups_not_managed.iter().map(name));
+    if let Some(theirs) = report.server_time {
+        checks.compare_clock("the directory", theirs);
     }
 }
 
-fn refused(trial: &SelfTest, attempt: Attempt) -> String {
+fn refused(report: &SelfTest, attempt: Attempt) -> String {
     let what = messages::doctor::attempt(Lang::default(), attempt);
-    match trial.told(attempt) {
-        Told::Refused(rc) => [&what, ": result code ", &rc.to_string()].concat(),
-        Told::Done | Told::NotTried => what,
+    match report.result_of(attempt) {
+        AttemptResult::Refused(rc) => [&what, ": result code ", &rc.to_string()].concat(),
+        AttemptResult::Done | AttemptResult::NotTried => what,
     }
 }

@@ -1,8 +1,8 @@
-//! Discord: the token, the application's settings, and in each guild the bot's place, channels and roles.
+//! Checks of Discord: the token, the application's settings, and in each guild the bot's rights, channels and roles.
 
 use std::sync::Arc;
 
-use super::Sheet;
+use super::checks::Checks;
 use crate::clock::Clock;
 use crate::config::{Config, Guild};
 use crate::discord::inspect::{ApplicationIssue, GuildSnapshot};
@@ -11,12 +11,12 @@ use crate::domain::finding::Finding;
 use crate::domain::guild_rights::GuildRights;
 use crate::domain::ids::{ChannelId, RoleId};
 
-/// Asks Discord and judges.
+/// Checks Discord.
 pub(super) async fn examine(
     config: &Config,
     open: Option<&Discord>,
     clock: Arc<dyn Clock>,
-    sheet: &mut Sheet,
+    checks: &mut Checks,
 ) {
     let opened = match open {
         Some(discord) => discord.identify().await.map(|()| discord.clone()),
@@ -24,49 +24,49 @@ pub(super) async fn examine(
     };
     let discord = match opened {
         Ok(discord) => discord,
-        Err(error) => return name_door(sheet, &error),
+        Err(error) => return record_connect_error(checks, &error),
     };
     match discord.application().await {
         Ok(application) => {
-            // A door that was open before proves nothing by itself: this answer does.
+            // A client that was open before proves nothing by itself. This answer does.
             for finding in
                 [Finding::DiscordUnreachable, Finding::DiscordUntrusted, Finding::DiscordTokenRefused]
             {
-                sheet.in_order(finding);
+                checks.pass(finding);
             }
             let is_fine = |issue| !application.issues.contains(&issue);
-            sheet.expect(Finding::DiscordIntentOff, is_fine(ApplicationIssue::NoMembersIntent));
-            sheet.expect(Finding::DiscordInteractionsElsewhere, is_fine(ApplicationIssue::InteractionsUrl));
+            checks.expect(Finding::DiscordIntentOff, is_fine(ApplicationIssue::NoMembersIntent));
+            checks.expect(Finding::DiscordInteractionsElsewhere, is_fine(ApplicationIssue::InteractionsUrl));
         }
-        Err(error) => name_loss(sheet, error),
+        Err(error) => record_error(checks, error),
     }
     for guild in &config.guilds {
         match discord.guild(guild.id).await {
-            Ok(Some(seen)) => judge_guild(sheet, guild, &seen),
-            Ok(None) => sheet.wrong(Finding::GuildMissing, ["guild ", &guild.id.to_string()].concat()),
-            Err(error) => name_loss(sheet, error),
+            Ok(Some(seen)) => check_guild(checks, guild, &seen),
+            Ok(None) => checks.fail(Finding::GuildMissing, ["guild ", &guild.id.to_string()].concat()),
+            Err(error) => record_error(checks, error),
         }
     }
 }
 
-fn name_door(sheet: &mut Sheet, error: &ConnectError) {
+fn record_connect_error(checks: &mut Checks, error: &ConnectError) {
     match error {
         ConnectError::TokenMalformed | ConnectError::Ask { source: DiscordError::Unauthorized, .. } => {
-            sheet.in_order(Finding::DiscordUnreachable);
-            sheet.in_order(Finding::DiscordUntrusted);
-            sheet.wrong(Finding::DiscordTokenRefused, None);
+            checks.pass(Finding::DiscordUnreachable);
+            checks.pass(Finding::DiscordUntrusted);
+            checks.fail(Finding::DiscordTokenRefused, None);
         }
-        ConnectError::Untrusted | ConnectError::CaUnreadable(_) | ConnectError::Client(_) => {
-            sheet.wrong(Finding::DiscordUntrusted, None);
+        ConnectError::Untrusted | ConnectError::CaFile(_) | ConnectError::Client(_) => {
+            checks.fail(Finding::DiscordUntrusted, None);
         }
         ConnectError::Ask { .. } | ConnectError::EndpointNotLoopback | ConnectError::GatewayNotLoopback => {
-            sheet.wrong(Finding::DiscordUnreachable, None);
+            checks.fail(Finding::DiscordUnreachable, None);
         }
     }
 }
 
-/// A question after the first ones failed: what it would have shown stays unchecked.
-fn name_loss(sheet: &mut Sheet, error: DiscordError) {
+/// Records the error of a later call. What the call would have shown stays unchecked.
+fn record_error(checks: &mut Checks, error: DiscordError) {
     let finding = match error {
         DiscordError::Unauthorized => Finding::DiscordTokenRefused,
         DiscordError::Down { .. }
@@ -75,31 +75,34 @@ fn name_loss(sheet: &mut Sheet, error: DiscordError) {
         | DiscordError::Gone(_)
         | DiscordError::Other { .. } => Finding::DiscordUnreachable,
     };
-    sheet.wrong(finding, error.to_string());
+    checks.fail(finding, error.to_string());
 }
 
-fn judge_guild(sheet: &mut Sheet, guild: &Guild, seen: &GuildSnapshot) {
-    sheet.in_order(Finding::GuildMissing);
+fn check_guild(checks: &mut Checks, guild: &Guild, seen: &GuildSnapshot) {
+    checks.pass(Finding::GuildMissing);
     let own = seen.own_rights();
     let named = |what: &str, id: String| ["guild ", &guild.id.to_string(), ", ", what, " ", &id].concat();
     let role = |id: RoleId| named("role", id.to_string());
     let is_admin = own.has(GuildRights::ADMINISTRATOR);
-    sheet.judge(Finding::AdministratorGiven, is_admin.then(|| ["guild ", &guild.id.to_string()].concat()));
+    checks.fail_for_each(
+        Finding::AdministratorGiven,
+        is_admin.then(|| ["guild ", &guild.id.to_string()].concat()),
+    );
 
     let missing = roles_of(guild).into_iter().filter(|id| seen.role(*id).is_none());
-    sheet.judge(Finding::RoleMissing, missing.map(role));
+    checks.fail_for_each(Finding::RoleMissing, missing.map(role));
 
     let member_role = guild.member_role.and_then(|id| seen.role(id));
     let too_high = member_role.filter(|role| role.is_managed || role.position >= seen.own_position());
-    sheet.judge(Finding::RoleNotBelow, too_high.map(|found| role(found.id)));
+    checks.fail_for_each(Finding::RoleNotBelow, too_high.map(|found| role(found.id)));
     let may_not = guild.member_role.filter(|_| !is_admin && !own.has(GuildRights::MANAGE_ROLES));
-    sheet.judge(Finding::ManageRolesMissing, may_not.map(role));
+    checks.fail_for_each(Finding::ManageRolesMissing, may_not.map(role));
 
-    judge_channels(sheet, guild, seen, &|id| named("channel", id.to_string()));
+    check_channels(checks, guild, seen, &|id| named("channel", id.to_string()));
 }
 
-fn judge_channels(
-    sheet: &mut Sheet,
+fn check_channels(
+    checks: &mut Checks,
     guild: &Guild,
     seen: &GuildSnapshot,
     named: &dyn Fn(ChannelId) -> String,
@@ -107,18 +110,18 @@ fn judge_channels(
     let channels: Vec<ChannelId> =
         [Some(guild.request_channel), guild.log_channel].into_iter().flatten().collect();
     let missing = channels.iter().filter(|id| seen.channel(**id).is_none());
-    sheet.judge(Finding::ChannelMissing, missing.map(|id| named(*id)));
+    checks.fail_for_each(Finding::ChannelMissing, missing.map(|id| named(*id)));
 
     let found: Vec<_> = channels.iter().filter_map(|id| seen.channel(*id)).collect();
     let unusable = found.iter().filter(|channel| !seen.own_rights_in(channel).has(GuildRights::POSTING));
-    sheet.judge(Finding::ChannelRightsMissing, unusable.map(|channel| named(channel.id)));
+    checks.fail_for_each(Finding::ChannelRightsMissing, unusable.map(|channel| named(channel.id)));
 
     let Some(cards) = seen.channel(guild.request_channel) else { return };
     let is_open = seen.rights_of_everyone_in(cards).has(GuildRights::VIEW_CHANNEL);
-    sheet.judge(Finding::ChannelOpen, is_open.then(|| named(cards.id)));
+    checks.fail_for_each(Finding::ChannelOpen, is_open.then(|| named(cards.id)));
 }
 
-/// Every role that the configuration of a guild names, once.
+/// All roles in a guild's configuration, each once.
 fn roles_of(guild: &Guild) -> Vec<RoleId> {
     let of_policy = guild.policy.rules.iter();
     let of_rules =

@@ -1,20 +1,21 @@
-//! Keycloak as the service client sees it: the way there, its secret, its rights, and what the server calls itself.
+//! Checks of Keycloak with the service client: connection, secret, rights, and the server's own address.
 
-use super::{Sheet, rights};
+use super::checks::Checks;
+use super::rights;
 use crate::config::Config;
 use crate::domain::finding::Finding;
 use crate::keycloak::{Keycloak, KeycloakError};
 
-/// Asks with the service's own credentials, and judges. `ids` also tries `federation_id` and `group_mapper_id`, where no
-/// administrator looks them up.
-pub(super) async fn examine(config: &Config, ids: bool, sheet: &mut Sheet) {
+/// Checks Keycloak with the service's own credentials. `with_ids` also tries `federation_id` and `group_mapper_id`, which an
+/// administrator would look up.
+pub(super) async fn examine(config: &Config, with_ids: bool, checks: &mut Checks) {
     let keycloak = match Keycloak::new(&config.keycloak) {
         Ok(keycloak) => keycloak,
-        Err(error) => return name_loss(sheet, &error),
+        Err(error) => return record_error(checks, &error),
     };
-    let held = match keycloak.held().await {
-        Ok(held) => held,
-        Err(error) => return name_loss(sheet, &error),
+    let claims = match keycloak.token_claims().await {
+        Ok(claims) => claims,
+        Err(error) => return record_error(checks, &error),
     };
     for finding in [
         Finding::KeycloakUnreachable,
@@ -22,22 +23,22 @@ pub(super) async fn examine(config: &Config, ids: bool, sheet: &mut Sheet) {
         Finding::KeycloakRealmMissing,
         Finding::KeycloakSecretWrong,
     ] {
-        sheet.in_order(finding);
+        checks.pass(finding);
     }
-    sheet.compare_clock("Keycloak", held.issued_at);
-    if let Err(error) = rights::judge(&keycloak, &held, sheet).await {
-        name_loss(sheet, &error);
+    checks.compare_clock("Keycloak", claims.issued_at);
+    if let Err(error) = rights::check(&keycloak, &claims, checks).await {
+        record_error(checks, &error);
     }
-    match keycloak.believes_any_host().await {
-        Ok(believes) => sheet.expect(Finding::KeycloakHostnameOpen, !believes),
-        Err(error) => name_loss(sheet, &error),
+    match keycloak.accepts_any_host().await {
+        Ok(accepts) => checks.expect(Finding::KeycloakHostnameOpen, !accepts),
+        Err(error) => record_error(checks, &error),
     }
-    if ids {
-        judge_ids(&keycloak, sheet).await;
+    if with_ids {
+        check_ids(&keycloak, checks).await;
     }
 }
 
-fn name_loss(sheet: &mut Sheet, error: &KeycloakError) {
+fn record_error(checks: &mut Checks, error: &KeycloakError) {
     let finding = match error {
         error if error.is_untrusted() => Finding::KeycloakUntrusted,
         KeycloakError::Settings { what } if what.starts_with("ca_file") => Finding::KeycloakUntrusted,
@@ -48,18 +49,18 @@ fn name_loss(sheet: &mut Sheet, error: &KeycloakError) {
         | KeycloakError::InvalidResponse { .. }
         | KeycloakError::Settings { .. } => Finding::KeycloakUnreachable,
     };
-    sheet.wrong(finding, error.to_string());
+    checks.fail(finding, error.to_string());
 }
 
-/// The same call that the worker makes when a group is new to Keycloak.
-async fn judge_ids(keycloak: &Keycloak, sheet: &mut Sheet) {
+/// Tries the ids with the call that the worker makes when a group is new to Keycloak.
+async fn check_ids(keycloak: &Keycloak, checks: &mut Checks) {
     match keycloak.sync_groups().await {
-        Ok(()) => sheet.in_order(Finding::KeycloakFederationUnknown),
+        Ok(()) => checks.pass(Finding::KeycloakFederationUnknown),
         Err(KeycloakError::Status { status: 404, .. }) => {
-            sheet.wrong(Finding::KeycloakFederationUnknown, None);
+            checks.fail(Finding::KeycloakFederationUnknown, None);
         }
-        // Without the right nothing is known, nor where Keycloak itself does not reach the directory.
+        // A missing right (403), or a Keycloak that can't reach the directory (400), tells nothing about the ids.
         Err(KeycloakError::Status { status: 400 | 403, .. }) => {}
-        Err(error) => name_loss(sheet, &error),
+        Err(error) => record_error(checks, &error),
     }
 }

@@ -1,18 +1,18 @@
-//! This machine: the database, who may read it, and its key.
+//! Checks of this machine: the database, its permissions, and its key.
 
 use std::sync::Arc;
 
-use super::Sheet;
+use super::checks::Checks;
 use crate::clock::{Clock, Rng};
 use crate::config::Config;
 use crate::domain::finding::Finding;
 use crate::store::{FileFault, KeyFault, Store, StoreError};
 
-/// Opens the database as `serve` would, for reading only, and judges what stands in the way.
-pub(super) async fn examine(config: &Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, sheet: &mut Sheet) {
+/// Opens the database as `serve` does, read-only, and records why it can't be opened.
+pub(super) async fn examine(config: &Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, checks: &mut Checks) {
     match Store::open_read_only(&config.store, clock, rng).await {
         Ok(store) => store.close().await,
-        Err(error) => return sheet.wrong(name(&error), error.to_string()),
+        Err(error) => return checks.fail(finding_of(&error), error.to_string()),
     }
     for finding in [
         Finding::StoreUnreachable,
@@ -21,11 +21,11 @@ pub(super) async fn examine(config: &Config, clock: Arc<dyn Clock>, rng: Arc<dyn
         Finding::KeyMissing,
         Finding::KeyWrong,
     ] {
-        sheet.in_order(finding);
+        checks.pass(finding);
     }
 }
 
-fn name(error: &StoreError) -> Finding {
+fn finding_of(error: &StoreError) -> Finding {
     match error {
         StoreError::Unsafe(FileFault::Missing { .. })
         | StoreError::SchemaOld { .. }

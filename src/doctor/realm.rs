@@ -1,15 +1,18 @@
-//! The realm as an administrator sees it: federation, mappers, profile, mail, clients, actions, events, version, administrators.
+//! Checks of the realm with an administrator's credentials: federation, mappers, profile, mail, clients, actions, events, version,
+//! administrators.
 
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::{CouldNotRun, Sheet, rights};
+use super::access::CouldNotRun;
+use super::checks::Checks;
+use super::rights;
 use crate::config::Config;
 use crate::domain::finding::Finding;
 use crate::keycloak::{Admin, AdminServer, KeycloakError, fine_grained};
 
-/// What only an administrator can see.
-pub(super) const JUDGES: &[Finding] = &[
+/// Findings that only an administrator can see.
+pub(super) const NEEDS_ADMINISTRATOR: &[Finding] = &[
     Finding::KeycloakFederationOff,
     Finding::KeycloakFederationReadOnly,
     Finding::KeycloakCachePolicy,
@@ -27,10 +30,10 @@ pub(super) const JUDGES: &[Finding] = &[
 ];
 
 const MAPPER: &str = "org.keycloak.storage.ldap.mappers.LDAPStorageMapper";
-/// What the mail names.
+/// The required actions in the mails.
 const ACTIONS: [&str; 2] = ["UPDATE_PASSWORD", "VERIFY_EMAIL"];
-/// Who holds one of these in the bot's realm can change it, or somebody's password.
-const STRONG: [&str; 7] = [
+/// A holder of one of these roles can change the bot's realm, or another person's password.
+const ADMIN_ROLES: [&str; 7] = [
     "realm-admin",
     "manage-realm",
     "manage-users",
@@ -39,21 +42,21 @@ const STRONG: [&str; 7] = [
     "manage-authorization",
     "impersonation",
 ];
-/// Shorter than this, an outage of the bot over a night loses an activation. In seconds.
-const EVENTS_LIVE: u64 = 24 * 3600;
+/// The shortest accepted lifetime of events, in seconds. With less, an outage of one night loses activations.
+const MIN_EVENT_LIFETIME: u64 = 24 * 3600;
 
-/// A look at one realm.
-struct Look<'a> {
+/// The inspection of one realm.
+struct RealmInspection<'a> {
     admin: Admin,
     config: &'a Config,
 }
 
-/// Asks as the administrator and judges. What cannot be asked stays unchecked: whether Keycloak answers at all is judged with the
-/// service's own credentials.
+/// Checks the realm as an administrator. What can't be read stays unchecked; the connection is checked with the service's own
+/// credentials.
 pub(super) async fn examine(
     config: &Config,
     (user, password): &(String, SecretString),
-    sheet: &mut Sheet,
+    checks: &mut Checks,
 ) -> Result<(), CouldNotRun> {
     let own = &config.keycloak;
     let server = AdminServer {
@@ -63,28 +66,28 @@ pub(super) async fn examine(
         plaintext_on_loopback: own.plaintext_on_loopback,
     };
     let Ok(admin) = Admin::new(server, user, password.clone()) else { return Ok(()) };
-    let look = Look { admin, config };
-    match look.all(sheet).await {
+    let inspection = RealmInspection { admin, config };
+    match inspection.run(checks).await {
         Err(KeycloakError::Status { endpoint: "token", status: 400 | 401, .. }) => {
             Err(CouldNotRun::AdministratorRefused)
         }
-        // Not an administrator of this realm.
+        // The user is no administrator of this realm.
         Err(KeycloakError::Status { status: 403, .. }) => Err(CouldNotRun::AdministratorRefused),
         Err(_) | Ok(()) => Ok(()),
     }
 }
 
-impl Look<'_> {
-    async fn all(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+impl RealmInspection<'_> {
+    async fn run(&self, checks: &mut Checks) -> Result<(), KeycloakError> {
         let Some(realm) = self.get("realm", &[], &[]).await? else { return Ok(()) };
-        judge_realm(sheet, &realm);
-        self.judge_version(sheet).await?;
-        self.judge_federation(sheet).await?;
-        self.judge_profile(sheet).await?;
-        self.judge_mail_client(sheet).await?;
-        self.judge_actions(sheet).await?;
-        self.judge_narrow_rights(sheet).await?;
-        self.judge_administrators(sheet).await
+        check_realm(checks, &realm);
+        self.check_version(checks).await?;
+        self.check_federation(checks).await?;
+        self.check_profile(checks).await?;
+        self.check_mail_client(checks).await?;
+        self.check_actions(checks).await?;
+        self.check_narrow_rights(checks).await?;
+        self.check_administrators(checks).await
     }
 
     async fn get(
@@ -98,43 +101,43 @@ impl Look<'_> {
         self.admin.get(endpoint, &path, query).await
     }
 
-    async fn judge_version(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+    async fn check_version(&self, checks: &mut Checks) -> Result<(), KeycloakError> {
         let info = self.admin.get("server info", &["admin", "serverinfo"], &[]).await?;
         let version =
             info.as_ref().and_then(|info| info.pointer("/systemInfo/version")).and_then(Value::as_str);
         if let Some((version, has_holes)) = version.and_then(|text| Some((text, has_known_holes(text)?))) {
-            sheet.judge(Finding::KeycloakVersionHoles, has_holes.then(|| version.to_owned()));
+            checks.fail_for_each(Finding::KeycloakVersionHoles, has_holes.then(|| version.to_owned()));
         }
         Ok(())
     }
 
-    async fn judge_federation(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+    async fn check_federation(&self, checks: &mut Checks) -> Result<(), KeycloakError> {
         let id = &self.config.keycloak.federation_id;
         let found = self.get("federation", &["components", id], &[]).await?;
         let Some(federation) = found.filter(|found| says(found, "/providerId", "ldap")) else {
-            sheet.wrong(Finding::KeycloakFederationUnknown, None);
+            checks.fail(Finding::KeycloakFederationUnknown, None);
             return Ok(());
         };
-        sheet.in_order(Finding::KeycloakFederationUnknown);
+        checks.pass(Finding::KeycloakFederationUnknown);
         let set = |key: &str| federation.pointer(&["/config/", key, "/0"].concat()).and_then(Value::as_str);
-        sheet.expect(Finding::KeycloakFederationOff, set("enabled") != Some("false"));
-        sheet.expect(Finding::KeycloakFederationReadOnly, set("editMode") == Some("WRITABLE"));
-        sheet.expect(Finding::KeycloakCachePolicy, set("cachePolicy") == Some("NO_CACHE"));
-        sheet.expect(Finding::KeycloakTrustsAddresses, set("trustEmail") != Some("true"));
+        checks.expect(Finding::KeycloakFederationOff, set("enabled") != Some("false"));
+        checks.expect(Finding::KeycloakFederationReadOnly, set("editMode") == Some("WRITABLE"));
+        checks.expect(Finding::KeycloakCachePolicy, set("cachePolicy") == Some("NO_CACHE"));
+        checks.expect(Finding::KeycloakTrustsAddresses, set("trustEmail") != Some("true"));
         let query = [("type", MAPPER), ("parent", id.as_str())];
         let mappers = rows(self.get("mappers", &["components"], &query).await?);
-        sheet.judge(Finding::KeycloakMapperMissing, self.missing_mappers(&mappers));
+        checks.fail_for_each(Finding::KeycloakMapperMissing, self.missing_mappers(&mappers));
         Ok(())
     }
 
-    /// The group mapper by its id, and whatever reads the Discord id and the first name from where they stand.
+    /// Names the missing mappers: the group mapper with its id, and those for the Discord id and the first name.
     fn missing_mappers(&self, mappers: &[Value]) -> Vec<String> {
         let (own, directory) = (&self.config.keycloak, &self.config.directory);
         let reads = |mapper: &Value, from: &str, to: &str| {
             says(mapper, "/config/ldap.attribute/0", from)
                 && says(mapper, "/config/user.model.attribute/0", to)
         };
-        let has = |fits: &dyn Fn(&Value) -> bool| mappers.iter().any(fits);
+        let has = |matches: &dyn Fn(&Value) -> bool| mappers.iter().any(matches);
         let groups = |mapper: &Value| {
             says(mapper, "/id", &own.group_mapper_id)
                 && says(mapper, "/providerId", "group-ldap-mapper")
@@ -156,7 +159,7 @@ impl Look<'_> {
         missing
     }
 
-    async fn judge_profile(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+    async fn check_profile(&self, checks: &mut Checks) -> Result<(), KeycloakError> {
         let Some(profile) = self.get("user profile", &["users", "profile"], &[]).await? else {
             return Ok(());
         };
@@ -164,24 +167,24 @@ impl Look<'_> {
         let own = attributes.iter().find(|attribute| says(attribute, "/name", "discordId"));
         let writers = own.map(|own| rows(own.pointer("/permissions/edit").cloned()));
         let is_closed = writers.is_some_and(|writers| writers.iter().all(|who| who == "admin"));
-        sheet.expect(Finding::KeycloakProfileOpen, is_closed);
+        checks.expect(Finding::KeycloakProfileOpen, is_closed);
         Ok(())
     }
 
-    async fn judge_mail_client(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+    async fn check_mail_client(&self, checks: &mut Checks) -> Result<(), KeycloakError> {
         let own = &self.config.keycloak;
         let Some(client) = self.client(&own.mail_client_id).await? else {
-            sheet.wrong(Finding::KeycloakMailClientOff, own.mail_client_id.clone());
+            checks.fail(Finding::KeycloakMailClientOff, own.mail_client_id.clone());
             return Ok(());
         };
         let is_on = client.get("enabled").and_then(Value::as_bool) == Some(true);
-        sheet.expect(Finding::KeycloakMailClientOff, is_on);
+        checks.expect(Finding::KeycloakMailClientOff, is_on);
         let allowed = rows(client.get("redirectUris").cloned());
         let allowed: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
         let wanted = own.mail_redirect_uri.as_str();
-        sheet.expect(Finding::KeycloakRedirectRefused, allowed.iter().any(|uri| allows(uri, wanted)));
-        let wild = allowed.iter().filter(|uri| uri.contains('*')).map(|uri| (*uri).to_owned());
-        sheet.judge(Finding::KeycloakRedirectWildcard, wild);
+        checks.expect(Finding::KeycloakRedirectRefused, allowed.iter().any(|uri| allows(uri, wanted)));
+        let wildcards = allowed.iter().filter(|uri| uri.contains('*')).map(|uri| (*uri).to_owned());
+        checks.fail_for_each(Finding::KeycloakRedirectWildcard, wildcards);
         Ok(())
     }
 
@@ -190,7 +193,7 @@ impl Look<'_> {
         Ok(found.into_iter().find(|client| says(client, "/clientId", client_id)))
     }
 
-    async fn judge_actions(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+    async fn check_actions(&self, checks: &mut Checks) -> Result<(), KeycloakError> {
         let all = rows(self.get("required actions", &["authentication", "required-actions"], &[]).await?);
         let is_on = |alias: &&str| {
             all.iter().any(|action| {
@@ -198,12 +201,12 @@ impl Look<'_> {
             })
         };
         let off = ACTIONS.iter().filter(|alias| !is_on(alias)).map(|alias| (*alias).to_owned());
-        sheet.judge(Finding::KeycloakActionOff, off);
+        checks.fail_for_each(Finding::KeycloakActionOff, off);
         Ok(())
     }
 
-    /// A client that has its rights by permissions is meant to have no role that is wider. Its token does not show what is meant.
-    async fn judge_narrow_rights(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+    /// A client that has its rights by permissions must not have a wider role. Its token does not show which way is meant.
+    async fn check_narrow_rights(&self, checks: &mut Checks) -> Result<(), KeycloakError> {
         let own = &self.config.keycloak.client_id;
         let name = fine_grained::policy_name(own);
         let Some(holder) = self.client_key(fine_grained::HOLDER).await? else { return Ok(()) };
@@ -220,23 +223,23 @@ impl Look<'_> {
         let place = ["users", account, "role-mappings", "clients", &management, "composite"];
         let held = rows(self.get("rights", &place, &[]).await?);
         if held.iter().any(|role| says(role, "/name", rights::MANAGE)) {
-            sheet.wrong(Finding::KeycloakRightsWide, rights::MANAGE.to_owned());
+            checks.fail(Finding::KeycloakRightsWide, rights::MANAGE.to_owned());
         }
         Ok(())
     }
 
-    /// The id of a client, by the name that people know.
+    /// Keycloak's key of a client, by the id that people use.
     async fn client_key(&self, client_id: &str) -> Result<Option<String>, KeycloakError> {
         Ok(self.client(client_id).await?.as_ref().and_then(key).map(str::to_owned))
     }
 
-    /// People and groups with a strong role; the service's own account is judged by its token.
-    async fn judge_administrators(&self, sheet: &mut Sheet) -> Result<(), KeycloakError> {
+    /// Counts users and groups with an administrative role. The service's own account is checked by its token.
+    async fn check_administrators(&self, checks: &mut Checks) -> Result<(), KeycloakError> {
         let Some(management) = self.client_key("realm-management").await? else { return Ok(()) };
         let management = management.as_str();
         let service = ["service-account-", &self.config.keycloak.client_id.to_lowercase()].concat();
         let mut found = Vec::new();
-        for role in STRONG {
+        for role in ADMIN_ROLES {
             let place = |what| ["clients", management, "roles", role, what];
             let users = rows(self.get("holders", &place("users"), &[("max", "100")]).await?);
             let groups = rows(self.get("holders", &place("groups"), &[("max", "100")]).await?);
@@ -245,20 +248,23 @@ impl Look<'_> {
                 found.push([role, ": ", &(others + groups.len()).to_string()].concat());
             }
         }
-        sheet.judge(Finding::KeycloakAdminsInRealm, found);
+        checks.fail_for_each(Finding::KeycloakAdminsInRealm, found);
         Ok(())
     }
 }
 
-fn judge_realm(sheet: &mut Sheet, realm: &Value) {
+fn check_realm(checks: &mut Checks, realm: &Value) {
     let host = realm.pointer("/smtpServer/host").and_then(Value::as_str);
-    sheet.expect(Finding::KeycloakNoMailServer, host.is_some_and(|host| !host.is_empty()));
+    checks.expect(Finding::KeycloakNoMailServer, host.is_some_and(|host| !host.is_empty()));
     let is_on = realm.get("eventsEnabled").and_then(Value::as_bool) == Some(true);
     let types = rows(realm.get("enabledEventTypes").cloned());
-    // An empty list means every type, and no expiry that they are kept for good.
+    // An empty list means every type, and a lifetime of 0 that events never expire.
     let are_recorded = types.is_empty() || types.iter().any(|kind| kind == "UPDATE_PASSWORD");
-    let life = realm.get("eventsExpiration").and_then(Value::as_u64).unwrap_or(0);
-    sheet.expect(Finding::KeycloakEventsOff, is_on && are_recorded && (life == 0 || life >= EVENTS_LIVE));
+    let lifetime = realm.get("eventsExpiration").and_then(Value::as_u64).unwrap_or(0);
+    checks.expect(
+        Finding::KeycloakEventsOff,
+        is_on && are_recorded && (lifetime == 0 || lifetime >= MIN_EVENT_LIFETIME),
+    );
 }
 
 fn rows(list: Option<Value>) -> Vec<Value> {
@@ -276,7 +282,7 @@ fn says(document: &Value, pointer: &str, text: &str) -> bool {
     document.pointer(pointer).and_then(Value::as_str) == Some(text)
 }
 
-/// Keycloak's rule: the whole address, or anything that begins like what stands before a `*` at the end.
+/// Keycloak's rule: the exact address, or, before a `*` at the end, any address with this beginning.
 fn allows(allowed: &str, wanted: &str) -> bool {
     match allowed.strip_suffix('*') {
         Some(start) => wanted.starts_with(start),
@@ -284,19 +290,19 @@ fn allows(allowed: &str, wanted: &str) -> bool {
     }
 }
 
-/// Whether a version is older than the repair of CVE-2026-18963 in its line; `None` if it is no version.
+/// Whether a version is older than the fix of CVE-2026-18963 in its release line. `None` if it is not a version.
 fn has_known_holes(version: &str) -> Option<bool> {
     let mut parts = version.split(['.', '-']).map(str::parse::<u32>);
     let mut part = || parts.next()?.ok();
     let (major, minor, patch) = (part()?, part()?, part()?);
-    let is_mended = match (major, minor) {
+    let is_fixed = match (major, minor) {
         (26, 4) => patch >= 15,
         (26, 6) => patch >= 6,
         (26, 7) => patch >= 2,
         (26, 0..=5) => false,
         _ => major >= 26,
     };
-    Some(!is_mended)
+    Some(!is_fixed)
 }
 
 #[cfg(test)]

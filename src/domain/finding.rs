@@ -55,12 +55,14 @@ codes! {
         LdapUniqueNotSerialized = "ldap_unique_not_serialized",
         /// The directory confirms what is not on the disk.
         LdapNoSync = "ldap_nosync",
+        /// An attribute that the bot searches has no index.
+        LdapIndexMissing = "ldap_index_missing",
         /// A group that a rule grants is not in the directory.
         LdapGroupMissing = "ldap_group_missing",
         /// A group that a rule grants is not marked as managed.
         LdapGroupNotManaged = "ldap_group_not_managed",
         /// An entry of the self-test could not be removed.
-        LdapTrialLeft = "ldap_trial_left",
+        LdapSelfTestLeft = "ldap_self_test_left",
         /// Keycloak is not responding.
         KeycloakUnreachable = "keycloak_unreachable",
         /// Keycloak's certificate is not trusted.
@@ -217,7 +219,8 @@ impl Finding {
             | Self::LdapOverlayMissing
             | Self::LdapUniqueNotSerialized
             | Self::LdapNoSync
-            | Self::LdapTrialLeft
+            | Self::LdapIndexMissing
+            | Self::LdapSelfTestLeft
             | Self::KeycloakCachePolicy
             | Self::KeycloakEventsOff
             | Self::ClockSkew => Weight::Weakens,
@@ -232,8 +235,10 @@ codes! {
         NeedsAdministrator = "needs_administrator",
         /// The bot's bind may not see it: `--ldap-config-dn`.
         NeedsServerConfiguration = "needs_server_configuration",
-        /// Somebody asked for nothing to be written: `--read-only`.
-        NeedsTrial = "needs_trial",
+        /// The bind of `--ldap-config-dn` may not see it.
+        ServerConfigurationHidden = "server_configuration_hidden",
+        /// The operator asked that nothing is written: `--read-only`.
+        NeedsSelfTest = "needs_self_test",
         /// What it depends on is wrong.
         Blocked = "blocked",
     }

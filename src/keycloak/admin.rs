@@ -1,7 +1,6 @@
-//! The admin API as an administrator sees it: what `setup` and `doctor` use, never the service.
+//! The admin API with an administrator's credentials, for `setup` and `doctor`. The service never uses it.
 //!
-//! Documents go in and out as JSON, because set-up brings a few fields of large documents to a wanted value and must
-//! give the rest back as it was.
+//! Documents are passed as JSON, because set-up changes a few fields of large documents and must keep the rest.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,26 +10,27 @@ use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
-use super::KeycloakError;
-use super::http::{Answer, Call, HttpClient, Server};
+use super::client::AuthorizedClient;
+use super::error::KeycloakError;
+use super::http::{Answer, Call, Server};
 use super::token::Grant;
 
-/// Making a realm takes Keycloak ten seconds and more on a busy machine.
+/// The time limit of one call: Keycloak needs ten seconds and more to create a realm on a busy machine.
 const ADMIN_CALL_LIMIT: Duration = Duration::from_mins(1);
 
-/// An administrator of the realm `master`. Keeps the password for as long as it lives, and nowhere else.
+/// An administrator of the realm `master`. The password is kept in this value only.
 pub struct Admin {
-    http: HttpClient,
+    client: AuthorizedClient,
 }
 
-/// Where an administrator finds Keycloak.
+/// Keycloak's addresses, for an administrator.
 #[derive(Clone, Copy, Debug)]
 pub struct AdminServer<'a> {
-    /// Where it is called.
+    /// The address that is called.
     pub url: &'a Url,
-    /// Where people reach it.
+    /// The address that people use.
     pub public_url: &'a Url,
-    /// A private CA (PEM).
+    /// The file of a private CA (PEM).
     pub ca_file: Option<&'a Path>,
     /// `http://` is accepted on loopback.
     pub plaintext_on_loopback: bool,
@@ -41,11 +41,12 @@ impl Admin {
     pub fn new(server: AdminServer<'_>, user: &str, password: SecretString) -> Result<Self, KeycloakError> {
         let AdminServer { url, public_url, ca_file, plaintext_on_loopback } = server;
         let server = Server { url, public_url, ca_file, plaintext_on_loopback, limit: ADMIN_CALL_LIMIT };
-        let http = HttpClient::new(&server, Grant::Administrator { user: user.to_owned(), password })?;
-        Ok(Self { http })
+        let client =
+            AuthorizedClient::new(&server, Grant::Administrator { user: user.to_owned(), password })?;
+        Ok(Self { client })
     }
 
-    /// Reads a document; `None` if there is none (404).
+    /// Reads a document. `None` if it does not exist (404).
     pub async fn get(
         &self,
         endpoint: &'static str,
@@ -69,7 +70,7 @@ impl Admin {
         self.send(endpoint, Method::PUT, path, &[], Some(body)).await.map(drop)
     }
 
-    /// Makes something; the new thing's id if Keycloak gave one.
+    /// Creates an object, and returns its id if Keycloak reports one.
     pub async fn create(
         &self,
         endpoint: &'static str,
@@ -79,7 +80,7 @@ impl Admin {
         self.send(endpoint, Method::POST, path, &[], Some(body)).await?.created()
     }
 
-    /// Lets Keycloak do something that answers with a document.
+    /// Starts an action that answers with a document.
     pub async fn act(
         &self,
         endpoint: &'static str,
@@ -89,7 +90,7 @@ impl Admin {
         self.send(endpoint, Method::POST, path, query, None).await?.json()
     }
 
-    /// Takes what the body names away.
+    /// Deletes the path, or what the body names there.
     pub async fn remove(
         &self,
         endpoint: &'static str,
@@ -99,9 +100,9 @@ impl Admin {
         self.send(endpoint, Method::DELETE, path, &[], Some(body)).await.map(drop)
     }
 
-    /// Takes up the rights that came with something just made, such as a realm.
+    /// Requests a new token with the next call: rights on a new realm are not in the current one.
     pub async fn refresh_rights(&self) {
-        self.http.forget_token().await;
+        self.client.forget_token().await;
     }
 
     async fn send(
@@ -112,7 +113,7 @@ impl Admin {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Answer, KeycloakError> {
-        self.http.send(&Call { endpoint, method, path, query, body }).await
+        self.client.send(&Call { endpoint, method, path, query, body }).await
     }
 }
 

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use super::http::UNTRUSTED;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::job::FailureAction;
 use crate::domain::retry::{self, ErrorClass};
 
-/// Why a call did not succeed. No text of it carries a URL, a name, an address or a secret.
+/// The cause in [`KeycloakError::Down`] when TLS refused the server's certificate. Waiting does not cure it.
+pub(super) const CERTIFICATE_REFUSED: &str = "the server's certificate is not trusted";
+
+/// Why a call failed. No message contains a URL, a name, an address or a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeycloakError {
-    /// No answer. `is_ambiguous`: the request may have been carried out.
-    #[error("keycloak did not answer to {endpoint} ({cause})")]
+    /// No answer came.
+    #[error("keycloak did not answer {endpoint} ({cause})")]
     Down {
         /// The name of the call.
         endpoint: &'static str,
@@ -20,7 +22,7 @@ pub enum KeycloakError {
         /// Whether the request may have been carried out.
         is_ambiguous: bool,
     },
-    /// An answer that is no success.
+    /// Keycloak answered with an error status.
     #[error("keycloak answered {endpoint} with {status}: {text}")]
     Status {
         /// The name of the call.
@@ -32,8 +34,8 @@ pub enum KeycloakError {
         /// What `Retry-After` said.
         retry_after: Option<Duration>,
     },
-    /// An answer that is not what the call promises: a page, half a document, too much.
-    #[error("keycloak's answer to {endpoint} makes no sense: {what}")]
+    /// The answer is not what the call promises: a web page, half a document, or too much.
+    #[error("keycloak's answer to {endpoint} is invalid: {what}")]
     InvalidResponse {
         /// The name of the call.
         endpoint: &'static str,
@@ -49,7 +51,7 @@ pub enum KeycloakError {
 }
 
 impl KeycloakError {
-    /// What it means for the next try.
+    /// The class of the error, which decides about another try.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Down { .. } | Self::InvalidResponse { .. } => ErrorClass::Retry,
@@ -58,7 +60,7 @@ impl KeycloakError {
         }
     }
 
-    /// The code that people and programs see.
+    /// The stable code that people and programs see.
     pub fn error_code(&self) -> ErrorCode {
         match self {
             Self::Status { status: 401 | 403, .. } => ErrorCode::KeycloakRightMissing,
@@ -69,10 +71,10 @@ impl KeycloakError {
         }
     }
 
-    /// What an operator must change, where only that helps and the error shows it.
+    /// What an operator must change, if only that helps and the error shows it.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::Down { cause, .. } if *cause == UNTRUSTED => {
+            Self::Down { cause, .. } if *cause == CERTIFICATE_REFUSED => {
                 Some("its certificate is not trusted: check keycloak.ca_file")
             }
             Self::Status { endpoint: "token", status: 400 | 401, .. } => {
@@ -93,16 +95,16 @@ impl KeycloakError {
 
     /// Whether TLS refused the server's certificate.
     pub fn is_untrusted(&self) -> bool {
-        matches!(self, Self::Down { cause, .. } if *cause == UNTRUSTED)
+        matches!(self, Self::Down { cause, .. } if *cause == CERTIFICATE_REFUSED)
     }
 
-    /// Whether Keycloak refused because it takes the user for disabled. During an outage of the directory it takes
-    /// every uncached user for disabled, so this is believed only while the directory answers.
+    /// Whether Keycloak refused because the user is disabled. While the directory is down, Keycloak reports every uncached user
+    /// as disabled, so callers must check that the directory answers before they believe it.
     pub fn says_disabled(&self) -> bool {
         matches!(self, Self::Status { status: 400, text, .. } if text.contains("disabled"))
     }
 
-    /// Whether the request may have been carried out although no success was seen.
+    /// Whether the request may have been carried out although no success was reported.
     pub fn is_ambiguous(&self) -> bool {
         match self {
             Self::Down { is_ambiguous, .. } => *is_ambiguous,
@@ -120,7 +122,7 @@ impl KeycloakError {
         }
     }
 
-    /// What a step makes of it when it has nothing better to say.
+    /// The failure action of a step that has no rule of its own for this error.
     pub fn failure_action(&self) -> FailureAction {
         self.class().failure_action(self.error_code(), self.retry_after())
     }

@@ -1,35 +1,36 @@
-//! Which passwords were set, by Keycloak's own record and its own clock.
+//! Password events: which passwords were set, by Keycloak's own record and clock.
 
 use std::collections::HashSet;
 
 use serde::Deserialize;
 
-use super::{Keycloak, KeycloakError};
+use super::error::KeycloakError;
+use super::service::Keycloak;
 use crate::domain::account::KeycloakId;
 use crate::domain::ids::Timestamp;
 
-/// How many events one call brings.
-const PAGE: usize = 100;
-/// How many calls one verb makes at the most; the cursor goes on from there.
-const MOST_PAGES: usize = 50;
+/// The number of events that one call reads.
+const PAGE_SIZE: usize = 100;
+/// The most pages that are read at once. The next poll goes on from the cursor.
+const MAX_PAGES: usize = 50;
 
 /// One `UPDATE_PASSWORD` event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Keycloak's id of the event, or time and user where it gives none.
+    /// Keycloak's id of the event. If it has none, time and user.
     pub id: String,
-    /// Keycloak's own time.
+    /// The time, by Keycloak's clock.
     pub at: Timestamp,
-    /// Whose password was set.
+    /// The user whose password was set.
     pub user: KeycloakId,
 }
 
-/// A run of events, oldest first.
+/// Some events, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Events {
-    /// The events, each once.
+    /// Each event once.
     pub events: Vec<Event>,
-    /// The time of the latest, to be kept as the cursor.
+    /// The time of the latest event: the next cursor.
     pub latest: Option<Timestamp>,
 }
 
@@ -42,7 +43,7 @@ struct EventRow {
 }
 
 impl EventRow {
-    /// An event without a user says nothing about an account.
+    /// `None` for an event without a user: it concerns no account.
     fn into_event(self) -> Option<Event> {
         let user = KeycloakId::new(self.user_id?)?;
         let id = self.id.unwrap_or_else(|| [&self.time.to_string(), "/", user.as_str()].concat());
@@ -51,15 +52,15 @@ impl EventRow {
 }
 
 impl Keycloak {
-    /// The `UPDATE_PASSWORD` events from `cursor` on (Keycloak's own time, inclusive), oldest first.
-    /// The caller steps back from the last one by 60 s and drops ids that it knows.
+    /// Reads the `UPDATE_PASSWORD` events since `cursor` (Keycloak's clock, inclusive), oldest first.
+    /// The caller sets the cursor 60 s before the last event and drops ids that it has seen.
     #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "events_since"))]
     pub async fn events_since(&self, cursor: Timestamp) -> Result<Events, KeycloakError> {
         let mut found = Events::default();
         let mut known = HashSet::new();
-        let (from, max) = (cursor.as_millis().max(0).to_string(), PAGE.to_string());
-        for page in 0..MOST_PAGES {
-            let first = (page * PAGE).to_string();
+        let (from, max) = (cursor.as_millis().max(0).to_string(), PAGE_SIZE.to_string());
+        for page in 0..MAX_PAGES {
+            let first = (page * PAGE_SIZE).to_string();
             let query = [
                 ("type", "UPDATE_PASSWORD"),
                 ("dateFrom", from.as_str()),
@@ -68,7 +69,7 @@ impl Keycloak {
                 ("max", &max),
             ];
             let rows: Vec<EventRow> = self.get("events", &["events"], &query).await?.json()?;
-            let is_last = rows.len() < PAGE;
+            let is_last = rows.len() < PAGE_SIZE;
             for event in rows.into_iter().filter_map(EventRow::into_event) {
                 found.latest = found.latest.max(Some(event.at));
                 if known.insert(event.id.clone()) {

@@ -1,52 +1,50 @@
-//! One HTTP call to Keycloak: deadline, size limit, token, and what each kind of failure is called.
+//! One HTTP call to Keycloak: deadline, size limit, and a name for each kind of failure. Tokens are added by the layer above.
 //!
-//! Every call goes over HTTP/1.1 with the public `Host`, because Keycloak writes the caller's host into tokens and
-//! links while no `KC_HOSTNAME` is set. Redirects and proxies from the environment are off, and a name that leads to a
-//! cloud's own services is not followed: the bearer token goes to the configured address or nowhere.
+//! Every call uses HTTP/1.1 and the public `Host`, because Keycloak puts the caller's host into tokens and links while
+//! `KC_HOSTNAME` is unset. Redirects and proxies of the environment are off, and a name that resolves to a cloud's own services
+//! is not called: the bearer token goes to the configured address or nowhere.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Client, Method, Response, StatusCode, redirect};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
-use super::KeycloakError;
+use super::error::{CERTIFICATE_REFUSED, KeycloakError};
 use super::resolve::FilteringResolver;
-use super::token::{Grant, Token, TokenCache};
+use crate::net;
 
-/// How long one call of the service may take, token call apart.
+/// The time limit of one call of the service, without the token call.
 pub const CALL_LIMIT: Duration = Duration::from_secs(8);
-/// How long making a connection may take.
+/// The time limit for opening a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-/// No answer that this program asks for is longer.
-const LONGEST_ANSWER: usize = 1024 * 1024;
-/// A server that asks for more patience than this is asked again anyway.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
+/// The largest answer that is read. No answer that this program asks for is longer.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+/// The longest `Retry-After` that is respected.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
-/// Where Keycloak is and what proves it.
+/// Keycloak's addresses and the certificates that prove its identity.
 pub(super) struct Server<'a> {
     pub(super) url: &'a Url,
     pub(super) public_url: &'a Url,
     pub(super) ca_file: Option<&'a Path>,
     pub(super) plaintext_on_loopback: bool,
-    /// How long one call may take.
+    /// The time limit of one call.
     pub(super) limit: Duration,
 }
 
-/// A pool of connections and one token.
+/// A connection pool to one Keycloak.
 pub(super) struct HttpClient {
     http: Client,
     base: Url,
     host: HeaderValue,
-    keeper: TokenCache,
 }
 
-/// What to call. The path is built from whole segments, so that no value can leave its place.
+/// One call. The path is built from whole segments, so that a value can't change the path around it.
 pub(super) struct Call<'a> {
     /// The name that errors and logs carry.
     pub(super) endpoint: &'static str,
@@ -65,9 +63,9 @@ pub(super) struct Answer {
 }
 
 impl HttpClient {
-    pub(super) fn new(server: &Server<'_>, grant: Grant) -> Result<Self, KeycloakError> {
+    pub(super) fn new(server: &Server<'_>) -> Result<Self, KeycloakError> {
         check_scheme(server)?;
-        // Harmless if somebody was first: there is one provider, ring.
+        // ring is the only provider, so a second installation is harmless.
         rustls::crypto::ring::default_provider().install_default().ok();
         let mut builder = Client::builder()
             .http1_only()
@@ -86,60 +84,28 @@ impl HttpClient {
             }
         }
         let http = builder.build().map_err(|_| settings("no HTTP client can be made of them"))?;
-        Ok(Self {
-            http,
-            base: server.url.clone(),
-            host: public_host(server.public_url)?,
-            keeper: TokenCache::new(grant),
-        })
+        Ok(Self { http, base: server.url.clone(), host: public_host(server.public_url)? })
     }
 
-    /// Makes sure of a token, without another call.
-    pub(super) async fn authorize(&self) -> Result<(), KeycloakError> {
-        self.keeper.token(self).await.map(drop)
-    }
-
-    /// Takes another secret of the service client.
-    pub(super) async fn learn_secret(&self, secret: SecretString) {
-        self.keeper.learn_secret(secret).await;
-    }
-
-    /// Lets the next call ask for another token.
-    pub(super) async fn forget_token(&self) {
-        self.keeper.forget().await;
-    }
-
-    /// Sends a call with the token; once more with a fresh one if Keycloak no longer takes it.
-    pub(super) async fn send(&self, call: &Call<'_>) -> Result<Answer, KeycloakError> {
-        let token = self.keeper.token(self).await?;
-        match self.send_with(call, &token).await {
-            Err(KeycloakError::Status { status: 401, .. }) => {
-                let token = self.keeper.renew(self, &token).await?;
-                self.send_with(call, &token).await
-            }
-            answer => answer,
-        }
-    }
-
-    async fn send_with(&self, call: &Call<'_>, token: &Token) -> Result<Answer, KeycloakError> {
-        let mut bearer =
-            HeaderValue::from_str(&["Bearer ", token.value.expose_secret()].concat()).map_err(|_| {
-                KeycloakError::InvalidResponse { endpoint: "token", what: "it is no header value" }
-            })?;
-        bearer.set_sensitive(true);
+    /// Sends a call with the value of its `Authorization` header.
+    pub(super) async fn send(
+        &self,
+        call: &Call<'_>,
+        authorization: HeaderValue,
+    ) -> Result<Answer, KeycloakError> {
         let mut request = self
             .http
             .request(call.method.clone(), self.address(call.path)?)
             .header(HOST, self.host.clone())
-            .header(AUTHORIZATION, bearer)
+            .header(AUTHORIZATION, authorization)
             .query(call.query);
         if let Some(body) = call.body {
             request = request.json(body);
         }
-        self.finish(call.endpoint, request).await
+        finish(call.endpoint, request).await
     }
 
-    /// Asks the token endpoint, which takes a form and no token.
+    /// Sends a form without a token: the token endpoint authenticates the caller by the form.
     pub(super) async fn post_form(
         &self,
         endpoint: &'static str,
@@ -147,50 +113,23 @@ impl HttpClient {
         form: &[(&str, &str)],
     ) -> Result<Answer, KeycloakError> {
         let request = self.http.post(self.address(path)?).header(HOST, self.host.clone()).form(form);
-        self.finish(endpoint, request).await
+        finish(endpoint, request).await
     }
 
-    /// Reads a public document as somebody who knows the server by another name.
-    pub(super) async fn get_as_known_by(
+    /// Reads a public document under another `Host`.
+    pub(super) async fn get_with_host(
         &self,
         endpoint: &'static str,
         path: &[&str],
         host: &'static str,
     ) -> Result<Answer, KeycloakError> {
         let request = self.http.get(self.address(path)?).header(HOST, HeaderValue::from_static(host));
-        self.finish(endpoint, request).await
-    }
-
-    /// A fresh access token, for its claims.
-    pub(super) async fn fresh_token(&self) -> Result<Token, KeycloakError> {
-        self.keeper.forget().await;
-        self.keeper.token(self).await
-    }
-
-    async fn finish(
-        &self,
-        endpoint: &'static str,
-        request: reqwest::RequestBuilder,
-    ) -> Result<Answer, KeycloakError> {
-        let response = request.send().await.map_err(|error| down(endpoint, &error))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = read_limited(endpoint, response).await;
-        if status.is_success() {
-            return Ok(Answer { endpoint, status, headers, body: body? });
-        }
-        // A refusal stays a refusal when its text cannot be read.
-        let text = body.map(|body| error_text(&body)).unwrap_or_default();
-        Err(KeycloakError::Status {
-            endpoint,
-            status: status.as_u16(),
-            text,
-            retry_after: read_retry_after(&headers),
-        })
+        finish(endpoint, request).await
     }
 
     fn address(&self, path: &[&str]) -> Result<Url, KeycloakError> {
         let mut address = self.base.clone();
-        // `.` and `..` would be taken for steps in the tree.
+        // The URL library would resolve `.` and `..` as steps in the path.
         if path.iter().any(|segment| segment.is_empty() || *segment == "." || *segment == "..") {
             return Err(settings("a part of a path is empty or a step upwards"));
         }
@@ -203,8 +142,25 @@ impl HttpClient {
     }
 }
 
+async fn finish(endpoint: &'static str, request: RequestBuilder) -> Result<Answer, KeycloakError> {
+    let response = request.send().await.map_err(|error| down(endpoint, &error))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = read_limited(endpoint, response).await;
+    if status.is_success() {
+        return Ok(Answer { endpoint, status, headers, body: body? });
+    }
+    // A refusal is reported as a refusal even if its text can't be read.
+    let text = body.map(|body| error_text(&body)).unwrap_or_default();
+    Err(KeycloakError::Status {
+        endpoint,
+        status: status.as_u16(),
+        text,
+        retry_after: read_retry_after(&headers),
+    })
+}
+
 impl Answer {
-    /// The document of an answer that promises one.
+    /// Reads the answer as the JSON document that the call promises.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, KeycloakError> {
         let is_json = self
             .headers
@@ -220,7 +176,7 @@ impl Answer {
         })
     }
 
-    /// 204 and nothing else: a page of some proxy is a success for nobody.
+    /// Accepts 204 only: a proxy's page with another success status proves nothing.
     pub(super) fn no_content(&self) -> Result<(), KeycloakError> {
         if self.status == StatusCode::NO_CONTENT {
             return Ok(());
@@ -228,7 +184,7 @@ impl Answer {
         Err(KeycloakError::InvalidResponse { endpoint: self.endpoint, what: "it is not 204" })
     }
 
-    /// 201 (or 204) of a call that makes something, and the id at the end of `Location`.
+    /// Accepts 201 (or 204) of a creating call, and returns the id at the end of `Location`.
     pub(super) fn created(&self) -> Result<Option<String>, KeycloakError> {
         if !matches!(self.status, StatusCode::CREATED | StatusCode::NO_CONTENT) {
             return Err(KeycloakError::InvalidResponse { endpoint: self.endpoint, what: "it is not 201" });
@@ -245,18 +201,9 @@ fn settings(what: &str) -> KeycloakError {
 fn check_scheme(server: &Server<'_>) -> Result<(), KeycloakError> {
     match server.url.scheme() {
         "https" => Ok(()),
-        "http" if server.plaintext_on_loopback && is_loopback(server.url) => Ok(()),
+        "http" if server.plaintext_on_loopback && net::is_loopback(server.url) => Ok(()),
         "http" => Err(settings("http is only for loopback, and only with plaintext_on_loopback")),
         _ => Err(settings("the url is neither https nor http")),
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 
@@ -270,19 +217,17 @@ fn public_host(url: &Url) -> Result<HeaderValue, KeycloakError> {
 }
 
 fn read_authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, KeycloakError> {
-    let pem = std::fs::read(file).map_err(|_| settings("ca_file cannot be read"))?;
-    let found =
-        reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| settings("ca_file holds no certificate"))?;
-    if found.is_empty() {
-        return Err(settings("ca_file holds no certificate"));
-    }
-    Ok(found)
+    let unusable = |problem: &str| settings(&["ca_file ", problem].concat());
+    let found = net::read_ca_file(file).map_err(|error| unusable(&error.to_string()))?;
+    let read = |certificate| reqwest::Certificate::from_der(certificate);
+    let certificates: Result<Vec<_>, _> = found.iter().map(|certificate| read(certificate)).collect();
+    certificates.map_err(|_| unusable("holds no certificate"))
 }
 
-/// What the network said, in words without addresses, and whether the request may have arrived.
+/// Names the failure without addresses, and tells whether the request may have arrived.
 fn down(endpoint: &'static str, error: &reqwest::Error) -> KeycloakError {
-    let (cause, is_ambiguous) = if is_distrust(error) {
-        (UNTRUSTED, false)
+    let (cause, is_ambiguous) = if net::is_certificate_refused(error) {
+        (CERTIFICATE_REFUSED, false)
     } else if error.is_connect() {
         ("no connection", false)
     } else if error.is_builder() {
@@ -295,26 +240,10 @@ fn down(endpoint: &'static str, error: &reqwest::Error) -> KeycloakError {
     KeycloakError::Down { endpoint, cause, is_ambiguous }
 }
 
-/// What stands in `Down` when TLS refused the server's certificate: time does not cure it.
-pub(super) const UNTRUSTED: &str = "the server's certificate is not trusted";
-
-fn is_distrust(error: &reqwest::Error) -> bool {
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
-            return true;
-        }
-        // an I/O error names the cause of its cause as its source, and so would step over the one that counts
-        let within = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        next = within.map_or_else(|| cause.source(), |inner| Some(inner));
-    }
-    false
-}
-
 async fn read_limited(endpoint: &'static str, mut response: Response) -> Result<Vec<u8>, KeycloakError> {
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await.map_err(|error| down(endpoint, &error))? {
-        if body.len() + part.len() > LONGEST_ANSWER {
+        if body.len() + part.len() > MAX_ANSWER_BYTES {
             return Err(KeycloakError::InvalidResponse { endpoint, what: "it is too long" });
         }
         body.extend_from_slice(&part);
@@ -322,13 +251,13 @@ async fn read_limited(endpoint: &'static str, mut response: Response) -> Result<
     Ok(body)
 }
 
-/// Seconds, the only form that Keycloak and common proxies send.
+/// Reads `Retry-After` in seconds, the only form that Keycloak and common proxies send.
 fn read_retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
+    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }
 
-/// Keycloak's own error text: known fields only, without words that could be an address, a DN or a link.
+/// Keycloak's own error text: only known fields, and without words that could be an address, a DN or a link.
 fn error_text(body: &[u8]) -> String {
     let Ok(document) = serde_json::from_slice::<Value>(body) else { return String::new() };
     let said: Vec<&str> = ["error", "errorMessage", "error_description"]
@@ -394,7 +323,7 @@ mod tests {
             read_retry_after(&headers)
         };
         assert_eq!(read("7"), Some(Duration::from_secs(7)));
-        assert_eq!(read("999999999"), Some(LONGEST_RETRY_AFTER));
+        assert_eq!(read("999999999"), Some(MAX_RETRY_AFTER));
         assert_eq!(read("Wed, 21 Oct 2015 07:28:00 GMT"), None);
         assert_eq!(read("-1"), None);
     }
@@ -409,12 +338,7 @@ mod tests {
             plaintext_on_loopback: true,
             limit: CALL_LIMIT,
         };
-        let grant = Grant::Client {
-            realm: "r".to_owned(),
-            id: "bot".to_owned(),
-            secret: std::sync::RwLock::new(SecretString::from("s")),
-        };
-        let http = HttpClient::new(&server, grant).expect("a http");
+        let http = HttpClient::new(&server).expect("a client");
         let address = http.address(&["admin", "realms", "a/../b?c#d"]).expect("an address");
         assert_eq!(address.as_str(), "http://127.0.0.1:8080/auth/admin/realms/a%2F..%2Fb%3Fc%23d");
         assert!(http.address(&["admin", ".."]).is_err());

@@ -1,4 +1,4 @@
-//! What the service client can tell of itself and of its server, for `doctor`; the worker never asks.
+//! What the service client can find out about itself and its server, for `doctor`. The worker never calls this.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,53 +8,54 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::error::KeycloakError;
 use super::http::Answer;
-use super::{Keycloak, KeycloakError};
+use super::service::Keycloak;
 use crate::domain::account::KeycloakId;
 use crate::domain::ids::Timestamp;
 
-/// A host that cannot exist (RFC 2606): no link may ever carry it.
-const STRANGE_HOST: &str = "accolade.invalid";
+/// A host that can't exist (RFC 2606): no link may contain it.
+const FORGED_HOST: &str = "accolade.invalid";
 
-/// What a fresh access token of the service client says.
+/// The claims of a fresh access token of the service client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// The rights in the realm's administration (`realm-management`); `None` if the token does not name roles of clients.
+pub struct TokenClaims {
+    /// The roles of the client `realm-management`. `None` if the token names no client roles.
     pub rights: Option<Vec<String>>,
-    /// The user that stands for the client; `None` if the token does not name it.
+    /// The client's service account. `None` if the token does not name it.
     pub account: Option<KeycloakId>,
-    /// When Keycloak made it, by its own clock.
+    /// The time of issue, by Keycloak's clock.
     pub issued_at: Timestamp,
 }
 
-/// What Keycloak says that the client may do with something, by roles and by fine-grained permissions together.
+/// What Keycloak says that the client may do with an object, by roles and fine-grained permissions together.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Reach {
-    may: BTreeSet<String>,
+pub struct AllowedActions {
+    names: BTreeSet<String>,
 }
 
-impl Reach {
-    /// Whether this, by Keycloak's own name of it.
-    pub fn may(&self, what: &str) -> bool {
-        self.may.contains(what)
+impl AllowedActions {
+    /// Whether the action with this name of Keycloak's is allowed.
+    pub fn contains(&self, action: &str) -> bool {
+        self.names.contains(action)
     }
 
-    /// All of it.
-    pub fn all(&self) -> impl Iterator<Item = &str> {
-        self.may.iter().map(String::as_str)
+    /// The names of all allowed actions.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
     }
 }
 
-/// Something with Keycloak's note of what the caller may do with it.
+/// An object with Keycloak's note of what the caller may do with it.
 #[derive(Deserialize)]
-struct Noted {
+struct AccessRow {
     access: Option<BTreeMap<String, bool>>,
 }
 
-impl Noted {
-    fn reach(self) -> Option<Reach> {
-        let may = self.access?.into_iter().filter_map(|(what, may)| may.then_some(what)).collect();
-        Some(Reach { may })
+impl AccessRow {
+    fn allowed(self) -> Option<AllowedActions> {
+        let names = self.access?.into_iter().filter_map(|(name, may)| may.then_some(name)).collect();
+        Some(AllowedActions { names })
     }
 }
 
@@ -69,8 +70,8 @@ struct Claims {
 }
 
 impl Claims {
-    /// `None`: no roles of clients are named, so nothing is known. Named, and none of the realm's administration among them: none is
-    /// held.
+    /// `None` if the token names no client roles, so nothing is known. If it names some, but none of `realm-management`, the client
+    /// holds none.
     fn rights(&self) -> Option<Vec<String>> {
         let clients = self.resource_access.as_ref()?.as_object()?;
         let Some(management) = clients.get("realm-management") else { return Some(Vec::new()) };
@@ -80,64 +81,65 @@ impl Claims {
 }
 
 impl Keycloak {
-    /// Asks for a fresh token and reads it. It came over our own TLS from the server itself, so its signature is not checked.
-    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "held"))]
-    pub async fn held(&self) -> Result<Held, KeycloakError> {
-        let token = self.shared.http.fresh_token().await?;
-        let nonsense = || KeycloakError::InvalidResponse { endpoint: "token", what: "it cannot be read" };
-        let middle = token.value.expose_secret().split('.').nth(1).ok_or_else(nonsense)?;
-        let bytes = URL_SAFE_NO_PAD.decode(middle).map_err(|_| nonsense())?;
-        let claims: Claims = serde_json::from_slice(&bytes).map_err(|_| nonsense())?;
-        Ok(Held {
+    /// Requests a fresh token and reads its claims. The signature is not checked: the token comes from the server over TLS.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "token_claims"))]
+    pub async fn token_claims(&self) -> Result<TokenClaims, KeycloakError> {
+        let token = self.shared.client.fresh_token().await?;
+        let invalid = || KeycloakError::InvalidResponse { endpoint: "token", what: "it cannot be read" };
+        let payload = token.value.expose_secret().split('.').nth(1).ok_or_else(invalid)?;
+        let bytes = URL_SAFE_NO_PAD.decode(payload).map_err(|_| invalid())?;
+        let claims: Claims = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
+        Ok(TokenClaims {
             rights: claims.rights(),
             account: claims.sub.and_then(KeycloakId::new),
             issued_at: Timestamp::from_millis(claims.iat.saturating_mul(1000)),
         })
     }
 
-    /// Asks for users, as the worker does.
-    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "may_manage_users"))]
+    /// Reads users, as the worker does.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "may_see_users"))]
     pub async fn may_see_users(&self) -> Result<(), KeycloakError> {
         self.get("count users", &["users", "count"], &[]).await.map(drop)
     }
 
-    /// What the client may do with people, by the example of its own user, for which a permission on all people holds, too.
-    /// `None` if Keycloak does not say.
-    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "reach_of_people"))]
-    pub async fn reach_of_people(&self, own: &KeycloakId) -> Result<Option<Reach>, KeycloakError> {
+    /// What the client may do with users. Its own service account serves as the example, because a permission on all users covers
+    /// it too. `None` if Keycloak does not say.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "allowed_on_users"))]
+    pub async fn allowed_on_users(&self, own: &KeycloakId) -> Result<Option<AllowedActions>, KeycloakError> {
         let answer = self.get("own user", &["users", own.as_str()], &[]).await;
-        allowed(answer)?.map_or(Ok(Some(Reach::default())), |answer| answer.json().map(Noted::reach))
+        unless_forbidden(answer)?
+            .map_or(Ok(Some(AllowedActions::default())), |answer| answer.json().map(AccessRow::allowed))
     }
 
-    /// What the client may do with groups, by the example of the first; `None` if there is none, or Keycloak does not say.
-    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "reach_of_groups"))]
-    pub async fn reach_of_groups(&self) -> Result<Option<Reach>, KeycloakError> {
+    /// What the client may do with groups, by the example of the first one. `None` if there is no group, or Keycloak does not say.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "allowed_on_groups"))]
+    pub async fn allowed_on_groups(&self) -> Result<Option<AllowedActions>, KeycloakError> {
         let answer = self.get("list groups", &["groups"], &[("max", "1")]).await;
-        let Some(answer) = allowed(answer)? else { return Ok(Some(Reach::default())) };
-        Ok(answer.json::<Vec<Noted>>()?.into_iter().next().and_then(Noted::reach))
+        let Some(answer) = unless_forbidden(answer)? else { return Ok(Some(AllowedActions::default())) };
+        Ok(answer.json::<Vec<AccessRow>>()?.into_iter().next().and_then(AccessRow::allowed))
     }
 
-    /// Asks for events, as the worker does.
+    /// Reads events, as the worker does.
     #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "may_see_events"))]
     pub async fn may_see_events(&self) -> Result<(), KeycloakError> {
         self.get("events", &["events"], &[("max", "1")]).await.map(drop)
     }
 
-    /// Whether the server takes up the host that a caller names, and would put it into links.
-    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "believes_any_host"))]
-    pub async fn believes_any_host(&self) -> Result<bool, KeycloakError> {
+    /// Whether the server uses the `Host` of a call for its own address, and so would put it into links.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "accepts_any_host"))]
+    pub async fn accepts_any_host(&self) -> Result<bool, KeycloakError> {
         let path = ["realms", &self.shared.realm, ".well-known", "openid-configuration"];
-        let answer = self.shared.http.get_as_known_by("discovery", &path, STRANGE_HOST).await?;
+        let answer = self.shared.client.get_with_host("discovery", &path, FORGED_HOST).await?;
         let document: Value = answer.json()?;
         let issuer = document.get("issuer").and_then(Value::as_str);
         let issuer = issuer
             .ok_or(KeycloakError::InvalidResponse { endpoint: "discovery", what: "it names no issuer" })?;
-        Ok(issuer.contains(STRANGE_HOST))
+        Ok(issuer.contains(FORGED_HOST))
     }
 }
 
-/// A refusal for want of a right is an answer, too: `None`.
-fn allowed(answer: Result<Answer, KeycloakError>) -> Result<Option<Answer>, KeycloakError> {
+/// `None` for 403: a missing right is an answer too.
+fn unless_forbidden(answer: Result<Answer, KeycloakError>) -> Result<Option<Answer>, KeycloakError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(KeycloakError::Status { status: 403, .. }) => Ok(None),
@@ -176,9 +178,10 @@ mod tests {
 
     #[test]
     fn an_answer_without_access_tells_nothing_of_what_may_be_done() {
-        let noted = |document: Value| serde_json::from_value::<Noted>(document).expect("a document").reach();
-        assert_eq!(noted(json!({"id": "x"})), None);
-        let reach = noted(json!({"access": {"view": true, "manage": false}})).expect("it is noted");
-        assert_eq!(reach.all().collect::<Vec<_>>(), ["view"]);
+        let read =
+            |document: Value| serde_json::from_value::<AccessRow>(document).expect("a document").allowed();
+        assert_eq!(read(json!({"id": "x"})), None);
+        let allowed = read(json!({"access": {"view": true, "manage": false}})).expect("it is noted");
+        assert_eq!(allowed.iter().collect::<Vec<_>>(), ["view"]);
     }
 }

@@ -1,14 +1,13 @@
-//! What comes back from Keycloak, typed, and whose it is.
+//! Keycloak's users as typed values, and the rule that decides whose user a search has found.
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
 
+use super::error::KeycloakError;
 use crate::domain::account::{DirectoryId, KeycloakId};
 
-use super::KeycloakError;
-
-/// A Keycloak user as the bot needs it. `Debug` shows no personal value.
+/// The fields of a Keycloak user that the bot needs. `Debug` shows no personal value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct User {
     /// Keycloak's id.
@@ -17,13 +16,13 @@ pub struct User {
     pub username: String,
     /// The mail address, if any.
     pub address: Option<String>,
-    /// Whether the user is enabled. During an outage of the directory every uncached user looks disabled.
+    /// Whether the user is enabled. While the directory is down, every uncached user looks disabled.
     pub enabled: bool,
-    /// Whether a link of a mail was opened. Proves nothing about a password.
+    /// Whether the user has opened a mailed link. That proves nothing about a password.
     pub address_verified: bool,
-    /// The federation component that the user comes from; `None` for a local one.
+    /// The federation that the user was imported from. `None` for a local user.
     pub federation_link: Option<String>,
-    /// The lasting id of the directory entry (`attributes.LDAP_ID`).
+    /// The permanent id of the directory entry (`attributes.LDAP_ID`).
     pub directory_id: Option<DirectoryId>,
 }
 
@@ -33,14 +32,14 @@ impl std::fmt::Debug for User {
     }
 }
 
-/// A user as Keycloak writes it; fields that are not read here are left out.
+/// A user as Keycloak writes it, without the fields that are not read here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserRow {
     id: String,
     username: String,
     email: Option<String>,
-    /// `None` is no answer, and never "disabled".
+    /// `None` means that Keycloak did not say, never "disabled".
     pub(super) enabled: Option<bool>,
     #[serde(default)]
     email_verified: bool,
@@ -53,7 +52,7 @@ impl UserRow {
     pub(super) fn into_user(mut self, endpoint: &'static str) -> Result<User, KeycloakError> {
         let id = KeycloakId::new(self.id)
             .ok_or(KeycloakError::InvalidResponse { endpoint, what: "a user has no id" })?;
-        // The mapper gives one value; two would not say which entry it is.
+        // The mapper writes one value. Two values would not tell which entry it is.
         let directory_id = match self.attributes.remove("LDAP_ID") {
             Some(mut values) if values.len() == 1 => values.pop().and_then(DirectoryId::new),
             Some(_) | None => None,
@@ -70,22 +69,22 @@ impl UserRow {
     }
 }
 
-/// What the searches found. Empty is "no answer", never "free for sure".
+/// Who holds a user name and an address. An empty list means "nobody found", never "certainly free".
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Look {
-    /// Who has the user name.
+pub struct Holders {
+    /// The users with the user name.
     pub username: Vec<User>,
-    /// Who has the address.
+    /// The users with the address.
     pub address: Vec<User>,
 }
 
-impl Look {
-    /// Whether somebody other than the user of entry `mine` has the user name.
+impl Holders {
+    /// Whether anyone but the user of entry `mine` has the user name.
     pub fn is_username_taken(&self, mine: Option<&DirectoryId>) -> bool {
         is_other(&self.username, mine)
     }
 
-    /// Whether somebody other than the user of entry `mine` has the address.
+    /// Whether anyone but the user of entry `mine` has the address.
     pub fn is_address_taken(&self, mine: Option<&DirectoryId>) -> bool {
         is_other(&self.address, mine)
     }
@@ -95,36 +94,36 @@ fn is_other(found: &[User], mine: Option<&DirectoryId>) -> bool {
     found.iter().any(|user| mine.is_none() || user.directory_id.as_ref() != mine)
 }
 
-/// Whose user an exact search found.
+/// Whose user an exact search has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Import {
-    /// Exactly one, from our federation and our entry.
+    /// Exactly one user of our federation and our entry.
     Ours(KeycloakId),
-    /// Nobody (yet): ask again after a short pause.
+    /// No user yet: search again after a short pause.
     NotYet,
-    /// A local user, another federation's, or another entry's.
-    SomebodyElse,
+    /// A local user, or one of another federation or entry.
+    NotOurs,
 }
 
 impl Import {
-    /// Never by position: right after an entry was deleted and made again, the answer holds the old user beside the
-    /// new one, as a row without attributes.
-    pub(super) fn judge(found: &[User], federation_id: &str, directory_id: &DirectoryId) -> Self {
+    /// Decides by federation and entry, never by position: right after an entry was deleted and created again, the answer contains
+    /// the old user beside the new one, as a row without attributes.
+    pub(super) fn classify(found: &[User], federation_id: &str, directory_id: &DirectoryId) -> Self {
         let from_ours = |user: &&User| user.federation_link.as_deref() == Some(federation_id);
         let mut ours =
             found.iter().filter(from_ours).filter(|user| user.directory_id.as_ref() == Some(directory_id));
         match (ours.next(), ours.next()) {
             (Some(user), None) => Self::Ours(user.id.clone()),
-            (Some(_), Some(_)) => Self::SomebodyElse,
+            (Some(_), Some(_)) => Self::NotOurs,
             (None, _) => {
                 let is_leftover = |user: &User| from_ours(&user) && user.directory_id.is_none();
-                if found.iter().all(is_leftover) { Self::NotYet } else { Self::SomebodyElse }
+                if found.iter().all(is_leftover) { Self::NotYet } else { Self::NotOurs }
             }
         }
     }
 }
 
-/// What a mailed link asks for. Never empty: Keycloak would send a mail without an action.
+/// What a mailed link asks the person to do. Never empty, because Keycloak would send a mail without an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actions {
     /// The first mail: `UPDATE_PASSWORD` and `VERIFY_EMAIL`.
@@ -142,23 +141,23 @@ impl Actions {
     }
 }
 
-/// What became of a mail. The budget was committed before the call.
+/// The result of a mail call. The mail quota was reserved before the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailOutcome {
-    /// The mail server took it (204).
+    /// The mail server accepted it (204).
     Accepted,
-    /// Keycloak refused (400, 404): `mail_refused`, the budget is given back. Ask [`KeycloakError::says_disabled`]
-    /// before believing it: during an outage of the directory everybody looks disabled.
+    /// Keycloak refused (400, 404): `mail_refused`, the quota is refunded. Check [`KeycloakError::says_disabled`] before you
+    /// rely on it: while the directory is down, every user looks disabled.
     Refused(KeycloakError),
-    /// Nothing can have been sent (401, 403, the connection never stood, no token): the budget is given back, retry.
+    /// Nothing can have been sent (401, 403, no connection, no token): the quota is refunded, and the call can be repeated.
     NeverSent(KeycloakError),
-    /// It may have been sent (every 500, every timeout, a lost answer): the budget stays spent.
+    /// A mail may have been sent (every 500, every timeout, a lost answer): the quota stays used.
     Unknown(KeycloakError),
 }
 
 impl MailOutcome {
-    /// Keycloak answers one and the same 500 for every fault of the mail server, also when the mail went out.
-    pub(super) fn judge(error: KeycloakError) -> Self {
+    /// Keycloak answers every fault of the mail server with the same 500, even if the mail went out.
+    pub(super) fn classify(error: KeycloakError) -> Self {
         match error {
             KeycloakError::Status { status: 400 | 404, endpoint, .. } if endpoint != "token" => {
                 Self::Refused(error)
@@ -209,22 +208,22 @@ mod tests {
     fn only_one_hit_of_our_federation_and_our_entry_is_ours() {
         let ours = user("1", Some("ldap"), Some("e1"));
         let leftover = user("0", Some("ldap"), None);
-        let judge = |found: &[User]| Import::judge(found, "ldap", &entry("e1"));
-        assert_eq!(judge(std::slice::from_ref(&ours)), Import::Ours(ours.id.clone()));
-        assert_eq!(judge(&[leftover.clone(), ours.clone()]), Import::Ours(ours.id.clone()));
-        assert_eq!(judge(&[]), Import::NotYet);
-        assert_eq!(judge(&[leftover]), Import::NotYet);
-        assert_eq!(judge(&[user("2", None, None)]), Import::SomebodyElse);
-        assert_eq!(judge(&[user("2", None, Some("e1"))]), Import::SomebodyElse);
-        assert_eq!(judge(&[user("2", Some("other"), Some("e1"))]), Import::SomebodyElse);
-        assert_eq!(judge(&[user("2", Some("ldap"), Some("e2"))]), Import::SomebodyElse);
-        assert_eq!(judge(&[ours.clone(), user("3", Some("ldap"), Some("e1"))]), Import::SomebodyElse);
+        let classify = |found: &[User]| Import::classify(found, "ldap", &entry("e1"));
+        assert_eq!(classify(std::slice::from_ref(&ours)), Import::Ours(ours.id.clone()));
+        assert_eq!(classify(&[leftover.clone(), ours.clone()]), Import::Ours(ours.id.clone()));
+        assert_eq!(classify(&[]), Import::NotYet);
+        assert_eq!(classify(&[leftover]), Import::NotYet);
+        assert_eq!(classify(&[user("2", None, None)]), Import::NotOurs);
+        assert_eq!(classify(&[user("2", None, Some("e1"))]), Import::NotOurs);
+        assert_eq!(classify(&[user("2", Some("other"), Some("e1"))]), Import::NotOurs);
+        assert_eq!(classify(&[user("2", Some("ldap"), Some("e2"))]), Import::NotOurs);
+        assert_eq!(classify(&[ours.clone(), user("3", Some("ldap"), Some("e1"))]), Import::NotOurs);
     }
 
     #[test]
     fn a_mail_is_given_back_only_where_nothing_can_have_gone_out() {
         let status = |status, endpoint| {
-            MailOutcome::judge(KeycloakError::Status {
+            MailOutcome::classify(KeycloakError::Status {
                 endpoint,
                 status,
                 text: String::new(),
@@ -232,7 +231,7 @@ mod tests {
             })
         };
         let down = |is_ambiguous| {
-            MailOutcome::judge(KeycloakError::Down { endpoint: "mail", cause: "x", is_ambiguous })
+            MailOutcome::classify(KeycloakError::Down { endpoint: "mail", cause: "x", is_ambiguous })
         };
         for refused in [400, 404] {
             assert!(matches!(status(refused, "mail"), MailOutcome::Refused(_)));
@@ -250,12 +249,12 @@ mod tests {
 
     #[test]
     fn a_name_is_taken_by_everybody_but_the_user_of_our_own_entry() {
-        let look = Look { username: vec![user("1", Some("ldap"), Some("e1"))], address: Vec::new() };
-        assert!(look.is_username_taken(None));
-        assert!(look.is_username_taken(Some(&entry("e2"))));
-        assert!(!look.is_username_taken(Some(&entry("e1"))));
-        assert!(!look.is_address_taken(None));
-        let local = Look { username: Vec::new(), address: vec![user("2", None, None)] };
+        let holders = Holders { username: vec![user("1", Some("ldap"), Some("e1"))], address: Vec::new() };
+        assert!(holders.is_username_taken(None));
+        assert!(holders.is_username_taken(Some(&entry("e2"))));
+        assert!(!holders.is_username_taken(Some(&entry("e1"))));
+        assert!(!holders.is_address_taken(None));
+        let local = Holders { username: Vec::new(), address: vec![user("2", None, None)] };
         assert!(local.is_address_taken(Some(&entry("e1"))));
         assert!(local.is_address_taken(None));
     }

@@ -1,12 +1,12 @@
-//! Looks names up, and leaves out addresses at which no server of an operator can be.
+//! Name resolution without addresses that can't belong to an operator's server.
 //!
-//! Literal addresses never come here: the configuration has judged them.
+//! Literal addresses are checked when the configuration is read; the HTTP client does not resolve them.
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::config::is_link_local;
+use crate::net::is_link_local;
 
-/// The system's own answers, without those that lead to a cloud's or network's own services.
+/// The system's resolver, without addresses of a cloud's or network's own services.
 pub(super) struct FilteringResolver;
 
 impl Resolve for FilteringResolver {
@@ -34,7 +34,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_to_a_clouds_own_services_leads_nowhere() {
-        // The system takes addresses for names, so that no name server has to lie for this test.
+        // The system's resolver accepts literal addresses, so the test needs no name server.
         for own in ["169.254.169.254", "fe80::1", "0.0.0.0"] {
             assert_eq!(leads_to(own).await, None, "{own}");
         }

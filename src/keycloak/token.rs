@@ -1,17 +1,18 @@
-//! The access token: asked for once by whoever comes first, shared by all, renewed before it ends.
+//! The access token: requested once, shared by all calls, renewed before it expires.
 
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::KeycloakError;
-use super::http::HttpClient;
+use super::error::KeycloakError;
+use super::http::{Answer, HttpClient};
 
-/// Who asks.
+/// The credentials that a token is requested with.
 pub(super) enum Grant {
     /// The service client of a realm.
     Client { realm: String, id: String, secret: RwLock<SecretString> },
@@ -19,7 +20,7 @@ pub(super) enum Grant {
     Administrator { user: String, password: SecretString },
 }
 
-/// One token.
+/// An access token.
 #[derive(Clone)]
 pub(super) struct Token {
     pub(super) value: SecretString,
@@ -27,10 +28,23 @@ pub(super) struct Token {
     generation: u64,
 }
 
-/// Keeps the one token. The lock is held while a new one is asked for, so that a burst of calls asks once.
+impl Token {
+    /// The value of the `Authorization` header.
+    pub(super) fn bearer(&self) -> Result<HeaderValue, KeycloakError> {
+        let text = ["Bearer ", self.value.expose_secret()].concat();
+        let mut bearer = HeaderValue::from_str(&text).map_err(|_| KeycloakError::InvalidResponse {
+            endpoint: "token",
+            what: "it is no header value",
+        })?;
+        bearer.set_sensitive(true);
+        Ok(bearer)
+    }
+}
+
+/// Holds the current token. The lock is held while a new one is requested, so that a burst of calls requests one.
 pub(super) struct TokenCache {
     grant: Grant,
-    kept: Mutex<Option<Token>>,
+    current: Mutex<Option<Token>>,
 }
 
 #[derive(Deserialize)]
@@ -42,56 +56,57 @@ struct TokenAnswer {
 
 impl TokenCache {
     pub(super) fn new(grant: Grant) -> Self {
-        Self { grant, kept: Mutex::new(None) }
+        Self { grant, current: Mutex::new(None) }
     }
 
-    /// The token, fresh for at least a fifth of its life.
+    /// Returns a token that is valid for at least a fifth of its lifetime.
     pub(super) async fn token(&self, http: &HttpClient) -> Result<Token, KeycloakError> {
-        let mut kept = self.kept.lock().await;
-        if let Some(token) = kept.as_ref().filter(|token| Instant::now() < token.renew_at) {
+        let mut current = self.current.lock().await;
+        if let Some(token) = current.as_ref().filter(|token| Instant::now() < token.renew_at) {
             return Ok(token.clone());
         }
-        let generation = kept.as_ref().map_or(0, |token| token.generation + 1);
-        self.ask(http, generation, &mut kept).await
+        let generation = current.as_ref().map_or(0, |token| token.generation + 1);
+        self.request(http, generation, &mut current).await
     }
 
-    /// Another token than `refused`, unless somebody else has fetched one meanwhile.
+    /// Returns a newer token than `refused`. If another task has already requested one, that one is returned.
     pub(super) async fn renew(&self, http: &HttpClient, refused: &Token) -> Result<Token, KeycloakError> {
-        let mut kept = self.kept.lock().await;
-        if let Some(token) = kept.as_ref().filter(|token| token.generation > refused.generation) {
+        let mut current = self.current.lock().await;
+        if let Some(token) = current.as_ref().filter(|token| token.generation > refused.generation) {
             return Ok(token.clone());
         }
-        self.ask(http, refused.generation + 1, &mut kept).await
+        self.request(http, refused.generation + 1, &mut current).await
     }
 
-    /// Proves who asks by another secret from now on.
-    pub(super) async fn learn_secret(&self, new: SecretString) {
+    /// Replaces the secret of the service client. The next call requests a token with it.
+    pub(super) async fn replace_secret(&self, new: SecretString) {
         if let Grant::Client { secret, .. } = &self.grant {
             *secret.write().unwrap_or_else(PoisonError::into_inner) = new;
             self.forget().await;
         }
     }
 
-    /// Lets the next call ask for another token: the rights of this one are older than what was just made.
+    /// Drops the token. The next call requests one, which carries the rights of that moment.
     pub(super) async fn forget(&self) {
-        *self.kept.lock().await = None;
+        *self.current.lock().await = None;
     }
 
-    async fn ask(
+    async fn request(
         &self,
         http: &HttpClient,
         generation: u64,
-        kept: &mut Option<Token>,
+        current: &mut Option<Token>,
     ) -> Result<Token, KeycloakError> {
-        let asked_at = Instant::now();
+        let requested_at = Instant::now();
         let answer: TokenAnswer = self.post(http).await?.json()?;
-        let life = Duration::from_secs(answer.expires_in.min(24 * 3600));
-        let token = Token { value: answer.access_token, renew_at: asked_at + life * 4 / 5, generation };
-        *kept = Some(token.clone());
+        let lifetime = Duration::from_secs(answer.expires_in.min(24 * 3600));
+        let token =
+            Token { value: answer.access_token, renew_at: requested_at + lifetime * 4 / 5, generation };
+        *current = Some(token.clone());
         Ok(token)
     }
 
-    async fn post(&self, http: &HttpClient) -> Result<super::http::Answer, KeycloakError> {
+    async fn post(&self, http: &HttpClient) -> Result<Answer, KeycloakError> {
         let path = |realm| ["realms", realm, "protocol", "openid-connect", "token"];
         match &self.grant {
             Grant::Client { realm, id, secret } => {

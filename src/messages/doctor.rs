@@ -55,11 +55,12 @@ const fn keys(finding: Finding) -> (&'static str, &'static str) {
             ("doctor-ldap-unique-not-serialized", "doctor-ldap-unique-not-serialized-fix")
         }
         Finding::LdapNoSync => ("doctor-ldap-nosync", "doctor-ldap-nosync-fix"),
+        Finding::LdapIndexMissing => ("doctor-ldap-index-missing", "doctor-ldap-index-missing-fix"),
         Finding::LdapGroupMissing => ("doctor-ldap-group-missing", "doctor-ldap-group-missing-fix"),
         Finding::LdapGroupNotManaged => {
             ("doctor-ldap-group-not-managed", "doctor-ldap-group-not-managed-fix")
         }
-        Finding::LdapTrialLeft => ("doctor-ldap-trial-left", "doctor-ldap-trial-left-fix"),
+        Finding::LdapSelfTestLeft => ("doctor-ldap-self-test-left", "doctor-ldap-self-test-left-fix"),
         Finding::KeycloakUnreachable => ("doctor-keycloak-unreachable", "doctor-keycloak-unreachable-fix"),
         Finding::KeycloakUntrusted => ("doctor-keycloak-untrusted", "doctor-keycloak-untrusted-fix"),
         Finding::KeycloakRealmMissing => {
@@ -124,7 +125,8 @@ pub fn not_checked(lang: Lang, why: NotChecked) -> String {
     let key = match why {
         NotChecked::NeedsAdministrator => "doctor-not-checked-needs-administrator",
         NotChecked::NeedsServerConfiguration => "doctor-not-checked-needs-server-configuration",
-        NotChecked::NeedsTrial => "doctor-not-checked-needs-trial",
+        NotChecked::ServerConfigurationHidden => "doctor-not-checked-server-configuration-hidden",
+        NotChecked::NeedsSelfTest => "doctor-not-checked-needs-self-test",
         NotChecked::Blocked => "doctor-not-checked-blocked",
     };
     say(lang, key)
@@ -255,13 +257,13 @@ pub fn config_bind_refused(lang: Lang) -> String {
 }
 
 /// `setup directory test` found everything as it should be.
-pub fn trial_fits(lang: Lang) -> String {
-    say(lang, "setup-trial-fits")
+pub fn self_test_passed(lang: Lang) -> String {
+    say(lang, "setup-self-test-passed")
 }
 
 /// The server did not answer an attempt as it should.
-pub fn trial_differs(lang: Lang, tried: Attempt) -> String {
-    let key = if tried.is_needed() { "setup-trial-refused" } else { "setup-trial-allowed" };
+pub fn self_test_differs(lang: Lang, tried: Attempt) -> String {
+    let key = if tried.is_needed() { "setup-self-test-refused" } else { "setup-self-test-allowed" };
     say_with(lang, key, [("attempt", attempt(lang, tried).into())])
 }
 

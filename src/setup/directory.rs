@@ -1,66 +1,37 @@
-//! `accolade setup directory`: the rights, overlays and first entries that Accolade counts on, as LDIF with the configured names, and
-//! the trial that says what differs. It writes nothing but the throw-away entries of the trial: the server's settings are its
-//! administrator's.
+//! `accolade setup directory`: prints access rules, overlays, indexes and first entries as LDIF with the configured names, and runs
+//! the self-test. It writes nothing but the temporary entries of the self-test: only an administrator changes the server's settings.
 
-use std::path::{Path, PathBuf};
+mod indexes;
+mod names;
+
+use std::path::Path;
 
 use uuid::Uuid;
+
+pub use crate::directory::{AttemptResult, SelfTest};
+pub use indexes::{Server, indexes};
+pub use names::{LdifError, Names};
 
 use crate::config;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::eligibility::GroupName;
-
-pub use crate::directory::{SelfTest, Told};
+use names::{TreeNames, plain};
 
 const RULES: &str = include_str!("directory/rules.ldif");
 
-/// What the text is made of.
-#[derive(Clone, Debug)]
-pub struct Names {
-    /// `[directory]`
-    pub directory: config::Directory,
-    /// `[directory] bind_password_file`: the text names it, and never holds what is in it.
-    pub bind_password_file: PathBuf,
-    /// The entry that Keycloak binds as.
-    pub keycloak_dn: String,
-    /// The file with its password.
-    pub keycloak_password_file: PathBuf,
-    /// Where the database's settings are.
-    pub database: String,
-    /// Where the server's modules are.
-    pub module: String,
-    /// Every group that a rule grants.
-    pub groups: Vec<GroupName>,
-}
-
-/// Why no text can be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoText {
-    /// A name holds what would have to be escaped differently in each place.
-    #[error(
-        "{name} holds other characters than letters, digits and `=,.-_ `: write the rules by hand after the model in docs/directory.md"
-    )]
-    UnusualName {
-        /// Which.
-        name: &'static str,
-    },
-    /// The names have no end in common.
-    #[error("people_dn, groups_dn, bind_dn and --federation-bind-dn do not lie in one tree")]
-    NoSuffix,
-}
-
-/// The rights and overlays, for `ldapmodify` by an administrator of `cn=config`.
-pub fn rules(names: &Names) -> Result<String, NoText> {
-    let parts = Parts::of(names)?;
+/// Access rules, overlays and indexes, for `ldapmodify` by an administrator of `cn=config`.
+pub fn rules(names: &Names) -> Result<String, LdifError> {
+    let tree_names = TreeNames::of(names)?;
     let own = &names.directory;
     let values = [
-        ("@PEOPLE_PATTERN@", parts.people.replace('.', "\\.")),
-        ("@PEOPLE@", parts.people.clone()),
-        ("@GROUPS@", parts.groups.clone()),
-        ("@BOT@", parts.bot.clone()),
-        ("@KEYCLOAK@", parts.keycloak.clone()),
-        ("@NOBODY@", parts.nobody()),
-        ("@SUFFIX@", parts.suffix.clone()),
+        ("@PEOPLE_PATTERN@", tree_names.people.replace('.', "\\.")),
+        ("@PEOPLE@", tree_names.people.clone()),
+        ("@GROUPS@", tree_names.groups.clone()),
+        ("@BOT@", tree_names.bot.clone()),
+        ("@KEYCLOAK@", tree_names.keycloak.clone()),
+        ("@NOBODY@", tree_names.nobody()),
+        ("@SUFFIX@", tree_names.suffix.clone()),
+        ("@INDEXES@", indexes::open_ldap(own, &names.database)?),
         ("@DATABASE@", names.database.clone()),
         ("@MODULE@", names.module.clone()),
         ("@CLASSES@", own.object_classes.join("|")),
@@ -70,28 +41,28 @@ pub fn rules(names: &Names) -> Result<String, NoText> {
     Ok(values.iter().fold(RULES.to_owned(), |text, (place, value)| text.replace(place, value)))
 }
 
-/// The tree, both binds, the placeholder, the password policy and the managed groups, for `ldapadd` by the directory's administrator.
-pub fn tree(names: &Names) -> Result<String, NoText> {
-    let parts = Parts::of(names)?;
+/// The first entries for `ldapadd`: tree, both bind entries, the placeholder member, the password policy and the managed groups.
+pub fn tree(names: &Names) -> Result<String, LdifError> {
+    let tree_names = TreeNames::of(names)?;
     let mut text = Ldif(String::from(
-        "# What the directory holds before anybody asks for an account, for the directory's administrator:\n\
+        "# The first entries of the directory. Load them as the directory's administrator:\n\
          #   ldapadd -c -D ADMIN -W -H URL -f FILE\n\
-         # \"-c\" goes on where an entry is there already. The passwords are read from their files as they are: no line end in them.\n",
+         # \"-c\" skips entries that exist already. Passwords are read from their files as they are, so the files must not end with a line break.\n",
     ));
-    let mut made: Vec<String> = Vec::new();
-    let services = parts.services();
-    let policies = ["ou=policies,", &parts.suffix].concat();
-    for place in [&parts.people, &parts.groups, &services, &policies] {
-        for dn in parts.ancestors_and(place) {
-            if !made.contains(&dn) {
+    let mut printed: Vec<String> = Vec::new();
+    let services = tree_names.services();
+    let policies = ["ou=policies,", &tree_names.suffix].concat();
+    for place in [&tree_names.people, &tree_names.groups, &services, &policies] {
+        for dn in tree_names.ancestors_and(place) {
+            if !printed.contains(&dn) {
                 text.container(&dn);
-                made.push(dn);
+                printed.push(dn);
             }
         }
     }
-    text.service(&parts.bot, &names.bind_password_file);
-    text.service(&parts.keycloak, &names.keycloak_password_file);
-    text.entry(&parts.nobody(), &["organizationalRole"], &[]);
+    text.service(&tree_names.bot, &names.bind_password_file);
+    text.service(&tree_names.keycloak, &names.keycloak_password_file);
+    text.entry(&tree_names.nobody(), &["organizationalRole"], &[]);
     let policy = ["cn=default,", &policies].concat();
     let rules = [
         ("pwdAttribute", "userPassword"),
@@ -101,111 +72,41 @@ pub fn tree(names: &Names) -> Result<String, NoText> {
     ];
     text.entry(&policy, &["device", "pwdPolicy"], &rules);
     for group in &names.groups {
-        let dn = ["cn=", plain(group.as_str(), "a group")?, ",", &parts.groups].concat();
-        let rules = [("businessCategory", "accolade"), ("member", &parts.nobody())];
+        let dn = ["cn=", plain(group.as_str(), "a group")?, ",", &tree_names.groups].concat();
+        let rules = [("businessCategory", "accolade"), ("member", &tree_names.nobody())];
         text.entry(&dn, &["groupOfNames"], &rules);
     }
     Ok(text.0)
 }
 
-/// Tries with the bot's own bind what it needs and what it must not do.
-pub async fn test(
+/// Runs the self-test with the bot's own bind.
+pub async fn self_test(
     names: &config::Directory,
     seed: Uuid,
     groups: &[GroupName],
 ) -> Result<SelfTest, DirectoryError> {
     let directory = Directory::new(names)?;
     directory.probe().await?;
-    directory.try_out(seed, groups).await
+    directory.self_test(seed, groups).await
 }
 
-/// Whether a trial found everything as it should be.
-pub fn is_as_printed(trial: &SelfTest) -> bool {
-    let refused = |told: &Told| *told != Told::Done;
-    trial.is_whole()
-        && trial.too_wide().next().is_none()
-        && trial.tries.iter().filter(|(attempt, _)| attempt.is_needed()).all(|(_, told)| !refused(told))
-        && trial.overlays_missing.is_empty()
-        && trial.groups_missing.is_empty()
-        && trial.groups_not_managed.is_empty()
-        && trial.left == 0
+/// Whether a self-test has no findings.
+pub fn has_passed(report: &SelfTest) -> bool {
+    let mut needed = report.attempts.iter().filter(|(attempt, _)| attempt.is_needed());
+    report.is_complete()
+        && report.too_wide().next().is_none()
+        && needed.all(|(_, result)| *result == AttemptResult::Done)
+        && report.overlays_missing.is_empty()
+        && report.groups_missing.is_empty()
+        && report.groups_not_managed.is_empty()
+        && report.entries_left == 0
 }
 
-/// The configured names, checked for what an LDIF, a rule and a pattern take alike.
-struct Parts {
-    people: String,
-    groups: String,
-    bot: String,
-    keycloak: String,
-    suffix: String,
-}
-
-impl Parts {
-    fn of(names: &Names) -> Result<Self, NoText> {
-        let own = &names.directory;
-        let people = tidy(&own.people_dn, "people_dn")?;
-        let groups = tidy(&own.groups_dn, "groups_dn")?;
-        let bot = tidy(&own.bind_dn, "bind_dn")?;
-        let keycloak = tidy(&names.keycloak_dn, "--federation-bind-dn")?;
-        for (value, name) in
-            [(&own.mark_attribute, "mark_attribute"), (&own.discord_id_attribute, "discord_id_attribute")]
-        {
-            plain(value, name)?;
-        }
-        let suffix = [&groups, &bot, &keycloak]
-            .into_iter()
-            .try_fold(people.clone(), |end, other| common_end(&end, other));
-        let suffix = suffix.ok_or(NoText::NoSuffix)?;
-        Ok(Self { people, groups, bot, keycloak, suffix })
-    }
-
-    fn services(&self) -> String {
-        self.bot.split_once(',').map_or_else(|| self.suffix.clone(), |(_, parent)| parent.to_owned())
-    }
-
-    fn nobody(&self) -> String {
-        ["cn=nobody,", &self.services()].concat()
-    }
-
-    /// The suffix, what lies between, and the place itself.
-    fn ancestors_and(&self, place: &str) -> Vec<String> {
-        let mut all = vec![place.to_owned()];
-        let mut rest = place;
-        while let Some((_, parent)) = rest.split_once(',')
-            && rest != self.suffix
-        {
-            all.push(parent.to_owned());
-            rest = parent;
-        }
-        all.reverse();
-        all
-    }
-}
-
-/// Without the blanks that a server drops, because a pattern would not.
-fn tidy(dn: &str, name: &'static str) -> Result<String, NoText> {
-    let parts: Vec<&str> = plain(dn, name)?.split(',').map(str::trim).collect();
-    Ok(parts.join(","))
-}
-
-fn plain<'a>(text: &'a str, name: &'static str) -> Result<&'a str, NoText> {
-    let is_plain =
-        text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '=' | ',' | '.' | '-' | '_' | ' '));
-    if is_plain { Ok(text) } else { Err(NoText::UnusualName { name }) }
-}
-
-fn common_end(one: &str, other: &str) -> Option<String> {
-    let (one, other): (Vec<&str>, Vec<&str>) = (one.split(',').collect(), other.split(',').collect());
-    let same =
-        one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
-    (same > 0).then(|| one[one.len() - same..].join(","))
-}
-
-/// A text of entries.
+/// The entries as text.
 struct Ldif(String);
 
 impl Ldif {
-    /// A place in the tree, by the kind of its name.
+    /// A container, with the object class that its RDN needs.
     fn container(&mut self, dn: &str) {
         let class = match dn.split('=').next().unwrap_or_default().to_ascii_lowercase().as_str() {
             "dc" => "domain",
@@ -216,7 +117,7 @@ impl Ldif {
         self.entry(dn, &[class], &[]);
     }
 
-    /// A bind. LDIF reads a value from a file where `<` says so (RFC 2849).
+    /// An entry to bind as. `<` lets LDIF read the password from its file (RFC 2849).
     fn service(&mut self, dn: &str, password_file: &Path) {
         let url = ["file://", &password_file.display().to_string()].concat();
         self.entry(dn, &["organizationalRole", "simpleSecurityObject"], &[]);
@@ -246,6 +147,8 @@ impl Ldif {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use secrecy::SecretString;
     use url::Url;
 
@@ -293,11 +196,70 @@ mod tests {
         assert!(text.contains("attrs=destinationIndicator val.regex"), "{text}");
         assert!(text.contains("^(inetOrgPerson|posixAccount)$"), "{text}");
         assert!(text.contains("dn: olcOverlay=unique,olcDatabase={2}mdb,cn=config"), "{text}");
-        // slapd refuses all of a line in which one attribute has an index already
         assert!(text.contains("olcDbIndex: mail eq\n"), "{text}");
-        assert!(text.lines().all(|line| !line.starts_with("olcDbIndex") || !line.contains(',')), "{text}");
         let dotted = rules(&names("ou=peo.ple,dc=example,dc=org", BOT)).expect("a text");
         assert!(dotted.contains(r"[^+,]+,ou=peo\.ple,dc=example,dc=org$"), "{dotted}");
+    }
+
+    #[test]
+    fn each_index_of_openldap_is_a_change_of_its_own_that_only_adds() {
+        let names = names(PEOPLE, BOT);
+        let server = Server::OpenLdap { database: names.database.clone() };
+        let text = indexes(&names.directory, &server).expect("a text");
+        let values: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("olcDbIndex: ")).collect();
+        assert_eq!(
+            values,
+            [
+                "objectClass eq",
+                "uid eq",
+                "mail eq",
+                "employeeNumber eq",
+                "destinationIndicator eq,subinitial",
+                "entryUUID eq",
+                "member eq",
+                "cn eq",
+            ]
+        );
+        let changes: Vec<&str> = text.split("\n\n").skip(1).collect();
+        assert_eq!(changes.len(), values.len(), "{text}");
+        for change in changes {
+            let head = "dn: olcDatabase={2}mdb,cn=config\nchangetype: modify\nadd: olcDbIndex\nolcDbIndex: ";
+            assert!(change.starts_with(head) && change.trim_end().lines().count() == 4, "{change}");
+        }
+        let rules = rules(&names).expect("a text");
+        assert!(
+            values.iter().all(|value| rules.contains(&["olcDbIndex: ", value, "\n"].concat())),
+            "{rules}"
+        );
+    }
+
+    #[test]
+    fn an_index_of_389_is_an_entry_and_each_kind_is_also_added_to_one_that_exists() {
+        let directory = names(PEOPLE, BOT).directory;
+        let server = Server::Ds389 { backend: "userRoot".to_owned() };
+        let text = indexes(&directory, &server).expect("a text");
+        let mark = "dn: cn=destinationIndicator,cn=index,cn=userRoot,cn=ldbm database,cn=plugins,cn=config\n";
+        assert!(
+            text.contains(
+                &[
+                    mark,
+                    "changetype: add\nobjectClass: top\nobjectClass: nsIndex\ncn: destinationIndicator\n",
+                    "nsSystemIndex: false\nnsIndexType: eq\nnsIndexType: sub\n\n",
+                ]
+                .concat()
+            ),
+            "{text}"
+        );
+        for kind in ["eq", "sub"] {
+            let change = [mark, "changetype: modify\nadd: nsIndexType\nnsIndexType: ", kind, "\n\n"].concat();
+            assert!(text.contains(&change), "{text}");
+        }
+        let task = text.split("\n\n").last().expect("a task");
+        assert!(task.starts_with("dn: cn=accolade,cn=index,cn=tasks,cn=config\nchangetype: add\n"), "{task}");
+        assert_eq!(task.matches("nsIndexAttribute: ").count(), 8, "{task}");
+        assert!(!text.contains("replace:") && !text.contains("delete"), "{text}");
+        let unusual = Server::Ds389 { backend: "user\nRoot".to_owned() };
+        assert_eq!(indexes(&directory, &unusual), Err(LdifError::UnusualName { name: "--backend" }));
     }
 
     #[test]
@@ -330,8 +292,8 @@ mod tests {
             ["ou=p\"eople,dc=example,dc=org", "ou=pe(o)ple,dc=example,dc=org", "ou=people\ndn: x,dc=org"]
         {
             let refused = rules(&names(people, BOT));
-            assert_eq!(refused, Err(NoText::UnusualName { name: "people_dn" }), "{people}");
+            assert_eq!(refused, Err(LdifError::UnusualName { name: "people_dn" }), "{people}");
         }
-        assert_eq!(tree(&names(PEOPLE, "cn=bot,dc=elsewhere")), Err(NoText::NoSuffix));
+        assert_eq!(tree(&names(PEOPLE, "cn=bot,dc=elsewhere")), Err(LdifError::NoSuffix));
     }
 }

@@ -1,5 +1,5 @@
-//! `accolade setup discord`: what the application's settings should be and are, and the address that invites the bot with the rights
-//! that it needs and no more. It changes nothing: Discord lets a bot change neither its intents nor who may invite it.
+//! `accolade setup discord`: checks the application's settings, and prints the address that invites the bot with exactly the rights
+//! that it needs. It changes nothing, because a bot can change neither its intents nor who may invite it.
 
 use std::sync::Arc;
 
@@ -13,58 +13,58 @@ use crate::domain::finding::Finding;
 use crate::domain::guild_rights::GuildRights;
 use crate::domain::ids::GuildId;
 
-/// Why there is nothing to say.
+/// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The first question failed.
+    /// The first call failed.
     #[error("could not ask discord")]
     Open(#[from] ConnectError),
-    /// A later one failed.
+    /// A later call failed.
     #[error("could not ask discord")]
     Ask(#[from] DiscordError),
 }
 
-/// What was found.
+/// The result of the check.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The application's id.
     pub application_id: u64,
-    /// Whoever may manage a guild opens it to invite the bot.
+    /// The address that invites the bot; it needs the right to manage the guild.
     pub invite_url: Url,
-    /// What the bot asks for there.
+    /// The rights that the invitation asks for.
     pub rights: GuildRights,
-    /// Whether the bot must be able to give a role.
+    /// Whether the bot must give a role.
     pub gives_roles: bool,
-    /// Settings that are not as they should be.
-    pub differences: Vec<Difference>,
-    /// Configured guilds that the bot is not in yet.
+    /// Settings that must be changed.
+    pub problems: Vec<SettingProblem>,
+    /// Configured guilds that the bot has not joined.
     pub not_invited: Vec<GuildId>,
 }
 
-/// A setting of the application that should be another.
+/// A setting of the application that must be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Difference {
-    /// One that the doctor names, too.
-    Found(Finding),
-    /// The invite would ask for a code exchange that nobody makes.
+pub enum SettingProblem {
+    /// A setting that `doctor` reports too.
+    Finding(Finding),
+    /// The invitation requires a code exchange that nothing completes.
     NeedsCodeGrant,
-    /// Strangers may invite the bot into their own guilds.
+    /// Anyone may invite the bot into their own guild.
     IsPublic,
 }
 
-impl Difference {
+impl SettingProblem {
     const fn of(issue: ApplicationIssue) -> Self {
         match issue {
-            ApplicationIssue::NoMembersIntent => Self::Found(Finding::DiscordIntentOff),
-            ApplicationIssue::InteractionsUrl => Self::Found(Finding::DiscordInteractionsElsewhere),
+            ApplicationIssue::NoMembersIntent => Self::Finding(Finding::DiscordIntentOff),
+            ApplicationIssue::InteractionsUrl => Self::Finding(Finding::DiscordInteractionsElsewhere),
             ApplicationIssue::CodeGrant => Self::NeedsCodeGrant,
             ApplicationIssue::Public => Self::IsPublic,
         }
     }
 }
 
-/// Asks Discord, and compares.
-pub async fn look(
+/// Reads the application's settings and checks them.
+pub async fn check(
     discord: &config::Discord,
     guilds: &[Guild],
     clock: Arc<dyn Clock>,
@@ -74,7 +74,7 @@ pub async fn look(
     let gives_roles = guilds.iter().any(|guild| guild.member_role.is_some());
     let rights =
         if gives_roles { GuildRights::POSTING.and(GuildRights::MANAGE_ROLES) } else { GuildRights::POSTING };
-    let differences = application.issues.iter().map(|issue| Difference::of(*issue)).collect();
+    let problems = application.issues.iter().map(|issue| SettingProblem::of(*issue)).collect();
     let mut not_invited = Vec::new();
     for guild in guilds {
         if discord.guild(guild.id).await?.is_none() {
@@ -82,10 +82,10 @@ pub async fn look(
         }
     }
     let invite_url = invite(application.id, rights);
-    Ok(Report { application_id: application.id, invite_url, rights, gives_roles, differences, not_invited })
+    Ok(Report { application_id: application.id, invite_url, rights, gives_roles, problems, not_invited })
 }
 
-/// Discord, "Bot Authorization Flow".
+/// The address of Discord's "Bot Authorization Flow".
 fn invite(application: u64, rights: GuildRights) -> Url {
     let mut url =
         Url::parse("https://discord.com/oauth2/authorize").unwrap_or_else(|_| unreachable!("it is a URL"));

@@ -1,6 +1,7 @@
-//! What `accolade setup` does: brings outside systems to the state that Accolade needs, with an administrator's
-//! credentials that are used once and never kept. Where it may not change something itself, it prints what an administrator does, and
-//! says what differs.
+//! `accolade setup`: brings outside systems to the state that Accolade needs.
+//!
+//! An administrator's credentials are used for one run and never stored. What set-up may not change itself, it prints for an
+//! administrator or reports.
 
 pub mod directory;
 pub mod discord;

@@ -1,6 +1,5 @@
 //! The database behind the store: which one the URL names, its options, its connections, its migrations.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use super::flush::Flusher;
 use super::sql::Raw;
 use super::sqlite::{ReaderGuard, Readers, Writer, WriterGuard};
 use super::write_health::WriteHealth;
-use crate::config;
+use crate::{config, net};
 
 /// How long a statement may wait for the one writer, or for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -130,12 +129,8 @@ fn postgres_options(config: &config::Store) -> Result<PgConnectOptions, StoreErr
 /// Whether the server is on this machine.
 fn is_local(options: &PgConnectOptions) -> bool {
     let host = options.get_host();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
     // A path is the folder of a socket.
-    options.get_socket().is_some()
-        || host.starts_with('/')
-        || host == "localhost"
-        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    options.get_socket().is_some() || host.starts_with('/') || net::is_loopback_host(host)
 }
 
 fn postgres_pool(options: PgConnectOptions, write_health: WriteHealth) -> PgPool {

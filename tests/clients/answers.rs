@@ -1,5 +1,5 @@
-//! Every row of the tables in `domain::retry`, read through the real doors: the fault proxy makes the answers up, one code or status
-//! after the other, and the door says what it means. The servers behind it are real, so that what a door looks up is true.
+//! Every row of the tables in `domain::retry`, read through the real clients: the fault proxy makes the answers up, one code or status
+//! after the other, and the client says what it means. The servers behind it are real, so that what a client looks up is true.
 
 use accolade::config;
 use accolade::directory::{Added, By, Directory, DirectoryError, Removed};
@@ -10,11 +10,11 @@ use testbed::proxy::{Answer, Direction, Fault, Kind, Operation, Place, Plan, Pro
 use url::Url;
 
 use crate::bed;
-use crate::directory::Somebody;
+use crate::directory::TestPerson;
 use crate::keycloak;
 
-/// An LDAP result code that asks for no more than it says: in every row but these, the door hands the fate on.
-const SAID_BY_THE_DOOR_ITSELF: &[(Operation, u32)] = &[
+/// An LDAP result code that asks for no more than it says: in every row but these, the client hands the fate on.
+const DECIDED_BY_THE_CLIENT: &[(Operation, u32)] = &[
     // nothing is there, and nothing was added
     (Operation::Add, 0),
     // more than can honestly be there
@@ -23,7 +23,7 @@ const SAID_BY_THE_DOOR_ITSELF: &[(Operation, u32)] = &[
     (Operation::Modify, 32),
 ];
 
-/// A door through a proxy in front of a directory.
+/// A client through a proxy in front of a directory.
 async fn directory_behind(config: config::Directory) -> (Proxy, config::Directory) {
     let server = config.url.as_str().trim_start_matches("ldap://").trim_end_matches('/');
     let proxy = Proxy::start(server.parse().expect("an address"), Speech::Ldap, 0).await.expect("a proxy");
@@ -31,7 +31,7 @@ async fn directory_behind(config: config::Directory) -> (Proxy, config::Director
     (proxy, config::Directory { url, ..config })
 }
 
-fn fate_of<T>(answer: &Result<T, DirectoryError>) -> ErrorClass {
+fn class_of<T>(answer: &Result<T, DirectoryError>) -> ErrorClass {
     answer.as_ref().map_or_else(DirectoryError::class, |_| ErrorClass::Fine)
 }
 
@@ -39,9 +39,9 @@ fn fate_of<T>(answer: &Result<T, DirectoryError>) -> ErrorClass {
 async fn each_ldap_result_code_means_what_its_row_says_at_every_operation() {
     let bed = bed::own_slapd().await;
     let (proxy, config) = directory_behind(bed::directory_config(&bed.slapd)).await;
-    let door = Directory::new(&config).expect("usable settings");
-    let (ada, eve) = (Somebody::new("ada", 1), Somebody::new("eve", 2));
-    let ours = ada.add_to(&door).await;
+    let client = Directory::new(&config).expect("usable settings");
+    let (ada, eve) = (TestPerson::new("ada", 1), TestPerson::new("eve", 2));
+    let ours = ada.add_to(&client).await;
     for (code, name, class) in LDAP.iter().copied() {
         let code_byte = u8::try_from(code).expect("a code of the table");
         let answers = |operation| {
@@ -52,41 +52,41 @@ async fn each_ldap_result_code_means_what_its_row_says_at_every_operation() {
             ));
         };
         let is_told = |operation, got: ErrorClass| {
-            if !SAID_BY_THE_DOOR_ITSELF.contains(&(operation, code)) {
+            if !DECIDED_BY_THE_CLIENT.contains(&(operation, code)) {
                 assert_eq!(got, class, "{operation:?} answered with {code} ({name})");
             }
         };
 
         answers(Operation::Search);
-        let found = door.find(By::Username(&ada.username)).await;
-        is_told(Operation::Search, fate_of(&found));
+        let found = client.find(By::Username(&ada.username)).await;
+        is_told(Operation::Search, class_of(&found));
         assert!(code != 4 || found == Err(DirectoryError::TooBig { verb: "find" }), "{found:?}");
         assert!(found.is_err() || found == Ok(Vec::new()), "a result without entries finds nobody");
 
         answers(Operation::Add);
-        let added = door.add_person(&eve.as_new()).await;
+        let added = client.add_person(&eve.as_new()).await;
         assert!(added.is_err(), "{code} ({name}) made somebody out of nothing: {added:?}");
-        is_told(Operation::Add, fate_of(&added));
+        is_told(Operation::Add, class_of(&added));
 
         answers(Operation::Modify);
-        let locked = door.lock(&ours).await;
+        let locked = client.lock(&ours).await;
         match code {
             0 => assert_eq!(locked, Ok(Outcome::Applied)),
             16 => assert_eq!(locked, Ok(Outcome::Unchanged)),
             122 => assert_eq!(locked, Err(DirectoryError::NotOurs { verb: "lock" })),
             32 => assert_eq!(locked, Err(DirectoryError::Absent { verb: "lock" })),
-            _ => is_told(Operation::Modify, fate_of(&locked)),
+            _ => is_told(Operation::Modify, class_of(&locked)),
         }
 
         answers(Operation::Delete);
-        match (code, door.remove_if_ours(&ours).await) {
+        match (code, client.remove_if_ours(&ours).await) {
             (0, removed) => assert_eq!(removed, Ok(Removed::Removed)),
             (32, removed) => assert_eq!(removed, Ok(Removed::Absent)),
             (50, removed) => assert_eq!(removed, Ok(Removed::HasPassword)),
             (122, removed) => assert_eq!(removed, Ok(Removed::NotOurs)),
             (_, removed) => {
                 assert!(removed.is_err(), "{removed:?}");
-                is_told(Operation::Delete, fate_of(&removed));
+                is_told(Operation::Delete, class_of(&removed));
             }
         }
 
@@ -94,7 +94,7 @@ async fn each_ldap_result_code_means_what_its_row_says_at_every_operation() {
         let bound = Directory::new(&config).expect("usable settings").find(By::Mark(ada.mark)).await;
         if code != 0 {
             assert_eq!(bound, Err(DirectoryError::Refused { verb: "bind", rc: code }));
-            is_told(Operation::Bind, fate_of(&bound));
+            is_told(Operation::Bind, class_of(&bound));
         } else {
             // Nobody was bound, and slapd shows nothing to nobody.
             assert_ne!(bound.map(|found| found.len()), Ok(1), "a made-up bind shows entries");
@@ -103,7 +103,7 @@ async fn each_ldap_result_code_means_what_its_row_says_at_every_operation() {
     assert_eq!(proxy.hits().len(), LDAP.len() * 5, "each row at each operation");
     let people = bed.slapd.people().await.expect("the people");
     assert_eq!(people.len(), 1, "nothing was made and nothing was taken away: {people:?}");
-    let told = door.add_person(&ada.as_new()).await;
+    let told = client.add_person(&ada.as_new()).await;
     assert!(matches!(told, Ok(Added::AlreadyOurs(_))), "the line works as before: {told:?}");
 }
 
@@ -111,20 +111,20 @@ async fn each_ldap_result_code_means_what_its_row_says_at_every_operation() {
 async fn a_notice_of_disconnection_is_an_outage_and_the_next_verb_has_a_line_again() {
     let bed = bed::own_slapd().await;
     let (proxy, config) = directory_behind(bed::directory_config(&bed.slapd)).await;
-    let door = Directory::new(&config).expect("usable settings");
-    let ada = Somebody::new("ada", 1);
-    ada.add_to(&door).await;
+    let client = Directory::new(&config).expect("usable settings");
+    let ada = TestPerson::new("ada", 1);
+    ada.add_to(&client).await;
     for operation in [Operation::Search, Operation::Bind] {
-        let door = if operation == Operation::Bind {
+        let client = if operation == Operation::Bind {
             Directory::new(&config).expect("usable settings")
         } else {
-            door.clone()
+            client.clone()
         };
         let which = Which::Ldap(operation);
         proxy.plans(Plan::answer(which, Answer::LdapDisconnection, Server::IsSpared));
-        let down = door.find(By::Username(&ada.username)).await;
-        assert_eq!(fate_of(&down), ErrorClass::Retry, "{operation:?}: {down:?}");
-        let found = door.find(By::Username(&ada.username)).await.expect("a line again");
+        let down = client.find(By::Username(&ada.username)).await;
+        assert_eq!(class_of(&down), ErrorClass::Retry, "{operation:?}: {down:?}");
+        let found = client.find(By::Username(&ada.username)).await.expect("a line again");
         assert_eq!(found.len(), 1);
     }
 }
@@ -133,11 +133,11 @@ async fn a_notice_of_disconnection_is_an_outage_and_the_next_verb_has_a_line_aga
 async fn an_add_whose_line_breaks_at_any_byte_in_either_direction_makes_one_entry() {
     let bed = bed::own_slapd().await;
     let (proxy, config) = directory_behind(bed::directory_config(&bed.slapd)).await;
-    let door = Directory::new(&config).expect("usable settings");
+    let client = Directory::new(&config).expect("usable settings");
     let add = Which::Ldap(Operation::Add);
     // Names and numbers of one length, so that each Add has as many bytes as the first.
-    let somebody = |number: u64| Somebody::new(&format!("p{number:04}"), 10_000 + number);
-    somebody(0).add_to(&door).await;
+    let somebody = |number: u64| TestPerson::new(&format!("p{number:04}"), 10_000 + number);
+    somebody(0).add_to(&client).await;
     let exchanges = proxy.exchanges();
     let first = exchanges.iter().find(|call| call.kind == Kind::Ldap(Operation::Add)).expect("an Add");
     let request = (0..=first.request_bytes).map(|at| (Direction::ToServer, at));
@@ -147,14 +147,14 @@ async fn an_add_whose_line_breaks_at_any_byte_in_either_direction_makes_one_entr
         number += 1;
         let somebody = somebody(number);
         proxy.plans(Plan::once(add, direction, Place::Byte(at), Fault::Cut));
-        let broken = door.add_person(&somebody.as_new()).await;
+        let broken = client.add_person(&somebody.as_new()).await;
         assert_eq!(proxy.hits().len() as u64, number, "{direction:?} {at}");
         match &broken {
             Ok(Added::Created(_)) => {}
             Err(error) => assert_eq!(error.class(), ErrorClass::Retry, "{direction:?} {at}: {error:?}"),
             Ok(Added::AlreadyOurs(_) | Added::Conflict(_)) => panic!("{direction:?} {at}: {broken:?}"),
         }
-        let again = door.add_person(&somebody.as_new()).await;
+        let again = client.add_person(&somebody.as_new()).await;
         assert!(
             matches!(again, Ok(Added::Created(_) | Added::AlreadyOurs(_))),
             "{direction:?} {at}: {again:?}"
@@ -193,14 +193,14 @@ fn is_error_of(class: ErrorClass, error: &KeycloakError, what: &str, status: u16
 
 #[tokio::test]
 async fn each_http_status_means_what_its_row_says_at_every_call() {
-    let scene = keycloak::scene().await;
-    let somebody = Somebody::new("kc-rows", 901);
-    let (ours, id) = scene.import(&somebody).await;
-    let server = [scene.config.url.host_str().expect("a host"), ":", &port(&scene.config.url)].concat();
+    let env = keycloak::env().await;
+    let somebody = TestPerson::new("kc-rows", 901);
+    let (ours, id) = env.import(&somebody).await;
+    let server = [env.config.url.host_str().expect("a host"), ":", &port(&env.config.url)].concat();
     let proxy = Proxy::start(server.parse().expect("an address"), Speech::Http, 0).await.expect("a proxy");
     let url = Url::parse(&["http://", &proxy.address.to_string()].concat()).expect("a URL");
-    let config = config::Keycloak { url, ..scene.config.clone() };
-    let door = Keycloak::new(&config).expect("usable settings");
+    let config = config::Keycloak { url, ..env.config.clone() };
+    let client = Keycloak::new(&config).expect("usable settings");
     let mut planned = 0;
     for (status, class) in statuses() {
         let mut answers = |which| {
@@ -212,19 +212,19 @@ async fn each_http_status_means_what_its_row_says_at_every_call() {
         };
 
         answers(Which::Http("GET", "/users?"));
-        let found = door.find_import(&somebody.username, &ours.directory_id).await;
+        let found = client.find_import(&somebody.username, &ours.directory_id).await;
         is_error_of(class, &found.expect_err("no such answer finds anybody"), "the search", status);
 
         answers(Which::Http("PUT", "/users/"));
-        let set = door.set_enabled(&id, Enabled::No).await;
+        let set = client.set_enabled(&id, Enabled::No).await;
         is_error_of(class, &set.expect_err("nothing was set"), "enabling", status);
 
         answers(Which::Http("POST", "/logout"));
-        let ended = door.end_sessions(&id).await;
+        let ended = client.end_sessions(&id).await;
         is_error_of(class, &ended.expect_err("nothing was ended"), "the logout", status);
 
         answers(Which::Http("PUT", "/execute-actions-email"));
-        let outcome = door.send_actions_mail(&id, Actions::NewPassword, config.reset_link_lifespan).await;
+        let outcome = client.send_actions_mail(&id, Actions::NewPassword, config.reset_link_lifespan).await;
         match outcome {
             MailOutcome::Refused(_) => assert!(matches!(status, 400 | 404), "refused by {status}"),
             MailOutcome::NeverSent(_) => assert!(matches!(status, 401 | 403), "never sent by {status}"),
@@ -243,7 +243,7 @@ async fn each_http_status_means_what_its_row_says_at_every_call() {
         is_error_of(class, &probed, "the token", status);
     }
     assert_eq!(proxy.hits().len(), planned, "each row at each call");
-    let user = door.person(&id).await.expect("an answer").expect("the user");
+    let user = client.person(&id).await.expect("an answer").expect("the user");
     assert!(user.enabled, "nothing was changed behind the made-up answers");
 }
 

@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestRunner};
 use testbed::{Bed, Managed};
 
 use crate::bed;
-use crate::directory::Somebody;
+use crate::directory::TestPerson;
 
 /// Texts that other programs stumbled over.
 const KNOWN_TO_HURT: [&str; 30] = [
@@ -52,9 +52,9 @@ const KNOWN_TO_HURT: [&str; 30] = [
 /// Groups that a filter or a name that means more than its text would meet.
 const BESIDE: [&str; 4] = ["members", "a", "b", "placeholder"];
 
-struct Scene {
+struct TestEnv {
     bed: Bed,
-    door: Directory,
+    client: Directory,
     admin: Ldap,
     ours: OwnedEntry,
 }
@@ -65,17 +65,17 @@ fn escaped(text: &str) -> String {
     text.bytes().flat_map(|byte| ['\\', digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-impl Scene {
+impl TestEnv {
     async fn set() -> Self {
         let bed = bed::own_slapd().await;
-        let door = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
-        let ours = Somebody::new("ada", 1).add_to(&door).await;
+        let client = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
+        let ours = TestPerson::new("ada", 1).add_to(&client).await;
         for name in BESIDE {
             bed.slapd.add_group(name, Managed::Yes).await.expect("a group");
         }
         let slapd = &bed.slapd;
         let admin = slapd.connect_as(&slapd.admin_dn, &slapd.admin_password).await.expect("bound");
-        Self { bed, door, admin, ours }
+        Self { bed, client, admin, ours }
     }
 
     /// The group of this name is made by hand, found, joined, left and taken away. `false`: the directory takes no such name.
@@ -97,35 +97,35 @@ impl Scene {
             rc => {
                 assert!(matches!(rc, 21 | 34), "{text:?} was refused with {rc}");
                 let absent = Err(DirectoryError::Absent { verb: "members" });
-                assert_eq!(self.door.members(&name).await, absent, "{text:?}");
+                assert_eq!(self.client.members(&name).await, absent, "{text:?}");
                 return false;
             }
         }
-        assert_eq!(self.door.members(&name).await, Ok(Vec::new()), "{text:?}");
-        let joined = self.door.ensure_membership(&self.ours, group, group).await.expect("membership");
+        assert_eq!(self.client.members(&name).await, Ok(Vec::new()), "{text:?}");
+        let joined = self.client.ensure_membership(&self.ours, group, group).await.expect("membership");
         assert_eq!((joined.outcome, joined.added.as_slice()), (Outcome::Applied, group), "{text:?}");
         let entry =
-            self.door.find(By::DirectoryId(&self.ours.directory_id)).await.expect("an answer").remove(0);
-        assert_eq!(self.door.members(&name).await, Ok(vec![entry.dn.clone()]), "{text:?}");
+            self.client.find(By::DirectoryId(&self.ours.directory_id)).await.expect("an answer").remove(0);
+        assert_eq!(self.client.members(&name).await, Ok(vec![entry.dn.clone()]), "{text:?}");
         assert_eq!(
-            self.door.groups_of(&entry).await.as_deref(),
+            self.client.groups_of(&entry).await.as_deref(),
             Ok(group),
             "{text:?}: one group and no other"
         );
-        let left = self.door.ensure_membership(&self.ours, &[], group).await.expect("membership");
+        let left = self.client.ensure_membership(&self.ours, &[], group).await.expect("membership");
         assert_eq!(left.removed.as_slice(), group, "{text:?}");
         self.admin.delete(&dn).await.expect("an answer").success().expect("deleted");
-        assert!(self.door.members(&name).await.is_err(), "{text:?} is found after its end");
+        assert!(self.client.members(&name).await.is_err(), "{text:?} is found after its end");
         true
     }
 }
 
 #[tokio::test]
 async fn any_name_of_a_group_is_found_joined_and_left_and_no_other_is_touched() {
-    let mut scene = Scene::set().await;
+    let mut env = TestEnv::set().await;
     let mut taken = 0;
     for text in KNOWN_TO_HURT {
-        taken += usize::from(scene.tries(text).await);
+        taken += usize::from(env.tries(text).await);
     }
     assert!(taken >= 20, "the directory took only {taken} of these names");
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
@@ -133,9 +133,9 @@ async fn any_name_of_a_group_is_found_joined_and_left_and_no_other_is_touched() 
     let texts = proptest::string::string_regex(texts).expect("a pattern");
     for _ in 0..200 {
         let tree = proptest::strategy::Strategy::new_tree(&texts, &mut runner).expect("a text");
-        scene.tries(&proptest::strategy::ValueTree::current(&tree)).await;
+        env.tries(&proptest::strategy::ValueTree::current(&tree)).await;
     }
-    let groups = scene.bed.slapd.groups().await.expect("the groups");
+    let groups = env.bed.slapd.groups().await.expect("the groups");
     assert!(groups.len() >= BESIDE.len());
     for group in groups {
         assert_eq!(group.values("member").len(), 1, "only the placeholder is in {}", group.dn);
@@ -144,17 +144,17 @@ async fn any_name_of_a_group_is_found_joined_and_left_and_no_other_is_touched() 
 
 #[tokio::test]
 async fn any_text_as_a_lasting_id_finds_the_entry_of_that_id_or_nobody() {
-    let scene = Scene::set().await;
+    let env = TestEnv::set().await;
     let find = async |text: &str| {
         let id = DirectoryId::new(text).expect("not empty");
-        scene.door.find(By::DirectoryId(&id)).await.map(|found| found.len())
+        env.client.find(By::DirectoryId(&id)).await.map(|found| found.len())
     };
-    assert_eq!(find(scene.ours.directory_id.as_str()).await, Ok(1));
+    assert_eq!(find(env.ours.directory_id.as_str()).await, Ok(1));
     for text in KNOWN_TO_HURT {
         assert_eq!(find(text).await, Ok(0), "{text:?}");
-        let longer = [scene.ours.directory_id.as_str(), text].concat();
+        let longer = [env.ours.directory_id.as_str(), text].concat();
         // Blanks around a value do not count.
-        let is_hers = longer.trim_end_matches(' ') == scene.ours.directory_id.as_str();
+        let is_hers = longer.trim_end_matches(' ') == env.ours.directory_id.as_str();
         assert_eq!(find(&longer).await, Ok(usize::from(is_hers)), "{longer:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! The servers that the tests of this binary share, and ready-made settings for the doors.
+//! The servers that the tests of this binary share, and ready-made settings for the clients.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +15,7 @@ static BED: OnceCell<Bed> = OnceCell::const_new();
 /// All three servers, started by the first test that asks.
 pub(crate) async fn servers() -> &'static Bed {
     BED.get_or_init(|| async {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("doors-bed");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients-bed");
         let options = BedOptions { folder: Some(folder), ..BedOptions::servers() };
         Bed::start(options).await.expect("the servers start")
     })

@@ -1,10 +1,12 @@
-//! The directory door against a real slapd with the documented access rules.
+//! The directory client against a real slapd with the documented access rules.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use accolade::config;
 use accolade::directory::{
-    Added, By, Directory, DirectoryError, Look, NewPerson, OwnedEntry, Removed, Taken,
+    Added, By, Directory, DirectoryError, Holders, IndexKind, NewPerson, OwnedEntry, Removed, Taken,
+    needed_indexes,
 };
 use accolade::domain::account::{DirectoryId, Mark};
 use accolade::domain::eligibility::GroupName;
@@ -15,15 +17,15 @@ use accolade::domain::person_name::PersonName;
 use accolade::domain::username::Username;
 use proptest::test_runner::{Config, TestRunner};
 use secrecy::SecretString;
-use testbed::slapd::PersonByHand;
-use testbed::{Bed, Managed, wait_until};
+use testbed::slapd::{CONFIG_ADMIN, Edits, PersonByHand};
+use testbed::{Bed, BedOptions, Managed, wait_until};
 use url::Url;
 use uuid::Uuid;
 
 use crate::bed;
 
-/// Somebody to be added: everything but the name follows from a number.
-pub(crate) struct Somebody {
+/// TestPerson to be added: everything but the name follows from a number.
+pub(crate) struct TestPerson {
     pub(crate) username: Username,
     pub(crate) given: PersonName,
     pub(crate) family: PersonName,
@@ -32,7 +34,7 @@ pub(crate) struct Somebody {
     pub(crate) mark: Mark,
 }
 
-impl Somebody {
+impl TestPerson {
     pub(crate) fn new(name: &str, number: u64) -> Self {
         Self {
             username: Username::parse(name, 20).expect("a legal name"),
@@ -63,10 +65,10 @@ impl Somebody {
     }
 }
 
-async fn bed_and_door() -> (Bed, Directory) {
+async fn bed_and_client() -> (Bed, Directory) {
     let bed = bed::own_slapd().await;
-    let door = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
-    (bed, door)
+    let client = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
+    (bed, client)
 }
 
 fn group(name: &str) -> GroupName {
@@ -75,80 +77,83 @@ fn group(name: &str) -> GroupName {
 
 #[tokio::test]
 async fn an_added_person_has_mark_and_id_and_no_password_and_a_second_add_finds_it() {
-    let (bed, door) = bed_and_door().await;
-    let ada = Somebody::new("ada", 1);
-    let ours = ada.add_to(&door).await;
+    let (bed, client) = bed_and_client().await;
+    let ada = TestPerson::new("ada", 1);
+    let ours = ada.add_to(&client).await;
     let entry = bed.slapd.entry(&bed.slapd.person_dn("ada")).await.expect("an answer").expect("the entry");
     assert_eq!(entry.value("description"), Some(ada.mark.to_string().as_str()));
     assert_eq!(entry.value("employeeNumber"), Some("100000000000000001"));
     assert_eq!(entry.value("cn"), Some("Ada Byron"));
     assert_eq!(entry.value("entryUUID"), Some(ours.directory_id.as_str()));
     assert!(entry.values("userPassword").is_empty());
-    let again = door.add_person(&ada.as_new()).await.expect("an answer");
+    let again = client.add_person(&ada.as_new()).await.expect("an answer");
     assert!(matches!(again, Added::AlreadyOurs(entry) if entry.is(&ours)));
-    assert_eq!(door.password_changed_at(&ours).await, Ok(None));
+    assert_eq!(client.password_changed_at(&ours).await, Ok(None));
 }
 
 #[tokio::test]
 async fn entries_are_found_together_by_their_lasting_ids_up_to_a_limit() {
-    let (_bed, door) = bed_and_door().await;
+    let (_bed, client) = bed_and_client().await;
     let mut ids = vec![DirectoryId::new("00000000-0000-4000-8000-000000000000").expect("an id of nobody")];
     for number in 1..30 {
         let name = ["member", &number.to_string()].concat();
-        ids.push(Somebody::new(&name, number).add_to(&door).await.directory_id);
+        ids.push(TestPerson::new(&name, number).add_to(&client).await.directory_id);
     }
-    let found = door.find_together(&ids).await.expect("an answer");
+    let found = client.find_together(&ids).await.expect("an answer");
     let mut found: Vec<_> = found.into_iter().map(|entry| entry.directory_id).collect();
     found.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     ids.remove(0);
     ids.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     assert_eq!(found, ids);
-    assert!(door.find_together(&[]).await.expect("nothing is asked").is_empty());
-    let many = vec![ids[0].clone(); Directory::MOST_TOGETHER + 1];
-    assert!(matches!(door.find_together(&many).await, Err(DirectoryError::TooBig { .. })));
+    assert!(client.find_together(&[]).await.expect("nothing is asked").is_empty());
+    let many = vec![ids[0].clone(); Directory::MAX_TOGETHER + 1];
+    assert!(matches!(client.find_together(&many).await, Err(DirectoryError::TooBig { .. })));
 }
 
 #[tokio::test]
 async fn a_name_an_address_and_an_id_of_somebody_else_are_conflicts_that_write_nothing() {
-    let (bed, door) = bed_and_door().await;
+    let (bed, client) = bed_and_client().await;
     bed.slapd.add_person_by_hand(&PersonByHand::named("grace")).await.expect("grace is there");
-    let ada = Somebody::new("ada", 1);
-    ada.add_to(&door).await;
+    let ada = TestPerson::new("ada", 1);
+    ada.add_to(&client).await;
 
-    let same_name = Somebody::new("grace", 2);
-    let conflict = door.add_person(&same_name.as_new()).await.expect("an answer");
+    let same_name = TestPerson::new("grace", 2);
+    let conflict = client.add_person(&same_name.as_new()).await.expect("an answer");
     let by_other = Some(Taken::ByOther);
-    assert_eq!(conflict, Added::Conflict(Look { username: by_other, address: by_other, discord_id: None }));
+    assert_eq!(
+        conflict,
+        Added::Conflict(Holders { username: by_other, address: by_other, discord_id: None })
+    );
 
-    let mut same_address = Somebody::new("bob", 3);
+    let mut same_address = TestPerson::new("bob", 3);
     same_address.address = MailAddress::parse("ADA@example.org").expect("an address");
     let by_ada = Some(Taken::ByAccount(ada.mark));
-    let conflict = door.add_person(&same_address.as_new()).await.expect("an answer");
-    assert_eq!(conflict, Added::Conflict(Look { username: None, address: by_ada, discord_id: None }));
+    let conflict = client.add_person(&same_address.as_new()).await.expect("an answer");
+    assert_eq!(conflict, Added::Conflict(Holders { username: None, address: by_ada, discord_id: None }));
 
-    let mut same_id = Somebody::new("carol", 4);
+    let mut same_id = TestPerson::new("carol", 4);
     same_id.discord_id = ada.discord_id;
-    let conflict = door.add_person(&same_id.as_new()).await.expect("an answer");
-    assert_eq!(conflict, Added::Conflict(Look { username: None, address: None, discord_id: by_ada }));
+    let conflict = client.add_person(&same_id.as_new()).await.expect("an answer");
+    assert_eq!(conflict, Added::Conflict(Holders { username: None, address: None, discord_id: by_ada }));
     assert_eq!(bed.slapd.people().await.expect("the people").len(), 2);
 }
 
 /// The directory's Add is the last judge, whatever the store let through: fifty connections at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_adds_at_once_with_one_name_address_or_id_one_makes_an_entry() {
-    let (bed, _) = bed_and_door().await;
-    let shares: [fn(&mut Somebody, &Somebody); 3] = [
+    let (bed, _) = bed_and_client().await;
+    let shares: [fn(&mut TestPerson, &TestPerson); 3] = [
         |somebody, ada| somebody.username = ada.username.clone(),
         |somebody, ada| somebody.address = ada.address.clone(),
         |somebody, ada| somebody.discord_id = ada.discord_id,
     ];
     for (at, share) in shares.into_iter().enumerate() {
-        let ada = Somebody::new(&format!("ada{at}"), 1000);
+        let ada = TestPerson::new(&format!("ada{at}"), 1000);
         let adds = (0..50).map(|number| {
-            let mut somebody = Somebody::new(&format!("p{at}x{number}"), 2000 + 100 * at as u64 + number);
+            let mut somebody = TestPerson::new(&format!("p{at}x{number}"), 2000 + 100 * at as u64 + number);
             share(&mut somebody, &ada);
-            let door = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
-            async move { door.add_person(&somebody.as_new()).await.expect("an answer") }
+            let client = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
+            async move { client.add_person(&somebody.as_new()).await.expect("an answer") }
         });
         let added = futures::future::join_all(adds).await;
         let made = added.iter().filter(|added| matches!(added, Added::Created(_))).count();
@@ -160,91 +165,91 @@ async fn of_fifty_adds_at_once_with_one_name_address_or_id_one_makes_an_entry() 
 
 #[tokio::test]
 async fn membership_is_made_once_and_only_managed_groups_are_left() {
-    let (bed, door) = bed_and_door().await;
+    let (bed, client) = bed_and_client().await;
     for name in ["members", "builders", "alumni"] {
         bed.slapd.add_group(name, Managed::Yes).await.expect("a group");
     }
     bed.slapd.add_group("staff", Managed::No).await.expect("a group");
-    let ours = Somebody::new("ada", 1).add_to(&door).await;
+    let ours = TestPerson::new("ada", 1).add_to(&client).await;
     let managed = [group("members"), group("builders"), group("alumni")];
-    let first = door.ensure_membership(&ours, &managed[..2], &managed).await.expect("membership");
+    let first = client.ensure_membership(&ours, &managed[..2], &managed).await.expect("membership");
     assert_eq!((first.outcome, first.added.len()), (Outcome::Applied, 2));
-    let second = door.ensure_membership(&ours, &managed[..2], &managed).await.expect("membership");
+    let second = client.ensure_membership(&ours, &managed[..2], &managed).await.expect("membership");
     assert_eq!((second.outcome, second.added.len()), (Outcome::Unchanged, 0));
-    let third = door.ensure_membership(&ours, &managed[1..2], &managed).await.expect("membership");
+    let third = client.ensure_membership(&ours, &managed[1..2], &managed).await.expect("membership");
     assert_eq!((third.added, third.removed), (vec![], vec![group("members")]));
-    let entry = door.find(By::DirectoryId(&ours.directory_id)).await.expect("an answer").remove(0);
-    assert_eq!(door.groups_of(&entry).await, Ok(vec![group("builders")]));
-    assert_eq!(door.members(&group("builders")).await, Ok(vec![entry.dn.clone()]));
+    let entry = client.find(By::DirectoryId(&ours.directory_id)).await.expect("an answer").remove(0);
+    assert_eq!(client.groups_of(&entry).await, Ok(vec![group("builders")]));
+    assert_eq!(client.members(&group("builders")).await, Ok(vec![entry.dn.clone()]));
 
-    let refused = door.ensure_membership(&ours, &[group("staff")], &managed).await;
+    let refused = client.ensure_membership(&ours, &[group("staff")], &managed).await;
     assert_eq!(refused, Err(DirectoryError::Groups { groups: vec![group("staff")], rc: 50 }));
-    let absent = door.ensure_membership(&ours, &[group("nowhere")], &managed).await;
+    let absent = client.ensure_membership(&ours, &[group("nowhere")], &managed).await;
     assert!(matches!(absent, Err(DirectoryError::Groups { .. })), "{absent:?}");
 }
 
 #[tokio::test]
 async fn a_lock_stops_the_password_and_unlock_gives_it_back() {
-    let (bed, door) = bed_and_door().await;
-    let ours = Somebody::new("ada", 1).add_to(&door).await;
+    let (bed, client) = bed_and_client().await;
+    let ours = TestPerson::new("ada", 1).add_to(&client).await;
     let dn = bed.slapd.person_dn("ada");
     bed.slapd.set_attribute(&dn, "userPassword", &["correct horse battery"]).await.expect("a password");
     assert!(bed.slapd.bind_works(&dn, "correct horse battery").await.expect("an answer"));
-    assert_eq!(door.lock(&ours).await, Ok(Outcome::Applied));
-    assert_eq!(door.lock(&ours).await, Ok(Outcome::Unchanged));
-    assert_eq!(door.is_locked(&ours).await, Ok(true));
+    assert_eq!(client.lock(&ours).await, Ok(Outcome::Applied));
+    assert_eq!(client.lock(&ours).await, Ok(Outcome::Unchanged));
+    assert_eq!(client.is_locked(&ours).await, Ok(true));
     assert!(!bed.slapd.bind_works(&dn, "correct horse battery").await.expect("an answer"));
-    assert!(door.password_changed_at(&ours).await.expect("an answer").is_some());
-    assert_eq!(door.remove_if_ours(&ours).await, Ok(Removed::HasPassword));
-    assert_eq!(door.unlock(&ours).await, Ok(Outcome::Applied));
-    assert_eq!(door.unlock(&ours).await, Ok(Outcome::Unchanged));
+    assert!(client.password_changed_at(&ours).await.expect("an answer").is_some());
+    assert_eq!(client.remove_if_ours(&ours).await, Ok(Removed::HasPassword));
+    assert_eq!(client.unlock(&ours).await, Ok(Outcome::Applied));
+    assert_eq!(client.unlock(&ours).await, Ok(Outcome::Unchanged));
     assert!(bed.slapd.bind_works(&dn, "correct horse battery").await.expect("an answer"));
 }
 
 #[tokio::test]
 async fn only_what_is_ours_and_locked_and_never_had_a_password_is_removed() {
-    let (bed, door) = bed_and_door().await;
-    let ada = Somebody::new("ada", 1);
-    let ours = ada.add_to(&door).await;
-    let other_mark = OwnedEntry { mark: Somebody::new("xavier", 9).mark, ..ours.clone() };
-    assert_eq!(door.remove_if_ours(&other_mark).await, Ok(Removed::NotOurs));
+    let (bed, client) = bed_and_client().await;
+    let ada = TestPerson::new("ada", 1);
+    let ours = ada.add_to(&client).await;
+    let other_mark = OwnedEntry { mark: TestPerson::new("xavier", 9).mark, ..ours.clone() };
+    assert_eq!(client.remove_if_ours(&other_mark).await, Ok(Removed::NotOurs));
     let other_id = OwnedEntry { discord_id: DiscordUserId::new(9), ..ours.clone() };
-    assert_eq!(door.remove_if_ours(&other_id).await, Ok(Removed::NotOurs));
-    assert_eq!(door.lock(&other_mark).await, Err(DirectoryError::NotOurs { verb: "lock" }));
-    assert_eq!(door.remove_if_ours(&ours).await, Ok(Removed::HasPassword), "it is not locked");
-    door.lock(&ours).await.expect("locked");
-    assert_eq!(door.remove_if_ours(&ours).await, Ok(Removed::Removed));
-    assert_eq!(door.remove_if_ours(&ours).await, Ok(Removed::Absent));
+    assert_eq!(client.remove_if_ours(&other_id).await, Ok(Removed::NotOurs));
+    assert_eq!(client.lock(&other_mark).await, Err(DirectoryError::NotOurs { verb: "lock" }));
+    assert_eq!(client.remove_if_ours(&ours).await, Ok(Removed::HasPassword), "it is not locked");
+    client.lock(&ours).await.expect("locked");
+    assert_eq!(client.remove_if_ours(&ours).await, Ok(Removed::Removed));
+    assert_eq!(client.remove_if_ours(&ours).await, Ok(Removed::Absent));
     assert!(bed.slapd.people().await.expect("the people").is_empty());
 }
 
 #[tokio::test]
-async fn a_killed_server_is_reached_again_after_its_restart_without_a_new_door() {
-    let (bed, door) = bed_and_door().await;
-    let ada = Somebody::new("ada", 1);
-    ada.add_to(&door).await;
+async fn a_killed_server_is_reached_again_after_its_restart_without_a_new_client() {
+    let (bed, client) = bed_and_client().await;
+    let ada = TestPerson::new("ada", 1);
+    ada.add_to(&client).await;
     bed.slapd.kill();
-    let down = door.find(By::Username(&ada.username)).await.expect_err("nobody is there");
+    let down = client.find(By::Username(&ada.username)).await.expect_err("nobody is there");
     assert!(matches!(down, DirectoryError::Down { .. }), "{down:?}");
     bed.slapd.start().await.expect("it starts again");
-    wait_until("the door to find ada", Duration::from_secs(5), || async {
-        Ok(door.find(By::Username(&ada.username)).await.is_ok_and(|found| found.len() == 1))
+    wait_until("the client to find ada", Duration::from_secs(5), || async {
+        Ok(client.find(By::Username(&ada.username)).await.is_ok_and(|found| found.len() == 1))
     })
     .await
-    .expect("the door comes back");
+    .expect("the client comes back");
 }
 
 #[tokio::test]
 async fn a_frozen_server_ends_in_a_timeout_and_the_next_verb_after_the_thaw_works() {
-    let (bed, door) = bed_and_door().await;
-    door.probe().await.expect("it is there");
+    let (bed, client) = bed_and_client().await;
+    client.probe().await.expect("it is there");
     bed.slapd.freeze();
     let begun = Instant::now();
-    let down = door.probe().await.expect_err("it does not answer");
+    let down = client.probe().await.expect_err("it does not answer");
     assert!(matches!(down, DirectoryError::Down { is_ambiguous: true, .. }), "{down:?}");
     assert!(begun.elapsed() < accolade::directory::VERB_LIMIT + Duration::from_secs(2));
     bed.slapd.thaw();
-    door.probe().await.expect("it is there again");
+    client.probe().await.expect("it is there again");
 }
 
 #[tokio::test]
@@ -292,7 +297,7 @@ async fn settings_that_would_bind_as_nobody_or_in_the_clear_are_refused() {
 /// Names of groups are the freest text that reaches a filter: any text finds exactly the group of that name or none.
 #[tokio::test(flavor = "multi_thread")]
 async fn any_text_finds_exactly_the_group_of_that_name_or_none() {
-    let (bed, door) = bed_and_door().await;
+    let (bed, client) = bed_and_client().await;
     let known = ["members", "a-b", "alumni"];
     for name in known {
         bed.slapd.add_group(name, Managed::Yes).await.expect("a group");
@@ -305,7 +310,7 @@ async fn any_text_finds_exactly_the_group_of_that_name_or_none() {
         let strategy = proptest::string::string_regex(texts).expect("a pattern");
         runner.run(&strategy, |text| {
             let Some(name) = GroupName::new(&text) else { return Ok(()) };
-            let found = runtime.block_on(door.members(&name));
+            let found = runtime.block_on(client.members(&name));
             // `cn` is compared without case and without blanks that do not count.
             let folded = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
             let wanted = if known.contains(&folded.as_str()) {
@@ -322,22 +327,22 @@ async fn any_text_finds_exactly_the_group_of_that_name_or_none() {
 
 #[tokio::test]
 async fn every_entry_with_our_mark_is_found_part_by_part_where_they_are_many() {
-    let (bed, door) = bed_and_door().await;
+    let (bed, client) = bed_and_client().await;
     let by_hand = PersonByHand::named("stranger");
     bed.slapd.add_person_by_hand(&by_hand).await.expect("an entry without a mark");
-    assert_eq!(door.all_marked("").await.expect("an answer").len(), 0);
-    let people: Vec<Somebody> =
-        (1..=501).map(|number| Somebody::new(&format!("ada.{number}"), number)).collect();
+    assert_eq!(client.all_marked("").await.expect("an answer").len(), 0);
+    let people: Vec<TestPerson> =
+        (1..=501).map(|number| TestPerson::new(&format!("ada.{number}"), number)).collect();
     for somebody in &people[..500] {
-        somebody.add_to(&door).await;
+        somebody.add_to(&client).await;
     }
-    assert_eq!(door.all_marked("").await.expect("an answer").len(), 500);
-    people[500].add_to(&door).await;
-    let too_many = door.all_marked("").await;
+    assert_eq!(client.all_marked("").await.expect("an answer").len(), 500);
+    people[500].add_to(&client).await;
+    let too_many = client.all_marked("").await;
     assert!(matches!(too_many, Err(DirectoryError::TooBig { .. })), "{too_many:?}");
     let mut found = Vec::new();
     for ending in "0123456789abcdef".chars().map(|digit| digit.to_string()) {
-        let part = door.all_marked(&ending).await.expect("an answer");
+        let part = client.all_marked(&ending).await.expect("an answer");
         let marks: Vec<String> = part.iter().filter_map(|entry| entry.mark).map(|m| m.to_string()).collect();
         assert!(marks.iter().all(|mark| mark.ends_with(&ending)), "{ending}: {marks:?}");
         found.extend(marks);
@@ -354,11 +359,128 @@ async fn another_bind_password_holds_for_every_clone_from_the_next_verb_on() {
     let right = bed::directory_config(&bed.slapd);
     let mut wrong = right.clone();
     wrong.bind_password = SecretString::from("wrong");
-    let door = Directory::new(&wrong).expect("usable settings");
-    let clone = door.clone();
+    let client = Directory::new(&wrong).expect("usable settings");
+    let clone = client.clone();
     assert!(matches!(clone.probe().await, Err(DirectoryError::Refused { rc: 49, .. })));
-    door.learn_password(right.bind_password).await;
+    client.replace_password(right.bind_password).await;
     clone.probe().await.expect("the directory answers");
-    door.learn_password(wrong.bind_password).await;
+    client.replace_password(wrong.bind_password).await;
     assert!(matches!(clone.probe().await, Err(DirectoryError::Refused { rc: 49, .. })));
+}
+
+/// The attributes that the bot's searches compare, with the settings of `bed.rs`.
+const SEARCHED: [&str; 8] =
+    ["objectClass", "uid", "mail", "employeeNumber", "description", "entryUUID", "member", "cn"];
+
+async fn slapd_with(edits: Edits) -> Bed {
+    let options = BedOptions { slapd_edits: edits, ..BedOptions::slapd_alone() };
+    Bed::start(options).await.expect("slapd starts")
+}
+
+/// Calls every verb of the client at least once.
+async fn uses_every_verb(bed: &Bed) {
+    let directory = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
+    bed.slapd.add_group("members", Managed::Yes).await.expect("a group");
+    directory.probe().await.expect("it answers");
+    let ada = TestPerson::new("ada", 1);
+    let ours = ada.add_to(&directory).await;
+    assert!(matches!(directory.add_person(&ada.as_new()).await, Ok(Added::AlreadyOurs(_))));
+    let keys = [
+        By::Username(&ada.username),
+        By::Address(&ada.address),
+        By::DiscordId(ada.discord_id),
+        By::Mark(ada.mark),
+        By::DirectoryId(&ours.directory_id),
+    ];
+    for key in keys {
+        assert_eq!(directory.find(key).await.expect("an answer").len(), 1, "{key:?}");
+    }
+    let together = directory.find_together(std::slice::from_ref(&ours.directory_id)).await;
+    let entry = together.expect("an answer").remove(0);
+    for ending in ["", "1"] {
+        assert_eq!(directory.all_marked(ending).await.expect("an answer").len(), 1, "{ending:?}");
+    }
+    let holders = directory.find_holders(&ada.username, &ada.address, ada.discord_id).await;
+    assert!(holders.expect("an answer").is_free_for(ada.mark));
+    let members = [group("members")];
+    directory.ensure_membership(&ours, &members, &members).await.expect("membership");
+    assert_eq!(directory.groups_of(&entry).await.as_deref(), Ok(members.as_slice()));
+    assert_eq!(directory.members(&members[0]).await.expect("an answer").len(), 1);
+    directory.lock(&ours).await.expect("locked");
+    directory.unlock(&ours).await.expect("unlocked");
+    assert_eq!(directory.password_changed_at(&ours).await, Ok(None));
+    directory.lock(&ours).await.expect("locked");
+    assert_eq!(directory.is_locked(&ours).await, Ok(true));
+    assert_eq!(directory.remove_if_ours(&ours).await, Ok(Removed::Removed));
+}
+
+/// The names of the missing indexes, as a bind that may read the server's settings sees them.
+async fn missing_indexes(bed: &Bed) -> Vec<String> {
+    let own = bed::directory_config(&bed.slapd);
+    let lent = config::Directory {
+        bind_dn: CONFIG_ADMIN.to_owned(),
+        bind_password: SecretString::from(bed.slapd.admin_password.clone()),
+        ..own
+    };
+    let directory = Directory::new(&lent).expect("usable settings");
+    let settings = directory.server_settings().await.expect("an answer").expect("the settings are readable");
+    let missing = settings.missing_indexes.expect("the indexes are readable");
+    missing.into_iter().map(|index| index.attribute).collect()
+}
+
+#[tokio::test]
+async fn every_search_of_the_client_is_answered_from_the_indexes_that_set_up_prints() {
+    let bed = slapd_with(Edits { log_level: "filter", ..Edits::default() }).await;
+    uses_every_verb(&bed).await;
+    assert_eq!(bed.slapd.unindexed_comparisons().expect("the log"), BTreeMap::new());
+    assert_eq!(missing_indexes(&bed).await, [""; 0]);
+    let needed = needed_indexes(&bed::directory_config(&bed.slapd));
+    assert_eq!(needed.iter().map(|index| index.attribute.as_str()).collect::<Vec<_>>(), SEARCHED);
+}
+
+#[tokio::test]
+async fn each_index_is_needed_and_its_absence_is_seen_in_the_settings_and_in_slapds_log() {
+    for attribute in SEARCHED {
+        let edits = Edits { without_index: Some(attribute), log_level: "filter", ..Edits::default() };
+        let bed = slapd_with(edits).await;
+        uses_every_verb(&bed).await;
+        let unindexed = bed.slapd.unindexed_comparisons().expect("the log");
+        assert_eq!(unindexed.keys().collect::<Vec<_>>(), [attribute], "without an index of {attribute}");
+        assert_eq!(missing_indexes(&bed).await, [attribute]);
+    }
+}
+
+#[tokio::test]
+async fn each_search_by_the_mark_is_one_unindexed_comparison_where_the_mark_has_no_index() {
+    let edits = Edits { without_index: Some("description"), log_level: "filter", ..Edits::default() };
+    let bed = slapd_with(edits).await;
+    let directory = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
+    let ada = TestPerson::new("ada", 1);
+    ada.add_to(&directory).await;
+    let count =
+        || bed.slapd.unindexed_comparisons().expect("the log").get("description").copied().unwrap_or(0);
+    let before = count();
+    for _ in 0..5 {
+        directory.find(By::Mark(ada.mark)).await.expect("an answer");
+    }
+    assert_eq!(count() - before, 5, "one for each search");
+    directory.all_marked("").await.expect("an answer");
+    assert_eq!(count() - before, 6);
+    for _ in 0..5 {
+        directory.find(By::Username(&ada.username)).await.expect("an answer");
+    }
+    assert_eq!(count() - before, 6, "a search by another attribute is not affected");
+}
+
+#[tokio::test]
+async fn an_index_without_the_beginnings_of_the_mark_serves_all_searches_but_that_for_all_marked() {
+    let config = |text: &str| text.replace("description eq,subinitial", "description eq");
+    let bed = slapd_with(Edits { config, log_level: "filter", ..Edits::default() }).await;
+    uses_every_verb(&bed).await;
+    let unindexed = bed.slapd.unindexed_comparisons().expect("the log");
+    assert_eq!(unindexed, BTreeMap::from([("description".to_owned(), 2)]), "two calls of all_marked");
+    assert_eq!(missing_indexes(&bed).await, ["description"]);
+    let needed = needed_indexes(&bed::directory_config(&bed.slapd));
+    let mark = needed.iter().find(|index| index.attribute == "description").expect("an index");
+    assert_eq!(mark.kinds, [IndexKind::Equality, IndexKind::Initial]);
 }

@@ -16,7 +16,7 @@ use testbed::{Bed, Managed, wait_until};
 use url::Url;
 
 use crate::bed;
-use crate::directory::Somebody;
+use crate::directory::TestPerson;
 use crate::keycloak::MAIL_SERVER;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -88,13 +88,13 @@ async fn fine_grained_permissions_are_enough_for_every_call_of_the_service() {
     let report = site.sets_up(Mode::Apply, Some(Rights::FineGrained)).await;
     let (bed, slapd) = (site.bed, &site.own.slapd);
     bed.keycloak.set_smtp("narrow-calls", &bed.mail).await.expect("the realm mails to the catcher");
-    let door = Keycloak::new(&bed::keycloak_config(&site.input, &report)).expect("usable settings");
-    door.probe().await.expect("it counts people and reads events");
+    let client = Keycloak::new(&bed::keycloak_config(&site.input, &report)).expect("usable settings");
+    client.probe().await.expect("it counts people and reads events");
 
     let directory = Directory::new(&bed::directory_config(slapd)).expect("usable settings");
-    let somebody = Somebody::new("narrow-ada", 701);
-    let look = door.look(&somebody.username, &somebody.address).await.expect("an answer");
-    assert!(!look.is_username_taken(None) && !look.is_address_taken(None));
+    let somebody = TestPerson::new("narrow-ada", 701);
+    let holders = client.find_holders(&somebody.username, &somebody.address).await.expect("an answer");
+    assert!(!holders.is_username_taken(None) && !holders.is_address_taken(None));
     let ours = somebody.add_to(&directory).await;
     slapd.add_group("narrow-group", Managed::Yes).await.expect("a group");
     let group = GroupName::new("narrow-group").expect("not empty");
@@ -102,29 +102,29 @@ async fn fine_grained_permissions_are_enough_for_every_call_of_the_service() {
     directory.ensure_membership(&ours, wanted, wanted).await.expect("membership");
     // Every search must find the person, the later ones, too.
     for _ in 0..3 {
-        let import = || async { door.find_import(&somebody.username, &ours.directory_id).await };
+        let import = || async { client.find_import(&somebody.username, &ours.directory_id).await };
         wait_until("the import", SOON, || async { Ok(matches!(import().await?, Import::Ours(_))) })
             .await
             .expect("it is imported");
     }
-    let Ok(Import::Ours(id)) = door.find_import(&somebody.username, &ours.directory_id).await else {
+    let Ok(Import::Ours(id)) = client.find_import(&somebody.username, &ours.directory_id).await else {
         panic!("it was ours a moment ago")
     };
-    let look = door.look(&somebody.username, &somebody.address).await.expect("an answer");
-    assert!(look.is_username_taken(None) && look.is_address_taken(None));
-    assert!(door.person(&id).await.expect("an answer").is_some());
-    door.sync_groups().await.expect("the sync");
-    assert_eq!(door.groups(&id).await, Ok(vec![group]));
+    let holders = client.find_holders(&somebody.username, &somebody.address).await.expect("an answer");
+    assert!(holders.is_username_taken(None) && holders.is_address_taken(None));
+    assert!(client.person(&id).await.expect("an answer").is_some());
+    client.sync_groups().await.expect("the sync");
+    assert_eq!(client.groups(&id).await, Ok(vec![group]));
     {
         let _alone = MAIL_SERVER.lock().await;
-        let mailed = door.send_actions_mail(&id, Actions::FirstPassword, Duration::from_hours(12)).await;
+        let mailed = client.send_actions_mail(&id, Actions::FirstPassword, Duration::from_hours(12)).await;
         assert_eq!(mailed, MailOutcome::Accepted);
         bed.mail.wait_for_mail_to(somebody.address.as_str(), SOON).await.expect("the mail");
     }
-    assert_eq!(door.set_enabled(&id, Enabled::No).await, Ok(Outcome::Applied));
-    assert_eq!(door.set_enabled(&id, Enabled::Yes).await, Ok(Outcome::Applied));
-    assert_eq!(door.end_sessions(&id).await, Ok(()));
-    assert!(door.events_since(Timestamp::from_millis(0)).await.is_ok());
+    assert_eq!(client.set_enabled(&id, Enabled::No).await, Ok(Outcome::Applied));
+    assert_eq!(client.set_enabled(&id, Enabled::Yes).await, Ok(Outcome::Applied));
+    assert_eq!(client.end_sessions(&id).await, Ok(()));
+    assert!(client.events_since(Timestamp::from_millis(0)).await.is_ok());
 }
 
 #[tokio::test]

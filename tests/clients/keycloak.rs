@@ -1,4 +1,4 @@
-//! The Keycloak door against a real Keycloak that reads a real slapd and mails to a real catcher.
+//! The Keycloak client against a real Keycloak that reads a real slapd and mails to a real catcher.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
 use crate::bed;
-use crate::directory::Somebody;
+use crate::directory::TestPerson;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -31,28 +31,28 @@ pub(crate) static MAIL_SERVER: Mutex<()> = Mutex::const_new(());
 /// One realm for all these tests: making one takes Keycloak seconds.
 async fn settings(bed: &Bed) -> config::Keycloak {
     static SETTINGS: OnceCell<config::Keycloak> = OnceCell::const_new();
-    SETTINGS.get_or_init(|| bed::realm(bed, "door")).await.clone()
+    SETTINGS.get_or_init(|| bed::realm(bed, "client-tests")).await.clone()
 }
 
-pub(crate) struct Scene {
+pub(crate) struct TestEnv {
     bed: &'static Bed,
     pub(crate) config: config::Keycloak,
-    door: Keycloak,
+    client: Keycloak,
     directory: Directory,
 }
 
-pub(crate) async fn scene() -> Scene {
+pub(crate) async fn env() -> TestEnv {
     let bed = bed::servers().await;
     let config = settings(bed).await;
-    let door = Keycloak::new(&config).expect("usable settings");
+    let client = Keycloak::new(&config).expect("usable settings");
     let directory = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
-    Scene { bed, config, door, directory }
+    TestEnv { bed, config, client, directory }
 }
 
-impl Scene {
-    pub(crate) async fn import(&self, somebody: &Somebody) -> (OwnedEntry, KeycloakId) {
+impl TestEnv {
+    pub(crate) async fn import(&self, somebody: &TestPerson) -> (OwnedEntry, KeycloakId) {
         let ours = somebody.add_to(&self.directory).await;
-        let import = || async { self.door.find_import(&somebody.username, &ours.directory_id).await };
+        let import = || async { self.client.find_import(&somebody.username, &ours.directory_id).await };
         wait_until("the import", SOON, || async { Ok(matches!(import().await?, Import::Ours(_))) })
             .await
             .expect("it is imported");
@@ -61,97 +61,97 @@ impl Scene {
     }
 
     async fn mail(&self, id: &KeycloakId) -> MailOutcome {
-        self.door.send_actions_mail(id, Actions::FirstPassword, Duration::from_hours(12)).await
+        self.client.send_actions_mail(id, Actions::FirstPassword, Duration::from_hours(12)).await
     }
 }
 
 #[tokio::test]
 async fn an_import_is_ours_only_by_federation_and_entry() {
-    let scene = scene().await;
-    let ada = Somebody::new("kc-ada", 101);
-    let (ours, id) = scene.import(&ada).await;
-    let user = scene.door.person(&id).await.expect("an answer").expect("the user");
+    let env = env().await;
+    let ada = TestPerson::new("kc-ada", 101);
+    let (ours, id) = env.import(&ada).await;
+    let user = env.client.person(&id).await.expect("an answer").expect("the user");
     assert_eq!(user.directory_id, Some(ours.directory_id.clone()));
-    assert_eq!(user.federation_link.as_deref(), Some(scene.config.federation_id.as_str()));
+    assert_eq!(user.federation_link.as_deref(), Some(env.config.federation_id.as_str()));
 
-    let other = Somebody::new("kc-other", 102);
-    let (other, _) = scene.import(&other).await;
-    let wrong = scene.door.find_import(&ada.username, &other.directory_id).await;
-    assert_eq!(wrong, Ok(Import::SomebodyElse));
-    let nobody = Somebody::new("kc-nobody", 103);
-    assert_eq!(scene.door.find_import(&nobody.username, &ours.directory_id).await, Ok(Import::NotYet));
+    let other = TestPerson::new("kc-other", 102);
+    let (other, _) = env.import(&other).await;
+    let wrong = env.client.find_import(&ada.username, &other.directory_id).await;
+    assert_eq!(wrong, Ok(Import::NotOurs));
+    let nobody = TestPerson::new("kc-nobody", 103);
+    assert_eq!(env.client.find_import(&nobody.username, &ours.directory_id).await, Ok(Import::NotYet));
 }
 
 #[tokio::test]
 async fn a_local_user_of_that_name_or_address_is_taken_and_never_ours() {
-    let scene = scene().await;
-    let somebody = Somebody::new("kc-local", 111);
+    let env = env().await;
+    let somebody = TestPerson::new("kc-local", 111);
     let local = LocalUser { username: "kc-local", email: "kc-local@example.org", password: None };
-    scene.bed.keycloak.create_local_user("door", local).await.expect("a local user");
-    let look = scene.door.look(&somebody.username, &somebody.address).await.expect("an answer");
-    assert!(look.is_username_taken(None) && look.is_address_taken(None));
-    let ours = somebody.add_to(&scene.directory).await;
-    let import = scene.door.find_import(&somebody.username, &ours.directory_id).await;
-    assert_eq!(import, Ok(Import::SomebodyElse));
+    env.bed.keycloak.create_local_user("client-tests", local).await.expect("a local user");
+    let holders = env.client.find_holders(&somebody.username, &somebody.address).await.expect("an answer");
+    assert!(holders.is_username_taken(None) && holders.is_address_taken(None));
+    let ours = somebody.add_to(&env.directory).await;
+    let import = env.client.find_import(&somebody.username, &ours.directory_id).await;
+    assert_eq!(import, Ok(Import::NotOurs));
 }
 
 #[tokio::test]
 async fn groups_are_seen_once_the_mapper_has_read_them() {
-    let scene = scene().await;
-    let (ours, id) = scene.import(&Somebody::new("kc-groups", 121)).await;
-    scene.bed.slapd.add_group("kc-new-group", Managed::Yes).await.expect("a group");
+    let env = env().await;
+    let (ours, id) = env.import(&TestPerson::new("kc-groups", 121)).await;
+    env.bed.slapd.add_group("kc-new-group", Managed::Yes).await.expect("a group");
     let group = GroupName::new("kc-new-group").expect("not empty");
     let wanted = std::slice::from_ref(&group);
-    scene.directory.ensure_membership(&ours, wanted, wanted).await.expect("membership");
-    scene.door.sync_groups().await.expect("the sync");
-    assert_eq!(scene.door.groups(&id).await, Ok(vec![group]));
+    env.directory.ensure_membership(&ours, wanted, wanted).await.expect("membership");
+    env.client.sync_groups().await.expect("the sync");
+    assert_eq!(env.client.groups(&id).await, Ok(vec![group]));
 }
 
 #[tokio::test]
 async fn a_mail_is_accepted_refused_or_unknown_as_the_servers_behave() {
-    let scene = scene().await;
+    let env = env().await;
     let _alone = MAIL_SERVER.lock().await;
-    let somebody = Somebody::new("kc-mail", 131);
-    let (_, id) = scene.import(&somebody).await;
-    assert_eq!(scene.mail(&id).await, MailOutcome::Accepted);
-    scene.bed.mail.wait_for_mail_to(somebody.address.as_str(), SOON).await.expect("the mail");
+    let somebody = TestPerson::new("kc-mail", 131);
+    let (_, id) = env.import(&somebody).await;
+    assert_eq!(env.mail(&id).await, MailOutcome::Accepted);
+    env.bed.mail.wait_for_mail_to(somebody.address.as_str(), SOON).await.expect("the mail");
 
     for fault in
         [MailFault::Refuse450, MailFault::Refuse550, MailFault::AcceptThenDrop, MailFault::RefuseConnections]
     {
-        scene.bed.mail.set_fault(fault).await.expect("the fault is set");
-        let outcome = scene.mail(&id).await;
-        scene.bed.mail.set_fault(MailFault::None).await.expect("the fault is over");
+        env.bed.mail.set_fault(fault).await.expect("the fault is set");
+        let outcome = env.mail(&id).await;
+        env.bed.mail.set_fault(MailFault::None).await.expect("the fault is over");
         assert!(matches!(outcome, MailOutcome::Unknown(_)), "{fault:?}: {outcome:?}");
     }
 
     let nobody = KeycloakId::new("00000000-0000-0000-0000-000000000000").expect("not empty");
-    let outcome = scene.mail(&nobody).await;
+    let outcome = env.mail(&nobody).await;
     assert!(
         matches!(outcome, MailOutcome::Refused(KeycloakError::Status { status: 404, .. })),
         "{outcome:?}"
     );
 
-    assert_eq!(scene.door.set_enabled(&id, Enabled::No).await, Ok(Outcome::Applied));
-    assert_eq!(scene.door.set_enabled(&id, Enabled::No).await, Ok(Outcome::Unchanged));
-    let outcome = scene.mail(&id).await;
+    assert_eq!(env.client.set_enabled(&id, Enabled::No).await, Ok(Outcome::Applied));
+    assert_eq!(env.client.set_enabled(&id, Enabled::No).await, Ok(Outcome::Unchanged));
+    let outcome = env.mail(&id).await;
     assert!(matches!(&outcome, MailOutcome::Refused(error) if error.says_disabled()), "{outcome:?}");
-    assert_eq!(scene.door.set_enabled(&id, Enabled::Yes).await, Ok(Outcome::Applied));
-    assert_eq!(scene.door.end_sessions(&id).await, Ok(()));
-    let address = scene.door.person(&id).await.expect("an answer").expect("the user").address;
+    assert_eq!(env.client.set_enabled(&id, Enabled::Yes).await, Ok(Outcome::Applied));
+    assert_eq!(env.client.end_sessions(&id).await, Ok(()));
+    let address = env.client.person(&id).await.expect("an answer").expect("the user").address;
     assert_eq!(address.as_deref(), Some(somebody.address.as_str()), "the profile is as it was");
 }
 
 #[tokio::test]
 async fn a_mailed_link_ends_with_its_time_whoever_cleans_up() {
-    let scene = scene().await;
+    let env = env().await;
     let _alone = MAIL_SERVER.lock().await;
-    let somebody = Somebody::new("kc-shortlink", 171);
-    let (_, id) = scene.import(&somebody).await;
+    let somebody = TestPerson::new("kc-shortlink", 171);
+    let (_, id) = env.import(&somebody).await;
     let mailed = async |lives, before: u64| {
-        let sent = scene.door.send_actions_mail(&id, Actions::FirstPassword, lives).await;
+        let sent = env.client.send_actions_mail(&id, Actions::FirstPassword, lives).await;
         assert_eq!(sent, MailOutcome::Accepted);
-        let mail = scene.bed.mail.wait_for_mail_after(somebody.address.as_str(), before, SOON).await;
+        let mail = env.bed.mail.wait_for_mail_after(somebody.address.as_str(), before, SOON).await;
         let mail = mail.expect("the mail");
         (mail.id, mail.links.first().expect("a link").clone())
     };
@@ -165,10 +165,9 @@ async fn a_mailed_link_ends_with_its_time_whoever_cleans_up() {
     let outcome = browser::follow_action_link(link, "a-long-enough-secret").await.expect("pages");
     assert!(matches!(outcome, browser::Outcome::Refused { .. }), "{outcome:?}");
     assert!(
-        !scene
-            .bed
+        !env.bed
             .slapd
-            .bind_works(&scene.bed.slapd.person_dn("kc-shortlink"), "a-long-enough-secret")
+            .bind_works(&env.bed.slapd.person_dn("kc-shortlink"), "a-long-enough-secret")
             .await
             .expect("an answer")
     );
@@ -188,30 +187,30 @@ const STRANGE: [(&str, &str, &str); 8] = [
 
 #[tokio::test]
 async fn whatever_legal_text_somebody_typed_one_mail_goes_to_one_address_and_shows_none_of_it() {
-    let scene = scene().await;
+    let env = env().await;
     let _alone = MAIL_SERVER.lock().await;
     for (number, (address, given, family)) in STRANGE.into_iter().enumerate() {
-        let mut somebody = Somebody::new(&format!("kc-strange{number}"), 160 + number as u64);
+        let mut somebody = TestPerson::new(&format!("kc-strange{number}"), 160 + number as u64);
         somebody.address = MailAddress::parse(address).expect("a legal address");
         somebody.given = PersonName::parse(given).expect("a legal name");
         somebody.family = PersonName::parse(family).expect("a legal name");
-        let (_, id) = scene.import(&somebody).await;
-        let known: Vec<u64> = scene.bed.mail.messages().iter().map(|mail| mail.id).collect();
-        assert_eq!(scene.mail(&id).await, MailOutcome::Accepted, "{address}");
-        scene.bed.mail.wait_for_mail_to(somebody.address.as_str(), SOON).await.expect("the mail");
+        let (_, id) = env.import(&somebody).await;
+        let known: Vec<u64> = env.bed.mail.messages().iter().map(|mail| mail.id).collect();
+        assert_eq!(env.mail(&id).await, MailOutcome::Accepted, "{address}");
+        env.bed.mail.wait_for_mail_to(somebody.address.as_str(), SOON).await.expect("the mail");
         // Other tests mail at the same time, to addresses of their own.
         let ours = |mail: &testbed::CaughtMail| {
             !known.contains(&mail.id)
                 && mail.to.iter().any(|to| to.ends_with(somebody.address.domain()) || to.contains("eve"))
         };
-        let mails: Vec<_> = scene.bed.mail.messages().into_iter().filter(ours).collect();
+        let mails: Vec<_> = env.bed.mail.messages().into_iter().filter(ours).collect();
         assert_eq!(mails.len(), 1, "{address}: {mails:?}");
         let mail = &mails[0];
         // Keycloak keeps addresses in lower case.
         assert_eq!(mail.to, [somebody.address.folded()], "another recipient");
         let links: Vec<_> = mail.links.iter().filter(|link| link.contains("action-token")).collect();
         assert_eq!((links.len(), mail.links.len()), (1, 1), "{:?}", mail.links);
-        assert!(links[0].starts_with(&scene.bed.keycloak.public_url), "{links:?}");
+        assert!(links[0].starts_with(&env.bed.keycloak.public_url), "{links:?}");
         for typed in [given, family] {
             let shows = |text: &str| text.contains(typed);
             assert!(
@@ -224,48 +223,47 @@ async fn whatever_legal_text_somebody_typed_one_mail_goes_to_one_address_and_sho
 
 #[tokio::test]
 async fn switching_a_user_off_and_on_leaves_every_value_of_the_entry_as_it_was() {
-    let scene = scene().await;
-    let (ours, id) = scene.import(&Somebody::new("kc-profile", 151)).await;
-    let dn = scene.bed.slapd.person_dn("kc-profile");
-    scene
-        .bed
+    let env = env().await;
+    let (ours, id) = env.import(&TestPerson::new("kc-profile", 151)).await;
+    let dn = env.bed.slapd.person_dn("kc-profile");
+    env.bed
         .slapd
         .set_attribute(&dn, "telephoneNumber", &["+44 20 7946 0000"])
         .await
         .expect("a value of others");
-    let values = async || scene.bed.slapd.entry(&dn).await.expect("an answer").expect("the entry").attributes;
+    let values = async || env.bed.slapd.entry(&dn).await.expect("an answer").expect("the entry").attributes;
     let before = values().await;
-    assert_eq!(scene.door.set_enabled(&id, Enabled::No).await, Ok(Outcome::Applied));
-    assert_eq!(scene.door.set_enabled(&id, Enabled::Yes).await, Ok(Outcome::Applied));
+    assert_eq!(env.client.set_enabled(&id, Enabled::No).await, Ok(Outcome::Applied));
+    assert_eq!(env.client.set_enabled(&id, Enabled::Yes).await, Ok(Outcome::Applied));
     assert_eq!(values().await, before);
-    let user = scene.door.person(&id).await.expect("an answer").expect("the user");
+    let user = env.client.person(&id).await.expect("an answer").expect("the user");
     assert_eq!(user.directory_id, Some(ours.directory_id));
 }
 
 #[tokio::test]
 async fn a_wrong_secret_a_missing_right_and_nobody_there_are_told_apart() {
-    let scene = scene().await;
-    let wrong = config::Keycloak { client_secret: SecretString::from("wrong"), ..scene.config.clone() };
-    let door = Keycloak::new(&wrong).expect("usable settings");
-    let error = door.probe().await.expect_err("the secret is wrong");
+    let env = env().await;
+    let wrong = config::Keycloak { client_secret: SecretString::from("wrong"), ..env.config.clone() };
+    let client = Keycloak::new(&wrong).expect("usable settings");
+    let error = client.probe().await.expect_err("the secret is wrong");
     assert!(matches!(error, KeycloakError::Status { endpoint: "token", status: 401, .. }), "{error:?}");
     assert_eq!(error.error_code(), ErrorCode::KeycloakRightMissing);
-    assert!(!format!("{door:?} {error:?} {error}").contains("wrong"));
+    assert!(!format!("{client:?} {error:?} {error}").contains("wrong"));
     let id = KeycloakId::new("x").expect("not empty");
-    let outcome = door.send_actions_mail(&id, Actions::NewPassword, Duration::from_hours(1)).await;
+    let outcome = client.send_actions_mail(&id, Actions::NewPassword, Duration::from_hours(1)).await;
     assert!(matches!(outcome, MailOutcome::NeverSent(_)), "{outcome:?}");
 
     let client = json!({"clientId": "no-rights", "secret": "s", "publicClient": false, "serviceAccountsEnabled": true});
-    scene.bed.keycloak.admin_json(Method::POST, "door/clients", Some(&client)).await.expect("a client");
+    env.bed.keycloak.admin_json(Method::POST, "client/clients", Some(&client)).await.expect("a client");
     let weak = config::Keycloak {
         client_id: "no-rights".to_owned(),
         client_secret: SecretString::from("s"),
-        ..scene.config.clone()
+        ..env.config.clone()
     };
     let error = Keycloak::new(&weak).expect("usable settings").probe().await.expect_err("no right");
     assert!(matches!(error, KeycloakError::Status { status: 403, .. }), "{error:?}");
 
-    let nowhere = config::Keycloak { url: Url::parse("http://127.0.0.1:1").expect("a URL"), ..scene.config };
+    let nowhere = config::Keycloak { url: Url::parse("http://127.0.0.1:1").expect("a URL"), ..env.config };
     let error = Keycloak::new(&nowhere).expect("usable settings").probe().await.expect_err("nobody is there");
     assert!(matches!(error, KeycloakError::Down { is_ambiguous: false, .. }), "{error:?}");
     assert_eq!(error.error_code(), ErrorCode::KeycloakDown);
@@ -274,17 +272,17 @@ async fn a_wrong_secret_a_missing_right_and_nobody_there_are_told_apart() {
 #[tokio::test]
 async fn a_token_that_ends_is_replaced_and_events_can_be_read() {
     let bed = bed::servers().await;
-    let config = bed::realm(bed, "door-token").await;
-    bed.keycloak.set_realm("door-token", &json!({"accessTokenLifespan": 1})).await.expect("short tokens");
-    let door = Keycloak::new(&config).expect("usable settings");
+    let config = bed::realm(bed, "client-token").await;
+    bed.keycloak.set_realm("client-token", &json!({"accessTokenLifespan": 1})).await.expect("short tokens");
+    let client = Keycloak::new(&config).expect("usable settings");
     let begun = std::time::Instant::now();
     // Whichever token a call gets, it works: renewed before its end, or once more after a 401.
     wait_until("several lives of a token", SOON, || async {
-        door.probe().await?;
+        client.probe().await?;
         Ok(begun.elapsed() > Duration::from_secs(4))
     })
     .await
     .expect("every call works");
-    let events = door.events_since(Timestamp::from_millis(0)).await.expect("an answer");
+    let events = client.events_since(Timestamp::from_millis(0)).await.expect("an answer");
     assert!(events.events.is_empty() && events.latest.is_none());
 }

@@ -1,4 +1,4 @@
-//! Answers with a flaw: a scripted server gives an honest answer, spoilt in one place, and ends the line. Whatever a door makes of it, the
+//! Answers with a flaw: a scripted server gives an honest answer, spoilt in one place, and ends the line. Whatever a client makes of it, the
 //! process lives, no verb takes it for the success that it is not, and the next honest answer is understood.
 //!
 //! That nobody changes bytes on the way is for TLS to see. This is about servers and proxies in trouble, and about our readers.
@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
-use crate::directory::Somebody;
+use crate::directory::TestPerson;
 
 const PEOPLE: &str = "ou=people,dc=example,dc=org";
 
@@ -151,7 +151,7 @@ fn message(id: &[u8], operation: &[u8]) -> Vec<u8> {
 
 /// Eve's entry: marked, with a password, and nobody's but hers.
 fn eves_entry() -> Vec<u8> {
-    let eve = Somebody::new("eve", 2);
+    let eve = TestPerson::new("eve", 2);
     let attribute =
         |name: &str, value: &str| element(0x30, &[text(name), element(0x31, &text(value))].concat());
     let attributes = [
@@ -212,36 +212,36 @@ async fn no_spoilt_answer_of_the_directory_is_taken_for_a_success_or_stops_the_p
         object_classes: vec!["inetOrgPerson".to_owned()],
         privileged_groups: Vec::new(),
     };
-    let door = Directory::new(&config).expect("usable settings");
-    let (ada, eve) = (Somebody::new("ada", 1), Somebody::new("eve", 2));
+    let client = Directory::new(&config).expect("usable settings");
+    let (ada, eve) = (TestPerson::new("ada", 1), TestPerson::new("eve", 2));
     let id = DirectoryId::new("00000000-0000-4000-8000-0000000000aa").expect("not empty");
     let ours = OwnedEntry { directory_id: id, mark: ada.mark, discord_id: ada.discord_id };
     for trial in 0..TRIALS {
         match trial % 5 {
             0 => {
-                let added = door.add_person(&ada.as_new()).await;
+                let added = client.add_person(&ada.as_new()).await;
                 let is_made = matches!(added, Ok(Added::Created(_) | Added::AlreadyOurs(_)));
                 assert!(!is_made, "trial {trial}: {added:?} of {:?}", liar.last());
             }
             1 => {
-                let found = door.find(By::Mark(ada.mark)).await.unwrap_or_default();
+                let found = client.find(By::Mark(ada.mark)).await.unwrap_or_default();
                 let is_ours = found.iter().any(|entry| entry.ours(ada.mark, ada.discord_id).is_some());
                 assert!(!is_ours, "trial {trial}: {:?}", liar.last());
             }
-            2 => assert!(door.lock(&ours).await.is_err(), "trial {trial}: {:?}", liar.last()),
+            2 => assert!(client.lock(&ours).await.is_err(), "trial {trial}: {:?}", liar.last()),
             3 => {
-                let removed = door.remove_if_ours(&ours).await;
+                let removed = client.remove_if_ours(&ours).await;
                 let is_done = matches!(removed, Ok(Removed::Removed | Removed::HasPassword));
                 assert!(!is_done, "trial {trial}: {removed:?} of {:?}", liar.last());
             }
             _ => {
-                let time = door.password_changed_at(&ours).await;
+                let time = client.password_changed_at(&ours).await;
                 assert!(time.is_err(), "trial {trial}: {time:?} of {:?}", liar.last());
             }
         }
     }
     liar.is_honest_from_now_on();
-    let found = door.find(By::Mark(eve.mark)).await.expect("an honest answer");
+    let found = client.find(By::Mark(eve.mark)).await.expect("an honest answer");
     assert_eq!(found.iter().filter(|entry| entry.mark == Some(eve.mark)).count(), 1);
 }
 
@@ -302,32 +302,33 @@ async fn no_spoilt_answer_of_keycloak_is_taken_for_a_success_or_stops_the_proces
         reset_link_lifespan: Duration::from_hours(1),
         event_poll: Duration::from_secs(5),
     };
-    let door = Keycloak::new(&config).expect("usable settings");
-    let (ada, eve) = (Somebody::new("ada", 1), Somebody::new("eve", 2));
+    let client = Keycloak::new(&config).expect("usable settings");
+    let (ada, eve) = (TestPerson::new("ada", 1), TestPerson::new("eve", 2));
     let entry = DirectoryId::new("00000000-0000-4000-8000-0000000000aa").expect("not empty");
     let id = KeycloakId::new("1").expect("not empty");
     for trial in 0..TRIALS {
         match trial % 4 {
             0 => {
-                let found = door.find_import(&ada.username, &entry).await;
+                let found = client.find_import(&ada.username, &entry).await;
                 assert!(!matches!(found, Ok(Import::Ours(_))), "trial {trial}: {:?}", liar.last());
             }
             1 => {
-                let set = door.set_enabled(&id, Enabled::No).await;
+                let set = client.set_enabled(&id, Enabled::No).await;
                 assert!(set.is_err(), "trial {trial}: {set:?} of {:?}", liar.last());
             }
             2 => {
-                let ended = door.end_sessions(&id).await;
+                let ended = client.end_sessions(&id).await;
                 assert!(ended.is_err(), "trial {trial}: {:?}", liar.last());
             }
             _ => {
-                let mailed = door.send_actions_mail(&id, Actions::NewPassword, Duration::from_hours(1)).await;
+                let mailed =
+                    client.send_actions_mail(&id, Actions::NewPassword, Duration::from_hours(1)).await;
                 assert!(mailed != MailOutcome::Accepted, "trial {trial}: {:?}", liar.last());
             }
         }
     }
     liar.is_honest_from_now_on();
     let eves = DirectoryId::new("00000000-0000-4000-8000-0000000000ee").expect("not empty");
-    let found = door.find_import(&eve.username, &eves).await.expect("an honest answer");
+    let found = client.find_import(&eve.username, &eves).await.expect("an honest answer");
     assert!(matches!(found, Import::Ours(_)), "{found:?}");
 }

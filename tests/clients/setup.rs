@@ -180,7 +180,7 @@ async fn a_wrong_bind_password_stops_set_up_before_a_federation_is_made() {
     let mut args = bed::setup_args(bed, Mode::Apply);
     args.federation_bind_password = SecretString::from("not the password");
     let error = run(&args, &input, &mut Vec::new()).await.expect_err("the password is wrong");
-    assert!(matches!(&error, SetupError::InTheWay(text) if text.contains("cannot bind")), "{error:?}");
+    assert!(matches!(&error, SetupError::Blocked(text) if text.contains("cannot bind")), "{error:?}");
     assert!(!format!("{error:?}").contains("not the password"));
 
     let report =
@@ -214,7 +214,7 @@ async fn a_wrong_admin_password_and_the_realm_master_are_refused() {
     let mut args = bed::setup_args(bed, Mode::Apply);
     let input = bed::setup_input(bed, "master");
     let error = run(&args, &input, &mut Vec::new()).await.expect_err("master is refused");
-    assert!(matches!(error, SetupError::InTheWay(_)));
+    assert!(matches!(error, SetupError::Blocked(_)));
 
     args.admin_password = SecretString::from("wrong");
     let input = bed::setup_input(bed, "setup-nobody");

@@ -1,4 +1,4 @@
-//! No door tells a secret to a server that does not prove who it is: a wrong authority, another name, another time, or TLS that
+//! No client tells a secret to a server that does not prove who it is: a wrong authority, another name, another time, or TLS that
 //! somebody in between took away. What counts is what such a server was told.
 
 use std::sync::Arc;
@@ -49,9 +49,9 @@ async fn no_bind_is_sent_to_a_directory_whose_certificate_is_wrong() {
             let impostor =
                 Impostor::start(&["127.0.0.1", "localhost"], flaw, opening).await.expect("an impostor");
             let url = format!("{scheme}://{}", impostor.address);
-            let door = Directory::new(&directory_at(&url, is_start_tls, &impostor.ca_file))
+            let client = Directory::new(&directory_at(&url, is_start_tls, &impostor.ca_file))
                 .expect("usable settings");
-            let refused = door.probe().await.expect_err("the certificate is wrong");
+            let refused = client.probe().await.expect_err("the certificate is wrong");
             assert!(
                 matches!(&refused, DirectoryError::Down { is_ambiguous: false, .. }),
                 "{flaw:?} by {scheme}: {refused:?}"
@@ -62,9 +62,9 @@ async fn no_bind_is_sent_to_a_directory_whose_certificate_is_wrong() {
         // The same server with the right papers is told the bind: so the silence above is the certificate's doing.
         let honest = Impostor::start(&["127.0.0.1"], Flaw::None, opening).await.expect("a server");
         let url = format!("{scheme}://{}", honest.address);
-        let door =
+        let client =
             Directory::new(&directory_at(&url, is_start_tls, &honest.ca_file)).expect("usable settings");
-        let asking = door.probe();
+        let asking = client.probe();
         let told = wait_until("the bind", SOON, async || Ok(honest.told() > 0));
         tokio::select! {
             ended = asking => panic!("a server that never answers ended the verb: {ended:?}"),
@@ -96,16 +96,16 @@ async fn no_secret_is_sent_to_a_keycloak_whose_certificate_is_wrong() {
     };
     for flaw in FLAWS {
         let impostor = Impostor::start(&["127.0.0.1"], flaw, Opening::Tls).await.expect("an impostor");
-        let door = Keycloak::new(&keycloak_at(&impostor)).expect("usable settings");
-        let refused = door.probe().await.expect_err("the certificate is wrong");
+        let client = Keycloak::new(&keycloak_at(&impostor)).expect("usable settings");
+        let refused = client.probe().await.expect_err("the certificate is wrong");
         assert!(matches!(&refused, KeycloakError::Down { is_ambiguous: false, .. }), "{flaw:?}: {refused:?}");
         assert!(impostor.met() > 0, "nobody came: {flaw:?}");
         assert_eq!(impostor.told(), 0, "{flaw:?}: something was sent");
     }
     let honest = Impostor::start(&["127.0.0.1"], Flaw::None, Opening::Tls).await.expect("a server");
-    let door = Keycloak::new(&keycloak_at(&honest)).expect("usable settings");
+    let client = Keycloak::new(&keycloak_at(&honest)).expect("usable settings");
     tokio::select! {
-        ended = door.probe() => panic!("a server that never answers ended the verb: {ended:?}"),
+        ended = client.probe() => panic!("a server that never answers ended the verb: {ended:?}"),
         told = wait_until("the token call", SOON, async || Ok(honest.told() > 0)) => told.expect("it is told"),
     }
 }
@@ -158,7 +158,7 @@ async fn no_password_is_sent_to_a_database_whose_certificate_is_wrong() {
     }
 }
 
-/// Somebody between us and the directory answers StartTLS in its place.
+/// TestPerson between us and the directory answers StartTLS in its place.
 async fn probe_behind(slapd: &Slapd, answer: Answer) -> (DirectoryError, Vec<Kind>) {
     let server = slapd.ldap_url.trim_start_matches("ldap://").parse().expect("an address");
     let proxy = Proxy::start(server, Speech::Ldap, 7).await.expect("a proxy");

@@ -66,8 +66,8 @@ fn an_admin_hears_in_chat_what_is_wrong_the_worst_first_with_its_fix() {
         assert_eq!(all, ["administrator_given", "guild_missing", "ldap_group_missing", "role_missing"]);
 
         let people = world().bed.slapd.people().await.expect("the directory answers");
-        let left = people.iter().find(|entry| entry.dn.starts_with("uid=trial-"));
-        assert!(left.is_none(), "the trial left an entry");
+        let left = people.iter().find(|entry| entry.dn.starts_with("uid=selftest-"));
+        assert!(left.is_none(), "the self-test left an entry");
         let looks = "SELECT after || ' ' || source FROM audit WHERE event = 'admin.viewed' AND actor_id NOT LIKE 'cli:%'";
         assert_eq!(story.rows(looks).await, ["doctor chat"; 2]);
         assert!(story.sim.requests_inside_retry_after().is_empty(), "Discord's limits were not kept");

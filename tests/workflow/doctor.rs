@@ -162,14 +162,14 @@ async fn breaks_rights(practice: &Practice) -> Result<()> {
         under_rule(practice, rule, &["ldap_acl_wide"]).await?;
         let entry = slapd.entry(&slapd.person_dn("theirs")).await?.context("the foreign entry")?;
         ensure!(entry.value("mail") == Some("theirs@example.org"), "a foreign entry was changed");
-        ensure!(slapd.people().await?.len() == 1, "the trial left an entry under {rule}");
+        ensure!(slapd.people().await?.len() == 1, "the self-test left an entry under {rule}");
     }
     slapd.delete(&slapd.person_dn("theirs")).await?;
     // One thing less than it needs.
     let narrow = format!("to dn.one=\"{groups}\" attrs=member {bot} read by * break");
     under_rule(practice, &narrow, &["ldap_acl_narrow"]).await?;
     let no_lock = format!("to dn.one=\"{people}\" attrs=pwdAccountLockedTime {bot} read by * break");
-    under_rule(practice, &no_lock, &["ldap_acl_narrow", "ldap_trial_left"]).await?;
+    under_rule(practice, &no_lock, &["ldap_acl_narrow", "ldap_self_test_left"]).await?;
     for entry in slapd.people().await? {
         slapd.delete(&entry.dn).await?;
     }
@@ -250,6 +250,71 @@ fn an_overlay_that_is_not_there_is_named_by_its_missing_effect() {
     if let Err(error) = played {
         panic!("{error:#}");
     }
+}
+
+/// Lets the bot read which database is whose, and nothing else of the settings.
+fn shows_only_suffixes(text: &str) -> String {
+    let bot = "by dn.exact=\"cn=bot,ou=services,dc=example,dc=org\" read by * none";
+    text.replace(
+        "olcAccess: to * by * none",
+        &format!("olcAccess: {{0}}to attrs=entry,olcSuffix {bot}\nolcAccess: {{1}}to * by * none"),
+    )
+}
+
+#[test]
+fn an_attribute_without_an_index_is_named_and_an_index_that_is_hidden_is_never_ok() {
+    let (country, _visit) = country();
+    let played: Result<()> = country.runtime.block_on(async {
+        let (keycloak, mail) = (&country.bed.keycloak, &country.bed.mail);
+        let without_index = Edits { without_index: Some("description"), ..Edits::default() };
+        let mut practice = Practice::opens(keycloak, mail, SHARED, without_index).await?;
+        let (said, _) = practice.asks(&practice.config, Lent::Everything, &[]).await?;
+        ensure!(wrong(&said) == BTreeSet::from(["ldap_index_missing"]), "{said:#}");
+        let check = check_of(&said, "ldap_index_missing")?;
+        ensure!(check["about"] == "description: eq, subinitial", "{check:#}");
+        ensure!(check["fix"].to_string().contains("setup directory indexes"), "{check:#}");
+
+        // Without a bind that may look, and with one that may not: never ok, each with its reason.
+        let (said, _) = practice.asks(&practice.config, Lent::Nothing, &[]).await?;
+        is_not_checked(&said, "ldap_index_missing", "needs_server_configuration")?;
+        let said = asks_with_the_bots_bind(&practice).await?;
+        for code in ["ldap_index_missing", "ldap_nosync", "ldap_unique_not_serialized"] {
+            is_not_checked(&said, code, "server_configuration_hidden")?;
+        }
+        practice.moves_to(Edits { config: shows_only_suffixes, ..without_index }).await?;
+        let said = asks_with_the_bots_bind(&practice).await?;
+        is_not_checked(&said, "ldap_index_missing", "server_configuration_hidden")
+    });
+    if let Err(error) = played {
+        panic!("{error:#}");
+    }
+}
+
+/// The bot's own bind, lent for the server's settings.
+async fn asks_with_the_bots_bind(practice: &Practice) -> Result<Value> {
+    let slapd = &practice.bed.slapd;
+    let password_file = slapd.bot_password_file.display().to_string();
+    let flags = [
+        "doctor",
+        "--json",
+        "--ldap-config-dn",
+        &slapd.bot_dn,
+        "--ldap-config-password-file",
+        &password_file,
+    ];
+    let run = practice.runs(&practice.config, &flags, &[]).await?;
+    serde_json::from_slice(&run.stdout).with_context(|| format!("{run:?}"))
+}
+
+fn check_of<'a>(said: &'a Value, code: &str) -> Result<&'a Value> {
+    let mut checks = said["checks"].as_array().into_iter().flatten();
+    checks.find(|check| check["code"] == code).with_context(|| format!("no {code} in {said:#}"))
+}
+
+fn is_not_checked(said: &Value, code: &str, why: &str) -> Result<()> {
+    let check = check_of(said, code)?;
+    ensure!(check["result"] == "not_checked" && check["why"] == why, "{check:#}");
+    Ok(())
 }
 
 #[test]
@@ -497,7 +562,7 @@ fn what_was_not_checked_is_said_with_its_reason_and_is_never_ok() {
         ensure!(reason(&said, "keycloak_admins_in_realm") == Some(json!("needs_administrator")), "{said:#}");
         ensure!(reason(&said, "ldap_nosync") == Some(json!("needs_server_configuration")), "{said:#}");
         let read_only = json(&run(&["--json", "--read-only"]).await?)?;
-        ensure!(reason(&read_only, "ldap_acl_wide") == Some(json!("needs_trial")), "{read_only:#}");
+        ensure!(reason(&read_only, "ldap_acl_wide") == Some(json!("needs_self_test")), "{read_only:#}");
         let allowed = run(&["--allow-unchecked"]).await?;
         ensure!(allowed.status.code() == Some(0), "{allowed:?}");
         let text = String::from_utf8(allowed.stdout)?;

@@ -259,7 +259,7 @@ impl Practice {
             said["checks"].as_array().into_iter().flatten().filter(|check| check["result"] != "ok").collect();
         ensure!(not_ok.is_empty() && said["ok"] == true && exit == Some(0), "{not_ok:#?}");
         let people = self.bed.slapd.people().await?;
-        ensure!(people.is_empty(), "the trial left {} entries", people.len());
+        ensure!(people.is_empty(), "the self-test left {} entries", people.len());
         self.shows_no_secret(&said.to_string())
     }
 

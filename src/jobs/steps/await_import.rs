@@ -37,7 +37,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
                 return Ok(StepDone::new(outcome, StepOutput::Import(id)));
             }
             Import::NotYet => {}
-            Import::SomebodyElse => {
+            Import::NotOurs => {
                 return Err(FailureAction::Undo { code: ErrorCode::KeycloakUserNotOurs }.into());
             }
         }

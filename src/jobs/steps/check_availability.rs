@@ -20,9 +20,9 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     let form = ctx.form()?;
     let discord_id = ctx.discord_id()?;
     let deps = &ctx.worker.deps;
-    let looking = deps.directory.look(&form.username, &form.address, discord_id);
+    let looking = deps.directory.find_holders(&form.username, &form.address, discord_id);
     let in_directory = ctx.call(Target::Directory, "look", looking).await??;
-    let looking = deps.keycloak.look(&form.username, &form.address);
+    let looking = deps.keycloak.find_holders(&form.username, &form.address);
     let in_keycloak = ctx.call(Target::Keycloak, "look", looking).await??;
     let mut view = deps.store.read().await?;
     let is_held_by_request = view.address_in_use(&form.address, ctx.person.id).await?;

@@ -2,7 +2,7 @@
 //! policy is evaluated again first.
 
 use super::eligible;
-use crate::directory::{Added, Look, NewPerson, Taken};
+use crate::directory::{Added, Holders, NewPerson, Taken};
 use crate::domain::account::Mark;
 use crate::domain::audit::Event;
 use crate::domain::error_code::ErrorCode;
@@ -29,19 +29,19 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     let (outcome, entry) = match ctx.call(Target::Directory, "add_person", adding).await?? {
         Added::Created(entry) => (Outcome::Applied, entry),
         Added::AlreadyOurs(entry) => (Outcome::Unchanged, entry),
-        Added::Conflict(look) => return Err(failure_of(look, person.mark).into()),
+        Added::Conflict(holders) => return Err(failure_of(holders, person.mark).into()),
     };
     Ok(StepDone { redecided, ..StepDone::new(outcome, StepOutput::Entry(entry.directory_id)) })
 }
 
 /// One of the three values was taken between the check and the Add.
-fn failure_of(look: Look, mine: Mark) -> FailureAction {
+fn failure_of(holders: Holders, mine: Mark) -> FailureAction {
     let is_foreign = |taken: Option<Taken>| taken.is_some_and(|taken| taken != Taken::ByAccount(mine));
-    if is_foreign(look.discord_id) {
+    if is_foreign(holders.discord_id) {
         FailureAction::Conflict { code: ErrorCode::DirectoryConflict }
-    } else if is_foreign(look.username) {
+    } else if is_foreign(holders.username) {
         FailureAction::Undo { code: ErrorCode::NameUnavailable }
-    } else if is_foreign(look.address) {
+    } else if is_foreign(holders.address) {
         FailureAction::Undo { code: ErrorCode::AddressInUse }
     } else {
         // The mark is ours and the Discord id is not, or the server sees a conflict that the bot's bind can't read.

@@ -30,7 +30,7 @@ pub(super) async fn find_user(ctx: &StepContext<'_>) -> Result<Option<KeycloakId
     let asking = ctx.worker.deps.keycloak.find_import(&account.username, &entry.directory_id);
     match ctx.call(Target::Keycloak, "find_import", asking).await?? {
         Import::Ours(id) => Ok(Some(id)),
-        Import::NotYet | Import::SomebodyElse => Ok(None),
+        Import::NotYet | Import::NotOurs => Ok(None),
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     let form = ctx.form()?;
     let mark = ctx.mark()?;
     let deps = &ctx.worker.deps;
-    let looking = deps.directory.look(&form.username, &form.address, ctx.discord_id()?);
+    let looking = deps.directory.find_holders(&form.username, &form.address, ctx.discord_id()?);
     let found = ctx.call(Target::Directory, "look", looking).await??;
     let is_foreign = |taken: Option<Taken>| taken.is_some_and(|taken| taken != Taken::ByAccount(mark));
     if is_foreign(found.discord_id) {
@@ -24,7 +24,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     if is_foreign(found.address) {
         return Err(FailureAction::Undo { code: ErrorCode::AddressInUse }.into());
     }
-    let looking = deps.keycloak.look(&form.username, &form.address);
+    let looking = deps.keycloak.find_holders(&form.username, &form.address);
     let in_keycloak = ctx.call(Target::Keycloak, "look", looking).await??;
     // A user that comes from our entry was imported by an earlier attempt of this job.
     let entry = match (in_keycloak.username.is_empty(), in_keycloak.address.is_empty()) {

@@ -111,7 +111,7 @@ pub(super) fn by_doctor(lang: Lang) -> Vec<String> {
         doctor::report(lang, &Diagnosis { checks: Vec::new() }),
         doctor::administrator_refused(lang),
         doctor::config_bind_refused(lang),
-        doctor::trial_fits(lang),
+        doctor::self_test_passed(lang),
         doctor::application(lang, "1"),
         doctor::invite(lang, "https://discord.com/oauth2/authorize", true),
         doctor::invite(lang, "https://discord.com/oauth2/authorize", false),
@@ -130,7 +130,7 @@ pub(super) fn by_doctor(lang: Lang) -> Vec<String> {
     }
     said.extend(System::ALL.iter().map(|system| doctor::system(lang, *system)));
     for attempt in Attempt::ALL {
-        said.extend([doctor::attempt(lang, *attempt), doctor::trial_differs(lang, *attempt)]);
+        said.extend([doctor::attempt(lang, *attempt), doctor::self_test_differs(lang, *attempt)]);
     }
     said
 }

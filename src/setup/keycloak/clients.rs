@@ -1,4 +1,4 @@
-//! The two clients: the bot's own, with the rights that it needs and no other, and the one that mailed links name.
+//! The two clients: the bot's service client, and the client that mailed links lead to.
 
 use std::fs;
 use std::io::Write as _;
@@ -8,14 +8,14 @@ use std::path::Path;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
+use super::context::{SetupContext, SetupError};
 use super::documents::{id_of, merged, rows, says};
-use super::{SetupContext, SetupError, rights};
 
-/// Makes sure of the bot's client, its rights and the file of its secret.
+/// Creates or corrects the service client. Returns its id, or `None` if a plan found no client.
 pub(super) async fn ensure_service_client(
     context: &mut SetupContext<'_>,
     realm: Option<&String>,
-) -> Result<(), SetupError> {
+) -> Result<Option<String>, SetupError> {
     let what = ["service client ", &context.input.client_id].concat();
     let wanted = json!({
         "enabled": true,
@@ -29,21 +29,17 @@ pub(super) async fn ensure_service_client(
         "directAccessGrantsEnabled": false,
     });
     let found = find(context, realm, &context.input.client_id).await?;
-    let id = match found {
-        Some(current) => {
-            let id = id_of(&current);
-            if let Some(id) = &id {
-                context.ensure_document(&what, &["clients", id], current, &wanted).await?;
-            }
-            id
-        }
-        None => create(context, &what, &context.input.client_id.clone(), &wanted).await?,
+    let Some(current) = found else {
+        return create(context, &what, &context.input.client_id.clone(), &wanted).await;
     };
-    rights::ensure(context, id.as_deref()).await?;
-    ensure_secret_file(context, id.as_deref()).await
+    let id = id_of(&current);
+    if let Some(id) = &id {
+        context.ensure_document(&what, &["clients", id], current, &wanted).await?;
+    }
+    Ok(id)
 }
 
-/// Makes sure of the client that mailed links name: people log in there with a code, and its tokens show their groups.
+/// Creates or corrects the client that mailed links lead to. People log in there with a code, and its tokens contain their groups.
 pub(super) async fn ensure_mail_client(
     context: &mut SetupContext<'_>,
     realm: Option<&String>,
@@ -122,6 +118,7 @@ async fn find(
     }
 }
 
+/// Finds a client by the id that people use.
 pub(super) async fn find_client(
     context: &SetupContext<'_>,
     client_id: &str,
@@ -143,8 +140,11 @@ async fn create(
     Ok(context.admin.create("make client", &context.path(&["clients"]), &body).await?)
 }
 
-/// Writes the secret that Keycloak made to its file, readable by its owner only. It is never printed.
-async fn ensure_secret_file(context: &mut SetupContext<'_>, client: Option<&str>) -> Result<(), SetupError> {
+/// Writes the secret that Keycloak generated to its file, readable by the owner only. It is never printed.
+pub(super) async fn ensure_secret_file(
+    context: &mut SetupContext<'_>,
+    client: Option<&str>,
+) -> Result<(), SetupError> {
     let what = "client_secret_file";
     let Some(client) = client else {
         context.must_do(&["write ", what].concat());
@@ -154,7 +154,7 @@ async fn ensure_secret_file(context: &mut SetupContext<'_>, client: Option<&str>
         context.admin.get("client secret", &context.path(&["clients", client, "client-secret"]), &[]).await?;
     let secret = answer.as_ref().and_then(|answer| answer.get("value")).and_then(Value::as_str);
     let Some(secret) = secret.map(SecretString::from) else {
-        return Err(SetupError::InTheWay("keycloak has no secret for the service client".to_owned()));
+        return Err(SetupError::Blocked("keycloak has no secret for the service client".to_owned()));
     };
     let file = &context.input.client_secret_file;
     if holds(file, &secret) {
@@ -172,7 +172,7 @@ fn holds(file: &Path, secret: &SecretString) -> bool {
     is_private && fs::read_to_string(file).is_ok_and(|text| text.trim_end() == secret.expose_secret())
 }
 
-/// Beside it first, then over it: nobody ever reads half a secret, and nobody else reads any of it.
+/// Writes a new file and renames it, so that nobody reads half a secret and only the owner reads it.
 fn write_secret(file: &Path, secret: &SecretString) -> std::io::Result<()> {
     let mut beside = file.as_os_str().to_owned();
     beside.push(".new");

@@ -1,30 +1,30 @@
-//! Comparing and merging JSON documents: only the fields that are wanted count, everything else stays as it is.
+//! Compares and merges JSON documents. Only the wanted fields count; all others stay as they are.
 
 use serde_json::Value;
 
-/// A field that is not as it is wanted.
+/// A field whose value must change.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Difference {
-    /// Where, as `config.usersDn`.
-    place: String,
+pub(super) struct FieldChange {
+    /// The path of the field, such as `config.usersDn`.
+    field: String,
     before: Value,
     after: Value,
 }
 
-impl Difference {
-    /// The field, what stands there, and what comes; a change that opens something which was shut says so.
-    pub(super) fn shown(&self) -> String {
-        if self.place.contains("Credential") {
-            return self.place.clone();
+impl FieldChange {
+    /// The field with its old and new value. A change that makes something less strict says so.
+    fn shown(&self) -> String {
+        if self.field.contains("Credential") {
+            return self.field.clone();
         }
         let loosens = if self.loosens() { " (this loosens it)" } else { "" };
-        [&self.place, " ", &short(&self.before), " -> ", &short(&self.after), loosens].concat()
+        [&self.field, " ", &short(&self.before), " -> ", &short(&self.after), loosens].concat()
     }
 
-    /// Whether somebody may have shut on purpose what the change opens. A field that was never set was not.
+    /// Whether the change makes something less strict that an operator may have set on purpose. An unset field was not.
     fn loosens(&self) -> bool {
         let (before, after) = (short(&self.before), short(&self.after));
-        let field = self.place.rsplit('.').next().unwrap_or(&self.place);
+        let field = self.field.rsplit('.').next().unwrap_or(&self.field);
         match field {
             "enabled" | "standardFlowEnabled" | "serviceAccountsEnabled" | "importEnabled" => {
                 before == "false"
@@ -32,7 +32,7 @@ impl Difference {
             "startTls" => before == "true",
             "connectionUrl" => before.starts_with("ldaps:") && !after.starts_with("ldaps:"),
             "editMode" => !self.before.is_null(),
-            // Of a permission: more may be done, or with more people.
+            // Of a permission: it would allow more actions, or more objects.
             "scopes" | "resources" => {
                 let had = self.before.as_array();
                 let gets = self.after.as_array().into_iter().flatten();
@@ -43,7 +43,7 @@ impl Difference {
     }
 }
 
-/// One value in a line of text: a list of one is that one.
+/// A value as text. A list of one is shown as its element.
 fn short(value: &Value) -> String {
     match value {
         Value::Null => "(nothing)".to_owned(),
@@ -54,17 +54,17 @@ fn short(value: &Value) -> String {
 }
 
 /// The wanted fields that are missing or different.
-pub(super) fn differences(current: &Value, wanted: &Value) -> Vec<Difference> {
+pub(super) fn changes_to(current: &Value, wanted: &Value) -> Vec<FieldChange> {
     let mut found = Vec::new();
     collect(current, wanted, "", &mut found);
     found
 }
 
-fn collect(current: &Value, wanted: &Value, place: &str, found: &mut Vec<Difference>) {
+fn collect(current: &Value, wanted: &Value, field: &str, found: &mut Vec<FieldChange>) {
     let Value::Object(fields) = wanted else {
         if current != wanted {
-            found.push(Difference {
-                place: place.to_owned(),
+            found.push(FieldChange {
+                field: field.to_owned(),
                 before: current.clone(),
                 after: wanted.clone(),
             });
@@ -72,12 +72,17 @@ fn collect(current: &Value, wanted: &Value, place: &str, found: &mut Vec<Differe
         return;
     };
     for (name, value) in fields {
-        let inner = if place.is_empty() { name.clone() } else { [place, ".", name].concat() };
+        let inner = if field.is_empty() { name.clone() } else { [field, ".", name].concat() };
         collect(current.get(name).unwrap_or(&Value::Null), value, &inner, found);
     }
 }
 
-/// `current` with the wanted fields in it.
+/// The changes as one line.
+pub(super) fn shown(changes: &[FieldChange]) -> String {
+    changes.iter().map(FieldChange::shown).collect::<Vec<_>>().join(", ")
+}
+
+/// `current` with the wanted fields.
 pub(super) fn merged(mut current: Value, wanted: &Value) -> Value {
     merge_into(&mut current, wanted);
     current
@@ -99,7 +104,7 @@ pub(super) fn id_of(document: &Value) -> Option<String> {
     document.get("id").and_then(Value::as_str).map(ToOwned::to_owned)
 }
 
-/// The rows of a list; an answer that is none has none.
+/// The elements of a list. Anything else has none.
 pub(super) fn rows(list: Option<Value>) -> Vec<Value> {
     match list {
         Some(Value::Array(rows)) => rows,
@@ -107,7 +112,7 @@ pub(super) fn rows(list: Option<Value>) -> Vec<Value> {
     }
 }
 
-/// Whether the field holds this text.
+/// Whether the field has this text.
 pub(super) fn says(document: &Value, field: &str, text: &str) -> bool {
     document.get(field).and_then(Value::as_str) == Some(text)
 }
@@ -122,34 +127,31 @@ mod tests {
     fn only_wanted_fields_are_compared_and_changed() {
         let current = json!({"a": 1, "config": {"x": ["1"], "secret": ["**"]}, "other": true});
         let wanted = json!({"a": 2, "config": {"x": ["1"], "y": ["2"]}});
-        let shown: Vec<String> = differences(&current, &wanted).iter().map(Difference::shown).collect();
-        assert_eq!(shown, ["a 1 -> 2", "config.y (nothing) -> 2"]);
+        assert_eq!(shown(&changes_to(&current, &wanted)), "a 1 -> 2, config.y (nothing) -> 2");
         let after = merged(current, &wanted);
         assert_eq!(
             after,
             json!({"a": 2, "config": {"x": ["1"], "y": ["2"], "secret": ["**"]}, "other": true})
         );
-        assert!(differences(&after, &wanted).is_empty());
+        assert!(changes_to(&after, &wanted).is_empty());
     }
 
     #[test]
     fn what_opens_something_shut_says_so_and_a_password_is_never_shown() {
-        let shown = |current: Value, wanted: Value| -> Vec<String> {
-            differences(&current, &wanted).iter().map(Difference::shown).collect()
-        };
+        let shown = |current: Value, wanted: Value| shown(&changes_to(&current, &wanted));
         let edit = |mode: &str| json!({"config": {"editMode": [mode]}});
         assert_eq!(
             shown(edit("READ_ONLY"), edit("WRITABLE")),
-            ["config.editMode READ_ONLY -> WRITABLE (this loosens it)"]
+            "config.editMode READ_ONLY -> WRITABLE (this loosens it)"
         );
         assert_eq!(
             shown(json!({"enabled": false}), json!({"enabled": true})),
-            ["enabled false -> true (this loosens it)"]
+            "enabled false -> true (this loosens it)"
         );
-        assert_eq!(shown(json!({"enabled": true}), json!({"enabled": false})), ["enabled true -> false"]);
+        assert_eq!(shown(json!({"enabled": true}), json!({"enabled": false})), "enabled true -> false");
         let url = |url: &str| json!({"config": {"connectionUrl": [url]}});
-        assert!(shown(url("ldaps://a"), url("ldap://a"))[0].ends_with("(this loosens it)"));
+        assert!(shown(url("ldaps://a"), url("ldap://a")).ends_with("(this loosens it)"));
         let secret = |text: &str| json!({"config": {"bindCredential": [text]}});
-        assert_eq!(shown(secret("**"), secret("canary")), ["config.bindCredential"]);
+        assert_eq!(shown(secret("**"), secret("canary")), "config.bindCredential");
     }
 }

@@ -1,10 +1,10 @@
-//! The LDAP federation: where Keycloak finds people, what it reads of them, and their groups.
+//! The LDAP federation: where Keycloak finds people, which attributes it reads, and their groups.
 
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
+use super::context::{Mode, SetupContext, SetupError};
 use super::documents::{id_of, merged, rows, says};
-use super::{Mode, SetupContext, SetupError};
 use crate::config::Flavour;
 use crate::keycloak::KeycloakError;
 
@@ -12,7 +12,7 @@ const PROVIDER: &str = "org.keycloak.storage.UserStorageProvider";
 const MAPPER: &str = "org.keycloak.storage.ldap.mappers.LDAPStorageMapper";
 const GROUP_MAPPER: &str = "groups";
 
-/// Makes sure of the federation; its id, or `None` in a plan that found none.
+/// Creates or corrects the federation. Returns its id, or `None` if a plan found none.
 pub(super) async fn ensure(
     context: &mut SetupContext<'_>,
     realm: Option<&String>,
@@ -24,11 +24,11 @@ pub(super) async fn ensure(
     };
     let query = [("type", PROVIDER), ("parent", realm.as_str())];
     let found = rows(context.admin.get("components", &context.path(&["components"]), &query).await?);
-    let mut fitting: Vec<Value> = found.into_iter().filter(|row| serves_our_people(row, context)).collect();
-    match (fitting.pop(), fitting.is_empty()) {
+    let mut matching: Vec<Value> = found.into_iter().filter(|row| serves_our_people(row, context)).collect();
+    match (matching.pop(), matching.is_empty()) {
         (None, _) => create(context, what, realm).await,
-        (Some(current), true) => keep(context, what, current).await.map(Some),
-        (Some(_), false) => Err(SetupError::InTheWay(
+        (Some(current), true) => correct(context, what, current).await.map(Some),
+        (Some(_), false) => Err(SetupError::Blocked(
             "the realm has more than one LDAP federation for people_dn: remove all but one".to_owned(),
         )),
     }
@@ -63,11 +63,11 @@ async fn create(
     Ok(context.admin.create("make federation", &context.path(&["components"]), &body).await?)
 }
 
-async fn keep(context: &mut SetupContext<'_>, what: &str, current: Value) -> Result<String, SetupError> {
-    let id = id_of(&current).ok_or_else(|| SetupError::InTheWay("the federation has no id".to_owned()))?;
+async fn correct(context: &mut SetupContext<'_>, what: &str, current: Value) -> Result<String, SetupError> {
+    let id = id_of(&current).ok_or_else(|| SetupError::Blocked("the federation has no id".to_owned()))?;
     let mut wanted = json!({ "config": config(context) });
     let password = context.args.federation_bind_password.expose_secret();
-    // Keycloak shows the kept password as asterisks, and takes these for it.
+    // Keycloak shows the stored password as asterisks, and accepts these in its place.
     if !can_bind(context, Some(&id), "**********").await? {
         if !can_bind(context, None, password).await? {
             return Err(cannot_bind());
@@ -79,14 +79,14 @@ async fn keep(context: &mut SetupContext<'_>, what: &str, current: Value) -> Res
 }
 
 fn cannot_bind() -> SetupError {
-    SetupError::InTheWay(
+    SetupError::Blocked(
         "keycloak cannot bind to the directory: check --federation-url, --federation-bind-dn, its password, and \
          that Keycloak trusts the directory's certificate"
             .to_owned(),
     )
 }
 
-/// Whether Keycloak itself can bind with these.
+/// Lets Keycloak try a bind with the password.
 async fn can_bind(
     context: &SetupContext<'_>,
     federation: Option<&str>,
@@ -121,15 +121,15 @@ fn connection_url(context: &SetupContext<'_>) -> String {
         .to_owned()
 }
 
-/// An address of its own is taken as it is; the bot's is reached as the bot reaches it.
+/// `--federation-url` is used as it is. The bot's own address is used with the bot's setting.
 fn start_tls(context: &SetupContext<'_>) -> &'static str {
     let wants = context.args.federation_url.is_none() && context.input.start_tls;
     if wants { "true" } else { "false" }
 }
 
-/// Every value is a list of texts. `NO_CACHE`, so that a change in the directory is seen at once.
+/// The settings of the federation. `NO_CACHE` shows a change in the directory at once.
 fn config(context: &SetupContext<'_>) -> Value {
-    let lasting_id = match context.input.flavour {
+    let entry_id = match context.input.flavour {
         Flavour::OpenLdap => "entryUUID",
     };
     json!({
@@ -146,13 +146,13 @@ fn config(context: &SetupContext<'_>) -> Value {
         "editMode": ["WRITABLE"],
         "importEnabled": ["true"],
         "syncRegistrations": ["false"],
-        // Otherwise an address counts as verified that nobody has proved.
+        // `true` would mark every address as verified although nobody has proved it.
         "trustEmail": ["false"],
         "usersDn": [context.input.people_dn],
         "searchScope": ["1"],
         "usernameLDAPAttribute": ["uid"],
         "rdnLDAPAttribute": ["uid"],
-        "uuidLDAPAttribute": [lasting_id],
+        "uuidLDAPAttribute": [entry_id],
         "userObjectClasses": ["inetOrgPerson"],
         "pagination": ["true"],
         "batchSizeForSync": ["1000"],
@@ -164,7 +164,7 @@ fn config(context: &SetupContext<'_>) -> Value {
     })
 }
 
-/// Makes sure of the mappers; the group mapper's id.
+/// Creates or corrects the mappers. Returns the id of the group mapper.
 pub(super) async fn ensure_mappers(
     context: &mut SetupContext<'_>,
     federation: Option<&String>,
@@ -199,7 +199,7 @@ async fn ensure_mapper(
     if let Some(current) = current {
         let id = id_of(&current);
         if !says(&current, "providerId", provider) {
-            return Err(SetupError::InTheWay([&what, " is of another kind: rename or remove it"].concat()));
+            return Err(SetupError::Blocked([&what, " is of another kind: rename or remove it"].concat()));
         }
         let wanted = json!({ "config": config });
         if let Some(id) = &id {
@@ -214,13 +214,13 @@ async fn ensure_mapper(
     Ok(context.admin.create("make mapper", &context.path(&["components"]), &body).await?)
 }
 
-/// Name, kind and wanted values of each mapper that differs from what Keycloak makes by itself.
+/// Name, type and settings of each mapper that differs from Keycloak's default.
 fn mappers(context: &SetupContext<'_>) -> [(&'static str, &'static str, Value); 4] {
     let first_name = json!({
         "ldap.attribute": ["givenName"],
         "user.model.attribute": ["firstName"],
     });
-    // `cn` follows the two names; it is never read back.
+    // `cn` is written from the two names and never read.
     let full_name = json!({
         "ldap.full.name.attribute": ["cn"],
         "read.only": ["false"],
@@ -254,7 +254,7 @@ fn mappers(context: &SetupContext<'_>) -> [(&'static str, &'static str, Value); 
     ]
 }
 
-/// Lets Keycloak read the directory's groups for the first time.
+/// Lets Keycloak import the directory's groups.
 pub(super) async fn import_groups(
     context: &mut SetupContext<'_>,
     federation: Option<&String>,
@@ -267,7 +267,7 @@ pub(super) async fn import_groups(
     let result = context.admin.act("sync groups", &path, &[("direction", "fedToKeycloak")]).await?;
     let count = |field: &str| result.get(field).and_then(Value::as_u64).unwrap_or(0);
     if count("failed") > 0 {
-        return Err(SetupError::InTheWay(
+        return Err(SetupError::Blocked(
             "keycloak could not import some groups; its log says which".to_owned(),
         ));
     }

@@ -1,35 +1,36 @@
-//! Fine-grained admin permissions: the realm's switch, a policy that fits the service client alone, and a permission on each
-//! kind of thing that it works with.
+//! Fine-grained admin permissions: the realm's switch, a policy that matches only the service client, and a permission on each
+//! resource type that the client uses.
 
 use serde_json::{Value, json};
 
-use super::documents::{Difference, differences, id_of, rows, says};
-use super::{Mode, SetupContext, SetupError, clients};
+use super::clients::find_client;
+use super::context::{Mode, SetupContext, SetupError};
+use super::documents::{changes_to, id_of, rows, says, shown};
 use crate::keycloak::fine_grained::{HOLDER, NEEDED, permission_name, policy_name};
 
-/// More permissions than a realm has.
-const MOST: &str = "1000";
+/// The most permissions of a realm that are read.
+const MAX_PERMISSIONS: &str = "1000";
 
-/// What the realm has of them.
+/// The realm's fine-grained permissions.
 pub(super) struct Permissions {
-    /// The id of the client that keeps them.
+    /// The id of the client that holds them.
     holder: String,
     /// Our policy.
     policy: Option<Value>,
-    /// All permissions, those of others, too.
+    /// All permissions, foreign ones included.
     all: Vec<Value>,
 }
 
 impl Permissions {
-    /// `None` where they were never switched on.
+    /// Reads them. `None` if they were never switched on.
     pub(super) async fn find(context: &SetupContext<'_>) -> Result<Option<Self>, SetupError> {
-        let found = clients::find_client(context, HOLDER).await?;
+        let found = find_client(context, HOLDER).await?;
         let Some(holder) = found.as_ref().and_then(id_of) else { return Ok(None) };
         let mut found = Self { holder, policy: None, all: Vec::new() };
         let own = policy_name(&context.input.client_id);
-        let query = [("name", own.as_str()), ("permission", "false"), ("max", MOST)];
+        let query = [("name", own.as_str()), ("permission", "false"), ("max", MAX_PERMISSIONS)];
         let policies = rows(context.admin.get("policies", &found.place(context, &["policy"]), &query).await?);
-        let query = [("max", MOST)];
+        let query = [("max", MAX_PERMISSIONS)];
         let all =
             rows(context.admin.get("permissions", &found.place(context, &["permission"]), &query).await?);
         found.policy = policies.into_iter().find(|policy| says(policy, "name", &own));
@@ -37,10 +38,10 @@ impl Permissions {
         Ok(Some(found))
     }
 
-    /// Whether the client has its rights by them, or had: a part of ours is there.
+    /// Whether the client has, or had, its rights by permissions: at least a part of ours exists.
     pub(super) fn are_ours(&self, client_id: &str) -> bool {
-        let is_there = |kind: &str| self.named(&permission_name(client_id, kind)).is_some();
-        self.policy.is_some() || NEEDED.iter().any(|(kind, _)| is_there(kind))
+        let exists = |kind: &str| self.named(&permission_name(client_id, kind)).is_some();
+        self.policy.is_some() || NEEDED.iter().any(|(kind, _)| exists(kind))
     }
 
     fn place<'p>(&'p self, context: &'p SetupContext<'_>, rest: &[&'p str]) -> Vec<&'p str> {
@@ -51,7 +52,7 @@ impl Permissions {
         self.all.iter().find(|permission| says(permission, "name", name))
     }
 
-    /// Makes sure that our policy fits the service client and nobody else; its id.
+    /// Creates or corrects our policy, which matches only the service client. Returns its id.
     async fn ensure_policy(
         &self,
         context: &mut SetupContext<'_>,
@@ -64,7 +65,7 @@ impl Permissions {
         if let Some(id) = self.policy.as_ref().and_then(id_of) {
             let path = [&["clients", &self.holder, "authz", "resource-server"], &place[..], &[&id]].concat();
             let Some(current) = context.admin.get("policy", &context.path(&path), &[]).await? else {
-                return Err(SetupError::InTheWay([&what, " is of another kind: rename it"].concat()));
+                return Err(SetupError::Blocked([&what, " is of another kind: rename it"].concat()));
             };
             context.ensure_document(&what, &path, current, &wanted).await?;
             return Ok(Some(id));
@@ -77,7 +78,7 @@ impl Permissions {
         Ok(made.as_ref().and_then(id_of))
     }
 
-    /// Makes sure of the permission on one kind: these scopes of all of its things, by our policy alone.
+    /// Creates or corrects the permission on one resource type: these scopes on all resources, by our policy only.
     async fn ensure_permission(
         &self,
         context: &mut SetupContext<'_>,
@@ -86,7 +87,7 @@ impl Permissions {
     ) -> Result<(), SetupError> {
         let name = permission_name(&context.input.client_id, kind);
         let what = ["permission ", &name].concat();
-        // No resources means all of the kind.
+        // An empty list means all resources of the type.
         let mut body = json!({
             "name": name, "resourceType": kind, "scopes": scopes, "policies": [policy], "resources": [],
         });
@@ -99,10 +100,10 @@ impl Permissions {
         };
         let current = self.read_permission(context, &id).await?;
         let wanted = json!({"scopes": scopes, "policies": [policy], "resources": [kind]});
-        let shown: Vec<String> = differences(&current, &wanted).iter().map(Difference::shown).collect();
-        if shown.is_empty() {
+        let changes = changes_to(&current, &wanted);
+        if changes.is_empty() {
             context.note_unchanged(&what);
-        } else if context.must_do(&["change ", &what, ": ", &shown.join(", ")].concat()) {
+        } else if context.must_do(&["change ", &what, ": ", &shown(&changes)].concat()) {
             body["id"] = json!(id);
             let path = self.place(context, &["permission", "scope", &id]);
             context.admin.put("permission", &path, &body).await?;
@@ -110,7 +111,7 @@ impl Permissions {
         Ok(())
     }
 
-    /// What a permission is on, in the order of what is wanted.
+    /// Reads scopes, policies and resources of a permission, in the order of the wanted values.
     async fn read_permission(&self, context: &SetupContext<'_>, id: &str) -> Result<Value, SetupError> {
         let mut read = json!({});
         for (what, place, field) in [
@@ -122,14 +123,14 @@ impl Permissions {
                 rows(context.admin.get(what, &self.place(context, &["policy", id, place]), &[]).await?);
             let mut names: Vec<&str> =
                 found.iter().filter_map(|one| one.get(field).and_then(Value::as_str)).collect();
-            // `view` is wanted before what it is needed for.
+            // The wanted list begins with `view`.
             names.sort_unstable_by_key(|name| (*name != "view", *name));
             read[what] = json!(names);
         }
         Ok(read)
     }
 
-    /// Takes ours away.
+    /// Removes our permissions and our policy.
     pub(super) async fn remove(&self, context: &mut SetupContext<'_>) -> Result<(), SetupError> {
         let mut ours = Vec::new();
         for (kind, _) in NEEDED {
@@ -149,33 +150,33 @@ impl Permissions {
         Ok(())
     }
 
-    /// Says which permissions of others lie over ours, and gives their names.
-    fn hint_at_others(&self, context: &mut SetupContext<'_>) -> Vec<String> {
-        let mut others = Vec::new();
+    /// Adds a hint for each foreign permission on the same resource types, and returns their names.
+    fn hint_at_foreign(&self, context: &mut SetupContext<'_>) -> Vec<String> {
+        let mut foreign = Vec::new();
         let client = &context.input.client_id;
         let ours: Vec<String> = NEEDED.iter().map(|(kind, _)| permission_name(client, kind)).collect();
         for permission in &self.all {
             let text = |field| permission.get(field).and_then(Value::as_str).unwrap_or_default();
             let (name, kind) = (text("name"), text("resourceType"));
-            let lies_over = NEEDED.iter().any(|(ours, _)| *ours == kind);
-            if lies_over && !ours.iter().any(|ours| ours == name) {
+            let overlaps = NEEDED.iter().any(|(ours, _)| *ours == kind);
+            if overlaps && !ours.iter().any(|ours| ours == name) {
                 let hint = [
                     "permission `",
                     name,
                     "` is on ",
                     kind,
-                    ", too: Keycloak allows only what all of them allow, so that \
-                     what it covers is out of the service's reach unless its policies fit the service client",
+                    ", too: Keycloak allows only what all permissions on a resource allow. The service can't use what \
+                     this one covers, unless its policies match the service client",
                 ];
                 context.report.hints.push(hint.concat());
-                others.push(name.to_owned());
+                foreign.push(name.to_owned());
             }
         }
-        others
+        foreign
     }
 }
 
-/// Makes sure of switch, policy and permissions. The names of permissions of others that lie over them.
+/// Creates or corrects the switch, the policy and the permissions. Returns the names of foreign permissions that overlap them.
 pub(super) async fn ensure(
     context: &mut SetupContext<'_>,
     client: Option<&str>,
@@ -192,11 +193,11 @@ pub(super) async fn ensure(
             found.ensure_permission(context, &policy, needed).await?;
         }
     } else if context.args.mode == Mode::Apply {
-        return Err(SetupError::InTheWay("the policy that was made just now is not there".to_owned()));
+        return Err(SetupError::Blocked("the policy that was just created is missing".to_owned()));
     } else {
         plan_permissions(context, Some(&found));
     }
-    Ok(found.hint_at_others(context))
+    Ok(found.hint_at_foreign(context))
 }
 
 async fn switch_on(context: &mut SetupContext<'_>) -> Result<(), SetupError> {
@@ -206,16 +207,16 @@ async fn switch_on(context: &mut SetupContext<'_>) -> Result<(), SetupError> {
     if is_on == Some(true) {
         context.note_unchanged("fine-grained permissions of the realm");
     } else if context.must_do("switch on fine-grained permissions of the realm") {
-        // Keycloak changes only the fields that are there.
+        // Keycloak changes only the fields in the document.
         context.admin.put("realm", &context.path(&[]), &json!({"adminPermissionsEnabled": true})).await?;
     }
     Ok(())
 }
 
-/// What would be made where nothing is there to look at.
+/// Lists what would be created if nothing exists yet.
 fn plan(context: &mut SetupContext<'_>) -> Result<(), SetupError> {
     if context.args.mode == Mode::Apply {
-        return Err(SetupError::InTheWay(
+        return Err(SetupError::Blocked(
             "this Keycloak has no fine-grained admin permissions (version 2, switched on): run again with `--rights roles`"
                 .to_owned(),
         ));

@@ -1,37 +1,37 @@
-//! The realm itself: how it logs in, what it records, and what it knows of a person.
+//! The realm: login settings, recorded events, and the user profile.
 
 use serde_json::{Value, json};
 
-use super::documents::{Difference, differences, merged, rows, says};
-use super::{Mode, SetupContext, SetupError};
+use super::context::{Mode, SetupContext, SetupError};
+use super::documents::{changes_to, id_of, merged, rows, says, shown};
 
-/// As strict as the directory's own rule or stricter, because a person who meets the directory's rule is shown raw
-/// LDAP text. Only set where the realm has none: an operator's own policy stays.
+/// At least as strict as the directory's policy, because a violation of that one shows people raw LDAP text. It is only set in a
+/// realm without a policy: an operator's own policy stays.
 const PASSWORD_POLICY: &str = "length(8) and notUsername(undefined) and notEmail(undefined)";
-/// Longer than any outage of the bot, in seconds.
-const EVENTS_ARE_KEPT: u64 = 30 * 24 * 3600;
-/// Shorter than this, an outage of the bot over a night loses an activation. In seconds.
-const EVENTS_LIVE_AT_LEAST: u64 = 24 * 3600;
-/// What the bot reads, and what explains it.
+/// How long a new realm keeps events, in seconds: longer than any outage of the bot.
+const EVENT_LIFETIME: u64 = 30 * 24 * 3600;
+/// The shortest accepted lifetime of events, in seconds. With less, an outage of one night loses activations.
+const MIN_EVENT_LIFETIME: u64 = 24 * 3600;
+/// The events that the bot reads, and those that explain them.
 const EVENT_TYPES: [&str; 4] =
     ["UPDATE_PASSWORD", "UPDATE_CREDENTIAL", "UPDATE_PASSWORD_ERROR", "EXECUTE_ACTIONS_ERROR"];
 
-/// Makes sure of the realm; its id, or `None` in a plan that found none.
+/// Creates or corrects the realm. Returns its id, or `None` if a plan found no realm.
 pub(super) async fn ensure(context: &mut SetupContext<'_>) -> Result<Option<String>, SetupError> {
     let what = ["realm ", &context.input.realm].concat();
     let Some(current) = context.admin.get("realm", &context.path(&[]), &[]).await? else {
         return create(context, &what).await;
     };
     let wanted = with_changes(context, &current);
-    let shown: Vec<String> = differences(&current, &wanted).iter().map(Difference::shown).collect();
-    if shown.is_empty() {
+    let changes = changes_to(&current, &wanted);
+    if changes.is_empty() {
         context.note_unchanged(&what);
-    } else if context.must_do(&["change ", &what, ": ", &shown.join(", ")].concat()) {
-        // Keycloak changes only the fields that are there.
+    } else if context.must_do(&["change ", &what, ": ", &shown(&changes)].concat()) {
+        // Keycloak changes only the fields in the document.
         context.admin.put("realm", &context.path(&[]), &wanted).await?;
     }
     hint_at_mail_server(context, &current);
-    Ok(super::documents::id_of(&current))
+    Ok(id_of(&current))
 }
 
 async fn create(context: &mut SetupContext<'_>, what: &str) -> Result<Option<String>, SetupError> {
@@ -42,7 +42,7 @@ async fn create(context: &mut SetupContext<'_>, what: &str) -> Result<Option<Str
     let realm = json!({
         "realm": context.input.realm,
         "enabled": true,
-        "eventsExpiration": EVENTS_ARE_KEPT,
+        "eventsExpiration": EVENT_LIFETIME,
         "passwordPolicy": PASSWORD_POLICY,
     });
     let new = json!({
@@ -53,10 +53,10 @@ async fn create(context: &mut SetupContext<'_>, what: &str) -> Result<Option<Str
     context.admin.create("make realm", &["admin", "realms"], &realm).await?;
     context.admin.refresh_rights().await;
     let made = context.admin.get("realm", &context.path(&[]), &[]).await?;
-    Ok(made.as_ref().and_then(super::documents::id_of))
+    Ok(made.as_ref().and_then(id_of))
 }
 
-/// What the bot counts on.
+/// The settings that the bot requires.
 fn wanted() -> Value {
     json!({
         "duplicateEmailsAllowed": false,
@@ -66,18 +66,18 @@ fn wanted() -> Value {
     })
 }
 
-/// What is wanted of a realm that an operator may have made: their policy, their event types, their way to log in and a shorter life
+/// The settings for a realm that an operator may have made. Their password policy, event types, login settings and a shorter lifetime
 /// of links stay.
 fn with_changes(context: &SetupContext<'_>, current: &Value) -> Value {
     let mut wanted = wanted();
     let number = |field: &str| current.get(field).and_then(Value::as_u64).unwrap_or(0);
-    let link_lives = context.input.first_link_lifespan.as_secs();
-    if number("actionTokenGeneratedByAdminLifespan") > link_lives {
-        wanted["actionTokenGeneratedByAdminLifespan"] = json!(link_lives);
+    let link_lifetime = context.input.first_link_lifespan.as_secs();
+    if number("actionTokenGeneratedByAdminLifespan") > link_lifetime {
+        wanted["actionTokenGeneratedByAdminLifespan"] = json!(link_lifetime);
     }
-    // Zero keeps them for good.
-    if (1..EVENTS_LIVE_AT_LEAST).contains(&number("eventsExpiration")) {
-        wanted["eventsExpiration"] = json!(EVENTS_ARE_KEPT);
+    // Zero means that events never expire.
+    if (1..MIN_EVENT_LIFETIME).contains(&number("eventsExpiration")) {
+        wanted["eventsExpiration"] = json!(EVENT_LIFETIME);
     }
     let has_policy =
         current.get("passwordPolicy").and_then(Value::as_str).is_some_and(|policy| !policy.is_empty());
@@ -105,7 +105,7 @@ fn hint_at_mail_server(context: &mut SetupContext<'_>, realm: &Value) {
     }
 }
 
-/// Makes sure that the profile knows `discordId` and lets only administrators write it.
+/// Adds `discordId` to the user profile, writable by administrators only.
 pub(super) async fn ensure_profile(
     context: &mut SetupContext<'_>,
     realm: Option<&String>,
@@ -119,21 +119,20 @@ pub(super) async fn ensure_profile(
         context.must_create(what);
         return match context.args.mode {
             Mode::Plan => Ok(()),
-            Mode::Apply => Err(SetupError::InTheWay("the realm has no user profile".to_owned())),
+            Mode::Apply => Err(SetupError::Blocked("the realm has no user profile".to_owned())),
         };
     };
     let mut attributes = rows(profile.get("attributes").cloned());
     let place = attributes.iter().position(|attribute| says(attribute, "name", "discordId"));
     let change = if let Some(at) = place {
         let wanted = of_existing(&attributes[at]);
-        let shown: Vec<String> =
-            differences(&attributes[at], &wanted).iter().map(Difference::shown).collect();
-        if shown.is_empty() {
+        let changes = changes_to(&attributes[at], &wanted);
+        if changes.is_empty() {
             context.note_unchanged(what);
             return Ok(());
         }
         attributes[at] = merged(attributes[at].take(), &wanted);
-        ["change ", what, ": ", &shown.join(", ")].concat()
+        ["change ", what, ": ", &shown(&changes)].concat()
     } else {
         attributes.push(discord_id_attribute());
         ["create ", what].concat()
@@ -145,8 +144,8 @@ pub(super) async fn ensure_profile(
     Ok(())
 }
 
-/// Of an attribute that is there, only who writes it and how many values it has matter: who sees it, and by which pattern it is
-/// checked, may have been made stricter.
+/// The settings for an existing attribute: only its writers and the number of values. An operator may have made its visibility and
+/// its pattern stricter.
 fn of_existing(attribute: &Value) -> Value {
     let writers = rows(attribute.pointer("/permissions/edit").cloned());
     if writers.iter().all(|who| who == "admin") && attribute.pointer("/permissions/edit").is_some() {

@@ -2,16 +2,17 @@
 
 use serde_json::Value;
 
+use super::clients::find_client;
+use super::context::{Mode, Rights, SetupContext, SetupError};
 use super::documents::{id_of, rows, says};
-use super::permissions::Permissions;
-use super::{Mode, Rights, SetupContext, SetupError, clients, permissions};
+use super::permissions::{self, Permissions};
 
-/// Search, import, mail, disable, log out, sync; and also make people, give them groups and ordinary roles.
+/// Search, import, mail, disable, end sessions, sync; also create users, and give them groups and ordinary roles.
 const MANAGE: &str = "manage-users";
-/// Read events. No permission replaces it.
+/// Read events. No permission can replace this role.
 const EVENTS: &str = "view-events";
 
-/// Brings the rights to those of the wanted way. What is needed is given before anything is taken away, because a service may be
+/// Gives the client its rights in the wanted way. Missing rights are given before others are removed, because the service may be
 /// running.
 pub(super) async fn ensure(context: &mut SetupContext<'_>, client: Option<&str>) -> Result<(), SetupError> {
     let found = match client {
@@ -19,20 +20,20 @@ pub(super) async fn ensure(context: &mut SetupContext<'_>, client: Option<&str>)
         None => None,
     };
     let are_ours = found.as_ref().is_some_and(|found| found.are_ours(&context.input.client_id));
-    let as_it_is = if are_ours { Rights::FineGrained } else { Rights::Roles };
-    match (context.args.rights.unwrap_or(as_it_is), found) {
+    let current = if are_ours { Rights::FineGrained } else { Rights::Roles };
+    match (context.args.rights.unwrap_or(current), found) {
         (Rights::FineGrained, found) => {
-            let others = permissions::ensure(context, client, found).await?;
+            let foreign = permissions::ensure(context, client, found).await?;
             let account = find_account(context, client).await?;
             let manages = account.as_ref().is_some_and(|account| account.holds(MANAGE));
-            if !others.is_empty() && context.args.mode == Mode::Apply && manages {
-                // Without the role the service would at once be without what these cover.
-                return Err(SetupError::InTheWay(
+            if !foreign.is_empty() && context.args.mode == Mode::Apply && manages {
+                // Without the role the service would lose what these permissions cover.
+                return Err(SetupError::Blocked(
                     [
-                        "`manage-users` was left as it is, because permissions of others lie over the service's: `",
-                        &others.join("`, `"),
-                        "`. Let their policies fit the service client, too, or take them away; then take `manage-users` away, \
-                         and run this again",
+                        "`manage-users` was kept, because other permissions overlap the service's: `",
+                        &foreign.join("`, `"),
+                        "`. Let their policies match the service client too, or remove them. Then remove `manage-users` and run \
+                         this again",
                     ]
                     .concat(),
                 ));
@@ -52,13 +53,13 @@ pub(super) async fn ensure(context: &mut SetupContext<'_>, client: Option<&str>)
     }
 }
 
-/// The service account as it was found.
+/// The service account and its roles.
 struct Account {
-    /// The user that stands for the client.
+    /// The id of the client's user.
     user: String,
-    /// The client that holds the realm's rights.
+    /// The id of the client `realm-management`.
     management: String,
-    /// The roles of that client which the user holds.
+    /// The roles of that client that the user holds.
     held: Vec<Value>,
 }
 
@@ -68,7 +69,7 @@ impl Account {
     }
 }
 
-/// Looks at the service account and its roles; `None` where a plan found no client.
+/// Reads the service account and its roles. `None` if a plan found no client.
 async fn find_account(
     context: &SetupContext<'_>,
     client: Option<&str>,
@@ -76,18 +77,18 @@ async fn find_account(
     let Some(client) = client else { return Ok(None) };
     let place = context.path(&["clients", client, "service-account-user"]);
     let user = context.admin.get("service account", &place, &[]).await?;
-    let management = clients::find_client(context, "realm-management").await?;
+    let management = find_client(context, "realm-management").await?;
     let (user, management) = user
         .as_ref()
         .and_then(id_of)
         .zip(management.as_ref().and_then(id_of))
-        .ok_or_else(|| SetupError::InTheWay("the service client has no service account".to_owned()))?;
+        .ok_or_else(|| SetupError::Blocked("the service client has no service account".to_owned()))?;
     let place = context.path(&["users", &user, "role-mappings", "clients", &management]);
     let held = rows(context.admin.get("rights", &place, &[]).await?);
     Ok(Some(Account { user, management, held }))
 }
 
-/// Exactly these roles: what else the service account holds of `realm-management` is taken away.
+/// Gives the service account exactly these roles of `realm-management`, and removes others.
 async fn ensure_roles(
     context: &mut SetupContext<'_>,
     account: Option<Account>,
@@ -126,7 +127,7 @@ async fn missing_roles(
         let place = context.path(&["clients", &account.management, "roles", right]);
         let role = context.admin.get("right", &place, &[]).await?;
         let Some(role) = role else {
-            return Err(SetupError::InTheWay(["this Keycloak has no role `", right, "`"].concat()));
+            return Err(SetupError::Blocked(["this Keycloak has no role `", right, "`"].concat()));
         };
         missing.push(role);
     }

@@ -71,18 +71,22 @@ impl PersonByHand {
     }
 }
 
-/// Changes to the texts that a directory begins with.
+/// How a directory differs from the usual one.
 #[derive(Clone, Copy, Debug)]
 pub struct Edits {
-    /// Of `slapd/config.ldif`.
+    /// Changes `slapd/config.ldif`.
     pub config: fn(&str) -> String,
-    /// Of `slapd/data.ldif`.
+    /// Changes `slapd/data.ldif`.
     pub data: fn(&str) -> String,
+    /// The attribute that has no index.
+    pub without_index: Option<&'static str>,
+    /// What slapd writes to its log (`-d`): `filter` reports searches without an index.
+    pub log_level: &'static str,
 }
 
 impl Default for Edits {
     fn default() -> Self {
-        Self { config: str::to_owned, data: str::to_owned }
+        Self { config: str::to_owned, data: str::to_owned, without_index: None, log_level: "0" }
     }
 }
 
@@ -163,9 +167,9 @@ impl Slapd {
             folder.join("cfg").display().to_string(),
             "-h".to_owned(),
             format!("{plain}/ {secured}/"),
-            // Stays in the foreground, so that its pid is ours.
+            // `-d` keeps it in the foreground, so that its pid is ours.
             "-d".to_owned(),
-            "0".to_owned(),
+            edits.log_level.to_owned(),
         ]);
         let bot_password_file = folder.join("bot.password");
         let keycloak_password_file = folder.join("keycloak.password");
@@ -203,7 +207,14 @@ impl Slapd {
                 .replace("@KEYCLOAK_HASH@", &hash_password(&self.keycloak_password_file)?))
         };
         let files = [
-            ("0", "config.ldif", (edits.config)(&complete(include_str!("../slapd/config.ldif"))?)),
+            (
+                "0",
+                "config.ldif",
+                without_index(
+                    &(edits.config)(&complete(include_str!("../slapd/config.ldif"))?),
+                    edits.without_index,
+                ),
+            ),
             ("1", "data.ldif", (edits.data)(&complete(include_str!("../slapd/data.ldif"))?)),
         ];
         for (database, name, text) in files {
@@ -358,6 +369,21 @@ impl Slapd {
         Ok(before)
     }
 
+    /// How many comparisons of each attribute slapd could not answer from an index, by its log. Needs the log level `filter`.
+    pub fn unindexed_comparisons(&self) -> Result<BTreeMap<String, usize>> {
+        let log = fs::read_to_string(self.launch.log_path()).context("read slapd's log")?;
+        // `<= mdb_equality_candidates: (uid) not indexed`
+        let attributes = log.lines().filter_map(|line| {
+            let (before, _) = line.split_once(") not indexed")?;
+            Some(before.rsplit_once("_candidates: (")?.1.to_owned())
+        });
+        let mut counts = BTreeMap::new();
+        for attribute in attributes {
+            *counts.entry(attribute).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
     /// Takes an entry away.
     pub async fn delete(&self, dn: &str) -> Result<()> {
         self.connect_as_admin().await?.delete(dn).await?.success().context("delete an entry")?;
@@ -466,6 +492,20 @@ fn add_offline(folder: &Path, database: &str, file: &Path) -> Result<()> {
         bail!("slapadd refused {}: {}", file.display(), String::from_utf8_lossy(&output.stderr));
     }
     Ok(())
+}
+
+/// The settings without an attribute's index.
+fn without_index(config: &str, attribute: Option<&str>) -> String {
+    let is_kept = |name: &&str| attribute != Some(*name);
+    let lines = config.lines().filter_map(|line| {
+        let Some((names, kinds)) = line.strip_prefix("olcDbIndex: ").and_then(|value| value.split_once(' '))
+        else {
+            return Some(line.to_owned());
+        };
+        let kept: Vec<&str> = names.split(',').filter(is_kept).collect();
+        (!kept.is_empty()).then(|| format!("olcDbIndex: {} {kinds}", kept.join(",")))
+    });
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 fn read_entry(row: SearchEntry) -> Entry {

@@ -1,4 +1,4 @@
-//! The single operations of a trial, the names of its entries, and what stands in them.
+//! A running self-test: its single LDAP requests, and the names and content of its temporary entries.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,38 +6,50 @@ use ldap3::exop::PasswordModify;
 use ldap3::{LdapResult, Mod, Scope, SearchEntry, SearchOptions};
 use uuid::Uuid;
 
+use super::super::client::Directory;
+use super::super::connection::Operation;
+use super::super::dn::Dn;
+use super::super::error::DirectoryError;
 use super::super::filter::Filter;
-use super::super::link::Operation;
-use super::super::{DirectoryError, Dn, NewPerson};
-use super::{Attributes, MOST_FOUND, SelfTestContext};
+use super::super::person::NewPerson;
+use super::super::result_code;
+use super::report::SelfTest;
 use crate::domain::account::Mark;
 use crate::domain::ids::{AccountId, DiscordUserId};
 use crate::domain::mail_address::MailAddress;
 use crate::domain::person_name::PersonName;
 use crate::domain::username::Username;
 
-/// Result codes (RFC 4511 section 4.1.9).
-pub(super) mod rc {
-    pub(in super::super) const SUCCESS: u32 = 0;
-    pub(in super::super) const UNAVAILABLE_CRITICAL_EXTENSION: u32 = 12;
-    pub(in super::super) const NO_SUCH_ATTRIBUTE: u32 = 16;
-    pub(in super::super) const UNDEFINED_ATTRIBUTE: u32 = 17;
-    pub(in super::super) const CONSTRAINT_VIOLATION: u32 = 19;
-    pub(in super::super) const NO_SUCH_OBJECT: u32 = 32;
-    pub(in super::super) const INSUFFICIENT_ACCESS: u32 = 50;
-    pub(in super::super) const OBJECT_CLASS_VIOLATION: u32 = 65;
+/// The most entries that a search returns. Earlier tests have left fewer.
+const MAX_FOUND: i32 = 50;
+
+pub(super) type Attributes = Vec<(String, HashSet<String>)>;
+
+/// A running self-test.
+pub(super) struct SelfTestContext<'a> {
+    pub(super) directory: &'a Directory,
+    seed: u64,
+    /// Entries that were added and may still exist.
+    pub(super) added: Vec<Dn>,
+    pub(super) report: SelfTest,
 }
 
-impl SelfTestContext<'_> {
-    /// Name and attributes of the n-th entry, those of a person as the worker adds one.
+impl<'a> SelfTestContext<'a> {
+    pub(super) fn new(directory: &'a Directory, seed: Uuid) -> Self {
+        // The low bits of the id are random.
+        let seed = seed.as_u64_pair().1;
+        Self { directory, seed, added: Vec::new(), report: SelfTest::default() }
+    }
+
+    /// Name and attributes of the n-th entry: those of a person that the worker would add.
     pub(super) fn person(&self, at: u64) -> Result<(Dn, Attributes), DirectoryError> {
-        let unfit = || DirectoryError::Settings { what: "a trial entry cannot be written".to_owned() };
+        let invalid = || DirectoryError::Settings { what: "a temporary entry cannot be written".to_owned() };
         let name = self.name(at);
-        let username = Username::parse(&name, name.len()).map_err(|_| unfit())?;
-        let address = MailAddress::parse(&self.address(at)).map_err(|_| unfit())?;
-        let given = PersonName::parse("SelfTest").map_err(|_| unfit())?;
-        let family = PersonName::parse("Accolade").map_err(|_| unfit())?;
-        // Below every id that Discord has given since its first second.
+        let username = Username::parse(&name, name.len()).map_err(|_| invalid())?;
+        let address = MailAddress::parse(&self.address(at)).map_err(|_| invalid())?;
+        let given = PersonName::parse("SelfTest").map_err(|_| invalid())?;
+        let family = PersonName::parse("Accolade").map_err(|_| invalid())?;
+        // Smaller than every id that Discord has issued.
         let discord_id = DiscordUserId::new((self.seed % 100_000_000 + 1) * 10 + at);
         let person = NewPerson {
             username: &username,
@@ -45,22 +57,22 @@ impl SelfTestContext<'_> {
             family: &family,
             address: &address,
             discord_id,
-            mark: trial_mark(),
+            mark: self_test_mark(),
         };
         let shared = &self.directory.shared;
-        Ok((shared.people.child(shared.ways.username, &name), self.directory.attributes_of(&person)))
+        Ok((shared.people.child(shared.profile.username, &name), self.directory.attributes_of(&person)))
     }
 
     pub(super) fn name(&self, at: u64) -> String {
-        ["trial-", &hex::encode((self.seed as u32).to_be_bytes()), "-", &at.to_string()].concat()
+        ["selftest-", &hex::encode((self.seed as u32).to_be_bytes()), "-", &at.to_string()].concat()
     }
 
-    /// A domain that cannot exist (RFC 2606).
+    /// An address in a domain that can't exist (RFC 2606).
     pub(super) fn address(&self, at: u64) -> String {
         [&self.name(at), "@accolade.invalid"].concat()
     }
 
-    /// Random, because the server may take it.
+    /// A random password, because the server may accept it.
     pub(super) fn password(&self) -> String {
         ["SelfTest-", &hex::encode(self.seed.to_be_bytes())].concat()
     }
@@ -70,16 +82,16 @@ impl SelfTestContext<'_> {
         dn: &Dn,
         attributes: Attributes,
     ) -> Result<LdapResult, DirectoryError> {
-        // Also where the answer is lost.
-        self.made.push(dn.clone());
-        let link = &self.directory.shared.link;
+        // Recorded before the request, because its answer may be lost.
+        self.added.push(dn.clone());
+        let connection = &self.directory.shared.connection;
         let run = |mut ldap: ldap3::Ldap| {
             let attributes = attributes.clone();
             async move { ldap.add(dn.as_str(), attributes).await }
         };
-        let result = link.run(Operation::new("trial"), run).await?;
-        if result.rc != rc::SUCCESS {
-            self.made.pop();
+        let result = connection.run(Operation::new("self_test"), run).await?;
+        if result.rc != result_code::SUCCESS {
+            self.added.pop();
         }
         Ok(result)
     }
@@ -89,21 +101,21 @@ impl SelfTestContext<'_> {
             let changes = changes.clone();
             async move { ldap.modify(dn.as_str(), changes).await }
         };
-        self.directory.shared.link.run(Operation::new("trial"), run).await.map(|result| result.rc)
+        self.directory.shared.connection.run(Operation::new("self_test"), run).await.map(|result| result.rc)
     }
 
     pub(super) async fn rename(&self, dn: &Dn, name: &str) -> Result<u32, DirectoryError> {
-        let new = [self.directory.shared.ways.username, "=", name].concat();
+        let new = [self.directory.shared.profile.username, "=", name].concat();
         let run = |mut ldap: ldap3::Ldap| {
             let new = new.clone();
             async move { ldap.modifydn(dn.as_str(), &new, true, None).await }
         };
-        self.directory.shared.link.run(Operation::new("trial"), run).await.map(|result| result.rc)
+        self.directory.shared.connection.run(Operation::new("self_test"), run).await.map(|result| result.rc)
     }
 
     pub(super) async fn delete(&self, dn: &Dn) -> Result<u32, DirectoryError> {
         let run = |mut ldap: ldap3::Ldap| async move { ldap.delete(dn.as_str()).await };
-        self.directory.shared.link.run(Operation::new("trial"), run).await.map(|result| result.rc)
+        self.directory.shared.connection.run(Operation::new("self_test"), run).await.map(|result| result.rc)
     }
 
     pub(super) async fn set_password(&self, dn: &Dn, password: &str) -> Result<u32, DirectoryError> {
@@ -112,10 +124,10 @@ impl SelfTestContext<'_> {
                 PasswordModify { user_id: Some(dn.as_str()), old_pass: None, new_pass: Some(password) };
             ldap.extended(change).await
         };
-        self.directory.shared.link.run(Operation::new("trial"), run).await.map(|result| result.1.rc)
+        self.directory.shared.connection.run(Operation::new("self_test"), run).await.map(|result| result.1.rc)
     }
 
-    /// A few entries that fit; that there are more does not matter, and a base that the bot cannot see holds none.
+    /// Finds some matching entries. A reached size limit and an invisible base are not errors.
     pub(super) async fn search(
         &self,
         base: &Dn,
@@ -126,18 +138,18 @@ impl SelfTestContext<'_> {
         let run = |mut ldap: ldap3::Ldap| {
             let attributes = attributes.clone();
             async move {
-                ldap.with_search_options(SearchOptions::new().sizelimit(MOST_FOUND))
+                ldap.with_search_options(SearchOptions::new().sizelimit(MAX_FOUND))
                     .search(base.as_str(), scope, filter.as_str(), attributes)
                     .await
             }
         };
-        let found = self.directory.shared.link.run(Operation::new("trial"), run).await?;
+        let found = self.directory.shared.connection.run(Operation::new("self_test"), run).await?;
         Ok(found.0.into_iter().map(SearchEntry::construct).collect())
     }
 }
 
-/// No account has this id.
-pub(super) fn trial_mark() -> Mark {
+/// The mark of a temporary entry: no account has this id.
+pub(super) fn self_test_mark() -> Mark {
     Mark::of(AccountId::new(Uuid::nil()))
 }
 
@@ -152,10 +164,10 @@ pub(super) fn replace(attribute: &str, values: &[&str]) -> Mod<String> {
     Mod::Replace(attribute.to_owned(), values.iter().map(|value| (*value).to_owned()).collect())
 }
 
-pub(super) fn give(attribute: &str, value: &str) -> Mod<String> {
+pub(super) fn add_value(attribute: &str, value: &str) -> Mod<String> {
     Mod::Add(attribute.to_owned(), HashSet::from([value.to_owned()]))
 }
 
-pub(super) fn take(attribute: &str, value: &str) -> Mod<String> {
+pub(super) fn remove_value(attribute: &str, value: &str) -> Mod<String> {
     Mod::Delete(attribute.to_owned(), HashSet::from([value.to_owned()]))
 }

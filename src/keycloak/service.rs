@@ -1,0 +1,237 @@
+//! The service client's calls to Keycloak's admin API.
+//!
+//! An empty search result proves nothing: no entry, LDAP down, a mail conflict and a concurrent import all look alike. A hit may be
+//! another person's user: only [`Keycloak::find_import`] decides whose a user is.
+//! Bodies with `attributes` are never sent, because such a PUT replaces the whole profile, in LDAP too.
+
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use reqwest::Method;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::client::AuthorizedClient;
+use super::error::KeycloakError;
+use super::http::{Answer, CALL_LIMIT, Call, Server};
+use super::person::{Actions, Enabled, Holders, Import, MailOutcome, User, UserRow};
+use super::token::Grant;
+use crate::config;
+use crate::domain::account::{DirectoryId, KeycloakId};
+use crate::domain::eligibility::GroupName;
+use crate::domain::job::Outcome;
+use crate::domain::mail_address::MailAddress;
+use crate::domain::username::Username;
+
+/// The most groups of one person that are read.
+const MAX_GROUPS: usize = 1000;
+
+/// Keycloak, called as the service client. Clones are cheap and share one connection pool and one token.
+#[derive(Clone)]
+pub struct Keycloak {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) client: AuthorizedClient,
+    pub(super) realm: String,
+    federation_id: String,
+    group_mapper_id: String,
+    mail_client_id: String,
+    mail_redirect_uri: String,
+}
+
+#[derive(Deserialize)]
+struct GroupRow {
+    name: String,
+    path: String,
+}
+
+impl Keycloak {
+    /// Checks the settings (scheme, CA file). Nothing is sent before the first call.
+    pub fn new(config: &config::Keycloak) -> Result<Self, KeycloakError> {
+        let server = Server {
+            url: &config.url,
+            public_url: &config.public_url,
+            ca_file: config.ca_file.as_deref(),
+            plaintext_on_loopback: config.plaintext_on_loopback,
+            limit: CALL_LIMIT,
+        };
+        let grant = Grant::Client {
+            realm: config.realm.clone(),
+            id: config.client_id.clone(),
+            secret: RwLock::new(config.client_secret.clone()),
+        };
+        let shared = Shared {
+            client: AuthorizedClient::new(&server, grant)?,
+            realm: config.realm.clone(),
+            federation_id: config.federation_id.clone(),
+            group_mapper_id: config.group_mapper_id.clone(),
+            mail_client_id: config.mail_client_id.clone(),
+            mail_redirect_uri: config.mail_redirect_uri.to_string(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Replaces the client secret in every clone. The next call requests its token with it.
+    pub async fn replace_secret(&self, secret: SecretString) {
+        self.shared.client.replace_secret(secret).await;
+    }
+
+    /// The readiness check: requests a token, and reads users and events with it. A missing right is a 403.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "probe"))]
+    pub async fn probe(&self) -> Result<(), KeycloakError> {
+        let users = self.get("count users", &["users", "count"], &[]).await?;
+        users.json::<u64>()?;
+        let events = self.get("events", &["events"], &[("max", "1")]).await?;
+        events.json::<Vec<Value>>().map(drop)
+    }
+
+    /// Finds who holds the user name and the address, by two exact searches. A hit means taken; an empty answer proves nothing.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "find_holders"))]
+    pub async fn find_holders(
+        &self,
+        username: &Username,
+        address: &MailAddress,
+    ) -> Result<Holders, KeycloakError> {
+        let by_name = self.search("username", username.as_str());
+        let by_address = self.search("email", address.as_str());
+        let (username, address) = futures::try_join!(by_name, by_address)?;
+        Ok(Holders { username, address })
+    }
+
+    /// Searches once by the exact user name, which makes Keycloak import the entry. The caller repeats it on [`Import::NotYet`].
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "find_import"))]
+    pub async fn find_import(
+        &self,
+        username: &Username,
+        directory_id: &DirectoryId,
+    ) -> Result<Import, KeycloakError> {
+        let hits = self.search("username", username.as_str()).await?;
+        Ok(Import::classify(&hits, &self.shared.federation_id, directory_id))
+    }
+
+    /// Reads the user with this id. `None` if it does not exist.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "person"))]
+    pub async fn person(&self, id: &KeycloakId) -> Result<Option<User>, KeycloakError> {
+        match self.get("user", &["users", id.as_str()], &[]).await {
+            Ok(answer) => Ok(Some(answer.json::<UserRow>()?.into_user("user")?)),
+            Err(KeycloakError::Status { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the user's groups at the top level, where the group mapper puts those of the directory.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "groups"))]
+    pub async fn groups(&self, id: &KeycloakId) -> Result<Vec<GroupName>, KeycloakError> {
+        let max = MAX_GROUPS.to_string();
+        let answer = self.get("groups", &["users", id.as_str(), "groups"], &[("max", &max)]).await?;
+        let rows: Vec<GroupRow> = answer.json()?;
+        if rows.len() >= MAX_GROUPS {
+            return Err(KeycloakError::InvalidResponse { endpoint: "groups", what: "there are too many" });
+        }
+        let at_top = rows.into_iter().filter(|row| row.path.strip_prefix('/') == Some(&row.name));
+        Ok(at_top.filter_map(|row| GroupName::new(row.name)).collect())
+    }
+
+    /// Lets the group mapper import the directory's groups. Success proves nothing: read the user's groups afterwards.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "sync_groups"))]
+    pub async fn sync_groups(&self) -> Result<(), KeycloakError> {
+        let shared = &self.shared;
+        let path = ["user-storage", &shared.federation_id, "mappers", &shared.group_mapper_id, "sync"];
+        let query = [("direction", "fedToKeycloak")];
+        self.send("sync groups", Method::POST, &path, &query, None).await?.json::<Value>().map(drop)
+    }
+
+    /// Lets Keycloak mail an action link. Reserve the mail quota first; [`MailOutcome`] says when it is refunded.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "send_actions_mail"))]
+    pub async fn send_actions_mail(
+        &self,
+        id: &KeycloakId,
+        actions: Actions,
+        lifespan: Duration,
+    ) -> MailOutcome {
+        if let Err(error) = self.shared.client.authorize().await {
+            return MailOutcome::NeverSent(error);
+        }
+        let lifespan = lifespan.as_secs().max(1).to_string();
+        let query = [
+            ("lifespan", lifespan.as_str()),
+            ("client_id", &self.shared.mail_client_id),
+            ("redirect_uri", &self.shared.mail_redirect_uri),
+        ];
+        let path = ["users", id.as_str(), "execute-actions-email"];
+        let sent = self.send("mail", Method::PUT, &path, &query, Some(&json!(actions.names()))).await;
+        match sent.and_then(|answer| answer.no_content()) {
+            Ok(()) => MailOutcome::Accepted,
+            Err(error) => MailOutcome::classify(error),
+        }
+    }
+
+    /// Enables or disables the user, and reads it back. A missing user is an error of status 404.
+    /// The change is sent even if the user looks disabled, because all users do while the directory is down.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "set_enabled"))]
+    pub async fn set_enabled(&self, id: &KeycloakId, enabled: Enabled) -> Result<Outcome, KeycloakError> {
+        let is_wanted = enabled == Enabled::Yes;
+        let was = self.is_enabled(id).await?;
+        let body = json!({ "enabled": is_wanted });
+        let path = ["users", id.as_str()];
+        self.send("set enabled", Method::PUT, &path, &[], Some(&body)).await?.no_content()?;
+        if self.is_enabled(id).await? != is_wanted {
+            return Err(KeycloakError::InvalidResponse {
+                endpoint: "set enabled",
+                what: "the change did not last",
+            });
+        }
+        Ok(if was == is_wanted { Outcome::Unchanged } else { Outcome::Applied })
+    }
+
+    async fn is_enabled(&self, id: &KeycloakId) -> Result<bool, KeycloakError> {
+        let row: UserRow = self.get("user", &["users", id.as_str()], &[]).await?.json()?;
+        let invalid =
+            KeycloakError::InvalidResponse { endpoint: "user", what: "it does not say whether enabled" };
+        row.enabled.ok_or(invalid)
+    }
+
+    /// Ends every session of the user. Harmless if there is none.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "end_sessions"))]
+    pub async fn end_sessions(&self, id: &KeycloakId) -> Result<(), KeycloakError> {
+        let path = ["users", id.as_str(), "logout"];
+        self.send("end sessions", Method::POST, &path, &[], None).await?.no_content()
+    }
+
+    async fn search(&self, field: &str, value: &str) -> Result<Vec<User>, KeycloakError> {
+        let query = [(field, value), ("exact", "true"), ("max", "5")];
+        let rows: Vec<UserRow> = self.get("search", &["users"], &query).await?.json()?;
+        rows.into_iter().map(|row| row.into_user("search")).collect()
+    }
+
+    pub(super) async fn get(
+        &self,
+        endpoint: &'static str,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Answer, KeycloakError> {
+        self.send(endpoint, Method::GET, path, query, None).await
+    }
+
+    async fn send(
+        &self,
+        endpoint: &'static str,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Answer, KeycloakError> {
+        let whole: Vec<&str> =
+            ["admin", "realms", &self.shared.realm].into_iter().chain(path.iter().copied()).collect();
+        self.shared.client.send(&Call { endpoint, method, path: &whole, query, body }).await
+    }
+}
+
+impl std::fmt::Debug for Keycloak {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keycloak").field("realm", &self.shared.realm).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,182 @@
+//! What every part of `setup keycloak` shares: its input, its report, its errors, and the rule of one change.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde_json::Value;
+use url::Url;
+
+use super::documents::{changes_to, merged, shown};
+use crate::keycloak::{Admin, KeycloakError};
+
+/// Why set-up stopped. The same command continues where it stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Keycloak did not answer, or refused.
+    #[error("could not bring keycloak to the wanted state")]
+    Keycloak(#[from] KeycloakError),
+    /// The file of the client secret or the report could not be written.
+    #[error("could not {doing}")]
+    Io {
+        /// What failed.
+        doing: &'static str,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Something blocks set-up that only a person may change.
+    #[error("{0}")]
+    Blocked(String),
+}
+
+/// The flags of `accolade setup keycloak`.
+#[derive(Clone, Debug)]
+pub struct Args {
+    /// `--apply`: make the changes. Without it, only list them.
+    pub mode: Mode,
+    /// `--admin-user`, of the realm `master`.
+    pub admin_user: String,
+    /// `--admin-password-file`, or typed at the terminal.
+    pub admin_password: SecretString,
+    /// `--federation-bind-dn`: the entry that Keycloak binds as.
+    pub federation_bind_dn: String,
+    /// `--federation-bind-password-file`
+    pub federation_bind_password: SecretString,
+    /// `--federation-url`: the directory's address for Keycloak. Default: `[directory] url`.
+    pub federation_url: Option<Url>,
+    /// `--rights`. `None` keeps the realm's way, and uses roles in a new realm.
+    pub rights: Option<Rights>,
+    /// `--json`
+    pub output: Output,
+}
+
+/// Whether set-up changes anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Only list the changes.
+    Plan,
+    /// Make the changes.
+    Apply,
+}
+
+/// How the service client gets its rights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// By the roles `manage-users` and `view-events`.
+    Roles,
+    /// By fine-grained permissions on users and groups, and the role `view-events`.
+    FineGrained,
+}
+
+/// The format of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Lines for people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// The part of the configuration that set-up needs. `federation_id`, `group_mapper_id` and the file of the client secret may be
+/// missing, because set-up creates them.
+#[derive(Clone, Debug)]
+pub struct SetupInput {
+    /// `[keycloak] url`
+    pub url: Url,
+    /// `[keycloak] public_url`
+    pub public_url: Url,
+    /// `[keycloak] realm`
+    pub realm: String,
+    /// `[keycloak] client_id`
+    pub client_id: String,
+    /// `[keycloak] client_secret_file`: the secret is written here, with mode 0600.
+    pub client_secret_file: PathBuf,
+    /// `[keycloak] ca_file`
+    pub ca_file: Option<PathBuf>,
+    /// `[keycloak] plaintext_on_loopback`
+    pub plaintext_on_loopback: bool,
+    /// `[keycloak] mail_client_id`
+    pub mail_client_id: String,
+    /// `[keycloak] mail_redirect_uri`
+    pub mail_redirect_uri: Url,
+    /// `[keycloak] first_link_lifespan`
+    pub first_link_lifespan: std::time::Duration,
+    /// `[directory] url`: the directory's address for the bot.
+    pub directory_url: Url,
+    /// `[directory] start_tls`
+    pub start_tls: bool,
+    /// `[directory] people_dn`
+    pub people_dn: String,
+    /// `[directory] groups_dn`
+    pub groups_dn: String,
+    /// `[directory] discord_id_attribute`
+    pub discord_id_attribute: String,
+    /// `[directory] flavour`
+    pub flavour: crate::config::Flavour,
+}
+
+/// What set-up found and did.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Report {
+    /// The value for `[keycloak] federation_id`. `None` if a plan found no federation.
+    pub federation_id: Option<String>,
+    /// The value for `[keycloak] group_mapper_id`. `None` if a plan found no mapper.
+    pub group_mapper_id: Option<String>,
+    /// One line for each object that was, or would be, created or changed. Empty on a second run.
+    pub changes: Vec<String>,
+    /// Objects that needed no change.
+    pub unchanged: Vec<String>,
+    /// Advice on what a person must do.
+    pub hints: Vec<String>,
+}
+
+/// What every part of set-up works with.
+pub(super) struct SetupContext<'a> {
+    pub(super) admin: &'a Admin,
+    pub(super) args: &'a Args,
+    pub(super) input: &'a SetupInput,
+    pub(super) report: Report,
+}
+
+impl SetupContext<'_> {
+    /// Records that an object is missing. `true` if it must be created now.
+    pub(super) fn must_create(&mut self, what: &str) -> bool {
+        self.must_do(&["create ", what].concat())
+    }
+
+    /// Records a change. `true` if it must be made now.
+    pub(super) fn must_do(&mut self, change: &str) -> bool {
+        self.report.changes.push(change.to_owned());
+        self.args.mode == Mode::Apply
+    }
+
+    pub(super) fn note_unchanged(&mut self, what: &str) {
+        self.report.unchanged.push(what.to_owned());
+    }
+
+    /// The segments of `/admin/realms/<realm>/…`.
+    pub(super) fn path<'p>(&'p self, rest: &[&'p str]) -> Vec<&'p str> {
+        ["admin", "realms", &self.input.realm].into_iter().chain(rest.iter().copied()).collect()
+    }
+
+    /// Sets the fields that `wanted` names, and keeps all others.
+    pub(super) async fn ensure_document(
+        &mut self,
+        what: &str,
+        path: &[&str],
+        current: Value,
+        wanted: &Value,
+    ) -> Result<(), SetupError> {
+        let changes = changes_to(&current, wanted);
+        if changes.is_empty() {
+            self.note_unchanged(what);
+            return Ok(());
+        }
+        let shown = shown(&changes);
+        if self.must_do(&["change ", what, ": ", &shown].concat()) {
+            let body = merged(current, wanted);
+            self.admin.put("change a document", &self.path(path), &body).await?;
+        }
+        Ok(())
+    }
+}
