@@ -1,5 +1,5 @@
-//! Every row of the tables in `domain::retry`, read through the real clients: the fault proxy makes the answers up, one code or status
-//! after the other, and the client says what it means. The servers behind it are real, so that what a client looks up is true.
+//! Checks every row of the tables in `domain::retry` with the real clients. The fault proxy forges one code or status after the other,
+//! and the client classifies it. The servers behind the proxy are real, so what a client reads back is true.
 
 use accolade::config;
 use accolade::directory::{Added, By, Directory, DirectoryError, Removed};
@@ -13,13 +13,13 @@ use crate::bed;
 use crate::directory::TestPerson;
 use crate::keycloak;
 
-/// An LDAP result code that asks for no more than it says: in every row but these, the client hands the fate on.
+/// Results that the client interprets itself. For every other row it returns the class of the table.
 const DECIDED_BY_THE_CLIENT: &[(Operation, u32)] = &[
-    // nothing is there, and nothing was added
+    // success without an entry: nothing was added
     (Operation::Add, 0),
-    // more than can honestly be there
+    // more entries than a correct answer has
     (Operation::Search, 4),
-    // our own entry is gone, or is not ours any more: somebody else's doing
+    // our entry is gone: another program deleted it
     (Operation::Modify, 32),
 ];
 
@@ -96,7 +96,7 @@ async fn each_ldap_result_code_means_what_its_row_says_at_every_operation() {
             assert_eq!(bound, Err(DirectoryError::Refused { verb: "bind", rc: code }));
             is_told(Operation::Bind, class_of(&bound));
         } else {
-            // Nobody was bound, and slapd shows nothing to nobody.
+            // The bind never reached slapd, which shows nothing to an anonymous client.
             assert_ne!(bound.map(|found| found.len()), Ok(1), "a made-up bind shows entries");
         }
     }
@@ -135,7 +135,7 @@ async fn an_add_whose_line_breaks_at_any_byte_in_either_direction_makes_one_entr
     let (proxy, config) = directory_behind(bed::directory_config(&bed.slapd)).await;
     let client = Directory::new(&config).expect("usable settings");
     let add = Which::Ldap(Operation::Add);
-    // Names and numbers of one length, so that each Add has as many bytes as the first.
+    // Names and numbers have a fixed length, so that each Add has as many bytes as the first.
     let somebody = |number: u64| TestPerson::new(&format!("p{number:04}"), 10_000 + number);
     somebody(0).add_to(&client).await;
     let exchanges = proxy.exchanges();
@@ -168,7 +168,7 @@ async fn an_add_whose_line_breaks_at_any_byte_in_either_direction_makes_one_entr
     assert_eq!(bed.slapd.people().await.expect("the people").len() as u64, number + 1, "one entry each");
 }
 
-/// One status of each row, and both ends of those that have two. An interim answer is none: nobody hands it on.
+/// The first and the last status of each row. Interim answers are left out, because the HTTP client does not return them.
 fn statuses() -> impl Iterator<Item = (u16, ErrorClass)> {
     let rows = HTTP.iter().filter(|(statuses, _, _)| *statuses.end() >= 200);
     rows.flat_map(|(statuses, _, class)| {
@@ -180,7 +180,7 @@ fn statuses() -> impl Iterator<Item = (u16, ErrorClass)> {
 
 fn is_error_of(class: ErrorClass, error: &KeycloakError, what: &str, status: u16) {
     if class == ErrorClass::Fine {
-        // A success that is not the promised one proves nothing and is asked again.
+        // A success status that the call does not promise proves nothing, so the call is repeated.
         assert!(
             matches!(error, KeycloakError::InvalidResponse { .. }),
             "{what} answered with {status}: {error:?}"
@@ -204,7 +204,7 @@ async fn each_http_status_means_what_its_row_says_at_every_call() {
     let mut planned = 0;
     for (status, class) in statuses() {
         let mut answers = |which| {
-            // A 401 is answered with a fresh token and one more try.
+            // After a 401 the client repeats the call once with a fresh token.
             let times = if status == 401 { 2 } else { 1 };
             planned += times;
             let plan = Plan::answer(which, Answer::HttpStatus(status), Server::IsSpared);

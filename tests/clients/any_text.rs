@@ -1,6 +1,6 @@
-//! Any text as a name in a filter and in a DN, against a real slapd: what is looked for is found, and nothing else is touched.
+//! Any text as a name in a filter and in a DN, against a real slapd: exactly the named entry is found and changed.
 //!
-//! Names of groups are the freest text that reaches the directory; names of people have passed `domain::username` before.
+//! Group names are the least restricted text that reaches the directory: user names have passed `domain::username`.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ use testbed::{Bed, Managed};
 use crate::bed;
 use crate::directory::TestPerson;
 
-/// Texts that other programs stumbled over.
+/// Texts that have broken other programs.
 const KNOWN_TO_HURT: [&str; 30] = [
     "*",
     "**",
@@ -49,7 +49,7 @@ const KNOWN_TO_HURT: [&str; 30] = [
     "a&b|c!d",
 ];
 
-/// Groups that a filter or a name that means more than its text would meet.
+/// Groups that an insufficiently escaped filter or name would match.
 const BESIDE: [&str; 4] = ["members", "a", "b", "placeholder"];
 
 struct TestEnv {
@@ -59,7 +59,7 @@ struct TestEnv {
     ours: OwnedEntry,
 }
 
-/// A value of a DN with every byte escaped, so that nothing of it is left to be understood: another way than the product's.
+/// Escapes every byte of a DN value, unlike the product.
 fn escaped(text: &str) -> String {
     let digit = |four: u8| char::from_digit(u32::from(four), 16).expect("four bits");
     text.bytes().flat_map(|byte| ['\\', digit(byte >> 4), digit(byte & 15)]).collect()
@@ -78,7 +78,7 @@ impl TestEnv {
         Self { bed, client, admin, ours }
     }
 
-    /// The group of this name is made by hand, found, joined, left and taken away. `false`: the directory takes no such name.
+    /// Creates the group with this name, finds, joins and leaves it, and deletes it. `false` if the directory refuses the name.
     async fn tries(&mut self, text: &str) -> bool {
         let Some(name) = GroupName::new(text) else { return false };
         let group = std::slice::from_ref(&name);
@@ -92,7 +92,7 @@ impl TestEnv {
         ];
         match self.admin.add(&dn, attributes).await.expect("an answer").rc {
             0 => {}
-            // The same name to the directory as that of a group beside it.
+            // The directory treats the name as equal to that of another group.
             68 => return false,
             rc => {
                 assert!(matches!(rc, 21 | 34), "{text:?} was refused with {rc}");
@@ -153,7 +153,7 @@ async fn any_text_as_a_lasting_id_finds_the_entry_of_that_id_or_nobody() {
     for text in KNOWN_TO_HURT {
         assert_eq!(find(text).await, Ok(0), "{text:?}");
         let longer = [env.ours.directory_id.as_str(), text].concat();
-        // Blanks around a value do not count.
+        // The server ignores blanks at the end of a value.
         let is_hers = longer.trim_end_matches(' ') == env.ours.directory_id.as_str();
         assert_eq!(find(&longer).await, Ok(usize::from(is_hers)), "{longer:?}");
     }

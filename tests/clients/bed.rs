@@ -12,7 +12,7 @@ use url::Url;
 
 static BED: OnceCell<Bed> = OnceCell::const_new();
 
-/// All three servers, started by the first test that asks.
+/// All three servers, started by the first test that needs them.
 pub(crate) async fn servers() -> &'static Bed {
     BED.get_or_init(|| async {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients-bed");
@@ -22,7 +22,7 @@ pub(crate) async fn servers() -> &'static Bed {
     .await
 }
 
-/// A directory of this test's own, to be killed and frozen.
+/// A directory of the test's own, which it may kill and freeze.
 pub(crate) async fn own_slapd() -> Bed {
     Bed::start(BedOptions::slapd_alone()).await.expect("slapd starts")
 }
@@ -48,7 +48,7 @@ pub(crate) fn directory_config(slapd: &Slapd) -> config::Directory {
     }
 }
 
-/// What set-up needs for one realm of the shared Keycloak.
+/// The input of `setup keycloak` for one realm of the shared Keycloak.
 pub(crate) fn setup_input(bed: &Bed, realm: &str) -> SetupInput {
     SetupInput {
         url: Url::parse(&bed.keycloak.url).expect("a URL"),
@@ -89,7 +89,7 @@ pub(crate) fn setup_args(bed: &Bed, mode: Mode) -> Args {
     }
 }
 
-/// A realm that is set up, with mails going to the catcher, and `[keycloak]` for it.
+/// Sets up a realm that mails to the catcher, and returns `[keycloak]` for it.
 pub(crate) async fn realm(bed: &Bed, realm: &str) -> config::Keycloak {
     let input = setup_input(bed, realm);
     let report = run(&setup_args(bed, Mode::Apply), &input, &mut Vec::new()).await.expect("set-up succeeds");

@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::bed;
 
-/// TestPerson to be added: everything but the name follows from a number.
+/// A person to be added: everything but the name is derived from a number.
 pub(crate) struct TestPerson {
     pub(crate) username: Username,
     pub(crate) given: PersonName,
@@ -138,7 +138,7 @@ async fn a_name_an_address_and_an_id_of_somebody_else_are_conflicts_that_write_n
     assert_eq!(bed.slapd.people().await.expect("the people").len(), 2);
 }
 
-/// The directory's Add is the last judge, whatever the store let through: fifty connections at once.
+/// The directory's Add decides last, even if the store has accepted all: fifty connections at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_adds_at_once_with_one_name_address_or_id_one_makes_an_entry() {
     let (bed, _) = bed_and_client().await;
@@ -294,7 +294,7 @@ async fn settings_that_would_bind_as_nobody_or_in_the_clear_are_refused() {
     assert_eq!(answer, Err(DirectoryError::Refused { verb: "bind", rc: 49 }));
 }
 
-/// Names of groups are the freest text that reaches a filter: any text finds exactly the group of that name or none.
+/// Group names are the least restricted text in a filter: any text finds exactly the group with that name or none.
 #[tokio::test(flavor = "multi_thread")]
 async fn any_text_finds_exactly_the_group_of_that_name_or_none() {
     let (bed, client) = bed_and_client().await;
@@ -311,7 +311,7 @@ async fn any_text_finds_exactly_the_group_of_that_name_or_none() {
         runner.run(&strategy, |text| {
             let Some(name) = GroupName::new(&text) else { return Ok(()) };
             let found = runtime.block_on(client.members(&name));
-            // `cn` is compared without case and without blanks that do not count.
+            // `cn` is compared without case and without insignificant blanks.
             let folded = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
             let wanted = if known.contains(&folded.as_str()) {
                 Ok(Vec::new())

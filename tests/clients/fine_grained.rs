@@ -1,4 +1,4 @@
-//! A service client whose rights are fine-grained permissions: what they are enough for, what they refuse, and what stays possible.
+//! A service client with fine-grained permissions: what they allow, what they refuse, and what can't be refused.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::keycloak::MAIL_SERVER;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A realm of the shared Keycloak over a directory of its own: groups that other tests make would be changes here.
+/// A realm of the shared Keycloak with a directory of its own, because groups of other tests would be changes here.
 struct Site {
     bed: &'static Bed,
     own: Bed,
@@ -54,7 +54,7 @@ fn key(value: &Value) -> String {
     value["id"].as_str().expect("an id").to_owned()
 }
 
-/// The service client without the product: any call, with its own token.
+/// The service client without the product: any call with its own token.
 struct Service {
     http: reqwest::Client,
     token: String,
@@ -100,7 +100,7 @@ async fn fine_grained_permissions_are_enough_for_every_call_of_the_service() {
     let group = GroupName::new("narrow-group").expect("not empty");
     let wanted = std::slice::from_ref(&group);
     directory.ensure_membership(&ours, wanted, wanted).await.expect("membership");
-    // Every search must find the person, the later ones, too.
+    // Every search must find the person, not only the first.
     for _ in 0..3 {
         let import = || async { client.find_import(&somebody.username, &ours.directory_id).await };
         wait_until("the import", SOON, || async { Ok(matches!(import().await?, Import::Ours(_))) })
@@ -157,7 +157,7 @@ async fn what_manage_users_gives_beyond_the_permissions_is_refused_and_what_rema
     for (method, path, body) in &beyond {
         assert_eq!(service.calls(method.clone(), path, body.clone()).await, 403, "{method} {path}");
     }
-    // Keycloak has no narrower scope for these: they come with the one that mails and disables.
+    // Keycloak has no narrower scope for these: the scope that mails and disables includes them.
     let remains = [
         (Method::POST, "users".to_owned(), json!({"username": "applied", "enabled": true}), 201),
         (
@@ -172,7 +172,7 @@ async fn what_manage_users_gives_beyond_the_permissions_is_refused_and_what_rema
         assert_eq!(service.calls(method.clone(), &path, body).await, status, "{method} {path}");
     }
 
-    // The refusals are the permissions' doing: by roles most of the same calls go through.
+    // The permissions cause the refusals: with roles, most of the same calls succeed.
     site.sets_up(Mode::Apply, Some(Rights::Roles)).await;
     site.ask(Method::POST, "users", Some(json!({"username": "again", "enabled": true}))).await;
     let person = key(&site.ask(Method::GET, "users?username=again&exact=true", None).await[0]);
@@ -273,7 +273,7 @@ async fn permissions_that_somebody_changed_are_brought_back_and_those_of_others_
     assert_eq!(again.changes, Vec::<String>::new());
     assert!(named(&again), "{:?}", again.hints);
 
-    // A policy of others may count on ours: the way back does not stumble over it.
+    // A foreign policy may depend on ours. Going back to roles must work all the same.
     let either = json!({"name": "either", "decisionStrategy": "AFFIRMATIVE", "policies": [policy, strange]});
     site.ask(Method::POST, &format!("{server}/policy/aggregate"), Some(either)).await;
     site.sets_up(Mode::Apply, Some(Rights::Roles)).await;

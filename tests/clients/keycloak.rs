@@ -25,10 +25,10 @@ use crate::directory::TestPerson;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// Held by a test that mails, or that breaks the mail server which all share.
+/// Held by a test that mails, or that breaks the shared mail server.
 pub(crate) static MAIL_SERVER: Mutex<()> = Mutex::const_new(());
 
-/// One realm for all these tests: making one takes Keycloak seconds.
+/// One realm for all these tests, because Keycloak needs seconds to create one.
 async fn settings(bed: &Bed) -> config::Keycloak {
     static SETTINGS: OnceCell<config::Keycloak> = OnceCell::const_new();
     SETTINGS.get_or_init(|| bed::realm(bed, "client-tests")).await.clone()
@@ -173,7 +173,7 @@ async fn a_mailed_link_ends_with_its_time_whoever_cleans_up() {
     );
 }
 
-/// Address, given and family name: all legal, and each meant for somebody who pastes text into mails.
+/// Address, given and family name: all are valid, and each attacks a program that pastes text into mails.
 const STRANGE: [(&str, &str, &str); 8] = [
     ("o'hara+tag=1@people.example", "Bcc: eve", "evil.example"),
     ("{x}~^$&*?/#@people.example", "{0} ${link}", "${user.email}"),
@@ -198,7 +198,7 @@ async fn whatever_legal_text_somebody_typed_one_mail_goes_to_one_address_and_sho
         let known: Vec<u64> = env.bed.mail.messages().iter().map(|mail| mail.id).collect();
         assert_eq!(env.mail(&id).await, MailOutcome::Accepted, "{address}");
         env.bed.mail.wait_for_mail_to(somebody.address.as_str(), SOON).await.expect("the mail");
-        // Other tests mail at the same time, to addresses of their own.
+        // Other tests mail to other addresses at the same time.
         let ours = |mail: &testbed::CaughtMail| {
             !known.contains(&mail.id)
                 && mail.to.iter().any(|to| to.ends_with(somebody.address.domain()) || to.contains("eve"))
@@ -276,7 +276,7 @@ async fn a_token_that_ends_is_replaced_and_events_can_be_read() {
     bed.keycloak.set_realm("client-token", &json!({"accessTokenLifespan": 1})).await.expect("short tokens");
     let client = Keycloak::new(&config).expect("usable settings");
     let begun = std::time::Instant::now();
-    // Whichever token a call gets, it works: renewed before its end, or once more after a 401.
+    // Every call succeeds: its token is renewed before it expires, or the call is repeated after a 401.
     wait_until("several lives of a token", SOON, || async {
         client.probe().await?;
         Ok(begun.elapsed() > Duration::from_secs(4))

@@ -1,4 +1,4 @@
-//! Each client against its real server: what the server does is what counts, not what we believe of it.
+//! Tests of each client against its real server.
 //!
 //! `bed.rs` starts one slapd, one Keycloak and one mail catcher for all tests; each test has its own names and realm.
 //! Tests that kill or freeze a server start one of their own.

@@ -1,7 +1,7 @@
-//! Answers with a flaw: a scripted server gives an honest answer, spoilt in one place, and ends the line. Whatever a client makes of it, the
-//! process lives, no verb takes it for the success that it is not, and the next honest answer is understood.
+//! Corrupted answers: a scripted server sends a correct answer with one corrupted place and closes the connection. The client must
+//! not crash, must not report a success that did not happen, and must understand the next correct answer.
 //!
-//! That nobody changes bytes on the way is for TLS to see. This is about servers and proxies in trouble, and about our readers.
+//! TLS protects against changes on the way. These tests are about faulty servers and proxies, and about the client's parsers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,10 +21,10 @@ use crate::directory::TestPerson;
 
 const PEOPLE: &str = "ou=people,dc=example,dc=org";
 
-/// How many answers of each server are spoilt.
+/// The number of corrupted answers of each server.
 const TRIALS: u64 = 10_000;
 
-/// Spoils one place: a byte or two are others, something is missing, doubled or too much.
+/// Corrupts one place: changes, removes, inserts or repeats bytes.
 fn spoil(mut bytes: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
     let at = random.random_range(0..bytes.len());
     match random.random_range(0..6) {
@@ -46,23 +46,23 @@ fn spoil(mut bytes: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
     bytes
 }
 
-/// What a scripted server answers to one request; `None` ends the line.
+/// The answer to one request. `None` waits for more of it.
 type Script = fn(&[u8]) -> Option<Reply>;
 
 struct Reply {
-    /// How many bytes of the request it answers.
+    /// The length of the request that it answers.
     taken: usize,
     bytes: Vec<u8>,
-    /// Whether this answer may be spoilt.
+    /// Whether this answer may be corrupted.
     is_plot: bool,
 }
 
-/// How the next answers come.
+/// How the next answers are sent.
 #[derive(Debug)]
 struct Mood {
     random: StdRng,
     is_honest: bool,
-    /// The last spoilt answer, for the message of a failed trial.
+    /// The last corrupted answer, for the message of a failed assertion.
     last: Vec<u8>,
 }
 
@@ -81,7 +81,7 @@ impl Liar {
         #[expect(clippy::disallowed_methods, reason = "the scripted server ends with the test's runtime")]
         tokio::spawn(async move {
             while let Ok((line, _)) = listener.accept().await {
-                // A line that breaks is a client that gave up on us.
+                // A broken connection means that the client has closed it.
                 tokio::spawn(answer(line, script, Arc::clone(&shared)));
             }
         });
@@ -140,7 +140,7 @@ fn text(value: &str) -> Vec<u8> {
     element(0x04, value.as_bytes())
 }
 
-/// An LDAP result with a code, of the answer with this tag.
+/// An LDAP result with this code, in an answer with this tag.
 fn result(tag: u8, code: u8) -> Vec<u8> {
     element(tag, &[vec![0x0a, 1, code], text(""), text("")].concat())
 }
@@ -149,7 +149,7 @@ fn message(id: &[u8], operation: &[u8]) -> Vec<u8> {
     element(0x30, &[element(0x02, id), operation.to_vec()].concat())
 }
 
-/// Eve's entry: marked, with a password, and nobody's but hers.
+/// Eve's entry, with a mark and a password.
 fn eves_entry() -> Vec<u8> {
     let eve = TestPerson::new("eve", 2);
     let attribute =
@@ -166,7 +166,7 @@ fn eves_entry() -> Vec<u8> {
     element(0x64, &[text(&dn), element(0x30, &attributes.concat())].concat())
 }
 
-/// A directory in which there is eve and nobody else, and in which nothing may be written.
+/// A read-only directory with Eve's entry only.
 fn directory(asked: &[u8]) -> Option<Reply> {
     let content_at = match asked.get(1)? {
         0x81 => 3,
@@ -253,7 +253,7 @@ fn http(status: &str, body: &str) -> Vec<u8> {
 
 const EVES_USER: &str = r#"{"id":"11111111-1111-4111-8111-111111111111","username":"eve","email":"eve@example.org","enabled":true,"emailVerified":true,"federationLink":"ldap","attributes":{"LDAP_ID":["00000000-0000-4000-8000-0000000000ee"]}}"#;
 
-/// A Keycloak in which there is eve, who stays enabled whatever it is asked for, and whose mail server is broken.
+/// A Keycloak with the user Eve, who always stays enabled, and with a broken mail server.
 fn keycloak(asked: &[u8]) -> Option<Reply> {
     let head = asked.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let request = std::str::from_utf8(&asked[..head]).ok()?;
@@ -272,7 +272,7 @@ fn keycloak(asked: &[u8]) -> Option<Reply> {
     } else if request.contains("/logout") {
         http("403 Forbidden", r#"{"error":"HTTP 403 Forbidden"}"#)
     } else if request.starts_with("PUT ") {
-        // It says yes, and does nothing: only the reading back shows it.
+        // It reports success and changes nothing, which only reading back shows.
         b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()
     } else if request.contains("/users?") {
         http("200 OK", &["[", EVES_USER, "]"].concat())

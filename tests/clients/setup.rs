@@ -1,4 +1,4 @@
-//! `setup keycloak`: from nothing to a realm that works, again without a change, and back after meddling.
+//! `setup keycloak`: creates a working realm, changes nothing on a second run, and corrects what was changed by hand.
 
 use std::os::unix::fs::PermissionsExt as _;
 

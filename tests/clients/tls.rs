@@ -1,5 +1,5 @@
-//! No client tells a secret to a server that does not prove who it is: a wrong authority, another name, another time, or TLS that
-//! somebody in between took away. What counts is what such a server was told.
+//! No client sends a secret to a server that does not prove its identity: a wrong authority, name or date, or StartTLS that an attacker
+//! removed. The tests check what such a server has received.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +59,7 @@ async fn no_bind_is_sent_to_a_directory_whose_certificate_is_wrong() {
             assert!(impostor.met() > 0, "nobody came: {flaw:?} by {scheme}");
             assert_eq!(impostor.told(), 0, "{flaw:?} by {scheme}: the bind was sent");
         }
-        // The same server with the right papers is told the bind: so the silence above is the certificate's doing.
+        // The same server with a valid certificate receives the bind, so the certificate is what prevented it above.
         let honest = Impostor::start(&["127.0.0.1"], Flaw::None, opening).await.expect("a server");
         let url = format!("{scheme}://{}", honest.address);
         let client =
@@ -158,7 +158,7 @@ async fn no_password_is_sent_to_a_database_whose_certificate_is_wrong() {
     }
 }
 
-/// TestPerson between us and the directory answers StartTLS in its place.
+/// An attacker between the client and the directory answers StartTLS.
 async fn probe_behind(slapd: &Slapd, answer: Answer) -> (DirectoryError, Vec<Kind>) {
     let server = slapd.ldap_url.trim_start_matches("ldap://").parse().expect("an address");
     let proxy = Proxy::start(server, Speech::Ldap, 7).await.expect("a proxy");
@@ -181,7 +181,7 @@ async fn probe_behind(slapd: &Slapd, answer: Answer) -> (DirectoryError, Vec<Kin
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_tls_that_was_taken_away_ends_the_connection_before_any_bind() {
     let bed = bed::own_slapd().await;
-    // Refused, not understood, and granted by somebody who cannot go on with it.
+    // Refused, not understood, and granted without TLS afterwards.
     for code in [0, 2, 12, 52, 53] {
         let (refused, seen) = probe_behind(&bed.slapd, Answer::LdapResult(code)).await;
         assert!(matches!(&refused, DirectoryError::Down { is_ambiguous: false, .. }), "{code}: {refused:?}");
@@ -192,7 +192,7 @@ async fn a_start_tls_that_was_taken_away_ends_the_connection_before_any_bind() {
     }
 }
 
-/// A web server that sends everybody elsewhere; answers how many came.
+/// A web server that redirects every request, with the number of requests.
 async fn redirector(to: String) -> (Url, Arc<std::sync::atomic::AtomicUsize>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -206,7 +206,7 @@ async fn redirector(to: String) -> (Url, Arc<std::sync::atomic::AtomicUsize>) {
                 "HTTP/1.1 307 Temporary Redirect\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
             );
             let mut request = [0; 4096];
-            // Whoever hangs up has its answer.
+            // A client that closes the connection needs no answer.
             if stream.read(&mut request).await.is_ok() {
                 drop(stream.write_all(answer.as_bytes()).await);
             }

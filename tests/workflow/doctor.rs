@@ -1,4 +1,4 @@
-//! `accolade doctor`: every finding is provoked on real servers by breaking exactly that, and a healthy world has none.
+//! `accolade doctor` on real servers: each finding is caused by one fault, and an environment without faults has none.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,10 +17,10 @@ use testbed::{Bed, BedOptions, KeycloakOptions, Proxy};
 use crate::country::{MAIL_CLIENT, country, write_secret};
 use crate::doctor_practice::{GROUP, Lent, Practice, REDIRECT, UNIQUE, wrong};
 
-/// The realm of the tests that break nothing in it.
+/// The realm of tests that change nothing in it.
 const SHARED: &str = "doctor";
 
-/// Plays on the shared Keycloak, in a realm of the name, with a directory of its own.
+/// Runs a test on the shared Keycloak, in the realm of this name, with a directory of its own.
 fn plays(realm: &'static str, edits: Edits, acts: impl AsyncFnOnce(&Practice) -> Result<()>) {
     let (country, _visit) = country();
     let played: Result<()> = country.runtime.block_on(async {
@@ -126,7 +126,7 @@ async fn breaks_the_way_to_the_directory(practice: &Practice) -> Result<()> {
     practice.hears(&nowhere, Lent::Nothing, &["ldap_base_wrong"]).await
 }
 
-/// Puts a rule before all others, hears what is wrong then, and takes it out again.
+/// Inserts a rule before all others, checks the findings, and removes it again.
 async fn under_rule(practice: &Practice, rule: &str, codes: &[&str]) -> Result<()> {
     let slapd = &practice.bed.slapd;
     let rules = slapd.set_config(DATABASE, "olcAccess", &[]).await?;
@@ -149,7 +149,7 @@ async fn breaks_rights(practice: &Practice) -> Result<()> {
     let slapd = &practice.bed.slapd;
     let bot = format!("by dn.exact=\"{}\"", slapd.bot_dn);
     let (people, groups) = (&slapd.people_dn, &slapd.groups_dn);
-    // One thing more than it may: others' people, others' groups, and passwords.
+    // One right too many: foreign people, foreign groups, and passwords.
     slapd.add_person_by_hand(&PersonByHand::named("theirs")).await?;
     let wide = [
         format!("to dn.one=\"{people}\" attrs=mail {bot} write by * break"),
@@ -165,7 +165,7 @@ async fn breaks_rights(practice: &Practice) -> Result<()> {
         ensure!(slapd.people().await?.len() == 1, "the self-test left an entry under {rule}");
     }
     slapd.delete(&slapd.person_dn("theirs")).await?;
-    // One thing less than it needs.
+    // One right too few.
     let narrow = format!("to dn.one=\"{groups}\" attrs=member {bot} read by * break");
     under_rule(practice, &narrow, &["ldap_acl_narrow"]).await?;
     let no_lock = format!("to dn.one=\"{people}\" attrs=pwdAccountLockedTime {bot} read by * break");
@@ -183,7 +183,7 @@ async fn breaks_schema_and_groups(practice: &Practice) -> Result<()> {
     let (slapd, config) = (&practice.bed.slapd, &practice.config);
     let no_mark = practice.with("/directory/mark_attribute", json!("accoladeMark"));
     practice.hears(&no_mark, Lent::Nothing, &["ldap_mark_attribute_missing"]).await?;
-    // The schema knows it, and not for people.
+    // The schema defines it, but not for people.
     let no_id = practice.with("/directory/discord_id_attribute", json!("associatedDomain"));
     practice.hears(&no_id, Lent::Nothing, &["ldap_id_attribute_missing"]).await?;
     let nowhere = practice.with("/guild/0/rule/0/groups", json!([GROUP, "nowhere"]));
@@ -213,10 +213,10 @@ async fn breaks_the_server(practice: &Practice) -> Result<()> {
     Ok(())
 }
 
-/// A change to the settings that a directory begins with.
+/// A change to the initial settings of a directory.
 type Edit = fn(&str) -> String;
 
-/// The text without the paragraphs of LDIF that begin with one of these names.
+/// The LDIF without the paragraphs that contain one of these names.
 fn without(text: &str, names: &[&str]) -> String {
     let kept = text.split("\n\n").filter(|part| !names.iter().any(|name| part.contains(name)));
     kept.collect::<Vec<_>>().join("\n\n")
@@ -252,7 +252,7 @@ fn an_overlay_that_is_not_there_is_named_by_its_missing_effect() {
     }
 }
 
-/// Lets the bot read which database is whose, and nothing else of the settings.
+/// Lets the bot read the suffixes of the databases, and no other settings.
 fn shows_only_suffixes(text: &str) -> String {
     let bot = "by dn.exact=\"cn=bot,ou=services,dc=example,dc=org\" read by * none";
     text.replace(
@@ -274,7 +274,7 @@ fn an_attribute_without_an_index_is_named_and_an_index_that_is_hidden_is_never_o
         ensure!(check["about"] == "description: eq, subinitial", "{check:#}");
         ensure!(check["fix"].to_string().contains("setup directory indexes"), "{check:#}");
 
-        // Without a bind that may look, and with one that may not: never ok, each with its reason.
+        // Without a lent bind, and with one that may not read the settings: not checked, each with its reason.
         let (said, _) = practice.asks(&practice.config, Lent::Nothing, &[]).await?;
         is_not_checked(&said, "ldap_index_missing", "needs_server_configuration")?;
         let said = asks_with_the_bots_bind(&practice).await?;
@@ -290,7 +290,7 @@ fn an_attribute_without_an_index_is_named_and_an_index_that_is_hidden_is_never_o
     }
 }
 
-/// The bot's own bind, lent for the server's settings.
+/// Lends the bot's own bind for the server's settings.
 async fn asks_with_the_bots_bind(practice: &Practice) -> Result<Value> {
     let slapd = &practice.bed.slapd;
     let password_file = slapd.bot_password_file.display().to_string();
@@ -362,7 +362,7 @@ async fn breaks_rights_of_the_client(practice: &Practice) -> Result<()> {
         practice.hears(config, lent, &["keycloak_rights_missing"]).await?;
         practice.calls(Method::POST, &held, &role).await?;
     }
-    // Looking is not enough to mail.
+    // The right to read users is not enough to mail them.
     let (manage, view) = (practice.right("manage-users").await?, practice.right("view-users").await?);
     practice.calls(Method::DELETE, &held, &manage).await?;
     practice.calls(Method::POST, &held, &view).await?;
@@ -377,7 +377,7 @@ async fn breaks_rights_of_the_client(practice: &Practice) -> Result<()> {
     Ok(())
 }
 
-/// Changes a document, hears what is wrong then, and lets `setup keycloak --apply` or the old document mend it.
+/// Changes a document, checks the findings, and restores it by `setup keycloak --apply` or by the old document.
 async fn under_change(
     practice: &Practice,
     place: &str,
@@ -410,7 +410,7 @@ async fn breaks_the_federation(practice: &Practice) -> Result<()> {
         let set = |document: &mut Value| {
             document["config"][key] = json!([value]);
             if key == "editMode" {
-                // Keycloak takes that one only together with the other.
+                // Keycloak accepts this value only together with the other.
                 document["config"]["validatePasswordPolicy"] = json!(["false"]);
             }
         };
@@ -495,7 +495,7 @@ fn a_keycloak_whose_links_follow_the_caller_is_named() {
     let played: Result<()> = country.runtime.block_on(async {
         let options = KeycloakOptions { public_url: PublicUrl::Unset, wished_port: None };
         let bed = Bed::start(BedOptions { keycloak: Some(options), ..BedOptions::default() }).await?;
-        // A practice borrows its Keycloak for as long as the test process lives.
+        // The environment borrows its Keycloak for the lifetime of the process.
         let bed: &'static Bed = Box::leak(Box::new(bed));
         let practice =
             Practice::opens(&bed.keycloak, &country.bed.mail, "doctor-host", Edits::default()).await?;
@@ -568,7 +568,7 @@ fn what_was_not_checked_is_said_with_its_reason_and_is_never_ok() {
         let text = String::from_utf8(allowed.stdout)?;
         ensure!(text.contains("Not checked: ") && text.contains("add `--as-admin`"), "{text}");
 
-        // Every code is told once in some way, also where half the world is away.
+        // Every code is reported, even if a server is down.
         practice.bed.slapd.kill();
         let half = json(&run(&["--json"]).await?)?;
         practice.bed.slapd.start().await?;
@@ -581,7 +581,7 @@ fn what_was_not_checked_is_said_with_its_reason_and_is_never_ok() {
     });
 }
 
-/// Wrong credentials of those who were lent, and wrong usage, are no diagnosis.
+/// Wrong lent credentials and wrong usage end the command without a diagnosis.
 async fn could_not_run(practice: &Practice) -> Result<()> {
     let wrong_password = practice.file("wrong.password");
     write_secret(&wrong_password, "not the password")?;
@@ -606,7 +606,7 @@ async fn could_not_run(practice: &Practice) -> Result<()> {
     Ok(())
 }
 
-/// Every code that a test in this file expects, so that none can be added without being provoked.
+/// Refuses a new finding that no test of this file causes.
 #[test]
 fn every_finding_is_provoked_by_a_test_of_this_file() {
     let source = include_str!("doctor.rs");

@@ -1,7 +1,7 @@
-//! A doctor's practice: a whole healthy world of its own on the shared Keycloak, and the real binary asked what is wrong with it.
+//! The environment of the doctor's tests: a healthy world on the shared Keycloak, and the real binary that checks it.
 //!
-//! A case breaks one thing, hears exactly the codes that belong to it, and mends it again. The directory is the practice's own,
-//! because its settings are broken; Keycloak's realm is its own, too.
+//! A test breaks one thing, expects exactly its findings, and repairs it. Each test has its own directory and, if it changes the realm,
+//! its own realm.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -20,22 +20,22 @@ use tokio::sync::Mutex;
 
 use crate::country::{BINARY, MAIL_CLIENT, write_secret};
 
-/// The longest of all runs waits for several servers that do not answer.
+/// The longest run waits for several servers that do not answer.
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// The group that the rule grants.
 pub(crate) const GROUP: &str = "members";
 
-/// Where the overlay `unique` has its settings.
+/// The entry with the settings of the overlay `unique`.
 pub(crate) const UNIQUE: &str = "olcOverlay={2}unique,olcDatabase={1}mdb,cn=config";
 
-/// Where the link in a mail leads back to.
+/// The address that a mailed link leads back to.
 pub(crate) const REDIRECT: &str = "http://localhost/welcome";
 
-/// Several practices may share a realm: the first makes it, and the others find it made.
+/// Tests may share a realm: the first one creates it.
 static SETTING_UP: Mutex<()> = Mutex::const_new(());
 
-/// A world that is in order.
+/// A world without faults.
 pub(crate) struct Practice {
     pub(crate) sim: Sim,
     pub(crate) bot: Bot,
@@ -43,12 +43,12 @@ pub(crate) struct Practice {
     pub(crate) bed: Bed,
     pub(crate) keycloak: &'static Keycloak,
     pub(crate) realm: &'static str,
-    /// The configuration as it should be.
+    /// The correct configuration.
     pub(crate) config: Value,
     folder: TempDir,
 }
 
-/// What the doctor is lent.
+/// The credentials that the doctor is lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lent {
     /// Nothing.
@@ -60,7 +60,7 @@ pub(crate) enum Lent {
 }
 
 impl Practice {
-    /// Opens with a directory that has these settings, and a realm of this name.
+    /// Starts with a directory with these settings, and a realm of this name.
     pub(crate) async fn opens(
         keycloak: &'static Keycloak,
         mail: &Mail,
@@ -98,7 +98,7 @@ impl Practice {
         Ok(practice)
     }
 
-    /// Changes over to a new directory with these settings. Keycloak still knows the old one.
+    /// Replaces the directory by a new one with these settings. Keycloak still uses the old one.
     pub(crate) async fn moves_to(&mut self, edits: Edits) -> Result<()> {
         self.bed = directory_with(edits).await?;
         let directory = self.settings()["directory"].clone();
@@ -137,12 +137,12 @@ impl Practice {
         })
     }
 
-    /// A file of the practice.
+    /// A file of the environment.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// `setup keycloak --apply`, which also is the fix of most findings in the realm; then mails go to the catcher.
+    /// Runs `setup keycloak --apply`, and lets the realm mail to the catcher.
     async fn sets_up(&mut self, mail: &Mail) -> Result<()> {
         let _alone = SETTING_UP.lock().await;
         let made = self.mends_by_setup().await?;
@@ -152,7 +152,7 @@ impl Practice {
         self.keycloak.set_smtp(self.realm, mail).await
     }
 
-    /// Runs `setup keycloak --apply` and gives what it printed.
+    /// Runs `setup keycloak --apply`, which fixes most findings in the realm, and returns its output.
     pub(crate) async fn mends_by_setup(&self) -> Result<Value> {
         self.sets_up_with(&[]).await
     }
@@ -200,7 +200,7 @@ impl Practice {
         tokio::time::timeout(LIMIT, run).await.context("it ends")?.context("it runs")
     }
 
-    /// What the doctor says of a configuration, as JSON, and the exit code.
+    /// The doctor's report on a configuration as JSON, and the exit code.
     pub(crate) async fn asks(
         &self,
         config: &Value,
@@ -226,7 +226,7 @@ impl Practice {
         Ok((said, run.status.code()))
     }
 
-    /// Hears exactly these codes of what is wrong.
+    /// Expects exactly these findings.
     pub(crate) async fn hears(&self, config: &Value, lent: Lent, codes: &[&str]) -> Result<()> {
         self.hears_with(config, lent, &[], codes).await
     }
@@ -252,7 +252,7 @@ impl Practice {
         self.shows_no_secret(&said.to_string())
     }
 
-    /// Hears that everything was checked and is in order.
+    /// Expects that everything was checked and is in order.
     pub(crate) async fn is_healthy(&self) -> Result<()> {
         let (said, exit) = self.asks(&self.config, Lent::Everything, &[]).await?;
         let not_ok: Vec<&Value> =
@@ -280,35 +280,35 @@ impl Practice {
         config
     }
 
-    /// Exceptions of the bot's role in a channel.
+    /// Sets the permission overwrites of the bot's role in a channel.
     pub(crate) fn lets_bot(&self, channel: &str, allow: Permissions, deny: Permissions) {
         self.guild.excepts(channel, "Accolade", allow, deny);
     }
 
-    /// A document below the realm, by an administrator.
+    /// Reads a document of the realm as an administrator.
     pub(crate) async fn reads(&self, rest: &str) -> Result<Value> {
         self.keycloak.admin_json(Method::GET, &format!("{}/{rest}", self.realm), None).await
     }
 
-    /// A call below the realm, by an administrator.
+    /// Makes a call below the realm as an administrator.
     pub(crate) async fn calls(&self, method: Method, rest: &str, body: &Value) -> Result<Value> {
         self.keycloak.admin_json(method, &format!("{}/{rest}", self.realm), Some(body)).await
     }
 
-    /// The id of the user that stands for the service client.
+    /// The id of the client's service account.
     pub(crate) async fn service_account(&self) -> Result<String> {
         let client = self.client("accolade").await?;
         let account = self.reads(&format!("clients/{client}/service-account-user")).await?;
         account["id"].as_str().map(str::to_owned).context("the service account")
     }
 
-    /// Where the service account's roles in the realm's administration stand.
+    /// The path of the service account's roles of `realm-management`.
     pub(crate) async fn place_of_rights(&self) -> Result<String> {
         let (account, management) = (self.service_account().await?, self.client("realm-management").await?);
         Ok(format!("users/{account}/role-mappings/clients/{management}"))
     }
 
-    /// A role of the realm's administration, as a list of one.
+    /// A role of `realm-management`, as a list of one.
     pub(crate) async fn right(&self, name: &str) -> Result<Value> {
         let management = self.client("realm-management").await?;
         Ok(json!([self.reads(&format!("clients/{management}/roles/{name}")).await?]))
@@ -321,7 +321,7 @@ impl Practice {
     }
 }
 
-/// A directory that writes to its disk, with a managed group and another.
+/// A directory that syncs its writes, with a managed group and another one.
 async fn directory_with(edits: Edits) -> Result<Bed> {
     let bed = Bed::start(BedOptions { slapd_edits: edits, ..BedOptions::slapd_alone() }).await?;
     bed.slapd.set_config(DATABASE, "olcDbNoSync", &["FALSE"]).await?;
@@ -330,7 +330,7 @@ async fn directory_with(edits: Edits) -> Result<Bed> {
     Ok(bed)
 }
 
-/// The codes of what is wrong.
+/// The codes of the findings.
 pub(crate) fn wrong(said: &Value) -> BTreeSet<&str> {
     let checks = said["checks"].as_array().into_iter().flatten();
     checks.filter(|check| check["result"] == "wrong").filter_map(|check| check["code"].as_str()).collect()

@@ -14,12 +14,12 @@ use crate::country::{MAIL_CLIENT, country};
 use crate::doctor_practice::{Lent, Practice};
 
 /// The client in which the realm keeps its permissions.
-struct CliSession<'a> {
+struct PermissionsClient<'a> {
     practice: &'a Practice,
     server: String,
 }
 
-impl<'a> CliSession<'a> {
+impl<'a> PermissionsClient<'a> {
     async fn of(practice: &'a Practice) -> Result<Self> {
         let holder = practice.client("admin-permissions").await?;
         Ok(Self { practice, server: format!("clients/{holder}/authz/resource-server") })
@@ -34,7 +34,7 @@ impl<'a> CliSession<'a> {
         self.practice.calls(method, &format!("{}/{place}", self.server), body).await
     }
 
-    /// Brings our permission on a kind to other scopes.
+    /// Sets the scopes of our permission on a resource type.
     async fn allows(&self, kind: &str, scopes: &[&str]) -> Result<()> {
         let id = self.key(&format!("permission?name={kind}")).await?;
         let policy = self.key("policy?permission=false&name=Accolade").await?;
@@ -74,8 +74,8 @@ fn what_keycloak_does_not_tell_of_rights_is_not_checked_and_never_ok() {
         let practice = Practice::opens(keycloak, mail, "doctor-silent", Edits::default()).await?;
         practice.sets_up_with(&["--rights", "fine-grained"]).await?;
         hides_what_may_be_done(&practice).await?;
-        // Without roles in the token nobody knows whether there is more than what works.
-        let roles = TakesScope::off(&practice, "roles").await?;
+        // A token without roles does not tell whether the client has needless rights.
+        let roles = RemovedScope::off(&practice, "roles").await?;
         let told = tells_of_rights(&practice, &practice.config, ["ok", "not_checked"]).await;
         told.context("without the scope `roles`")?;
         roles.back().await?;
@@ -86,7 +86,7 @@ fn what_keycloak_does_not_tell_of_rights_is_not_checked_and_never_ok() {
     }
 }
 
-/// How doctor judges what is missing and what is too much, with nothing lent; nothing else is wrong.
+/// Expects these results for missing and for needless rights without lent credentials, and no other finding.
 async fn tells_of_rights(practice: &Practice, config: &Value, results: [&str; 2]) -> Result<()> {
     let (said, _) = practice.asks(config, Lent::Nothing, &[]).await?;
     let result = |code: &str| {
@@ -99,7 +99,7 @@ async fn tells_of_rights(practice: &Practice, config: &Value, results: [&str; 2]
     Ok(())
 }
 
-/// Keycloak answers without its notes, shows no group that could be an example, or gives a token without a subject.
+/// Keycloak omits the allowed actions, shows no group as an example, or issues a token without a subject.
 async fn hides_what_may_be_done(practice: &Practice) -> Result<()> {
     let real = practice.keycloak.url.trim_start_matches("http://").parse().context("an address")?;
     let proxy = Proxy::start(real, Speech::Http, 1).await?;
@@ -112,7 +112,7 @@ async fn hides_what_may_be_done(practice: &Practice) -> Result<()> {
         let told = tells_of_rights(practice, &through, ["not_checked", "not_checked"]).await;
         told.with_context(|| format!("without an answer from {place}"))?;
     }
-    // A token without a subject: the client does not know the user by whose example Keycloak tells what it may do.
+    // Without a subject the client does not know its own user, which serves as the example.
     let claims =
         json!({"iat": now_in_seconds(), "resource_access": {"realm-management": {"roles": ["view-events"]}}});
     let token = ["e30", &URL_SAFE_NO_PAD.encode(claims.to_string()), "e30"].join(".");
@@ -126,9 +126,9 @@ async fn hides_what_may_be_done(practice: &Practice) -> Result<()> {
     told.context("without a subject")
 }
 
-/// The proxy gives this document once, and the server never hears of the call.
+/// The proxy answers with this document once, and does not forward the call.
 fn answers(proxy: &Proxy, method: &'static str, place: &str, document: &str) {
-    // The words of a plan live as long as the process.
+    // The strings of a plan must live as long as the process.
     let kept = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
     proxy.plans(Plan {
         which: Which::Http(method, kept(place)),
@@ -144,13 +144,13 @@ fn now_in_seconds() -> i64 {
     SystemClock.now().as_millis() / 1000
 }
 
-/// A scope that the service client's tokens are without.
-struct TakesScope<'a> {
+/// A scope that is removed from the service client's tokens.
+struct RemovedScope<'a> {
     practice: &'a Practice,
     place: String,
 }
 
-impl<'a> TakesScope<'a> {
+impl<'a> RemovedScope<'a> {
     async fn off(practice: &'a Practice, name: &str) -> Result<Self> {
         let client = practice.client("accolade").await?;
         let scopes = practice.reads(&format!("clients/{client}/default-client-scopes")).await?;
@@ -166,7 +166,7 @@ impl<'a> TakesScope<'a> {
     }
 }
 
-/// Hears it both ways, lets `setup keycloak --apply` mend it, and sees that the rights stay narrow.
+/// Expects the finding with and without an administrator, lets `setup keycloak --apply` fix it, and checks that the rights stay narrow.
 async fn is_named_and_mended(practice: &Practice, code: &str, about: &str) -> Result<()> {
     for lent in [Lent::Nothing, Lent::Administrator] {
         practice
@@ -182,11 +182,11 @@ async fn is_named_and_mended(practice: &Practice, code: &str, about: &str) -> Re
 }
 
 async fn breaks_permissions(practice: &Practice) -> Result<()> {
-    let desk = CliSession::of(practice).await?;
-    // Looking is not enough to mail.
+    let desk = PermissionsClient::of(practice).await?;
+    // The right to read users is not enough to mail them.
     desk.allows("Users", &["view"]).await?;
     is_named_and_mended(practice, "keycloak_rights_missing", "Users: manage").await?;
-    // Without it the list of a person's groups is empty, and no error tells why.
+    // Without it the list of a user's groups is empty, without an error.
     let groups = desk.key("permission?name=Groups").await?;
     desk.calls(Method::DELETE, &format!("permission/scope/{groups}"), &Value::Null).await?;
     is_named_and_mended(practice, "keycloak_rights_missing", "Groups: view").await?;
@@ -212,7 +212,7 @@ async fn breaks_roles(practice: &Practice) -> Result<()> {
     is_named_and_mended(practice, "keycloak_rights_missing", "view-events").await?;
     practice.calls(Method::POST, &held, &practice.right("query-users").await?).await?;
     is_named_and_mended(practice, "keycloak_rights_wide", "query-users").await?;
-    // Only an administrator sees that the role is more than was meant.
+    // Only an administrator can see that the role is wider than intended.
     practice.calls(Method::POST, &held, &practice.right("manage-users").await?).await?;
     practice.hears(&practice.config, Lent::Administrator, &["keycloak_rights_wide"]).await?;
     let mended = practice.mends_by_setup().await?;
@@ -220,9 +220,9 @@ async fn breaks_roles(practice: &Practice) -> Result<()> {
     practice.is_healthy().await
 }
 
-/// Keycloak allows only what all permissions on a kind allow, so that one of others takes rights away.
+/// Keycloak allows only what all permissions on a resource allow, so a foreign permission takes rights away.
 async fn meets_the_permission_of_others(practice: &Practice) -> Result<()> {
-    let desk = CliSession::of(practice).await?;
+    let desk = PermissionsClient::of(practice).await?;
     let helpdesk = json!({"name": "helpdesk", "clients": [practice.client(MAIL_CLIENT).await?]});
     desk.calls(Method::POST, "policy/client", &helpdesk).await?;
     let helpdesk = desk.key("policy?permission=false&name=helpdesk").await?;
@@ -234,7 +234,7 @@ async fn meets_the_permission_of_others(practice: &Practice) -> Result<()> {
     ensure!(said["hints"].to_string().contains("`resets` is on Users"), "{said:#}");
     let resets_id = desk.key("permission?name=resets").await?;
     desk.calls(Method::DELETE, &format!("permission/scope/{resets_id}"), &Value::Null).await?;
-    // The way out: a policy that fits either.
+    // The fix: a policy that matches both clients.
     let either = json!({"name": "either", "decisionStrategy": "AFFIRMATIVE", "policies": [ours, helpdesk]});
     desk.calls(Method::POST, "policy/aggregate", &either).await?;
     let either = desk.key("policy?permission=false&name=either").await?;

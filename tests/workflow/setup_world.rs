@@ -1,4 +1,4 @@
-//! A world that only the set-up commands made: a bare directory server, a realm that was not there, an application without a guild.
+//! A world that only the set-up commands made, from an empty directory server, no realm, and an application without a guild.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::village::LIMIT;
 const KEYCLOAK: &str = "cn=keycloak,ou=services,dc=example,dc=org";
 const MODEL: &str = include_str!("../testbed/slapd/config.ldif");
 
-/// The settings of the test bed without anything that Accolade counts on.
+/// The settings of the test bed without those that Accolade needs.
 fn bare_settings(text: &str) -> String {
     let text = text
         .split("\n\n")
@@ -27,7 +27,7 @@ fn bare_settings(text: &str) -> String {
     let mut kept = Vec::new();
     let mut is_rule = false;
     for line in text.lines() {
-        // A line that goes on with the one before begins with a blank.
+        // A continuation line begins with a blank.
         is_rule = line.starts_with("olcAccess: {")
             || line.starts_with("olcAddContentAcl")
             || (is_rule && line.starts_with(' '));
@@ -42,12 +42,12 @@ fn bare_settings(text: &str) -> String {
     kept.join("\n") + "\n"
 }
 
-/// Nothing but the suffix.
+/// Only the suffix entry.
 fn bare_data(text: &str) -> String {
     text.split("\n\n").find(|part| part.starts_with("dn: dc=")).unwrap_or_default().to_owned() + "\n"
 }
 
-/// What an operator has in front of them.
+/// The systems that an operator sets up.
 struct Site {
     country: &'static Country,
     bed: Bed,
@@ -135,14 +135,14 @@ impl Site {
         .await
     }
 
-    /// Runs the binary; it must end with this code. What it printed.
+    /// Runs the binary, expects this exit code, and returns the output.
     async fn runs_to(&self, code: i32, arguments: &[&str]) -> Result<String> {
         let run = self.runs(arguments).await?;
         ensure!(run.status.code() == Some(code), "accolade {arguments:?}: {run:?}");
         Ok(String::from_utf8(run.stdout)?)
     }
 
-    /// Prints a text with `setup directory` and loads it as the administrator that it names.
+    /// Prints LDIF with `setup directory` and loads it as this administrator.
     async fn loads(&self, what: &str, program: &str, administrator: &str) -> Result<()> {
         let password_file = self.file("keycloak.password");
         let password_file = password_file.to_str().context("text")?;
@@ -232,7 +232,7 @@ impl Site {
         keycloak.set_smtp(self.realm, &self.country.bed.mail).await
     }
 
-    /// Ada asks, grace approves, the mail arrives, a password is set, and the directory lets ada in.
+    /// Ada requests an account, Grace approves it, the mail arrives, Ada sets a password, and can bind to the directory.
     async fn plays_the_first_story(&self) -> Result<()> {
         let launch = Launch::new("accolade", BINARY, self.folder.path());
         let file = self.file("accolade.toml").display().to_string();
@@ -272,7 +272,7 @@ async fn finishes(command: &mut tokio::process::Command) -> Result<Output> {
     tokio::time::timeout(Duration::from_mins(2), run).await.context("it ends")?.context("it runs")
 }
 
-/// A world that only set-up made, with these flags for Keycloak, is in order and runs the first story.
+/// Sets up a world with these flags for Keycloak, checks it, and plays the first story.
 fn runs_the_first_story(realm: &'static str, flags: &[&str]) {
     let (country, _visit) = country();
     let played: Result<()> = country.runtime.block_on(async {
@@ -303,7 +303,7 @@ fn a_world_with_fine_grained_rights_runs_the_first_story() {
     runs_the_first_story("set-up-narrow", &["--rights", "fine-grained"]);
 }
 
-/// Rules and other values of a text, with the lines that go on joined and the blanks folded.
+/// The lines with these names, with continuation lines joined and blanks folded.
 fn values_of(text: &str, names: &[&str]) -> Vec<String> {
     let joined = text.replace("\n  ", " ");
     let lines = joined.lines().filter(|line| names.iter().any(|name| line.starts_with(name)));
