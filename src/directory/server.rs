@@ -24,12 +24,12 @@ pub struct ServerSettings {
     pub is_nosync: bool,
     /// `olcAddContentAcl`: rights on attributes apply to new entries too.
     pub checks_adds: bool,
-    /// The indexes that are missing. `None` if the bind may not read the database's own settings.
-    pub missing_indexes: Option<Vec<AttributeIndex>>,
+    /// The indexes that are missing.
+    pub missing_indexes: Vec<AttributeIndex>,
 }
 
 impl Directory {
-    /// Reads the settings of the database that holds `people_dn`. `None` if `cn=config` shows no such database: the server has no
+    /// Reads the settings of the database that holds `people_dn`. `None` if `cn=config` does not show them: the server has no
     /// `cn=config`, or the bind may not read it.
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "server_settings"))]
     pub async fn server_settings(&self) -> Result<Option<ServerSettings>, DirectoryError> {
@@ -53,6 +53,10 @@ impl Directory {
         };
         let Some(database) = rows.iter().find(|row| self.holds_people(row)) else { return Ok(None) };
         let Some(database_dn) = Dn::parse(&database.dn) else { return Ok(None) };
+        // Every database with files of its own has this attribute. If the bind can't see it, other absent settings prove nothing.
+        if values(database, "olcDbDirectory").is_empty() {
+            return Ok(None);
+        }
         let mut settings = ServerSettings {
             is_nosync: is_true(database, "olcDbNoSync"),
             checks_adds: is_true(database, "olcAddContentAcl"),
@@ -73,14 +77,10 @@ impl Directory {
         suffixes.into_iter().any(|suffix| people.is_below(&suffix) || *people == suffix)
     }
 
-    /// A database with files of its own must have `olcDbDirectory`. If the bind can't see that, an absent `olcDbIndex` proves nothing.
-    fn missing_indexes(&self, database: &SearchEntry) -> Option<Vec<AttributeIndex>> {
-        if values(database, "olcDbDirectory").is_empty() {
-            return None;
-        }
+    fn missing_indexes(&self, database: &SearchEntry) -> Vec<AttributeIndex> {
         let shared = &self.shared;
         let needed = indexes_for(shared.profile, shared.discord_id.as_str(), shared.mark.as_str());
-        Some(DatabaseIndexes::parse(values(database, "olcDbIndex")).missing(&needed))
+        DatabaseIndexes::parse(values(database, "olcDbIndex")).missing(&needed)
     }
 }
 

@@ -119,10 +119,7 @@ async fn check_settings(
 
 fn check_server(checks: &mut Checks, settings: &ServerSettings) {
     checks.expect(Finding::LdapNoSync, !settings.is_nosync);
-    match &settings.missing_indexes {
-        Some(missing) => checks.fail_for_each(Finding::LdapIndexMissing, missing.iter().map(shown)),
-        None => checks.skip(Finding::LdapIndexMissing, NotChecked::ServerConfigurationHidden),
-    }
+    checks.fail_for_each(Finding::LdapIndexMissing, settings.missing_indexes.iter().map(shown));
     let missing = OVERLAYS.iter().filter(|name| !settings.overlays.iter().any(|overlay| overlay == **name));
     checks.fail_for_each(Finding::LdapOverlayMissing, missing.map(|name| (*name).to_owned()));
     if settings.overlays.iter().any(|overlay| overlay == "unique") {
