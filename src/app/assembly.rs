@@ -278,7 +278,8 @@ fn examiner(
     let (discord, clock, rng) = (discord.clone(), Arc::clone(clock), Arc::clone(rng));
     let examine = move |config: Config| -> BoxFuture<'static, Option<Diagnosis>> {
         let (discord, clock, rng) = (Some(discord.clone()), Arc::clone(&clock), Arc::clone(&rng));
-        let access = Access { administrator: None, server_bind: None, self_test: SelfTestMode::Allowed, discord };
+        let access =
+            Access { administrator: None, server_bind: None, self_test: SelfTestMode::Allowed, discord };
         Box::pin(async move { doctor::examine(&config, &access, clock, rng).await.ok() })
     };
     Examiner::new(Arc::new(examine), DOCTOR_TIMEOUT, tracker.clone())

@@ -42,8 +42,7 @@ pub(super) fn run(file: &Path, flags: &Flags, printer: &mut Printer) -> Exit {
 
 fn print(report: &Report, flags: &Flags, printer: &mut Printer) {
     let lang = Lang::default();
-    let differences: Vec<String> =
-        report.problems.iter().map(|problem| sentence(*problem)).collect();
+    let differences: Vec<String> = report.problems.iter().map(|problem| sentence(*problem)).collect();
     if flags.json {
         return printer.line(json!({
             "application_id": report.application_id.to_string(),
