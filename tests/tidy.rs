@@ -609,6 +609,24 @@ fn docs_and_messages_use_the_words_of_the_field() {
 }
 
 #[test]
+fn the_map_names_files_that_exist() {
+    let text = text_of(&root().join("docs/architecture.md"));
+    let table = below(&text, "\n## Where is …?\n");
+    let mut faults = Vec::new();
+    let mut named = 0;
+    for cell in table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").nth(1)) {
+        for path in cell.split('`').skip(1).step_by(2).filter(|path| path.contains(['/', '.'])) {
+            named += 1;
+            if !root().join("src").join(path).exists() && !root().join(path).exists() {
+                faults.push(path.to_owned());
+            }
+        }
+    }
+    assert_none("docs/architecture.md says where something is, and it isn't there:", &faults);
+    assert!(named > 60, "only {named} files were read");
+}
+
+#[test]
 fn every_key_and_code_is_in_the_reference() {
     let codes = text_of(&root().join("docs/reference/codes.md"));
     let keys = text_of(&root().join("docs/reference/keys.md"));
