@@ -46,7 +46,9 @@ impl StepContext<'_> {
         if let Admission::Blocked(after) = self.worker.admit(target) {
             return Err(FailureAction::Retry { code: target.down(), after: Some(after) }.into());
         }
-        self.claim.must_outlast(self.worker, target.limit()).await
+        self.claim.must_outlast(self.worker, target.limit()).await?;
+        // The claim was committed without waiting for the disk.
+        Ok(self.worker.deps.store.flushed().await?)
     }
 
     /// Makes an admitted call. The caller notes what the answer says of the target.

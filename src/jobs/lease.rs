@@ -34,7 +34,7 @@ impl Claim {
         let asked = Instant::now();
         let mut tx = worker.deps.store.begin().await?;
         tx.renew_job(&self.job, LEASE).await?;
-        tx.commit("job.renew").await?;
+        tx.commit_relaxed("job.renew").await?;
         *self.deadline.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = asked + LEASE;
         Ok(())
     }

@@ -46,6 +46,8 @@ pub(crate) async fn send_due(worker: &WorkerContext) -> Result<usize, StoreError
 
 async fn send_one(worker: &WorkerContext, message: &Outbox) -> Result<(), StoreError> {
     worker.heartbeat.beat(Loop::Outbox);
+    // The claim counts the attempt: a lost count would let the message be sent twice.
+    worker.deps.store.flushed().await?;
     crash::point("outbox.before_send");
     let started = Instant::now();
     let ended = match message.kind {

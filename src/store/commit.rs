@@ -70,14 +70,19 @@ impl Tx {
         Ok(())
     }
 
-    /// Rolls everything back, now.
+    /// Rolls everything back, now. What the transaction saw is on the disk when this returns.
     pub async fn roll_back(self) -> Result<(), StoreError> {
+        let inner = Arc::clone(&self.connection.inner);
         match self.connection.conn {
             Conn::SqliteTx(transaction) => transaction.roll_back().await,
             Conn::PostgresTx(transaction) => transaction.rollback().await.map_err(StoreError::from_sqlx),
             Conn::SqliteReader(_) | Conn::SqliteAutocommit(_) | Conn::PostgresAutocommit(_) => {
                 Err(StoreError::ReadOnly)
             }
+        }?;
+        match inner.db.flusher() {
+            Some(flusher) => flusher.wait().await,
+            None => Ok(()),
         }
     }
 }

@@ -103,7 +103,8 @@ impl Store {
     }
 
     /// Waits until everything committed so far is on the disk; returns at once if it is. Call it before something leaves the process
-    /// that rests on a commit of [`Tx::commit_relaxed`], or on what a reader saw of such a commit.
+    /// that rests on a commit of [`Tx::commit_relaxed`] or on a claim. What a [`ReadConnection`] of [`Store::read`] returns is on the
+    /// disk already.
     pub async fn flushed(&self) -> Result<(), StoreError> {
         match self.inner.db.flusher() {
             Some(flusher) => flusher.wait().await,
@@ -198,6 +199,15 @@ impl ReadConnection {
 
     pub(super) fn count_statement(&self) {
         self.inner.counters.count_statement();
+    }
+
+    /// Waits, outside of a transaction, until what the statement saw is on the disk: answers and outside calls rest on it. Then notes
+    /// its error.
+    pub(super) async fn seen<T>(&mut self, result: sqlx::Result<T>) -> Result<T, StoreError> {
+        if let (Conn::SqliteReader(_), Some(flusher)) = (&self.conn, self.inner.db.flusher()) {
+            flusher.wait().await?;
+        }
+        self.note(result)
     }
 
     /// Turns sqlx's error into ours and remembers that the transaction is spoilt.

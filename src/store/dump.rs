@@ -63,6 +63,7 @@ fn show_bytes(name: &str, bytes: &[u8]) -> String {
 
 impl Store {
     /// Every table as text, for tests and `--keep`: sealed columns as their length, secrets never.
+    #[doc(hidden)]
     pub async fn dump(&self) -> Result<String, StoreError> {
         let mut connection = self.read().await?;
         let mut text = String::new();

@@ -64,7 +64,7 @@ macro_rules! bare {
 macro_rules! exec {
     ($connection:expr, $sql:expr; $($bind:expr),* $(,)?) => {{
         let result = bare!($connection, $sql, execute; $($bind),*);
-        $connection.note(result)
+        $connection.seen(result).await
     }};
 }
 
@@ -72,7 +72,7 @@ macro_rules! exec {
 macro_rules! one {
     ($connection:expr, $sql:expr, $row:ty; $($bind:expr),* $(,)?) => {{
         let result = bare!($connection, $sql, fetch_one as $row; $($bind),*);
-        $connection.note(result)
+        $connection.seen(result).await
     }};
 }
 
@@ -80,7 +80,7 @@ macro_rules! one {
 macro_rules! maybe {
     ($connection:expr, $sql:expr, $row:ty; $($bind:expr),* $(,)?) => {{
         let result = bare!($connection, $sql, fetch_optional as $row; $($bind),*);
-        $connection.note(result)
+        $connection.seen(result).await
     }};
 }
 
@@ -88,7 +88,7 @@ macro_rules! maybe {
 macro_rules! all {
     ($connection:expr, $sql:expr, $row:ty; $($bind:expr),* $(,)?) => {{
         let result = bare!($connection, $sql, fetch_all as $row; $($bind),*);
-        $connection.note(result)
+        $connection.seen(result).await
     }};
 }
 

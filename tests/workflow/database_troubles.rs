@@ -27,7 +27,7 @@ const OF_THE_APPROVAL: &str = "SELECT 'a decision' AS what FROM decision UNION A
 
 /// What people read while the database is busy, and while it has no room.
 const BUSY: &str = "The service is busy and nothing was lost. Please press the button again";
-const FULL: &str = "Nothing can be stored at the moment, and nothing was";
+const FULL: &str = "Nothing can be stored right now, and nothing was";
 
 /// The bot's own connections end, so that the next ones are under the new rule.
 const READ_ONLY: &str = "DO $$ BEGIN \

@@ -222,6 +222,31 @@ async fn a_relaxed_commit_waits_for_no_flush_and_what_leaves_the_process_does() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reader_is_answered_when_what_it_saw_is_on_the_disk() {
+    let watched = Watched::new().await;
+    let store = &watched.world.store;
+    watched.gate.set(true);
+    let mut tx = store.begin().await.expect("begins");
+    tx.ensure_person(DiscordUserId::new(1), "en").await.expect("a person");
+    tx.commit_relaxed("test.person").await.expect("returns without a flush");
+    let before = store.counts();
+    let reading = tokio::spawn({
+        let store = store.clone();
+        async move { store.read().await.expect("reads").person_of(DiscordUserId::new(1)).await }
+    });
+    // The statement ran, and its answer is held back.
+    testbed::wait_until("the statement", Duration::from_secs(20), async || {
+        Ok(store.counts().statements > before.statements)
+    })
+    .await
+    .expect("it runs");
+    assert!(!reading.is_finished(), "an answer before the flush");
+    watched.gate.set(false);
+    assert!(reading.await.expect("ends").expect("reads").is_some());
+    assert_eq!(store.counts().flushes, before.flushes + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_a_flush_that_failed_nothing_is_written_any_more() {
     let world = World::on_sqlite().await;
     let person = world.person(1).await;
@@ -243,5 +268,6 @@ async fn after_a_flush_that_failed_nothing_is_written_any_more() {
     let unhealthy = world.store.takes_changes().await.expect_err("the health page says so");
     assert!(unhealthy.advice().is_some_and(|advice| advice.contains("check the disk")), "{unhealthy}");
     assert!(!unhealthy.is_passing(), "trying again does not help");
-    world.store.read().await.expect("it still reads").person(person).await.expect("reads");
+    let read = world.store.read().await.expect("a connection").person(person).await;
+    assert!(matches!(read, Err(StoreError::FlushFailed)), "what it sees may not be on the disk: {read:?}");
 }
