@@ -117,7 +117,7 @@ macro_rules! send_now {
              AND (a.person_id = $7 OR a.skeleton = $8)) \
              AND NOT EXISTS (SELECT 1 FROM request AS o WHERE o.state IN ('waiting', 'held') \
              AND (o.person_id = $7 OR o.skeleton = $8)) \
-             AND NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.skeleton = $8 AND t.released_by IS NULL \
+             AND NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.skeleton = $8 \
              AND t.person_id <> $7) RETURNING "
         )
     };
