@@ -95,9 +95,12 @@ impl Accounts {
     /// Runs a use-case that asks only the store, within its limit. A commit after the limit stands, and the next press finds it.
     pub(super) async fn within_limit<T>(
         &self,
-        work: impl Future<Output = Result<T, UseCaseError>>,
+        work: impl Future<Output = Result<T, UseCaseError>> + Send,
     ) -> Result<T, UseCaseError> {
-        tokio::time::timeout(LOCAL_LIMIT, work).await.unwrap_or_else(|_| Err(ErrorCode::StoreBusy.into()))
+        // Boxed: the statements of a whole use-case would otherwise lie in every caller's future.
+        tokio::time::timeout(LOCAL_LIMIT, Box::pin(work))
+            .await
+            .unwrap_or_else(|_| Err(ErrorCode::StoreBusy.into()))
     }
 }
 

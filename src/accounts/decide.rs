@@ -36,8 +36,7 @@ pub struct Moderator {
     case: DecisionCase,
     applicant: DiscordUserId,
     card: CardProof,
-    /// What Discord said of the applicant, if it was asked. `None` inside: they are no member.
-    applicant_facts: Option<Option<MemberFacts>>,
+    applicant_facts: ApplicantFacts,
 }
 
 impl Moderator {
@@ -45,7 +44,7 @@ impl Moderator {
         reviewer: Reviewer,
         _: approval::Moderator,
         case: DecisionCase,
-        (applicant, applicant_facts): (DiscordUserId, Option<Option<MemberFacts>>),
+        (applicant, applicant_facts): (DiscordUserId, ApplicantFacts),
         card: CardProof,
     ) -> Self {
         Self { reviewer, case, applicant, card, applicant_facts }
@@ -67,8 +66,16 @@ const ATTEMPTS: usize = 3;
 /// What Discord said a moment ago. `None` is no member.
 pub(super) struct FreshFacts {
     pub(super) reviewer: Option<MemberFacts>,
-    /// The outer `None`: Discord was not asked, because the decision does not need it.
-    pub(super) applicant: Option<Option<MemberFacts>>,
+    pub(super) applicant: ApplicantFacts,
+}
+
+/// What Discord said of the applicant.
+#[derive(Debug)]
+pub(super) enum ApplicantFacts {
+    /// Discord was not asked, because the decision does not need it.
+    NotAsked,
+    /// `None`: they are no member.
+    Asked(Option<MemberFacts>),
 }
 
 impl Accounts {
@@ -89,8 +96,10 @@ impl Accounts {
         };
         let ask_for_applicant = async {
             match verdict {
-                Verdict::Approve => self.fetch_member(reviewer.guild_id, applicant).await.map(Some),
-                Verdict::Deny => Ok(None),
+                Verdict::Approve => {
+                    self.fetch_member(reviewer.guild_id, applicant).await.map(ApplicantFacts::Asked)
+                }
+                Verdict::Deny => Ok(ApplicantFacts::NotAsked),
             }
         };
         // Boxed: two whole HTTP exchanges would otherwise lie in every caller's future.
@@ -122,9 +131,11 @@ impl Accounts {
 
     /// Approves: decision, account and its first job in one transaction.
     pub async fn approve(&self, mut moderator: Moderator) -> Result<Decided, UseCaseError> {
-        let facts = match moderator.applicant_facts.take() {
-            Some(facts) => facts,
-            None => self.fetch_member(moderator.reviewer.guild_id, moderator.applicant).await?,
+        let facts = match std::mem::replace(&mut moderator.applicant_facts, ApplicantFacts::NotAsked) {
+            ApplicantFacts::Asked(facts) => facts,
+            ApplicantFacts::NotAsked => {
+                self.fetch_member(moderator.reviewer.guild_id, moderator.applicant).await?
+            }
         };
         for attempt in 0..ATTEMPTS {
             self.refresh(&mut moderator, attempt).await?;

@@ -162,11 +162,11 @@ impl Accounts {
             if let Some(answer) = self.answer_for_no_draft(caller, &draft) {
                 return answer;
             }
-            let refused = match self.send_draft(caller, &draft).await {
+            let refused = match Box::pin(self.send_draft(caller, &draft)).await {
                 Err(denied) if is_audited(denied.error_code) => denied,
                 answer => return answer,
             };
-            self.note_refused_send(&draft, refused).await
+            Box::pin(self.note_refused_send(&draft, refused)).await
         })
         .await
     }
@@ -189,7 +189,7 @@ impl Accounts {
         let expires_at = self.clock().now().after(self.config().request.expires_after);
         let mut tx = self.store().begin().await?;
         let send = SendNow { draft, applicant: caller.user_id, rule: &rule.name, expires_at };
-        if let Some(request) = tx.send_now(send).await? {
+        if let Some(request) = Box::pin(tx.send_now(send)).await? {
             self.take_request_budget(&mut tx, draft.person_id).await?;
             record_sending(&mut tx, &request, guild).await?;
             tx.commit("send").await?;

@@ -83,7 +83,7 @@ impl Accounts {
         let username = account.username.as_str().to_owned();
         let since = account.activated_at.or(account.invited_at);
         let lock = known.jobs.iter().find(|job| job.kind == JobKind::Lock);
-        let ends = known.jobs.iter().any(is_ending);
+        let ends = known.jobs.iter().copied().any(is_ending);
         let mails = self.mails_of(known);
         let stage = match account.state {
             AccountState::Creating | AccountState::Invited if ends => Stage::Withdrawing { username },
@@ -125,7 +125,7 @@ impl Accounts {
             AccountState::Creating => (false, false),
             AccountState::Disabled | AccountState::Conflict | AccountState::Closed => return Vec::new(),
         };
-        let ends = known.jobs.iter().any(is_ending);
+        let ends = known.jobs.iter().copied().any(is_ending);
         if ends {
             return Vec::new();
         }
@@ -145,7 +145,7 @@ impl Accounts {
 }
 
 /// Whether this unfinished job ends or locks the account.
-fn is_ending(job: &UnfinishedJob) -> bool {
+fn is_ending(job: UnfinishedJob) -> bool {
     ends_account(job.kind, job.state, job.cancel_asked)
 }
 

@@ -15,7 +15,7 @@ use testbed::store_eyes::StoreEyes;
 use town::{ADMIN, CARDS, GUILD, MEMBER, MODERATOR, Town, member};
 
 use super::audit_log::Verified;
-use super::decide::{CardProof, Decided, FreshFacts};
+use super::decide::{ApplicantFacts, CardProof, Decided, FreshFacts};
 use super::requests::RequestTexts;
 use super::status::Stage;
 use super::{Accounts, Clients, Details, FormInput, Proof, Purpose, Reviewer, UseCaseError, ViewGrant};
@@ -69,7 +69,7 @@ async fn approve_on(
 ) -> Result<Decided, UseCaseError> {
     let (case, _) = accounts.decision_case(reviewer.guild_id, id).await?;
     let Fresh { reviewer: reviewing, applicant } = fresh.clone();
-    let facts = FreshFacts { reviewer: reviewing, applicant: Some(applicant) };
+    let facts = FreshFacts { reviewer: reviewing, applicant: ApplicantFacts::Asked(applicant) };
     let moderator = accounts.moderator_from(reviewer, case, CardProof::Claimed(proof), facts).await?;
     accounts.approve(moderator).await
 }
@@ -83,7 +83,7 @@ async fn deny_on(
     (reason, tell): (&str, Notify),
 ) -> Result<Decided, UseCaseError> {
     let (case, _) = accounts.decision_case(reviewer.guild_id, id).await?;
-    let facts = FreshFacts { reviewer: reviewing.cloned(), applicant: None };
+    let facts = FreshFacts { reviewer: reviewing.cloned(), applicant: ApplicantFacts::NotAsked };
     let card = CardProof::Claimed(Proof::CommandLine);
     let moderator = accounts.moderator_from(reviewer, case, card, facts).await?;
     accounts.deny(moderator, reason, tell).await

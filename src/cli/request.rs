@@ -218,13 +218,11 @@ fn retry(code: &str, by: DiscordUserId, file: &Path, printer: &mut Printer) -> E
             Ok(admin) => session.accounts.retry(admin, job.id, Nonce::NONE).await,
             Err(refused) => Err(refused.clone()),
         };
-        match retried {
-            Err(refused) => session.refuse(printer, &refused),
-            Ok(_) => {
-                printer.line(messages::cli::retried(session.lang, &shown.line.code));
-                Exit::Done
-            }
+        if let Err(refused) = retried {
+            return session.refuse(printer, &refused);
         }
+        printer.line(messages::cli::retried(session.lang, &shown.line.code));
+        Exit::Done
     })
 }
 

@@ -18,6 +18,9 @@ use crate::crash::Manner;
 use crate::messages::{self, Lang};
 use crate::{app, crash, telemetry};
 
+/// The stack of each worker thread. A debug build keeps every local of a deep chain of futures there, which 2 MiB do not hold.
+const STACK: usize = 4 * 1024 * 1024;
+
 /// `serve`
 pub(super) fn run(file: &Path, printer: &mut Printer) -> Exit {
     let loaded = match load(file, printer) {
@@ -37,7 +40,7 @@ pub(super) fn run(file: &Path, printer: &mut Printer) -> Exit {
             Err(error) => return printer.failure(&["could not use ", variable].concat(), &error),
         }
     }
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    match tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build() {
         Ok(runtime) => runtime.block_on(serve(loaded.config, file, printer)),
         Err(error) => printer.failure("could not start", &error),
     }

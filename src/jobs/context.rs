@@ -153,10 +153,8 @@ impl<'a> StepContext<'a> {
 
     /// What this job last found out about the password: in `remove`, if it looked again, else in `check_password`.
     pub(super) fn last_password_state(&self) -> StepOutput {
-        match self.output_of(Step::Remove) {
-            StepOutput::Nothing => self.output_of(Step::CheckPassword),
-            found => found,
-        }
+        let found = self.output_of(Step::Remove);
+        if found == StepOutput::Nothing { self.output_of(Step::CheckPassword) } else { found }
     }
 
     /// The groups that the policy gives to this account: those of the rule that `eligible` found.

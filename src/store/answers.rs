@@ -364,8 +364,12 @@ impl ReadConnection {
         let request = request.request(&self.inner.keys)?;
         if row.latest_id == Some(request.id.to_string()) {
             if let (Some(round), Some(slot), Some(tell)) = (row.round, row.slot, &row.tell) {
-                let reason =
-                    self.open_reason(request.id, (round, slot), row.reason_key_id, row.reason_enc)?;
+                let reason = self.open_reason(
+                    request.id,
+                    (round, slot),
+                    row.reason_key_id.as_deref(),
+                    row.reason_enc.as_deref(),
+                )?;
                 overview.decision = Some(Told { tell: tell.parse().map_err(unreadable)?, reason });
             }
             overview.latest = Some(request.clone());
@@ -386,12 +390,12 @@ impl ReadConnection {
         &self,
         request: RequestId,
         place: (i64, i64),
-        key_id: Option<String>,
-        sealed: Option<Vec<u8>>,
+        key_id: Option<&str>,
+        sealed: Option<&[u8]>,
     ) -> Result<Option<String>, StoreError> {
         let Some(sealed) = sealed else { return Ok(None) };
         let row = reason_row(request, place.0, place.1);
-        self.inner.keys.open(reason_place(&row), key_id.as_deref(), &sealed).map(Some)
+        self.inner.keys.open(reason_place(&row), key_id, sealed).map(Some)
     }
 }
 
@@ -402,9 +406,9 @@ impl Tx {
         let address = send.draft.form.as_ref().map(|form| &form.address);
         let keys = self.denial_keys_of(send.applicant, address);
         let now = self.now().as_millis();
-        let sent = unless_taken!(self, SEND_NOW, RequestRow;
+        let row = unless_taken!(self, SEND_NOW, RequestRow;
             send.draft.id.to_string(), send.draft.revision, send.rule.as_str(), now, send.expires_at.as_millis(),
             keys, send.draft.person_id.to_string(), send.draft.username.skeleton().as_str())?;
-        sent.flatten().map(|row| row.request(&self.inner.keys)).transpose()
+        row.flatten().map(|row| row.request(&self.inner.keys)).transpose()
     }
 }

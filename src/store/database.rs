@@ -38,6 +38,7 @@ pub enum Kind {
 }
 
 /// The database, connected.
+#[expect(clippy::large_enum_variant, reason = "there is one, behind the store's `Arc`")]
 pub(super) enum Db {
     Sqlite { path: PathBuf, writer: Option<Writer>, readers: Readers, flusher: Flusher },
     Postgres { pool: PgPool, read_only: bool },

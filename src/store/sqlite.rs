@@ -58,7 +58,7 @@ impl Slot {
 
 /// SQLite has no transaction to roll back: the statement ended by itself, or SQLite rolled back when the disk was full.
 fn is_without_transaction(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "1")
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "1")
 }
 
 impl Writer {
@@ -366,10 +366,10 @@ mod tests {
                 std::thread::yield_now();
             }
         });
-        let mut waits = tokio::spawn(async move { queued.queue().await.map(drop) });
+        let mut waits = std::pin::pin!(async move { queued.queue().await.map(drop) });
         assert!(tokio::time::timeout(limit * 5, &mut waits).await.is_err(), "the writer makes progress");
         drop(held);
-        waits.await.expect("ends").expect("has its turn");
+        waits.await.expect("has its turn");
         is_over.store(1, Ordering::Relaxed);
         progress.join().expect("ends");
     }

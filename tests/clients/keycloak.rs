@@ -254,7 +254,7 @@ async fn a_wrong_secret_a_missing_right_and_nobody_there_are_told_apart() {
     assert!(matches!(outcome, MailOutcome::NeverSent(_)), "{outcome:?}");
 
     let client = json!({"clientId": "no-rights", "secret": "s", "publicClient": false, "serviceAccountsEnabled": true});
-    env.bed.keycloak.admin_json(Method::POST, "client/clients", Some(&client)).await.expect("a client");
+    env.bed.keycloak.admin_json(Method::POST, "client-tests/clients", Some(&client)).await.expect("a client");
     let weak = config::Keycloak {
         client_id: "no-rights".to_owned(),
         client_secret: SecretString::from("s"),

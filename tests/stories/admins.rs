@@ -325,7 +325,8 @@ fn the_audit_log_is_searched_in_pages_exported_whole_and_verified_in_chat() {
         assert!(told.contains("There may be more"), "{told}");
 
         // Rows that name no guild are the command line's to show: the log of one guild has gaps, the operator's has none.
-        let (told, name, document) = gets_file(&linus, "/audit export format:json", "head of the audit log is").await;
+        let (told, name, document) =
+            gets_file(&linus, "/audit export format:json", "head of the audit log is").await;
         let document: Value = serde_json::from_str(&document).expect("JSON");
         assert_eq!(name, "audit.json");
         assert!(document["rows"].as_array().is_some_and(|rows| rows.len() > 3000), "thousands of rows");
@@ -336,7 +337,8 @@ fn the_audit_log_is_searched_in_pages_exported_whole_and_verified_in_chat() {
         let rows = whole["rows"].as_array().expect("a list");
         let head = format!("{}:{}", rows.len(), recomputed(rows));
         assert_eq!(whole["head"], head, "the export does not lead to its head");
-        let (_, _, table) = gets_file(&linus, "/audit export event:role.granted", "head of the audit log is").await;
+        let (_, _, table) =
+            gets_file(&linus, "/audit export event:role.granted", "head of the audit log is").await;
         assert_eq!(rows_of(&table).len(), 3000);
 
         asks(&linus, "/audit verify", "The audit log is intact").await;

@@ -47,6 +47,8 @@ pub(crate) fn world() -> &'static World {
         log::capture();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
+            // As `serve` has it.
+            .thread_stack_size(4 * 1024 * 1024)
             .enable_all()
             .build()
             .expect("a runtime");

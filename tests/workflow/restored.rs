@@ -43,7 +43,7 @@ async fn a_backup_is_whole_for_its_owner_alone_never_overwrites_and_comes_back()
     let mode = std::fs::metadata(backup).expect("it is there").permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
     let bytes = std::fs::read(backup).expect("it reads");
-    assert!(house.runs(&["backup", backup]).fails(1).contains("already exists"));
+    assert!(house.runs(&["backup", backup]).fails(1).contains("is there already"));
     assert!(house.runs(&["restore", backup]).fails(1).contains("another `accolade serve`"));
     assert_eq!(serving.stops(), Some(0));
     assert_eq!(std::fs::read(backup).expect("it reads"), bytes);

@@ -241,7 +241,8 @@ fn a_defect_behind_a_button_is_said_with_its_reference_and_counted_and_the_bot_l
                 line.contains(&format!("\"trace_id\":\"{reference}")),
                 "{line} is not found by {reference}"
             );
-            let place = said.lines().find(|line| line.contains("something panicked")).context("the place")?;
+            let place =
+                said.lines().find(|line| line.contains("the program panicked")).context("the place")?;
             ensure!(place.contains(reference) && place.contains("src/crash.rs"), "{place}");
             // The last is counted when Discord's answer to it is there, after the person has read it.
             wait_until("the panic and three acknowledgements", LIMIT, async || {

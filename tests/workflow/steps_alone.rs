@@ -385,7 +385,8 @@ fn steps_calls_and_mails_are_counted_by_how_they_end() {
         text.clear();
         encode(&mut text, &registry).expect("encoding into a string works");
         // A pause may be over before the worker looks for the last time: then there was another try.
-        let tries = measured(&text, "accolade_step_seconds_count{step=\"free\",outcome=\"retry\"}");
+        let tries =
+            measured(&text, "accolade_step_seconds_count{step=\"recheck_availability\",outcome=\"retry\"}");
         let down = measured(&text, "accolade_call_seconds_count{target=\"keycloak\",outcome=\"down\"}");
         assert!(tries >= 1 && down == tries, "{text}");
         case.drains().await;

@@ -14,6 +14,7 @@ use accolade::config;
 use accolade::domain::ids::DiscordUserId;
 use accolade::domain::job::JobKind;
 use accolade::store::{FlushMoment, NewJob, Store, StoreError};
+use tokio_util::task::TaskTracker;
 
 use crate::store_world::{World, private_folder, sqlite_config};
 
@@ -137,7 +138,7 @@ async fn nothing_acknowledged_is_missing_after_a_power_cut() {
     let writers: Vec<_> = (0..8)
         .map(|writer| {
             let watched = watched.clone();
-            tokio::spawn(async move {
+            TaskTracker::new().spawn(async move {
                 for n in 0..15 {
                     watched.stores(writer * 100 + n + 1).await;
                 }
@@ -179,7 +180,7 @@ async fn a_commit_returns_only_when_it_is_on_the_disk_and_many_share_one_flush()
     let writers: Vec<_> = (1..=20)
         .map(|user| {
             let store = store.clone();
-            tokio::spawn(async move {
+            TaskTracker::new().spawn(async move {
                 let mut tx = store.begin().await.expect("begins");
                 tx.ensure_person(DiscordUserId::new(user), "en").await.expect("a person");
                 tx.commit("test.person").await.expect("commits");
@@ -208,7 +209,7 @@ async fn a_relaxed_commit_waits_for_no_flush_and_what_leaves_the_process_does() 
     let mut tx = store.begin().await.expect("begins");
     tx.ensure_person(DiscordUserId::new(1), "en").await.expect("a person");
     tx.commit_relaxed("test.person").await.expect("returns without a flush");
-    let leaving = tokio::spawn({
+    let leaving = TaskTracker::new().spawn({
         let store = store.clone();
         async move { store.flushed().await }
     });
@@ -230,7 +231,7 @@ async fn a_reader_is_answered_when_what_it_saw_is_on_the_disk() {
     tx.ensure_person(DiscordUserId::new(1), "en").await.expect("a person");
     tx.commit_relaxed("test.person").await.expect("returns without a flush");
     let before = store.counts();
-    let reading = tokio::spawn({
+    let reading = TaskTracker::new().spawn({
         let store = store.clone();
         async move { store.read().await.expect("reads").person_of(DiscordUserId::new(1)).await }
     });
@@ -258,7 +259,7 @@ async fn after_a_flush_that_failed_nothing_is_written_any_more() {
     let job = NewJob { person_id: person, account_id: None, request_id: None, kind: JobKind::Welcome };
     tx.enqueue_job(job).await.expect("enqueues");
     let refused = |result: Result<(), StoreError>| {
-        assert!(matches!(result, Err(StoreError::FlushFailed)), "{result:?}")
+        assert!(matches!(result, Err(StoreError::FlushFailed)), "{result:?}");
     };
     refused(tx.commit("test.enqueue").await);
     world.store.flush_failed().await;
