@@ -323,7 +323,7 @@ fn a_reload_with_a_fault_or_with_what_needs_a_restart_changes_nothing_and_names_
         told.sort();
         ensure!(told == ["budget.mails_in_all", "keycloak.realm"], "{told:?}");
         ensure!(asks().await?.modal.is_some(), "the old rule holds no more");
-        ear.hears("STATUS=serving; the new configuration was REFUSED", 2).await?;
+        ear.hears("STATUS=serving; the new configuration was REJECTED", 2).await?;
         is_ready_in_the_end(watched).await?;
         // Nothing at all is a reload, too.
         village.puts_rules_back()?;
