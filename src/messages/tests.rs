@@ -128,20 +128,6 @@ fn card_states() -> Vec<CardState> {
     states
 }
 
-#[test]
-fn a_stop_because_of_discord_names_discord_and_a_defect_does_not() {
-    let notice = |code| card::needs_operator_notice(Lang::default(), "K7M2QX", Some(Step::Eligible), code);
-    for code in ErrorCode::ALL {
-        let is_discords = matches!(code, ErrorCode::DiscordDown | ErrorCode::DiscordRefused);
-        let notice = notice(*code);
-        // "Discord id" in a sentence about the directory blames nobody.
-        let blames_discord =
-            notice.contains("Discord is not responding") || notice.contains("Discord refused");
-        assert_eq!(blames_discord, is_discords, "{code}");
-    }
-    assert!(notice(ErrorCode::Internal).contains("unexpected cause"));
-}
-
 fn stages() -> Vec<Stage> {
     let username = || "ada".to_owned();
     let making = |step| Stage::Making { username: username(), step: Some(step), waits_for: None };

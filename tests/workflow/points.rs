@@ -385,12 +385,12 @@ fn a_mail_that_certainly_was_not_sent_costs_nothing() {
             lines.keycloak.plans(Plan::answer(MAIL, Answer::HttpStatus(status), Server::IsSpared));
             worker.drain_once().await.expect("the store answers");
             assert_eq!(job_of(case, &name).await, ["needs_operator", code, "creating"]);
-            assert_eq!(counted(case).await, format!("0 in budgets, 0 in works, {noted} noted"));
+            assert_eq!(counted(case).await, format!("0 in budgets, 0 in jobs, {noted} noted"));
 
             case.is_let_go_on().await;
             assert_eq!(runs_on(case, &worker, &name).await, "done invited");
             let noted = if noted == "none" { "accepted" } else { "refused,accepted" };
-            assert_eq!(counted(case).await, format!("4 in budgets, 1 in works, {noted} noted"));
+            assert_eq!(counted(case).await, format!("4 in budgets, 1 in jobs, {noted} noted"));
         });
     }
 }

@@ -159,3 +159,16 @@ fn a_report_tells_the_worst_first_and_what_nobody_judged_apart_from_what_is_in_o
     assert!(lines[7].starts_with("Not checked: ldap_nosync. "), "{report}");
     assert_eq!(lines[8], "1 check passed.");
 }
+
+#[test]
+fn a_stop_because_of_discord_names_discord_and_a_defect_does_not() {
+    let notice = |code| card::needs_operator_notice(Lang::default(), "K7M2QX", Some(Step::Eligible), code);
+    let blames = |said: String| {
+        ["Discord is not responding", "Discord refused"].iter().any(|text| said.contains(text))
+    };
+    for code in ErrorCode::ALL {
+        let is_discords = matches!(code, ErrorCode::DiscordDown | ErrorCode::DiscordRefused);
+        assert_eq!(blames(notice(*code)), is_discords, "{code}");
+    }
+    assert!(notice(ErrorCode::Internal).contains("unexpected cause"));
+}
