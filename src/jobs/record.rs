@@ -70,7 +70,7 @@ async fn try_done(ctx: &StepContext<'_>, done: &StepDone) -> Result<RecordOutcom
         let is_undoing = ctx.job.state == JobState::Undoing;
         let end = if is_undoing { JobState::Undone } else { JobState::Done };
         let finished = tx.finish_last_step(&ctx.job, &records, end).await?;
-        // Whoever has set a password by now uses the account: it is not ended by a wish of before.
+        // A person who has set a password uses the account: an earlier cancellation must not end it.
         let is_unwanted =
             finished.cancel_asked && !ctx.job.cancel_asked && done.output != StepOutput::PasswordSeen;
         if is_unwanted && finished.kind == JobKind::Provision && end == JobState::Done {
@@ -167,7 +167,7 @@ async fn stop_for_operator(ctx: &StepContext<'_>, tx: &mut Tx, code: ErrorCode) 
     transitions::put_notice(ctx, tx, Notification::NeedsOperator, stopped.revision).await
 }
 
-/// A permanent refusal: before the mail everything of ours is taken back, after it a new job withdraws the account.
+/// Handles a permanent refusal. Before the mail the job undoes what it made; after the mail a new job withdraws the account.
 async fn take_back(ctx: &StepContext<'_>, code: ErrorCode) -> Result<NextAction, StoreError> {
     let first = ctx.job.kind.undo_plan().first().copied();
     let (Some(first), JobState::Open) = (first, ctx.job.state) else {

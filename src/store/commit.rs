@@ -60,7 +60,7 @@ impl Tx {
             flusher.wait_for(number).await?;
         }
         crash::commit_point("after", label);
-        // Not earlier: whoever is woken acts on what was committed.
+        // Not before the commit: the loops that are woken act on what was committed.
         if self.notifies_jobs {
             inner.notifications.job.notify_waiters();
         }

@@ -1,7 +1,7 @@
 //! Cost as the community grows: own and slapd's CPU for each account with few and with many people in the directory and rows in the store.
 //!
 //! Each size gets a directory and a database of its own, so that nothing of the other parts is in them. The people in the directory are
-//! not in the group that the rule gives: a `groupOfNames` of that size costs slapd more at every change, whoever makes it.
+//! not in the group that the rule gives: a `groupOfNames` of that size costs slapd more at every change, no matter who makes the change.
 
 use std::fmt::Write as _;
 
