@@ -271,6 +271,31 @@ fn nobody_switches_a_check_off_or_waits_for_time() {
     assert_none("A check is switched off, or something is unfinished:", &faults);
 }
 
+/// The only files that may let time pass, with the reason.
+const SLEEPING: &[(&str, &str)] = &[
+    ("tests/testbed/src/waiting.rs", "it asks a condition again and again, for all tests"),
+    ("tests/discord-sim/src/rest/mod.rs", "an answer that comes late is a fault that it plays"),
+];
+
+#[test]
+fn tests_wait_for_conditions_and_never_for_time() {
+    // Written in two parts, so that this file does not find itself.
+    let forbidden = concat!("sle", "ep(");
+    let mut faults = Vec::new();
+    for path in files_below("tests", "rs") {
+        let file = shown(&path);
+        if SLEEPING.iter().any(|(excepted, _)| *excepted == file) {
+            continue;
+        }
+        for (number, line) in text_of(&path).lines().enumerate() {
+            if line.contains(forbidden) {
+                faults.push(format!("{file}:{}: wait with `testbed::wait_until`", number + 1));
+            }
+        }
+    }
+    assert_none("A test waits for time to pass:", &faults);
+}
+
 #[test]
 fn filters_names_and_sql_are_never_formatted() {
     let mut faults = Vec::new();
@@ -304,6 +329,7 @@ fn every_dependency_has_its_reason() {
         "Cargo.toml",
         "tests/discord-sim/Cargo.toml",
         "tests/echo-bot/Cargo.toml",
+        "tests/harness/Cargo.toml",
         "tests/testbed/Cargo.toml",
     ] {
         let text = text_of(&root().join(manifest));

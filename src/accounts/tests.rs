@@ -1,8 +1,12 @@
 //! Decisions on a real store. Discord's answer is given by hand, because who is asked freshly is a story of its own.
 
-#[path = "../../tests/workflow/accounts_town.rs"]
-#[expect(dead_code, reason = "the same town serves the tests of the workflow")]
-mod town;
+#[path = "../../tests/harness/src"]
+#[expect(dead_code, unreachable_pub, reason = "the same environment serves the tests of the workflow")]
+mod environment {
+    pub mod accounts_env;
+    pub mod clock;
+    pub mod files;
+}
 
 mod race_tests;
 mod text_tests;
@@ -10,9 +14,9 @@ mod text_tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use environment::accounts_env::{self, ADMIN, AccountsEnv, CARDS, GUILD, MEMBER, MODERATOR, member};
 use futures::StreamExt as _;
-use testbed::store_eyes::StoreEyes;
-use town::{ADMIN, CARDS, GUILD, MEMBER, MODERATOR, Town, member};
+use testbed::db_inspector::DbInspector;
 
 use super::audit_log::Verified;
 use super::decide::{ApplicantFacts, CardProof, Decided, FreshFacts};
@@ -89,21 +93,26 @@ async fn deny_on(
     accounts.deny(moderator, reason, tell).await
 }
 
-async fn approves(town: &Town, user: u64, request: &Request) -> Result<Decided, UseCaseError> {
+async fn approves(env: &AccountsEnv, user: u64, request: &Request) -> Result<Decided, UseCaseError> {
     let answer = fresh(user, &[MODERATOR]);
-    approve_on(&town.accounts, &reviewer(user), request.id, Proof::CommandLine, &answer).await
+    approve_on(&env.accounts, &reviewer(user), request.id, Proof::CommandLine, &answer).await
 }
 
-async fn denies(town: &Town, user: u64, request: &Request, tell: Notify) -> Result<Decided, UseCaseError> {
+async fn denies(
+    env: &AccountsEnv,
+    user: u64,
+    request: &Request,
+    tell: Notify,
+) -> Result<Decided, UseCaseError> {
     let moderator = member(user, &[MODERATOR]);
     let how = ("not now", tell);
-    deny_on(&town.accounts, &reviewer(user), request.id, Some(&moderator), how).await
+    deny_on(&env.accounts, &reviewer(user), request.id, Some(&moderator), how).await
 }
 
 /// A card as the sender records it.
-async fn card(town: &Town, request: &Request) -> Proof {
+async fn card(env: &AccountsEnv, request: &Request) -> Proof {
     let message_id = MessageId::new(77);
-    let mut tx = town.store.begin().await.expect("a transaction");
+    let mut tx = env.store.begin().await.expect("a transaction");
     let card = tx.prepare_message(request.id, MessageKind::Card, (GUILD, CARDS)).await.expect("a card");
     tx.confirm_message(request.id, MessageKind::Card, message_id, card.nonce).await.expect("confirmed");
     tx.commit("test").await.expect("a commit");
@@ -112,30 +121,30 @@ async fn card(town: &Town, request: &Request) -> Proof {
 
 #[tokio::test]
 async fn approval_writes_decision_account_work_audit_row_and_card_together() {
-    let town = Town::new().await;
-    let request = town.asks(ADA, "ada").await;
-    town.takes_messages().await;
-    let decided = approves(&town, GRACE, &request).await.expect("approved");
+    let env = AccountsEnv::new().await;
+    let request = env.asks(ADA, "ada").await;
+    env.takes_messages().await;
+    let decided = approves(&env, GRACE, &request).await.expect("approved");
     assert_eq!((decided.verdict, decided.request_code), (Verdict::Approve, request.code.clone()));
-    assert_eq!(town.request(request.id).await.state, RequestState::Approved);
-    let mut view = town.store.read().await.expect("a view");
+    assert_eq!(env.request(request.id).await.state, RequestState::Approved);
+    let mut view = env.store.read().await.expect("a view");
     let account = view.account_of(request.person_id).await.expect("an answer").expect("an account");
     assert_eq!((account.state, account.username.as_str()), (AccountState::Creating, "ada"));
     let jobs = view.unfinished_jobs_of(request.person_id).await.expect("jobs");
     let kinds: Vec<_> = jobs.iter().map(|job| (job.kind, job.account_id)).collect();
     assert_eq!(kinds, [(JobKind::Provision, Some(account.id))], "the open check has ended");
     let grace = view.person_of(DiscordUserId::new(GRACE)).await.expect("an answer").expect("a person");
-    let (event, actor, reason) = town.audit().await.pop().expect("a row");
+    let (event, actor, reason) = env.audit().await.pop().expect("a row");
     assert_eq!((event.as_str(), actor), ("request.approved", grace.id.to_string()));
     assert_eq!(reason.as_deref(), Some("rule:members"), "the log names the rule");
-    assert_eq!(town.takes_messages().await, [format!("card:{}", request.id)]);
+    assert_eq!(env.takes_messages().await, [format!("card:{}", request.id)]);
 }
 
 #[tokio::test]
 async fn whoever_may_not_decide_is_refused_audited_and_changes_nothing() {
-    let town = Town::new().await;
-    let request = town.asks(ADA, "ada").await;
-    let now = crate::clock::Clock::now(town.clock.as_ref());
+    let env = AccountsEnv::new().await;
+    let request = env.asks(ADA, "ada").await;
+    let now = crate::clock::Clock::now(env.clock.as_ref());
     let power = [MODERATOR, ADMIN];
     let cases = [
         (GRACE, None, ErrorCode::NotModerator),
@@ -163,58 +172,58 @@ async fn whoever_may_not_decide_is_refused_audited_and_changes_nothing() {
     for (user, facts, error_code) in cases {
         let answer = Fresh { reviewer: facts.clone(), applicant: Some(member(ADA, &[MEMBER])) };
         let approved =
-            approve_on(&town.accounts, &reviewer(user), request.id, Proof::CommandLine, &answer).await;
+            approve_on(&env.accounts, &reviewer(user), request.id, Proof::CommandLine, &answer).await;
         assert_eq!(approved, Err(UseCaseError::because(error_code)));
         let how = ("", Notify::Told);
-        let denied = deny_on(&town.accounts, &reviewer(user), request.id, facts.as_ref(), how).await;
+        let denied = deny_on(&env.accounts, &reviewer(user), request.id, facts.as_ref(), how).await;
         assert_eq!(denied, Err(UseCaseError::because(error_code)));
     }
-    assert_eq!(town.request(request.id).await.revision, request.revision);
-    let refused = town.events().await.into_iter().filter(|event| event == "press.refused").count();
+    assert_eq!(env.request(request.id).await.revision, request.revision);
+    let refused = env.events().await.into_iter().filter(|event| event == "press.refused").count();
     assert_eq!(refused, tries);
 }
 
 #[tokio::test]
 async fn the_command_line_decides_under_the_operators_name_and_never_for_oneself() {
-    let town = Town::new().await;
-    let request = town.asks(ADA, "ada").await;
+    let env = AccountsEnv::new().await;
+    let request = env.asks(ADA, "ada").await;
     let at_terminal =
         |user| Reviewer { via: Source::Cli, cli_login: Some("root".to_owned()), ..reviewer(user) };
     let own = fresh(ADA, &[ADMIN]);
-    let refused = approve_on(&town.accounts, &at_terminal(ADA), request.id, Proof::CommandLine, &own).await;
+    let refused = approve_on(&env.accounts, &at_terminal(ADA), request.id, Proof::CommandLine, &own).await;
     assert_eq!(refused, Err(UseCaseError::because(ErrorCode::OwnRequest)));
     let grace = fresh(GRACE, &[ADMIN]);
-    approve_on(&town.accounts, &at_terminal(GRACE), request.id, Proof::CommandLine, &grace)
+    approve_on(&env.accounts, &at_terminal(GRACE), request.id, Proof::CommandLine, &grace)
         .await
         .expect("approved");
-    let audit = town.audit().await;
+    let audit = env.audit().await;
     let rows: Vec<_> = audit.iter().map(|(event, actor, _)| (event.as_str(), actor.as_str())).collect();
     assert_eq!(rows[1..], [("press.refused", "cli:root"), ("request.approved", "cli:root")]);
 }
 
 #[tokio::test]
 async fn the_second_of_two_presses_hears_who_was_first() {
-    let town = Town::new().await;
-    let request = town.asks(ADA, "ada").await;
-    approves(&town, GRACE, &request).await.expect("approved");
-    let at = crate::clock::Clock::now(town.clock.as_ref());
+    let env = AccountsEnv::new().await;
+    let request = env.asks(ADA, "ada").await;
+    approves(&env, GRACE, &request).await.expect("approved");
+    let at = crate::clock::Clock::now(env.clock.as_ref());
     let first = Details::DecidedBy { who: DiscordUserId::new(GRACE), verdict: Verdict::Approve, at };
     let late = Err(UseCaseError::with(ErrorCode::AlreadyDecided, first));
-    assert_eq!(approves(&town, LINUS, &request).await, late);
-    assert_eq!(denies(&town, LINUS, &request, Notify::Told).await, late);
-    assert_eq!(town.events().await, ["request.submitted", "request.approved"]);
+    assert_eq!(approves(&env, LINUS, &request).await, late);
+    assert_eq!(denies(&env, LINUS, &request, Notify::Told).await, late);
+    assert_eq!(env.events().await, ["request.submitted", "request.approved"]);
 }
 
 #[tokio::test]
 async fn a_decision_on_what_a_rule_approved_or_its_author_took_back_hears_how_it_ended() {
-    let town = Town::new().await;
-    let by_rule = town.asks(ADA, "ada").await;
-    town.approves(&by_rule).await;
+    let env = AccountsEnv::new().await;
+    let by_rule = env.asks(ADA, "ada").await;
+    env.approves(&by_rule).await;
     let ended = |state| Err(UseCaseError::with(ErrorCode::AlreadyDecided, Details::Ended { state }));
-    assert_eq!(approves(&town, GRACE, &by_rule).await, ended(RequestState::Approved));
-    let taken_back = town.asks(EVE, "eve").await;
-    town.accounts.cancel(&town.caller(EVE), None).await.expect("taken back");
-    assert_eq!(denies(&town, GRACE, &taken_back, Notify::Told).await, ended(RequestState::Cancelled));
+    assert_eq!(approves(&env, GRACE, &by_rule).await, ended(RequestState::Approved));
+    let taken_back = env.asks(EVE, "eve").await;
+    env.accounts.cancel(&env.caller(EVE), None).await.expect("taken back");
+    assert_eq!(denies(&env, GRACE, &taken_back, Notify::Told).await, ended(RequestState::Cancelled));
 }
 
 /// Approvals or denials that all run at once; how many of them decided, and that all others hear of it.
@@ -231,15 +240,15 @@ async fn decided_at_once(
 
 #[tokio::test]
 async fn one_press_delivered_a_hundred_times_decides_once() {
-    let town = Town::new().await;
-    let request = town.asks(ADA, "ada").await;
-    assert_eq!(decided_at_once((0..100).map(|_| approves(&town, GRACE, &request))).await, 1);
-    let other = town.asks(EVE, "eve").await;
-    assert_eq!(decided_at_once((0..100).map(|_| denies(&town, GRACE, &other, Notify::Told))).await, 1);
-    let events = town.events().await;
+    let env = AccountsEnv::new().await;
+    let request = env.asks(ADA, "ada").await;
+    assert_eq!(decided_at_once((0..100).map(|_| approves(&env, GRACE, &request))).await, 1);
+    let other = env.asks(EVE, "eve").await;
+    assert_eq!(decided_at_once((0..100).map(|_| denies(&env, GRACE, &other, Notify::Told))).await, 1);
+    let events = env.events().await;
     let count = |wanted: &str| events.iter().filter(|event| *event == wanted).count();
     assert_eq!((count("request.approved"), count("request.denied")), (1, 1), "{events:?}");
-    let mut view = town.store.read().await.expect("a view");
+    let mut view = env.store.read().await.expect("a view");
     let jobs = view.unfinished_jobs_of(request.person_id).await.expect("an answer");
     assert_eq!(jobs.iter().map(|job| job.kind).collect::<Vec<_>>(), [JobKind::Provision]);
     assert!(view.account_of(other.person_id).await.expect("an answer").is_none());
@@ -247,19 +256,20 @@ async fn one_press_delivered_a_hundred_times_decides_once() {
 
 #[tokio::test]
 async fn of_fifty_people_with_one_address_one_is_approved_and_the_others_are_held() {
-    let town = Town::new().await;
+    let env = AccountsEnv::new().await;
     let mut requests = Vec::new();
     for number in 0..50 {
         let user = EVE + 100 + number;
-        let typed = FormInput { address: "one@example.org".to_owned(), ..town::typed(&letters("p", number)) };
-        let draft = town.accounts.save_draft(&town.caller(user), typed).await.expect("a draft").request;
-        town.sends(user, &draft).await.expect("a sent request");
-        requests.push((user, town.request(draft.id).await));
+        let typed =
+            FormInput { address: "one@example.org".to_owned(), ..accounts_env::typed(&letters("p", number)) };
+        let draft = env.accounts.save_draft(&env.caller(user), typed).await.expect("a draft").request;
+        env.sends(user, &draft).await.expect("a sent request");
+        requests.push((user, env.request(draft.id).await));
     }
     let approvals = requests.iter().map(async |(user, request)| {
         let moderator = Some(member(GRACE, &[MODERATOR]));
         let answer = Fresh { reviewer: moderator, applicant: Some(member(*user, &[MEMBER])) };
-        approve_on(&town.accounts, &reviewer(GRACE), request.id, Proof::CommandLine, &answer).await
+        approve_on(&env.accounts, &reviewer(GRACE), request.id, Proof::CommandLine, &answer).await
     });
     let answers = futures::future::join_all(approvals).await;
     let in_use = Err(UseCaseError::because(ErrorCode::AddressInUse));
@@ -267,7 +277,7 @@ async fn of_fifty_people_with_one_address_one_is_approved_and_the_others_are_hel
     let approved = answers.iter().filter(|answer| answer.is_ok()).count();
     assert_eq!((approved, held), (1, 49), "{answers:?}");
     for ((_, request), answer) in requests.iter().zip(&answers) {
-        let state = town.request(request.id).await.state;
+        let state = env.request(request.id).await.state;
         let wanted = if answer.is_ok() { RequestState::Approved } else { RequestState::Held };
         assert_eq!(state, wanted);
     }
@@ -281,23 +291,23 @@ fn letters(first: &str, number: u64) -> String {
 
 #[tokio::test]
 async fn a_button_must_be_of_the_recorded_card() {
-    let town = Town::new().await;
-    let request = town.asks(ADA, "ada").await;
+    let env = AccountsEnv::new().await;
+    let request = env.asks(ADA, "ada").await;
     let answer = fresh(GRACE, &[MODERATOR]);
-    let press = async |proof| approve_on(&town.accounts, &reviewer(GRACE), request.id, proof, &answer).await;
+    let press = async |proof| approve_on(&env.accounts, &reviewer(GRACE), request.id, proof, &answer).await;
     let stale = Err(UseCaseError::because(ErrorCode::StaleButton));
     let changed = Err(UseCaseError::with(ErrorCode::StaleButton, Details::CardChanged));
     let nowhere = Proof::Card { nonce: Nonce::new(1), channel_id: CARDS, message_id: MessageId::new(77) };
     assert_eq!(press(nowhere).await, stale);
-    let proof = card(&town, &request).await;
+    let proof = card(&env, &request).await;
     let Proof::Card { nonce, channel_id, message_id } = proof else { panic!("no card") };
     // The right place, and a nonce of another edit: the card is brought up to date.
     let edits = async || {
-        let claimed = town.store.claim_outbox("a test", Duration::from_secs(15)).await.expect("the outbox");
+        let claimed = env.store.claim_outbox("a test", Duration::from_secs(15)).await.expect("the outbox");
         claimed.filter(|row| row.kind == OutboxKind::Card)
     };
     while let Some(row) = edits().await {
-        let mut tx = town.store.begin().await.expect("a transaction");
+        let mut tx = env.store.begin().await.expect("a transaction");
         tx.outbox_sent(&row).await.expect("it is sent");
         tx.commit("test").await.expect("a commit");
     }
@@ -312,7 +322,7 @@ async fn a_button_must_be_of_the_recorded_card() {
         assert_eq!(press(forged).await, stale, "{forged:?}");
     }
     // An edit is on its way: the button of before is valid until Discord confirms.
-    let mut tx = town.store.begin().await.expect("a transaction");
+    let mut tx = env.store.begin().await.expect("a transaction");
     tx.prepare_message(request.id, MessageKind::Card, (GUILD, CARDS)).await.expect("a card");
     tx.commit("test").await.expect("a commit");
     assert!(press(proof).await.is_ok());
@@ -320,119 +330,119 @@ async fn a_button_must_be_of_the_recorded_card() {
 
 #[tokio::test]
 async fn a_request_of_another_guild_is_none() {
-    let town = Town::with(|config| {
+    let env = AccountsEnv::with(|config| {
         let mut other = config.guilds[0].clone();
         other.id = GuildId::new(5);
         config.guilds.push(other);
     })
     .await;
-    let request = town.asks(ADA, "ada").await;
+    let request = env.asks(ADA, "ada").await;
     for guild in [5, 6] {
         let foreign = Reviewer { guild_id: GuildId::new(guild), ..reviewer(GRACE) };
         let answer = fresh(GRACE, &[MODERATOR]);
-        let pressed = approve_on(&town.accounts, &foreign, request.id, Proof::CommandLine, &answer).await;
+        let pressed = approve_on(&env.accounts, &foreign, request.id, Proof::CommandLine, &answer).await;
         assert_eq!(pressed, Err(UseCaseError::because(ErrorCode::StaleButton)));
     }
 }
 
 #[tokio::test]
 async fn a_leavers_request_ends_and_a_poorer_members_stays() {
-    let town = Town::new().await;
-    let request = town.asks(ADA, "ada").await;
+    let env = AccountsEnv::new().await;
+    let request = env.asks(ADA, "ada").await;
     let poorer = Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(ADA, &[])) };
-    let pressed = approve_on(&town.accounts, &reviewer(GRACE), request.id, Proof::CommandLine, &poorer).await;
+    let pressed = approve_on(&env.accounts, &reviewer(GRACE), request.id, Proof::CommandLine, &poorer).await;
     assert_eq!(pressed.expect_err("refused").error_code, ErrorCode::RoleLost);
-    let after = town.request(request.id).await;
+    let after = env.request(request.id).await;
     assert_eq!((after.state, after.reason_code), (RequestState::Waiting, Some(ErrorCode::RoleLost)));
 
     let left = Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: None };
-    let pressed = approve_on(&town.accounts, &reviewer(GRACE), request.id, Proof::CommandLine, &left).await;
+    let pressed = approve_on(&env.accounts, &reviewer(GRACE), request.id, Proof::CommandLine, &left).await;
     assert_eq!(pressed, Err(UseCaseError::because(ErrorCode::MemberGone)));
-    let after = town.request(request.id).await;
+    let after = env.request(request.id).await;
     assert_eq!((after.state, after.reason_code), (RequestState::Cancelled, Some(ErrorCode::MemberGone)));
-    assert_eq!(town.events().await, ["request.submitted", "request.refused", "request.cancelled"]);
-    let status = town.accounts.status(&town.caller(ADA)).await.expect("a status");
+    assert_eq!(env.events().await, ["request.submitted", "request.refused", "request.cancelled"]);
+    let status = env.accounts.status(&env.caller(ADA)).await.expect("a status");
     assert!(matches!(status.stage, Stage::Cancelled { why: Some(ErrorCode::MemberGone), .. }), "{status:?}");
 }
 
 #[tokio::test]
 async fn a_role_that_came_back_lets_the_same_request_be_approved() {
-    let town = Town::new().await;
-    let request = town.asks(ADA, "ada").await;
+    let env = AccountsEnv::new().await;
+    let request = env.asks(ADA, "ada").await;
     let poorer = Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(ADA, &[])) };
-    let pressed = approve_on(&town.accounts, &reviewer(GRACE), request.id, Proof::CommandLine, &poorer).await;
+    let pressed = approve_on(&env.accounts, &reviewer(GRACE), request.id, Proof::CommandLine, &poorer).await;
     assert!(pressed.is_err());
-    approves(&town, GRACE, &request).await.expect("approved");
-    assert_eq!(town.request(request.id).await.reason_code, None);
+    approves(&env, GRACE, &request).await.expect("approved");
+    assert_eq!(env.request(request.id).await.reason_code, None);
 }
 
 #[tokio::test]
 async fn who_was_denied_access_after_asking_is_not_approved() {
-    let town = Town::new().await;
-    let request = town.asks(ADA, "ada").await;
+    let env = AccountsEnv::new().await;
+    let request = env.asks(ADA, "ada").await;
     let domain = DenyTarget::domain("example.org").expect("a domain");
-    town.accounts.deny_add(&town.admin(Purpose::DenyList), &domain, None, "").await.expect("added");
-    assert_eq!(approves(&town, GRACE, &request).await, Err(UseCaseError::because(ErrorCode::DeniedPerson)));
-    assert!(denies(&town, GRACE, &request, Notify::Told).await.is_ok());
+    env.accounts.deny_add(&env.admin(Purpose::DenyList), &domain, None, "").await.expect("added");
+    assert_eq!(approves(&env, GRACE, &request).await, Err(UseCaseError::because(ErrorCode::DeniedPerson)));
+    assert!(denies(&env, GRACE, &request, Notify::Told).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_held_request_answers_its_hold_and_can_be_denied() {
-    let town = Town::new().await;
+    let env = AccountsEnv::new().await;
     for code in [ErrorCode::AddressInUse, ErrorCode::NameUnavailable] {
-        let request = town.asks(ADA, "ada").await;
-        let request = town.holds(&request, code).await;
-        assert_eq!(approves(&town, GRACE, &request).await, Err(UseCaseError::because(code)));
-        denies(&town, GRACE, &request, Notify::Told).await.expect("denied");
-        assert_eq!(town.request(request.id).await.state, RequestState::Denied);
+        let request = env.asks(ADA, "ada").await;
+        let request = env.holds(&request, code).await;
+        assert_eq!(approves(&env, GRACE, &request).await, Err(UseCaseError::because(code)));
+        denies(&env, GRACE, &request, Notify::Told).await.expect("denied");
+        assert_eq!(env.request(request.id).await.state, RequestState::Denied);
     }
 }
 
 #[tokio::test]
 async fn an_address_that_is_being_given_to_somebody_else_holds_the_request() {
-    let town = Town::new().await;
-    let request = town.asks(ADA, "ada").await;
+    let env = AccountsEnv::new().await;
+    let request = env.asks(ADA, "ada").await;
     // Eve's form names Ada's address in other case.
-    let mut form = town::typed("eve");
+    let mut form = accounts_env::typed("eve");
     form.address = "ADA@Example.org".to_owned();
-    let draft = town.accounts.save_draft(&town.caller(EVE), form).await.expect("a draft").request;
-    town.sends(EVE, &draft).await.expect("the requester learns nothing");
-    let eves = town.request(draft.id).await;
-    approves(&town, GRACE, &request).await.expect("approved");
+    let draft = env.accounts.save_draft(&env.caller(EVE), form).await.expect("a draft").request;
+    env.sends(EVE, &draft).await.expect("the requester learns nothing");
+    let eves = env.request(draft.id).await;
+    approves(&env, GRACE, &request).await.expect("approved");
     let answer =
         Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(EVE, &[MEMBER])) };
-    let pressed = approve_on(&town.accounts, &reviewer(GRACE), eves.id, Proof::CommandLine, &answer).await;
+    let pressed = approve_on(&env.accounts, &reviewer(GRACE), eves.id, Proof::CommandLine, &answer).await;
     assert_eq!(pressed, Err(UseCaseError::because(ErrorCode::AddressInUse)));
-    let after = town.request(eves.id).await;
+    let after = env.request(eves.id).await;
     assert_eq!((after.state, after.reason_code), (RequestState::Held, Some(ErrorCode::AddressInUse)));
-    let account = town.store.read().await.expect("a view").account_of(eves.person_id).await;
+    let account = env.store.read().await.expect("a view").account_of(eves.person_id).await;
     assert!(account.expect("an answer").is_none());
-    let status = town.accounts.status(&town.caller(EVE)).await.expect("a status");
+    let status = env.accounts.status(&env.caller(EVE)).await.expect("a status");
     assert!(matches!(status.stage, Stage::Waiting { .. }), "{status:?}");
 }
 
 #[tokio::test]
 async fn a_denial_is_told_with_its_reason_and_a_quiet_one_is_not() {
-    let town = Town::new().await;
-    let request = town.asks(ADA, "ada").await;
-    town.takes_messages().await;
-    denies(&town, GRACE, &request, Notify::Told).await.expect("denied");
+    let env = AccountsEnv::new().await;
+    let request = env.asks(ADA, "ada").await;
+    env.takes_messages().await;
+    denies(&env, GRACE, &request, Notify::Told).await.expect("denied");
     let card = format!("card:{}", request.id);
-    assert_eq!(town.takes_messages().await, [card, format!("direct:denied:{}", request.id)]);
-    let status = town.accounts.status(&town.caller(ADA)).await.expect("a status");
+    assert_eq!(env.takes_messages().await, [card, format!("direct:denied:{}", request.id)]);
+    let status = env.accounts.status(&env.caller(ADA)).await.expect("a status");
     let reason = Some("not now".to_owned());
     assert!(matches!(status.stage, Stage::Denied { reason: ref told, .. } if *told == reason), "{status:?}");
 
-    let request = town.asks(EVE, "eve").await;
-    town.takes_messages().await;
-    denies(&town, GRACE, &request, Notify::Quiet).await.expect("denied");
-    assert_eq!(town.takes_messages().await, [format!("card:{}", request.id)]);
-    let status = town.accounts.status(&town.caller(EVE)).await.expect("a status");
+    let request = env.asks(EVE, "eve").await;
+    env.takes_messages().await;
+    denies(&env, GRACE, &request, Notify::Quiet).await.expect("denied");
+    assert_eq!(env.takes_messages().await, [format!("card:{}", request.id)]);
+    let status = env.accounts.status(&env.caller(EVE)).await.expect("a status");
     assert!(matches!(status.stage, Stage::Ended { .. }), "{status:?}");
     let which = Some((request.id, request.nonce));
-    let taken_back = town.accounts.cancel(&town.caller(EVE), which).await.expect_err("it is over");
+    let taken_back = env.accounts.cancel(&env.caller(EVE), which).await.expect_err("it is over");
     assert_eq!(taken_back.details, Details::Ended { state: RequestState::Expired });
-    let audit = town.audit().await;
+    let audit = env.audit().await;
     let reasons: Vec<_> = audit
         .iter()
         .filter(|(event, _, _)| event == "request.denied")
@@ -443,11 +453,11 @@ async fn a_denial_is_told_with_its_reason_and_a_quiet_one_is_not() {
 
 #[tokio::test]
 async fn the_denials_form_opens_for_those_who_may_decide_only() {
-    let town = Town::new().await;
-    let request = town.asks(ADA, "ada").await;
-    let proof = card(&town, &request).await;
+    let env = AccountsEnv::new().await;
+    let request = env.asks(ADA, "ada").await;
+    let proof = card(&env, &request).await;
     let opens = async |user, roles: &[RoleId], proof| {
-        town.accounts.may_open_denial(&town.caller_with(user, roles), request.id, proof).await
+        env.accounts.may_open_denial(&env.caller_with(user, roles), request.id, proof).await
     };
     assert_eq!(opens(GRACE, &[MODERATOR], proof).await, Ok(()));
     assert_eq!(opens(GRACE, &[MEMBER], proof).await, Err(UseCaseError::because(ErrorCode::NotModerator)));
@@ -455,34 +465,33 @@ async fn the_denials_form_opens_for_those_who_may_decide_only() {
     let forged = Proof::Card { nonce: Nonce::new(1), channel_id: CARDS, message_id: MessageId::new(77) };
     let changed = UseCaseError::with(ErrorCode::StaleButton, Details::CardChanged);
     assert_eq!(opens(GRACE, &[MODERATOR], forged).await, Err(changed));
-    approves(&town, LINUS, &request).await.expect("approved");
+    approves(&env, LINUS, &request).await.expect("approved");
     let late = opens(GRACE, &[MODERATOR], proof).await.expect_err("decided");
     assert_eq!(late.error_code, ErrorCode::AlreadyDecided);
 }
 
 #[tokio::test]
 async fn without_discord_nothing_is_decided() {
-    let town = Town::new().await;
-    let request = town.asks(ADA, "ada").await;
+    let env = AccountsEnv::new().await;
+    let request = env.asks(ADA, "ada").await;
     for verdict in Verdict::ALL {
         let grace = reviewer(GRACE);
-        let asked = town.accounts.authorize_moderator(&grace, request.id, Proof::CommandLine, *verdict);
+        let asked = env.accounts.authorize_moderator(&grace, request.id, Proof::CommandLine, *verdict);
         assert_eq!(asked.await.err(), Some(UseCaseError::because(ErrorCode::Internal)), "{verdict}");
     }
-    assert_eq!(town.request(request.id).await.state, RequestState::Waiting);
+    assert_eq!(env.request(request.id).await.state, RequestState::Waiting);
 }
 
 /// Each waits in the order of arrival; nobody is refused while the database makes progress.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_who_send_at_once_are_all_answered_and_nobody_is_told_busy() {
-    let town = Town::new().await;
+    let env = AccountsEnv::new().await;
     let mut drafts = Vec::new();
     for number in 0..1000 {
         let user = EVE + 10_000 + number;
-        drafts.push((user, town.drafts(user, &letters("s", number)).await.request));
+        drafts.push((user, env.drafts(user, &letters("s", number)).await.request));
     }
-    let answers =
-        futures::future::join_all(drafts.iter().map(|(user, draft)| town.sends(*user, draft))).await;
+    let answers = futures::future::join_all(drafts.iter().map(|(user, draft)| env.sends(*user, draft))).await;
     let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
     assert_eq!(refused, Vec::<&UseCaseError>::new());
 }

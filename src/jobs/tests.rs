@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use discord_sim::{Options, Permissions, Sim};
 use futures::future::BoxFuture;
 use secrecy::SecretString;
-use testbed::{Bed, BedOptions};
+use testbed::{ServerOptions, TestServers};
 use tokio_util::sync::CancellationToken;
 
 use super::lease::Claim;
@@ -36,7 +36,7 @@ struct Town {
     guild: GuildId,
     ada: DiscordUserId,
     _sim: Sim,
-    _bed: Bed,
+    _bed: TestServers,
     _folder: tempfile::TempDir,
 }
 
@@ -46,7 +46,7 @@ impl Town {
     }
 
     async fn by(clock: Arc<dyn Clock>) -> Self {
-        let bed = Bed::start(BedOptions::slapd_alone()).await.expect("slapd starts");
+        let bed = TestServers::start(ServerOptions::slapd_alone()).await.expect("slapd starts");
         let sim =
             Sim::start(Options { rate_limits: false, ..Options::default() }).await.expect("the simulator");
         let bot = sim.bot("Accolade");
@@ -167,7 +167,12 @@ fn village(id: GuildId, request_channel: ChannelId, member: RoleId) -> config::G
     }
 }
 
-fn config_of(folder: &std::path::Path, discord: config::Discord, guild: config::Guild, bed: &Bed) -> Config {
+fn config_of(
+    folder: &std::path::Path,
+    discord: config::Discord,
+    guild: config::Guild,
+    bed: &TestServers,
+) -> Config {
     let url = |text: &str| text.parse().expect("a URL");
     let hour = Duration::from_hours(1);
     let slapd = &bed.slapd;

@@ -9,9 +9,9 @@ use accolade::keycloak::{Actions, Enabled, Keycloak, KeycloakError, MailOutcome}
 use testbed::proxy::{Answer, Direction, Fault, Kind, Operation, Place, Plan, Proxy, Server, Speech, Which};
 use url::Url;
 
-use crate::bed;
 use crate::directory::TestPerson;
 use crate::keycloak;
+use crate::servers;
 
 /// Results that the client interprets itself. For every other row it returns the class of the table.
 const DECIDED_BY_THE_CLIENT: &[(Operation, u32)] = &[
@@ -37,8 +37,8 @@ fn class_of<T>(answer: &Result<T, DirectoryError>) -> ErrorClass {
 
 #[tokio::test]
 async fn each_ldap_result_code_means_what_its_row_says_at_every_operation() {
-    let bed = bed::own_slapd().await;
-    let (proxy, config) = directory_behind(bed::directory_config(&bed.slapd)).await;
+    let servers = servers::own_slapd().await;
+    let (proxy, config) = directory_behind(servers::directory_config(&servers.slapd)).await;
     let client = Directory::new(&config).expect("usable settings");
     let (ada, eve) = (TestPerson::new("ada", 1), TestPerson::new("eve", 2));
     let ours = ada.add_to(&client).await;
@@ -101,7 +101,7 @@ async fn each_ldap_result_code_means_what_its_row_says_at_every_operation() {
         }
     }
     assert_eq!(proxy.hits().len(), LDAP.len() * 5, "each row at each operation");
-    let people = bed.slapd.people().await.expect("the people");
+    let people = servers.slapd.people().await.expect("the people");
     assert_eq!(people.len(), 1, "nothing was made and nothing was taken away: {people:?}");
     let told = client.add_person(&ada.as_new()).await;
     assert!(matches!(told, Ok(Added::AlreadyOurs(_))), "the line works as before: {told:?}");
@@ -109,8 +109,8 @@ async fn each_ldap_result_code_means_what_its_row_says_at_every_operation() {
 
 #[tokio::test]
 async fn a_notice_of_disconnection_is_an_outage_and_the_next_verb_has_a_line_again() {
-    let bed = bed::own_slapd().await;
-    let (proxy, config) = directory_behind(bed::directory_config(&bed.slapd)).await;
+    let servers = servers::own_slapd().await;
+    let (proxy, config) = directory_behind(servers::directory_config(&servers.slapd)).await;
     let client = Directory::new(&config).expect("usable settings");
     let ada = TestPerson::new("ada", 1);
     ada.add_to(&client).await;
@@ -131,8 +131,8 @@ async fn a_notice_of_disconnection_is_an_outage_and_the_next_verb_has_a_line_aga
 
 #[tokio::test]
 async fn an_add_whose_line_breaks_at_any_byte_in_either_direction_makes_one_entry() {
-    let bed = bed::own_slapd().await;
-    let (proxy, config) = directory_behind(bed::directory_config(&bed.slapd)).await;
+    let servers = servers::own_slapd().await;
+    let (proxy, config) = directory_behind(servers::directory_config(&servers.slapd)).await;
     let client = Directory::new(&config).expect("usable settings");
     let add = Which::Ldap(Operation::Add);
     // Names and numbers have a fixed length, so that each Add has as many bytes as the first.
@@ -165,7 +165,7 @@ async fn an_add_whose_line_breaks_at_any_byte_in_either_direction_makes_one_entr
         );
     }
     assert!(number > 300, "an Add of {} bytes", first.request_bytes);
-    assert_eq!(bed.slapd.people().await.expect("the people").len() as u64, number + 1, "one entry each");
+    assert_eq!(servers.slapd.people().await.expect("the people").len() as u64, number + 1, "one entry each");
 }
 
 /// The first and the last status of each row. Interim answers are left out, because the HTTP client does not return them.

@@ -10,10 +10,10 @@ use accolade::domain::eligibility::GroupName;
 use accolade::domain::job::Outcome;
 use ldap3::Ldap;
 use proptest::test_runner::{Config, TestRunner};
-use testbed::{Bed, Managed};
+use testbed::{Managed, TestServers};
 
-use crate::bed;
 use crate::directory::TestPerson;
+use crate::servers;
 
 /// Texts that have broken other programs.
 const KNOWN_TO_HURT: [&str; 30] = [
@@ -53,7 +53,7 @@ const KNOWN_TO_HURT: [&str; 30] = [
 const BESIDE: [&str; 4] = ["members", "a", "b", "placeholder"];
 
 struct TestEnv {
-    bed: Bed,
+    servers: TestServers,
     client: Directory,
     admin: Ldap,
     ours: OwnedEntry,
@@ -67,22 +67,22 @@ fn escaped(text: &str) -> String {
 
 impl TestEnv {
     async fn set() -> Self {
-        let bed = bed::own_slapd().await;
-        let client = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
+        let servers = servers::own_slapd().await;
+        let client = Directory::new(&servers::directory_config(&servers.slapd)).expect("usable settings");
         let ours = TestPerson::new("ada", 1).add_to(&client).await;
         for name in BESIDE {
-            bed.slapd.add_group(name, Managed::Yes).await.expect("a group");
+            servers.slapd.add_group(name, Managed::Yes).await.expect("a group");
         }
-        let slapd = &bed.slapd;
+        let slapd = &servers.slapd;
         let admin = slapd.connect_as(&slapd.admin_dn, &slapd.admin_password).await.expect("bound");
-        Self { bed, client, admin, ours }
+        Self { servers, client, admin, ours }
     }
 
     /// Creates the group with this name, finds, joins and leaves it, and deletes it. `false` if the directory refuses the name.
     async fn tries(&mut self, text: &str) -> bool {
         let Some(name) = GroupName::new(text) else { return false };
         let group = std::slice::from_ref(&name);
-        let dn = ["cn=", &escaped(text), ",", &self.bed.slapd.groups_dn].concat();
+        let dn = ["cn=", &escaped(text), ",", &self.servers.slapd.groups_dn].concat();
         let nobody = "cn=nobody,ou=services,dc=example,dc=org";
         let attributes = vec![
             ("objectClass", HashSet::from(["groupOfNames"])),
@@ -135,7 +135,7 @@ async fn any_name_of_a_group_is_found_joined_and_left_and_no_other_is_touched() 
         let tree = proptest::strategy::Strategy::new_tree(&texts, &mut runner).expect("a text");
         env.tries(&proptest::strategy::ValueTree::current(&tree)).await;
     }
-    let groups = env.bed.slapd.groups().await.expect("the groups");
+    let groups = env.servers.slapd.groups().await.expect("the groups");
     assert!(groups.len() >= BESIDE.len());
     for group in groups {
         assert_eq!(group.values("member").len(), 1, "only the placeholder is in {}", group.dn);

@@ -18,11 +18,11 @@ use accolade::domain::username::Username;
 use proptest::test_runner::{Config, TestRunner};
 use secrecy::SecretString;
 use testbed::slapd::{CONFIG_ADMIN, Edits, PersonByHand};
-use testbed::{Bed, BedOptions, Managed, wait_until};
+use testbed::{Managed, ServerOptions, TestServers, wait_until};
 use url::Url;
 use uuid::Uuid;
 
-use crate::bed;
+use crate::servers;
 
 /// A person to be added: everything but the name is derived from a number.
 pub(crate) struct TestPerson {
@@ -65,22 +65,30 @@ impl TestPerson {
     }
 }
 
-async fn bed_and_client() -> (Bed, Directory) {
-    let bed = bed::own_slapd().await;
-    let client = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
-    (bed, client)
+async fn bed_and_client() -> (TestServers, Directory) {
+    let servers = servers::own_slapd().await;
+    let client = Directory::new(&servers::directory_config(&servers.slapd)).expect("usable settings");
+    (servers, client)
 }
 
 fn group(name: &str) -> GroupName {
     GroupName::new(name).expect("not empty")
 }
 
+/// Whether the only entry with this mark carries the administrator's lock.
+async fn is_locked(client: &Directory, ours: &OwnedEntry) -> bool {
+    let found = client.find(By::Mark(ours.mark)).await.expect("an answer");
+    let [entry] = &found[..] else { panic!("not one entry: {found:?}") };
+    entry.is_locked
+}
+
 #[tokio::test]
 async fn an_added_person_has_mark_and_id_and_no_password_and_a_second_add_finds_it() {
-    let (bed, client) = bed_and_client().await;
+    let (servers, client) = bed_and_client().await;
     let ada = TestPerson::new("ada", 1);
     let ours = ada.add_to(&client).await;
-    let entry = bed.slapd.entry(&bed.slapd.person_dn("ada")).await.expect("an answer").expect("the entry");
+    let entry =
+        servers.slapd.entry(&servers.slapd.person_dn("ada")).await.expect("an answer").expect("the entry");
     assert_eq!(entry.value("description"), Some(ada.mark.to_string().as_str()));
     assert_eq!(entry.value("employeeNumber"), Some("100000000000000001"));
     assert_eq!(entry.value("cn"), Some("Ada Byron"));
@@ -112,8 +120,8 @@ async fn entries_are_found_together_by_their_lasting_ids_up_to_a_limit() {
 
 #[tokio::test]
 async fn a_name_an_address_and_an_id_of_somebody_else_are_conflicts_that_write_nothing() {
-    let (bed, client) = bed_and_client().await;
-    bed.slapd.add_person_by_hand(&PersonByHand::named("grace")).await.expect("grace is there");
+    let (servers, client) = bed_and_client().await;
+    servers.slapd.add_person_by_hand(&PersonByHand::named("grace")).await.expect("grace is there");
     let ada = TestPerson::new("ada", 1);
     ada.add_to(&client).await;
 
@@ -135,13 +143,13 @@ async fn a_name_an_address_and_an_id_of_somebody_else_are_conflicts_that_write_n
     same_id.discord_id = ada.discord_id;
     let conflict = client.add_person(&same_id.as_new()).await.expect("an answer");
     assert_eq!(conflict, Added::Conflict(Holders { username: None, address: None, discord_id: by_ada }));
-    assert_eq!(bed.slapd.people().await.expect("the people").len(), 2);
+    assert_eq!(servers.slapd.people().await.expect("the people").len(), 2);
 }
 
 /// The directory's Add decides last, even if the store has accepted all: fifty connections at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_adds_at_once_with_one_name_address_or_id_one_makes_an_entry() {
-    let (bed, _) = bed_and_client().await;
+    let (servers, _) = bed_and_client().await;
     let shares: [fn(&mut TestPerson, &TestPerson); 3] = [
         |somebody, ada| somebody.username = ada.username.clone(),
         |somebody, ada| somebody.address = ada.address.clone(),
@@ -152,24 +160,24 @@ async fn of_fifty_adds_at_once_with_one_name_address_or_id_one_makes_an_entry() 
         let adds = (0..50).map(|number| {
             let mut somebody = TestPerson::new(&format!("p{at}x{number}"), 2000 + 100 * at as u64 + number);
             share(&mut somebody, &ada);
-            let client = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
+            let client = Directory::new(&servers::directory_config(&servers.slapd)).expect("usable settings");
             async move { client.add_person(&somebody.as_new()).await.expect("an answer") }
         });
         let added = futures::future::join_all(adds).await;
         let made = added.iter().filter(|added| matches!(added, Added::Created(_))).count();
         let conflicts = added.iter().filter(|added| matches!(added, Added::Conflict(_))).count();
         assert_eq!((made, conflicts), (1, 49), "{added:?}");
-        assert_eq!(bed.slapd.people().await.expect("the people").len(), at + 1);
+        assert_eq!(servers.slapd.people().await.expect("the people").len(), at + 1);
     }
 }
 
 #[tokio::test]
 async fn membership_is_made_once_and_only_managed_groups_are_left() {
-    let (bed, client) = bed_and_client().await;
+    let (servers, client) = bed_and_client().await;
     for name in ["members", "builders", "alumni"] {
-        bed.slapd.add_group(name, Managed::Yes).await.expect("a group");
+        servers.slapd.add_group(name, Managed::Yes).await.expect("a group");
     }
-    bed.slapd.add_group("staff", Managed::No).await.expect("a group");
+    servers.slapd.add_group("staff", Managed::No).await.expect("a group");
     let ours = TestPerson::new("ada", 1).add_to(&client).await;
     let managed = [group("members"), group("builders"), group("alumni")];
     let first = client.ensure_membership(&ours, &managed[..2], &managed).await.expect("membership");
@@ -190,25 +198,25 @@ async fn membership_is_made_once_and_only_managed_groups_are_left() {
 
 #[tokio::test]
 async fn a_lock_stops_the_password_and_unlock_gives_it_back() {
-    let (bed, client) = bed_and_client().await;
+    let (servers, client) = bed_and_client().await;
     let ours = TestPerson::new("ada", 1).add_to(&client).await;
-    let dn = bed.slapd.person_dn("ada");
-    bed.slapd.set_attribute(&dn, "userPassword", &["correct horse battery"]).await.expect("a password");
-    assert!(bed.slapd.bind_works(&dn, "correct horse battery").await.expect("an answer"));
+    let dn = servers.slapd.person_dn("ada");
+    servers.slapd.set_attribute(&dn, "userPassword", &["correct horse battery"]).await.expect("a password");
+    assert!(servers.slapd.bind_works(&dn, "correct horse battery").await.expect("an answer"));
     assert_eq!(client.lock(&ours).await, Ok(Outcome::Applied));
     assert_eq!(client.lock(&ours).await, Ok(Outcome::Unchanged));
-    assert_eq!(client.is_locked(&ours).await, Ok(true));
-    assert!(!bed.slapd.bind_works(&dn, "correct horse battery").await.expect("an answer"));
+    assert!(is_locked(&client, &ours).await);
+    assert!(!servers.slapd.bind_works(&dn, "correct horse battery").await.expect("an answer"));
     assert!(client.password_changed_at(&ours).await.expect("an answer").is_some());
     assert_eq!(client.remove_if_ours(&ours).await, Ok(Removed::HasPassword));
     assert_eq!(client.unlock(&ours).await, Ok(Outcome::Applied));
     assert_eq!(client.unlock(&ours).await, Ok(Outcome::Unchanged));
-    assert!(bed.slapd.bind_works(&dn, "correct horse battery").await.expect("an answer"));
+    assert!(servers.slapd.bind_works(&dn, "correct horse battery").await.expect("an answer"));
 }
 
 #[tokio::test]
 async fn only_what_is_ours_and_locked_and_never_had_a_password_is_removed() {
-    let (bed, client) = bed_and_client().await;
+    let (servers, client) = bed_and_client().await;
     let ada = TestPerson::new("ada", 1);
     let ours = ada.add_to(&client).await;
     let other_mark = OwnedEntry { mark: TestPerson::new("xavier", 9).mark, ..ours.clone() };
@@ -220,18 +228,18 @@ async fn only_what_is_ours_and_locked_and_never_had_a_password_is_removed() {
     client.lock(&ours).await.expect("locked");
     assert_eq!(client.remove_if_ours(&ours).await, Ok(Removed::Removed));
     assert_eq!(client.remove_if_ours(&ours).await, Ok(Removed::Absent));
-    assert!(bed.slapd.people().await.expect("the people").is_empty());
+    assert!(servers.slapd.people().await.expect("the people").is_empty());
 }
 
 #[tokio::test]
 async fn a_killed_server_is_reached_again_after_its_restart_without_a_new_client() {
-    let (bed, client) = bed_and_client().await;
+    let (servers, client) = bed_and_client().await;
     let ada = TestPerson::new("ada", 1);
     ada.add_to(&client).await;
-    bed.slapd.kill();
+    servers.slapd.kill();
     let down = client.find(By::Username(&ada.username)).await.expect_err("nobody is there");
     assert!(matches!(down, DirectoryError::Down { .. }), "{down:?}");
-    bed.slapd.start().await.expect("it starts again");
+    servers.slapd.start().await.expect("it starts again");
     wait_until("the client to find ada", Duration::from_secs(5), || async {
         Ok(client.find(By::Username(&ada.username)).await.is_ok_and(|found| found.len() == 1))
     })
@@ -241,34 +249,34 @@ async fn a_killed_server_is_reached_again_after_its_restart_without_a_new_client
 
 #[tokio::test]
 async fn a_frozen_server_ends_in_a_timeout_and_the_next_verb_after_the_thaw_works() {
-    let (bed, client) = bed_and_client().await;
+    let (servers, client) = bed_and_client().await;
     client.probe().await.expect("it is there");
-    bed.slapd.freeze();
+    servers.slapd.freeze();
     let begun = Instant::now();
     let down = client.probe().await.expect_err("it does not answer");
     assert!(matches!(down, DirectoryError::Down { is_ambiguous: true, .. }), "{down:?}");
     assert!(begun.elapsed() < accolade::directory::VERB_LIMIT + Duration::from_secs(2));
-    bed.slapd.thaw();
+    servers.slapd.thaw();
     client.probe().await.expect("it is there again");
 }
 
 #[tokio::test]
 async fn tls_is_used_and_a_stranger_s_certificate_is_refused() {
-    let bed = bed::own_slapd().await;
-    let stranger = bed::own_slapd().await;
+    let servers = servers::own_slapd().await;
+    let stranger = servers::own_slapd().await;
     let secured = |url: &str, start_tls, ca: &std::path::Path| {
         let config = config::Directory {
             url: Url::parse(url).expect("a URL"),
             ca_file: Some(ca.to_owned()),
             start_tls,
             plaintext_on_loopback: false,
-            ..bed::directory_config(&bed.slapd)
+            ..servers::directory_config(&servers.slapd)
         };
         Directory::new(&config).expect("usable settings")
     };
-    secured(&bed.slapd.ldaps_url, false, &bed.slapd.ca_file).probe().await.expect("ldaps works");
-    secured(&bed.slapd.ldap_url, true, &bed.slapd.ca_file).probe().await.expect("StartTLS works");
-    for (url, start_tls) in [(&bed.slapd.ldaps_url, false), (&bed.slapd.ldap_url, true)] {
+    secured(&servers.slapd.ldaps_url, false, &servers.slapd.ca_file).probe().await.expect("ldaps works");
+    secured(&servers.slapd.ldap_url, true, &servers.slapd.ca_file).probe().await.expect("StartTLS works");
+    for (url, start_tls) in [(&servers.slapd.ldaps_url, false), (&servers.slapd.ldap_url, true)] {
         let refused = secured(url, start_tls, &stranger.slapd.ca_file).probe().await.expect_err("a wrong CA");
         assert!(
             matches!(&refused, DirectoryError::Down { cause, .. } if cause.contains("not trusted")),
@@ -279,8 +287,8 @@ async fn tls_is_used_and_a_stranger_s_certificate_is_refused() {
 
 #[tokio::test]
 async fn settings_that_would_bind_as_nobody_or_in_the_clear_are_refused() {
-    let bed = bed::own_slapd().await;
-    let good = bed::directory_config(&bed.slapd);
+    let servers = servers::own_slapd().await;
+    let good = servers::directory_config(&servers.slapd);
     let refused =
         |config: config::Directory| matches!(Directory::new(&config), Err(DirectoryError::Settings { .. }));
     assert!(refused(config::Directory { bind_password: SecretString::from(""), ..good.clone() }));
@@ -297,10 +305,10 @@ async fn settings_that_would_bind_as_nobody_or_in_the_clear_are_refused() {
 /// Group names are the least restricted text in a filter: any text finds exactly the group with that name or none.
 #[tokio::test(flavor = "multi_thread")]
 async fn any_text_finds_exactly_the_group_of_that_name_or_none() {
-    let (bed, client) = bed_and_client().await;
+    let (servers, client) = bed_and_client().await;
     let known = ["members", "a-b", "alumni"];
     for name in known {
-        bed.slapd.add_group(name, Managed::Yes).await.expect("a group");
+        servers.slapd.add_group(name, Managed::Yes).await.expect("a group");
     }
     let runtime = tokio::runtime::Handle::current();
     let run = move || {
@@ -327,9 +335,9 @@ async fn any_text_finds_exactly_the_group_of_that_name_or_none() {
 
 #[tokio::test]
 async fn every_entry_with_our_mark_is_found_part_by_part_where_they_are_many() {
-    let (bed, client) = bed_and_client().await;
+    let (servers, client) = bed_and_client().await;
     let by_hand = PersonByHand::named("stranger");
-    bed.slapd.add_person_by_hand(&by_hand).await.expect("an entry without a mark");
+    servers.slapd.add_person_by_hand(&by_hand).await.expect("an entry without a mark");
     assert_eq!(client.all_marked("").await.expect("an answer").len(), 0);
     let people: Vec<TestPerson> =
         (1..=501).map(|number| TestPerson::new(&format!("ada.{number}"), number)).collect();
@@ -355,8 +363,8 @@ async fn every_entry_with_our_mark_is_found_part_by_part_where_they_are_many() {
 
 #[tokio::test]
 async fn another_bind_password_holds_for_every_clone_from_the_next_verb_on() {
-    let bed = bed::own_slapd().await;
-    let right = bed::directory_config(&bed.slapd);
+    let servers = servers::own_slapd().await;
+    let right = servers::directory_config(&servers.slapd);
     let mut wrong = right.clone();
     wrong.bind_password = SecretString::from("wrong");
     let client = Directory::new(&wrong).expect("usable settings");
@@ -368,19 +376,19 @@ async fn another_bind_password_holds_for_every_clone_from_the_next_verb_on() {
     assert!(matches!(clone.probe().await, Err(DirectoryError::Refused { rc: 49, .. })));
 }
 
-/// The attributes that the bot's searches compare, with the settings of `bed.rs`.
+/// The attributes that the bot's searches compare, with the settings of `servers.rs`.
 const SEARCHED: [&str; 8] =
     ["objectClass", "uid", "mail", "employeeNumber", "description", "entryUUID", "member", "cn"];
 
-async fn slapd_with(edits: Edits) -> Bed {
-    let options = BedOptions { slapd_edits: edits, ..BedOptions::slapd_alone() };
-    Bed::start(options).await.expect("slapd starts")
+async fn slapd_with(edits: Edits) -> TestServers {
+    let options = ServerOptions { slapd_edits: edits, ..ServerOptions::slapd_alone() };
+    TestServers::start(options).await.expect("slapd starts")
 }
 
 /// Calls every verb of the client at least once.
-async fn uses_every_verb(bed: &Bed) {
-    let directory = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
-    bed.slapd.add_group("members", Managed::Yes).await.expect("a group");
+async fn uses_every_verb(servers: &TestServers) {
+    let directory = Directory::new(&servers::directory_config(&servers.slapd)).expect("usable settings");
+    servers.slapd.add_group("members", Managed::Yes).await.expect("a group");
     directory.probe().await.expect("it answers");
     let ada = TestPerson::new("ada", 1);
     let ours = ada.add_to(&directory).await;
@@ -401,7 +409,8 @@ async fn uses_every_verb(bed: &Bed) {
         assert_eq!(directory.all_marked(ending).await.expect("an answer").len(), 1, "{ending:?}");
     }
     let holders = directory.find_holders(&ada.username, &ada.address, ada.discord_id).await;
-    assert!(holders.expect("an answer").is_free_for(ada.mark));
+    let held = Some(Taken::ByAccount(ada.mark));
+    assert_eq!(holders, Ok(Holders { username: held, address: held, discord_id: held }));
     let members = [group("members")];
     directory.ensure_membership(&ours, &members, &members).await.expect("membership");
     assert_eq!(directory.groups_of(&entry).await.as_deref(), Ok(members.as_slice()));
@@ -410,16 +419,16 @@ async fn uses_every_verb(bed: &Bed) {
     directory.unlock(&ours).await.expect("unlocked");
     assert_eq!(directory.password_changed_at(&ours).await, Ok(None));
     directory.lock(&ours).await.expect("locked");
-    assert_eq!(directory.is_locked(&ours).await, Ok(true));
+    assert!(is_locked(&directory, &ours).await);
     assert_eq!(directory.remove_if_ours(&ours).await, Ok(Removed::Removed));
 }
 
 /// The names of the missing indexes, as a bind that may read the server's settings sees them.
-async fn missing_indexes(bed: &Bed) -> Vec<String> {
-    let own = bed::directory_config(&bed.slapd);
+async fn missing_indexes(servers: &TestServers) -> Vec<String> {
+    let own = servers::directory_config(&servers.slapd);
     let lent = config::Directory {
         bind_dn: CONFIG_ADMIN.to_owned(),
-        bind_password: SecretString::from(bed.slapd.admin_password.clone()),
+        bind_password: SecretString::from(servers.slapd.admin_password.clone()),
         ..own
     };
     let directory = Directory::new(&lent).expect("usable settings");
@@ -429,11 +438,11 @@ async fn missing_indexes(bed: &Bed) -> Vec<String> {
 
 #[tokio::test]
 async fn every_search_of_the_client_is_answered_from_the_indexes_that_set_up_prints() {
-    let bed = slapd_with(Edits { log_level: "filter", ..Edits::default() }).await;
-    uses_every_verb(&bed).await;
-    assert_eq!(bed.slapd.unindexed_comparisons().expect("the log"), BTreeMap::new());
-    assert_eq!(missing_indexes(&bed).await, [""; 0]);
-    let needed = needed_indexes(&bed::directory_config(&bed.slapd));
+    let servers = slapd_with(Edits { log_level: "filter", ..Edits::default() }).await;
+    uses_every_verb(&servers).await;
+    assert_eq!(servers.slapd.unindexed_comparisons().expect("the log"), BTreeMap::new());
+    assert_eq!(missing_indexes(&servers).await, [""; 0]);
+    let needed = needed_indexes(&servers::directory_config(&servers.slapd));
     assert_eq!(needed.iter().map(|index| index.attribute.as_str()).collect::<Vec<_>>(), SEARCHED);
 }
 
@@ -441,23 +450,23 @@ async fn every_search_of_the_client_is_answered_from_the_indexes_that_set_up_pri
 async fn each_index_is_needed_and_its_absence_is_seen_in_the_settings_and_in_slapds_log() {
     for attribute in SEARCHED {
         let edits = Edits { without_index: Some(attribute), log_level: "filter", ..Edits::default() };
-        let bed = slapd_with(edits).await;
-        uses_every_verb(&bed).await;
-        let unindexed = bed.slapd.unindexed_comparisons().expect("the log");
+        let servers = slapd_with(edits).await;
+        uses_every_verb(&servers).await;
+        let unindexed = servers.slapd.unindexed_comparisons().expect("the log");
         assert_eq!(unindexed.keys().collect::<Vec<_>>(), [attribute], "without an index of {attribute}");
-        assert_eq!(missing_indexes(&bed).await, [attribute]);
+        assert_eq!(missing_indexes(&servers).await, [attribute]);
     }
 }
 
 #[tokio::test]
 async fn each_search_by_the_mark_is_one_unindexed_comparison_where_the_mark_has_no_index() {
     let edits = Edits { without_index: Some("description"), log_level: "filter", ..Edits::default() };
-    let bed = slapd_with(edits).await;
-    let directory = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
+    let servers = slapd_with(edits).await;
+    let directory = Directory::new(&servers::directory_config(&servers.slapd)).expect("usable settings");
     let ada = TestPerson::new("ada", 1);
     ada.add_to(&directory).await;
     let count =
-        || bed.slapd.unindexed_comparisons().expect("the log").get("description").copied().unwrap_or(0);
+        || servers.slapd.unindexed_comparisons().expect("the log").get("description").copied().unwrap_or(0);
     let before = count();
     for _ in 0..5 {
         directory.find(By::Mark(ada.mark)).await.expect("an answer");
@@ -474,12 +483,12 @@ async fn each_search_by_the_mark_is_one_unindexed_comparison_where_the_mark_has_
 #[tokio::test]
 async fn an_index_without_the_beginnings_of_the_mark_serves_all_searches_but_that_for_all_marked() {
     let config = |text: &str| text.replace("description eq,subinitial", "description eq");
-    let bed = slapd_with(Edits { config, log_level: "filter", ..Edits::default() }).await;
-    uses_every_verb(&bed).await;
-    let unindexed = bed.slapd.unindexed_comparisons().expect("the log");
+    let servers = slapd_with(Edits { config, log_level: "filter", ..Edits::default() }).await;
+    uses_every_verb(&servers).await;
+    let unindexed = servers.slapd.unindexed_comparisons().expect("the log");
     assert_eq!(unindexed, BTreeMap::from([("description".to_owned(), 2)]), "two calls of all_marked");
-    assert_eq!(missing_indexes(&bed).await, ["description"]);
-    let needed = needed_indexes(&bed::directory_config(&bed.slapd));
+    assert_eq!(missing_indexes(&servers).await, ["description"]);
+    let needed = needed_indexes(&servers::directory_config(&servers.slapd));
     let mark = needed.iter().find(|index| index.attribute == "description").expect("an index");
     assert_eq!(mark.kinds, [IndexKind::Equality, IndexKind::Initial]);
 }

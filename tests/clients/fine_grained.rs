@@ -12,32 +12,32 @@ use accolade::setup::keycloak::{Mode, Report, Rights, SetupInput, run};
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
-use testbed::{Bed, Managed, wait_until};
+use testbed::{Managed, TestServers, wait_until};
 use url::Url;
 
-use crate::bed;
 use crate::directory::TestPerson;
 use crate::keycloak::MAIL_SERVER;
+use crate::servers;
 
 const SOON: Duration = Duration::from_secs(20);
 
 /// A realm of the shared Keycloak with a directory of its own, because groups of other tests would be changes here.
 struct Site {
-    bed: &'static Bed,
-    own: Bed,
+    servers: &'static TestServers,
+    own: TestServers,
     input: SetupInput,
 }
 
 impl Site {
     async fn of(realm: &str) -> Self {
-        let (bed, own) = (bed::servers().await, bed::own_slapd().await);
-        let mut input = bed::setup_input(bed, realm);
+        let (servers, own) = (servers::servers().await, servers::own_slapd().await);
+        let mut input = servers::setup_input(servers, realm);
         input.directory_url = Url::parse(&own.slapd.ldap_url).expect("a URL");
-        Self { bed, own, input }
+        Self { servers, own, input }
     }
 
     async fn sets_up(&self, mode: Mode, rights: Option<Rights>) -> Report {
-        let mut args = bed::setup_args(self.bed, mode);
+        let mut args = servers::setup_args(self.servers, mode);
         args.federation_bind_password = SecretString::from(self.own.slapd.keycloak_password.clone());
         args.rights = rights;
         run(&args, &self.input, &mut Vec::new()).await.expect("set-up succeeds")
@@ -46,7 +46,7 @@ impl Site {
     /// A call by an administrator, below the realm.
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Value {
         let path = [&self.input.realm, "/", path].concat();
-        self.bed.keycloak.admin_json(method, &path, body.as_ref()).await.expect("an administrator may")
+        self.servers.keycloak.admin_json(method, &path, body.as_ref()).await.expect("an administrator may")
     }
 }
 
@@ -86,12 +86,12 @@ impl Service {
 async fn fine_grained_permissions_are_enough_for_every_call_of_the_service() {
     let site = Site::of("narrow-calls").await;
     let report = site.sets_up(Mode::Apply, Some(Rights::FineGrained)).await;
-    let (bed, slapd) = (site.bed, &site.own.slapd);
-    bed.keycloak.set_smtp("narrow-calls", &bed.mail).await.expect("the realm mails to the catcher");
-    let client = Keycloak::new(&bed::keycloak_config(&site.input, &report)).expect("usable settings");
+    let (servers, slapd) = (site.servers, &site.own.slapd);
+    servers.keycloak.set_smtp("narrow-calls", &servers.mail).await.expect("the realm mails to the catcher");
+    let client = Keycloak::new(&servers::keycloak_config(&site.input, &report)).expect("usable settings");
     client.probe().await.expect("it counts people and reads events");
 
-    let directory = Directory::new(&bed::directory_config(slapd)).expect("usable settings");
+    let directory = Directory::new(&servers::directory_config(slapd)).expect("usable settings");
     let somebody = TestPerson::new("narrow-ada", 701);
     let holders = client.find_holders(&somebody.username, &somebody.address).await.expect("an answer");
     assert!(!holders.is_username_taken(None) && !holders.is_address_taken(None));
@@ -119,7 +119,7 @@ async fn fine_grained_permissions_are_enough_for_every_call_of_the_service() {
         let _alone = MAIL_SERVER.lock().await;
         let mailed = client.send_actions_mail(&id, Actions::FirstPassword, Duration::from_hours(12)).await;
         assert_eq!(mailed, MailOutcome::Accepted);
-        bed.mail.wait_for_mail_to(somebody.address.as_str(), SOON).await.expect("the mail");
+        servers.mail.wait_for_mail_to(somebody.address.as_str(), SOON).await.expect("the mail");
     }
     assert_eq!(client.set_enabled(&id, Enabled::No).await, Ok(Outcome::Applied));
     assert_eq!(client.set_enabled(&id, Enabled::Yes).await, Ok(Outcome::Applied));
@@ -131,7 +131,7 @@ async fn fine_grained_permissions_are_enough_for_every_call_of_the_service() {
 async fn what_manage_users_gives_beyond_the_permissions_is_refused_and_what_remains_is_known() {
     let site = Site::of("narrow-refused").await;
     let report = site.sets_up(Mode::Apply, Some(Rights::FineGrained)).await;
-    let config = bed::keycloak_config(&site.input, &report);
+    let config = servers::keycloak_config(&site.input, &report);
     let user = json!({"username": "somebody", "enabled": true});
     site.ask(Method::POST, "users", Some(user)).await;
     site.ask(Method::POST, "roles", Some(json!({"name": "editor"}))).await;
@@ -279,6 +279,6 @@ async fn permissions_that_somebody_changed_are_brought_back_and_those_of_others_
     site.sets_up(Mode::Apply, Some(Rights::Roles)).await;
     let left = site.ask(Method::GET, &format!("{server}/policy?permission=false&name=Accolade"), None).await;
     assert_eq!(left, json!([]));
-    let config = bed::keycloak_config(&site.input, &again);
+    let config = servers::keycloak_config(&site.input, &again);
     Keycloak::new(&config).expect("usable settings").probe().await.expect("roles are above permissions");
 }

@@ -16,12 +16,12 @@ use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::json;
 use testbed::keycloak_admin::LocalUser;
-use testbed::{Bed, MailFault, Managed, browser, wait_until};
+use testbed::{MailFault, Managed, TestServers, browser, wait_until};
 use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
-use crate::bed;
 use crate::directory::TestPerson;
+use crate::servers;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -29,24 +29,24 @@ const SOON: Duration = Duration::from_secs(20);
 pub(crate) static MAIL_SERVER: Mutex<()> = Mutex::const_new(());
 
 /// One realm for all these tests, because Keycloak needs seconds to create one.
-async fn settings(bed: &Bed) -> config::Keycloak {
+async fn settings(servers: &TestServers) -> config::Keycloak {
     static SETTINGS: OnceCell<config::Keycloak> = OnceCell::const_new();
-    SETTINGS.get_or_init(|| bed::realm(bed, "client-tests")).await.clone()
+    SETTINGS.get_or_init(|| servers::realm(servers, "client-tests")).await.clone()
 }
 
 pub(crate) struct TestEnv {
-    bed: &'static Bed,
+    servers: &'static TestServers,
     pub(crate) config: config::Keycloak,
     client: Keycloak,
     directory: Directory,
 }
 
 pub(crate) async fn env() -> TestEnv {
-    let bed = bed::servers().await;
-    let config = settings(bed).await;
+    let servers = servers::servers().await;
+    let config = settings(servers).await;
     let client = Keycloak::new(&config).expect("usable settings");
-    let directory = Directory::new(&bed::directory_config(&bed.slapd)).expect("usable settings");
-    TestEnv { bed, config, client, directory }
+    let directory = Directory::new(&servers::directory_config(&servers.slapd)).expect("usable settings");
+    TestEnv { servers, config, client, directory }
 }
 
 impl TestEnv {
@@ -87,7 +87,7 @@ async fn a_local_user_of_that_name_or_address_is_taken_and_never_ours() {
     let env = env().await;
     let somebody = TestPerson::new("kc-local", 111);
     let local = LocalUser { username: "kc-local", email: "kc-local@example.org", password: None };
-    env.bed.keycloak.create_local_user("client-tests", local).await.expect("a local user");
+    env.servers.keycloak.create_local_user("client-tests", local).await.expect("a local user");
     let holders = env.client.find_holders(&somebody.username, &somebody.address).await.expect("an answer");
     assert!(holders.is_username_taken(None) && holders.is_address_taken(None));
     let ours = somebody.add_to(&env.directory).await;
@@ -99,7 +99,7 @@ async fn a_local_user_of_that_name_or_address_is_taken_and_never_ours() {
 async fn groups_are_seen_once_the_mapper_has_read_them() {
     let env = env().await;
     let (ours, id) = env.import(&TestPerson::new("kc-groups", 121)).await;
-    env.bed.slapd.add_group("kc-new-group", Managed::Yes).await.expect("a group");
+    env.servers.slapd.add_group("kc-new-group", Managed::Yes).await.expect("a group");
     let group = GroupName::new("kc-new-group").expect("not empty");
     let wanted = std::slice::from_ref(&group);
     env.directory.ensure_membership(&ours, wanted, wanted).await.expect("membership");
@@ -114,14 +114,14 @@ async fn a_mail_is_accepted_refused_or_unknown_as_the_servers_behave() {
     let somebody = TestPerson::new("kc-mail", 131);
     let (_, id) = env.import(&somebody).await;
     assert_eq!(env.mail(&id).await, MailOutcome::Accepted);
-    env.bed.mail.wait_for_mail_to(somebody.address.as_str(), SOON).await.expect("the mail");
+    env.servers.mail.wait_for_mail_to(somebody.address.as_str(), SOON).await.expect("the mail");
 
     for fault in
         [MailFault::Refuse450, MailFault::Refuse550, MailFault::AcceptThenDrop, MailFault::RefuseConnections]
     {
-        env.bed.mail.set_fault(fault).await.expect("the fault is set");
+        env.servers.mail.set_fault(fault).await.expect("the fault is set");
         let outcome = env.mail(&id).await;
-        env.bed.mail.set_fault(MailFault::None).await.expect("the fault is over");
+        env.servers.mail.set_fault(MailFault::None).await.expect("the fault is over");
         assert!(matches!(outcome, MailOutcome::Unknown(_)), "{fault:?}: {outcome:?}");
     }
 
@@ -151,7 +151,7 @@ async fn a_mailed_link_ends_with_its_time_whoever_cleans_up() {
     let mailed = async |lives, before: u64| {
         let sent = env.client.send_actions_mail(&id, Actions::FirstPassword, lives).await;
         assert_eq!(sent, MailOutcome::Accepted);
-        let mail = env.bed.mail.wait_for_mail_after(somebody.address.as_str(), before, SOON).await;
+        let mail = env.servers.mail.wait_for_mail_after(somebody.address.as_str(), before, SOON).await;
         let mail = mail.expect("the mail");
         (mail.id, mail.links.first().expect("a link").clone())
     };
@@ -165,9 +165,9 @@ async fn a_mailed_link_ends_with_its_time_whoever_cleans_up() {
     let outcome = browser::follow_action_link(link, "a-long-enough-secret").await.expect("pages");
     assert!(matches!(outcome, browser::Outcome::Refused { .. }), "{outcome:?}");
     assert!(
-        !env.bed
+        !env.servers
             .slapd
-            .bind_works(&env.bed.slapd.person_dn("kc-shortlink"), "a-long-enough-secret")
+            .bind_works(&env.servers.slapd.person_dn("kc-shortlink"), "a-long-enough-secret")
             .await
             .expect("an answer")
     );
@@ -195,22 +195,22 @@ async fn whatever_legal_text_somebody_typed_one_mail_goes_to_one_address_and_sho
         somebody.given = PersonName::parse(given).expect("a legal name");
         somebody.family = PersonName::parse(family).expect("a legal name");
         let (_, id) = env.import(&somebody).await;
-        let known: Vec<u64> = env.bed.mail.messages().iter().map(|mail| mail.id).collect();
+        let known: Vec<u64> = env.servers.mail.messages().iter().map(|mail| mail.id).collect();
         assert_eq!(env.mail(&id).await, MailOutcome::Accepted, "{address}");
-        env.bed.mail.wait_for_mail_to(somebody.address.as_str(), SOON).await.expect("the mail");
+        env.servers.mail.wait_for_mail_to(somebody.address.as_str(), SOON).await.expect("the mail");
         // Other tests mail to other addresses at the same time.
         let ours = |mail: &testbed::CaughtMail| {
             !known.contains(&mail.id)
                 && mail.to.iter().any(|to| to.ends_with(somebody.address.domain()) || to.contains("eve"))
         };
-        let mails: Vec<_> = env.bed.mail.messages().into_iter().filter(ours).collect();
+        let mails: Vec<_> = env.servers.mail.messages().into_iter().filter(ours).collect();
         assert_eq!(mails.len(), 1, "{address}: {mails:?}");
         let mail = &mails[0];
         // Keycloak keeps addresses in lower case.
         assert_eq!(mail.to, [somebody.address.folded()], "another recipient");
         let links: Vec<_> = mail.links.iter().filter(|link| link.contains("action-token")).collect();
         assert_eq!((links.len(), mail.links.len()), (1, 1), "{:?}", mail.links);
-        assert!(links[0].starts_with(&env.bed.keycloak.public_url), "{links:?}");
+        assert!(links[0].starts_with(&env.servers.keycloak.public_url), "{links:?}");
         for typed in [given, family] {
             let shows = |text: &str| text.contains(typed);
             assert!(
@@ -225,13 +225,14 @@ async fn whatever_legal_text_somebody_typed_one_mail_goes_to_one_address_and_sho
 async fn switching_a_user_off_and_on_leaves_every_value_of_the_entry_as_it_was() {
     let env = env().await;
     let (ours, id) = env.import(&TestPerson::new("kc-profile", 151)).await;
-    let dn = env.bed.slapd.person_dn("kc-profile");
-    env.bed
+    let dn = env.servers.slapd.person_dn("kc-profile");
+    env.servers
         .slapd
         .set_attribute(&dn, "telephoneNumber", &["+44 20 7946 0000"])
         .await
         .expect("a value of others");
-    let values = async || env.bed.slapd.entry(&dn).await.expect("an answer").expect("the entry").attributes;
+    let values =
+        async || env.servers.slapd.entry(&dn).await.expect("an answer").expect("the entry").attributes;
     let before = values().await;
     assert_eq!(env.client.set_enabled(&id, Enabled::No).await, Ok(Outcome::Applied));
     assert_eq!(env.client.set_enabled(&id, Enabled::Yes).await, Ok(Outcome::Applied));
@@ -254,7 +255,11 @@ async fn a_wrong_secret_a_missing_right_and_nobody_there_are_told_apart() {
     assert!(matches!(outcome, MailOutcome::NeverSent(_)), "{outcome:?}");
 
     let client = json!({"clientId": "no-rights", "secret": "s", "publicClient": false, "serviceAccountsEnabled": true});
-    env.bed.keycloak.admin_json(Method::POST, "client-tests/clients", Some(&client)).await.expect("a client");
+    env.servers
+        .keycloak
+        .admin_json(Method::POST, "client-tests/clients", Some(&client))
+        .await
+        .expect("a client");
     let weak = config::Keycloak {
         client_id: "no-rights".to_owned(),
         client_secret: SecretString::from("s"),
@@ -271,9 +276,13 @@ async fn a_wrong_secret_a_missing_right_and_nobody_there_are_told_apart() {
 
 #[tokio::test]
 async fn a_token_that_ends_is_replaced_and_events_can_be_read() {
-    let bed = bed::servers().await;
-    let config = bed::realm(bed, "client-token").await;
-    bed.keycloak.set_realm("client-token", &json!({"accessTokenLifespan": 1})).await.expect("short tokens");
+    let servers = servers::servers().await;
+    let config = servers::realm(servers, "client-token").await;
+    servers
+        .keycloak
+        .set_realm("client-token", &json!({"accessTokenLifespan": 1}))
+        .await
+        .expect("short tokens");
     let client = Keycloak::new(&config).expect("usable settings");
     let begun = std::time::Instant::now();
     // Every call succeeds: its token is renewed before it expires, or the call is repeated after a 401.

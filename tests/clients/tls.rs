@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::bed;
+use crate::servers;
 
 const FLAWS: [Flaw; 4] = [Flaw::StrangersAuthority, Flaw::AnotherName, Flaw::Expired, Flaw::NotYetValid];
 
@@ -180,10 +180,10 @@ async fn probe_behind(slapd: &Slapd, answer: Answer) -> (DirectoryError, Vec<Kin
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_tls_that_was_taken_away_ends_the_connection_before_any_bind() {
-    let bed = bed::own_slapd().await;
+    let servers = servers::own_slapd().await;
     // Refused, not understood, and granted without TLS afterwards.
     for code in [0, 2, 12, 52, 53] {
-        let (refused, seen) = probe_behind(&bed.slapd, Answer::LdapResult(code)).await;
+        let (refused, seen) = probe_behind(&servers.slapd, Answer::LdapResult(code)).await;
         assert!(matches!(&refused, DirectoryError::Down { is_ambiguous: false, .. }), "{code}: {refused:?}");
         assert!(
             !seen.contains(&Kind::Ldap(Operation::Bind)),

@@ -7,7 +7,8 @@ use discord_sim::{Id, Person};
 use serde_json::Value;
 use testbed::wait_until;
 
-use super::world::{LIMIT, REALM, Rules, Story, world};
+use harness::story::LIMIT;
+use harness::{REALM, Rules, Story, shared};
 
 /// A command whose answer takes the place of "thinking", perhaps before anybody looked: its message and text. Nobody else sees it.
 pub(super) async fn asks_for(who: &Person, command: &str, wanted: &str) -> (Id, String) {
@@ -46,7 +47,7 @@ fn an_admin_finds_and_shows_a_link_and_every_difference_has_its_name() {
         story.asks("ada").await;
         story.is_approved("ada").await;
         story.activates("ada").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         let name = story.username("ada");
         for what in [ada.id().to_string(), format!("<@{}>", ada.id()), name.clone(), story.address("ada")] {
             let found = asks(&linus, &format!("/link find what:{what}"), &name).await;
@@ -64,16 +65,17 @@ fn an_admin_finds_and_shows_a_link_and_every_difference_has_its_name() {
             (&serde_json::json!([]), &serde_json::json!([]))
         );
 
-        let bed = &world().bed;
-        let dn = bed.slapd.person_dn(&name);
+        let servers = &shared().servers;
+        let dn = servers.slapd.person_dn(&name);
         let mark = clean["directory"]["mark"].as_str().expect("a mark").to_owned();
         let user = clean["keycloak_id"].as_str().expect("an id").to_owned();
         let set = async |attribute, values: &[&str]| {
-            bed.slapd.set_attribute(&dn, attribute, values).await.expect("the directory takes it");
+            servers.slapd.set_attribute(&dn, attribute, values).await.expect("the directory takes it");
         };
         set("description", &[]).await;
         set("employeeNumber", &["123456789012345678"]).await;
-        bed.keycloak
+        servers
+            .keycloak
             .set_user(REALM, &user, &serde_json::json!({"enabled": false}))
             .await
             .expect("Keycloak takes it");
@@ -102,7 +104,8 @@ fn an_admin_finds_and_shows_a_link_and_every_difference_has_its_name() {
 
         set("description", &[&mark]).await;
         set("employeeNumber", &[&ada.id().to_string()]).await;
-        bed.keycloak
+        servers
+            .keycloak
             .set_user(REALM, &user, &serde_json::json!({"enabled": true}))
             .await
             .expect("Keycloak takes it");
@@ -121,11 +124,11 @@ fn a_silent_directory_is_said_to_be_not_checked_and_never_ok() {
         let linus = story.person("linus");
         story.asks("ada").await;
         story.is_approved("ada").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         let name = story.username("ada");
-        world().bed.slapd.freeze();
+        shared().servers.slapd.freeze();
         let shown = asks(&linus, &format!("/link show what:{name}"), "Not checked: the directory").await;
-        world().bed.slapd.thaw();
+        shared().servers.slapd.thaw();
         assert!(!shown.contains("No differences") && !shown.contains("Difference:"), "{shown}");
         let healed = wait_until("both servers answer again", LIMIT, async || {
             Ok(story.commands_with_code(&["link", "show", &name]).await.0 == Some(0))
@@ -208,10 +211,10 @@ fn an_export_of_links_is_a_file_that_no_spreadsheet_computes() {
         let (ada, linus) = (story.person("ada"), story.person("linus"));
         story.asks("ada").await;
         story.is_approved("ada").await;
-        story.comes_to_rest().await;
-        let dn = world().bed.slapd.person_dn(&story.username("ada"));
+        story.wait_until_idle().await;
+        let dn = shared().servers.slapd.person_dn(&story.username("ada"));
         let hostile = "=cmd|\"x\"@people.example";
-        world().bed.slapd.set_attribute(&dn, "mail", &[hostile]).await.expect("the directory takes it");
+        shared().servers.slapd.set_attribute(&dn, "mail", &[hostile]).await.expect("the directory takes it");
         let (told, name, table) =
             gets_file(&linus, "/link export addresses:true", "One account is in the file").await;
         assert_eq!(name, "links.csv");
@@ -236,7 +239,7 @@ fn an_export_of_links_is_a_file_that_no_spreadsheet_computes() {
         let told: Value = serde_json::from_str(&told).expect("JSON");
         assert_eq!(told["accounts"][0]["address"], hostile);
         let address = story.address("ada");
-        world().bed.slapd.set_attribute(&dn, "mail", &[&address]).await.expect("the directory takes it");
+        shared().servers.slapd.set_attribute(&dn, "mail", &[&address]).await.expect("the directory takes it");
         let looks = story.rows("SELECT after FROM audit WHERE event = 'admin.viewed'").await;
         assert_eq!(looks, ["link.export"; 4]);
     });

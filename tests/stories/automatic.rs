@@ -1,6 +1,6 @@
 //! A rule that needs no moderator.
 
-use super::world::{Rules, Story};
+use harness::{Rules, Story};
 
 #[test]
 fn a_rule_that_approves_by_itself_makes_the_account_without_a_moderator() {

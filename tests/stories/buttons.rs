@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use discord_sim::{Effect, Fault};
 
-use super::world::{Rules, Story};
+use harness::{Rules, Story};
 
 #[test]
 fn of_two_moderators_who_press_at_once_one_wins_and_the_other_reads_who() {
@@ -171,14 +171,14 @@ fn a_button_of_two_edits_ago_is_stale() {
         grace.presses("Approve").await;
         grace.waits_for("only you").await;
         grace.waits_for("no longer meets the rules").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         ada.gains("member");
         if story.buttons_sent("approve").len() < 3 {
             // The first two renderings were one: one more edit.
             ada.loses("member");
             grace.presses("Approve").await;
             grace.waits_for("only you").await;
-            story.comes_to_rest().await;
+            story.wait_until_idle().await;
             grace.sees().await;
             ada.gains("member");
         }
@@ -213,7 +213,7 @@ fn what_discord_delivers_many_times_happens_once() {
         ada.waits_for("Your request was approved").await;
         grace.waits_for("Account created").await;
         story.reads_mail("ada");
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         // A repeated press is told what became of the first.
         ada.sees().await;
         grace.sees().await;

@@ -1,6 +1,6 @@
 //! A person takes the request back, at every stage.
 
-use super::world::{Rules, Story};
+use harness::{Rules, Story};
 
 #[test]
 fn a_draft_is_taken_back_and_its_button_says_so() {
@@ -51,7 +51,7 @@ fn an_approved_request_is_taken_back_before_anything_was_made() {
         assert!(said.contains("is being removed"), "{said}");
         story.sim.heals();
         grace.waits_for("Cancelled").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         let status = story.status("ada").await;
         assert!(status.contains("was cancelled"), "{status}");
         story.nothing_is_made_for("ada").await;
@@ -60,7 +60,7 @@ fn an_approved_request_is_taken_back_before_anything_was_made() {
 
 #[test]
 fn an_account_that_waits_for_an_operator_is_taken_back_with_its_entry() {
-    let rules = Rules::moderators().with(|knobs| knobs.groups = vec!["not-there"]);
+    let rules = Rules::moderators().with(|options| options.groups = vec!["not-there"]);
     Story::plays("cstuck", rules, async |story| {
         let (ada, grace, linus) = (story.person("ada"), story.person("grace"), story.person("linus"));
         story.asks("ada").await;
@@ -74,7 +74,7 @@ fn an_account_that_waits_for_an_operator_is_taken_back_with_its_entry() {
         let said = ada.presses("Cancel request").await.text;
         assert!(said.contains("is being removed"), "{said}");
         grace.waits_for("Cancelled").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         story.nothing_is_made_for("ada").await;
         let status = story.status("ada").await;
         assert!(status.contains("was cancelled"), "{status}");
@@ -93,7 +93,7 @@ fn an_account_whose_mail_is_out_is_withdrawn_with_entry_user_and_link() {
         let said = ada.runs("/account cancel").await.text;
         assert!(said.contains("its link will stop working"), "{said}");
         grace.waits_for("Cancelled").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         assert!(story.entry("ada").await.is_none(), "the entry is still there");
         assert!(!story.has_keycloak_user("ada").await, "the user is still there");
         let followed = testbed::browser::follow_action_link(&link, "Another-Password-1").await;

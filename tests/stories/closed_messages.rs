@@ -1,6 +1,6 @@
 //! People who take no direct messages.
 
-use super::world::{Rules, Story};
+use harness::{Rules, Story};
 
 #[test]
 fn who_takes_no_direct_messages_reads_everything_in_the_status() {
@@ -12,13 +12,13 @@ fn who_takes_no_direct_messages_reads_everything_in_the_status() {
         grace.presses("Approve").await;
         grace.waits_for("Account created").await;
         story.reads_mail("ada");
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         let status = story.status("ada").await;
         assert!(status.contains("A mail with a link was sent"), "{status}");
         let link = story.mailed_link("ada").await;
         story.sets_password("ada", &link).await;
         grace.waits_for("Account created").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         let status = story.status("ada").await;
         assert!(status.contains("has been active since"), "{status}");
 
@@ -26,7 +26,7 @@ fn who_takes_no_direct_messages_reads_everything_in_the_status() {
         grace.presses("Deny").await;
         grace.submits(&[("reason", "Come again in spring")]).await;
         grace.waits_for("Denied by").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         let status = story.status("barbara").await;
         assert!(status.contains("Come again in spring"), "{status}");
         story.is_told_nothing("barbara");

@@ -1,7 +1,7 @@
 //! Moderators say no.
 
 use super::admins::asks;
-use super::world::{Rules, Story};
+use harness::{Rules, Story};
 
 #[test]
 fn a_denied_person_reads_the_reason_and_may_ask_again() {
@@ -39,7 +39,7 @@ fn a_quiet_denial_shows_nowhere_to_the_person() {
         grace.submits(&[("reason", reason)]).await;
         let card = grace.waits_for("the requester was not told").await;
         assert!(!card.contains(reason), "{card}");
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         story.is_told_nothing("ada");
         let status = story.status("ada").await;
         assert!(!status.contains("denied") && !status.contains(reason), "{status}");

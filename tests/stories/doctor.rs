@@ -4,7 +4,7 @@ use discord_sim::Permissions;
 use serde_json::{Value, json};
 
 use super::admins::{asks, asks_for, gets_file};
-use super::world::{Frozen, Rules, Story, world};
+use harness::{Frozen, Rules, Story, shared};
 
 /// A guild that the bot was never invited to.
 const ELSEWHERE: &str = "175928847299117055";
@@ -34,7 +34,7 @@ fn line_with<'a>(code: &str, text: &'a str) -> &'a str {
 #[test]
 fn an_admin_hears_in_chat_what_is_wrong_the_worst_first_with_its_fix() {
     let beside = json!({"id": ELSEWHERE, "request_channel": ELSEWHERE, "rule": [{"name": "all", "groups": ["nowhere"]}]});
-    let rules = Rules::moderators().with(|knobs| knobs.beside = Some(beside));
+    let rules = Rules::moderators().with(|options| options.beside = Some(beside));
     Story::plays("doctored", rules, async |story| {
         let linus = story.person("linus");
         let view = Permissions::VIEW_CHANNEL;
@@ -65,7 +65,7 @@ fn an_admin_hears_in_chat_what_is_wrong_the_worst_first_with_its_fix() {
         all.sort_unstable();
         assert_eq!(all, ["administrator_given", "guild_missing", "ldap_group_missing", "role_missing"]);
 
-        let people = world().bed.slapd.people().await.expect("the directory answers");
+        let people = shared().servers.slapd.people().await.expect("the directory answers");
         let left = people.iter().find(|entry| entry.dn.starts_with("uid=selftest-"));
         assert!(left.is_none(), "the self-test left an entry");
         let looks = "SELECT after || ' ' || source FROM audit WHERE event = 'admin.viewed' AND actor_id NOT LIKE 'cli:%'";
@@ -77,7 +77,7 @@ fn an_admin_hears_in_chat_what_is_wrong_the_worst_first_with_its_fix() {
 #[test]
 fn what_is_too_long_for_a_message_is_a_file_and_a_revoked_admin_role_counts_at_once() {
     let rules = Rules::moderators()
-        .with(|knobs| knobs.groups = vec!["members", "nowhere", "neverland", "utopia", "cockaigne"]);
+        .with(|options| options.groups = vec!["members", "nowhere", "neverland", "utopia", "cockaigne"]);
     Story::plays("longlist", rules, async |story| {
         let linus = story.person("linus");
         for role in ["account-holder", "member", "moderator"] {
@@ -94,7 +94,9 @@ fn what_is_too_long_for_a_message_is_a_file_and_a_revoked_admin_role_counts_at_o
             assert!(place_of(hole, &text) < place_of("role_missing", &text), "{hole}: {text}");
         }
         let folder = story.config.store.key_file.parent().expect("a folder").display().to_string();
-        for inside in [&folder, &world().bed.slapd.bot_dn, &world().bed.keycloak.url, &story.bot.token()] {
+        for inside in
+            [&folder, &shared().servers.slapd.bot_dn, &shared().servers.keycloak.url, &story.bot.token()]
+        {
             assert!(!text.contains(inside.as_str()), "an inside is shown: {text}");
         }
         linus.loses("admin");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::world::{Rules, Story};
+use harness::{Rules, Story};
 
 #[test]
 fn who_may_not_ask_reads_what_is_missing() {
@@ -73,7 +73,7 @@ fn who_is_put_on_the_deny_list_while_waiting_is_not_approved() {
         story.commands(&["deny", "add", "--person", &ada.id().to_string()]).await;
         grace.presses("Approve").await;
         grace.waits_for("only you").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         assert_eq!(story.rows("SELECT state FROM request").await, ["waiting"]);
         story.nothing_is_made_for("ada").await;
     });

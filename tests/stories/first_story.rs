@@ -1,6 +1,6 @@
 //! From `/account request` to a working login.
 
-use super::world::{Rules, Story};
+use harness::{Rules, Story};
 
 #[test]
 fn a_member_asks_a_moderator_approves_and_the_person_logs_in() {
@@ -39,7 +39,7 @@ fn a_member_asks_a_moderator_approves_and_the_person_logs_in() {
         assert!(!kept.contains("people.example") && !kept.contains("Because"), "{kept}");
         assert!(story.bind_works("ada", &password).await);
         assert_eq!(story.groups_in_token("ada", &password).await, ["members"]);
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         assert!(ada.roles().contains(&"account-holder".to_owned()), "{:?}", ada.roles());
 
         assert_eq!(

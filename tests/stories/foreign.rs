@@ -2,13 +2,13 @@
 
 use testbed::slapd::PersonByHand;
 
-use super::world::{Rules, Story, world};
+use harness::{Rules, Story, shared};
 
 #[test]
 fn an_entry_with_the_persons_discord_id_and_no_mark_holds_the_request() {
     Story::plays("unmarked", Rules::moderators(), async |story| {
         let (ada, grace) = (story.person("ada"), story.person("grace"));
-        let slapd = &world().bed.slapd;
+        let slapd = &shared().servers.slapd;
         let by_hand = PersonByHand {
             discord_id: Some(ada.id().to_string()),
             ..PersonByHand::named(&story.username("old"))
@@ -38,7 +38,7 @@ fn an_entry_that_takes_the_name_after_the_check_is_left_alone_and_the_person_is_
     Story::plays("overtake", Rules::moderators(), async |story| {
         let (ada, grace) = (story.person("ada"), story.person("grace"));
         story.asks("ada").await;
-        let slapd = &world().bed.slapd;
+        let slapd = &shared().servers.slapd;
         let by_hand = PersonByHand::named(&story.username("ada"));
         let dn = slapd.add_person_by_hand(&by_hand).await.expect("an entry by hand");
         let before = slapd.entry(&dn).await.expect("the directory answers").expect("the entry").attributes;
@@ -60,7 +60,7 @@ fn an_entry_that_takes_the_discord_id_after_the_check_is_a_conflict_for_an_opera
     Story::plays("conflict", Rules::moderators(), async |story| {
         let (ada, grace, linus) = (story.person("ada"), story.person("grace"), story.person("linus"));
         story.asks("ada").await;
-        let slapd = &world().bed.slapd;
+        let slapd = &shared().servers.slapd;
         let by_hand = PersonByHand {
             discord_id: Some(ada.id().to_string()),
             ..PersonByHand::named(&story.username("old"))
@@ -70,7 +70,7 @@ fn an_entry_that_takes_the_discord_id_after_the_check_is_a_conflict_for_an_opera
         grace.presses("Approve").await;
         grace.waits_for("· needs an operator").await;
         linus.waits_for("Once the cause is fixed").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         let status = story.status("ada").await;
         assert!(status.contains("is not as expected"), "{status}");
         let after = slapd.entry(&dn).await.expect("the directory answers").expect("the entry").attributes;

@@ -2,7 +2,7 @@
 
 use discord_sim::Person;
 
-use super::world::{Form, Rules, Story};
+use harness::{Form, Rules, Story};
 
 /// Field, value, and the word that the person reads.
 const FAULTS: [(&str, &str, &str); 34] = [

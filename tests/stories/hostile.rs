@@ -5,7 +5,7 @@ use std::time::Duration;
 use discord_sim::Permissions;
 use testbed::slapd::PersonByHand;
 
-use super::world::{Frozen, Rules, Story, world};
+use harness::{Frozen, Rules, Story, shared};
 
 const NO_ROW: &str = "00000000000000000000000000000000";
 const NO_NONCE: &str = "0123456789abcdef";
@@ -79,7 +79,7 @@ fn every_verb_forged_as_press_and_as_form_is_answered_and_changes_nothing() {
             let jobs = story.rows("SELECT id || state FROM job").await;
             (requests, jobs, story.rows("SELECT count(*) FROM account").await)
         };
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         let before = rows().await;
         let form = story.form("grace");
         for verb in VERBS {
@@ -101,7 +101,7 @@ fn every_verb_forged_as_press_and_as_form_is_answered_and_changes_nothing() {
                 grace.submits_raw(&forged, &[("reason", "because I could"), ("username", "eve")]).await;
             assert!(!told.failed, "{forged} was met with silence");
         }
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         grace.sees().await;
         assert_eq!(rows().await, before, "a forged button or form changed something");
     });
@@ -141,7 +141,7 @@ fn fields_that_come_twice_or_that_no_form_has_change_nothing_of_what_is_shown() 
 fn known_and_unknown_names_and_addresses_are_answered_alike_while_nobody_can_look() {
     Story::plays_alone("blind", Rules::moderators(), async |story| {
         let grace = story.person("grace");
-        let slapd = &world().bed.slapd;
+        let slapd = &shared().servers.slapd;
         let known = PersonByHand {
             mail: Some(story.address("ada")),
             ..PersonByHand::named(&story.username("margaret"))
@@ -174,7 +174,7 @@ fn known_and_unknown_names_and_addresses_are_answered_alike_while_nobody_can_loo
         grace.waits_for("name taken").await;
         grace.waits_for("name and address are free").await;
         story.person("margaret").waits_for("is not available").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         story.is_told_nothing("ada");
         story.is_told_nothing("barbara");
     });
@@ -191,7 +191,7 @@ fn without_times(text: &str) -> String {
 fn nobody_gets_more_than_three_mails_a_day_whoever_asks_for_them() {
     Story::plays("bombing", Rules::automatic(), async |story| {
         let victim = story.address("victim");
-        let mails = || world().bed.mail.messages().iter().filter(|mail| mail.is_to(&victim)).count();
+        let mails = || shared().servers.mail.messages().iter().filter(|mail| mail.is_to(&victim)).count();
         story.keeps_secret(&victim);
         for (sent, person) in ["ada", "barbara", "grace"].iter().enumerate() {
             let who = story.person(person);
@@ -200,7 +200,7 @@ fn nobody_gets_more_than_three_mails_a_day_whoever_asks_for_them() {
             who.waits_for("Your request was approved").await;
             assert_eq!(mails(), sent + 1);
             who.runs("/account cancel").await;
-            story.comes_to_rest().await;
+            story.wait_until_idle().await;
             who.sees().await;
         }
         let margaret = story.person("margaret");
@@ -220,7 +220,7 @@ fn nobody_gets_more_than_three_mails_a_day_whoever_asks_for_them() {
         story.waits_for_rows(waits, &["too_many"]).await;
         assert_eq!(mails(), 3);
         margaret.runs("/account cancel").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         margaret.sees().await;
         story.person("grace").sees().await;
         story.reads_mail("victim");

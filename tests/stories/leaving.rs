@@ -1,6 +1,6 @@
 //! People who lose their role or go, between request, approval and the making.
 
-use super::world::{Rules, Story};
+use harness::{Rules, Story};
 
 #[test]
 fn who_lost_the_role_is_not_approved_and_may_be_when_it_is_back() {
@@ -67,7 +67,7 @@ fn who_is_banned_after_the_approval_gets_no_entry() {
         story.sim.heals();
         let card = grace.waits_for("Approved, but").await;
         assert!(card.contains("left the server"), "{card}");
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         ada.sees().await;
         story.nothing_is_made_for("ada").await;
         assert!(!story.audit_events().await.contains(&"entry.created".to_owned()));

@@ -3,7 +3,8 @@
 use discord_sim::{Effect, Fault};
 use testbed::wait_until;
 
-use super::world::{LIMIT, Rules, Story};
+use harness::story::LIMIT;
+use harness::{Rules, Story};
 
 /// Refuses the next calls of a route, with a second to wait.
 fn is_refused(story: &Story, route: &str, global: bool, times: u32) {
@@ -27,7 +28,7 @@ fn no_request_goes_out_while_discord_asks_to_wait() {
         assert!(all_wait.is_ok(), "{} refusals were met", refusals());
         story.asks("barbara").await;
         ada.waits_for("Your request was approved").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         grace.sees().await;
         story.reads_mail("ada");
         let early = story.sim.requests_inside_retry_after();

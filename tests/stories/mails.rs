@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use testbed::MailFault;
 
-use super::world::{Rules, Story, world};
+use harness::{Rules, Story, shared};
 
 /// Breaks the mail, approves, waits for an operator's notice, mends the mail, and lets an admin press `Retry`.
 async fn is_mended_by_an_admin(story: &Story, fault: MailFault) {
     let (ada, grace, linus) = (story.person("ada"), story.person("grace"), story.person("linus"));
-    let mail = &world().bed.mail;
+    let mail = &shared().servers.mail;
     story.asks("ada").await;
     mail.set_fault(fault).await.expect("the mail catcher answers");
     grace.presses("Approve").await;
@@ -18,7 +18,7 @@ async fn is_mended_by_an_admin(story: &Story, fault: MailFault) {
     story.waits_for_rows(of_job, &["mail_unknown"]).await;
     // After a failed mail the others are held back for a minute.
     story.hurries_until("SELECT id FROM job WHERE kind = 'provision' AND state = 'needs_operator'").await;
-    story.comes_to_rest().await;
+    story.wait_until_idle().await;
     let card = grace.waits_for("· needs an operator").await;
     assert!(!card.contains("Account created"), "{card}");
     let notice = linus.waits_for("Once the cause is fixed").await;
@@ -60,12 +60,12 @@ fn a_mail_that_is_refused_for_now_waits_for_an_admin() {
 #[test]
 fn a_mail_server_that_takes_mails_and_drops_the_line_gets_two_mails_at_most() {
     Story::plays_alone("mdrop", Rules::moderators(), async |story| {
-        let mail = &world().bed.mail;
+        let mail = &shared().servers.mail;
         let (ada, grace) = (story.person("ada"), story.person("grace"));
         story.asks("ada").await;
         mail.set_fault(MailFault::AcceptThenDrop).await.expect("the mail catcher answers");
         grace.presses("Approve").await;
-        mail.wait_for_mail_to(&story.address("ada"), super::world::LIMIT).await.expect("a mail was taken");
+        mail.wait_for_mail_to(&story.address("ada"), harness::story::LIMIT).await.expect("a mail was taken");
         mail.set_fault(MailFault::None).await.expect("the mail catcher answers");
         let over = "SELECT state FROM job WHERE kind = 'provision' AND state IN ('done', 'needs_operator')";
         story.hurries_until(over).await;
@@ -81,13 +81,13 @@ fn a_mail_server_that_takes_mails_and_drops_the_line_gets_two_mails_at_most() {
 #[test]
 fn a_slow_mail_server_gets_two_mails_at_most_and_nothing_is_lost() {
     Story::plays_alone("mslow", Rules::moderators(), async |story| {
-        let mail = &world().bed.mail;
+        let mail = &shared().servers.mail;
         let (ada, grace) = (story.person("ada"), story.person("grace"));
         story.asks("ada").await;
         let slow = MailFault::Delay(Duration::from_secs(5));
         mail.set_fault(slow).await.expect("the mail catcher answers");
         grace.presses("Approve").await;
-        mail.wait_for_mail_to(&story.address("ada"), super::world::LIMIT).await.expect("a mail was taken");
+        mail.wait_for_mail_to(&story.address("ada"), harness::story::LIMIT).await.expect("a mail was taken");
         mail.set_fault(MailFault::None).await.expect("the mail catcher answers");
         let over = "SELECT state FROM job WHERE kind = 'provision' AND state IN ('done', 'needs_operator')";
         story.hurries_until(over).await;

@@ -1,6 +1,6 @@
 //! Stories: what people did and saw, through the simulated Discord, on the real servers.
 //!
-//! A story reads top to bottom. `world` holds the set-up and the few words that are not people's; each story ends with
+//! A story reads top to bottom. `harness::Story` holds the set-up and the few words that are not people's; each story ends with
 //! `ends_clean`, which finds unread messages and mails, unfinished job, secrets in the log, and whatever the checker of the
 //! five stores finds.
 
@@ -24,4 +24,3 @@ mod panel;
 mod password;
 mod taken;
 mod time;
-mod world;

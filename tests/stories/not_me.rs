@@ -1,20 +1,20 @@
 //! "That was not me": somebody else set the password.
 
 use super::admins::asks;
-use super::world::{Frozen, REALM, Rules, Story, world};
+use harness::{Frozen, REALM, Rules, Story, shared};
 
 /// Ada has an account in use; the password that "somebody else" set.
 async fn is_taken_over(story: &Story) -> String {
     story.asks("ada").await;
     story.is_approved("ada").await;
     let password = story.activates("ada").await;
-    story.comes_to_rest().await;
+    story.wait_until_idle().await;
     password
 }
 
 /// Whether Keycloak lets ada in.
 async fn is_enabled(story: &Story) -> bool {
-    let user = world().bed.keycloak.user_named(REALM, &story.username("ada")).await;
+    let user = shared().servers.keycloak.user_named(REALM, &story.username("ada")).await;
     user.expect("Keycloak answers").expect("the user is there").enabled
 }
 
@@ -70,7 +70,7 @@ fn a_session_that_somebody_opened_ends_with_the_lock() {
         let password = is_taken_over(story).await;
         assert_eq!(story.groups_in_token("ada", &password).await, ["members"], "somebody is logged in");
         let sessions = async || {
-            let keycloak = &world().bed.keycloak;
+            let keycloak = &shared().servers.keycloak;
             let user = keycloak.user_named(REALM, &story.username("ada")).await.expect("Keycloak answers");
             let user = user.expect("the user is there");
             keycloak.sessions(REALM, &user.id).await.expect("Keycloak answers")
@@ -120,7 +120,7 @@ fn not_me_works_after_a_restart_and_twice_is_once() {
         ada.submits(&[]).await;
         ada.waits_for("is locked: the password no longer works").await;
         story.person("linus").waits_for("someone else set the password").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         let told = ada.presses_raw(&button).await;
         assert!(told.modal.is_none() && told.text.contains("Your account is locked"), "{told}");
         assert_eq!(story.rows("SELECT state FROM job WHERE kind = 'lock'").await, ["done"]);
@@ -145,7 +145,7 @@ fn while_the_mail_again_waits_for_its_server_not_me_does_not_wait() {
         assert_eq!(story.rows("SELECT state FROM job WHERE kind = 'resend'").await, ["open"]);
         drop(frozen);
         story.waits_for_rows("SELECT state FROM account", &["disabled"]).await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         ada.waits_for("is locked: the password no longer works").await;
         story.person("linus").waits_for("someone else set the password").await;
         ada.sees().await;
@@ -166,7 +166,7 @@ fn while_both_servers_stand_still_not_me_is_taken_down_and_done_when_they_are_ba
         drop(frozen);
         ada.waits_for("is locked: the password no longer works").await;
         linus.waits_for("someone else set the password").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         assert!(!story.bind_works("ada", &password).await && !is_enabled(story).await);
         assert_eq!(story.rows("SELECT state FROM account").await, ["disabled"]);
     });

@@ -2,7 +2,7 @@
 
 use discord_sim::Effect;
 
-use super::world::{Rules, Story};
+use harness::{Rules, Story};
 
 /// The panels that stand in a channel, as text.
 fn panels(story: &Story, channel: &str) -> Vec<String> {
@@ -67,7 +67,7 @@ fn posted_again_it_is_updated_in_place_and_a_deleted_one_is_posted_anew() {
         let first = story.guild.history("general").remove(0).0;
         linus.runs("/panel post").await;
         linus.waits_for("is being updated").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         assert_eq!(panels(story, "general").len(), 1, "one in a channel");
         assert_eq!(story.guild.history("general").remove(0).0, first, "the same message");
         // Another channel has its own.
@@ -78,7 +78,7 @@ fn posted_again_it_is_updated_in_place_and_a_deleted_one_is_posted_anew() {
         story.guild.deletes_message(first);
         linus.runs("/panel post").await;
         linus.waits_for("is being updated").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         assert_eq!(panels(story, "general").len(), 1, "posted again");
         assert_ne!(story.guild.history("general").remove(0).0, first);
         is_read_by_all(story).await;
@@ -93,7 +93,7 @@ fn a_panel_whose_post_was_answered_by_nobody_stands_once() {
         linus.runs("/panel post").await;
         linus.waits_for("is being posted here").await;
         story.waits_for_rows(STANDS, &["1"]).await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         assert_eq!(panels(story, "general").len(), 1);
         is_read_by_all(story).await;
     });

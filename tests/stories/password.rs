@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use testbed::MailFault;
 
-use super::world::{LIMIT, Rules, Story, world};
+use harness::story::LIMIT;
+use harness::{Rules, Story, shared};
 
 /// The pause between two mails of one account, and a bit.
 const PAUSE: Duration = Duration::from_mins(6);
@@ -14,7 +15,7 @@ async fn links(story: &Story, person: &str, count: usize) -> Vec<String> {
     let mut found = Vec::new();
     let address = story.address(person);
     let waited = testbed::wait_until("the mails", LIMIT, async || {
-        let mails = world().bed.mail.messages();
+        let mails = shared().servers.mail.messages();
         let links = mails.iter().filter(|mail| mail.is_to(&address)).flat_map(|mail| mail.links.iter());
         found = links.filter(|link| link.contains("action-token")).cloned().collect();
         Ok(found.len() == count)
@@ -66,7 +67,7 @@ fn a_person_with_an_account_in_use_gets_a_link_of_an_hour_and_nothing_else_chang
         story.asks("ada").await;
         story.is_approved("ada").await;
         let password = story.activates("ada").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         story.advances(PAUSE);
         let asked = ada.runs("/account password").await;
         assert!(asked.ephemeral && asked.text.contains("is being sent"), "{asked}");
@@ -86,7 +87,7 @@ fn a_person_with_an_account_in_use_gets_a_link_of_an_hour_and_nothing_else_chang
         story.keeps_secret("Another-horse-2");
         assert!(story.bind_works("ada", "Another-horse-2").await);
         // An activation is told once: this one was no first password.
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         story.is_told_nothing("ada");
     });
 }
@@ -107,7 +108,7 @@ fn who_has_no_account_or_a_locked_one_reads_what_to_do_and_gets_no_mail() {
 #[test]
 fn a_mail_that_is_refused_or_uncertain_is_told_as_it_is() {
     Story::plays_alone("pwrefuse", Rules::moderators(), async |story| {
-        let (ada, mail) = (story.person("ada"), &world().bed.mail);
+        let (ada, mail) = (story.person("ada"), &shared().servers.mail);
         story.asks("ada").await;
         story.is_approved("ada").await;
         story.advances(PAUSE);
@@ -120,7 +121,7 @@ fn a_mail_that_is_refused_or_uncertain_is_told_as_it_is() {
         let status = story.status("ada").await;
         assert!(status.contains("perhaps") || status.contains("If the newest mail arrived"), "{status}");
         assert_eq!(story.mails_to("ada"), 1);
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
 
         // It is asked again from the direct message; the breaker of the mail server is closed by then.
         story.advances(PAUSE);
@@ -154,7 +155,7 @@ fn three_mails_a_day_and_then_the_person_reads_when_to_ask_again() {
 
 #[test]
 fn a_full_mail_budget_of_the_community_is_told_and_nothing_is_sent() {
-    let rules = Rules::moderators().with(|knobs| knobs.budget = serde_json::json!({"mails_in_all": 1}));
+    let rules = Rules::moderators().with(|options| options.budget = serde_json::json!({"mails_in_all": 1}));
     Story::plays("pwheld", rules, async |story| {
         let ada = story.person("ada");
         story.asks("ada").await;
@@ -178,16 +179,16 @@ fn a_mail_that_keycloak_refuses_outright_is_told_and_comes_when_the_cause_is_gon
         let ada = story.person("ada");
         story.asks("ada").await;
         story.is_approved("ada").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         story.advances(PAUSE);
         // Somebody took the address out of the directory: Keycloak answers 400, and no mail can have gone out.
-        let slapd = &world().bed.slapd;
+        let slapd = &shared().servers.slapd;
         let (dn, address) = (slapd.person_dn(&story.username("ada")), story.address("ada"));
         slapd.set_attribute(&dn, "mail", &[]).await.expect("the address is gone");
         ada.runs("/account password").await;
         let told = ada.waits_for("could not be sent").await;
         assert!(told.contains("Please tell a moderator"), "{told}");
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         let mails = "SELECT event FROM audit WHERE event LIKE 'mail.%' ORDER BY seq";
         assert_eq!(story.rows(mails).await, ["mail.sent", "mail.refused"]);
         assert_eq!(story.mails_to("ada"), 1);

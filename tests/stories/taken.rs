@@ -2,11 +2,11 @@
 
 use testbed::slapd::PersonByHand;
 
-use super::world::{REALM, Rules, Story, world};
+use harness::{REALM, Rules, Story, shared};
 
 #[test]
 fn reserved_taken_and_look_alike_names_read_the_same() {
-    let rules = Rules::moderators().with(|knobs| knobs.reserved = vec!["wiki.same"]);
+    let rules = Rules::moderators().with(|options| options.reserved = vec!["wiki.same"]);
     Story::plays("same", rules, async |story| {
         let grace = story.person("grace");
         story.asks("barbara").await;
@@ -21,7 +21,7 @@ fn reserved_taken_and_look_alike_names_read_the_same() {
         let said = story.asks_with("ada", &story.form("ada")).await;
         assert!(said.contains("A moderator will review it"), "{said}");
         grace.waits_for("of @ada").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         grace.sees().await;
         story.is_told_nothing("ada");
     });
@@ -31,7 +31,7 @@ fn reserved_taken_and_look_alike_names_read_the_same() {
 fn a_name_that_the_directory_has_is_asked_for_anew() {
     Story::plays("dirname", Rules::moderators(), async |story| {
         let (ada, grace) = (story.person("ada"), story.person("grace"));
-        let slapd = &world().bed.slapd;
+        let slapd = &shared().servers.slapd;
         let before = PersonByHand { mail: None, ..PersonByHand::named(&story.username("ada")) };
         let dn = slapd.add_person_by_hand(&before).await.expect("an entry by hand");
         let seen = slapd.entry(&dn).await.expect("the directory answers").expect("the entry").attributes;
@@ -63,7 +63,7 @@ fn an_address_that_somebody_has_in_other_case_is_held_and_told_to_moderators_onl
             mail: Some(story.address("ada").to_uppercase()),
             ..PersonByHand::named(&story.username("owner"))
         };
-        world().bed.slapd.add_person_by_hand(&owner).await.expect("an entry by hand");
+        shared().servers.slapd.add_person_by_hand(&owner).await.expect("an entry by hand");
         let said = story.asks_with("ada", &story.form("ada")).await;
         assert!(said.contains("A moderator will review it"), "{said}");
         let card = grace.waits_for("another account uses this address").await;
@@ -89,7 +89,7 @@ fn of_two_people_with_one_address_the_second_is_held() {
         let shared = story.address("ada").replace("ada", "ADA");
         story.asks_with("barbara", &story.form("barbara").with("address", &shared)).await;
         grace.waits_for("of @barbara").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         grace.sees().await;
         let of_ada = story.guild.history("account-requests").remove(0).0;
         grace.presses("Approve").on(of_ada).await;
@@ -107,7 +107,7 @@ fn of_two_people_with_one_address_the_second_is_held() {
 fn a_user_of_keycloaks_own_with_the_name_or_the_address_is_left_alone() {
     Story::plays("kcuser", Rules::moderators(), async |story| {
         let (ada, grace) = (story.person("ada"), story.person("grace"));
-        let keycloak = &world().bed.keycloak;
+        let keycloak = &shared().servers.keycloak;
         let (ada_name, elsewhere) = (story.username("ada"), story.address("elsewhere"));
         let named =
             testbed::keycloak_admin::LocalUser { username: &ada_name, email: &elsewhere, password: None };
@@ -121,7 +121,7 @@ fn a_user_of_keycloaks_own_with_the_name_or_the_address_is_left_alone() {
         grace.waits_for("name taken").await;
         story.asks_with("barbara", &story.form("barbara")).await;
         grace.waits_for("another account uses this address").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         story.is_told_nothing("barbara");
         let kept = keycloak.user_named(REALM, &ada_name).await.expect("Keycloak answers").expect("the user");
         assert_eq!((kept.email.as_deref(), kept.federation_link), (Some(elsewhere.as_str()), None));

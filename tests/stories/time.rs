@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::world::{Rules, Story};
+use harness::{Rules, Story};
 
 #[test]
 fn a_draft_that_is_not_sent_in_fifteen_minutes_is_erased() {
@@ -53,7 +53,7 @@ fn an_account_that_nobody_uses_in_fourteen_days_is_withdrawn() {
         story.tidies().await;
         ada.waits_for("was not used in time").await;
         grace.waits_for("Cancelled").await;
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         assert!(story.entry("ada").await.is_none(), "the entry is still there");
         assert!(!story.has_keycloak_user("ada").await, "the user is still there");
     });
@@ -70,7 +70,7 @@ fn thirty_one_days_after_its_end_nothing_personal_is_left_of_a_request() {
         story.asks("barbara").await;
         let told = barbara.runs("/account cancel").await.text;
         assert!(told.contains("is cancelled"), "{told}");
-        story.comes_to_rest().await;
+        story.wait_until_idle().await;
         let kept = "SELECT state FROM request WHERE given_enc IS NOT NULL OR family_enc IS NOT NULL \
             OR address_enc IS NOT NULL OR answer_enc IS NOT NULL OR address_key IS NOT NULL ORDER BY state";
         story.advances(Duration::from_hours(29 * 24));

@@ -12,22 +12,23 @@ use testbed::wait_until;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::accounts_town::{Town, operator};
+use harness::AccountsEnv;
+use harness::accounts::operator;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The town's use-cases with a doctor of the test's own.
-fn with_doctor(town: &Town, examine: Arc<Examine>) -> (Accounts, TaskTracker) {
+fn with_doctor(env: &AccountsEnv, examine: Arc<Examine>) -> (Accounts, TaskTracker) {
     let tracker = TaskTracker::new();
     let examiner = Examiner::new(examine, Duration::from_millis(20), tracker.clone());
     let clients = Clients {
-        store: town.store.clone(),
+        store: env.store.clone(),
         discord: None,
         directory: None,
         keycloak: None,
         examiner: Some(examiner),
     };
-    (Accounts::new(town.config.clone(), town.clock.clone(), clients), tracker)
+    (Accounts::new(env.config.clone(), env.clock.clone(), clients), tracker)
 }
 
 fn doctor(accounts: &Accounts) -> Admin {
@@ -35,18 +36,18 @@ fn doctor(accounts: &Accounts) -> Admin {
 }
 
 /// How many looks the audit log has.
-async fn looks(town: &Town) -> usize {
-    let events = town.events().await;
+async fn looks(env: &AccountsEnv) -> usize {
+    let events = env.events().await;
     events.iter().filter(|event| *event == "admin.viewed").count()
 }
 
 #[tokio::test]
 async fn a_look_that_takes_long_goes_on_to_its_end_and_keeps_its_turn_until_then() {
-    let town = Town::new().await;
+    let env = AccountsEnv::new().await;
     let (gate, ended) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let (gate_of_look, ended_looks) = (Arc::clone(&gate), Arc::clone(&ended));
     let (accounts, tracker) = with_doctor(
-        &town,
+        &env,
         Arc::new(move |_| {
             let (gate, ended) = (Arc::clone(&gate_of_look), Arc::clone(&ended_looks));
             Box::pin(async move {
@@ -59,7 +60,7 @@ async fn a_look_that_takes_long_goes_on_to_its_end_and_keeps_its_turn_until_then
     let admin = doctor(&accounts);
     assert_eq!(accounts.diagnose(&admin).await, Ok(Diagnosed::TakesLong));
     assert_eq!(accounts.diagnose(&admin).await, Ok(Diagnosed::UnderWay));
-    assert_eq!((looks(&town).await, ended.load(Ordering::SeqCst)), (1, 0));
+    assert_eq!((looks(&env).await, ended.load(Ordering::SeqCst)), (1, 0));
     gate.add_permits(1000);
     let told = wait_until("the turn to be free", LIMIT, async || {
         Ok(accounts.diagnose(&admin).await == Ok(Diagnosed::Judged(Diagnosis { checks: Vec::new() })))
@@ -68,16 +69,16 @@ async fn a_look_that_takes_long_goes_on_to_its_end_and_keeps_its_turn_until_then
     tracker.close();
     tokio::time::timeout(LIMIT, tracker.wait()).await.expect("all looks ended");
     let ended = ended.load(Ordering::SeqCst);
-    assert!(ended >= 2 && looks(&town).await == ended, "{ended}");
+    assert!(ended >= 2 && looks(&env).await == ended, "{ended}");
 }
 
 #[tokio::test]
 async fn a_look_that_ends_in_a_defect_is_said_to_be_one_and_gives_its_turn_back() {
-    let town = Town::new().await;
-    let (accounts, _) = with_doctor(&town, Arc::new(|_| Box::pin(async { panic!("a defect of the test") })));
+    let env = AccountsEnv::new().await;
+    let (accounts, _) = with_doctor(&env, Arc::new(|_| Box::pin(async { panic!("a defect of the test") })));
     for _ in 0..2 {
         let told = accounts.diagnose(&doctor(&accounts)).await;
         assert_eq!(told.map_err(|denied| denied.error_code), Err(ErrorCode::Internal));
     }
-    assert_eq!(looks(&town).await, 2);
+    assert_eq!(looks(&env).await, 2);
 }

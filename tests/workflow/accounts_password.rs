@@ -11,36 +11,36 @@ use accolade::domain::job::{JobKind, JobState};
 use accolade::domain::mail::MailState;
 use accolade::store::{BudgetKind, NewJob};
 
-use crate::accounts_town::Town;
+use harness::AccountsEnv;
 
 const ADA: u64 = 175_928_847_299_117_063;
 const EVE: u64 = 175_928_847_299_117_064;
 
 /// Ada's account in a state; its first job is over.
-async fn account_in(town: &Town, state: AccountState) -> Account {
-    let request = town.asks(ADA, "ada").await;
-    let (account, _) = town.approves(&request).await;
-    ends_job(town).await;
-    if state == AccountState::Creating { account } else { town.account_becomes(&account, state).await }
+async fn account_in(env: &AccountsEnv, state: AccountState) -> Account {
+    let request = env.asks(ADA, "ada").await;
+    let (account, _) = env.approves(&request).await;
+    ends_job(env).await;
+    if state == AccountState::Creating { account } else { env.account_becomes(&account, state).await }
 }
 
 /// The job that is due ends.
-async fn ends_job(town: &Town) {
-    let claimed = town.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer");
-    let mut tx = town.store.begin().await.expect("a transaction");
+async fn ends_job(env: &AccountsEnv) {
+    let claimed = env.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer");
+    let mut tx = env.store.begin().await.expect("a transaction");
     tx.finish_job(&claimed.expect("a job"), JobState::Done).await.expect("finished");
     tx.commit("test").await.expect("a commit");
 }
 
-async fn puts_job(town: &Town, account: &Account, kind: JobKind) {
+async fn puts_job(env: &AccountsEnv, account: &Account, kind: JobKind) {
     let (person_id, account_id) = (account.person_id, Some(account.id));
-    let mut tx = town.store.begin().await.expect("a transaction");
+    let mut tx = env.store.begin().await.expect("a transaction");
     tx.enqueue_job(NewJob { person_id, account_id, request_id: None, kind }).await.expect("a job");
     tx.commit("test").await.expect("a commit");
 }
 
-async fn unfinished(town: &Town, account: &Account) -> Vec<JobKind> {
-    let mut view = town.store.read().await.expect("a view");
+async fn unfinished(env: &AccountsEnv, account: &Account) -> Vec<JobKind> {
+    let mut view = env.store.read().await.expect("a view");
     let jobs = view.unfinished_jobs_of(account.person_id).await.expect("jobs");
     jobs.into_iter().map(|job| job.kind).collect()
 }
@@ -51,9 +51,9 @@ fn not_now(why: MailUnavailable) -> UseCaseError {
 
 #[tokio::test]
 async fn the_mail_again_is_for_accounts_that_wait_for_a_password_or_are_in_use() {
-    let asked = async |town: &Town| town.accounts.mail_again(&town.caller(ADA), None).await;
-    let town = Town::new().await;
-    assert_eq!(asked(&town).await, Err(not_now(MailUnavailable::NoAccount)));
+    let asked = async |env: &AccountsEnv| env.accounts.mail_again(&env.caller(ADA), None).await;
+    let env = AccountsEnv::new().await;
+    assert_eq!(asked(&env).await, Err(not_now(MailUnavailable::NoAccount)));
     for (state, expected) in [
         (AccountState::Creating, Some(not_now(MailUnavailable::BeingMade))),
         (AccountState::Invited, None),
@@ -68,130 +68,130 @@ async fn the_mail_again_is_for_accounts_that_wait_for_a_password_or_are_in_use()
         ),
         (AccountState::Closed, Some(not_now(MailUnavailable::NoAccount))),
     ] {
-        let town = Town::new().await;
-        let account = account_in(&town, state).await;
-        let events = town.events().await;
-        match (asked(&town).await, expected) {
+        let env = AccountsEnv::new().await;
+        let account = account_in(&env, state).await;
+        let events = env.events().await;
+        match (asked(&env).await, expected) {
             (Ok(asked), None) => {
                 assert_eq!((asked.username.as_str(), asked.again), ("ada", false));
-                assert_eq!(unfinished(&town, &account).await, [JobKind::Resend]);
-                let mut view = town.store.read().await.expect("a view");
+                assert_eq!(unfinished(&env, &account).await, [JobKind::Resend]);
+                let mut view = env.store.read().await.expect("a view");
                 let now = view.account(account.id).await.expect("an answer").expect("the account");
                 assert_eq!((now.state, now.revision), (state, account.revision), "nothing else changes");
             }
             (Err(denied), Some(expected)) => {
                 assert_eq!(denied, expected, "{state}");
-                assert!(unfinished(&town, &account).await.is_empty(), "{state}");
+                assert!(unfinished(&env, &account).await.is_empty(), "{state}");
             }
             (answer, _) => panic!("{state}: {answer:?}"),
         }
-        assert_eq!(town.events().await, events, "the mail is audited, not the wish");
+        assert_eq!(env.events().await, events, "the mail is audited, not the wish");
     }
 }
 
 #[tokio::test]
 async fn an_account_that_is_being_ended_or_locked_gets_no_mail() {
     for kind in [JobKind::Withdraw, JobKind::Lock] {
-        let town = Town::new().await;
-        let account = account_in(&town, AccountState::Active).await;
-        puts_job(&town, &account, kind).await;
-        let denied = town.accounts.mail_again(&town.caller(ADA), None).await;
+        let env = AccountsEnv::new().await;
+        let account = account_in(&env, AccountState::Active).await;
+        puts_job(&env, &account, kind).await;
+        let denied = env.accounts.mail_again(&env.caller(ADA), None).await;
         assert_eq!(denied, Err(not_now(MailUnavailable::Ending)), "{kind}");
-        let shown = town.accounts.status(&town.caller(ADA)).await.expect("a status");
+        let shown = env.accounts.status(&env.caller(ADA)).await.expect("a status");
         assert_eq!(shown.buttons, [], "{kind}");
     }
 }
 
 #[tokio::test]
 async fn asking_twice_is_one_mail_and_a_pause_lies_between_two() {
-    let town = Town::new().await;
-    let account = account_in(&town, AccountState::Active).await;
+    let env = AccountsEnv::new().await;
+    let account = account_in(&env, AccountState::Active).await;
     let which = Some((account.id, account.nonce));
-    let first = town.accounts.mail_again(&town.caller(ADA), which).await.expect("asked");
-    let second = town.accounts.mail_again(&town.caller(ADA), None).await.expect("asked");
+    let first = env.accounts.mail_again(&env.caller(ADA), which).await.expect("asked");
+    let second = env.accounts.mail_again(&env.caller(ADA), None).await.expect("asked");
     assert_eq!((first.again, second.again), (false, true));
-    assert_eq!(unfinished(&town, &account).await, [JobKind::Resend]);
-    let shown = town.accounts.status(&town.caller(ADA)).await.expect("a status");
+    assert_eq!(unfinished(&env, &account).await, [JobKind::Resend]);
+    let shown = env.accounts.status(&env.caller(ADA)).await.expect("a status");
     let Stage::Active { mails, .. } = shown.stage else { panic!("{shown:?}") };
     assert_eq!(mails.asked, Asked::UnderWay);
     assert_eq!(shown.buttons, [StatusButton::NotMe(account.id, account.nonce)]);
 
     // The worker sends it.
-    let mut view = town.store.read().await.expect("a view");
+    let mut view = env.store.read().await.expect("a view");
     let job = view.unfinished_jobs_of(account.person_id).await.expect("jobs").remove(0);
     drop(view);
-    let sent_at = accolade::clock::Clock::now(town.clock.as_ref());
+    let sent_at = accolade::clock::Clock::now(env.clock.as_ref());
     let hour = Duration::from_hours(1);
-    let mut tx = town.store.begin().await.expect("a transaction");
+    let mut tx = env.store.begin().await.expect("a transaction");
     tx.put_mail(account.id, job.id, hour, MailState::Accepted).await.expect("noted");
     tx.commit("test").await.expect("a commit");
-    ends_job(&town).await;
+    ends_job(&env).await;
     let pause = Duration::from_mins(5);
     let until = sent_at.after(pause);
     let refused = Err(UseCaseError::with(ErrorCode::TooMany, Details::Wait { until }));
-    assert_eq!(town.accounts.mail_again(&town.caller(ADA), None).await, refused);
-    town.clock.push(pause);
-    let shown = town.accounts.status(&town.caller(ADA)).await.expect("a status");
+    assert_eq!(env.accounts.mail_again(&env.caller(ADA), None).await, refused);
+    env.clock.push(pause);
+    let shown = env.accounts.status(&env.caller(ADA)).await.expect("a status");
     assert_eq!(shown.buttons[0], StatusButton::Resend(account.id, account.nonce));
-    let again = town.accounts.mail_again(&town.caller(ADA), which).await.expect("asked");
+    let again = env.accounts.mail_again(&env.caller(ADA), which).await.expect("asked");
     assert_eq!(again.mails.iter().filter(|mail| mail.may_work(again.now)).count(), 1, "told of the first");
 }
 
 #[tokio::test]
 async fn who_used_up_the_budget_reads_when_there_is_room_again() {
-    let town = Town::new().await;
-    let account = account_in(&town, AccountState::Active).await;
+    let env = AccountsEnv::new().await;
+    let account = account_in(&env, AccountState::Active).await;
     let (day, key) = (Duration::from_hours(24), account.person_id.to_string());
-    let begun = accolade::clock::Clock::now(town.clock.as_ref());
-    let mut tx = town.store.begin().await.expect("a transaction");
-    for _ in 0..town.config.budget.mails_per_person {
+    let begun = accolade::clock::Clock::now(env.clock.as_ref());
+    let mut tx = env.store.begin().await.expect("a transaction");
+    for _ in 0..env.config.budget.mails_per_person {
         assert!(tx.take_budget(BudgetKind::MailPerson, &key, 3, day).await.expect("counts"));
     }
     tx.commit("test").await.expect("a commit");
-    town.clock.push(Duration::from_hours(5));
+    env.clock.push(Duration::from_hours(5));
     let refused = Err(UseCaseError::with(ErrorCode::TooMany, Details::Wait { until: begun.after(day) }));
-    assert_eq!(town.accounts.mail_again(&town.caller(ADA), None).await, refused);
-    town.clock.push(Duration::from_hours(19));
-    assert!(town.accounts.mail_again(&town.caller(ADA), None).await.is_ok());
+    assert_eq!(env.accounts.mail_again(&env.caller(ADA), None).await, refused);
+    env.clock.push(Duration::from_hours(19));
+    assert!(env.accounts.mail_again(&env.caller(ADA), None).await.is_ok());
 }
 
 #[tokio::test]
 async fn buttons_of_an_account_work_for_its_owner_with_its_nonce_only() {
-    let town = Town::new().await;
-    let account = account_in(&town, AccountState::Active).await;
+    let env = AccountsEnv::new().await;
+    let account = account_in(&env, AccountState::Active).await;
     let stale = UseCaseError::because(ErrorCode::StaleButton);
     let forged = Nonce::new(1);
     for (user, nonce) in [(EVE, account.nonce), (ADA, forged), (ADA, Nonce::NONE)] {
-        let caller = town.caller(user);
-        assert_eq!(town.accounts.mail_again(&caller, Some((account.id, nonce))).await, Err(stale.clone()));
-        assert_eq!(town.accounts.may_lock(&caller, account.id, nonce).await, Err(stale.clone()));
-        assert_eq!(town.accounts.lock(&caller, account.id, nonce, "").await, Err(stale.clone()));
+        let caller = env.caller(user);
+        assert_eq!(env.accounts.mail_again(&caller, Some((account.id, nonce))).await, Err(stale.clone()));
+        assert_eq!(env.accounts.may_lock(&caller, account.id, nonce).await, Err(stale.clone()));
+        assert_eq!(env.accounts.lock(&caller, account.id, nonce, "").await, Err(stale.clone()));
     }
-    assert!(unfinished(&town, &account).await.is_empty());
+    assert!(unfinished(&env, &account).await.is_empty());
     // In the bot's own direct messages there is no guild and no member.
-    let mut direct = town.caller(ADA);
+    let mut direct = env.caller(ADA);
     (direct.guild_id, direct.member) = (None, None);
-    assert_eq!(town.accounts.may_lock(&direct, account.id, account.nonce).await, Ok(()));
-    assert!(town.accounts.mail_again(&direct, Some((account.id, account.nonce))).await.is_ok());
+    assert_eq!(env.accounts.may_lock(&direct, account.id, account.nonce).await, Ok(()));
+    assert!(env.accounts.mail_again(&direct, Some((account.id, account.nonce))).await.is_ok());
 }
 
 #[tokio::test]
 async fn not_me_is_one_lock_however_often_it_is_confirmed_and_its_note_is_sealed() {
-    let town = Town::new().await;
-    let account = account_in(&town, AccountState::Active).await;
-    let locks = async |note| town.accounts.lock(&town.caller(ADA), account.id, account.nonce, note).await;
+    let env = AccountsEnv::new().await;
+    let account = account_in(&env, AccountState::Active).await;
+    let locks = async |note| env.accounts.lock(&env.caller(ADA), account.id, account.nonce, note).await;
     let first = locks("My brother reads my mail").await.expect("locks");
     let second = locks("again").await.expect("locks");
     assert_eq!((first.again, second.again), (false, true));
-    assert_eq!(unfinished(&town, &account).await, [JobKind::Lock]);
-    let (event, actor, _) = town.audit().await.pop().expect("a row");
+    assert_eq!(unfinished(&env, &account).await, [JobKind::Lock]);
+    let (event, actor, _) = env.audit().await.pop().expect("a row");
     assert_eq!((event, actor), ("account.disabled".to_owned(), account.person_id.to_string()));
-    let dump = town.store.dump().await.expect("a dump");
+    let dump = env.store.dump().await.expect("a dump");
     assert!(!dump.contains("brother"), "the note is readable");
-    let shown = town.accounts.status(&town.caller(ADA)).await.expect("a status");
+    let shown = env.accounts.status(&env.caller(ADA)).await.expect("a status");
     assert_eq!(shown.stage, Stage::Locking { username: "ada".to_owned(), waits_for: None });
     assert_eq!(shown.buttons, []);
-    let mut view = town.store.read().await.expect("a view");
+    let mut view = env.store.read().await.expect("a view");
     let now = view.account(account.id).await.expect("an answer").map(|account| account.state);
     assert_eq!(now, Some(AccountState::Active), "it is disabled when it is done");
 }
@@ -203,22 +203,22 @@ async fn not_me_on_an_account_that_is_not_in_use_changes_nothing() {
         (AccountState::Disabled, not_now(MailUnavailable::Locked)),
         (AccountState::Closed, UseCaseError::because(ErrorCode::StaleButton)),
     ] {
-        let town = Town::new().await;
-        let account = account_in(&town, state).await;
-        let caller = town.caller(ADA);
+        let env = AccountsEnv::new().await;
+        let account = account_in(&env, state).await;
+        let caller = env.caller(ADA);
         let (id, nonce) = (account.id, account.nonce);
-        assert_eq!(town.accounts.may_lock(&caller, id, nonce).await, Err(expected.clone()), "{state}");
-        assert_eq!(town.accounts.lock(&caller, id, nonce, "").await, Err(expected), "{state}");
-        assert!(unfinished(&town, &account).await.is_empty(), "{state}");
+        assert_eq!(env.accounts.may_lock(&caller, id, nonce).await, Err(expected.clone()), "{state}");
+        assert_eq!(env.accounts.lock(&caller, id, nonce, "").await, Err(expected), "{state}");
+        assert!(unfinished(&env, &account).await.is_empty(), "{state}");
     }
 }
 
 #[tokio::test]
 async fn not_me_is_noted_behind_a_withdrawal_that_may_let_the_account_live() {
-    let town = Town::new().await;
-    let account = account_in(&town, AccountState::Active).await;
-    puts_job(&town, &account, JobKind::Withdraw).await;
-    let locked = town.accounts.lock(&town.caller(ADA), account.id, account.nonce, "").await;
+    let env = AccountsEnv::new().await;
+    let account = account_in(&env, AccountState::Active).await;
+    puts_job(&env, &account, JobKind::Withdraw).await;
+    let locked = env.accounts.lock(&env.caller(ADA), account.id, account.nonce, "").await;
     assert!(locked.is_ok(), "{locked:?}");
-    assert_eq!(unfinished(&town, &account).await, [JobKind::Withdraw, JobKind::Lock]);
+    assert_eq!(unfinished(&env, &account).await, [JobKind::Withdraw, JobKind::Lock]);
 }

@@ -9,8 +9,8 @@ use accolade::clock::{SystemClock, SystemRng};
 use accolade::store::Store;
 use serde_json::{Value, json};
 
-use crate::accounts_town::{GUILD, MEMBER, TRUSTED};
 use crate::cli_house::{ADA, House, MALLORY, discord, run_bare};
+use harness::accounts::{GUILD, MEMBER, TRUSTED};
 
 #[test]
 fn wrong_usage_ends_with_2_and_says_what_would_be_right() {
@@ -247,7 +247,7 @@ fn serve_refuses(house: &House, told: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn serve_ends_with_what_to_mend_when_discord_refuses_it() {
     let sim = discord().await;
-    let bot = sim.first_bot().expect("the town has a bot");
+    let bot = sim.first_bot().expect("the guild has a bot");
     let mut house = House::new();
     house.runs(&["migrate"]).done();
 
@@ -284,7 +284,7 @@ async fn a_second_serve_on_one_database_is_refused_and_the_first_goes_on() {
     house.talk_to(&sim);
     house.runs(&["migrate"]).done();
     let first = house.starts(&["serve"]);
-    sim.waits_until_ready(&sim.first_bot().expect("the town has a bot")).await;
+    sim.waits_until_ready(&sim.first_bot().expect("the guild has a bot")).await;
     serve_refuses(&house, "another `accolade serve` uses this database");
     // other verbs work beside it
     assert_eq!(house.runs(&["request", "list"]).done(), "No requests.\n");

@@ -10,8 +10,8 @@ use accolade::domain::username::Username;
 use accolade::store::AccountInserted;
 use serde_json::{Value, json};
 
-use crate::accounts_town::Town;
 use crate::cli_house::{ADA, GRACE, House};
+use harness::AccountsEnv;
 
 /// One value of each object of a list.
 fn each<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
@@ -25,10 +25,10 @@ fn rows_of(table: &str) -> Vec<HashMap<String, String>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn links_are_found_and_shown_and_each_look_is_audited() {
-    let town = Town::new().await;
-    let house = House::of(&town);
-    let ada = town.asks(ADA, "ada").await;
-    let (account, _) = town.approves(&ada).await;
+    let env = AccountsEnv::new().await;
+    let house = House::of(&env);
+    let ada = env.asks(ADA, "ada").await;
+    let (account, _) = env.approves(&ada).await;
     for what in ["ada", &ADA.to_string(), &account.id.to_string()] {
         assert!(house.runs(&["link", "find", what]).done().starts_with("ada  creating  "), "{what}");
         let found = house.runs(&["link", "find", what, "--json"]).json();
@@ -42,11 +42,11 @@ async fn links_are_found_and_shown_and_each_look_is_audited() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_whose_servers_do_not_answer_is_shown_as_not_checked_and_ends_with_1() {
-    let town = Town::new().await;
-    let house = House::of(&town);
-    let ada = town.asks(ADA, "ada").await;
-    let (account, _) = town.approves(&ada).await;
-    town.account_becomes(&account, AccountState::Active).await;
+    let env = AccountsEnv::new().await;
+    let house = House::of(&env);
+    let ada = env.asks(ADA, "ada").await;
+    let (account, _) = env.approves(&ada).await;
+    env.account_becomes(&account, AccountState::Active).await;
     let shown = house.runs(&["link", "show", "ada"]);
     assert_eq!(shown.code, Some(1), "{shown:?}");
     assert!(shown.out.contains(&format!("discord_id  {ADA}")), "{shown:?}");
@@ -64,16 +64,16 @@ async fn a_link_whose_servers_do_not_answer_is_shown_as_not_checked_and_ends_wit
 
 #[tokio::test(flavor = "multi_thread")]
 async fn links_are_exported_page_by_page_as_a_table_or_a_document() {
-    let town = Town::new().await;
-    let house = House::of(&town);
+    let env = AccountsEnv::new().await;
+    let house = House::of(&env);
     assert_eq!(rows_of(&house.runs(&["link", "export"]).done()), Vec::new());
     assert_eq!(house.runs(&["link", "export", "--format", "json"]).json(), json!({"accounts": []}));
-    let request = town.asks(GRACE, "grace.h").await;
-    let (mut account, _) = town.approves(&request).await;
+    let request = env.asks(GRACE, "grace.h").await;
+    let (mut account, _) = env.approves(&request).await;
     account.directory_id = DirectoryId::new("6d3f9c52-0000-4000-8000-000000000001");
-    town.account_becomes(&account, AccountState::Invited).await;
+    env.account_becomes(&account, AccountState::Invited).await;
     // More than two pages, one of them full to the last row.
-    let mut tx = town.store.begin().await.expect("a transaction");
+    let mut tx = env.store.begin().await.expect("a transaction");
     for n in 0..250_u64 {
         let person = tx.ensure_person(DiscordUserId::new(ADA + 1000 + n), "en").await.expect("a person");
         // Letters of which none looks like another.
@@ -106,8 +106,8 @@ async fn links_are_exported_page_by_page_as_a_table_or_a_document() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_goes_into_a_new_file_for_its_owner_or_nowhere() {
-    let town = Town::new().await;
-    let house = House::of(&town);
+    let env = AccountsEnv::new().await;
+    let house = House::of(&env);
     let file = house.folder.join("links.csv");
     let path = file.to_str().expect("a path of text");
     let run = house.runs(&["link", "export", "--output", path]);
@@ -124,10 +124,10 @@ async fn an_export_goes_into_a_new_file_for_its_owner_or_nowhere() {
     // What was not written whole is not there.
     let unfinished = house.folder.join("unfinished.csv");
     let path = unfinished.to_str().expect("a path of text");
-    let ada = town.asks(ADA, "ada").await;
-    let (mut account, _) = town.approves(&ada).await;
+    let ada = env.asks(ADA, "ada").await;
+    let (mut account, _) = env.approves(&ada).await;
     account.directory_id = DirectoryId::new("6d3f9c52-0000-4000-8000-000000000001");
-    town.account_becomes(&account, AccountState::Invited).await;
+    env.account_becomes(&account, AccountState::Invited).await;
     house.runs(&["link", "export", "--addresses", "--output", path]).fails(1);
     assert!(!unfinished.exists());
     let nowhere = house.folder.join("no-folder/x.csv");
@@ -142,11 +142,11 @@ async fn an_export_goes_into_a_new_file_for_its_owner_or_nowhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_audit_log_is_narrowed_by_who_whence_and_when_and_exported() {
-    let town = Town::new().await;
-    let house = House::of(&town);
-    let ada = town.asks(ADA, "ada").await;
+    let env = AccountsEnv::new().await;
+    let house = House::of(&env);
+    let ada = env.asks(ADA, "ada").await;
     house.runs(&["deny", "add", "--domain", "example.net"]).done();
-    let mut tx = town.store.begin().await.expect("a transaction");
+    let mut tx = env.store.begin().await.expect("a transaction");
     tx.audit(Entry::new(Event::DenyAdded, Source::Cli, Actor::Cli("=1+1".to_owned())));
     tx.commit("test").await.expect("a commit");
     let events = |filter: &[&str]| {

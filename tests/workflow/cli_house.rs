@@ -10,7 +10,8 @@ use discord_sim::{Options, Sim};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::accounts_town::{ADMIN, CARDS, GUILD, MEMBER, MODERATOR, TRUSTED, Town};
+use harness::AccountsEnv;
+use harness::accounts::{ADMIN, CARDS, GUILD, MEMBER, MODERATOR, TRUSTED, config_in};
 
 pub(crate) const ADA: u64 = 175_928_847_299_117_063;
 pub(crate) const GRACE: u64 = 175_928_847_299_117_064;
@@ -71,16 +72,16 @@ impl House {
         house
     }
 
-    /// Around the database of a town.
-    pub(crate) fn of(town: &Town) -> Self {
-        Self::over(town.config.store.key_file.parent().expect("the town's folder"))
+    /// Around the database of an environment.
+    pub(crate) fn of(env: &AccountsEnv) -> Self {
+        Self::over(env.config.store.key_file.parent().expect("the environment's folder"))
     }
 
     fn over(folder: &Path) -> Self {
         std::fs::create_dir(folder.join("secrets")).expect("a folder for secrets");
         let house = Self {
             file: folder.join("accolade.toml"),
-            config: config_of(folder),
+            config: config_in(folder, &folder.join("secrets")),
             folder: folder.to_owned(),
             kept: None,
         };
@@ -99,8 +100,7 @@ impl House {
     }
 
     fn write(&self) {
-        let text = toml::to_string(&self.config).expect("the configuration is TOML");
-        std::fs::write(&self.file, text).expect("the configuration is written");
+        testbed::config::write(&self.file, &self.config).expect("the configuration is written");
     }
 
     /// Sets one key.
@@ -120,7 +120,7 @@ impl House {
     }
 
     fn command(&self, arguments: &[&str]) -> std::process::Command {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_accolade"));
+        let mut command = std::process::Command::new(harness::binary());
         command.arg("--config").arg(&self.file).args(arguments).env_remove("ACCOLADE_CONFIG");
         command.stdin(Stdio::null());
         command
@@ -157,7 +157,7 @@ impl House {
 
 /// Runs the binary without `--config`.
 pub(crate) fn run_bare(arguments: &[&str]) -> Run {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_accolade"));
+    let mut command = std::process::Command::new(harness::binary());
     command.args(arguments).env_remove("ACCOLADE_CONFIG").stdin(Stdio::null());
     finish(command)
 }
@@ -202,7 +202,7 @@ impl Drop for Serving {
     }
 }
 
-/// A simulated Discord with the town's guild: ada asks, grace moderates and is a member, linus is an admin.
+/// A simulated Discord with the environment's guild: ada asks, grace moderates and is a member, linus is an admin.
 pub(crate) async fn discord() -> Sim {
     let sim = Sim::start(Options::default()).await.expect("the simulated Discord starts");
     let role = |id: u64, name: &str| json!({"id": id.to_string(), "name": name});
@@ -223,37 +223,6 @@ pub(crate) async fn discord() -> Sim {
             ],
         }],
     });
-    discord_sim::load_fixture(&sim, &scene.to_string()).expect("the town is built");
+    discord_sim::load_fixture(&sim, &scene.to_string()).expect("the guild is built");
     sim
-}
-
-fn config_of(folder: &Path) -> Value {
-    let secret = |name: &str| folder.join("secrets").join(name);
-    json!({
-        "discord": {"token_file": secret("token")},
-        "guild": [{
-            "id": GUILD.to_string(),
-            "moderator_roles": [MODERATOR.to_string()],
-            "admin_roles": [ADMIN.to_string()],
-            "request_channel": CARDS.to_string(),
-            "rule": [
-                {"name": "trusted", "all_roles": [TRUSTED.to_string()], "groups": ["members"], "approval": "automatic"},
-                {"name": "members", "all_roles": [MEMBER.to_string()], "groups": ["members"]},
-            ],
-        }],
-        "directory": {
-            "url": "ldap://127.0.0.1:1", "plaintext_on_loopback": true,
-            "bind_dn": "cn=bot,dc=example,dc=org", "bind_password_file": secret("bind"),
-            "people_dn": "ou=people,dc=example,dc=org", "groups_dn": "ou=groups,dc=example,dc=org",
-        },
-        "keycloak": {
-            "url": "http://127.0.0.1:1", "plaintext_on_loopback": true, "realm": "test", "client_secret_file": secret("client"),
-            "federation_id": "00000000-0000-4000-8000-000000000001", "group_mapper_id": "00000000-0000-4000-8000-000000000002",
-            "mail_client_id": "account-link", "mail_redirect_uri": "https://www.example.org/welcome",
-        },
-        "store": {
-            "url": format!("sqlite://{}", folder.join("accolade.sqlite").display()), "key_file": folder.join("accolade.key"),
-        },
-        "http": {"listen": "127.0.0.1:0"},
-    })
 }

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::accounts_town::{Town, member};
 use crate::cli_house::{ADA, GRACE, House, LINUS, MALLORY, discord};
+use harness::AccountsEnv;
+use harness::accounts::member;
 
 /// One value of each object of a list.
 fn each<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
@@ -38,12 +39,12 @@ fn empty_lists_say_so_and_give_programs_an_empty_list() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_are_read_in_pages_and_one_is_shown_without_personal_values() {
-    let town = Town::new().await;
-    let house = House::of(&town);
+    let env = AccountsEnv::new().await;
+    let house = House::of(&env);
     for (n, name) in (0..3).zip(["ada", "barbara", "edsger"]) {
         // ids sort by the millisecond
-        town.clock.push(std::time::Duration::from_millis(1));
-        town.asks(ADA + 100 + n, name).await;
+        env.clock.push(std::time::Duration::from_millis(1));
+        env.asks(ADA + 100 + n, name).await;
     }
     let mut names = Vec::new();
     let mut after: Option<String> = None;
@@ -73,12 +74,12 @@ async fn requests_are_read_in_pages_and_one_is_shown_without_personal_values() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deciding_follows_the_rules_of_chat_and_is_audited_with_the_login() {
-    let town = Town::new().await;
+    let env = AccountsEnv::new().await;
     let sim = discord().await;
-    let mut house = House::of(&town);
+    let mut house = House::of(&env);
     house.talk_to(&sim);
-    let ada = town.asks(ADA, "ada").await;
-    let grace = town.asks(GRACE, "grace.h").await;
+    let ada = env.asks(ADA, "ada").await;
+    let grace = env.asks(GRACE, "grace.h").await;
     let approve = |code: &str, by: u64| house.runs(&["request", "approve", code, "--as", &by.to_string()]);
     for nobody in [MALLORY, ADA, 4_242] {
         let refused = approve(&grace.code, nobody).fails(1);
@@ -117,13 +118,13 @@ async fn deciding_follows_the_rules_of_chat_and_is_audited_with_the_login() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_lost_the_role_meanwhile_gets_nothing_approved() {
-    let town = Town::new().await;
+    let env = AccountsEnv::new().await;
     let sim = discord().await;
-    let mut house = House::of(&town);
+    let mut house = House::of(&env);
     house.talk_to(&sim);
     // nobody of that id is in the guild any more
-    let gone = member(ADA + 500, &[crate::accounts_town::MEMBER]);
-    let request = town.asks(gone.user_id.get(), "gone").await;
+    let gone = member(ADA + 500, &[harness::accounts::MEMBER]);
+    let request = env.asks(gone.user_id.get(), "gone").await;
     let refused = house.runs(&["request", "approve", &request.code, "--as", &GRACE.to_string()]).fails(1);
     assert!(refused.contains("member_gone: "), "{refused}");
     let shown = house.runs(&["request", "show", &request.code, "--json"]).json();
@@ -132,13 +133,13 @@ async fn whoever_lost_the_role_meanwhile_gets_nothing_approved() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_an_operator_is_listed_and_goes_on_at_an_admins_word() {
-    let town = Town::new().await;
+    let env = AccountsEnv::new().await;
     let sim = discord().await;
-    let mut house = House::of(&town);
+    let mut house = House::of(&env);
     house.talk_to(&sim);
-    let ada = town.asks(ADA, "ada").await;
-    town.asks(GRACE, "grace.h").await;
-    town.approves(&ada).await;
+    let ada = env.asks(ADA, "ada").await;
+    env.asks(GRACE, "grace.h").await;
+    env.approves(&ada).await;
     let retry = |by: u64| house.runs(&["request", "retry", &ada.code, "--as", &by.to_string()]);
     assert!(retry(LINUS).fails(1).contains("no job of request"));
     house
@@ -161,11 +162,11 @@ async fn what_waits_for_an_operator_is_listed_and_goes_on_at_an_admins_word() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_taken_back_and_its_making_undone() {
-    let town = Town::new().await;
-    let house = House::of(&town);
-    let ada = town.asks(ADA, "ada").await;
-    let grace = town.asks(GRACE, "grace.h").await;
-    town.approves(&grace).await;
+    let env = AccountsEnv::new().await;
+    let house = House::of(&env);
+    let ada = env.asks(ADA, "ada").await;
+    let grace = env.asks(GRACE, "grace.h").await;
+    env.approves(&grace).await;
     let cancelled = house.runs(&["request", "cancel", &ada.code.to_lowercase()]).done();
     assert!(cancelled.contains("is cancelled") && !cancelled.contains("removed"), "{cancelled}");
     assert!(house.runs(&["request", "cancel", &grace.code]).done().contains("is being removed"));
@@ -177,10 +178,10 @@ async fn a_request_is_taken_back_and_its_making_undone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_audit_log_is_read_in_pages_and_a_change_by_hand_ends_with_3() {
-    let town = Town::new().await;
-    let house = House::of(&town);
-    town.asks(ADA, "ada").await;
-    town.asks(GRACE, "grace.h").await;
+    let env = AccountsEnv::new().await;
+    let house = House::of(&env);
+    env.asks(ADA, "ada").await;
+    env.asks(GRACE, "grace.h").await;
     let of_ada = house.runs(&["audit", "search", "--person", &ADA.to_string(), "--json"]).json();
     assert_eq!(each(&of_ada["rows"], "event"), ["request.submitted"]);
     let first = house.runs(&["audit", "search", "--limit", "2", "--json"]).json();
@@ -255,9 +256,9 @@ fn the_deny_list_is_kept_from_the_command_line_without_showing_whom() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_decision_that_cannot_ask_discord_is_none() {
-    let town = Town::new().await;
-    let mut house = House::of(&town);
-    let ada = town.asks(ADA, "ada").await;
+    let env = AccountsEnv::new().await;
+    let mut house = House::of(&env);
+    let ada = env.asks(ADA, "ada").await;
     let sim = discord().await;
     house.set("discord", "endpoint", json!({"address": "127.0.0.1:1", "ca_file": sim.ca_file()}));
     let by = GRACE.to_string();
@@ -274,24 +275,24 @@ async fn a_decision_that_cannot_ask_discord_is_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_is_looked_up_in_the_directory_and_its_silence_is_said() {
-    let town = Town::new().await;
-    let house = House::of(&town);
+    let env = AccountsEnv::new().await;
+    let house = House::of(&env);
     let told = house.runs(&["link", "find", "ada@example.org"]).fails(1);
     assert!(told.contains("directory_down: ") && !told.contains("ada@"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_verbs_work_on_postgres_too() {
-    let world = crate::store_world::World::on_postgres().await;
+    let env = harness::StoreEnv::on_postgres().await;
     let mut house = House::new();
-    let mut url = world.config.url.clone();
+    let mut url = env.config.url.clone();
     house.keeps("postgres", url.password().unwrap_or_default());
     url.set_password(None).expect("the url has a host");
     house.set("store", "url", json!(url.as_str()));
     house.set("store", "password_file", json!(house.folder.join("secrets/postgres")));
-    house.set("store", "key_file", json!(world.config.key_file));
+    house.set("store", "key_file", json!(env.config.key_file));
     assert!(house.runs(&["migrate"]).done().contains("There was nothing to do."));
-    let request = world.waiting(1, "ada").await;
+    let request = env.waiting(1, "ada").await;
     let listed = house.runs(&["request", "list", "--json"]).json();
     assert_eq!(each(&listed["requests"], "code"), [request.code.as_str()]);
     assert_eq!(house.runs(&["request", "list", "--state", "needs-operator"]).done(), "No requests.\n");

@@ -2,7 +2,7 @@
 //! one Keycloak user, no mail too many, an unbroken audit chain.
 //!
 //! [`journey_through`] says which journey passes which point; a test holds that no point is without one. Each point has its own
-//! village; several villages live at once.
+//! environment; several of them run at once.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "most journeys differ at one place only")]
 
@@ -14,15 +14,14 @@ use futures::StreamExt as _;
 
 use testbed::{MailFault, wait_until};
 
-use crate::country::{Country, country, country_alone};
-use crate::village::{self, Customs, Database, Village, bail_with};
+use harness::{Database, EnvOptions, Harness, TestEnv, bail_with, visit, visit_alone};
 
-/// How many villages live at once.
+/// How many environments live at once.
 const AT_ONCE: usize = 3;
 
 const FIFTEEN_DAYS: Duration = Duration::from_hours(15 * 24);
 
-/// What people do in a village.
+/// What people do in an environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Journey {
     /// Ada asks, grace approves, ada follows the link.
@@ -107,105 +106,104 @@ fn journey_through(point: &str) -> Journey {
     }
 }
 
-/// Asked of every village, whatever happens there.
-async fn travel(village: &Village, journey: Journey) -> Result<()> {
+/// Asked of every environment, whatever happens there.
+async fn travel(env: &TestEnv, journey: Journey) -> Result<()> {
     match journey {
         Journey::Approve | Journey::Automatic | Journey::SlowRole | Journey::NoRole => {
-            village.starts_armed().await?;
+            env.starts_armed().await?;
             match journey {
-                Journey::SlowRole => village.sim.fails(GRANT, Effect::Hold { after: 0 }, 1),
-                Journey::NoRole => village.sim.fails(GRANT, Effect::Status { status: 503 }, 2),
+                Journey::SlowRole => env.sim.fails(GRANT, Effect::Hold { after: 0 }, 1),
+                Journey::NoRole => env.sim.fails(GRANT, Effect::Status { status: 503 }, 2),
                 _ => {}
             }
-            village.ada_asks().await?;
+            env.ada_asks().await?;
             if journey != Journey::Automatic {
-                village.grace_approves().await?;
+                env.grace_approves().await?;
             }
-            if journey == Journey::SlowRole { is_used_at_last(village).await } else { is_used(village).await }
+            if journey == Journey::SlowRole { is_used_at_last(env).await } else { is_used(env).await }
         }
-        Journey::CancelEarly | Journey::Retry => mail_is_refused(village, journey).await,
+        Journey::CancelEarly | Journey::Retry => mail_is_refused(env, journey).await,
         Journey::CancelLate => {
-            village.starts_armed().await?;
-            is_invited(village).await?;
-            takes_it_back(village).await?;
-            village.waits_for(ACCOUNTS, "closed").await?;
-            village.is_in_order("closed", 0).await
+            env.starts_armed().await?;
+            is_invited(env).await?;
+            takes_it_back(env).await?;
+            env.waits_for(ACCOUNTS, "closed").await?;
+            env.is_in_order("closed", 0).await
         }
         Journey::Idle => {
-            village.starts_armed().await?;
-            wait_until("the death", village::LIMIT, async || village.is_dead().await).await?;
-            village.ada_asks().await?;
-            village.grace_approves().await?;
-            is_used(village).await
+            env.starts_armed().await?;
+            wait_until("the death", harness::test_env::LIMIT, async || env.is_dead().await).await?;
+            env.ada_asks().await?;
+            env.grace_approves().await?;
+            is_used(env).await
         }
         Journey::MailAway => {
-            village.starts_armed().await?;
-            village.ada_asks().await?;
-            let mail = village.mail_server();
+            env.starts_armed().await?;
+            env.ada_asks().await?;
+            let mail = env.mail_server();
             mail.set_fault(MailFault::RefuseConnections).await?;
             let approved = async {
-                village.grace_approves().await?;
+                env.grace_approves().await?;
                 // The next life sends the mail; the one that dies found nobody who takes it.
-                wait_until("the death", village::LIMIT, async || village.is_dead().await).await
+                wait_until("the death", harness::test_env::LIMIT, async || env.is_dead().await).await
             };
             let approved = approved.await;
             mail.set_fault(MailFault::None).await?;
             approved?;
-            is_used(village).await
+            is_used(env).await
         }
         Journey::Expiry => {
-            village.starts().await?;
-            village.ada_asks().await?;
-            village.comes_to_rest().await?;
-            village.stops().await?;
-            village.advances(FIFTEEN_DAYS)?;
-            village.starts_armed().await?;
-            village.waits_for("SELECT state FROM request", "expired").await?;
-            village.is_in_order("", 0).await
+            env.starts().await?;
+            env.ada_asks().await?;
+            env.wait_until_idle().await?;
+            env.stops().await?;
+            env.advances(FIFTEEN_DAYS)?;
+            env.starts_armed().await?;
+            env.waits_for("SELECT state FROM request", "expired").await?;
+            env.is_in_order("", 0).await
         }
         Journey::Unused => {
-            village.starts().await?;
-            is_invited(village).await?;
-            village.comes_to_rest().await?;
-            village.stops().await?;
-            village.advances(FIFTEEN_DAYS)?;
-            village.starts_armed().await?;
-            village.waits_for(ACCOUNTS, "closed").await?;
-            village.is_in_order("closed", 0).await
+            env.starts().await?;
+            is_invited(env).await?;
+            env.wait_until_idle().await?;
+            env.stops().await?;
+            env.advances(FIFTEEN_DAYS)?;
+            env.starts_armed().await?;
+            env.waits_for(ACCOUNTS, "closed").await?;
+            env.is_in_order("closed", 0).await
         }
         Journey::Restored => {
-            village.starts_armed().await?;
-            is_invited(village).await?;
-            village.sets_password_by_hand().await?;
-            village.advances(FIFTEEN_DAYS)?;
-            village.waits_for(ACCOUNTS, "active").await?;
-            village.is_in_order("active", 1).await
+            env.starts_armed().await?;
+            is_invited(env).await?;
+            env.sets_password_by_hand().await?;
+            env.advances(FIFTEEN_DAYS)?;
+            env.waits_for(ACCOUNTS, "active").await?;
+            env.is_in_order("active", 1).await
         }
         Journey::NoMessages => {
-            village.starts_armed().await?;
-            village.sim.fails("POST /channels/{channel}/messages", Effect::Status { status: 503 }, 5);
-            village.ada_asks().await?;
-            village
-                .lets_time_pass_until("SELECT 'posted' FROM message WHERE message_id IS NOT NULL", "posted")
+            env.starts_armed().await?;
+            env.sim.fails("POST /channels/{channel}/messages", Effect::Status { status: 503 }, 5);
+            env.ada_asks().await?;
+            env.lets_time_pass_until("SELECT 'posted' FROM message WHERE message_id IS NOT NULL", "posted")
                 .await?;
-            village.grace_approves().await?;
-            is_used(village).await
+            env.grace_approves().await?;
+            is_used(env).await
         }
-        Journey::Stop => is_stopped(village).await,
-        Journey::MailAgain => mails_again(village).await,
-        Journey::NotMe => is_not_me(village).await,
-        Journey::Panel => is_posted(village).await,
+        Journey::Stop => is_stopped(env).await,
+        Journey::MailAgain => mails_again(env).await,
+        Journey::NotMe => is_not_me(env).await,
+        Journey::Panel => is_posted(env).await,
         Journey::Conflict => {
-            village.starts_armed().await?;
-            village.ada_asks().await?;
-            village.waits_for("SELECT state FROM job", "done").await?;
-            village.enters_ada_by_hand().await?;
-            village.grace_approves().await?;
-            village.waits_for(ACCOUNTS, "conflict").await?;
-            village.is_in_order("conflict", 1).await
+            env.starts_armed().await?;
+            env.ada_asks().await?;
+            env.waits_for("SELECT state FROM job", "done").await?;
+            env.enters_ada_by_hand().await?;
+            env.grace_approves().await?;
+            env.waits_for(ACCOUNTS, "conflict").await?;
+            env.is_in_order("conflict", 1).await
         }
         Journey::Deny | Journey::ReservedName | Journey::OwnCard | Journey::RoleLost | Journey::Leaves => {
-            error_code(village, journey).await
+            error_code(env, journey).await
         }
     }
 }
@@ -213,223 +211,221 @@ async fn travel(village: &Village, journey: Journey) -> Result<()> {
 const GRANT: &str = "PUT /guilds/{guild}/members/{user}/roles/{role}";
 const ACCOUNTS: &str = "SELECT state FROM account";
 
-async fn is_invited(village: &Village) -> Result<()> {
-    village.ada_asks().await?;
-    village.grace_approves().await?;
-    village.waits_for(ACCOUNTS, "invited").await
+async fn is_invited(env: &TestEnv) -> Result<()> {
+    env.ada_asks().await?;
+    env.grace_approves().await?;
+    env.waits_for(ACCOUNTS, "invited").await
 }
 
-async fn is_used(village: &Village) -> Result<()> {
-    village.waits_for("SELECT state FROM account WHERE state IN ('invited', 'active')", "invited").await?;
-    village.ada_sets_password().await?;
-    village.waits_for(ACCOUNTS, "active").await?;
-    village.is_in_order("active", 1).await?;
-    ensure!(village.person("ada").roles().contains(&"account-holder".to_owned()), "ada has no role");
+async fn is_used(env: &TestEnv) -> Result<()> {
+    env.waits_for("SELECT state FROM account WHERE state IN ('invited', 'active')", "invited").await?;
+    env.ada_sets_password().await?;
+    env.waits_for(ACCOUNTS, "active").await?;
+    env.is_in_order("active", 1).await?;
+    ensure!(env.person("ada").roles().contains(&"account-holder".to_owned()), "ada has no role");
     Ok(())
 }
 
 /// Discord's answer comes when the lease had to be renewed.
-async fn is_used_at_last(village: &Village) -> Result<()> {
+async fn is_used_at_last(env: &TestEnv) -> Result<()> {
     let answered = async {
-        wait_until("the renewal", village::LIMIT * 4, async || village.is_dead().await).await?;
-        village.sim.heals();
+        wait_until("the renewal", harness::test_env::LIMIT * 4, async || env.is_dead().await).await?;
+        env.sim.heals();
         Ok(())
     };
-    tokio::try_join!(is_used(village), answered).map(|_| ())
+    tokio::try_join!(is_used(env), answered).map(|_| ())
 }
 
-async fn mail_is_refused(village: &Village, journey: Journey) -> Result<()> {
-    village.starts_armed().await?;
-    village.ada_asks().await?;
-    village.grace_approves().await?;
-    village.waits_for("SELECT state FROM job WHERE kind = 'provision'", "needs_operator").await?;
+async fn mail_is_refused(env: &TestEnv, journey: Journey) -> Result<()> {
+    env.starts_armed().await?;
+    env.ada_asks().await?;
+    env.grace_approves().await?;
+    env.waits_for("SELECT state FROM job WHERE kind = 'provision'", "needs_operator").await?;
     if journey == Journey::CancelEarly {
-        takes_it_back(village).await?;
-        village.waits_for(ACCOUNTS, "closed").await?;
-        ensure!(village.mails() == 0, "a mail before the undo");
-        return village.is_in_order("closed", 0).await;
+        takes_it_back(env).await?;
+        env.waits_for(ACCOUNTS, "closed").await?;
+        ensure!(env.mails() == 0, "a mail before the undo");
+        return env.is_in_order("closed", 0).await;
     }
-    village.learns_mail_client()?;
-    if village.deaths() == 0 {
+    env.learns_mail_client()?;
+    if env.deaths() == 0 {
         // The point is the retry's own commit: its life begins now.
-        village.stops().await?;
-        village.starts_armed().await?;
+        env.stops().await?;
+        env.starts_armed().await?;
     } else {
-        village.stops().await?;
-        village.starts().await?;
+        env.stops().await?;
+        env.starts().await?;
     }
-    let linus = village.person("linus");
+    let linus = env.person("linus");
     let goes_on = "SELECT 'yes' FROM job WHERE kind = 'provision' AND state <> 'needs_operator'";
-    village
-        .insists("the retry", &linus, (goes_on, "yes"), async || {
-            village.does("the retry", async || linus.tries_to_press("Retry").await).await.map(drop)
-        })
-        .await?;
-    is_used(village).await
+    env.insists("the retry", &linus, (goes_on, "yes"), async || {
+        env.does("the retry", async || linus.tries_to_press("Retry").await).await.map(drop)
+    })
+    .await?;
+    is_used(env).await
 }
 
 /// Ada asks for the mail again, in as many lives of the bot as it takes: one mail more, whatever happens, and she is told.
-async fn mails_again(village: &Village) -> Result<()> {
-    let ada = village.person("ada");
-    village.starts_armed().await?;
-    is_invited(village).await?;
-    village.comes_to_rest().await?;
+async fn mails_again(env: &TestEnv) -> Result<()> {
+    let ada = env.person("ada");
+    env.starts_armed().await?;
+    is_invited(env).await?;
+    env.wait_until_idle().await?;
     // The pause after the first mail.
-    village.advances(Duration::from_mins(6))?;
+    env.advances(Duration::from_mins(6))?;
     let asked = async || ada.tries_to_run("/account password").await;
-    village.gets_through("the mail again", asked).await?;
-    village.waits_for("SELECT state FROM job WHERE kind = 'resend'", "done").await?;
-    village.comes_to_rest().await?;
-    ensure!(village.mails() == 2, "{} mails", village.mails());
-    let known = village.sees_in_store("SELECT state FROM mail ORDER BY begun_at").await?;
+    env.gets_through("the mail again", asked).await?;
+    env.waits_for("SELECT state FROM job WHERE kind = 'resend'", "done").await?;
+    env.wait_until_idle().await?;
+    ensure!(env.mails() == 2, "{} mails", env.mails());
+    let known = env.sees_in_store("SELECT state FROM mail ORDER BY begun_at").await?;
     ensure!(["accepted accepted", "accepted unknown"].contains(&known.as_str()), "the mails are {known}");
-    is_used(village).await
+    is_used(env).await
 }
 
 /// Linus posts the panel: it stands once, and its button opens the form.
-async fn is_posted(village: &Village) -> Result<()> {
-    let (ada, linus) = (village.person("ada"), village.person("linus"));
-    village.starts_armed().await?;
+async fn is_posted(env: &TestEnv) -> Result<()> {
+    let (ada, linus) = (env.person("ada"), env.person("linus"));
+    env.starts_armed().await?;
     let stands = ("SELECT 'stands' FROM panel WHERE message_id IS NOT NULL", "stands");
     let posts =
-        async || village.does("the panel", async || linus.tries_to_run("/panel post").await).await.map(drop);
-    village.insists("the panel", &linus, stands, posts).await?;
+        async || env.does("the panel", async || linus.tries_to_run("/panel post").await).await.map(drop);
+    env.insists("the panel", &linus, stands, posts).await?;
     let panels = ada.sees_everything().matches("An account in this community").count();
     ensure!(panels == 1, "{panels} panels");
-    let form =
-        village.gets_through("the form", async || ada.tries_to_press("Ask for an account").await).await?;
+    let form = env.gets_through("the form", async || ada.tries_to_press("Ask for an account").await).await?;
     ensure!(form.modal.is_some(), "no form opens: {form}");
-    village.is_in_order("", 0).await
+    env.is_in_order("", 0).await
 }
 
 /// Ada's password was set by somebody else; she says so on the message that told her.
-async fn is_not_me(village: &Village) -> Result<()> {
-    let ada = village.person("ada");
-    village.starts_armed().await?;
-    is_invited(village).await?;
-    village.ada_sets_password().await?;
-    village.waits_for(ACCOUNTS, "active").await?;
+async fn is_not_me(env: &TestEnv) -> Result<()> {
+    let ada = env.person("ada");
+    env.starts_armed().await?;
+    is_invited(env).await?;
+    env.ada_sets_password().await?;
+    env.waits_for(ACCOUNTS, "active").await?;
     let says = async || {
-        let form = village.gets_through("the form", async || ada.tries_to_press("Not me").await).await?;
+        let form = env.gets_through("the form", async || ada.tries_to_press("Not me").await).await?;
         ensure!(form.modal.is_some(), "no form opens: {form}");
-        village.does("the confirmation", async || ada.tries_to_submit(&[]).await).await.map(drop)
+        env.does("the confirmation", async || ada.tries_to_submit(&[]).await).await.map(drop)
     };
     let is_noted = ("SELECT 'noted' FROM job WHERE kind = 'lock'", "noted");
-    village.insists("the lock", &ada, is_noted, says).await?;
-    village.waits_for(ACCOUNTS, "disabled").await?;
-    village.is_locked().await?;
-    village.is_in_order("disabled", 1).await
+    env.insists("the lock", &ada, is_noted, says).await?;
+    env.waits_for(ACCOUNTS, "disabled").await?;
+    env.is_locked().await?;
+    env.is_in_order("disabled", 1).await
 }
 
-async fn takes_it_back(village: &Village) -> Result<()> {
-    let ada = village.person("ada");
-    village.gets_through("taking it back", async || ada.tries_to_run("/account cancel").await).await.map(drop)
+async fn takes_it_back(env: &TestEnv) -> Result<()> {
+    let ada = env.person("ada");
+    env.gets_through("taking it back", async || ada.tries_to_run("/account cancel").await).await.map(drop)
 }
 
-async fn is_stopped(village: &Village) -> Result<()> {
-    village.starts_armed().await?;
-    village.ada_asks().await?;
-    village.comes_to_rest().await?;
-    village.holds_the_members_answer();
-    village.grace_approves().await?;
-    village.waits_for(village::IS_CLAIMED, "claimed").await?;
-    village.is_told_to_stop().await?;
+async fn is_stopped(env: &TestEnv) -> Result<()> {
+    env.starts_armed().await?;
+    env.ada_asks().await?;
+    env.wait_until_idle().await?;
+    env.holds_the_members_answer();
+    env.grace_approves().await?;
+    env.waits_for(harness::IS_CLAIMED, "claimed").await?;
+    env.is_told_to_stop().await?;
     // The step ends, and the bot knows by then that no other is to follow.
-    village.sim.heals();
-    let status = village.ends(Duration::from_secs(25)).await?;
-    village.died_of(status)?;
-    village.starts().await?;
-    is_used(village).await
+    env.sim.heals();
+    let status = env.ends(Duration::from_secs(25)).await?;
+    env.died_of(status)?;
+    env.starts().await?;
+    is_used(env).await
 }
 
-async fn error_code(village: &Village, journey: Journey) -> Result<()> {
-    let (ada, grace) = (village.person("ada"), village.person("grace"));
-    village.starts_armed().await?;
+async fn error_code(env: &TestEnv, journey: Journey) -> Result<()> {
+    let (ada, grace) = (env.person("ada"), env.person("grace"));
+    env.starts_armed().await?;
     if journey == Journey::ReservedName {
-        village.ada_wants("reserved").await?;
-        let refused = village.gets_through("the sending", async || ada.tries_to_press("Send").await).await?;
+        env.ada_wants("reserved").await?;
+        let refused = env.gets_through("the sending", async || ada.tries_to_press("Send").await).await?;
         ensure!(refused.text.contains("not available"), "{refused}");
     }
-    village.ada_asks().await?;
+    env.ada_asks().await?;
     let approves = async |who: &Person| {
-        village.does("the press", async || who.tries_to_press("Approve").await).await.map(drop)
+        env.does("the press", async || who.tries_to_press("Approve").await).await.map(drop)
     };
     match journey {
         Journey::OwnCard => {
             let told = ("SELECT 'told' FROM audit WHERE event = 'press.refused' LIMIT 1", "told");
-            village.insists("the refusal", &ada, told, async || approves(&ada).await).await?;
+            env.insists("the refusal", &ada, told, async || approves(&ada).await).await?;
         }
         Journey::RoleLost => {
             // The card must be there before ada's role is gone.
-            village.comes_to_rest().await?;
+            env.wait_until_idle().await?;
             ada.loses("member");
             let told = ("SELECT 'told' FROM audit WHERE reason_code = 'role_lost' LIMIT 1", "told");
-            village.insists("the refusal", &grace, told, async || approves(&grace).await).await?;
+            env.insists("the refusal", &grace, told, async || approves(&grace).await).await?;
             ada.gains("member");
         }
         Journey::Leaves => {
-            village.comes_to_rest().await?;
+            env.wait_until_idle().await?;
             ada.leaves();
-            let cancelled = (village::SENT, "cancelled");
-            village.insists("the refusal", &grace, cancelled, async || approves(&grace).await).await?;
-            return village.is_in_order("", 0).await;
+            let cancelled = (harness::SENT, "cancelled");
+            env.insists("the refusal", &grace, cancelled, async || approves(&grace).await).await?;
+            return env.is_in_order("", 0).await;
         }
         Journey::Deny => {
             let why = [("reason", "Not now")];
             let denies = async || {
                 let form = async || grace.tries_to_press("Deny").await;
-                let form = village.gets_through("the form", form).await?;
+                let form = env.gets_through("the form", form).await?;
                 if form.modal.is_none() {
                     // The card was edited at the moment of the press, and she is told to press again.
-                    ensure!(village::says_edited(&form), "no form opens: {form}");
+                    ensure!(harness::says_edited(&form), "no form opens: {form}");
                     return Ok(());
                 }
-                village.does("the denial", async || grace.tries_to_submit(&why).await).await.map(drop)
+                env.does("the denial", async || grace.tries_to_submit(&why).await).await.map(drop)
             };
-            village.insists("the denial", &grace, (village::SENT, "denied"), denies).await?;
-            return village.is_in_order("", 0).await;
+            env.insists("the denial", &grace, (harness::SENT, "denied"), denies).await?;
+            return env.is_in_order("", 0).await;
         }
         _ => {}
     }
-    village.grace_approves().await?;
-    is_used(village).await
+    env.grace_approves().await?;
+    is_used(env).await
 }
 
 /// One point, on one database.
 async fn is_survived(
-    country: &'static Country,
+    harness: &'static Harness,
     database: Database,
     at: usize,
     point: &'static str,
 ) -> Result<()> {
     let journey = journey_through(point);
     let letter = if database == Database::Sqlite { 's' } else { 'p' };
-    let customs = Customs {
+    let options = EnvOptions {
         crash_at: Some(point.to_owned()),
         automatic: journey == Journey::Automatic,
         mail_client_is_unknown: matches!(journey, Journey::CancelEarly | Journey::Retry),
-        ..Customs::plain(database)
+        ..EnvOptions::plain(database)
     };
-    let village = Village::settles(country, format!("{letter}{at:03}"), customs).await?;
-    let travelled = travel(&village, journey).await;
+    let env = TestEnv::new(harness, format!("{letter}{at:03}"), options).await?;
+    let travelled = travel(&env, journey).await;
     if let Err(error) = travelled {
-        return bail_with(&village, &error);
+        return bail_with(&env, &error);
     }
-    match village.deaths() {
+    match env.deaths() {
         1 => Ok(()),
-        0 => bail_with(&village, &anyhow::anyhow!("{journey:?} never passed the point")),
-        more => bail_with(&village, &anyhow::anyhow!("{more} deaths")),
+        0 => bail_with(&env, &anyhow::anyhow!("{journey:?} never passed the point")),
+        more => bail_with(&env, &anyhow::anyhow!("{more} deaths")),
     }
 }
 
 /// Every point of these journeys, several at once; the table is printed.
 fn survives(database: Database, wanted: impl Fn(Journey) -> bool) {
-    let (country, _visit) = country();
-    survives_in(country, database, AT_ONCE, wanted);
+    let (harness, _visit) = visit();
+    survives_in(harness, database, AT_ONCE, wanted);
 }
 
 fn survives_in(
-    country: &'static Country,
+    harness: &'static Harness,
     database: Database,
     at_once: usize,
     wanted: impl Fn(Journey) -> bool,
@@ -443,12 +439,12 @@ fn survives_in(
     // What waits longest begins first, so that the others fill its time.
     points.sort_by_key(|(_, point)| !waits_long(journey_through(point)));
     let begun = std::time::Instant::now();
-    let results = country.runtime.block_on(
+    let results = harness.runtime.block_on(
         futures::stream::iter(points)
             .map(|(at, point)| async move {
                 let begun = std::time::Instant::now();
                 let limit = Duration::from_mins(4);
-                let survived = tokio::time::timeout(limit, is_survived(country, database, at, point)).await;
+                let survived = tokio::time::timeout(limit, is_survived(harness, database, at, point)).await;
                 let survived = survived.unwrap_or_else(|_| Err(anyhow::anyhow!("not over in {limit:?}")));
                 let took = begun.elapsed();
                 tell(&match &survived {
@@ -539,18 +535,18 @@ fn refusals_setbacks_and_stops_survive_kills_on_postgres() {
 #[test]
 fn a_kill_around_an_uncertain_mail_costs_at_most_one_more_on_sqlite() {
     // The mail server is taken from everybody.
-    let (country, _alone) = country_alone();
-    survives_in(country, Database::Sqlite, 1, |journey| journey == Journey::MailAway);
+    let (harness, _alone) = visit_alone();
+    survives_in(harness, Database::Sqlite, 1, |journey| journey == Journey::MailAway);
 }
 
 #[test]
 fn a_kill_around_an_uncertain_mail_costs_at_most_one_more_on_postgres() {
     // The mail server is taken from everybody.
-    let (country, _alone) = country_alone();
-    survives_in(country, Database::Postgres, 1, |journey| journey == Journey::MailAway);
+    let (harness, _alone) = visit_alone();
+    survives_in(harness, Database::Postgres, 1, |journey| journey == Journey::MailAway);
 }
 
-/// Everything else, but not what breaks a server that the other villages use.
+/// Everything else, but not what breaks a server that the other environments use.
 fn is_with_trouble(journey: Journey) -> bool {
     !is_way_to_account(journey) && !is_way_back(journey) && journey != Journey::MailAway
 }

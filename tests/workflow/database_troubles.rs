@@ -2,7 +2,7 @@
 //! another process. People are refused calmly and in time, nothing is half-written, work waits, readiness says so, and when it is over
 //! everything goes on by itself, without a restart.
 //!
-//! Each village has a database of its own, so nobody else meets the trouble.
+//! Each environment has a database of its own, so nobody else meets the trouble.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,9 +14,9 @@ use tempfile::TempDir;
 use testbed::ports::Port;
 use testbed::wait_until;
 
-use crate::country::country;
 use crate::settings::{starts_with, waits_until_part};
-use crate::village::{Customs, Database, IS_CLAIMED, LIMIT, Village, bail_with};
+use harness::test_env::LIMIT;
+use harness::{Database, EnvOptions, IS_CLAIMED, TestEnv, bail_with, visit};
 
 const ACCOUNTS: &str = "SELECT state FROM account";
 
@@ -59,9 +59,9 @@ const EVERY_CHANGE_CALLS_IT: &str = "DO $$ DECLARE t record; BEGIN \
 const CHANGES_SUCCEED: &str =
     "CREATE OR REPLACE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN RETURN NULL; END $f$";
 
-/// A village, its bot's health page and its bot's log.
+/// An environment, its bot's health page and its bot's log.
 struct Watched {
-    village: Village,
+    env: TestEnv,
     port: Port,
     folder: TempDir,
 }
@@ -87,23 +87,23 @@ impl Watched {
 async fn outlives<T>(
     watched: &Watched,
     [told, readiness]: [&str; 2],
-    begins: impl AsyncFn(&Village) -> Result<T>,
+    begins: impl AsyncFn(&TestEnv) -> Result<T>,
     ends: impl AsyncFn(T) -> Result<()>,
 ) -> Result<()> {
-    let village = &watched.village;
-    let (ada, grace) = (village.person("ada"), village.person("grace"));
-    village.ada_asks().await?;
-    village.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
-    village.comes_to_rest().await?;
-    let trouble = begins(village).await?;
+    let env = &watched.env;
+    let (ada, grace) = (env.person("ada"), env.person("grace"));
+    env.ada_asks().await?;
+    env.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
+    env.wait_until_idle().await?;
+    let trouble = begins(env).await?;
     let refused = async {
-        village.does("the refused approval", async || grace.tries_to_press("Approve").await).await?;
+        env.does("the refused approval", async || grace.tries_to_press("Approve").await).await?;
         let is_told = wait_until("the refusal", LIMIT, async || Ok(grace.sees_everything().contains(told)));
         is_told.await.with_context(|| grace.sees_everything())?;
         waits_until_part(watched.health(), "store", readiness).await?;
-        let status = village.does("the status", async || ada.tries_to_run("/account status").await).await?;
+        let status = env.does("the status", async || ada.tries_to_run("/account status").await).await?;
         ensure!(status.text.contains("is waiting for a decision"), "ada reads: {status}");
-        let written = village.sees_in_store(OF_THE_APPROVAL).await?;
+        let written = env.sees_in_store(OF_THE_APPROVAL).await?;
         ensure!(written.is_empty(), "something of the refused approval is there: {written}");
         Ok(())
     };
@@ -113,35 +113,35 @@ async fn outlives<T>(
     waits_until_part(watched.health(), "store", "ok").await?;
 
     // The same press works, and its job meets the trouble.
-    village.comes_to_rest().await?;
-    village.holds_the_members_answer();
-    village.grace_approves().await?;
-    village.waits_for(IS_CLAIMED, "claimed").await?;
-    let trouble = begins(village).await?;
-    village.sim.heals();
+    env.wait_until_idle().await?;
+    env.holds_the_members_answer();
+    env.grace_approves().await?;
+    env.waits_for(IS_CLAIMED, "claimed").await?;
+    let trouble = begins(env).await?;
+    env.sim.heals();
     let is_met = watched.is_met_by_job().await;
     ends(trouble).await?;
     is_met?;
-    village.waits_within(Duration::from_mins(2), ACCOUNTS, "invited").await?;
-    village.ada_sets_password().await?;
-    village.waits_for(ACCOUNTS, "active").await?;
-    village.is_in_order("active", 1).await?;
-    ensure!(village.deaths() == 0, "the bot was restarted");
+    env.waits_within(Duration::from_mins(2), ACCOUNTS, "invited").await?;
+    env.ada_sets_password().await?;
+    env.waits_for(ACCOUNTS, "active").await?;
+    env.is_in_order("active", 1).await?;
+    ensure!(env.deaths() == 0, "the bot was restarted");
     Ok(())
 }
 
 /// Plays a story on the shared servers.
-fn plays(name: &str, customs: Customs, story: impl AsyncFnOnce(&Watched) -> Result<()>) {
-    let (country, _visit) = country();
-    let played: Result<()> = country.runtime.block_on(async {
-        let village = Village::settles(country, name, customs).await?;
-        let watched = Watched { village, port: Port::free()?, folder: tempfile::tempdir()? };
+fn plays(name: &str, options: EnvOptions, story: impl AsyncFnOnce(&Watched) -> Result<()>) {
+    let (harness, _visit) = visit();
+    let played: Result<()> = harness.runtime.block_on(async {
+        let env = TestEnv::new(harness, name, options).await?;
+        let watched = Watched { env, port: Port::free()?, folder: tempfile::tempdir()? };
         let log = watched.folder.path().join("log");
         let listen = watched.health().to_string();
-        starts_with(&watched.village, &[("ACCOLADE__HTTP__LISTEN", &listen)], &log).await?;
+        starts_with(&watched.env, &[("ACCOLADE__HTTP__LISTEN", &listen)], &log).await?;
         match story(&watched).await {
             Ok(()) => Ok(()),
-            Err(error) => bail_with(&watched.village, &error.context(last_lines(&log))),
+            Err(error) => bail_with(&watched.env, &error.context(last_lines(&log))),
         }
     });
     if let Err(error) = played {
@@ -157,9 +157,9 @@ fn last_lines(log: &Path) -> String {
 
 /// Trouble that statements begin, each by itself, and one ends.
 fn on_postgres(name: &str, told: [&str; 2], begin: &[&'static str], end: &'static str) {
-    plays(name, Customs::plain(Database::Postgres), async |watched| {
-        let begins = async |village: &Village| {
-            let mut hand = PgConnection::connect(village.store_url()).await?;
+    plays(name, EnvOptions::plain(Database::Postgres), async |watched| {
+        let begins = async |env: &TestEnv| {
+            let mut hand = PgConnection::connect(env.store_url()).await?;
             for &statement in begin {
                 hand.execute(sqlx::raw_sql(statement)).await?;
             }
@@ -202,9 +202,9 @@ fn a_postgres_that_finds_deadlocks_is_waited_for() {
 
 #[test]
 fn a_sqlite_file_that_another_process_locks_is_waited_for() {
-    plays("db5", Customs::plain(Database::Sqlite), async |watched| {
-        let begins = async |village: &Village| {
-            let mut hand = SqliteConnection::connect(village.store_url()).await?;
+    plays("db5", EnvOptions::plain(Database::Sqlite), async |watched| {
+        let begins = async |env: &TestEnv| {
+            let mut hand = SqliteConnection::connect(env.store_url()).await?;
             hand.execute("PRAGMA busy_timeout = 30000").await?;
             hand.execute("BEGIN EXCLUSIVE").await?;
             Ok(hand)
@@ -219,9 +219,9 @@ fn a_sqlite_file_that_another_process_locks_is_waited_for() {
 
 #[test]
 fn a_full_disk_below_sqlite_is_said_and_waited_for() {
-    let customs = Customs { has_small_disk: true, ..Customs::plain(Database::Sqlite) };
-    plays("db6", customs, async |watched| {
-        if watched.village.disk().is_none() {
+    let options = EnvOptions { has_small_disk: true, ..EnvOptions::plain(Database::Sqlite) };
+    plays("db6", options, async |watched| {
+        if watched.env.disk().is_none() {
             #[expect(clippy::print_stderr, reason = "whoever runs the tests must know what was not tried")]
             {
                 eprintln!(
@@ -230,13 +230,13 @@ fn a_full_disk_below_sqlite_is_said_and_waited_for() {
             }
             return Ok(());
         }
-        let begins = async |village: &Village| {
+        let begins = async |env: &TestEnv| {
             // What the log of changes has as room of its own is given back first.
-            let mut hand = SqliteConnection::connect(village.store_url()).await?;
+            let mut hand = SqliteConnection::connect(env.store_url()).await?;
             hand.execute("PRAGMA busy_timeout = 30000").await?;
             hand.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
             hand.close().await?;
-            let Some(disk) = village.disk() else { bail!("no disk of its own") };
+            let Some(disk) = env.disk() else { bail!("no disk of its own") };
             disk.fill()
         };
         let ends = async |filling| {
@@ -250,23 +250,23 @@ fn a_full_disk_below_sqlite_is_said_and_waited_for() {
 /// Nobody knows what the disk holds after a flush that failed: the bot says so and ends, and its next start goes on with what is there.
 #[test]
 fn a_flush_that_fails_ends_the_bot_with_a_clear_message() {
-    let (country, _visit) = country();
-    let played: Result<()> = country.runtime.block_on(async {
-        let village = Village::settles(country, "db7", Customs::plain(Database::Sqlite)).await?;
+    let (harness, _visit) = visit();
+    let played: Result<()> = harness.runtime.block_on(async {
+        let env = TestEnv::new(harness, "db7", EnvOptions::plain(Database::Sqlite)).await?;
         let folder = tempfile::tempdir()?;
         let log = folder.path().join("log");
         // The first flush is of the leases that are released at the start.
-        starts_with(&village, &[("ACCOLADE_PANIC_AT", "store.flush.before:2")], &log).await?;
-        let status = village.ends(Duration::from_secs(25)).await?;
+        starts_with(&env, &[("ACCOLADE_PANIC_AT", "store.flush.before:2")], &log).await?;
+        let status = env.ends(Duration::from_secs(25)).await?;
         let said = std::fs::read_to_string(&log)?;
         ensure!(
             !status.success() && said.contains("could not be flushed to the disk: check the disk"),
             "{status}: {said}"
         );
-        village.starts().await?;
-        village.ada_asks().await?;
-        village.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
-        village.stops().await
+        env.starts().await?;
+        env.ada_asks().await?;
+        env.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
+        env.stops().await
     });
     if let Err(error) = played {
         panic!("{error:#}");

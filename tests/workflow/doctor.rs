@@ -9,22 +9,24 @@ use anyhow::{Context as _, Result, ensure};
 use discord_sim::Permissions;
 use reqwest::Method;
 use serde_json::{Value, json};
+use testbed::config::REDIRECT;
 use testbed::keycloak::PublicUrl;
 use testbed::proxy::{Answer, Direction, Fault, Place, Plan, Server, Speech, Which};
 use testbed::slapd::{CONFIG_ADMIN, DATABASE, Edits, PersonByHand};
-use testbed::{Bed, BedOptions, KeycloakOptions, Proxy};
+use testbed::{KeycloakOptions, Proxy, ServerOptions, TestServers};
 
-use crate::country::{MAIL_CLIENT, country, write_secret};
-use crate::doctor_practice::{GROUP, Lent, Practice, REDIRECT, UNIQUE, wrong};
+use crate::doctor_practice::{GROUP, Lent, Practice, UNIQUE, wrong};
+use harness::{MAIL_CLIENT, visit, write_private};
 
 /// The realm of tests that change nothing in it.
 const SHARED: &str = "doctor";
 
 /// Runs a test on the shared Keycloak, in the realm of this name, with a directory of its own.
 fn plays(realm: &'static str, edits: Edits, acts: impl AsyncFnOnce(&Practice) -> Result<()>) {
-    let (country, _visit) = country();
-    let played: Result<()> = country.runtime.block_on(async {
-        let practice = Practice::opens(&country.bed.keycloak, &country.bed.mail, realm, edits).await?;
+    let (harness, _visit) = visit();
+    let played: Result<()> = harness.runtime.block_on(async {
+        let practice =
+            Practice::opens(&harness.servers.keycloak, &harness.servers.mail, realm, edits).await?;
         acts(&practice).await
     });
     if let Err(error) = played {
@@ -47,9 +49,9 @@ fn a_healthy_world_has_no_findings_and_discord_s_faults_are_named_one_by_one() {
 async fn breaks_the_way_to_discord(practice: &Practice) -> Result<()> {
     let nobody = practice.with("/discord/endpoint/address", json!("127.0.0.1:1"));
     practice.hears(&nobody, Lent::Nothing, &["discord_unreachable"]).await?;
-    let stranger = practice.with("/discord/endpoint/ca_file", json!(practice.bed.slapd.ca_file));
+    let stranger = practice.with("/discord/endpoint/ca_file", json!(practice.servers.slapd.ca_file));
     practice.hears(&stranger, Lent::Nothing, &["discord_untrusted"]).await?;
-    write_secret(&practice.file("other.token"), "MTE4MDAwMDAwMDAwMDAwMDAwMQ.wrong.token")?;
+    write_private(&practice.file("other.token"), "MTE4MDAwMDAwMDAwMDAwMDAwMQ.wrong.token")?;
     let other = practice.with("/discord/token_file", json!(practice.file("other.token")));
     practice.hears(&other, Lent::Nothing, &["discord_token_refused"]).await
 }
@@ -114,12 +116,12 @@ fn faults_of_the_directory_are_named_one_by_one() {
 }
 
 async fn breaks_the_way_to_the_directory(practice: &Practice) -> Result<()> {
-    practice.bed.slapd.kill();
+    practice.servers.slapd.kill();
     practice.hears(&practice.config, Lent::Nothing, &["ldap_unreachable"]).await?;
-    practice.bed.slapd.start().await?;
+    practice.servers.slapd.start().await?;
     let stranger = practice.with("/directory/ca_file", json!(practice.sim.ca_file()));
     practice.hears(&stranger, Lent::Nothing, &["ldap_untrusted"]).await?;
-    write_secret(&practice.file("wrong.password"), "not the password")?;
+    write_private(&practice.file("wrong.password"), "not the password")?;
     let refused = practice.with("/directory/bind_password_file", json!(practice.file("wrong.password")));
     practice.hears(&refused, Lent::Nothing, &["ldap_bind_refused"]).await?;
     let nowhere = practice.with("/directory/people_dn", json!("ou=persons,dc=example,dc=org"));
@@ -128,7 +130,7 @@ async fn breaks_the_way_to_the_directory(practice: &Practice) -> Result<()> {
 
 /// Inserts a rule before all others, checks the findings, and removes it again.
 async fn under_rule(practice: &Practice, rule: &str, codes: &[&str]) -> Result<()> {
-    let slapd = &practice.bed.slapd;
+    let slapd = &practice.servers.slapd;
     let rules = slapd.set_config(DATABASE, "olcAccess", &[]).await?;
     let bare: Vec<String> =
         rules.iter().map(|rule| rule.split_once('}').map_or("", |(_, bare)| bare).to_owned()).collect();
@@ -146,7 +148,7 @@ async fn under_rule(practice: &Practice, rule: &str, codes: &[&str]) -> Result<(
 }
 
 async fn breaks_rights(practice: &Practice) -> Result<()> {
-    let slapd = &practice.bed.slapd;
+    let slapd = &practice.servers.slapd;
     let bot = format!("by dn.exact=\"{}\"", slapd.bot_dn);
     let (people, groups) = (&slapd.people_dn, &slapd.groups_dn);
     // One right too many: foreign people, foreign groups, and passwords.
@@ -180,7 +182,7 @@ async fn breaks_rights(practice: &Practice) -> Result<()> {
 }
 
 async fn breaks_schema_and_groups(practice: &Practice) -> Result<()> {
-    let (slapd, config) = (&practice.bed.slapd, &practice.config);
+    let (slapd, config) = (&practice.servers.slapd, &practice.config);
     let no_mark = practice.with("/directory/mark_attribute", json!("accoladeMark"));
     practice.hears(&no_mark, Lent::Nothing, &["ldap_mark_attribute_missing"]).await?;
     // The schema defines it, but not for people.
@@ -195,7 +197,7 @@ async fn breaks_schema_and_groups(practice: &Practice) -> Result<()> {
 }
 
 async fn breaks_the_server(practice: &Practice) -> Result<()> {
-    let (slapd, config) = (&practice.bed.slapd, &practice.config);
+    let (slapd, config) = (&practice.servers.slapd, &practice.config);
     slapd.set_config(DATABASE, "olcDbNoSync", &["TRUE"]).await?;
     practice.hears(config, Lent::Everything, &["ldap_nosync"]).await?;
     slapd.set_config(DATABASE, "olcDbNoSync", &["FALSE"]).await?;
@@ -224,9 +226,9 @@ fn without(text: &str, names: &[&str]) -> String {
 
 #[test]
 fn an_overlay_that_is_not_there_is_named_by_its_missing_effect() {
-    let (country, _visit) = country();
-    let played: Result<()> = country.runtime.block_on(async {
-        let (keycloak, mail) = (&country.bed.keycloak, &country.bed.mail);
+    let (harness, _visit) = visit();
+    let played: Result<()> = harness.runtime.block_on(async {
+        let (keycloak, mail) = (&harness.servers.keycloak, &harness.servers.mail);
         let mut practice = Practice::opens(keycloak, mail, SHARED, Edits::default()).await?;
         let edits: [(&str, Edit); 4] = [
             ("unique (mail)", |text| without(text, &["dn: olcOverlay={2}unique"])),
@@ -263,9 +265,9 @@ fn shows_only_suffixes(text: &str) -> String {
 
 #[test]
 fn an_attribute_without_an_index_is_named_and_an_index_that_is_hidden_is_never_ok() {
-    let (country, _visit) = country();
-    let played: Result<()> = country.runtime.block_on(async {
-        let (keycloak, mail) = (&country.bed.keycloak, &country.bed.mail);
+    let (harness, _visit) = visit();
+    let played: Result<()> = harness.runtime.block_on(async {
+        let (keycloak, mail) = (&harness.servers.keycloak, &harness.servers.mail);
         let without_index = Edits { without_index: Some("description"), ..Edits::default() };
         let mut practice = Practice::opens(keycloak, mail, SHARED, without_index).await?;
         let (said, _) = practice.asks(&practice.config, Lent::Everything, &[]).await?;
@@ -296,7 +298,7 @@ fn an_attribute_without_an_index_is_named_and_an_index_that_is_hidden_is_never_o
 
 /// Lends the bot's own bind for the server's settings.
 async fn asks_with_the_bots_bind(practice: &Practice) -> Result<Value> {
-    let slapd = &practice.bed.slapd;
+    let slapd = &practice.servers.slapd;
     let password_file = slapd.bot_password_file.display().to_string();
     let flags = [
         "doctor",
@@ -338,12 +340,12 @@ async fn breaks_the_way_to_keycloak(practice: &Practice) -> Result<()> {
     practice
         .hears(&practice.with("/keycloak/url", json!("http://127.0.0.1:1")), lent, &["keycloak_unreachable"])
         .await?;
-    let tls = practice.bed.slapd.ldaps_url.replace("ldaps://", "https://");
+    let tls = practice.servers.slapd.ldaps_url.replace("ldaps://", "https://");
     practice.hears(&practice.with("/keycloak/url", json!(tls)), lent, &["keycloak_untrusted"]).await?;
     practice
         .hears(&practice.with("/keycloak/realm", json!("nowhere")), lent, &["keycloak_realm_missing"])
         .await?;
-    write_secret(&practice.file("wrong.secret"), "not the secret")?;
+    write_private(&practice.file("wrong.secret"), "not the secret")?;
     let other = practice.with("/keycloak/client_secret_file", json!(practice.file("wrong.secret")));
     practice.hears(&other, lent, &["keycloak_secret_wrong"]).await?;
     for (key, lent) in [
@@ -495,20 +497,22 @@ async fn breaks_the_rest_of_the_realm(practice: &Practice) -> Result<()> {
 
 #[test]
 fn a_keycloak_whose_links_follow_the_caller_is_named() {
-    let (country, _visit) = country();
-    let played: Result<()> = country.runtime.block_on(async {
+    let (harness, _visit) = visit();
+    let played: Result<()> = harness.runtime.block_on(async {
         let options = KeycloakOptions { public_url: PublicUrl::Unset, wished_port: None };
-        let bed = Bed::start(BedOptions { keycloak: Some(options), ..BedOptions::default() }).await?;
+        let servers =
+            TestServers::start(ServerOptions { keycloak: Some(options), ..ServerOptions::default() }).await?;
         // The environment borrows its Keycloak for the lifetime of the process.
-        let bed: &'static Bed = Box::leak(Box::new(bed));
+        let servers: &'static TestServers = Box::leak(Box::new(servers));
         let practice =
-            Practice::opens(&bed.keycloak, &country.bed.mail, "doctor-host", Edits::default()).await?;
+            Practice::opens(&servers.keycloak, &harness.servers.mail, "doctor-host", Edits::default())
+                .await?;
         practice.hears(&practice.config, Lent::Everything, &["keycloak_hostname_open"]).await?;
         // A realm may have an address of its own.
-        let fixed = json!({"attributes": {"frontendUrl": bed.keycloak.url}});
-        bed.keycloak.set_realm(practice.realm, &fixed).await?;
+        let fixed = json!({"attributes": {"frontendUrl": servers.keycloak.url}});
+        servers.keycloak.set_realm(practice.realm, &fixed).await?;
         practice.is_healthy().await?;
-        bed.keycloak.stop();
+        servers.keycloak.stop();
         Ok(())
     });
     if let Err(error) = played {
@@ -530,7 +534,7 @@ fn faults_of_this_machine_are_named_one_by_one() {
         let aside = practice.file("aside");
         std::fs::rename(&key, &aside)?;
         practice.hears(config, lent, &["key_missing"]).await?;
-        write_secret(&key, "bm90IGEga2V5\n")?;
+        write_private(&key, "bm90IGEga2V5\n")?;
         practice.hears(config, lent, &["key_wrong"]).await?;
         std::fs::rename(&aside, &key)?;
         std::fs::rename(&database, &aside)?;
@@ -541,7 +545,7 @@ fn faults_of_this_machine_are_named_one_by_one() {
 
         let offset = practice.file("offset");
         for ahead in ["600000", "-600000"] {
-            write_secret(&offset, ahead)?;
+            write_private(&offset, ahead)?;
             let variable = [("ACCOLADE_CLOCK_OFFSET_FILE", offset.as_path())];
             practice.hears_with(config, lent, &variable, &["clock_skew"]).await?;
         }
@@ -573,9 +577,9 @@ fn what_was_not_checked_is_said_with_its_reason_and_is_never_ok() {
         ensure!(text.contains("Not checked: ") && text.contains("add `--as-admin`"), "{text}");
 
         // Every code is reported, even if a server is down.
-        practice.bed.slapd.kill();
+        practice.servers.slapd.kill();
         let half = json(&run(&["--json"]).await?)?;
-        practice.bed.slapd.start().await?;
+        practice.servers.slapd.start().await?;
         let codes: Vec<&str> =
             half["checks"].as_array().context("checks")?.iter().filter_map(|c| c["code"].as_str()).collect();
         ensure!(codes == Finding::ALL.iter().map(|finding| finding.code()).collect::<Vec<_>>(), "{codes:?}");
@@ -588,7 +592,7 @@ fn what_was_not_checked_is_said_with_its_reason_and_is_never_ok() {
 /// Wrong lent credentials and wrong usage end the command without a diagnosis.
 async fn could_not_run(practice: &Practice) -> Result<()> {
     let wrong_password = practice.file("wrong.password");
-    write_secret(&wrong_password, "not the password")?;
+    write_private(&wrong_password, "not the password")?;
     let wrong_password = wrong_password.to_str().context("text")?;
     for (flags, code, told) in [
         (&["--as-admin", "--admin-password-file", wrong_password][..], 1, "administrator"),

@@ -1,4 +1,4 @@
-//! The environment of the doctor's tests: a healthy world on the shared Keycloak, and the real binary that checks it.
+//! The environment of the doctor's tests: a healthy set-up on the shared Keycloak, and the real binary that checks it.
 //!
 //! A test breaks one thing, expects exactly its findings, and repairs it. Each test has its own directory and, if it changes the realm,
 //! its own realm.
@@ -14,11 +14,12 @@ use discord_sim::{Bot, Guild, Options, Permissions, Sim};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testbed::config::{self, Registration, Sections};
 use testbed::slapd::{CONFIG_ADMIN, DATABASE, Edits};
-use testbed::{Bed, BedOptions, Keycloak, Mail, Managed};
+use testbed::{Keycloak, Mail, Managed, ServerOptions, TestServers};
 use tokio::sync::Mutex;
 
-use crate::country::{BINARY, MAIL_CLIENT, write_secret};
+use harness::{binary, write_private};
 
 /// The longest run waits for several servers that do not answer.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -29,18 +30,15 @@ pub(crate) const GROUP: &str = "members";
 /// The entry with the settings of the overlay `unique`.
 pub(crate) const UNIQUE: &str = "olcOverlay={2}unique,olcDatabase={1}mdb,cn=config";
 
-/// The address that a mailed link leads back to.
-pub(crate) const REDIRECT: &str = "http://localhost/welcome";
-
 /// Tests may share a realm: the first one creates it.
 static SETTING_UP: Mutex<()> = Mutex::const_new(());
 
-/// A world without faults.
+/// Servers, a guild and a configuration in which the doctor finds no fault.
 pub(crate) struct Practice {
     pub(crate) sim: Sim,
     pub(crate) bot: Bot,
     pub(crate) guild: Guild,
-    pub(crate) bed: Bed,
+    pub(crate) servers: TestServers,
     pub(crate) keycloak: &'static Keycloak,
     pub(crate) realm: &'static str,
     /// The correct configuration.
@@ -82,15 +80,16 @@ impl Practice {
             .person("ada", &["member"])
             .person("grace", &["member", "moderator"])
             .build();
-        let bed = directory_with(edits).await?;
+        let servers = directory_with(edits).await?;
         let private = std::fs::Permissions::from_mode(0o700);
         let folder = tempfile::Builder::new().permissions(private).tempdir()?;
-        let mut practice = Self { sim, bot, guild, bed, keycloak, realm, config: Value::Null, folder };
+        let mut practice = Self { sim, bot, guild, servers, keycloak, realm, config: Value::Null, folder };
         practice.config = practice.settings();
-        for (name, secret) in
-            [("token", practice.bot.token()), ("config.password", practice.bed.slapd.admin_password.clone())]
-        {
-            write_secret(&practice.file(name), &secret)?;
+        for (name, secret) in [
+            ("token", practice.bot.token()),
+            ("config.password", practice.servers.slapd.admin_password.clone()),
+        ] {
+            write_private(&practice.file(name), &secret)?;
         }
         practice.sets_up(mail).await?;
         let migrated = practice.runs(&practice.config, &["migrate"], &[]).await?;
@@ -100,41 +99,31 @@ impl Practice {
 
     /// Replaces the directory by a new one with these settings. Keycloak still uses the old one.
     pub(crate) async fn moves_to(&mut self, edits: Edits) -> Result<()> {
-        self.bed = directory_with(edits).await?;
+        self.servers = directory_with(edits).await?;
         let directory = self.settings()["directory"].clone();
         self.config["directory"] = directory;
-        write_secret(&self.file("config.password"), &self.bed.slapd.admin_password)
+        write_private(&self.file("config.password"), &self.servers.slapd.admin_password)
     }
 
     fn settings(&self) -> Value {
         let id = |role: &str| self.guild.role(role).id.to_string();
         let channel = |name: &str| self.guild.channel(name).id.to_string();
-        let slapd = &self.bed.slapd;
-        json!({
-            "discord": {
-                "token_file": self.file("token"),
-                "endpoint": {"address": self.sim.tls_address().to_string(), "ca_file": self.sim.ca_file()},
-            },
-            "guild": [{
-                "id": self.guild.id.to_string(),
-                "moderator_roles": [id("moderator")], "admin_roles": [id("admin")], "member_role": id("account-holder"),
-                "request_channel": channel("account-requests"), "log_channel": channel("log"),
-                "rule": [{"name": "members", "all_roles": [id("member")], "groups": [GROUP]}],
-            }],
-            "directory": {
-                "url": slapd.ldaps_url, "ca_file": slapd.ca_file,
-                "bind_dn": slapd.bot_dn, "bind_password_file": slapd.bot_password_file,
-                "people_dn": slapd.people_dn, "groups_dn": slapd.groups_dn,
-            },
-            "keycloak": {
-                "url": self.keycloak.url, "plaintext_on_loopback": true, "realm": self.realm,
-                "client_secret_file": self.file("client.secret"),
-                "mail_client_id": MAIL_CLIENT, "mail_redirect_uri": REDIRECT,
-            },
-            "store": {
-                "url": format!("sqlite://{}", self.file("accolade.sqlite").display()), "key_file": self.file("accolade.key"),
-            },
-        })
+        let guild = json!({
+            "id": self.guild.id.to_string(),
+            "moderator_roles": [id("moderator")], "admin_roles": [id("admin")], "member_role": id("account-holder"),
+            "request_channel": channel("account-requests"), "log_channel": channel("log"),
+            "rule": [{"name": "members", "all_roles": [id("member")], "groups": [GROUP]}],
+        });
+        let secret_file = self.file("client.secret");
+        let registration = Registration { realm: self.realm, secret_file: &secret_file, ids: ["", ""] };
+        Sections {
+            discord: config::discord(&self.file("token"), self.sim.tls_address(), self.sim.ca_file()),
+            guilds: vec![guild],
+            directory: config::directory(&self.servers.slapd),
+            keycloak: config::keycloak(self.keycloak, registration),
+            store: config::sqlite(&self.file("accolade.sqlite"), &self.file("accolade.key")),
+        }
+        .whole()
     }
 
     /// A file of the environment.
@@ -159,7 +148,7 @@ impl Practice {
 
     /// The same with more flags.
     pub(crate) async fn sets_up_with(&self, more: &[&str]) -> Result<Value> {
-        let slapd = &self.bed.slapd;
+        let slapd = &self.servers.slapd;
         let flags = [
             "setup",
             "keycloak",
@@ -187,8 +176,8 @@ impl Practice {
         environment: &[(&str, &Path)],
     ) -> Result<Output> {
         let file = self.file("accolade.toml");
-        write_secret(&file, &toml::to_string(config)?)?;
-        let run = tokio::process::Command::new(BINARY)
+        config::write(&file, config)?;
+        let run = tokio::process::Command::new(binary())
             .arg("--config")
             .arg(&file)
             .args(arguments)
@@ -258,13 +247,13 @@ impl Practice {
         let not_ok: Vec<&Value> =
             said["checks"].as_array().into_iter().flatten().filter(|check| check["result"] != "ok").collect();
         ensure!(not_ok.is_empty() && said["ok"] == true && exit == Some(0), "{not_ok:#?}");
-        let people = self.bed.slapd.people().await?;
+        let people = self.servers.slapd.people().await?;
         ensure!(people.is_empty(), "the self-test left {} entries", people.len());
         self.shows_no_secret(&said.to_string())
     }
 
     fn shows_no_secret(&self, said: &str) -> Result<()> {
-        let slapd = &self.bed.slapd;
+        let slapd = &self.servers.slapd;
         let secret = std::fs::read_to_string(self.file("client.secret"))?;
         for hidden in [&self.bot.token(), &slapd.bot_password, &slapd.admin_password, &secret] {
             ensure!(!said.contains(hidden.as_str()), "a secret is shown");
@@ -322,12 +311,13 @@ impl Practice {
 }
 
 /// A directory that syncs its writes, with a managed group and another one.
-async fn directory_with(edits: Edits) -> Result<Bed> {
-    let bed = Bed::start(BedOptions { slapd_edits: edits, ..BedOptions::slapd_alone() }).await?;
-    bed.slapd.set_config(DATABASE, "olcDbNoSync", &["FALSE"]).await?;
-    bed.slapd.add_group(GROUP, Managed::Yes).await?;
-    bed.slapd.add_group("staff", Managed::No).await?;
-    Ok(bed)
+async fn directory_with(edits: Edits) -> Result<TestServers> {
+    let servers =
+        TestServers::start(ServerOptions { slapd_edits: edits, ..ServerOptions::slapd_alone() }).await?;
+    servers.slapd.set_config(DATABASE, "olcDbNoSync", &["FALSE"]).await?;
+    servers.slapd.add_group(GROUP, Managed::Yes).await?;
+    servers.slapd.add_group("staff", Managed::No).await?;
+    Ok(servers)
 }
 
 /// The codes of the findings.

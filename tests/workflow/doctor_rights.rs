@@ -10,8 +10,8 @@ use testbed::Proxy;
 use testbed::proxy::{Answer, Direction, Fault, Place, Plan, Server, Speech, Which};
 use testbed::slapd::Edits;
 
-use crate::country::{MAIL_CLIENT, country};
 use crate::doctor_practice::{Lent, Practice};
+use harness::{MAIL_CLIENT, visit};
 
 /// The client in which the realm keeps its permissions.
 struct PermissionsClient<'a> {
@@ -48,9 +48,9 @@ impl<'a> PermissionsClient<'a> {
 
 #[test]
 fn rights_by_fine_grained_permissions_are_judged_by_what_they_do() {
-    let (country, _visit) = country();
-    let played: Result<()> = country.runtime.block_on(async {
-        let (keycloak, mail) = (&country.bed.keycloak, &country.bed.mail);
+    let (harness, _visit) = visit();
+    let played: Result<()> = harness.runtime.block_on(async {
+        let (keycloak, mail) = (&harness.servers.keycloak, &harness.servers.mail);
         let practice = Practice::opens(keycloak, mail, "doctor-narrow", Edits::default()).await?;
         practice.sets_up_with(&["--rights", "fine-grained"]).await?;
         practice.is_healthy().await?;
@@ -68,9 +68,9 @@ fn rights_by_fine_grained_permissions_are_judged_by_what_they_do() {
 
 #[test]
 fn what_keycloak_does_not_tell_of_rights_is_not_checked_and_never_ok() {
-    let (country, _visit) = country();
-    let played: Result<()> = country.runtime.block_on(async {
-        let (keycloak, mail) = (&country.bed.keycloak, &country.bed.mail);
+    let (harness, _visit) = visit();
+    let played: Result<()> = harness.runtime.block_on(async {
+        let (keycloak, mail) = (&harness.servers.keycloak, &harness.servers.mail);
         let practice = Practice::opens(keycloak, mail, "doctor-silent", Edits::default()).await?;
         practice.sets_up_with(&["--rights", "fine-grained"]).await?;
         hides_what_may_be_done(&practice).await?;

@@ -12,10 +12,8 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
-use crate::accounts_town::{Town, typed};
-use crate::case::{Case, Lines, MODERATORS};
-use crate::store_world::World;
-use crate::town::{Database, REALM, town};
+use harness::accounts::typed;
+use harness::{AccountsEnv, Database, MODERATORS, Proxies, REALM, StepEnv, StoreEnv, shared};
 
 const ADA: u64 = 175_928_847_299_117_063;
 
@@ -57,57 +55,57 @@ impl<S: Subscriber> Layer<S> for Statements {
 
 /// Somebody new asks for a name with an address, from the form to `Send`: what the database was asked, and what they were told.
 async fn asks(
-    town: &Town,
+    env: &AccountsEnv,
     asked: &Statements,
     user: u64,
     [username, address]: [&str; 2],
 ) -> (Vec<String>, Result<bool, UseCaseError>) {
-    let caller = town.caller(user);
+    let caller = env.caller(user);
     asked.taken();
-    town.accounts.open_form(&caller).await.expect("the form");
+    env.accounts.open_form(&caller).await.expect("the form");
     let filled = FormInput { address: address.to_owned(), ..typed(username) };
-    let draft = town.accounts.save_draft(&caller, filled).await.expect("a draft").request;
-    let sent = town.accounts.send(&caller, draft.id, draft.nonce).await;
-    town.accounts.status(&caller).await.expect("a status");
+    let draft = env.accounts.save_draft(&caller, filled).await.expect("a draft").request;
+    let sent = env.accounts.send(&caller, draft.id, draft.nonce).await;
+    env.accounts.status(&caller).await.expect("a status");
     (asked.taken(), sent.map(|sent| sent.automatic))
 }
 
 /// On `PostgreSQL`, whose driver runs in this thread and names each statement.
 #[tokio::test]
 async fn the_database_is_asked_the_same_whoever_has_the_address_or_the_name() {
-    let world = World::on_postgres().await;
-    let town = Town::with(|config| config.store = world.config.clone()).await;
-    let eve = town.asks(ADA, "eve").await;
-    let (account, _) = town.approves(&eve).await;
-    town.leaves_tombstone(ADA + 1, "former").await;
+    let env = StoreEnv::on_postgres().await;
+    let env = AccountsEnv::with(|config| config.store = env.config.clone()).await;
+    let eve = env.asks(ADA, "eve").await;
+    let (account, _) = env.approves(&eve).await;
+    env.leaves_tombstone(ADA + 1, "former").await;
     let asked = Statements::default();
     let _heard = tracing::subscriber::set_default(tracing_subscriber::registry().with(asked.clone()));
 
-    let (unknown, told) = asks(&town, &asked, ADA + 10, ["fresh", "fresh@example.org"]).await;
+    let (unknown, told) = asks(&env, &asked, ADA + 10, ["fresh", "fresh@example.org"]).await;
     assert!(unknown.len() > 10 && told == Ok(false), "{told:?}: {unknown:#?}");
     assert!(unknown.iter().any(|text| text.contains("INSERT INTO request")), "{unknown:#?}");
     // The address of an account that is being made, as it is and in other letters.
     for (user, name, address) in
         [(ADA + 11, "one", "eve@example.org"), (ADA + 12, "other", "EVE@Example.ORG")]
     {
-        assert_eq!(asks(&town, &asked, user, [name, address]).await, (unknown.clone(), told.clone()));
+        assert_eq!(asks(&env, &asked, user, [name, address]).await, (unknown.clone(), told.clone()));
     }
-    let active = town.account_becomes(&account, AccountState::Active).await;
-    let known = asks(&town, &asked, ADA + 13, ["third", "eve@example.org"]).await;
+    let active = env.account_becomes(&account, AccountState::Active).await;
+    let known = asks(&env, &asked, ADA + 13, ["third", "eve@example.org"]).await;
     assert_eq!(known, (unknown, told), "of {:?}", active.state);
 
     // A name that somebody has, had, or that looks like one.
     let refused = Err(UseCaseError::because(ErrorCode::NameUnavailable));
-    let (taken, told) = asks(&town, &asked, ADA + 20, ["eve", "twenty@example.org"]).await;
+    let (taken, told) = asks(&env, &asked, ADA + 20, ["eve", "twenty@example.org"]).await;
     assert_eq!(told, refused);
     for (user, name) in [(ADA + 21, "former"), (ADA + 22, "f0rmer")] {
-        let other = asks(&town, &asked, user, [name, &[name, "@example.org"].concat()]).await;
+        let other = asks(&env, &asked, user, [name, &[name, "@example.org"].concat()]).await;
         assert_eq!(other, (taken.clone(), refused.clone()), "{name}");
     }
 }
 
 /// What the worker asks directory and Keycloak about one request: kinds, and the names of parameters. Logging in is no part of it.
-fn questions(lines: &Lines) -> Vec<String> {
+fn questions(lines: &Proxies) -> Vec<String> {
     let asked = [lines.directory.exchanges(), lines.keycloak.exchanges()].concat();
     let mut questions: Vec<String> = asked
         .into_iter()
@@ -129,29 +127,29 @@ fn questions(lines: &Lines) -> Vec<String> {
 
 #[test]
 fn directory_and_keycloak_are_asked_the_same_whoever_has_the_name_or_the_address() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        let bed = &town().bed;
-        let name = |first: &str| [first, &case.mark].concat();
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        let servers = &shared().servers;
+        let name = |first: &str| [first, &env.mark].concat();
         let address = |first: &str| [&name(first), "@people.example"].concat();
         let mail = Some(address("mailed"));
         for known in [
             PersonByHand::named(&name("named")),
             PersonByHand { mail, ..PersonByHand::named(&name("owner")) },
         ] {
-            bed.slapd.add_person_by_hand(&known).await.expect("an entry by hand");
+            servers.slapd.add_person_by_hand(&known).await.expect("an entry by hand");
         }
         let (username, email) = (name("local"), address("locally"));
         let local = testbed::keycloak_admin::LocalUser { username: &username, email: &email, password: None };
-        bed.keycloak.create_local_user(REALM, local).await.expect("a user of Keycloak's own");
-        let lines = Lines::laid().await;
-        let worker = case.worker_behind(&lines);
+        servers.keycloak.create_local_user(REALM, local).await.expect("a user of Keycloak's own");
+        let lines = Proxies::start().await;
+        let worker = env.worker_behind(&lines);
         let asks = async |who: &str, first: &str, address: &str| {
-            let who = case.guild.newcomer(who).with_role("member").joins();
+            let who = env.guild.newcomer(who).with_role("member").joins();
             lines.forgets();
-            case.tries_to_ask(&who, &name(first), address).await;
-            case.frees_leases().await;
+            env.tries_to_ask(&who, &name(first), address).await;
+            env.frees_leases().await;
             worker.drain_once().await.expect("the store answers");
-            let found = case
+            let found = env
                 .text(
                     "SELECT state || ' ' || coalesce(reason_code, '') FROM request ORDER BY id DESC LIMIT 1",
                 )
@@ -171,6 +169,11 @@ fn directory_and_keycloak_are_asked_the_same_whoever_has_the_name_or_the_address
             assert_eq!((found.as_str(), &asked), (wanted, &unknown), "{who}");
         }
         // The entries by hand are no accounts of ours.
-        bed.keycloak.user_named(REALM, &username).await.expect("Keycloak answers").expect("it is left alone");
+        servers
+            .keycloak
+            .user_named(REALM, &username)
+            .await
+            .expect("Keycloak answers")
+            .expect("it is left alone");
     });
 }

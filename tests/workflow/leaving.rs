@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use accolade::domain::job::{JobKind, Step};
 
-use crate::case::{Case, MODERATORS};
-use crate::town::Database;
+use harness::{Database, MODERATORS, StepEnv};
 
 /// Longer than what Discord said of a member is good for.
 const LONG: Duration = Duration::from_hours(1);
@@ -25,11 +24,11 @@ enum Departure {
 impl Departure {
     const ALL: [Self; 3] = [Self::Leaves, Self::IsBanned, Self::LosesRole];
 
-    fn happens(self, case: &Case) {
+    fn happens(self, env: &StepEnv) {
         match self {
-            Self::Leaves => case.ada.leaves(),
-            Self::IsBanned => case.sim.bans(&case.ada),
-            Self::LosesRole => case.ada.loses("member"),
+            Self::Leaves => env.ada.leaves(),
+            Self::IsBanned => env.sim.bans(&env.ada),
+            Self::LosesRole => env.ada.loses("member"),
         }
     }
 
@@ -42,22 +41,22 @@ impl Departure {
 }
 
 /// The account is undone, nothing stays outside, and the request says why.
-async fn is_undone(case: &Case, departure: Departure) {
-    assert_eq!(case.standing().await, "failed undone closed");
-    assert_eq!(case.text("SELECT reason_code FROM request").await, departure.code());
-    case.has_nothing_left().await;
-    assert_eq!(case.outside().await.mails, 0, "no mail to who is gone");
+async fn is_undone(env: &StepEnv, departure: Departure) {
+    assert_eq!(env.standing().await, "failed undone closed");
+    assert_eq!(env.text("SELECT reason_code FROM request").await, departure.code());
+    env.has_nothing_left().await;
+    assert_eq!(env.outside().await.mails, 0, "no mail to who is gone");
 }
 
 #[test]
 fn who_is_not_entitled_any_more_before_the_entry_gets_none() {
     for departure in Departure::ALL {
-        Case::plays(Database::Sqlite, MODERATORS, async |case| {
-            case.approved().await;
-            departure.happens(case);
-            case.drains().await;
-            is_undone(case, departure).await;
-            assert_eq!(case.text("SELECT 'made' FROM audit WHERE event = 'entry.created'").await, "");
+        StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+            env.approved().await;
+            departure.happens(env);
+            env.drains().await;
+            is_undone(env, departure).await;
+            assert_eq!(env.text("SELECT 'made' FROM audit WHERE event = 'entry.created'").await, "");
         });
     }
 }
@@ -75,26 +74,26 @@ fn steps_up_to_the_mail() -> Vec<Step> {
 fn who_leaves_while_a_server_keeps_the_work_waiting_gets_no_mail_and_nothing_stays() {
     for (step, departure) in steps_up_to_the_mail().into_iter().zip(Departure::ALL.into_iter().cycle()) {
         eprintln!("{departure:?} before {step}");
-        Case::plays(Database::Sqlite, MODERATORS, async |case| {
-            case.approved().await;
-            case.drains_up_to(step).await;
-            departure.happens(case);
-            case.clock.push(LONG);
-            case.drains().await;
-            is_undone(case, departure).await;
+        StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+            env.approved().await;
+            env.drains_up_to(step).await;
+            departure.happens(env);
+            env.clock.push(LONG);
+            env.drains().await;
+            is_undone(env, departure).await;
         });
     }
 }
 
 #[test]
 fn who_gained_a_role_meanwhile_gets_the_account_that_was_approved() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        case.approved().await;
-        case.drains_up_to(Step::Mail).await;
-        case.ada.gains("moderator");
-        case.clock.push(LONG);
-        case.drains().await;
-        assert_eq!(case.standing().await, "approved done invited", "the rule still fits");
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        env.approved().await;
+        env.drains_up_to(Step::Mail).await;
+        env.ada.gains("moderator");
+        env.clock.push(LONG);
+        env.drains().await;
+        assert_eq!(env.standing().await, "approved done invited", "the rule still fits");
     });
 }
 
@@ -105,14 +104,14 @@ fn who_leaves_in_the_moment_of_the_making_has_one_whole_account_or_none() {
         steps_up_to_the_mail().into_iter().zip(Departure::ALL.into_iter().cycle().skip(1))
     {
         eprintln!("{departure:?} before {step}");
-        Case::plays(Database::Sqlite, MODERATORS, async |case| {
-            case.approved().await;
-            case.drains_up_to(step).await;
-            departure.happens(case);
-            case.drains().await;
+        StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+            env.approved().await;
+            env.drains_up_to(step).await;
+            departure.happens(env);
+            env.drains().await;
             // What was judged a moment ago holds: the end of such an account is a job of its own.
-            assert_eq!(case.standing().await, "approved done invited");
-            assert_eq!(case.outside().await.mails, 1);
+            assert_eq!(env.standing().await, "approved done invited");
+            assert_eq!(env.outside().await.mails, 1);
         });
     }
 }
@@ -120,19 +119,19 @@ fn who_leaves_in_the_moment_of_the_making_has_one_whole_account_or_none() {
 #[test]
 fn who_leaves_after_the_mail_keeps_the_account_as_it_is_and_time_withdraws_it() {
     for departure in Departure::ALL {
-        Case::plays(Database::Sqlite, MODERATORS, async |case| {
-            case.approved().await;
-            case.drains_up_to(Step::Invite).await;
-            departure.happens(case);
-            case.clock.push(LONG);
-            case.drains().await;
-            assert_eq!(case.standing().await, "approved done invited", "the mail is out");
-            case.clock.push(LONG * 24 * 15);
-            case.frees_leases().await;
-            case.worker().housekeep().await.expect("the store answers");
-            case.drains().await;
-            assert_eq!(case.standing().await, "cancelled done closed");
-            case.has_nothing_left().await;
+        StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+            env.approved().await;
+            env.drains_up_to(Step::Invite).await;
+            departure.happens(env);
+            env.clock.push(LONG);
+            env.drains().await;
+            assert_eq!(env.standing().await, "approved done invited", "the mail is out");
+            env.clock.push(LONG * 24 * 15);
+            env.frees_leases().await;
+            env.worker().housekeep().await.expect("the store answers");
+            env.drains().await;
+            assert_eq!(env.standing().await, "cancelled done closed");
+            env.has_nothing_left().await;
         });
     }
 }

@@ -1,7 +1,7 @@
 //! Servers are killed, frozen and started again while a request is on its way: people get true words in time, nothing is lost, and
 //! when the server is back everything finishes by itself.
 //!
-//! Each test is alone with the servers that all villages share, and leaves them running.
+//! Each test is alone with the servers that all environments share, and leaves them running.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use testbed::{MailFault, wait_until};
 
-use crate::country::{Country, country_alone};
-use crate::village::{Customs, Database, IS_CLAIMED, LIMIT, Village, bail_with};
+use harness::test_env::LIMIT;
+use harness::{Database, EnvOptions, Harness, IS_CLAIMED, TestEnv, bail_with, visit_alone};
 
 /// How long after its server's return a job may take to be finished.
 const FINISHED_WITHIN: Duration = Duration::from_mins(2);
@@ -26,15 +26,15 @@ const LEFT_OF_LEASES: &str = "SELECT max(until) - CAST(floor(EXTRACT(EPOCH FROM 
 const ACCOUNTS: &str = "SELECT state FROM account";
 const WAITS_FOR: &str = "SELECT error_code FROM job WHERE kind = 'provision'";
 
-/// Plays a story in a village of its own, alone with the servers.
-fn plays(name: &str, database: Database, story: impl AsyncFnOnce(&'static Country, &Village) -> Result<()>) {
-    let (country, _alone) = country_alone();
-    let played = country.runtime.block_on(async {
-        let village = Village::settles(country, name, Customs::plain(database)).await?;
-        village.starts().await?;
-        match story(country, &village).await {
+/// Plays a story in an environment of its own, alone with the servers.
+fn plays(name: &str, database: Database, story: impl AsyncFnOnce(&'static Harness, &TestEnv) -> Result<()>) {
+    let (harness, _alone) = visit_alone();
+    let played = harness.runtime.block_on(async {
+        let env = TestEnv::new(harness, name, EnvOptions::plain(database)).await?;
+        env.starts().await?;
+        match story(harness, &env).await {
             Ok(()) => Ok(()),
-            Err(error) => bail_with(&village, &error),
+            Err(error) => bail_with(&env, &error),
         }
     });
     if let Err(error) = played {
@@ -43,80 +43,80 @@ fn plays(name: &str, database: Database, story: impl AsyncFnOnce(&'static Countr
 }
 
 /// Ada has asked, and everything was found free.
-async fn ada_has_asked(village: &Village) -> Result<()> {
-    village.ada_asks().await?;
-    village.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await
+async fn ada_has_asked(env: &TestEnv) -> Result<()> {
+    env.ada_asks().await?;
+    env.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await
 }
 
 /// What `/account status` tells ada; it must answer in time whatever is down.
-async fn status(village: &Village) -> Result<String> {
-    let ada = village.person("ada");
-    let reply = village.does("the status", async || ada.tries_to_run("/account status").await).await?;
+async fn status(env: &TestEnv) -> Result<String> {
+    let ada = env.person("ada");
+    let reply = env.does("the status", async || ada.tries_to_run("/account status").await).await?;
     Ok(reply.text)
 }
 
 /// The approval is acknowledged, the status says that a server is waited for, and the account comes when it is back.
 async fn outlasts(
-    village: &Village,
+    env: &TestEnv,
     code: &str,
     breaks: impl AsyncFnOnce() -> Result<()>,
     heals: impl AsyncFnOnce() -> Result<()>,
 ) -> Result<()> {
-    ada_has_asked(village).await?;
+    ada_has_asked(env).await?;
     breaks().await?;
     let waits = async {
-        village.grace_approves().await?;
-        village.waits_for(WAITS_FOR, code).await?;
-        let told = status(village).await?;
+        env.grace_approves().await?;
+        env.waits_for(WAITS_FOR, code).await?;
+        let told = status(env).await?;
         ensure!(told.contains("keeps trying"), "the status hides the outage: {told}");
-        ensure!(village.mails() == 0, "a mail while the account cannot be made");
+        ensure!(env.mails() == 0, "a mail while the account cannot be made");
         Ok(())
     };
     let waited = waits.await;
     // Also after a failure: others use the server too.
     heals().await?;
     waited?;
-    village.waits_within(FINISHED_WITHIN, ACCOUNTS, "invited").await?;
-    ensure!(status(village).await?.contains("is ready"), "the status does not know of the account");
-    ends_with_an_account(village).await
+    env.waits_within(FINISHED_WITHIN, ACCOUNTS, "invited").await?;
+    ensure!(status(env).await?.contains("is ready"), "the status does not know of the account");
+    ends_with_an_account(env).await
 }
 
-async fn ends_with_an_account(village: &Village) -> Result<()> {
-    village.ada_sets_password().await?;
-    village.waits_for(ACCOUNTS, "active").await?;
-    village.is_in_order("active", 1).await?;
-    ensure!(village.deaths() == 0, "the bot was restarted");
+async fn ends_with_an_account(env: &TestEnv) -> Result<()> {
+    env.ada_sets_password().await?;
+    env.waits_for(ACCOUNTS, "active").await?;
+    env.is_in_order("active", 1).await?;
+    ensure!(env.deaths() == 0, "the bot was restarted");
     Ok(())
 }
 
 #[test]
 fn a_conflict_that_somebody_put_right_ends_with_an_account_after_a_retry() {
-    plays("o15", Database::Sqlite, async |country, village| {
-        ada_has_asked(village).await?;
-        village.enters_ada_by_hand().await?;
-        village.grace_approves().await?;
-        village.waits_for(ACCOUNTS, "conflict").await?;
-        let linus = village.person("linus");
+    plays("o15", Database::Sqlite, async |harness, env| {
+        ada_has_asked(env).await?;
+        env.enters_ada_by_hand().await?;
+        env.grace_approves().await?;
+        env.waits_for(ACCOUNTS, "conflict").await?;
+        let linus = env.person("linus");
         let retries =
-            async || village.does("the retry", async || linus.tries_to_press("Retry").await).await.map(drop);
+            async || env.does("the retry", async || linus.tries_to_press("Retry").await).await.map(drop);
         // Nothing was put right: it is a conflict anew.
         let again = ("SELECT COUNT(*) FROM audit WHERE event = 'job.needs_operator'", "2");
-        village.insists("the first retry", &linus, again, retries).await?;
-        village.waits_for(ACCOUNTS, "conflict").await?;
-        let slapd = &country.bed.slapd;
-        slapd.delete(&slapd.person_dn(&village.username())).await?;
+        env.insists("the first retry", &linus, again, retries).await?;
+        env.waits_for(ACCOUNTS, "conflict").await?;
+        let slapd = &harness.servers.slapd;
+        slapd.delete(&slapd.person_dn(&env.username())).await?;
         let invited = (ACCOUNTS, "invited");
-        village.insists("the second retry", &linus, invited, retries).await?;
-        ends_with_an_account(village).await
+        env.insists("the second retry", &linus, invited, retries).await?;
+        ends_with_an_account(env).await
     });
 }
 
 #[test]
 fn a_killed_directory_is_waited_for() {
-    plays("o01", Database::Sqlite, async |country, village| {
-        let slapd = &country.bed.slapd;
+    plays("o01", Database::Sqlite, async |harness, env| {
+        let slapd = &harness.servers.slapd;
         outlasts(
-            village,
+            env,
             "directory_down",
             async || {
                 let _: () = slapd.kill();
@@ -130,10 +130,10 @@ fn a_killed_directory_is_waited_for() {
 
 #[test]
 fn a_frozen_directory_is_waited_for() {
-    plays("o02", Database::Sqlite, async |country, village| {
-        let slapd = &country.bed.slapd;
+    plays("o02", Database::Sqlite, async |harness, env| {
+        let slapd = &harness.servers.slapd;
         outlasts(
-            village,
+            env,
             "directory_down",
             async || {
                 let _: () = slapd.freeze();
@@ -150,10 +150,10 @@ fn a_frozen_directory_is_waited_for() {
 
 #[test]
 fn a_killed_keycloak_is_waited_for() {
-    plays("o03", Database::Sqlite, async |country, village| {
-        let keycloak = &country.bed.keycloak;
+    plays("o03", Database::Sqlite, async |harness, env| {
+        let keycloak = &harness.servers.keycloak;
         outlasts(
-            village,
+            env,
             "keycloak_down",
             async || {
                 let _: () = keycloak.kill();
@@ -167,10 +167,10 @@ fn a_killed_keycloak_is_waited_for() {
 
 #[test]
 fn a_frozen_keycloak_is_waited_for() {
-    plays("o04", Database::Sqlite, async |country, village| {
-        let keycloak = &country.bed.keycloak;
+    plays("o04", Database::Sqlite, async |harness, env| {
+        let keycloak = &harness.servers.keycloak;
         outlasts(
-            village,
+            env,
             "keycloak_down",
             async || {
                 let _: () = keycloak.freeze();
@@ -185,7 +185,7 @@ fn a_frozen_keycloak_is_waited_for() {
     });
 }
 
-/// One village for each fault, one after the other: they share the mail server, so whoever has met its fault stands still until the
+/// One environment for each fault, one after the other: they share the mail server, so whoever has met its fault stands still until the
 /// last has.
 #[test]
 fn an_uncertain_mail_is_said_to_be_uncertain_and_sent_once_more() {
@@ -194,39 +194,39 @@ fn an_uncertain_mail_is_said_to_be_uncertain_and_sent_once_more() {
         ("o06", MailFault::AcceptThenDrop, 2),
         ("o07", MailFault::Delay(Duration::from_secs(12)), 2),
     ];
-    let (country, _alone) = country_alone();
-    let played: Result<()> = country.runtime.block_on(async {
-        let mut villages = Vec::new();
+    let (harness, _alone) = visit_alone();
+    let played: Result<()> = harness.runtime.block_on(async {
+        let mut environments = Vec::new();
         for (name, fault, mails) in faults {
-            let village = Village::settles(country, name, Customs::plain(Database::Sqlite)).await?;
-            village.starts().await?;
-            ada_has_asked(&village).await?;
-            country.bed.mail.set_fault(fault).await?;
+            let env = TestEnv::new(harness, name, EnvOptions::plain(Database::Sqlite)).await?;
+            env.starts().await?;
+            ada_has_asked(&env).await?;
+            harness.servers.mail.set_fault(fault).await?;
             let waited = async {
-                village.grace_approves().await?;
-                village.waits_for(WAITS_FOR, "mail_unknown").await?;
-                let told = status(&village).await?;
+                env.grace_approves().await?;
+                env.waits_for(WAITS_FOR, "mail_unknown").await?;
+                let told = status(&env).await?;
                 ensure!(!told.contains("was sent"), "the status claims a mail: {told}");
                 Ok(())
             };
             let waited = waited.await;
-            country.bed.mail.set_fault(MailFault::None).await?;
+            harness.servers.mail.set_fault(MailFault::None).await?;
             if let Err(error) = waited {
-                return bail_with(&village, &error);
+                return bail_with(&env, &error);
             }
-            village.stops().await?;
-            villages.push((village, mails));
+            env.stops().await?;
+            environments.push((env, mails));
         }
-        for (village, mails) in &villages {
+        for (env, mails) in &environments {
             let ended = async {
-                village.starts().await?;
-                village.waits_within(FINISHED_WITHIN, ACCOUNTS, "invited").await?;
-                village.comes_to_rest().await?;
-                ensure!(village.mails() == *mails, "{} mails, wanted {mails}", village.mails());
-                ends_with_an_account(village).await
+                env.starts().await?;
+                env.waits_within(FINISHED_WITHIN, ACCOUNTS, "invited").await?;
+                env.wait_until_idle().await?;
+                ensure!(env.mails() == *mails, "{} mails, wanted {mails}", env.mails());
+                ends_with_an_account(env).await
             };
             if let Err(error) = ended.await {
-                return bail_with(village, &error);
+                return bail_with(env, &error);
             }
         }
         Ok(())
@@ -238,85 +238,85 @@ fn an_uncertain_mail_is_said_to_be_uncertain_and_sent_once_more() {
 
 #[test]
 fn a_killed_postgres_is_waited_for_without_a_restart_of_the_bot() {
-    plays("o08", Database::Postgres, async |country, village| {
-        let postgres = &country.bed.postgres;
-        ada_has_asked(village).await?;
-        let pid = village.pid().await?;
+    plays("o08", Database::Postgres, async |harness, env| {
+        let postgres = &harness.postgres().await;
+        ada_has_asked(env).await?;
+        let pid = env.pid().await?;
         postgres.kill();
-        let told = status(village).await;
+        let told = status(env).await;
         postgres.start().await?;
         let told = told?;
         // An answer that needs more than 1.5 s is deferred and follows; it may come once the database is back.
-        let ada = village.person("ada");
+        let ada = env.person("ada");
         let true_words = ["nothing was lost", "went wrong", "is waiting for a decision"];
         let is_told = wait_until("a true word", LIMIT, async || {
             let sees = ada.sees_everything();
             Ok(true_words.iter().any(|words| told.contains(words) || sees.contains(words)))
         });
         is_told.await.with_context(|| ada.sees_everything())?;
-        village.grace_approves().await?;
-        village.waits_within(FINISHED_WITHIN, ACCOUNTS, "invited").await?;
-        ensure!(village.pid().await? == pid, "another process");
-        ends_with_an_account(village).await
+        env.grace_approves().await?;
+        env.waits_within(FINISHED_WITHIN, ACCOUNTS, "invited").await?;
+        ensure!(env.pid().await? == pid, "another process");
+        ends_with_an_account(env).await
     });
 }
 
 #[test]
 fn a_second_serve_on_the_same_sqlite_file_is_refused() {
-    plays("o09", Database::Sqlite, async |_, village| {
-        let second = tokio::time::timeout(Duration::from_secs(20), village.serve().output());
+    plays("o09", Database::Sqlite, async |_, env| {
+        let second = tokio::time::timeout(Duration::from_secs(20), env.serve().output());
         let second = second.await.context("the second one runs")??;
         let said =
             [String::from_utf8_lossy(&second.stdout), String::from_utf8_lossy(&second.stderr)].concat();
         ensure!(second.status.code() == Some(1), "it ended with {}: {said}", second.status);
-        ada_has_asked(village).await?;
-        village.grace_approves().await?;
-        village.waits_for(ACCOUNTS, "invited").await?;
-        ends_with_an_account(village).await
+        ada_has_asked(env).await?;
+        env.grace_approves().await?;
+        env.waits_for(ACCOUNTS, "invited").await?;
+        ends_with_an_account(env).await
     });
 }
 
 #[test]
 fn on_postgres_a_second_serve_takes_over_from_a_killed_one() {
-    plays("o10", Database::Postgres, async |_, village| {
-        ada_has_asked(village).await?;
-        village.comes_to_rest().await?;
-        let second = village.stands_by()?;
-        village.holds_the_members_answer();
-        village.grace_approves().await?;
-        village.waits_for(IS_CLAIMED, "claimed").await?;
-        village.signals(Signal::SIGKILL).await?;
-        village.ends(LIMIT).await?;
+    plays("o10", Database::Postgres, async |_, env| {
+        ada_has_asked(env).await?;
+        env.wait_until_idle().await?;
+        let second = env.stands_by()?;
+        env.holds_the_members_answer();
+        env.grace_approves().await?;
+        env.waits_for(IS_CLAIMED, "claimed").await?;
+        env.signals(Signal::SIGKILL).await?;
+        env.ends(LIMIT).await?;
         // How soon the second one can take over is decided here; how soon it does is the machine's affair, and measured elsewhere.
-        let left: i64 = village.sees_in_store(LEFT_OF_LEASES).await?.parse()?;
+        let left: i64 = env.sees_in_store(LEFT_OF_LEASES).await?.parse()?;
         ensure!(left <= HELD_FOR_AT_MOST, "the killed one holds something for {left} ms");
-        village.sim.heals();
-        village.is_taken_over_by(second).await?;
-        wait_until("the takeover", LIMIT, async || Ok(village.is_ready())).await?;
+        env.sim.heals();
+        env.is_taken_over_by(second).await?;
+        wait_until("the takeover", LIMIT, async || Ok(env.is_ready())).await?;
         // An interaction and the job that the killed one had begun.
-        let told = status(village).await?;
+        let told = status(env).await?;
         ensure!(told.contains("approved") || told.contains("is ready"), "{told}");
-        village.waits_for(ACCOUNTS, "invited").await?;
-        ends_with_an_account(village).await
+        env.waits_for(ACCOUNTS, "invited").await?;
+        ends_with_an_account(env).await
     });
 }
 
 #[test]
 fn a_bot_that_is_asked_to_stop_in_the_middle_ends_in_order_and_goes_on_later() {
-    plays("o11", Database::Sqlite, async |_, village| {
-        ada_has_asked(village).await?;
-        village.comes_to_rest().await?;
-        village.holds_the_members_answer();
-        village.grace_approves().await?;
-        village.waits_for(IS_CLAIMED, "claimed").await?;
-        village.is_told_to_stop().await?;
-        village.sim.heals();
-        let status = village.ends(Duration::from_secs(25)).await?;
+    plays("o11", Database::Sqlite, async |_, env| {
+        ada_has_asked(env).await?;
+        env.wait_until_idle().await?;
+        env.holds_the_members_answer();
+        env.grace_approves().await?;
+        env.waits_for(IS_CLAIMED, "claimed").await?;
+        env.is_told_to_stop().await?;
+        env.sim.heals();
+        let status = env.ends(Duration::from_secs(25)).await?;
         ensure!(status.success(), "it ended with {status}");
-        let lease = village.sees_in_store("SELECT lease_until FROM job WHERE kind = 'provision'").await?;
+        let lease = env.sees_in_store("SELECT lease_until FROM job WHERE kind = 'provision'").await?;
         ensure!(lease == "0", "the lease was not given back: {lease}");
-        village.starts().await?;
-        village.waits_for(ACCOUNTS, "invited").await?;
-        ends_with_an_account(village).await
+        env.starts().await?;
+        env.waits_for(ACCOUNTS, "invited").await?;
+        ends_with_an_account(env).await
     });
 }

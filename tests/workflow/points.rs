@@ -14,8 +14,7 @@ use testbed::proxy::{
     Answer, Direction, Exchange, Fault, Kind, Operation, Place, Plan, Proxy, Server, Which,
 };
 
-use crate::case::{AUTOMATIC, Case, Lines, MODERATORS};
-use crate::town::{Database, town};
+use harness::{AUTOMATIC, Database, MODERATORS, Proxies, StepEnv, shared};
 
 /// Set to break the line at every byte of every call (`./dev test --sweep`).
 const SWEEP: &str = "ACCOLADE_SWEEP";
@@ -98,31 +97,31 @@ fn is_sweep() -> bool {
 }
 
 /// A name of the same length for each, so that every call has the same number of bytes.
-fn name_of(case: &Case, number: usize) -> String {
-    format!("p{number:03}{}", case.mark)
+fn name_of(env: &StepEnv, number: usize) -> String {
+    format!("p{number:03}{}", env.mark)
 }
 
 /// Lets time pass until the job of `username` is neither open nor being undone. Its state then, and the account's.
-async fn runs_on(case: &Case, worker: &Background, username: &str) -> String {
+async fn runs_on(env: &StepEnv, worker: &Background, username: &str) -> String {
     for _ in 0..ROUNDS {
-        let [state, _, account] = job_of(case, username).await;
+        let [state, _, account] = job_of(env, username).await;
         if !matches!(state.as_str(), "" | "open" | "undoing") {
             return [state, account].join(" ");
         }
-        case.clock.push(A_WHILE);
+        env.clock.push(A_WHILE);
         worker.drain_once().await.expect("the store answers");
     }
-    panic!("the work for {username} is stuck: {:?}", job_of(case, username).await);
+    panic!("the work for {username} is stuck: {:?}", job_of(env, username).await);
 }
 
 /// State and error code of the newest work for an account, and the account's state. All empty while there is no account.
-async fn job_of(case: &Case, username: &str) -> [String; 3] {
+async fn job_of(env: &StepEnv, username: &str) -> [String; 3] {
     let sql = format!(
         "SELECT job.state || ' ' || coalesce(job.error_code, '-') || ' ' || account.state FROM job \
          JOIN account ON account.id = job.account_id WHERE account.username = '{username}' \
          ORDER BY job.seq DESC LIMIT 1"
     );
-    let text = case.text(&sql).await;
+    let text = env.text(&sql).await;
     let mut words = text.split(' ').map(str::to_owned);
     [words.next(), words.next(), words.next()].map(Option::unwrap_or_default)
 }
@@ -130,13 +129,13 @@ async fn job_of(case: &Case, username: &str) -> [String; 3] {
 /// What one provisioning says to directory and Keycloak, from the bind and the token to the last read.
 fn calls() -> [(Line, Vec<Exchange>); 2] {
     let mut calls = [(Line::Directory, Vec::new()), (Line::Keycloak, Vec::new())];
-    Case::plays(Database::Sqlite, AUTOMATIC, async |case| {
-        let lines = Lines::laid().await;
-        let name = name_of(case, 0);
-        case.asks_as(&case.guild.newcomer(&name).with_role("member").joins(), &name).await;
-        let worker = case.worker_behind(&lines);
+    StepEnv::plays(Database::Sqlite, AUTOMATIC, async |env| {
+        let lines = Proxies::start().await;
+        let name = name_of(env, 0);
+        env.asks_as(&env.guild.newcomer(&name).with_role("member").joins(), &name).await;
+        let worker = env.worker_behind(&lines);
         worker.drain_once().await.expect("the store answers");
-        assert_eq!(runs_on(case, &worker, &name).await, "done invited");
+        assert_eq!(runs_on(env, &worker, &name).await, "done invited");
         calls[0].1 = lines.directory.exchanges();
         calls[1].1 = lines.keycloak.exchanges();
     });
@@ -152,31 +151,31 @@ fn calls() -> [(Line, Vec<Exchange>); 2] {
 fn survives(points: &[Point]) {
     assert!(!points.is_empty(), "no points");
     for street in points.chunks(PEOPLE) {
-        Case::plays(Database::Sqlite, AUTOMATIC, async |case| {
-            let lines = Lines::laid().await;
-            let mut worker = case.worker_behind(&lines);
+        StepEnv::plays(Database::Sqlite, AUTOMATIC, async |env| {
+            let lines = Proxies::start().await;
+            let mut worker = env.worker_behind(&lines);
             for (number, point) in street.iter().enumerate() {
                 eprintln!("{point:?}");
                 if point.is_first {
-                    worker = case.worker_behind(&lines);
+                    worker = env.worker_behind(&lines);
                 }
-                is_survived(case, &lines, &worker, (&name_of(case, number), point)).await;
+                is_survived(env, &lines, &worker, (&name_of(env, number), point)).await;
             }
-            let mails = town().bed.mail.messages();
+            let mails = shared().servers.mail.messages();
             for (number, point) in street.iter().enumerate() {
-                let address = [&name_of(case, number), "@people.example"].concat();
+                let address = [&name_of(env, number), "@people.example"].concat();
                 let count = mails.iter().filter(|mail| mail.is_to(&address)).count();
                 assert!((1..=point.most_mails).contains(&count), "{count} mails after {point:?}");
             }
-            let outside = case.outside().await;
+            let outside = env.outside().await;
             let made = (outside.entries.len(), outside.memberships.len(), outside.users.len());
             assert_eq!(made, (street.len(), street.len(), street.len()), "each account once");
         });
     }
 }
 
-async fn is_survived(case: &Case, lines: &Lines, worker: &Background, (name, point): (&str, &Point)) {
-    case.asks_as(&case.guild.newcomer(name).with_role("member").joins(), name).await;
+async fn is_survived(env: &StepEnv, lines: &Proxies, worker: &Background, (name, point): (&str, &Point)) {
+    env.asks_as(&env.guild.newcomer(name).with_role("member").joins(), name).await;
     lines.forgets();
     match point.line {
         Line::Directory => lines.directory.plans(point.plan.clone()),
@@ -184,7 +183,7 @@ async fn is_survived(case: &Case, lines: &Lines, worker: &Background, (name, poi
     }
     worker.drain_once().await.expect("the store answers");
     assert_eq!(lines.hits().len(), 1, "the call was not made");
-    assert_eq!(runs_on(case, worker, name).await, "done invited");
+    assert_eq!(runs_on(env, worker, name).await, "done invited");
 }
 
 /// Before each request, behind it (done, and the answer is lost), behind each answer.
@@ -243,10 +242,10 @@ fn a_line_that_breaks_inside_the_mail_call_costs_at_most_one_more_mail() {
 }
 
 /// Somebody whose account is approved and not begun.
-async fn approved(case: &Case, number: usize) -> String {
-    let name = name_of(case, number);
-    let request = case.asks_as(&case.guild.newcomer(&name).with_role("member").joins(), &name).await;
-    case.approves(&request).await;
+async fn approved(env: &StepEnv, number: usize) -> String {
+    let name = name_of(env, number);
+    let request = env.asks_as(&env.guild.newcomer(&name).with_role("member").joins(), &name).await;
+    env.approves(&request).await;
     name
 }
 
@@ -278,9 +277,9 @@ impl Then {
 
     /// The answer was given to the only call of `which` after `before` others. What stands now is what is said here; the call is made
     /// again if it is to be made again, and only then.
-    async fn happens(self, case: &Case, worker: &Background, name: &str, call: (&Proxy, Which, usize)) {
+    async fn happens(self, env: &StepEnv, worker: &Background, name: &str, call: (&Proxy, Which, usize)) {
         let (proxy, which, so_far) = call;
-        let found = job_of(case, name).await;
+        let found = job_of(env, name).await;
         match self {
             // A pause is a number of milliseconds between none and a second: it may be over already.
             Self::Again(code) => assert!(found[0] == "done" || found[..2] == ["open", code], "{found:?}"),
@@ -288,7 +287,7 @@ impl Then {
             Self::Conflict(code) => assert_eq!(found, ["needs_operator", code, "conflict"]),
         }
         if let Self::Again(_) = self {
-            assert_eq!(runs_on(case, worker, name).await, "done invited");
+            assert_eq!(runs_on(env, worker, name).await, "done invited");
         }
         let calls = proxy.exchanges().iter().filter(|call| which_of(&call.kind) == which).count();
         assert_eq!(calls > so_far, matches!(self, Self::Again(_)), "{calls} calls of {which:?}");
@@ -298,12 +297,12 @@ impl Then {
 #[test]
 #[expect(clippy::print_stderr, reason = "shown only where a row fails: which one it was")]
 fn the_work_does_what_the_row_of_each_ldap_result_code_says_when_the_add_is_answered_with_it() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        let lines = Lines::laid().await;
-        let worker = case.worker_behind(&lines);
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        let lines = Proxies::start().await;
+        let worker = env.worker_behind(&lines);
         for (number, (code, meaning, class)) in LDAP.iter().copied().enumerate() {
             eprintln!("{code} {meaning}");
-            let name = approved(case, number).await;
+            let name = approved(env, number).await;
             lines.forgets();
             let answer = Answer::LdapResult(u8::try_from(code).expect("a code of the table"));
             lines.directory.plans(Plan::answer(ADD, answer, Server::IsSpared));
@@ -315,11 +314,11 @@ fn the_work_does_what_the_row_of_each_ldap_result_code_says_when_the_add_is_answ
                 (_, ErrorClass::Fine | ErrorClass::AlreadyDone) => Then::Again("directory_refused"),
                 (_, class) => Then::of(class, "directory_down", "directory_refused", "directory_conflict"),
             };
-            then.happens(case, &worker, &name, (&lines.directory, ADD, 1)).await;
+            then.happens(env, &worker, &name, (&lines.directory, ADD, 1)).await;
             if matches!(code, 0 | 2 | 50) {
                 // One of each kind: what the operator lets go on comes to its end.
-                case.is_let_go_on().await;
-                assert_eq!(runs_on(case, &worker, &name).await, "done invited");
+                env.is_let_go_on().await;
+                assert_eq!(runs_on(env, &worker, &name).await, "done invited");
             }
         }
     });
@@ -333,13 +332,13 @@ fn statuses() -> impl Iterator<Item = (u16, ErrorClass)> {
 #[test]
 #[expect(clippy::print_stderr, reason = "shown only where a row fails: which one it was")]
 fn the_work_does_what_the_row_of_each_http_status_says_when_import_or_mail_is_answered_with_it() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        let lines = Lines::laid().await;
-        let worker = case.worker_behind(&lines);
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        let lines = Proxies::start().await;
+        let worker = env.worker_behind(&lines);
         for (number, (status, class)) in statuses().enumerate() {
             for (twin, which) in [Which::Http("GET", "/users?"), MAIL].into_iter().enumerate() {
                 eprintln!("{which:?} answered with {status}");
-                let name = approved(case, 2 * number + twin).await;
+                let name = approved(env, 2 * number + twin).await;
                 lines.forgets();
                 // Two searches of the step `free` come before the import's. A 401 is asked once more with a fresh token.
                 let after = if which == MAIL { 0 } else { 2 };
@@ -362,35 +361,35 @@ fn the_work_does_what_the_row_of_each_http_status_says_when_import_or_mail_is_an
                     (true, ..) => Then::Again("mail_unknown"),
                 };
                 let so_far = usize::try_from(after).expect("none or two") + struck;
-                then.happens(case, &worker, &name, (&lines.keycloak, which, so_far)).await;
+                then.happens(env, &worker, &name, (&lines.keycloak, which, so_far)).await;
             }
         }
     });
 }
 
 /// What is counted of mails, in the budgets and in the job, and what is noted of each.
-async fn counted(case: &Case) -> String {
+async fn counted(env: &StepEnv) -> String {
     let mails = "SELECT (SELECT count(*) FROM budget WHERE kind LIKE 'mail%') || ' in budgets, ' || \
         (SELECT sum(mail_attempts) FROM job) || ' in jobs, ' || coalesce((SELECT group_concat(state) FROM mail), 'none') || ' noted'";
-    case.text(mails).await
+    env.text(mails).await
 }
 
 #[test]
 fn a_mail_that_certainly_was_not_sent_costs_nothing() {
     for (status, code, noted) in [(400, "mail_refused", "refused"), (403, "keycloak_right_missing", "none")] {
-        Case::plays(Database::Sqlite, MODERATORS, async |case| {
-            let lines = Lines::laid().await;
-            let worker = case.worker_behind(&lines);
-            let name = approved(case, 0).await;
+        StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+            let lines = Proxies::start().await;
+            let worker = env.worker_behind(&lines);
+            let name = approved(env, 0).await;
             lines.keycloak.plans(Plan::answer(MAIL, Answer::HttpStatus(status), Server::IsSpared));
             worker.drain_once().await.expect("the store answers");
-            assert_eq!(job_of(case, &name).await, ["needs_operator", code, "creating"]);
-            assert_eq!(counted(case).await, format!("0 in budgets, 0 in jobs, {noted} noted"));
+            assert_eq!(job_of(env, &name).await, ["needs_operator", code, "creating"]);
+            assert_eq!(counted(env).await, format!("0 in budgets, 0 in jobs, {noted} noted"));
 
-            case.is_let_go_on().await;
-            assert_eq!(runs_on(case, &worker, &name).await, "done invited");
+            env.is_let_go_on().await;
+            assert_eq!(runs_on(env, &worker, &name).await, "done invited");
             let noted = if noted == "none" { "accepted" } else { "refused,accepted" };
-            assert_eq!(counted(case).await, format!("4 in budgets, 1 in jobs, {noted} noted"));
+            assert_eq!(counted(env).await, format!("4 in budgets, 1 in jobs, {noted} noted"));
         });
     }
 }

@@ -2,8 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::country::country;
-use crate::village::{Customs, Database, Village};
+use harness::{Database, EnvOptions, TestEnv, visit};
 
 /// What the kernel says of a process in one line of a file below `/proc/PID`, blanks folded.
 fn kernel_says(pid: nix::unistd::Pid, file: &str, line_begins: &str) -> Result<String> {
@@ -14,16 +13,16 @@ fn kernel_says(pid: nix::unistd::Pid, file: &str, line_begins: &str) -> Result<S
 
 #[test]
 fn a_running_bot_leaves_no_core_dump_and_no_file_for_others() {
-    let (country, _visit) = country();
-    let seen: Result<()> = country.runtime.block_on(async {
-        let village = Village::settles(country, "proc", Customs::plain(Database::Sqlite)).await?;
-        village.starts().await?;
-        let pid = village.pid().await?;
+    let (harness, _visit) = visit();
+    let seen: Result<()> = harness.runtime.block_on(async {
+        let env = TestEnv::new(harness, "proc", EnvOptions::plain(Database::Sqlite)).await?;
+        env.starts().await?;
+        let pid = env.pid().await?;
         let core = kernel_says(pid, "limits", "Max core file size")?;
         ensure!(core == "Max core file size 0 0 bytes", "{core}");
         let mask = kernel_says(pid, "status", "Umask")?;
         ensure!(mask == "Umask: 0077", "{mask}");
-        village.stops().await
+        env.stops().await
     });
     if let Err(error) = seen {
         panic!("{error:#}");

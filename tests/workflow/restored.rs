@@ -9,9 +9,8 @@ use serde_json::Value;
 use testbed::wait_until;
 
 use crate::cli_house::{House, discord};
-use crate::country::country;
 use crate::settings::page;
-use crate::village::{Customs, Database, Village, bail_with};
+use harness::{Database, EnvOptions, TestEnv, bail_with, visit};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -27,7 +26,7 @@ fn names_in(folder: &Path) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_whole_for_its_owner_alone_never_overwrites_and_comes_back() {
     let sim = discord().await;
-    let bot = sim.first_bot().expect("the town has a bot");
+    let bot = sim.first_bot().expect("the guild has a bot");
     let mut house = House::new();
     house.talk_to(&sim);
     house.runs(&["migrate"]).done();
@@ -104,14 +103,14 @@ fn what_is_no_whole_backup_of_this_key_is_refused_and_changes_nothing() {
     }
 }
 
-/// Plays a story in a village of its own.
-fn plays(name: &str, database: Database, story: impl AsyncFnOnce(&Village) -> Result<()>) {
-    let (country, _visit) = country();
-    let played: Result<()> = country.runtime.block_on(async {
-        let village = Village::settles(country, name, Customs::plain(database)).await?;
-        match story(&village).await {
+/// Plays a story in an environment of its own.
+fn plays(name: &str, database: Database, story: impl AsyncFnOnce(&TestEnv) -> Result<()>) {
+    let (harness, _visit) = visit();
+    let played: Result<()> = harness.runtime.block_on(async {
+        let env = TestEnv::new(harness, name, EnvOptions::plain(database)).await?;
+        match story(&env).await {
             Ok(()) => Ok(()),
-            Err(error) => bail_with(&village, &error),
+            Err(error) => bail_with(&env, &error),
         }
     });
     if let Err(error) = played {
@@ -120,18 +119,18 @@ fn plays(name: &str, database: Database, story: impl AsyncFnOnce(&Village) -> Re
 }
 
 /// Runs a verb that must end with this code; what it printed.
-async fn runs(village: &Village, arguments: &[&str], code: i32) -> Result<String> {
-    let run = village.command(arguments).output().await?;
+async fn runs(env: &TestEnv, arguments: &[&str], code: i32) -> Result<String> {
+    let run = env.command(arguments).output().await?;
     let err = String::from_utf8_lossy(&run.stderr).into_owned();
     ensure!(run.status.code() == Some(code), "{arguments:?} ended with {}: {err}", run.status);
     Ok(String::from_utf8(run.stdout)?)
 }
 
 /// The differences that are about ada, by kind.
-async fn differences(village: &Village) -> Result<Vec<String>> {
-    let found: Value = serde_json::from_str(&runs(village, &["restore", "--compare", "--json"], 3).await?)?;
+async fn differences(env: &TestEnv) -> Result<Vec<String>> {
+    let found: Value = serde_json::from_str(&runs(env, &["restore", "--compare", "--json"], 3).await?)?;
     let listed = found["differences"].as_array().context("a list")?;
-    let of_ada = listed.iter().filter(|one| one["username"] == village.username().as_str());
+    let of_ada = listed.iter().filter(|one| one["username"] == env.username().as_str());
     let mut kinds: Vec<String> =
         of_ada.map(|one| one["difference"].as_str().unwrap_or_default().to_owned()).collect();
     kinds.sort();
@@ -139,120 +138,118 @@ async fn differences(village: &Village) -> Result<Vec<String>> {
 }
 
 /// Ends the bot, puts the backup back and starts it again: it answers that it is being checked.
-async fn comes_back(village: &Village, backup: &str) -> Result<()> {
-    village.stops().await?;
-    runs(village, &["restore", backup], 0).await?;
-    village.looks_anew().await;
-    let before = effects(village);
-    village.starts().await?;
-    let told = village
-        .does("the answer", async || village.person("ada").tries_to_run("/account status").await)
-        .await?;
+async fn comes_back(env: &TestEnv, backup: &str) -> Result<()> {
+    env.stops().await?;
+    runs(env, &["restore", backup], 0).await?;
+    env.looks_anew().await;
+    let before = effects(env);
+    env.starts().await?;
+    let told =
+        env.does("the answer", async || env.person("ada").tries_to_run("/account status").await).await?;
     ensure!(told.text.contains("restored from a backup"), "ada reads: {told}");
-    ensure!(effects(village) == before, "something was written to Discord");
+    ensure!(effects(env) == before, "something was written to Discord");
     Ok(())
 }
 
 /// What was written to Discord, answers to interactions apart.
-fn effects(village: &Village) -> Vec<String> {
-    let requests = village.sim.requests().into_iter().map(|request| request.route);
+fn effects(env: &TestEnv) -> Vec<String> {
+    let requests = env.sim.requests().into_iter().map(|request| request.route);
     requests.filter(|route| !route.starts_with("GET ") && !route.contains("/interactions/")).collect()
 }
 
-async fn code_of_stopped_job(village: &Village) -> Result<String> {
-    village.sees_in_store("SELECT error_code FROM job WHERE state = 'needs_operator'").await
+async fn code_of_stopped_job(env: &TestEnv) -> Result<String> {
+    env.sees_in_store("SELECT error_code FROM job WHERE state = 'needs_operator'").await
 }
 
 #[test]
 fn a_restored_bot_makes_no_account_twice_sends_no_second_mail_and_goes_on_once_agreed() {
-    plays("rs1", Database::Sqlite, async |village| {
+    plays("rs1", Database::Sqlite, async |env| {
         // Approved while the bot is down: the job is there, and nothing outside.
-        village.starts().await?;
-        village.ada_asks().await?;
-        village.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
-        village.stops().await?;
-        let code = village.sees_in_store("SELECT code FROM request WHERE state = 'waiting'").await?;
-        let grace = village.person("grace").id().to_string();
-        runs(village, &["request", "approve", &code, "--as", &grace], 0).await?;
+        env.starts().await?;
+        env.ada_asks().await?;
+        env.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
+        env.stops().await?;
+        let code = env.sees_in_store("SELECT code FROM request WHERE state = 'waiting'").await?;
+        let grace = env.person("grace").id().to_string();
+        runs(env, &["request", "approve", &code, "--as", &grace], 0).await?;
         let folder = tempfile::tempdir()?;
         let backup = folder.path().join("backup").to_string_lossy().into_owned();
-        runs(village, &["backup", &backup], 0).await?;
+        runs(env, &["backup", &backup], 0).await?;
         // Then everything happens.
-        village.starts().await?;
-        village.waits_for("SELECT state FROM account", "invited").await?;
-        village.ada_sets_password().await?;
-        village.waits_for("SELECT state FROM account", "active").await?;
-        village.comes_to_rest().await?;
-        ensure!(village.mails() == 1, "{} mails", village.mails());
+        env.starts().await?;
+        env.waits_for("SELECT state FROM account", "invited").await?;
+        env.ada_sets_password().await?;
+        env.waits_for("SELECT state FROM account", "active").await?;
+        env.wait_until_idle().await?;
+        ensure!(env.mails() == 1, "{} mails", env.mails());
 
-        comes_back(village, &backup).await?;
-        let found = differences(village).await?;
+        comes_back(env, &backup).await?;
+        let found = differences(env).await?;
         ensure!(found == ["entry_made_since", "password_set_since"], "{found:?}");
-        let waits = village.sees_in_store("SELECT step FROM job WHERE kind = 'provision'").await?;
+        let waits = env.sees_in_store("SELECT step FROM job WHERE kind = 'provision'").await?;
         ensure!(waits == "eligible", "the job went on to {waits}");
-        ensure!(village.mails() == 1, "a mail went out before the agreement");
+        ensure!(env.mails() == 1, "a mail went out before the agreement");
 
-        runs(village, &["restore", "--agree"], 0).await?;
-        village.waits_for("SELECT state FROM account", "active").await?;
-        ensure!(village.mails() == 1, "{} mails", village.mails());
-        let told = village
-            .does("the answer", async || village.person("ada").tries_to_run("/account status").await)
-            .await?;
+        runs(env, &["restore", "--agree"], 0).await?;
+        env.waits_for("SELECT state FROM account", "active").await?;
+        ensure!(env.mails() == 1, "{} mails", env.mails());
+        let told =
+            env.does("the answer", async || env.person("ada").tries_to_run("/account status").await).await?;
         ensure!(!told.text.contains("restored from a backup"), "ada reads: {told}");
-        village.is_in_order("active", 1).await
+        env.is_in_order("active", 1).await
     });
 }
 
 #[test]
 fn an_entry_made_after_the_backup_is_listed_and_left_alone() {
-    plays("rs2", Database::Sqlite, async |village| {
-        village.starts().await?;
-        village.ada_asks().await?;
-        village.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
+    plays("rs2", Database::Sqlite, async |env| {
+        env.starts().await?;
+        env.ada_asks().await?;
+        env.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
         let folder = tempfile::tempdir()?;
         let backup = folder.path().join("backup").to_string_lossy().into_owned();
-        runs(village, &["backup", &backup], 0).await?;
-        village.grace_approves().await?;
-        village.waits_for("SELECT state FROM account", "invited").await?;
-        village.comes_to_rest().await?;
+        runs(env, &["backup", &backup], 0).await?;
+        env.grace_approves().await?;
+        env.waits_for("SELECT state FROM account", "invited").await?;
+        env.wait_until_idle().await?;
 
-        comes_back(village, &backup).await?;
-        let found = differences(village).await?;
+        comes_back(env, &backup).await?;
+        let found = differences(env).await?;
         ensure!(found == ["entry_without_account"], "{found:?}");
-        runs(village, &["restore", "--agree"], 0).await?;
+        runs(env, &["restore", "--agree"], 0).await?;
         // The request waits again. Approved once more, it meets the entry, and a person must look.
-        village.grace_approves().await?;
-        village.waits_for("SELECT state FROM job WHERE kind = 'provision'", "needs_operator").await?;
-        ensure!(village.mails() == 1, "{} mails", village.mails());
-        let code = code_of_stopped_job(village).await?;
+        env.grace_approves().await?;
+        env.waits_for("SELECT state FROM job WHERE kind = 'provision'", "needs_operator").await?;
+        ensure!(env.mails() == 1, "{} mails", env.mails());
+        let code = code_of_stopped_job(env).await?;
         ensure!(code == "directory_conflict", "{code}");
-        let bed_entry = village.entry().await?.context("ada's entry")?;
-        ensure!(bed_entry.value("description").is_some_and(|mark| mark.starts_with("accolade:")), "no mark");
-        village.stops().await
+        let test_entry = env.entry().await?.context("ada's entry")?;
+        ensure!(test_entry.value("description").is_some_and(|mark| mark.starts_with("accolade:")), "no mark");
+        env.stops().await
     });
 }
 
 #[test]
 fn a_restored_postgres_database_is_held_back_by_hand_and_says_so_on_the_health_page() {
-    plays("rs3", Database::Postgres, async |village| {
-        let said = village.command(&["backup", "/tmp/nowhere.backup"]).output().await?;
+    plays("rs3", Database::Postgres, async |env| {
+        let said = env.command(&["backup", "/tmp/nowhere.backup"]).output().await?;
         ensure!(said.status.code() == Some(2), "{said:?}");
         ensure!(String::from_utf8_lossy(&said.stderr).contains("pg_dump"), "{said:?}");
-        runs(village, &["restore", "--hold"], 0).await?;
+        runs(env, &["restore", "--hold"], 0).await?;
         let (port, folder) = (testbed::ports::Port::free()?, tempfile::tempdir()?);
         let listen = port.address().to_string();
         let settings = [("ACCOLADE__HTTP__LISTEN", listen.as_str())];
-        crate::settings::starts_with(village, &settings, &folder.path().join("log")).await?;
+        crate::settings::starts_with(env, &settings, &folder.path().join("log")).await?;
         crate::settings::waits_until_part(port.address(), "store", "was restored and waits").await?;
         crate::settings::waits_for_gateway(port.address(), 1).await?;
-        let held = village.command(&["restore", "--hold"]).output().await?;
+        let held = env.command(&["restore", "--hold"]).output().await?;
         ensure!(held.status.code() == Some(1), "{held:?}");
-        runs(village, &["restore", "--agree"], 0).await?;
+        runs(env, &["restore", "--agree"], 0).await?;
         crate::settings::waits_until_part(port.address(), "store", "ok").await?;
         wait_until("readiness", LIMIT, async || Ok(page(port.address(), "/healthz/ready").await?.0 == 200))
             .await?;
-        village.ada_asks().await?;
-        village.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
-        village.stops().await
+        env.ada_asks().await?;
+        env.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
+        env.stops().await
     });
 }

@@ -14,9 +14,8 @@ use tempfile::TempDir;
 use testbed::ports::Port;
 use testbed::wait_until;
 
-use crate::country::{Country, country, write_secret};
 use crate::settings::{page, starts_with, waits_for_gateway, waits_until_part};
-use crate::village::{Customs, Database, Village, bail_with};
+use harness::{Database, EnvOptions, Harness, TestEnv, bail_with, visit, write_private};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -76,17 +75,17 @@ impl Ear {
     }
 }
 
-/// A village whose bot has a health page of a known address and a log of its own.
+/// An environment whose bot has a health page of a known address and a log of its own.
 struct Watched {
-    village: Village,
+    env: TestEnv,
     port: Port,
     folder: TempDir,
 }
 
 impl Watched {
-    async fn settles(country: &'static Country, name: &str) -> Result<Self> {
-        let village = Village::settles(country, name, Customs::plain(Database::Sqlite)).await?;
-        Ok(Self { village, port: Port::free()?, folder: tempfile::tempdir()? })
+    async fn settles(harness: &'static Harness, name: &str) -> Result<Self> {
+        let env = TestEnv::new(harness, name, EnvOptions::plain(Database::Sqlite)).await?;
+        Ok(Self { env, port: Port::free()?, folder: tempfile::tempdir()? })
     }
 
     fn health(&self) -> SocketAddr {
@@ -100,12 +99,12 @@ impl Watched {
     async fn starts(&self, settings: &[(&str, &str)]) -> Result<()> {
         let listen = self.health().to_string();
         let settings = [settings, &[("ACCOLADE__HTTP__LISTEN", listen.as_str())]].concat();
-        starts_with(&self.village, &settings, &self.log()).await
+        starts_with(&self.env, &settings, &self.log()).await
     }
 
     /// Asks for a reload and waits until the log has its outcome for the `times`-th time.
     async fn reloads(&self, outcome: &str, times: usize) -> Result<()> {
-        self.village.signals(Signal::SIGHUP).await?;
+        self.env.signals(Signal::SIGHUP).await?;
         wait_until(outcome, LIMIT, async || {
             Ok(std::fs::read_to_string(self.log())?.matches(outcome).count() >= times)
         })
@@ -114,16 +113,16 @@ impl Watched {
 }
 
 /// Plays a story on the shared servers.
-fn plays(name: &str, story: impl AsyncFnOnce(&Country, &Watched) -> Result<()>) {
-    let (country, _visit) = country();
-    let played: Result<()> = country.runtime.block_on(async {
-        let watched = Watched::settles(country, name).await?;
-        match story(country, &watched).await {
+fn plays(name: &str, story: impl AsyncFnOnce(&Harness, &Watched) -> Result<()>) {
+    let (harness, _visit) = visit();
+    let played: Result<()> = harness.runtime.block_on(async {
+        let watched = Watched::settles(harness, name).await?;
+        match story(harness, &watched).await {
             Ok(()) => Ok(()),
             Err(error) => {
                 let log = std::fs::read_to_string(watched.log()).unwrap_or_default();
                 let end: Vec<&str> = log.lines().rev().take(15).collect();
-                bail_with(&watched.village, &error.context(end.join("\n")))
+                bail_with(&watched.env, &error.context(end.join("\n")))
             }
         }
     });
@@ -137,11 +136,11 @@ const REFUSED: &str = "the configuration was not reloaded: nothing has changed";
 
 #[test]
 fn the_service_manager_hears_of_readiness_life_reload_and_the_end_when_they_are_true() {
-    plays("sv1", async |country, watched| {
+    plays("sv1", async |harness, watched| {
         let mut ear = Ear::opens()?;
         let path = ear.path.clone();
         let password = watched.folder.path().join("bind.password");
-        write_secret(&password, "wrong")?;
+        write_private(&password, "wrong")?;
         let settings = [
             ("NOTIFY_SOCKET", path.as_str()),
             ("WATCHDOG_USEC", "8000000"),
@@ -153,7 +152,7 @@ fn the_service_manager_hears_of_readiness_life_reload_and_the_end_when_they_are_
         ear.hears("STATUS=waiting for directory;", 1).await?;
         ear.hears("EXTEND_TIMEOUT_USEC=", 1).await?;
         ensure!(ear.times("READY=1") == 0 && ear.times("WATCHDOG=1") == 0, "{:?}", ear.heard);
-        std::fs::copy(&country.bed.slapd.bot_password_file, &password)?;
+        std::fs::copy(&harness.servers.slapd.bot_password_file, &password)?;
         watched.reloads(RELOADED, 1).await?;
         ear.hears("READY=1", 1).await?;
         ensure!(ear.times("RELOADING=1") == 0, "{:?}", ear.heard);
@@ -162,7 +161,7 @@ fn the_service_manager_hears_of_readiness_life_reload_and_the_end_when_they_are_
         ear.hears("MONOTONIC_USEC=", 1).await?;
         ear.hears("READY=1", 2).await?;
         ear.hears("WATCHDOG=1", 2).await?;
-        watched.village.stops().await?;
+        watched.env.stops().await?;
         ear.hears("STOPPING=1", 1).await
     });
 }
@@ -187,7 +186,7 @@ fn a_dead_worker_gives_no_sign_of_life_though_every_part_answers() {
         let silent = wait_until("the silence", LIMIT, async || ear.hears_nothing_for(Duration::from_secs(4)));
         silent.await?;
         is_ready_in_the_end(watched).await?;
-        watched.village.stops().await
+        watched.env.stops().await
     });
 }
 
@@ -235,50 +234,50 @@ fn families(text: &str) -> BTreeMap<String, Vec<String>> {
 fn the_metrics_page_has_every_metric_of_the_guide_and_no_other() {
     plays("sv3", async |_, watched| {
         watched.starts(&[]).await?;
-        watched.village.ada_asks().await?;
-        watched.village.grace_approves().await?;
-        watched.village.waits_for("SELECT state FROM account", "invited").await?;
+        watched.env.ada_asks().await?;
+        watched.env.grace_approves().await?;
+        watched.env.waits_for("SELECT state FROM account", "invited").await?;
         let (status, text) = page(watched.health(), "/metrics").await?;
         ensure!(status == 200, "{text}");
         let (wanted, found) = (guide(), families(&text));
         ensure!(wanted == found, "the guide has {wanted:?}, the page {found:?}");
-        watched.village.stops().await
+        watched.env.stops().await
     });
 }
 
 #[test]
 fn a_reload_brings_new_rules_words_and_secrets_to_what_comes_next() {
-    plays("sv4", async |country, watched| {
-        let village = &watched.village;
+    plays("sv4", async |harness, watched| {
+        let env = &watched.env;
         let secret = watched.folder.path().join("client.secret");
-        write_secret(&secret, "wrong")?;
+        write_private(&secret, "wrong")?;
         watched.starts(&[("ACCOLADE__KEYCLOAK__CLIENT_SECRET_FILE", &secret.to_string_lossy())]).await?;
         waits_until_part(watched.health(), "keycloak", "check keycloak.client_id").await?;
-        let ada = village.person("ada");
+        let ada = env.person("ada");
         // Nobody is eligible any more.
-        village.changes_config(|config| {
+        env.changes_config(|config| {
             config["guild"][0]["rule"][0]["all_roles"] = json!(["1"]);
             config["log"]["filter"] = json!("info,accolade=debug");
         })?;
         watched.reloads(RELOADED, 1).await?;
-        let told = village.does("the form", async || ada.tries_to_run("/account request").await).await?;
+        let told = env.does("the form", async || ada.tries_to_run("/account request").await).await?;
         ensure!(told.modal.is_none() && told.text.contains("<@&1>"), "ada reads: {told}");
         // The old rule, a name more that nobody gets, and the right secret.
-        std::fs::copy(&country.client_secret_file, &secret)?;
-        village.changes_config(|config| {
-            config["username"]["reserved"] = json!([village.username()]);
+        std::fs::copy(&harness.client_secret_file, &secret)?;
+        env.changes_config(|config| {
+            config["username"]["reserved"] = json!([env.username()]);
         })?;
-        village.puts_rules_back()?;
+        env.puts_rules_back()?;
         watched.reloads(RELOADED, 2).await?;
         waits_until_part(watched.health(), "keycloak", "ok").await?;
-        village.ada_wants(&village.username()).await?;
-        let told = village.does("the sending", async || ada.tries_to_press("Send").await).await?;
+        env.ada_wants(&env.username()).await?;
+        let told = env.does("the sending", async || ada.tries_to_press("Send").await).await?;
         ensure!(told.text.contains("not available"), "ada reads: {told}");
         let said = std::fs::read_to_string(watched.log())?;
         for changed in ["guild log.filter", "guild keycloak.client_secret_file log.filter username"] {
             ensure!(said.contains(&format!("\"config.changed\":\"{changed}\"")), "{changed}: {said}");
         }
-        village.stops().await
+        env.stops().await
     });
 }
 
@@ -295,16 +294,15 @@ fn keys_told(log: &Path) -> Result<Vec<String>> {
 #[test]
 fn a_reload_with_a_fault_or_with_what_needs_a_restart_changes_nothing_and_names_the_keys() {
     plays("sv5", async |_, watched| {
-        let village = &watched.village;
+        let env = &watched.env;
         let mut ear = Ear::opens()?;
         watched.starts(&[("NOTIFY_SOCKET", &ear.path.clone())]).await?;
         // Before it listens for signals, the signal of a reload would end it.
         waits_for_gateway(watched.health(), 1).await?;
-        let ada = village.person("ada");
-        let asks =
-            async || village.does("the form", async || ada.tries_to_run("/account request").await).await;
+        let ada = env.person("ada");
+        let asks = async || env.does("the form", async || ada.tries_to_run("/account request").await).await;
         // One key that cannot be taken, and a rule that could.
-        village.changes_config(|config| {
+        env.changes_config(|config| {
             config["guild"][0]["rule"][0]["all_roles"] = json!(["1"]);
             config["keycloak"]["realm"] = json!("elsewhere");
             config["log"]["format"] = json!("text");
@@ -314,7 +312,7 @@ fn a_reload_with_a_fault_or_with_what_needs_a_restart_changes_nothing_and_names_
         ensure!(told == ["keycloak.realm", "log.format"], "{told:?}");
         ensure!(asks().await?.modal.is_some(), "the old rule holds no more");
         // A fault, and the same rule.
-        village.changes_config(|config| {
+        env.changes_config(|config| {
             config["keycloak"]["realm"] = json!("master");
             config["budget"] = json!({"mails_in_all": 0});
         })?;
@@ -326,8 +324,8 @@ fn a_reload_with_a_fault_or_with_what_needs_a_restart_changes_nothing_and_names_
         ear.hears("STATUS=serving; the new configuration was REJECTED", 2).await?;
         is_ready_in_the_end(watched).await?;
         // Nothing at all is a reload, too.
-        village.puts_rules_back()?;
+        env.puts_rules_back()?;
         watched.reloads(RELOADED, 1).await?;
-        village.stops().await
+        env.stops().await
     });
 }

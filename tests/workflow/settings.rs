@@ -9,12 +9,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use discord_sim::{Effect, Fault};
 use serde_json::{Value, json};
+use testbed::config::{Registration, Sections};
 use testbed::ports::Port;
 use testbed::wait_until;
 
 use crate::cli_house::{House, discord};
-use crate::country::{BINARY, Country, MAIL_CLIENT, country, servers_part, write_secret};
-use crate::village::{Customs, Database, Village, bail_with};
+use harness::{Database, EnvOptions, Harness, TestEnv, bail_with, binary, visit, write_private};
 
 const ACCOUNTS: &str = "SELECT state FROM account";
 const LIMIT: Duration = Duration::from_mins(1);
@@ -49,14 +49,14 @@ pub(crate) async fn waits_for_gateway(health: SocketAddr, up: u8) -> Result<()> 
     .await
 }
 
-/// Starts the village's bot with other settings than its file has, logging into `log`.
+/// Starts the environment's bot with other settings than its file has, logging into `log`.
 pub(crate) async fn starts_with(
-    village: &Village,
+    env: &TestEnv,
     settings: &[(&str, &str)],
     log: &std::path::Path,
 ) -> Result<()> {
-    let child = village.stands_by_with(settings, log)?;
-    village.is_taken_over_by(child).await
+    let child = env.stands_by_with(settings, log)?;
+    env.is_taken_over_by(child).await
 }
 
 /// A member asks and a moderator approves while a server cannot be used; the operator is told; with the right setting the same request
@@ -65,50 +65,48 @@ fn a_wrong_setting(
     name: &str,
     part: &str,
     told: &str,
-    wrong: impl FnOnce(&Country, &Village) -> Vec<(String, String)>,
+    wrong: impl FnOnce(&Harness, &TestEnv) -> Vec<(String, String)>,
 ) {
-    let (country, _visit) = country();
-    let played: Result<()> = country.runtime.block_on(async {
-        let village = Village::settles(country, name, Customs::plain(Database::Sqlite)).await?;
+    let (harness, _visit) = visit();
+    let played: Result<()> = harness.runtime.block_on(async {
+        let env = TestEnv::new(harness, name, EnvOptions::plain(Database::Sqlite)).await?;
         let (listener, folder) = (Port::free()?, tempfile::tempdir()?);
         let (health, log) = (listener.address(), folder.path().join("log"));
         let listen = health.to_string();
-        let wrong = wrong(country, &village);
+        let wrong = wrong(harness, &env);
         let mut settings: Vec<(&str, &str)> =
             wrong.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         settings.push(("ACCOLADE__HTTP__LISTEN", &listen));
         let story = async {
-            starts_with(&village, &settings, &log).await?;
+            starts_with(&env, &settings, &log).await?;
             waits_until_part(health, part, told).await?;
             waits_for_gateway(health, 1).await?;
-            village.ada_asks().await?;
-            village.grace_approves().await?;
+            env.ada_asks().await?;
+            env.grace_approves().await?;
             // Whether it waits or asks for an operator: it is there.
-            village
-                .waits_for(
-                    "SELECT count(*) FROM job WHERE kind = 'provision' AND error_code IS NOT NULL",
-                    "1",
-                )
-                .await?;
-            ensure!(village.mails() == 0, "a mail without a server");
-            village.stops().await?;
+            env.waits_for(
+                "SELECT count(*) FROM job WHERE kind = 'provision' AND error_code IS NOT NULL",
+                "1",
+            )
+            .await?;
+            ensure!(env.mails() == 0, "a mail without a server");
+            env.stops().await?;
             let said = std::fs::read_to_string(&log)?;
             ensure!(said.contains(told), "the log does not say what to change: {said}");
-            village.starts().await?;
-            if village.sees_in_store("SELECT state FROM job WHERE kind = 'provision'").await?
-                == "needs_operator"
+            env.starts().await?;
+            if env.sees_in_store("SELECT state FROM job WHERE kind = 'provision'").await? == "needs_operator"
             {
-                let linus = village.person("linus");
-                village.does("the retry", async || linus.tries_to_press("Retry").await).await?;
+                let linus = env.person("linus");
+                env.does("the retry", async || linus.tries_to_press("Retry").await).await?;
             }
-            village.waits_for(ACCOUNTS, "invited").await?;
-            village.ada_sets_password().await?;
-            village.waits_for(ACCOUNTS, "active").await?;
-            village.is_in_order("active", 1).await
+            env.waits_for(ACCOUNTS, "invited").await?;
+            env.ada_sets_password().await?;
+            env.waits_for(ACCOUNTS, "active").await?;
+            env.is_in_order("active", 1).await
         };
         match story.await {
             Ok(()) => Ok(()),
-            Err(error) => bail_with(&village, &error),
+            Err(error) => bail_with(&env, &error),
         }
     });
     if let Err(error) = played {
@@ -122,17 +120,17 @@ fn set(key: &str, value: impl std::fmt::Display) -> (String, String) {
 
 #[test]
 fn a_wrong_ca_of_the_directory_is_named_and_loses_no_request() {
-    a_wrong_setting("w01", "directory", "check directory.ca_file", |_, village| {
-        vec![set("DIRECTORY__CA_FILE", village.sim.ca_file().display())]
+    a_wrong_setting("w01", "directory", "check directory.ca_file", |_, env| {
+        vec![set("DIRECTORY__CA_FILE", env.sim.ca_file().display())]
     });
 }
 
 #[test]
 fn a_wrong_ca_of_keycloak_is_named_and_loses_no_request() {
-    a_wrong_setting("w02", "keycloak", "check keycloak.ca_file", |country, village| {
+    a_wrong_setting("w02", "keycloak", "check keycloak.ca_file", |harness, env| {
         // Any server with a certificate that another CA signed will do.
-        let elsewhere = country.bed.slapd.ldaps_url.replace("ldaps://", "https://");
-        vec![set("KEYCLOAK__URL", elsewhere), set("KEYCLOAK__CA_FILE", village.sim.ca_file().display())]
+        let elsewhere = harness.servers.slapd.ldaps_url.replace("ldaps://", "https://");
+        vec![set("KEYCLOAK__URL", elsewhere), set("KEYCLOAK__CA_FILE", env.sim.ca_file().display())]
     });
 }
 
@@ -142,8 +140,8 @@ fn a_wrong_bind_password_is_named_and_loses_no_request() {
         "w03",
         "directory",
         "check directory.bind_dn and directory.bind_password_file",
-        |country, _| {
-            vec![set("DIRECTORY__BIND_PASSWORD_FILE", country.bed.slapd.keycloak_password_file.display())]
+        |harness, _| {
+            vec![set("DIRECTORY__BIND_PASSWORD_FILE", harness.servers.slapd.keycloak_password_file.display())]
         },
     );
 }
@@ -154,55 +152,53 @@ fn a_wrong_client_secret_is_named_and_loses_no_request() {
         "w04",
         "keycloak",
         "check keycloak.client_id and keycloak.client_secret_file",
-        |country, _| vec![set("KEYCLOAK__CLIENT_SECRET_FILE", country.bed.slapd.bot_password_file.display())],
+        |harness, _| {
+            vec![set("KEYCLOAK__CLIENT_SECRET_FILE", harness.servers.slapd.bot_password_file.display())]
+        },
     );
 }
 
 #[test]
 fn while_discord_is_silent_at_the_start_the_worker_and_the_health_page_work() {
-    let (country, _visit) = country();
-    let played: Result<()> = country.runtime.block_on(async {
-        let village = Village::settles(country, "w05", Customs::plain(Database::Sqlite)).await?;
+    let (harness, _visit) = visit();
+    let played: Result<()> = harness.runtime.block_on(async {
+        let env = TestEnv::new(harness, "w05", EnvOptions::plain(Database::Sqlite)).await?;
         let story = async {
-            village.starts().await?;
-            village.ada_asks().await?;
-            village.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
+            env.starts().await?;
+            env.ada_asks().await?;
+            env.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
             // Approved, and ended before anything was made.
-            village.comes_to_rest().await?;
-            village.holds_the_members_answer();
-            village.grace_approves().await?;
-            village.stops().await?;
-            ensure!(village.mails() == 0, "the account was made too soon");
-            village.sim.heals();
+            env.wait_until_idle().await?;
+            env.holds_the_members_answer();
+            env.grace_approves().await?;
+            env.stops().await?;
+            ensure!(env.mails() == 0, "the account was made too soon");
+            env.sim.heals();
             for route in ["GET /users/@me", "GET /gateway"] {
-                village.sim.fails(route, Effect::Status { status: 503 }, 1000);
+                env.sim.fails(route, Effect::Status { status: 503 }, 1000);
             }
             let (port, folder) = (Port::free()?, tempfile::tempdir()?);
             let health = port.address();
             let listen = health.to_string();
-            starts_with(&village, &[("ACCOLADE__HTTP__LISTEN", &listen)], &folder.path().join("log")).await?;
+            starts_with(&env, &[("ACCOLADE__HTTP__LISTEN", &listen)], &folder.path().join("log")).await?;
             waits_until_part(health, "gateway", "does not answer").await?;
             waits_for_gateway(health, 0).await?;
-            let mail = village.mail_server().wait_for_mail_to(&village.address(), LIMIT).await?;
+            let mail = env.mail_server().wait_for_mail_to(&env.address(), LIMIT).await?;
             ensure!(!mail.links.is_empty(), "a mail without a link");
-            wait_until(
-                "the account",
-                LIMIT,
-                async || Ok(village.sees_in_store(ACCOUNTS).await? == "invited"),
-            )
-            .await?;
-            ensure!(!village.is_ready(), "it found the gateway without asking where it is");
-            village.sim.heals();
-            wait_until("the session", LIMIT, async || Ok(village.is_ready())).await?;
+            wait_until("the account", LIMIT, async || Ok(env.sees_in_store(ACCOUNTS).await? == "invited"))
+                .await?;
+            ensure!(!env.is_ready(), "it found the gateway without asking where it is");
+            env.sim.heals();
+            wait_until("the session", LIMIT, async || Ok(env.is_ready())).await?;
             waits_until_part(health, "gateway", "ok").await?;
             waits_for_gateway(health, 1).await?;
-            village.ada_sets_password().await?;
-            village.waits_for(ACCOUNTS, "active").await?;
-            village.is_in_order("active", 1).await
+            env.ada_sets_password().await?;
+            env.waits_for(ACCOUNTS, "active").await?;
+            env.is_in_order("active", 1).await
         };
         match story.await {
             Ok(()) => Ok(()),
-            Err(error) => bail_with(&village, &error),
+            Err(error) => bail_with(&env, &error),
         }
     });
     if let Err(error) = played {
@@ -212,9 +208,9 @@ fn while_discord_is_silent_at_the_start_the_worker_and_the_health_page_work() {
 
 #[test]
 fn a_defect_behind_a_button_is_said_with_its_reference_and_counted_and_the_bot_lives_on() {
-    let (country, _visit) = country();
-    let played: Result<()> = country.runtime.block_on(async {
-        let village = Village::settles(country, "w06", Customs::plain(Database::Sqlite)).await?;
+    let (harness, _visit) = visit();
+    let played: Result<()> = harness.runtime.block_on(async {
+        let env = TestEnv::new(harness, "w06", EnvOptions::plain(Database::Sqlite)).await?;
         let (port, folder) = (Port::free()?, tempfile::tempdir()?);
         let (health, log) = (port.address(), folder.path().join("log"));
         let listen = health.to_string();
@@ -223,11 +219,11 @@ fn a_defect_behind_a_button_is_said_with_its_reference_and_counted_and_the_bot_l
                 ("ACCOLADE__HTTP__LISTEN", listen.as_str()),
                 ("ACCOLADE_PANIC_AT", "store.commit.before:send:1"),
             ];
-            starts_with(&village, &settings, &log).await?;
+            starts_with(&env, &settings, &log).await?;
             waits_for_gateway(health, 1).await?;
-            let ada = village.person("ada");
-            village.ada_wants(&village.username()).await?;
-            let told = village.does("the press", async || ada.tries_to_press("Send").await).await?;
+            let ada = env.person("ada");
+            env.ada_wants(&env.username()).await?;
+            let told = env.does("the press", async || ada.tries_to_press("Send").await).await?;
             ensure!(told.text.contains("something went wrong"), "ada reads: {told}");
             let reference = told.text.split("(reference ").nth(1).and_then(|rest| rest.split(')').next());
             let reference = reference.context("a reference")?;
@@ -255,17 +251,17 @@ fn a_defect_behind_a_button_is_said_with_its_reference_and_counted_and_the_bot_l
             })
             .await?;
             // Nothing was sent, nothing was lost: the same button works now.
-            let sent = village.does("the press", async || ada.tries_to_press("Send").await).await?;
+            let sent = env.does("the press", async || ada.tries_to_press("Send").await).await?;
             ensure!(sent.text.contains("our request"), "ada reads: {sent}");
-            village.grace_approves().await?;
-            village.waits_for(ACCOUNTS, "invited").await?;
-            village.ada_sets_password().await?;
-            village.waits_for(ACCOUNTS, "active").await?;
-            village.is_in_order("active", 1).await
+            env.grace_approves().await?;
+            env.waits_for(ACCOUNTS, "invited").await?;
+            env.ada_sets_password().await?;
+            env.waits_for(ACCOUNTS, "active").await?;
+            env.is_in_order("active", 1).await
         };
         match story.await {
             Ok(()) => Ok(()),
-            Err(error) => bail_with(&village, &error),
+            Err(error) => bail_with(&env, &error),
         }
     });
     if let Err(error) = played {
@@ -274,15 +270,15 @@ fn a_defect_behind_a_button_is_said_with_its_reference_and_counted_and_the_bot_l
 }
 
 /// `setup keycloak` as an administrator types it.
-async fn sets_up(country: &Country, file: &std::path::Path, flags: &[&str]) -> Result<std::process::Output> {
-    let bed = &country.bed;
-    let run = tokio::process::Command::new(BINARY)
+async fn sets_up(harness: &Harness, file: &std::path::Path, flags: &[&str]) -> Result<std::process::Output> {
+    let servers = &harness.servers;
+    let run = tokio::process::Command::new(binary())
         .arg("--config")
         .arg(file)
-        .args(["setup", "keycloak", "--admin-user", &bed.keycloak.admin_user, "--admin-password-file"])
-        .arg(&bed.keycloak.admin_password_file)
-        .args(["--federation-bind-dn", &bed.slapd.keycloak_dn, "--federation-bind-password-file"])
-        .arg(&bed.slapd.keycloak_password_file)
+        .args(["setup", "keycloak", "--admin-user", &servers.keycloak.admin_user, "--admin-password-file"])
+        .arg(&servers.keycloak.admin_password_file)
+        .args(["--federation-bind-dn", &servers.slapd.keycloak_dn, "--federation-bind-password-file"])
+        .arg(&servers.slapd.keycloak_password_file)
         .args(flags)
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -292,51 +288,67 @@ async fn sets_up(country: &Country, file: &std::path::Path, flags: &[&str]) -> R
 
 #[test]
 fn setup_keycloak_plans_makes_and_then_finds_nothing_to_do() {
-    let (country, _visit) = country();
-    let played: Result<()> = country.runtime.block_on(async {
+    let (harness, _visit) = visit();
+    let played: Result<()> = harness.runtime.block_on(async {
         let folder = tempfile::tempdir()?;
         let (file, secret) = (folder.path().join("accolade.toml"), folder.path().join("client.secret"));
-        write_secret(&folder.path().join("token"), "none-yet")?;
-        let mut config = servers_part(&country.bed, &secret, ["", ""], MAIL_CLIENT);
-        config["keycloak"]["realm"] = json!("whole-setup");
-        config["discord"] = json!({"token_file": folder.path().join("token")});
-        config["guild"] = json!([{"id": "1", "request_channel": "1"}]);
-        config["store"] = json!({"url": format!("sqlite://{}", folder.path().join("none.sqlite").display()), "key_file": folder.path().join("key")});
-        write_secret(&file, &toml::to_string(&config)?)?;
+        write_private(&folder.path().join("token"), "none-yet")?;
+        let registration = Registration { realm: "whole-setup", secret_file: &secret, ids: ["", ""] };
+        let sections = Sections {
+            discord: json!({"token_file": folder.path().join("token")}),
+            guilds: vec![json!({"id": "1", "request_channel": "1"})],
+            directory: testbed::config::directory(&harness.servers.slapd),
+            keycloak: testbed::config::keycloak(&harness.servers.keycloak, registration),
+            store: testbed::config::sqlite(&folder.path().join("none.sqlite"), &folder.path().join("key")),
+        };
+        let mut config = sections.whole();
+        testbed::config::write(&file, &config)?;
 
         let out = |run: &std::process::Output| String::from_utf8_lossy(&run.stdout).into_owned();
-        let planned = sets_up(country, &file, &[]).await?;
+        let planned = sets_up(harness, &file, &[]).await?;
         ensure!(planned.status.code() == Some(3), "something is to be done: {planned:?}");
         ensure!(out(&planned).contains("would create realm whole-setup"), "{}", out(&planned));
         ensure!(!secret.exists(), "a plan wrote the secret");
-        let realm = country.bed.keycloak.admin_call(reqwest::Method::GET, "whole-setup", None).await?;
+        let realm = harness.servers.keycloak.admin_call(reqwest::Method::GET, "whole-setup", None).await?;
         ensure!(realm.status() == 404, "a plan made the realm");
 
-        let made = sets_up(country, &file, &["--apply"]).await?;
+        let made = sets_up(harness, &file, &["--apply"]).await?;
         ensure!(made.status.success(), "{made:?}");
-        ensure!(out(&made).contains("create realm whole-setup") && out(&made).contains("federation_id = "), "{}", out(&made));
+        ensure!(
+            out(&made).contains("create realm whole-setup") && out(&made).contains("federation_id = "),
+            "{}",
+            out(&made)
+        );
         let rights = std::fs::metadata(&secret)?.permissions().mode() & 0o777;
         ensure!(rights == 0o600, "the secret's file has mode {rights:o}");
         let text = std::fs::read_to_string(&secret)?;
-        for hidden in [text.trim(), &country.bed.slapd.keycloak_password] {
-            ensure!(!out(&made).contains(hidden) && !String::from_utf8_lossy(&made.stderr).contains(hidden), "a secret is printed");
+        for hidden in [text.trim(), &harness.servers.slapd.keycloak_password] {
+            ensure!(
+                !out(&made).contains(hidden) && !String::from_utf8_lossy(&made.stderr).contains(hidden),
+                "a secret is printed"
+            );
         }
 
-        let again = sets_up(country, &file, &["--apply", "--json"]).await?;
+        let again = sets_up(harness, &file, &["--apply", "--json"]).await?;
         ensure!(again.status.success(), "{again:?}");
         let again: Value = serde_json::from_slice(&again.stdout)?;
         ensure!(again["changes"] == json!([]), "{again}");
         ensure!(std::fs::read_to_string(&secret)? == text, "the secret was written again");
 
-        let nothing = sets_up(country, &file, &[]).await?;
+        let nothing = sets_up(harness, &file, &[]).await?;
         ensure!(nothing.status.code() == Some(0), "nothing is to be done: {nothing:?}");
         ensure!(!out(&nothing).contains("would "), "{}", out(&nothing));
 
         // With what was printed the configuration is whole.
         config["keycloak"]["federation_id"] = again["federation_id"].clone();
         config["keycloak"]["group_mapper_id"] = again["group_mapper_id"].clone();
-        write_secret(&file, &toml::to_string(&config)?)?;
-        let checked = tokio::process::Command::new(BINARY).arg("--config").arg(&file).args(["config", "check"]).output().await?;
+        testbed::config::write(&file, &config)?;
+        let checked = tokio::process::Command::new(binary())
+            .arg("--config")
+            .arg(&file)
+            .args(["config", "check"])
+            .output()
+            .await?;
         ensure!(checked.status.success(), "{checked:?}");
         Ok(())
     });
@@ -348,7 +360,7 @@ fn setup_keycloak_plans_makes_and_then_finds_nothing_to_do() {
 /// Starts `serve` without its servers, lets the gateway close a good session, and expects the end with 1 and these words.
 async fn ends_after_the_close(code: u16, told: &str) {
     let sim = discord().await;
-    let bot = sim.first_bot().expect("the town has a bot");
+    let bot = sim.first_bot().expect("the guild has a bot");
     let mut house = House::new();
     house.talk_to(&sim);
     house.runs(&["migrate"]).done();
@@ -381,7 +393,7 @@ async fn a_revoked_token_a_lost_intent_and_a_refused_shard_end_a_running_serve_w
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gateway_is_up_only_while_there_is_a_session_and_comes_back() {
     let sim = discord().await;
-    let bot = sim.first_bot().expect("the town has a bot");
+    let bot = sim.first_bot().expect("the guild has a bot");
     let (mut house, port) = (House::new(), Port::free().expect("a free port"));
     house.talk_to(&sim);
     house.set("http", "listen", json!(port.address().to_string()));

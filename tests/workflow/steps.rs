@@ -10,8 +10,7 @@ use std::collections::BTreeSet;
 use accolade::domain::job::{Job, JobKind, Step};
 use testbed::proxy::{Operation, Which};
 
-use crate::case::{AUTOMATIC, Case, MODERATORS, Question, Wish};
-use crate::town::Database;
+use harness::{AUTOMATIC, Database, MODERATORS, OutsideCall, StepEnv, WithdrawnBy};
 
 /// One way through a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +56,7 @@ fn journeys() -> impl Iterator<Item = Journey> {
 }
 
 /// What the step asks of the world: the question with its effect, else the last one. `close` asks nothing: its effect is its record.
-const fn question_of(step: Step) -> Option<Question> {
+const fn question_of(step: Step) -> Option<OutsideCall> {
     let request = match step {
         Step::CheckAvailability | Step::RecheckAvailability | Step::AwaitImport => {
             Which::Http("GET", "/users?")
@@ -70,13 +69,13 @@ const fn question_of(step: Step) -> Option<Question> {
         Step::Groups | Step::Lock => Which::Ldap(Operation::Modify),
         Step::Invite | Step::CheckPassword => Which::Ldap(Operation::Search),
         Step::Remove => Which::Ldap(Operation::Delete),
-        Step::Eligible => return Some(Question::OfDiscord("GET /guilds/{guild}/members/{user}")),
+        Step::Eligible => return Some(OutsideCall::Discord("GET /guilds/{guild}/members/{user}")),
         Step::GrantRole => {
-            return Some(Question::OfDiscord("PUT /guilds/{guild}/members/{user}/roles/{role}"));
+            return Some(OutsideCall::Discord("PUT /guilds/{guild}/members/{user}/roles/{role}"));
         }
         Step::Finalize => return None,
     };
-    Some(Question::Of(request))
+    Some(OutsideCall::Server(request))
 }
 
 /// Whether the answer that is lost is that of an effect, which the step finds when it comes again.
@@ -151,7 +150,7 @@ impl Journey {
     }
 
     /// Whether the step asks anything of the world on this way.
-    fn question_at(self, step: Step) -> Option<Question> {
+    fn question_at(self, step: Step) -> Option<OutsideCall> {
         let applies = match step {
             // What was used is not removed.
             Step::Remove => matches!(self, Self::Undo | Self::Withdraw),
@@ -177,157 +176,157 @@ impl Journey {
     }
 
     /// The job stands before the first step of this way.
-    async fn begins(self, case: &Case) {
+    async fn begins(self, env: &StepEnv) {
         match self {
             Self::Check | Self::AutomaticCheck => {
-                case.asks().await;
+                env.asks().await;
             }
             Self::Provision => {
-                case.approved().await;
+                env.approved().await;
             }
             Self::Undo => {
-                let job = case.approved().await;
-                case.drains_up_to(Step::Mail).await;
-                case.cancels(&job).await;
-                case.drains_up_to(self.plan()[0]).await;
+                let job = env.approved().await;
+                env.drains_up_to(Step::Mail).await;
+                env.cancels(&job).await;
+                env.drains_up_to(self.plan()[0]).await;
             }
             Self::Withdraw => {
-                let made = case.invited().await;
-                case.withdraws(&made, Wish::OfTime).await;
+                let made = env.invited().await;
+                env.withdraws(&made, WithdrawnBy::Time).await;
             }
             Self::Restore => {
-                let made = case.invited().await;
-                case.withdraws(&made, Wish::OfTime).await;
-                case.sets_password().await;
+                let made = env.invited().await;
+                env.withdraws(&made, WithdrawnBy::Time).await;
+                env.sets_password().await;
             }
             Self::Keep => {
-                let made = case.invited().await;
-                case.withdraws(&made, Wish::OfThePerson).await;
-                case.sets_password().await;
+                let made = env.invited().await;
+                env.withdraws(&made, WithdrawnBy::Person).await;
+                env.sets_password().await;
             }
             Self::Welcome => {
-                is_activated(case).await;
+                is_activated(env).await;
             }
             Self::Resend => {
-                let made = case.invited().await;
-                case.wants(JobKind::Resend, &made).await;
+                let made = env.invited().await;
+                env.wants(JobKind::Resend, &made).await;
             }
             Self::Reset | Self::NotMe => {
-                let made = is_activated(case).await;
-                case.drains().await;
-                case.wants(self.kind(), &made).await;
+                let made = is_activated(env).await;
+                env.drains().await;
+                env.wants(self.kind(), &made).await;
             }
         }
-        assert_eq!(case.step().await, self.plan()[0].code());
+        assert_eq!(env.step().await, self.plan()[0].code());
     }
 
     /// Everything is as this way ends, whatever happened on it.
-    async fn has_ended(self, case: &Case, most_mails: usize) {
+    async fn has_ended(self, env: &StepEnv, most_mails: usize) {
         match self {
             Self::Check => {
-                assert_eq!(case.standing().await, "waiting done");
-                case.has_nothing_left().await;
+                assert_eq!(env.standing().await, "waiting done");
+                env.has_nothing_left().await;
             }
-            Self::AutomaticCheck | Self::Provision => is_made(case, most_mails).await,
+            Self::AutomaticCheck | Self::Provision => is_made(env, most_mails).await,
             Self::Undo => {
-                assert_eq!(case.standing().await, "cancelled undone closed");
-                case.has_nothing_left().await;
-                assert_eq!(case.outside().await.mails, 0);
+                assert_eq!(env.standing().await, "cancelled undone closed");
+                env.has_nothing_left().await;
+                assert_eq!(env.outside().await.mails, 0);
             }
             Self::Withdraw => {
-                assert_eq!(case.standing().await, "cancelled done closed");
-                case.has_nothing_left().await;
+                assert_eq!(env.standing().await, "cancelled done closed");
+                env.has_nothing_left().await;
             }
             Self::Restore => {
                 // The restored account is welcomed: that job is the newest.
-                assert_eq!(case.standing().await, "approved done active");
-                assert!(case.bind_works().await, "the password still works");
-                assert!(case.user().await.is_some_and(|user| user.enabled), "the user is enabled again");
-                let enabled = case.rows("SELECT seq FROM audit WHERE event = 'account.enabled'").await;
+                assert_eq!(env.standing().await, "approved done active");
+                assert!(env.bind_works().await, "the password still works");
+                assert!(env.user().await.is_some_and(|user| user.enabled), "the user is enabled again");
+                let enabled = env.rows("SELECT seq FROM audit WHERE event = 'account.enabled'").await;
                 assert!(!enabled.is_empty(), "the log says so");
-                assert!(case.has_role());
+                assert!(env.has_role());
             }
-            Self::Keep => is_kept(case).await,
+            Self::Keep => is_kept(env).await,
             Self::Resend => {
-                assert_eq!(case.standing().await, "approved done invited");
-                assert_eq!(case.outside().await.mails, 2, "the first, and one more");
-                is_told_of_the_mail(case).await;
+                assert_eq!(env.standing().await, "approved done invited");
+                assert_eq!(env.outside().await.mails, 2, "the first, and one more");
+                is_told_of_the_mail(env).await;
             }
             Self::Reset => {
-                assert_eq!(case.standing().await, "approved done active");
-                assert_eq!(case.outside().await.mails, 2, "the first, and one more");
-                assert!(case.bind_works().await, "the password still works");
-                is_told_of_the_mail(case).await;
+                assert_eq!(env.standing().await, "approved done active");
+                assert_eq!(env.outside().await.mails, 2, "the first, and one more");
+                assert!(env.bind_works().await, "the password still works");
+                is_told_of_the_mail(env).await;
             }
-            Self::NotMe => is_locked(case).await,
+            Self::NotMe => is_locked(env).await,
             Self::Welcome => {
-                assert_eq!(case.standing().await, "approved done active");
-                assert!(case.has_role());
+                assert_eq!(env.standing().await, "approved done active");
+                assert!(env.has_role());
             }
         }
     }
 }
 
 /// The account stands once, its groups are there, and its mails are counted.
-async fn is_made(case: &Case, most_mails: usize) {
-    assert_eq!(case.standing().await, "approved done invited");
-    let outside = case.outside().await;
+async fn is_made(env: &StepEnv, most_mails: usize) {
+    assert_eq!(env.standing().await, "approved done invited");
+    let outside = env.outside().await;
     let made = (outside.entries.len(), outside.memberships.len(), outside.users.len());
     assert_eq!(made, (1, 1, 1), "{outside:?}");
     assert!((1..=most_mails).contains(&outside.mails), "{} mails", outside.mails);
     assert!(outside.users[0].contains("members"), "{outside:?}");
-    assert_eq!(case.rows("SELECT id FROM account").await.len(), 1);
+    assert_eq!(env.rows("SELECT id FROM account").await.len(), 1);
 }
 
 /// The account is made, and its password was seen.
-async fn is_activated(case: &Case) -> Job {
-    let made = case.invited().await;
-    case.sets_password().await;
-    case.frees_leases().await;
-    let seen = case.worker().look_for_activations().await.expect("the store answers");
+async fn is_activated(env: &StepEnv) -> Job {
+    let made = env.invited().await;
+    env.sets_password().await;
+    env.frees_leases().await;
+    let seen = env.worker().look_for_activations().await.expect("the store answers");
     assert_eq!(seen, 1);
     made
 }
 
 /// What is noted of the mail that was asked for, what the person reads, and what the audit log has say the same.
-async fn is_told_of_the_mail(case: &Case) {
-    let noted = case.text("SELECT state FROM mail ORDER BY begun_at DESC, id DESC LIMIT 1").await;
+async fn is_told_of_the_mail(env: &StepEnv) {
+    let noted = env.text("SELECT state FROM mail ORDER BY begun_at DESC, id DESC LIMIT 1").await;
     let (event, told) = match noted.as_str() {
         "accepted" => ("mail.sent", "is on its way"),
         "unknown" => ("mail.unknown", "may not have been sent"),
         other => panic!("the mail is {other}"),
     };
     let newest = "SELECT event FROM audit WHERE event LIKE 'mail.%' ORDER BY seq DESC LIMIT 1";
-    assert_eq!(case.text(newest).await, event);
-    let read = case.ada.sees_everything();
+    assert_eq!(env.text(newest).await, event);
+    let read = env.ada.sees_everything();
     assert!(read.contains(told), "ada does not read {told:?}: {read}");
 }
 
 /// Somebody else set the password: nobody gets in, nothing is deleted, and ada and the admins are told once.
-async fn is_locked(case: &Case) {
-    assert_eq!(case.standing().await, "approved done disabled");
-    assert!(!case.bind_works().await, "the entry is locked");
-    assert!(case.user().await.is_some_and(|user| !user.enabled), "the user is disabled");
-    assert_eq!(case.outside().await.entries.len(), 1, "never deleted");
-    let told = case.admins_read();
+async fn is_locked(env: &StepEnv) {
+    assert_eq!(env.standing().await, "approved done disabled");
+    assert!(!env.bind_works().await, "the entry is locked");
+    assert!(env.user().await.is_some_and(|user| !user.enabled), "the user is disabled");
+    assert_eq!(env.outside().await.entries.len(), 1, "never deleted");
+    let told = env.admins_read();
     assert_eq!(
         told.iter().filter(|text| text.contains("someone else set the password")).count(),
         1,
         "{told:?}"
     );
     assert!(!told.iter().any(|text| text.contains("needs an operator")), "{told:?}");
-    let read = case.ada.sees_everything();
+    let read = env.ada.sees_everything();
     assert_eq!(read.matches("is locked: the password no longer works").count(), 1, "{read}");
-    assert_eq!(case.rows("SELECT seq FROM audit WHERE event = 'account.disabled'").await.len(), 1);
+    assert_eq!(env.rows("SELECT seq FROM audit WHERE event = 'account.disabled'").await.len(), 1);
 }
 
 /// The account has a password and was to be ended: locked and kept, and admins are told once.
-async fn is_kept(case: &Case) {
-    assert_eq!(case.text("SELECT state FROM account").await, "disabled");
-    assert!(!case.bind_works().await, "the entry is locked");
-    assert!(case.user().await.is_some_and(|user| !user.enabled), "the user is disabled");
-    assert_eq!(case.outside().await.entries.len(), 1, "never deleted");
-    let told = case.admins_read();
+async fn is_kept(env: &StepEnv) {
+    assert_eq!(env.text("SELECT state FROM account").await, "disabled");
+    assert!(!env.bind_works().await, "the entry is locked");
+    assert!(env.user().await.is_some_and(|user| !user.enabled), "the user is disabled");
+    assert_eq!(env.outside().await.entries.len(), 1, "never deleted");
+    let told = env.admins_read();
     assert_eq!(told.iter().filter(|text| text.contains("had a password")).count(), 1, "{told:?}");
     assert!(!told.iter().any(|text| text.contains("needs an operator")), "{told:?}");
 }
@@ -337,16 +336,16 @@ async fn is_kept(case: &Case) {
 fn plays_each(
     database: Database,
     ways: impl IntoIterator<Item = Journey>,
-    trial: &impl AsyncFn(&Case, Journey, Step),
+    trial: &impl AsyncFn(&StepEnv, Journey, Step),
 ) {
     for journey in ways {
         for step in journey.plan() {
             eprintln!("{journey:?} at {step} on {database:?}");
-            Case::plays(database, journey.approval(), async |case| {
+            StepEnv::plays(database, journey.approval(), async |env| {
                 // Boxed, here and below: all ways together are too much for the stack of a test's thread.
-                Box::pin(journey.begins(case)).await;
-                case.stands_at(journey.plan(), *step).await;
-                Box::pin(trial(case, journey, *step)).await;
+                Box::pin(journey.begins(env)).await;
+                env.stands_at(journey.plan(), *step).await;
+                Box::pin(trial(env, journey, *step)).await;
             });
         }
     }
@@ -364,35 +363,35 @@ fn every_step_has_a_plan_and_every_undo_a_way() {
 
 /// While all doors are away nothing is recorded and nothing changes outside; then the answer is lost, and nothing is recorded unless
 /// the door finds out by itself.
-async fn fails_before_and_after(case: &Case, journey: Journey, step: Step) {
-    let records = case.records_of(step).await;
+async fn fails_before_and_after(env: &StepEnv, journey: Journey, step: Step) {
+    let records = env.records_of(step).await;
     let is_unrecorded = async || {
-        assert_eq!(case.records_of(step).await, records, "the step is not recorded");
-        assert_eq!(case.step().await, step.code(), "the step is tried again later");
+        assert_eq!(env.records_of(step).await, records, "the step is not recorded");
+        assert_eq!(env.step().await, step.code(), "the step is tried again later");
     };
     if let Some(question) = journey.question_at(step) {
-        let before = case.outside().await;
-        case.drains_without_doors().await;
+        let before = env.outside().await;
+        env.drains_without_servers().await;
         is_unrecorded().await;
-        let mut after = case.outside().await;
+        let mut after = env.outside().await;
         if before.users.is_empty() {
             // A list of another case's test may have made Keycloak import the entry meanwhile.
             after.users.clear();
         }
         assert_eq!(after, before, "nothing happened outside");
-        assert!(case.drains_and_loses_answers_to(question).await > 0, "an answer was lost");
+        assert!(env.drains_and_loses_answers_to(question).await > 0, "an answer was lost");
         if finds_its_effect(step) {
-            assert_eq!(case.records_of(step).await, records + 1, "the step found what it did");
-        } else if looks_before_it_acts(step) && case.records_of(step).await > records {
+            assert_eq!(env.records_of(step).await, records + 1, "the step found what it did");
+        } else if looks_before_it_acts(step) && env.records_of(step).await > records {
             // The pause may be over before the worker looks for the last time: then the step came again, and found what it had done.
-            assert_eq!(case.newest_outcome_of(step).await, "unchanged", "its second look alone");
+            assert_eq!(env.newest_outcome_of(step).await, "unchanged", "its second look alone");
         } else {
             is_unrecorded().await;
         }
     }
-    case.drains().await;
+    env.drains().await;
     // Only a mail cannot be looked for: the budget allows one more.
-    Box::pin(journey.has_ended(case, if step == Step::Mail { 2 } else { 1 })).await;
+    Box::pin(journey.has_ended(env, if step == Step::Mail { 2 } else { 1 })).await;
 }
 
 #[test]
@@ -408,17 +407,17 @@ fn a_step_that_fails_before_its_effect_or_after_it_is_tried_again_on_postgres() 
 }
 
 /// The effect is there and its record is not; at the end the step runs once more, although all is as it should be.
-async fn loses_its_record_and_runs_twice(case: &Case, journey: Journey, step: Step) {
-    case.drains_and_loses_the_record_of(step).await;
-    case.drains().await;
+async fn loses_its_record_and_runs_twice(env: &StepEnv, journey: Journey, step: Step) {
+    env.drains_and_loses_the_record_of(step).await;
+    env.drains().await;
     let most_mails = if step == Step::Mail { 2 } else { 1 };
-    Box::pin(journey.has_ended(case, most_mails)).await;
-    case.is_in_order().await;
-    let mut before = case.outside().await;
-    case.puts_back(journey.kind(), journey.state(), step).await;
-    case.drains().await;
-    Box::pin(journey.has_ended(case, most_mails)).await;
-    let mut after = case.outside().await;
+    Box::pin(journey.has_ended(env, most_mails)).await;
+    env.is_in_order().await;
+    let mut before = env.outside().await;
+    env.puts_back(journey.kind(), journey.state(), step).await;
+    env.drains().await;
+    Box::pin(journey.has_ended(env, most_mails)).await;
+    let mut after = env.outside().await;
     if journey == Journey::Restore {
         // What is in use again is locked and unlocked once more.
         before.written.clear();
@@ -444,28 +443,28 @@ fn is_mailed_at(step: Step) -> bool {
 
 /// The effect is there and its record is not, and the person wants no account any more: everything of ours goes, and undoing it once
 /// more changes nothing.
-async fn is_undone_twice(case: &Case, journey: Journey, step: Step) {
-    let job = case.job().await;
-    case.drains_and_loses_the_record_of(step).await;
-    case.cancels(&job).await;
-    case.drains().await;
+async fn is_undone_twice(env: &StepEnv, journey: Journey, step: Step) {
+    let job = env.job().await;
+    env.drains_and_loses_the_record_of(step).await;
+    env.cancels(&job).await;
+    env.drains().await;
     let is_undone = async || {
         let state = if is_mailed_at(step) { "done" } else { "undone" };
-        assert_eq!(case.standing().await, ["cancelled ", state, " closed"].concat());
-        case.has_nothing_left().await;
+        assert_eq!(env.standing().await, ["cancelled ", state, " closed"].concat());
+        env.has_nothing_left().await;
     };
     is_undone().await;
-    case.is_in_order().await;
-    let before = case.outside().await;
+    env.is_in_order().await;
+    let before = env.outside().await;
     let (kind, way) = if is_mailed_at(step) {
         (JobKind::Withdraw, Journey::Withdraw)
     } else {
         (journey.kind(), Journey::Undo)
     };
-    case.puts_back(kind, way.state(), way.plan()[0]).await;
-    case.drains().await;
+    env.puts_back(kind, way.state(), way.plan()[0]).await;
+    env.drains().await;
     is_undone().await;
-    assert_eq!(case.outside().await, before, "undone once more");
+    assert_eq!(env.outside().await, before, "undone once more");
 }
 
 #[test]
@@ -479,14 +478,14 @@ fn a_step_is_undone_although_its_record_was_lost_and_undoing_it_twice_changes_no
 }
 
 /// The step was not begun, and the person wants no account any more.
-async fn is_cancelled(case: &Case, _: Journey, step: Step) {
-    let job = case.job().await;
-    case.cancels(&job).await;
-    case.drains().await;
+async fn is_cancelled(env: &StepEnv, _: Journey, step: Step) {
+    let job = env.job().await;
+    env.cancels(&job).await;
+    env.drains().await;
     let (state, mails) = if step == Step::Invite { ("done", 1) } else { ("undone", 0) };
-    assert_eq!(case.standing().await, ["cancelled ", state, " closed"].concat());
-    case.has_nothing_left().await;
-    assert_eq!(case.outside().await.mails, mails);
+    assert_eq!(env.standing().await, ["cancelled ", state, " closed"].concat());
+    env.has_nothing_left().await;
+    assert_eq!(env.outside().await.mails, mails);
 }
 
 #[test]

@@ -7,126 +7,125 @@ use std::time::Duration;
 use accolade::domain::job::{JobKind, Step};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
+use testbed::db_inspector::text_of;
 use testbed::proxy::{Direction, Fault, Operation, Place, Plan, Which};
 use testbed::slapd::PersonByHand;
-use testbed::store_eyes::text_of;
 use testbed::wait_until;
 
-use crate::case::{Case, Lines, MODERATORS, Wish};
-use crate::town::{Database, town};
+use harness::{Database, MODERATORS, Proxies, StepEnv, WithdrawnBy, shared};
 
 #[test]
 fn whoever_left_gets_no_account() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        case.approved().await;
-        case.ada.leaves();
-        case.drains().await;
-        assert_eq!(case.standing().await, "failed undone closed");
-        case.has_nothing_left().await;
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        env.approved().await;
+        env.ada.leaves();
+        env.drains().await;
+        assert_eq!(env.standing().await, "failed undone closed");
+        env.has_nothing_left().await;
     });
 }
 
 #[test]
 fn who_loses_the_role_while_the_entry_had_to_wait_gets_none() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        case.approved().await;
-        case.stands_at(JobKind::Provision.plan(), Step::CreateEntry).await;
-        case.ada.loses("member");
-        case.clock.push(Duration::from_mins(10));
-        case.drains().await;
-        assert_eq!(case.standing().await, "failed undone closed");
-        assert_eq!(case.text("SELECT reason_code FROM request").await, "role_lost");
-        case.has_nothing_left().await;
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        env.approved().await;
+        env.stands_at(JobKind::Provision.plan(), Step::CreateEntry).await;
+        env.ada.loses("member");
+        env.clock.push(Duration::from_mins(10));
+        env.drains().await;
+        assert_eq!(env.standing().await, "failed undone closed");
+        assert_eq!(env.text("SELECT reason_code FROM request").await, "role_lost");
+        env.has_nothing_left().await;
     });
 }
 
 #[test]
 fn who_still_has_the_role_gets_the_entry_that_had_to_wait_and_the_look_is_recorded_once() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        case.approved().await;
-        case.stands_at(JobKind::Provision.plan(), Step::CreateEntry).await;
-        case.clock.push(Duration::from_mins(10));
-        case.drains().await;
-        assert_eq!(case.standing().await, "approved done invited");
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        env.approved().await;
+        env.stands_at(JobKind::Provision.plan(), Step::CreateEntry).await;
+        env.clock.push(Duration::from_mins(10));
+        env.drains().await;
+        assert_eq!(env.standing().await, "approved done invited");
         // Its time says since when the step after it is tried.
-        assert_eq!(case.records_of(Step::Eligible).await, 1);
+        assert_eq!(env.records_of(Step::Eligible).await, 1);
     });
 }
 
 #[test]
 fn who_loses_the_role_while_the_entry_was_being_made_gets_no_mail() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        case.approved().await;
-        case.stands_at(JobKind::Provision.plan(), Step::CreateEntry).await;
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        env.approved().await;
+        env.stands_at(JobKind::Provision.plan(), Step::CreateEntry).await;
         // The look is old, and another rule fits by now: the second look is recorded, too.
-        case.ada.loses("member");
-        case.ada.gains("guest");
-        case.clock.push(Duration::from_mins(10));
-        let lines = Lines::laid().await;
+        env.ada.loses("member");
+        env.ada.gains("guest");
+        env.clock.push(Duration::from_mins(10));
+        let lines = Proxies::start().await;
         let add = Which::Ldap(Operation::Add);
         lines.directory.plans(Plan::once(add, Direction::ToClient, Place::Start, Fault::Stall));
-        case.frees_leases().await;
-        let worker = case.worker_behind(&lines);
+        env.frees_leases().await;
+        let worker = env.worker_behind(&lines);
         let meanwhile = async {
             wait_until("the Add", Duration::from_secs(10), async || Ok(!lines.hits().is_empty())).await?;
-            case.ada.loses("guest");
-            case.clock.push(Duration::from_mins(1));
+            env.ada.loses("guest");
+            env.clock.push(Duration::from_mins(1));
             lines.directory.heals().await
         };
         let (drained, healed) = tokio::join!(worker.drain_once(), meanwhile);
         drained.expect("the store answers");
         healed.expect("the Add was under way");
-        case.drains().await;
-        assert_eq!(case.standing().await, "failed undone closed");
-        assert_eq!(case.text("SELECT reason_code FROM request").await, "role_lost");
-        assert_eq!(case.outside().await.mails, 0);
-        case.has_nothing_left().await;
+        env.drains().await;
+        assert_eq!(env.standing().await, "failed undone closed");
+        assert_eq!(env.text("SELECT reason_code FROM request").await, "role_lost");
+        assert_eq!(env.outside().await.mails, 0);
+        env.has_nothing_left().await;
     });
 }
 
 #[test]
 fn a_wish_to_stop_that_comes_while_the_last_step_runs_ends_the_account() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        let job = case.approved().await;
-        case.stands_at(JobKind::Provision.plan(), Step::Invite).await;
-        let lines = Lines::laid().await;
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        let job = env.approved().await;
+        env.stands_at(JobKind::Provision.plan(), Step::Invite).await;
+        let lines = Proxies::start().await;
         let silence = (Which::Ldap(Operation::Search), Direction::ToClient, Place::Start, Fault::Stall);
         lines.directory.plans(Plan::once(silence.0, silence.1, silence.2, silence.3));
-        case.frees_leases().await;
-        let worker = case.worker_behind(&lines);
+        env.frees_leases().await;
+        let worker = env.worker_behind(&lines);
         // The worker has looked at the job and waits for the directory when ada takes her request back.
         let cancelling = async {
             wait_until("the silence", Duration::from_secs(10), async || Ok(!lines.hits().is_empty())).await?;
-            case.cancels(&job).await;
+            env.cancels(&job).await;
             lines.directory.heals().await
         };
         let (drained, cancelled) = tokio::join!(worker.drain_once(), cancelling);
         drained.expect("the store answers");
         cancelled.expect("the step was under way");
-        case.drains().await;
-        assert_eq!(case.standing().await, "cancelled done closed");
-        assert_eq!(case.text("SELECT event FROM audit WHERE event = 'account.invited'").await, "");
-        case.has_nothing_left().await;
-        case.is_in_order().await;
+        env.drains().await;
+        assert_eq!(env.standing().await, "cancelled done closed");
+        assert_eq!(env.text("SELECT event FROM audit WHERE event = 'account.invited'").await, "");
+        env.has_nothing_left().await;
+        env.is_in_order().await;
     });
 }
 
 /// Somebody else has the name: the entry stays as it is, to the last time stamp.
 fn a_foreign_entry_before(step: Step) {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        case.approved().await;
-        case.stands_at(JobKind::Provision.plan(), step).await;
-        let slapd = &town().bed.slapd;
-        let foreign = PersonByHand::named(&case.username());
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        env.approved().await;
+        env.stands_at(JobKind::Provision.plan(), step).await;
+        let slapd = &shared().servers.slapd;
+        let foreign = PersonByHand::named(&env.username());
         slapd.add_person_by_hand(&foreign).await.expect("an entry by hand");
         let before =
-            slapd.entry(&case.dn()).await.expect("the directory answers").map(|entry| entry.attributes);
-        case.drains().await;
-        assert_eq!(case.standing().await, "failed undone closed");
+            slapd.entry(&env.dn()).await.expect("the directory answers").map(|entry| entry.attributes);
+        env.drains().await;
+        assert_eq!(env.standing().await, "failed undone closed");
         let after =
-            slapd.entry(&case.dn()).await.expect("the directory answers").map(|entry| entry.attributes);
+            slapd.entry(&env.dn()).await.expect("the directory answers").map(|entry| entry.attributes);
         assert_eq!(after, before);
-        assert_eq!(case.text("SELECT reason_code FROM request").await, "name_unavailable");
+        assert_eq!(env.text("SELECT reason_code FROM request").await, "name_unavailable");
     });
 }
 
@@ -142,15 +141,15 @@ fn a_name_that_was_taken_between_look_and_add_is_left_to_its_owner() {
 
 #[test]
 fn a_user_of_keycloaks_own_with_the_name_is_left_alone_and_our_entry_goes() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        case.approved().await;
-        case.drains_up_to(Step::CreateEntry).await;
-        case.somebody_makes_a_local_user().await;
-        let before = case.outside().await.users;
-        case.drains().await;
-        assert_eq!(case.standing().await, "failed undone closed");
-        assert_eq!(case.text("SELECT reason_code FROM request").await, "keycloak_user_not_ours");
-        let outside = case.outside().await;
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        env.approved().await;
+        env.drains_up_to(Step::CreateEntry).await;
+        env.somebody_makes_a_local_user().await;
+        let before = env.outside().await.users;
+        env.drains().await;
+        assert_eq!(env.standing().await, "failed undone closed");
+        assert_eq!(env.text("SELECT reason_code FROM request").await, "keycloak_user_not_ours");
+        let outside = env.outside().await;
         assert_eq!(outside.users, before);
         assert!(outside.entries.is_empty() && outside.memberships.is_empty(), "{outside:?}");
     });
@@ -158,30 +157,30 @@ fn a_user_of_keycloaks_own_with_the_name_is_left_alone_and_our_entry_goes() {
 
 #[test]
 fn after_a_conflict_was_put_right_the_work_goes_on_to_the_account_and_its_mail() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        case.approved().await;
-        case.drains_up_to(Step::Groups).await;
-        let slapd = &town().bed.slapd;
-        let marked = slapd.entry(&case.dn()).await.expect("the directory answers").expect("an entry");
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        env.approved().await;
+        env.drains_up_to(Step::Groups).await;
+        let slapd = &shared().servers.slapd;
+        let marked = slapd.entry(&env.dn()).await.expect("the directory answers").expect("an entry");
         let mark = marked.value("description").expect("a mark");
-        slapd.set_attribute(&case.dn(), "description", &["somebody else's"]).await.expect("changed by hand");
-        case.drains().await;
-        assert_eq!(case.standing().await, "approved needs_operator conflict");
+        slapd.set_attribute(&env.dn(), "description", &["somebody else's"]).await.expect("changed by hand");
+        env.drains().await;
+        assert_eq!(env.standing().await, "approved needs_operator conflict");
 
-        case.is_let_go_on().await;
-        assert_eq!(case.standing().await, "approved open creating");
-        case.drains().await;
-        assert_eq!(case.standing().await, "approved needs_operator conflict", "it was not put right");
+        env.is_let_go_on().await;
+        assert_eq!(env.standing().await, "approved open creating");
+        env.drains().await;
+        assert_eq!(env.standing().await, "approved needs_operator conflict", "it was not put right");
 
-        slapd.set_attribute(&case.dn(), "description", &[mark]).await.expect("put right by hand");
-        case.is_let_go_on().await;
-        case.drains().await;
-        assert_eq!(case.standing().await, "approved done invited");
-        assert_eq!(case.outside().await.mails, 1);
+        slapd.set_attribute(&env.dn(), "description", &[mark]).await.expect("put right by hand");
+        env.is_let_go_on().await;
+        env.drains().await;
+        assert_eq!(env.standing().await, "approved done invited");
+        assert_eq!(env.outside().await.mails, 1);
         let changes =
             "SELECT before || ' ' || after FROM audit WHERE event = 'account.conflict' ORDER BY seq";
         let changes: Vec<String> =
-            case.rows(changes).await.iter().flat_map(|row| row.values().map(text_of)).collect();
+            env.rows(changes).await.iter().flat_map(|row| row.values().map(text_of)).collect();
         let (falls, rises) = ("creating conflict", "conflict creating");
         assert_eq!(changes, [falls, rises, falls, rises]);
     });
@@ -189,161 +188,163 @@ fn after_a_conflict_was_put_right_the_work_goes_on_to_the_account_and_its_mail()
 
 #[test]
 fn an_invited_account_in_conflict_stands_as_invited_again() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        let made = case.invited().await;
-        let slapd = &town().bed.slapd;
-        let marked = slapd.entry(&case.dn()).await.expect("the directory answers").expect("an entry");
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        let made = env.invited().await;
+        let slapd = &shared().servers.slapd;
+        let marked = slapd.entry(&env.dn()).await.expect("the directory answers").expect("an entry");
         let mark = marked.value("description").expect("a mark");
-        slapd.set_attribute(&case.dn(), "description", &["somebody else's"]).await.expect("changed by hand");
-        case.withdraws(&made, Wish::OfTime).await;
-        case.drains().await;
-        assert_eq!(case.standing().await, "approved needs_operator conflict");
-        slapd.set_attribute(&case.dn(), "description", &[mark]).await.expect("put right by hand");
-        case.is_let_go_on().await;
-        assert_eq!(case.standing().await, "approved open invited");
-        case.drains().await;
-        assert_eq!(case.standing().await, "cancelled done closed");
-        case.has_nothing_left().await;
+        slapd.set_attribute(&env.dn(), "description", &["somebody else's"]).await.expect("changed by hand");
+        env.withdraws(&made, WithdrawnBy::Time).await;
+        env.drains().await;
+        assert_eq!(env.standing().await, "approved needs_operator conflict");
+        slapd.set_attribute(&env.dn(), "description", &[mark]).await.expect("put right by hand");
+        env.is_let_go_on().await;
+        assert_eq!(env.standing().await, "approved open invited");
+        env.drains().await;
+        assert_eq!(env.standing().await, "cancelled done closed");
+        env.has_nothing_left().await;
     });
 }
 
 #[test]
 fn an_entry_with_our_discord_id_but_without_our_mark_is_a_conflict_and_stays_untouched() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        case.approved().await;
-        case.drains_up_to(Step::Groups).await;
-        let slapd = &town().bed.slapd;
-        slapd.set_attribute(&case.dn(), "description", &["somebody else's"]).await.expect("changed by hand");
-        let before = case.outside().await;
-        case.drains().await;
-        assert_eq!(case.standing().await, "approved needs_operator conflict");
-        let after = case.outside().await;
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        env.approved().await;
+        env.drains_up_to(Step::Groups).await;
+        let slapd = &shared().servers.slapd;
+        slapd.set_attribute(&env.dn(), "description", &["somebody else's"]).await.expect("changed by hand");
+        let before = env.outside().await;
+        env.drains().await;
+        assert_eq!(env.standing().await, "approved needs_operator conflict");
+        let after = env.outside().await;
         assert_eq!((after.entries, after.memberships), (before.entries, before.memberships));
     });
 }
 
 #[test]
 fn while_keycloak_is_away_the_entry_is_locked_at_once() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        let made = case.invited().await;
-        case.withdraws(&made, Wish::OfTime).await;
-        case.worker_without_keycloak().drain_once().await.expect("the store answers");
-        assert_eq!(case.step().await, Step::Disable.code());
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        let made = env.invited().await;
+        env.withdraws(&made, WithdrawnBy::Time).await;
+        env.worker_without_keycloak().drain_once().await.expect("the store answers");
+        assert_eq!(env.step().await, Step::Disable.code());
         let entry =
-            town().bed.slapd.entry(&case.dn()).await.expect("the directory answers").expect("an entry");
+            shared().servers.slapd.entry(&env.dn()).await.expect("the directory answers").expect("an entry");
         assert!(entry.value("pwdAccountLockedTime").is_some(), "{entry:?}");
-        case.drains().await;
-        case.has_nothing_left().await;
+        env.drains().await;
+        env.has_nothing_left().await;
     });
 }
 
 #[test]
 fn a_password_that_appears_right_before_the_removal_saves_the_entry() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        let made = case.invited().await;
-        case.withdraws(&made, Wish::OfTime).await;
-        case.drains_up_to(Step::Remove).await;
-        let slapd = &town().bed.slapd;
-        slapd.set_attribute(&case.dn(), "userPassword", &["Correct-horse-1"]).await.expect("set by hand");
-        case.drains().await;
-        assert_eq!(case.standing().await, "approved done active");
-        assert!(case.bind_works().await);
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        let made = env.invited().await;
+        env.withdraws(&made, WithdrawnBy::Time).await;
+        env.drains_up_to(Step::Remove).await;
+        let slapd = &shared().servers.slapd;
+        slapd.set_attribute(&env.dn(), "userPassword", &["Correct-horse-1"]).await.expect("set by hand");
+        env.drains().await;
+        assert_eq!(env.standing().await, "approved done active");
+        assert!(env.bind_works().await);
     });
 }
 
 #[test]
 fn an_undo_that_finds_a_password_keeps_the_entry_and_everybody_reads_so() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        case.approved().await;
-        case.drains_up_to(Step::CreateEntry).await;
-        case.somebody_makes_a_local_user().await;
-        case.drains_up_to(Step::AwaitImport).await;
-        let slapd = &town().bed.slapd;
-        slapd.set_attribute(&case.dn(), "userPassword", &["Correct-horse-1"]).await.expect("set by hand");
-        case.drains().await;
-        assert_eq!(case.standing().await, "failed undone disabled");
-        assert!(!case.bind_works().await, "the entry is locked");
-        assert_eq!(case.outside().await.entries.len(), 1, "never deleted");
-        let cards = case.guild.history("account-requests");
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        env.approved().await;
+        env.drains_up_to(Step::CreateEntry).await;
+        env.somebody_makes_a_local_user().await;
+        env.drains_up_to(Step::AwaitImport).await;
+        let slapd = &shared().servers.slapd;
+        slapd.set_attribute(&env.dn(), "userPassword", &["Correct-horse-1"]).await.expect("set by hand");
+        env.drains().await;
+        assert_eq!(env.standing().await, "failed undone disabled");
+        assert!(!env.bind_works().await, "the entry is locked");
+        assert_eq!(env.outside().await.entries.len(), 1, "never deleted");
+        let cards = env.guild.history("account-requests");
         let says_so = |(_, text): &(_, String)| {
             text.contains("locked and kept") && !text.contains("Nothing was left behind")
         };
         assert!(cards.iter().all(says_so), "{cards:?}");
-        assert!(case.admins_read().iter().any(|text| text.contains("had a password")));
-        let told = case.ada.sees_everything();
+        assert!(env.admins_read().iter().any(|text| text.contains("had a password")));
+        let told = env.ada.sees_everything();
         assert!(told.contains("was locked") && !told.contains("Nothing was left behind"), "{told}");
     });
 }
 
 #[test]
 fn an_entry_that_lost_our_mark_is_not_withdrawn() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        let made = case.invited().await;
-        let slapd = &town().bed.slapd;
-        slapd.set_attribute(&case.dn(), "description", &["somebody else's"]).await.expect("changed by hand");
-        let before = case.outside().await.entries;
-        case.withdraws(&made, Wish::OfTime).await;
-        case.drains().await;
-        assert_eq!(case.standing().await, "approved needs_operator conflict");
-        assert_eq!(case.outside().await.entries, before);
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        let made = env.invited().await;
+        let slapd = &shared().servers.slapd;
+        slapd.set_attribute(&env.dn(), "description", &["somebody else's"]).await.expect("changed by hand");
+        let before = env.outside().await.entries;
+        env.withdraws(&made, WithdrawnBy::Time).await;
+        env.drains().await;
+        assert_eq!(env.standing().await, "approved needs_operator conflict");
+        assert_eq!(env.outside().await.entries, before);
     });
 }
 
 /// By hand, with everything that a copy can have: the name, the address, the Discord id and even our mark.
-async fn makes_the_entry_anew(case: &Case) {
-    let slapd = &town().bed.slapd;
-    let ours = slapd.entry(&case.dn()).await.expect("the directory answers").expect("the entry");
+async fn makes_the_entry_anew(env: &StepEnv) {
+    let slapd = &shared().servers.slapd;
+    let ours = slapd.entry(&env.dn()).await.expect("the directory answers").expect("the entry");
     let copied = |name: &str| ours.value(name).map(str::to_owned);
-    slapd.delete(&case.dn()).await.expect("taken away by hand");
+    slapd.delete(&env.dn()).await.expect("taken away by hand");
     let anew = PersonByHand {
         mail: copied("mail"),
         discord_id: copied("employeeNumber"),
         mark: copied("description"),
         password: Some("a stranger's secret".to_owned()),
-        ..PersonByHand::named(&case.username())
+        ..PersonByHand::named(&env.username())
     };
     slapd.add_person_by_hand(&anew).await.expect("made anew by hand");
     // Keycloak meets the new entry at its next look.
-    let stranger = case.user().await.expect("keycloak imports it");
+    let stranger = env.user().await.expect("keycloak imports it");
     assert_ne!(stranger.ldap_id.as_deref(), ours.value("entryUUID"));
 }
 
 #[test]
 fn an_entry_that_was_made_anew_is_a_strangers_and_its_password_activates_nothing() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        let made = case.invited().await;
-        makes_the_entry_anew(case).await;
-        let before = case.outside().await;
-        case.worker().look_for_activations().await.expect("the store answers");
-        assert_eq!(case.standing().await, "approved done invited", "a stranger's password counted");
-        case.withdraws(&made, Wish::OfTime).await;
-        case.drains().await;
-        let after = case.outside().await;
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        let made = env.invited().await;
+        makes_the_entry_anew(env).await;
+        let before = env.outside().await;
+        env.worker().look_for_activations().await.expect("the store answers");
+        assert_eq!(env.standing().await, "approved done invited", "a stranger's password counted");
+        env.withdraws(&made, WithdrawnBy::Time).await;
+        env.drains().await;
+        let after = env.outside().await;
         assert_eq!((&after.entries, &after.written), (&before.entries, &before.written));
         assert_eq!(after.users, before.users, "the stranger's user was changed");
-        let standing = case.standing().await;
+        let standing = env.standing().await;
         assert!(
             ["cancelled done closed", "approved needs_operator conflict"].contains(&standing.as_str()),
             "{standing}"
         );
-        assert!(town().bed.slapd.bind_works(&case.dn(), "a stranger's secret").await.expect("an answer"));
+        assert!(
+            shared().servers.slapd.bind_works(&env.dn(), "a stranger's secret").await.expect("an answer")
+        );
         // The checker would take the copy for an orphan of ours.
-        town().bed.slapd.delete(&case.dn()).await.expect("the copy goes");
+        shared().servers.slapd.delete(&env.dn()).await.expect("the copy goes");
     });
 }
 
 #[test]
 fn a_check_that_runs_twice_asks_once_for_another_name() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        let foreign = PersonByHand::named(&case.username());
-        town().bed.slapd.add_person_by_hand(&foreign).await.expect("an entry by hand");
-        case.asks().await;
-        case.drains().await;
-        assert_eq!(case.text("SELECT reason_code FROM request").await, "name_unavailable");
-        let messages = || case.ada.sees_everything().matches("is not available").count();
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        let foreign = PersonByHand::named(&env.username());
+        shared().servers.slapd.add_person_by_hand(&foreign).await.expect("an entry by hand");
+        env.asks().await;
+        env.drains().await;
+        assert_eq!(env.text("SELECT reason_code FROM request").await, "name_unavailable");
+        let messages = || env.ada.sees_everything().matches("is not available").count();
         assert_eq!(messages(), 1);
-        case.puts_back(JobKind::Check, "open", Step::CheckAvailability).await;
-        case.drains().await;
+        env.puts_back(JobKind::Check, "open", Step::CheckAvailability).await;
+        env.drains().await;
         assert_eq!(messages(), 1);
     });
 }
@@ -356,9 +357,9 @@ fn measured(text: &str, name: &str) -> u64 {
 
 #[test]
 fn steps_calls_and_mails_are_counted_by_how_they_end() {
-    Case::plays(Database::Sqlite, MODERATORS, async |case| {
-        case.approved().await;
-        let worker = case.worker();
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        env.approved().await;
+        let worker = env.worker();
         worker.drain_once().await.expect("the store answers");
         let mut registry = Registry::with_prefix("accolade");
         worker.register_metrics(&mut registry);
@@ -377,8 +378,8 @@ fn steps_calls_and_mails_are_counted_by_how_they_end() {
         }
         assert_eq!(count("accolade_call_seconds_count{target=\"mail\",outcome=\"ok\"}"), 1, "{text}");
         assert_eq!(count("accolade_mails_total{outcome=\"accepted\"}"), 1, "{text}");
-        let again = case.worker_without_keycloak();
-        case.puts_back(JobKind::Provision, "open", Step::RecheckAvailability).await;
+        let again = env.worker_without_keycloak();
+        env.puts_back(JobKind::Provision, "open", Step::RecheckAvailability).await;
         again.drain_once().await.expect("the store answers");
         let mut registry = Registry::with_prefix("accolade");
         again.register_metrics(&mut registry);
@@ -389,22 +390,22 @@ fn steps_calls_and_mails_are_counted_by_how_they_end() {
             measured(&text, "accolade_step_seconds_count{step=\"recheck_availability\",outcome=\"retry\"}");
         let down = measured(&text, "accolade_call_seconds_count{target=\"keycloak\",outcome=\"down\"}");
         assert!(tries >= 1 && down == tries, "{text}");
-        case.drains().await;
+        env.drains().await;
     });
 }
 
 fn two_replicas_tidy(database: Database) {
-    Case::plays(database, MODERATORS, async |case| {
-        case.invited().await;
-        case.frees_leases().await;
-        case.clock.push(Duration::from_hours(24 * 15));
-        let (one, other) = (case.worker(), case.worker());
+    StepEnv::plays(database, MODERATORS, async |env| {
+        env.invited().await;
+        env.frees_leases().await;
+        env.clock.push(Duration::from_hours(24 * 15));
+        let (one, other) = (env.worker(), env.worker());
         let (first, second) = tokio::join!(one.housekeep(), other.housekeep());
         first.expect("the store answers");
         second.expect("the store answers");
-        assert_eq!(case.rows("SELECT id FROM job WHERE kind = 'withdraw'").await.len(), 1);
-        case.drains().await;
-        case.has_nothing_left().await;
+        assert_eq!(env.rows("SELECT id FROM job WHERE kind = 'withdraw'").await.len(), 1);
+        env.drains().await;
+        env.has_nothing_left().await;
     });
 }
 

@@ -5,42 +5,44 @@ use accolade::domain::ids::PersonId;
 use accolade::store::{AuditFault, AuditFilter, AuditVerdict, Head, Order};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::store_world::{GUILD, World, insists, on_both_databases};
+use harness::StoreEnv;
+use harness::store::{GUILD, insists, on_both_databases};
 
-async fn fill(world: &World, rows: usize) -> PersonId {
-    let person = world.person(1).await;
+async fn fill(env: &StoreEnv, rows: usize) -> PersonId {
+    let person = env.person(1).await;
     for n in 1..rows {
-        let mut tx = world.store.begin().await.expect("begins");
-        let entry = Entry::new(Event::RequestDenied, Source::Chat, Actor::Person(person))
+        let mut tx = env.store.begin().await.expect("begins");
+        let mut entry = Entry::new(Event::RequestDenied, Source::Chat, Actor::Person(person))
             .about(person)
             .in_guild(GUILD)
             .change("waiting", "denied");
-        tx.audit(if n % 3 == 0 { entry.with_personal("a typed reason") } else { entry });
+        entry.personal = (n % 3 == 0).then(|| "a typed reason".to_owned());
+        tx.audit(entry);
         tx.commit("test.audit").await.expect("commits");
     }
     person
 }
 
-async fn head(world: &World) -> Head {
-    world.store.read().await.expect("reads").audit_head().await.expect("reads")
+async fn head(env: &StoreEnv) -> Head {
+    env.store.read().await.expect("reads").audit_head().await.expect("reads")
 }
 
 on_both_databases! {
-    async fn the_chain_starts_with_its_own_row_and_verifies(world: &World) {
-        fill(world, 10).await;
-        let head = head(world).await;
+    async fn the_chain_starts_with_its_own_row_and_verifies(env: &StoreEnv) {
+        fill(env, 10).await;
+        let head = head(env).await;
         assert_eq!(head.seq, 10);
-        assert_eq!(world.store.verify_audit(Some(&head)).await.expect("reads"), AuditVerdict::Whole(head));
+        assert_eq!(env.store.verify_audit(Some(&head)).await.expect("reads"), AuditVerdict::Whole(head));
         let filter = AuditFilter { order: Order::OldestFirst, ..AuditFilter::default() };
-        let rows = world.store.read().await.expect("reads").audit_page(&filter, None, 3).await.expect("reads");
+        let rows = env.store.read().await.expect("reads").audit_page(&filter, None, 3).await.expect("reads");
         assert_eq!(rows[0].row.event, "chain.started");
         assert_eq!(rows.iter().map(|row| row.row.seq).collect::<Vec<_>>(), [1, 2, 3]);
     }
 
-    async fn a_search_pages_by_key_and_filters(world: &World) {
-        let person = fill(world, 10).await;
+    async fn a_search_pages_by_key_and_filters(env: &StoreEnv) {
+        let person = fill(env, 10).await;
         let filter = AuditFilter { subject: Some(person), guild_id: Some(GUILD), ..AuditFilter::default() };
-        let mut view = world.store.read().await.expect("reads");
+        let mut view = env.store.read().await.expect("reads");
         let first = view.audit_page(&filter, None, 4).await.expect("reads");
         let second = view.audit_page(&filter, Some(first[3].row.seq), 4).await.expect("reads");
         let seqs: Vec<_> = first.iter().chain(&second).map(|row| row.row.seq).collect();
@@ -50,20 +52,20 @@ on_both_databases! {
         assert!(view.audit_page(&other, None, 4).await.expect("reads").is_empty());
     }
 
-    async fn erasing_a_persons_texts_keeps_the_chain_whole(world: &World) {
-        let person = fill(world, 10).await;
-        let head = head(world).await;
-        assert_eq!(world.changes("DELETE FROM audit_personal").await, 3);
-        assert_eq!(world.store.verify_audit(None).await.expect("reads"), AuditVerdict::Whole(head));
+    async fn erasing_a_persons_texts_keeps_the_chain_whole(env: &StoreEnv) {
+        let person = fill(env, 10).await;
+        let head = head(env).await;
+        assert_eq!(env.changes("DELETE FROM audit_personal").await, 3);
+        assert_eq!(env.store.verify_audit(None).await.expect("reads"), AuditVerdict::Whole(head));
         let filter = AuditFilter { subject: Some(person), ..AuditFilter::default() };
-        let rows = world.store.read().await.expect("reads").audit_page(&filter, None, 100).await.expect("reads");
+        let rows = env.store.read().await.expect("reads").audit_page(&filter, None, 100).await.expect("reads");
         assert!(rows.iter().all(|row| row.personal.is_none()));
     }
 
-    async fn parallel_commits_make_one_chain(world: &World) {
-        let person = world.person(1).await;
+    async fn parallel_commits_make_one_chain(env: &StoreEnv) {
+        let person = env.person(1).await;
         let commits = (0..30).map(|_| {
-            let store = world.store.clone();
+            let store = env.store.clone();
             async move {
                 let mut tx = insists(async || store.begin().await).await.expect("begins");
                 tx.audit(Entry::new(Event::AdminViewed, Source::Chat, Actor::Person(person)));
@@ -72,9 +74,9 @@ on_both_databases! {
             }
         });
         futures::future::join_all(commits).await;
-        let head = head(world).await;
+        let head = head(env).await;
         assert_eq!(head.seq, 61);
-        assert_eq!(world.store.verify_audit(None).await.expect("reads"), AuditVerdict::Whole(head));
+        assert_eq!(env.store.verify_audit(None).await.expect("reads"), AuditVerdict::Whole(head));
     }
 }
 
@@ -82,9 +84,9 @@ on_both_databases! {
 /// `domain::audit`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_any_row_is_found_and_named() {
-    let world = World::on_sqlite().await;
-    fill(&world, 300).await;
-    let mut raw = SqliteConnection::connect(world.config.url.as_str()).await.expect("connects");
+    let env = StoreEnv::on_sqlite().await;
+    fill(&env, 300).await;
+    let mut raw = SqliteConnection::connect(env.config.url.as_str()).await.expect("connects");
     for seq in 1..=300_i64 {
         let column = seq as usize % COLUMNS.len();
         let (change, back) = COLUMNS[column];
@@ -92,12 +94,12 @@ async fn a_change_of_any_row_is_found_and_named() {
         if touched == 0 {
             continue;
         }
-        let verdict = world.store.verify_audit(None).await.expect("reads");
+        let verdict = env.store.verify_audit(None).await.expect("reads");
         let found = matches!(verdict, AuditVerdict::Broken { seq: bad, .. } if bad == seq || bad == seq + 1);
         assert!(found, "row {seq}, {change}: {verdict:?}");
         sqlx::query(back).bind(seq).execute(&mut raw).await.expect("puts back");
     }
-    assert!(matches!(world.store.verify_audit(None).await.expect("reads"), AuditVerdict::Whole(_)));
+    assert!(matches!(env.store.verify_audit(None).await.expect("reads"), AuditVerdict::Whole(_)));
 }
 
 /// A change of one column, and how it is put back.
@@ -153,10 +155,10 @@ const COLUMNS: [(&str, &str); 14] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_tail_of_any_length_is_found_against_a_head_that_was_kept() {
-    let world = World::on_sqlite().await;
-    fill(&world, 10).await;
-    let kept = head(&world).await;
-    let mut raw = SqliteConnection::connect(world.config.url.as_str()).await.expect("connects");
+    let env = StoreEnv::on_sqlite().await;
+    fill(&env, 10).await;
+    let kept = head(&env).await;
+    let mut raw = SqliteConnection::connect(env.config.url.as_str()).await.expect("connects");
     for last in (1..10_i64).rev() {
         for cut in [
             "DELETE FROM audit_personal WHERE seq > $1",
@@ -165,9 +167,9 @@ async fn a_cut_tail_of_any_length_is_found_against_a_head_that_was_kept() {
         ] {
             sqlx::query(cut).bind(last).execute(&mut raw).await.expect("cuts");
         }
-        let alone = world.store.verify_audit(None).await.expect("reads");
+        let alone = env.store.verify_audit(None).await.expect("reads");
         assert!(matches!(alone, AuditVerdict::Whole(_)), "nothing but a kept head can show it: {alone:?}");
-        let verdict = world.store.verify_audit(Some(&kept)).await.expect("reads");
+        let verdict = env.store.verify_audit(Some(&kept)).await.expect("reads");
         assert_eq!(verdict, AuditVerdict::Broken { seq: last + 1, fault: AuditFault::ExpectedHead });
     }
 }
@@ -175,12 +177,12 @@ async fn a_cut_tail_of_any_length_is_found_against_a_head_that_was_kept() {
 /// Somebody with the database in their hands changes a row and makes the chain anew from there to its end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tail_that_was_written_anew_is_found_against_a_head_that_was_kept() {
-    let world = World::on_sqlite().await;
-    fill(&world, 10).await;
-    let kept = head(&world).await;
+    let env = StoreEnv::on_sqlite().await;
+    fill(&env, 10).await;
+    let kept = head(&env).await;
     let filter = AuditFilter { order: Order::OldestFirst, ..AuditFilter::default() };
-    let rows = world.store.read().await.expect("reads").audit_page(&filter, None, 100).await.expect("reads");
-    let mut raw = SqliteConnection::connect(world.config.url.as_str()).await.expect("connects");
+    let rows = env.store.read().await.expect("reads").audit_page(&filter, None, 100).await.expect("reads");
+    let mut raw = SqliteConnection::connect(env.config.url.as_str()).await.expect("connects");
     let mut prev = FIRST_PREV.to_vec();
     for mut row in rows.into_iter().map(|row| row.row) {
         if row.seq == 6 {
@@ -198,17 +200,17 @@ async fn a_tail_that_was_written_anew_is_found_against_a_head_that_was_kept() {
         prev = hash;
     }
     sqlx::query("UPDATE audit_head SET hash = $1").bind(prev).execute(&mut raw).await.expect("writes");
-    assert!(matches!(world.store.verify_audit(None).await.expect("reads"), AuditVerdict::Whole(_)));
-    let verdict = world.store.verify_audit(Some(&kept)).await.expect("reads");
+    assert!(matches!(env.store.verify_audit(None).await.expect("reads"), AuditVerdict::Whole(_)));
+    let verdict = env.store.verify_audit(Some(&kept)).await.expect("reads");
     assert!(matches!(verdict, AuditVerdict::Broken { fault: AuditFault::ExpectedHead, .. }), "{verdict:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tail_that_was_cut_and_a_head_that_was_changed_are_found_without_a_kept_head() {
-    let world = World::on_sqlite().await;
-    fill(&world, 10).await;
-    let mut raw = SqliteConnection::connect(world.config.url.as_str()).await.expect("connects");
-    let verdict = async || world.store.verify_audit(None).await.expect("reads");
+    let env = StoreEnv::on_sqlite().await;
+    fill(&env, 10).await;
+    let mut raw = SqliteConnection::connect(env.config.url.as_str()).await.expect("connects");
+    let verdict = async || env.store.verify_audit(None).await.expect("reads");
     sqlx::query("UPDATE audit_head SET hash = x'00'").execute(&mut raw).await.expect("changes");
     assert_eq!(verdict().await, AuditVerdict::Broken { seq: 10, fault: AuditFault::Head });
     sqlx::query("DELETE FROM audit_personal WHERE seq > 7").execute(&mut raw).await.expect("cuts");
@@ -225,9 +227,9 @@ async fn a_tail_that_was_cut_and_a_head_that_was_changed_are_found_without_a_kep
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_is_written_as_its_place_and_hash() {
-    let world = World::on_sqlite().await;
-    fill(&world, 3).await;
-    let head = head(&world).await;
+    let env = StoreEnv::on_sqlite().await;
+    fill(&env, 3).await;
+    let head = head(&env).await;
     assert_eq!(head.to_string(), ["3:", &hex::encode(&head.hash)].concat());
     assert_eq!(head.hash.len(), 32);
 }

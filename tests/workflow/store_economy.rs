@@ -12,7 +12,8 @@ use accolade::store::{
     Approved, AuditVerdict, Counts, Kind, NewJob, NewOutbox, OutboxKind, Sent, StepRecord,
 };
 
-use crate::store_world::{GUILD, World, on_both_databases};
+use harness::StoreEnv;
+use harness::store::{GUILD, on_both_databases};
 
 const LEASE: Duration = Duration::from_secs(15);
 
@@ -22,9 +23,9 @@ fn record(step: Step) -> StepRecord {
 }
 
 /// An approved request with its account and its job.
-async fn approved(world: &World, user: u64, name: &str) -> Box<Approved> {
-    let request = world.waiting(user, name).await;
-    let mut tx = world.store.begin().await.expect("begins");
+async fn approved(env: &StoreEnv, user: u64, name: &str) -> Box<Approved> {
+    let request = env.waiting(user, name).await;
+    let mut tx = env.store.begin().await.expect("begins");
     let approved = tx.approve_request(&request, Actor::System, Source::Config, None).await.expect("answers");
     tx.commit("test.approve").await.expect("commits");
     Box::new(approved)
@@ -40,26 +41,26 @@ fn message(number: usize) -> NewOutbox {
 }
 
 /// What the store did since.
-fn since(world: &World, before: Counts) -> (u64, u64) {
-    let now = world.store.counts();
+fn since(env: &StoreEnv, before: Counts) -> (u64, u64) {
+    let now = env.store.counts();
     (now.statements - before.statements, now.commits - before.commits)
 }
 
 on_both_databases! {
-    async fn a_claim_brings_the_rows_that_single_reads_give(world: &World) {
-        let Approved::Done { account, job, .. } = *approved(world, 1, "ada.lovelace").await else { panic!("not approved") };
-        let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
-        let mut tx = world.store.begin().await.expect("begins");
+    async fn a_claim_brings_the_rows_that_single_reads_give(env: &StoreEnv) {
+        let Approved::Done { account, job, .. } = *approved(env, 1, "ada.lovelace").await else { panic!("not approved") };
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let mut tx = env.store.begin().await.expect("begins");
         let done = [record(Step::Eligible), record(Step::RecheckAvailability), record(Step::CreateEntry)];
         tx.advance_job(&claimed, &done, Step::Groups).await.expect("records");
         tx.release_job(&claimed).await.expect("gives back");
         tx.commit("test.record").await.expect("commits");
 
-        let before = world.store.counts();
-        let whole = world.store.claim_job_snapshot("b", LEASE).await.expect("claims").expect("is due");
-        let clock = u64::from(world.store.kind() == Kind::Postgres);
-        assert_eq!(since(world, before), (1 + clock, 1), "one statement, and PostgreSQL's clock");
-        let mut view = world.store.read().await.expect("reads");
+        let before = env.store.counts();
+        let whole = env.store.claim_job_snapshot("b", LEASE).await.expect("claims").expect("is due");
+        let clock = u64::from(env.store.kind() == Kind::Postgres);
+        assert_eq!(since(env, before), (1 + clock, 1), "one statement, and PostgreSQL's clock");
+        let mut view = env.store.read().await.expect("reads");
         assert_eq!(Some(&whole.job), view.job(job.id).await.expect("reads").as_ref());
         assert_eq!((whole.job.owner.as_deref(), whole.job.fence), (Some("b"), 2));
         assert_eq!(Some(&whole.person), view.person(job.person_id).await.expect("reads").as_ref());
@@ -76,51 +77,51 @@ on_both_databases! {
         assert_eq!(order, [Step::Eligible, Step::RecheckAvailability, Step::CreateEntry]);
     }
 
-    async fn a_claim_without_request_and_account_brings_the_person_alone(world: &World) {
-        let person = world.person(1).await;
-        let mut tx = world.store.begin().await.expect("begins");
+    async fn a_claim_without_request_and_account_brings_the_person_alone(env: &StoreEnv) {
+        let person = env.person(1).await;
+        let mut tx = env.store.begin().await.expect("begins");
         let job = NewJob { person_id: person, account_id: None, request_id: None, kind: JobKind::Welcome };
         tx.enqueue_job(job).await.expect("enqueues");
         tx.commit("test.enqueue").await.expect("commits");
-        let claimed = world.store.claim_job_snapshot("a", LEASE).await.expect("claims").expect("is due");
+        let claimed = env.store.claim_job_snapshot("a", LEASE).await.expect("claims").expect("is due");
         assert_eq!((claimed.person.id, claimed.request.is_none(), claimed.account.is_none()), (person, true, true));
         assert!(claimed.steps.is_empty());
-        assert!(world.store.claim_job_snapshot("b", LEASE).await.expect("claims").is_none());
+        assert!(env.store.claim_job_snapshot("b", LEASE).await.expect("claims").is_none());
     }
 
-    async fn a_job_that_is_born_claimed_is_its_creators_until_the_lease_ends(world: &World) {
-        let person = world.person(1).await;
+    async fn a_job_that_is_born_claimed_is_its_creators_until_the_lease_ends(env: &StoreEnv) {
+        let person = env.person(1).await;
         let new = |kind| NewJob { person_id: person, account_id: None, request_id: None, kind };
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         let job = tx.enqueue_job_claimed(new(JobKind::Check), "me", LEASE).await.expect("enqueues");
         tx.commit("test.enqueue").await.expect("commits");
         assert_eq!((job.owner.as_deref(), job.fence, job.attempt), (Some("me"), 1, 1));
         assert!(job.lease_until.is_some());
-        assert!(world.store.claim_job("other", LEASE).await.expect("looks").is_none());
+        assert!(env.store.claim_job("other", LEASE).await.expect("looks").is_none());
         // A second one of the same person waits for it like any other job.
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         let second = tx.enqueue_job_claimed(new(JobKind::Welcome), "me", LEASE).await.expect("enqueues");
         assert_eq!((second.owner.as_deref(), second.fence, second.attempt, second.lease_until), (None, 0, 0, None));
         // Its creator may write.
         tx.finish_job(&job, JobState::Done).await.expect("finishes");
         tx.commit("test.finish").await.expect("commits");
-        let next = world.store.claim_job("other", LEASE).await.expect("claims").expect("the second is due");
+        let next = env.store.claim_job("other", LEASE).await.expect("claims").expect("the second is due");
         assert_eq!(next.id, second.id);
         // A creator that died: the lease ends, and another process goes on.
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         tx.finish_job(&next, JobState::Done).await.expect("finishes");
         let third = tx.enqueue_job_claimed(new(JobKind::Check), "dead", Duration::ZERO).await.expect("enqueues");
         tx.commit("test.enqueue").await.expect("commits");
-        let taken = world.store.claim_job("other", LEASE).await.expect("claims").expect("the lease is over");
+        let taken = env.store.claim_job("other", LEASE).await.expect("claims").expect("the lease is over");
         assert_eq!((taken.id, taken.fence, taken.attempt), (third.id, 2, 2));
     }
 
-    async fn a_job_is_born_claimed_exactly_where_its_kind_waits_for_nothing(world: &World) {
+    async fn a_job_is_born_claimed_exactly_where_its_kind_waits_for_nothing(env: &StoreEnv) {
         let pairs = JobKind::ALL.iter().flat_map(|earlier| JobKind::ALL.iter().map(move |kind| (earlier, kind)));
         for (user, (earlier, kind)) in (1..).zip(pairs) {
-            let person = world.person(user).await;
+            let person = env.person(user).await;
             let new = |kind| NewJob { person_id: person, account_id: None, request_id: None, kind };
-            let mut tx = world.store.begin().await.expect("begins");
+            let mut tx = env.store.begin().await.expect("begins");
             tx.enqueue_job(new(*earlier)).await.expect("enqueues");
             let job = tx.enqueue_job_claimed(new(*kind), "me", LEASE).await.expect("enqueues");
             assert_eq!(job.owner.is_some(), !kind.waits_for(*earlier), "{kind} after {earlier}");
@@ -128,82 +129,83 @@ on_both_databases! {
         }
     }
 
-    async fn messages_are_claimed_and_settled_several_at_a_time(world: &World) {
-        let mut tx = world.store.begin().await.expect("begins");
+    async fn messages_are_claimed_and_settled_several_at_a_time(env: &StoreEnv) {
+        let mut tx = env.store.begin().await.expect("begins");
         for number in 0..5 {
             tx.put_outbox(message(number)).await.expect("puts");
-            world.clock.push(Duration::from_millis(1));
+            env.clock.push(Duration::from_millis(1));
         }
         tx.commit("test.outbox").await.expect("commits");
-        let claimed = world.store.claim_outbox_batch("a", LEASE, 3).await.expect("claims");
+        let claimed = env.store.claim_outbox_batch("a", LEASE, 3).await.expect("claims");
         let keys: Vec<_> = claimed.iter().map(|message| message.dedupe_key.as_str()).collect();
         assert_eq!(keys, ["notice:0", "notice:1", "notice:2"]);
         // One is renewed while it is being sent, one is claimed by another process after its lease.
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         tx.put_outbox(message(1)).await.expect("renews");
-        tx.outbox_later(&claimed[2], world.clock.now(), ErrorCode::Internal)
+        tx.outbox_later(&claimed[2], env.clock.now(), ErrorCode::Internal)
             .await
             .expect("gives back");
         tx.commit("test.outbox").await.expect("commits");
-        let others = world.store.claim_outbox_batch("b", LEASE, 10).await.expect("claims");
+        let others = env.store.claim_outbox_batch("b", LEASE, 10).await.expect("claims");
         let keys: Vec<_> = others.iter().map(|message| message.dedupe_key.as_str()).collect();
         assert_eq!(keys, ["notice:2", "notice:3", "notice:4"]);
-        let before = world.store.counts();
-        let mut tx = world.store.begin().await.expect("begins");
+        let before = env.store.counts();
+        let mut tx = env.store.begin().await.expect("begins");
         assert_eq!(tx.outbox_sent_batch(&claimed).await.expect("settles"), 1, "one is not ours any more");
         tx.commit("test.sent").await.expect("commits");
-        assert_eq!(since(world, before), (2, 1));
-        let left = world.store.claim_outbox_batch("c", LEASE, 10).await.expect("claims");
+        assert_eq!(since(env, before), (2, 1));
+        let left = env.store.claim_outbox_batch("c", LEASE, 10).await.expect("claims");
         let left: Vec<_> = left.iter().map(|message| (message.dedupe_key.as_str(), message.attempt)).collect();
         assert_eq!(left, [("notice:1", 1)], "renewed: due once more");
     }
 
-    async fn all_audit_rows_of_a_transaction_are_one_statement_and_the_chain_holds(world: &World) {
-        let person = world.person(1).await;
-        let before = world.store.counts();
-        let mut tx = world.store.begin().await.expect("begins");
+    async fn all_audit_rows_of_a_transaction_are_one_statement_and_the_chain_holds(env: &StoreEnv) {
+        let person = env.person(1).await;
+        let before = env.store.counts();
+        let mut tx = env.store.begin().await.expect("begins");
         for n in 0..20 {
-            let entry = Entry::new(Event::AdminViewed, Source::Chat, Actor::Person(person)).about(person);
-            tx.audit(if n % 2 == 0 { entry.with_personal("a typed \"reason\" ☂") } else { entry });
+            let mut entry = Entry::new(Event::AdminViewed, Source::Chat, Actor::Person(person)).about(person);
+            entry.personal = (n % 2 == 0).then(|| "a typed \"reason\" ☂".to_owned());
+            tx.audit(entry);
         }
         tx.commit("test.audit").await.expect("commits");
-        assert_eq!(since(world, before), (3, 1), "the head, the rows, their personal texts");
-        let verdict = world.store.verify_audit(None).await.expect("reads");
+        assert_eq!(since(env, before), (3, 1), "the head, the rows, their personal texts");
+        let verdict = env.store.verify_audit(None).await.expect("reads");
         assert!(matches!(&verdict, AuditVerdict::Whole(head) if head.seq == 21), "{verdict:?}");
-        let page = world.store.read().await.expect("reads")
+        let page = env.store.read().await.expect("reads")
             .audit_page(&accolade::store::AuditFilter::default(), None, 30).await.expect("reads");
         assert_eq!(page.iter().filter(|row| row.personal.as_deref() == Some("a typed \"reason\" ☂")).count(), 10);
     }
 
     /// Counted, not timed: what a request takes of the store, transaction by transaction. PostgreSQL needs some more: advisory locks,
     /// savepoints and its own clock.
-    async fn the_transactions_of_one_request_take_no_more_statements_than_today(world: &World) {
-        let postgres = world.store.kind() == Kind::Postgres;
+    async fn the_transactions_of_one_request_take_no_more_statements_than_today(env: &StoreEnv) {
+        let postgres = env.store.kind() == Kind::Postgres;
         let most = |sqlite: u64, more_on_postgres: u64| if postgres { sqlite + more_on_postgres } else { sqlite };
         let counted = |before, name: &str, limit: u64| {
-            let (statements, _) = since(world, before);
+            let (statements, _) = since(env, before);
             assert!(statements <= limit, "{name}: {statements} statements, {limit} at most");
         };
-        let before = world.store.counts();
-        let person = world.person(1).await;
+        let before = env.store.counts();
+        let person = env.person(1).await;
         counted(before, "person", 1);
-        let before = world.store.counts();
-        let draft = world.draft(person, "ada.lovelace", 7).await;
+        let before = env.store.counts();
+        let draft = env.draft(person, "ada.lovelace", 7).await;
         counted(before, "draft", most(3, 1));
-        let before = world.store.counts();
-        let Sent::Sent(request) = world.send(&draft).await else { panic!("not sent") };
+        let before = env.store.counts();
+        let Sent::Sent(request) = env.send(&draft).await else { panic!("not sent") };
         counted(before, "send", most(5, 2));
-        let before = world.store.counts();
-        let mut tx = world.store.begin().await.expect("begins");
+        let before = env.store.counts();
+        let mut tx = env.store.begin().await.expect("begins");
         let approving = tx.approve_request(&request, Actor::System, Source::Config, None).await;
         let Approved::Done { mut account, .. } = approving.expect("an answer") else { panic!("not approved") };
         tx.commit("test.approve").await.expect("commits");
         counted(before, "approve", most(8, 3));
-        let before = world.store.counts();
-        let claimed = world.store.claim_job_snapshot("a", LEASE).await.expect("claims").expect("is due");
+        let before = env.store.counts();
+        let claimed = env.store.claim_job_snapshot("a", LEASE).await.expect("claims").expect("is due");
         counted(before, "claim", most(1, 1));
-        let before = world.store.counts();
-        let mut tx = world.store.begin().await.expect("begins");
+        let before = env.store.counts();
+        let mut tx = env.store.begin().await.expect("begins");
         let done = [record(Step::Eligible), record(Step::RecheckAvailability), record(Step::CreateEntry)];
         tx.advance_job(&claimed.job, &done, Step::Mail).await.expect("records");
         for event in [Event::EntryCreated, Event::AdminViewed] {
@@ -211,9 +213,9 @@ on_both_databases! {
         }
         tx.commit("test.record").await.expect("commits");
         counted(before, "record", 4);
-        let before = world.store.counts();
-        (account.state, account.activated_at) = (AccountState::Active, Some(world.clock.now()));
-        let mut tx = world.store.begin().await.expect("begins");
+        let before = env.store.counts();
+        (account.state, account.activated_at) = (AccountState::Active, Some(env.clock.now()));
+        let mut tx = env.store.begin().await.expect("begins");
         tx.save_account(&account).await.expect("saves");
         tx.commit("test.active").await.expect("commits");
         counted(before, "activate", most(3, 2));

@@ -16,7 +16,8 @@ use accolade::domain::job::JobKind;
 use accolade::store::{FlushMoment, NewJob, Store, StoreError};
 use tokio_util::task::TaskTracker;
 
-use crate::store_world::{World, private_folder, sqlite_config};
+use harness::store::sqlite_config;
+use harness::{StoreEnv, private_folder};
 
 /// What the disk holds, and what was acknowledged. One lock: a cut sees both at the same moment.
 #[derive(Default)]
@@ -46,7 +47,7 @@ impl Gate {
 
 /// A store whose disk is watched.
 struct Watched {
-    world: World,
+    env: StoreEnv,
     /// The main file as it was when the store was opened. It is copied by another process: to close it here would drop SQLite's locks.
     main: PathBuf,
     disk: Arc<Mutex<Disk>>,
@@ -55,17 +56,17 @@ struct Watched {
 
 impl Watched {
     async fn new() -> Self {
-        let world = World::on_sqlite().await;
+        let env = StoreEnv::on_sqlite().await;
         // What migrating left is in the main file.
-        world.store.close().await;
-        let world = world.reopened().await;
-        let main = world.folder.path().join("main.copy");
-        let copied = Command::new("cp").arg(world.file()).arg(&main).status().expect("cp runs");
+        env.store.close().await;
+        let env = env.reopened().await;
+        let main = env.folder.path().join("main.copy");
+        let copied = Command::new("cp").arg(env.file()).arg(&main).status().expect("cp runs");
         assert!(copied.success());
         let (disk, gate) = (Arc::<Mutex<Disk>>::default(), Arc::<Gate>::default());
-        let (of_hook, held, log) = (disk.clone(), gate.clone(), log_of(&world.file()));
+        let (of_hook, held, log) = (disk.clone(), gate.clone(), log_of(&env.file()));
         let found = Mutex::new(Vec::new());
-        world.store.on_flush(Box::new(move |moment| {
+        env.store.on_flush(Box::new(move |moment| {
             let mut found = found.lock().expect("not poisoned");
             match moment {
                 // What is written while `fdatasync` runs may be lost.
@@ -77,12 +78,12 @@ impl Watched {
             }
             Ok(())
         }));
-        Self { world, main, disk, gate }
+        Self { env, main, disk, gate }
     }
 
     /// Stores a person and notes that this was acknowledged.
     async fn stores(&self, user: u64) {
-        self.world.person(user).await;
+        self.env.person(user).await;
         self.disk.lock().expect("not poisoned").acknowledged.push(user);
     }
 
@@ -96,9 +97,9 @@ impl Watched {
         let config = sqlite_config(&folder);
         let file = folder.path().join("store.sqlite");
         private_copy(&self.main, &file);
-        private_copy(&self.world.config.key_file, &config.key_file);
+        private_copy(&self.env.config.key_file, &config.key_file);
         private_write(&log_of(&file), &log);
-        let store = open(&config, &self.world).await;
+        let store = open(&config, &self.env).await;
         let mut missing = Vec::new();
         let mut view = store.read().await.expect("reads");
         for user in acknowledged {
@@ -112,8 +113,8 @@ impl Watched {
     }
 }
 
-async fn open(config: &config::Store, world: &World) -> Store {
-    Store::open(config, world.clock.clone(), Arc::new(SystemRng)).await.expect("opens what the disk held")
+async fn open(config: &config::Store, env: &StoreEnv) -> Store {
+    Store::open(config, env.clock.clone(), Arc::new(SystemRng)).await.expect("opens what the disk held")
 }
 
 fn log_of(file: &Path) -> PathBuf {
@@ -163,7 +164,7 @@ async fn nothing_acknowledged_is_missing_after_a_power_cut() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_acknowledgement_before_its_flush_is_found_by_the_power_cut() {
     let watched = Watched::new().await;
-    watched.world.store.plant_ack_before_flush();
+    watched.env.store.plant_ack_before_flush();
     watched.gate.set(true);
     watched.stores(7).await;
     let missing = watched.missing_after_power_cut().await;
@@ -174,7 +175,7 @@ async fn an_acknowledgement_before_its_flush_is_found_by_the_power_cut() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_returns_only_when_it_is_on_the_disk_and_many_share_one_flush() {
     let watched = Watched::new().await;
-    let store = &watched.world.store;
+    let store = &watched.env.store;
     let before = store.counts();
     watched.gate.set(true);
     let writers: Vec<_> = (1..=20)
@@ -204,7 +205,7 @@ async fn a_commit_returns_only_when_it_is_on_the_disk_and_many_share_one_flush()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relaxed_commit_waits_for_no_flush_and_what_leaves_the_process_does() {
     let watched = Watched::new().await;
-    let store = &watched.world.store;
+    let store = &watched.env.store;
     watched.gate.set(true);
     let mut tx = store.begin().await.expect("begins");
     tx.ensure_person(DiscordUserId::new(1), "en").await.expect("a person");
@@ -225,7 +226,7 @@ async fn a_relaxed_commit_waits_for_no_flush_and_what_leaves_the_process_does() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_is_answered_when_what_it_saw_is_on_the_disk() {
     let watched = Watched::new().await;
-    let store = &watched.world.store;
+    let store = &watched.env.store;
     watched.gate.set(true);
     let mut tx = store.begin().await.expect("begins");
     tx.ensure_person(DiscordUserId::new(1), "en").await.expect("a person");
@@ -249,26 +250,26 @@ async fn a_reader_is_answered_when_what_it_saw_is_on_the_disk() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_flush_that_failed_nothing_is_written_any_more() {
-    let world = World::on_sqlite().await;
-    let person = world.person(1).await;
-    world.store.on_flush(Box::new(|moment| match moment {
+    let env = StoreEnv::on_sqlite().await;
+    let person = env.person(1).await;
+    env.store.on_flush(Box::new(|moment| match moment {
         FlushMoment::Before => Err(io::Error::other("the disk is broken")),
         FlushMoment::After => Ok(()),
     }));
-    let mut tx = world.store.begin().await.expect("begins");
+    let mut tx = env.store.begin().await.expect("begins");
     let job = NewJob { person_id: person, account_id: None, request_id: None, kind: JobKind::Welcome };
     tx.enqueue_job(job).await.expect("enqueues");
     let refused = |result: Result<(), StoreError>| {
         assert!(matches!(result, Err(StoreError::FlushFailed)), "{result:?}");
     };
     refused(tx.commit("test.enqueue").await);
-    world.store.flush_failed().await;
-    refused(world.store.begin().await.map(drop));
-    refused(world.store.claim_job("a", Duration::from_secs(15)).await.map(drop));
-    refused(world.store.flushed().await);
-    let unhealthy = world.store.takes_changes().await.expect_err("the health page says so");
+    env.store.flush_failed().await;
+    refused(env.store.begin().await.map(drop));
+    refused(env.store.claim_job("a", Duration::from_secs(15)).await.map(drop));
+    refused(env.store.flushed().await);
+    let unhealthy = env.store.takes_changes().await.expect_err("the health page says so");
     assert!(unhealthy.advice().is_some_and(|advice| advice.contains("check the disk")), "{unhealthy}");
     assert!(!unhealthy.is_passing(), "trying again does not help");
-    let read = world.store.read().await.expect("a connection").person(person).await;
+    let read = env.store.read().await.expect("a connection").person(person).await;
     assert!(matches!(read, Err(StoreError::FlushFailed)), "what it sees may not be on the disk: {read:?}");
 }

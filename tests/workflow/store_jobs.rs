@@ -17,13 +17,14 @@ use accolade::store::{
     NewOutbox, OutboxKind, StepRecord, StoreError,
 };
 
-use crate::store_world::{GUILD, World, insists, on_both_databases};
+use harness::StoreEnv;
+use harness::store::{GUILD, insists, on_both_databases};
 
 const LEASE: Duration = Duration::from_secs(15);
 
-async fn enqueue(world: &World, user: u64, kind: JobKind) -> accolade::domain::job::Job {
-    let person = world.person(user).await;
-    let mut tx = world.store.begin().await.expect("begins");
+async fn enqueue(env: &StoreEnv, user: u64, kind: JobKind) -> accolade::domain::job::Job {
+    let person = env.person(user).await;
+    let mut tx = env.store.begin().await.expect("begins");
     let job = NewJob { person_id: person, account_id: None, request_id: None, kind };
     let job = tx.enqueue_job(job).await.expect("enqueues");
     tx.commit("test.enqueue").await.expect("commits");
@@ -39,22 +40,22 @@ fn card(params: &str) -> NewOutbox {
     }
 }
 
-async fn put(world: &World, message: NewOutbox) {
-    let mut tx = world.store.begin().await.expect("begins");
+async fn put(env: &StoreEnv, message: NewOutbox) {
+    let mut tx = env.store.begin().await.expect("begins");
     tx.put_outbox(message).await.expect("puts");
     tx.commit("test.outbox").await.expect("commits");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_transactions_that_wait_for_each_other_on_postgres_one_is_told_busy_and_the_other_commits() {
-    let world = World::on_postgres().await;
+    let env = StoreEnv::on_postgres().await;
     let (ada, grace) = (DiscordUserId::new(1), DiscordUserId::new(2));
     for user in [1, 2] {
-        world.person(user).await;
+        env.person(user).await;
     }
     let both = tokio::sync::Barrier::new(2);
     let writes = async |first, then| {
-        let mut tx = world.store.begin().await?;
+        let mut tx = env.store.begin().await?;
         tx.ensure_person(first, "en").await?;
         both.wait().await;
         tx.ensure_person(then, "en").await?;
@@ -65,11 +66,11 @@ async fn of_two_transactions_that_wait_for_each_other_on_postgres_one_is_told_bu
     let busy = ended.iter().filter(|end| matches!(end, Err(StoreError::Busy))).count();
     assert_eq!((busy, ended.iter().filter(|end| end.is_ok()).count()), (1, 1), "{ended:?}");
     // Whoever was told so tries it once more, whole.
-    writes_alone(&world, [grace, ada]).await.expect("it commits");
+    writes_alone(&env, [grace, ada]).await.expect("it commits");
 }
 
-async fn writes_alone(world: &World, people: [DiscordUserId; 2]) -> Result<(), StoreError> {
-    let mut tx = world.store.begin().await?;
+async fn writes_alone(env: &StoreEnv, people: [DiscordUserId; 2]) -> Result<(), StoreError> {
+    let mut tx = env.store.begin().await?;
     for person in people {
         tx.ensure_person(person, "en").await?;
     }
@@ -79,11 +80,11 @@ async fn writes_alone(world: &World, people: [DiscordUserId; 2]) -> Result<(), S
 /// The wish looks, the job ends, and then the wish would be written. The end is later with each round, until that happens.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wish_to_stop_that_meets_the_end_of_the_work_on_postgres_is_not_taken_for_an_earlier_one() {
-    let world = World::on_postgres().await;
+    let env = StoreEnv::on_postgres().await;
     for round in 0..100 {
-        let job = enqueue(&world, round + 1, JobKind::Provision).await;
-        let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
-        let mut ending = world.store.begin().await.expect("begins");
+        let job = enqueue(&env, round + 1, JobKind::Provision).await;
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let mut ending = env.store.begin().await.expect("begins");
         ending.finish_job(&claimed, JobState::Done).await.expect("finishes");
         let ends = async {
             for _ in 0..round {
@@ -91,7 +92,7 @@ async fn a_wish_to_stop_that_meets_the_end_of_the_work_on_postgres_is_not_taken_
             }
             ending.commit("test.end").await
         };
-        let asks = async { world.store.begin().await?.ask_cancel(job.id).await };
+        let asks = async { env.store.begin().await?.ask_cancel(job.id).await };
         let (asked, ended) = tokio::join!(asks, ends);
         ended.expect("commits");
         match asked {
@@ -104,12 +105,12 @@ async fn a_wish_to_stop_that_meets_the_end_of_the_work_on_postgres_is_not_taken_
 }
 
 on_both_databases! {
-    async fn no_work_is_claimed_twice(world: &World) {
+    async fn no_work_is_claimed_twice(env: &StoreEnv) {
         for user in 1..=20 {
-            enqueue(world, user, JobKind::Welcome).await;
+            enqueue(env, user, JobKind::Welcome).await;
         }
         let claims = (0..40).map(|n| {
-            let store = world.store.clone();
+            let store = env.store.clone();
             async move {
                 insists(async || store.claim_job(&format!("worker {n}"), LEASE).await).await.expect("claims")
             }
@@ -119,70 +120,70 @@ on_both_databases! {
         assert_eq!(ids.len(), claimed.len(), "one job was claimed twice");
         // On PostgreSQL a claim that met only locked rows finds nothing; the next look does.
         let mut all = ids;
-        while let Some(job) = world.store.claim_job("last", LEASE).await.expect("claims") {
+        while let Some(job) = env.store.claim_job("last", LEASE).await.expect("claims") {
             assert!(all.insert(job.id), "claimed again");
         }
         assert_eq!(all.len(), 20);
     }
 
-    async fn works_of_one_person_run_in_their_order(world: &World) {
-        let first = enqueue(world, 1, JobKind::Check).await;
-        let second = enqueue(world, 1, JobKind::Welcome).await;
-        let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("one is due");
+    async fn works_of_one_person_run_in_their_order(env: &StoreEnv) {
+        let first = enqueue(env, 1, JobKind::Check).await;
+        let second = enqueue(env, 1, JobKind::Welcome).await;
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("one is due");
         assert_eq!(claimed.id, first.id);
-        assert!(world.store.claim_job("b", LEASE).await.expect("claims").is_none(), "the second overtook");
-        let mut tx = world.store.begin().await.expect("begins");
+        assert!(env.store.claim_job("b", LEASE).await.expect("claims").is_none(), "the second overtook");
+        let mut tx = env.store.begin().await.expect("begins");
         tx.stop_for_operator(&claimed, ErrorCode::DirectoryRefused).await.expect("stops");
         tx.commit("test.stop").await.expect("commits");
-        assert!(world.store.claim_job("b", LEASE).await.expect("claims").is_none(), "it waits for a person");
-        let mut tx = world.store.begin().await.expect("begins");
+        assert!(env.store.claim_job("b", LEASE).await.expect("claims").is_none(), "it waits for a person");
+        let mut tx = env.store.begin().await.expect("begins");
         let retried = tx.retry_job(first.id).await.expect("retries").expect("needed an operator");
         assert_eq!(retried.state, JobState::Open);
         tx.commit("test.retry").await.expect("commits");
-        let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("the first is due");
-        let mut tx = world.store.begin().await.expect("begins");
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("the first is due");
+        let mut tx = env.store.begin().await.expect("begins");
         tx.finish_job(&claimed, JobState::Done).await.expect("finishes");
         tx.commit("test.finish").await.expect("commits");
-        let next = world.store.claim_job("b", LEASE).await.expect("claims").expect("the second is due");
+        let next = env.store.claim_job("b", LEASE).await.expect("claims").expect("the second is due");
         assert_eq!(next.id, second.id);
     }
 
-    async fn a_claim_says_until_when_it_holds_and_ends_when_it_is_given_back(world: &World) {
-        let free = enqueue(world, 1, JobKind::Welcome).await;
+    async fn a_claim_says_until_when_it_holds_and_ends_when_it_is_given_back(env: &StoreEnv) {
+        let free = enqueue(env, 1, JobKind::Welcome).await;
         assert_eq!((free.lease_until, free.owner.as_deref()), (None, None));
-        let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
         assert_eq!((claimed.owner.as_deref(), claimed.attempt, claimed.fence), (Some("a"), 1, 1));
         // By the database's clock, which is this machine's.
         let until = claimed.lease_until.expect("a lease");
-        let left = until.since(world.clock.now());
+        let left = until.since(env.clock.now());
         assert!(left <= LEASE && left > Duration::ZERO, "{left:?}");
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         let renewed = tx.renew_job(&claimed, LEASE * 10).await.expect("renews");
         assert!(renewed.lease_until.is_some_and(|later| later > until.after(LEASE * 8)));
         tx.release_job(&renewed).await.expect("gives back");
         tx.commit("test.release").await.expect("commits");
-        let mut view = world.store.read().await.expect("reads");
+        let mut view = env.store.read().await.expect("reads");
         let free = view.job(free.id).await.expect("reads").expect("is there");
         assert_eq!((free.lease_until, free.owner, free.attempt), (None, None, 0));
     }
 
-    async fn what_is_known_of_works_reads_back(world: &World) {
-        let request = world.waiting(1, "ada.lovelace").await;
-        let mut tx = world.store.begin().await.expect("begins");
+    async fn what_is_known_of_works_reads_back(env: &StoreEnv) {
+        let request = env.waiting(1, "ada.lovelace").await;
+        let mut tx = env.store.begin().await.expect("begins");
         let mut jobs = Vec::new();
         for kind in [JobKind::Check, JobKind::Provision] {
             let job = NewJob { person_id: request.person_id, account_id: None, request_id: Some(request.id), kind };
             jobs.push(tx.enqueue_job(job).await.expect("enqueues").id);
         }
         tx.commit("test.enqueue").await.expect("commits");
-        let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
         let output = Some(r#"{"rule":"members"}"#.to_owned());
         let record = StepRecord { step: Step::CheckAvailability, outcome: Outcome::Unchanged, output: output.clone(), seen_at: None };
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         tx.advance_job(&claimed, &[record], Step::CheckAvailability).await.expect("records");
         tx.commit("test.record").await.expect("commits");
 
-        let mut view = world.store.read().await.expect("reads");
+        let mut view = env.store.read().await.expect("reads");
         let ids = |jobs: Vec<accolade::domain::job::Job>| jobs.iter().map(|job| job.id).collect::<Vec<_>>();
         assert_eq!(ids(view.jobs_of(request.person_id).await.expect("reads")), jobs);
         assert_eq!(ids(view.unfinished_jobs_of(request.person_id).await.expect("reads")), jobs);
@@ -204,26 +205,26 @@ on_both_databases! {
         assert_eq!(view.oldest_due_job().await.expect("reads"), next_runs.into_iter().min());
     }
 
-    async fn a_work_is_due_from_its_time_on_and_not_before(world: &World) {
-        let oldest = async || world.store.read().await.expect("reads").oldest_due_job().await.expect("reads");
+    async fn a_work_is_due_from_its_time_on_and_not_before(env: &StoreEnv) {
+        let oldest = async || env.store.read().await.expect("reads").oldest_due_job().await.expect("reads");
         assert_eq!(oldest().await, None);
-        let job = enqueue(world, 1, JobKind::Provision).await;
+        let job = enqueue(env, 1, JobKind::Provision).await;
         assert_eq!(oldest().await, Some(job.next_run));
-        let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
-        let mut tx = world.store.begin().await.expect("begins");
-        let later = world.clock.now().after(Duration::from_mins(1));
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let mut tx = env.store.begin().await.expect("begins");
+        let later = env.clock.now().after(Duration::from_mins(1));
         tx.postpone_job(&claimed, later, ErrorCode::DirectoryDown).await.expect("postpones");
         tx.commit("test.postpone").await.expect("commits");
         assert_eq!(oldest().await, None);
-        world.clock.push(Duration::from_mins(2));
+        env.clock.push(Duration::from_mins(2));
         assert_eq!(oldest().await, Some(later));
     }
 
-    async fn only_one_transaction_at_a_time_goes_on_with_a_person(world: &World) {
-        let person = world.person(1).await;
+    async fn only_one_transaction_at_a_time_goes_on_with_a_person(env: &StoreEnv) {
+        let person = env.person(1).await;
         let inside = AtomicU32::new(0);
         let goes_on = async || {
-            let mut tx = world.store.begin().await?;
+            let mut tx = env.store.begin().await?;
             tx.lock_person(person).await?;
             assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "somebody else is inside");
             tx.jobs_of(person).await?;
@@ -238,11 +239,11 @@ on_both_databases! {
         futures::future::join_all(all).await;
     }
 
-    async fn a_work_that_needs_an_operator_goes_on_in_the_plan_that_its_step_is_of(world: &World) {
-        enqueue(world, 1, JobKind::Provision).await;
+    async fn a_work_that_needs_an_operator_goes_on_in_the_plan_that_its_step_is_of(env: &StoreEnv) {
+        enqueue(env, 1, JobKind::Provision).await;
         for (undo, wanted) in [(None, JobState::Open), (Some(Step::Lock), JobState::Undoing)] {
-            let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
-            let mut tx = world.store.begin().await.expect("begins");
+            let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+            let mut tx = env.store.begin().await.expect("begins");
             let mut job = claimed.clone();
             if let Some(step) = undo {
                 let record = StepRecord { step: Step::Groups, outcome: Outcome::Skipped, output: None, seen_at: None };
@@ -256,9 +257,9 @@ on_both_databases! {
         }
     }
 
-    async fn a_decision_ends_the_check_of_its_request_once(world: &World) {
-        let request = world.waiting(1, "ada.lovelace").await;
-        let mut tx = world.store.begin().await.expect("begins");
+    async fn a_decision_ends_the_check_of_its_request_once(env: &StoreEnv) {
+        let request = env.waiting(1, "ada.lovelace").await;
+        let mut tx = env.store.begin().await.expect("begins");
         let check = NewJob {
             person_id: request.person_id,
             account_id: None,
@@ -269,35 +270,35 @@ on_both_databases! {
         assert!(tx.end_check(request.id).await.expect("ends"));
         assert!(!tx.end_check(request.id).await.expect("looks"));
         tx.commit("test.check").await.expect("commits");
-        assert!(world.store.claim_job("a", LEASE).await.expect("claims").is_none());
+        assert!(env.store.claim_job("a", LEASE).await.expect("claims").is_none());
     }
 
-    async fn a_work_waits_for_exactly_those_earlier_ones_that_its_kind_waits_for(world: &World) {
+    async fn a_work_waits_for_exactly_those_earlier_ones_that_its_kind_waits_for(env: &StoreEnv) {
         let pairs = JobKind::ALL.iter().flat_map(|earlier| JobKind::ALL.iter().map(move |kind| (earlier, kind)));
         for (user, (earlier, kind)) in (1..).zip(pairs) {
-            let first = enqueue(world, user, *earlier).await;
-            let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("one is due");
+            let first = enqueue(env, user, *earlier).await;
+            let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("one is due");
             assert_eq!(claimed.id, first.id);
-            let mut tx = world.store.begin().await.expect("begins");
+            let mut tx = env.store.begin().await.expect("begins");
             tx.stop_for_operator(&claimed, ErrorCode::Internal).await.expect("stops");
             tx.commit("test.stop").await.expect("commits");
-            let second = enqueue(world, user, *kind).await;
-            let overtakes = world.store.claim_job("b", LEASE).await.expect("claims").map(|job| job.id);
+            let second = enqueue(env, user, *kind).await;
+            let overtakes = env.store.claim_job("b", LEASE).await.expect("claims").map(|job| job.id);
             assert_eq!(overtakes, (!kind.waits_for(*earlier)).then_some(second.id), "{kind} after {earlier}");
         }
     }
 
-    async fn mails_are_noted_settled_and_forgotten_with_their_links(world: &World) {
+    async fn mails_are_noted_settled_and_forgotten_with_their_links(env: &StoreEnv) {
         let hour = Duration::from_hours(1);
-        let request = world.waiting(1, "ada.lovelace").await;
-        let mut tx = world.store.begin().await.expect("begins");
+        let request = env.waiting(1, "ada.lovelace").await;
+        let mut tx = env.store.begin().await.expect("begins");
         let approving = tx.approve_request(&request, Actor::System, Source::Config, None).await;
         let Approved::Done { account, job, .. } = approving.expect("an answer") else { panic!("not approved") };
-        let begun = world.clock.now();
+        let begun = env.clock.now();
         tx.put_mail(account.id, job.id, hour, MailState::Begun).await.expect("notes");
         tx.commit("test.mail").await.expect("commits");
         let mails = async || {
-            let mut view = world.store.read().await.expect("reads");
+            let mut view = env.store.read().await.expect("reads");
             view.mails_of(account.id).await.expect("reads")
         };
         let states = async || -> Vec<_> {
@@ -305,15 +306,15 @@ on_both_databases! {
             mails.map(|mail| (mail.state, mail.link_until.since(mail.at))).collect()
         };
         assert!(mails().await[0].at >= begun);
-        world.clock.push(hour / 2);
+        env.clock.push(hour / 2);
         // The first was never heard of: what is settled is the one that was begun last.
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         tx.put_mail(account.id, job.id, hour * 2, MailState::Begun).await.expect("notes");
         tx.settle_mail(job.id, MailState::Accepted).await.expect("settles");
         tx.commit("test.mail").await.expect("commits");
         assert_eq!(states().await, [(MailState::Accepted, hour * 2), (MailState::Begun, hour)]);
         let until = mails().await[1].link_until;
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         assert_eq!(tx.forget_mails(until.after(Duration::from_millis(1))).await.expect("forgets"), 1);
         tx.put_mail(account.id, job.id, hour * 2, MailState::Begun).await.expect("notes");
         tx.undo_mail(job.id).await.expect("takes back");
@@ -321,70 +322,70 @@ on_both_databases! {
         assert_eq!(states().await, [(MailState::Accepted, hour * 2)]);
     }
 
-    async fn an_unused_account_lives_as_long_as_a_mailed_link_may_work(world: &World) {
+    async fn an_unused_account_lives_as_long_as_a_mailed_link_may_work(env: &StoreEnv) {
         let (hour, day) = (Duration::from_hours(1), Duration::from_hours(24));
-        let request = world.waiting(1, "ada.lovelace").await;
-        let mut tx = world.store.begin().await.expect("begins");
+        let request = env.waiting(1, "ada.lovelace").await;
+        let mut tx = env.store.begin().await.expect("begins");
         let approving = tx.approve_request(&request, Actor::System, Source::Config, None).await;
         let Approved::Done { mut account, job, .. } = approving.expect("an answer") else { panic!("not approved") };
         tx.commit("test.approve").await.expect("commits");
-        let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("one is due");
-        let mut tx = world.store.begin().await.expect("begins");
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("one is due");
+        let mut tx = env.store.begin().await.expect("begins");
         tx.finish_job(&claimed, JobState::Done).await.expect("finishes");
-        (account.state, account.invited_at) = (AccountState::Invited, Some(world.clock.now()));
+        (account.state, account.invited_at) = (AccountState::Invited, Some(env.clock.now()));
         tx.save_account(&account).await.expect("saves");
         tx.commit("test.invite").await.expect("commits");
-        world.clock.push(day * 2);
+        env.clock.push(day * 2);
         let unused = async || {
-            let mut view = world.store.read().await.expect("reads");
-            view.unused_accounts(world.clock.now().before(day), 10).await.expect("reads").len()
+            let mut view = env.store.read().await.expect("reads");
+            view.unused_accounts(env.clock.now().before(day), 10).await.expect("reads").len()
         };
         assert_eq!(unused().await, 1);
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         tx.put_mail(account.id, job.id, hour, MailState::Accepted).await.expect("notes");
         tx.put_mail(account.id, job.id, day, MailState::Refused).await.expect("notes");
         tx.commit("test.mail").await.expect("commits");
         assert_eq!(unused().await, 0, "a link works");
-        world.clock.push(hour * 2);
+        env.clock.push(hour * 2);
         assert_eq!(unused().await, 1, "the link has ended, and a refused mail has none");
     }
 
-    async fn a_full_budget_says_when_there_is_room_again(world: &World) {
+    async fn a_full_budget_says_when_there_is_room_again(env: &StoreEnv) {
         let hour = Duration::from_hours(1);
         let kind = BudgetKind::MailPerson;
         let full_until = async || {
-            let mut tx = world.store.begin().await.expect("begins");
+            let mut tx = env.store.begin().await.expect("begins");
             let until = tx.budget_is_full_until(kind, "ada", 2, hour).await.expect("asks");
             tx.roll_back().await.expect("ends");
             until
         };
         let mut uses = Vec::new();
         for _ in 0..3 {
-            let mut tx = world.store.begin().await.expect("begins");
+            let mut tx = env.store.begin().await.expect("begins");
             if tx.take_budget(kind, "ada", 2, hour).await.expect("counts") {
-                uses.push(world.clock.now());
+                uses.push(env.clock.now());
             }
             tx.commit("test.budget").await.expect("commits");
             if uses.len() == 1 {
                 assert_eq!(full_until().await, None, "one more is allowed");
             }
-            world.clock.push(Duration::from_mins(5));
+            env.clock.push(Duration::from_mins(5));
         }
         assert_eq!(uses.len(), 2);
         let until = full_until().await.expect("it is full");
         assert!(until.since(uses[0].after(hour)) < Duration::from_secs(10), "with the end of the first use");
-        world.clock.push(hour);
+        env.clock.push(hour);
         assert_eq!(full_until().await, None);
     }
 
-    async fn a_worker_that_lost_its_lease_can_write_nothing(world: &World) {
-        enqueue(world, 1, JobKind::Provision).await;
-        let stale = world.store.claim_job("stale", Duration::ZERO).await.expect("claims").expect("is due");
-        let fresh = world.store.claim_job("fresh", LEASE).await.expect("claims").expect("the lease is over");
+    async fn a_worker_that_lost_its_lease_can_write_nothing(env: &StoreEnv) {
+        enqueue(env, 1, JobKind::Provision).await;
+        let stale = env.store.claim_job("stale", Duration::ZERO).await.expect("claims").expect("is due");
+        let fresh = env.store.claim_job("fresh", LEASE).await.expect("claims").expect("the lease is over");
         assert_eq!((stale.id, fresh.fence), (fresh.id, stale.fence + 1));
         let record = StepRecord { step: Step::Eligible, outcome: Outcome::Applied, output: None, seen_at: None };
-        let mut tx = world.store.begin().await.expect("begins");
-        let now = world.clock.now();
+        let mut tx = env.store.begin().await.expect("begins");
+        let now = env.clock.now();
         for result in [
             tx.advance_job(&stale, std::slice::from_ref(&record), Step::RecheckAvailability).await.err(),
             tx.finish_last_step(&stale, std::slice::from_ref(&record), JobState::Done).await.err(),
@@ -400,23 +401,23 @@ on_both_databases! {
             assert!(matches!(result, Some(StoreError::LostLease)), "{result:?}");
         }
         tx.roll_back().await.expect("rolls back");
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         tx.advance_job(&fresh, &[record], Step::RecheckAvailability).await.expect("the holder writes");
         let advanced = tx.job(fresh.id).await.expect("reads").expect("is there");
         assert_eq!((advanced.step, advanced.attempt), (Some(Step::RecheckAvailability), 1));
         tx.commit("test.advance").await.expect("commits");
-        let mut view = world.store.read().await.expect("reads");
+        let mut view = env.store.read().await.expect("reads");
         assert_eq!(view.job_steps(fresh.id).await.expect("reads").len(), 1);
     }
 
-    async fn what_was_committed_though_nobody_heard_is_not_written_again(world: &World) {
+    async fn what_was_committed_though_nobody_heard_is_not_written_again(env: &StoreEnv) {
         let record = || StepRecord { step: Step::Eligible, outcome: Outcome::Applied, output: None, seen_at: None };
         for ending in 0..4 {
-            enqueue(world, 1 + ending, JobKind::Provision).await;
-            let claimed = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+            enqueue(env, 1 + ending, JobKind::Provision).await;
+            let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
             for is_again in [false, true] {
-                let mut tx = world.store.begin().await.expect("begins");
-                let later = world.clock.now().after(Duration::from_hours(1));
+                let mut tx = env.store.begin().await.expect("begins");
+                let later = env.clock.now().after(Duration::from_hours(1));
                 let written = match ending {
                     0 => tx.advance_job(&claimed, &[record()], Step::RecheckAvailability).await.map(drop),
                     1 => tx.postpone_job(&claimed, later, ErrorCode::DirectoryDown).await.map(drop),
@@ -433,11 +434,11 @@ on_both_databases! {
         }
     }
 
-    async fn an_operators_word_is_for_one_more_mail_where_all_are_used_up(world: &World) {
+    async fn an_operators_word_is_for_one_more_mail_where_all_are_used_up(env: &StoreEnv) {
         for begun in 0..=MAILS_PER_JOB {
-            enqueue(world, 1 + begun.unsigned_abs(), JobKind::Provision).await;
-            let job = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
-            let mut tx = world.store.begin().await.expect("begins");
+            enqueue(env, 1 + begun.unsigned_abs(), JobKind::Provision).await;
+            let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+            let mut tx = env.store.begin().await.expect("begins");
             for _ in 0..begun {
                 tx.spend_mail(&job, MAILS_PER_JOB).await.expect("counts");
             }
@@ -445,17 +446,17 @@ on_both_databases! {
             let retried = tx.retry_job(job.id).await.expect("retries").expect("needed an operator");
             assert_eq!(retried.mail_attempts, begun.min(MAILS_PER_JOB - 1));
             tx.commit("test.retry").await.expect("commits");
-            let again = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
-            let mut tx = world.store.begin().await.expect("begins");
+            let again = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+            let mut tx = env.store.begin().await.expect("begins");
             tx.finish_job(&again, JobState::Done).await.expect("ends");
             tx.commit("test.end").await.expect("commits");
         }
     }
 
-    async fn a_work_causes_no_more_mails_than_allowed(world: &World) {
-        enqueue(world, 1, JobKind::Provision).await;
-        let job = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
-        let mut tx = world.store.begin().await.expect("begins");
+    async fn a_work_causes_no_more_mails_than_allowed(env: &StoreEnv) {
+        enqueue(env, 1, JobKind::Provision).await;
+        let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let mut tx = env.store.begin().await.expect("begins");
         for _ in 0..MAILS_PER_JOB {
             assert!(matches!(tx.spend_mail(&job, MAILS_PER_JOB).await.expect("asks"), MailSpend::Spent(_)));
         }
@@ -465,40 +466,40 @@ on_both_databases! {
         tx.commit("test.mail").await.expect("commits");
     }
 
-    async fn waiting_work_is_woken_when_its_target_answers_again(world: &World) {
-        enqueue(world, 1, JobKind::Provision).await;
-        let job = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
-        let mut tx = world.store.begin().await.expect("begins");
-        let later = world.clock.now().after(Duration::from_mins(1));
+    async fn waiting_work_is_woken_when_its_target_answers_again(env: &StoreEnv) {
+        enqueue(env, 1, JobKind::Provision).await;
+        let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let mut tx = env.store.begin().await.expect("begins");
+        let later = env.clock.now().after(Duration::from_mins(1));
         tx.postpone_job(&job, later, ErrorCode::DirectoryDown).await.expect("waits");
         tx.commit("test.later").await.expect("commits");
-        assert!(world.store.claim_job("a", LEASE).await.expect("claims").is_none());
-        let mut tx = world.store.begin().await.expect("begins");
+        assert!(env.store.claim_job("a", LEASE).await.expect("claims").is_none());
+        let mut tx = env.store.begin().await.expect("begins");
         assert_eq!(tx.wake_job(&[ErrorCode::KeycloakDown]).await.expect("wakes"), 0);
         assert_eq!(tx.wake_job(&[ErrorCode::DirectoryDown]).await.expect("wakes"), 1);
         tx.commit("test.wake").await.expect("commits");
-        let again = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let again = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
         assert_eq!(again.attempt, 2);
     }
 
-    async fn a_cancel_that_comes_while_a_step_runs_is_not_slept_over(world: &World) {
-        enqueue(world, 1, JobKind::Provision).await;
-        let job = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
-        let mut tx = world.store.begin().await.expect("begins");
+    async fn a_cancel_that_comes_while_a_step_runs_is_not_slept_over(env: &StoreEnv) {
+        enqueue(env, 1, JobKind::Provision).await;
+        let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let mut tx = env.store.begin().await.expect("begins");
         assert_eq!(tx.ask_cancel(job.id).await.expect("asks"), CancelAsk::Asked);
         tx.commit("test.cancel").await.expect("commits");
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         let kept = tx.stop_for_operator(&job, ErrorCode::MailUnknown).await.expect("stops");
         tx.commit("test.stop").await.expect("commits");
         assert_eq!(kept.state, JobState::Open);
-        let next = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due at once");
+        let next = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due at once");
         assert!(next.cancel_asked);
     }
 
-    async fn of_fifty_wishes_to_stop_one_is_new(world: &World) {
-        let job = enqueue(world, 1, JobKind::Provision).await;
+    async fn of_fifty_wishes_to_stop_one_is_new(env: &StoreEnv) {
+        let job = enqueue(env, 1, JobKind::Provision).await;
         let wishes = (0..50).map(|_| {
-            let (store, id) = (world.store.clone(), job.id);
+            let (store, id) = (env.store.clone(), job.id);
             async move {
                 insists(async || {
                     let mut tx = store.begin().await?;
@@ -515,43 +516,43 @@ on_both_databases! {
         assert!(!asked.contains(&CancelAsk::Finished));
     }
 
-    async fn a_finished_work_cannot_be_asked_to_stop(world: &World) {
-        enqueue(world, 1, JobKind::Welcome).await;
-        let job = world.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
-        let mut tx = world.store.begin().await.expect("begins");
+    async fn a_finished_work_cannot_be_asked_to_stop(env: &StoreEnv) {
+        enqueue(env, 1, JobKind::Welcome).await;
+        let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let mut tx = env.store.begin().await.expect("begins");
         tx.finish_job(&job, JobState::Done).await.expect("finishes");
         assert_eq!(tx.ask_cancel(job.id).await.expect("asks"), CancelAsk::Finished);
         tx.commit("test.finish").await.expect("commits");
     }
 
-    async fn edits_of_one_card_become_one_message(world: &World) {
-        put(world, card(r#"{"n":1}"#)).await;
-        put(world, card(r#"{"n":2}"#)).await;
-        let claimed = world.store.claim_outbox("a", LEASE).await.expect("claims").expect("is due");
+    async fn edits_of_one_card_become_one_message(env: &StoreEnv) {
+        put(env, card(r#"{"n":1}"#)).await;
+        put(env, card(r#"{"n":2}"#)).await;
+        let claimed = env.store.claim_outbox("a", LEASE).await.expect("claims").expect("is due");
         assert_eq!((claimed.params.as_str(), claimed.attempt), (r#"{"n":2}"#, 1));
-        assert!(world.store.claim_outbox("b", LEASE).await.expect("claims").is_none());
+        assert!(env.store.claim_outbox("b", LEASE).await.expect("claims").is_none());
         // The state changes while the message is on its way: it must be sent once more.
-        put(world, card(r#"{"n":3}"#)).await;
-        let mut tx = world.store.begin().await.expect("begins");
+        put(env, card(r#"{"n":3}"#)).await;
+        let mut tx = env.store.begin().await.expect("begins");
         tx.outbox_sent(&claimed).await.expect("sent");
         tx.commit("test.sent").await.expect("commits");
-        let again = world.store.claim_outbox("a", LEASE).await.expect("claims").expect("is due once more");
+        let again = env.store.claim_outbox("a", LEASE).await.expect("claims").expect("is due once more");
         assert_eq!((again.params.as_str(), again.attempt), (r#"{"n":3}"#, 1), "it counts from the start");
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         assert!(matches!(tx.outbox_sent(&claimed).await, Err(StoreError::LostLease)), "an old claim wrote");
-        tx.outbox_later(&again, world.clock.now(), ErrorCode::Internal).await.expect("later");
+        tx.outbox_later(&again, env.clock.now(), ErrorCode::Internal).await.expect("later");
         tx.commit("test.later").await.expect("commits");
-        let third = world.store.claim_outbox("a", LEASE).await.expect("claims").expect("is due");
+        let third = env.store.claim_outbox("a", LEASE).await.expect("claims").expect("is due");
         assert_eq!(third.attempt, 2, "the send before may have got through");
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         tx.outbox_sent(&third).await.expect("sent");
         tx.commit("test.sent").await.expect("commits");
-        assert_eq!(world.store.read().await.expect("reads").oldest_outbox().await.expect("reads"), None);
+        assert_eq!(env.store.read().await.expect("reads").oldest_outbox().await.expect("reads"), None);
     }
 
-    async fn a_budget_holds_within_its_span_and_is_given_back(world: &World) {
+    async fn a_budget_holds_within_its_span_and_is_given_back(env: &StoreEnv) {
         let day = Duration::from_hours(24);
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         for _ in 0..3 {
             assert!(tx.take_budget(BudgetKind::MailAddress, "Ada@example.org", 3, day).await.expect("takes"));
         }
@@ -560,16 +561,16 @@ on_both_databases! {
         tx.give_back_budget(BudgetKind::MailAddress, "ada@example.org").await.expect("gives back");
         assert!(tx.take_budget(BudgetKind::MailAddress, "ada@example.org", 3, day).await.expect("takes"));
         tx.commit("test.budget").await.expect("commits");
-        world.clock.push(day + Duration::from_secs(1));
-        let mut tx = world.store.begin().await.expect("begins");
+        env.clock.push(day + Duration::from_secs(1));
+        let mut tx = env.store.begin().await.expect("begins");
         assert!(tx.take_budget(BudgetKind::MailAddress, "ada@example.org", 3, day).await.expect("takes"));
-        assert_eq!(tx.forget_budgets(world.clock.now().before(LEASE)).await.expect("forgets"), 4);
+        assert_eq!(tx.forget_budgets(env.clock.now().before(LEASE)).await.expect("forgets"), 4);
         tx.commit("test.budget").await.expect("commits");
     }
 
-    async fn two_workers_cannot_overdraw_a_budget(world: &World) {
+    async fn two_workers_cannot_overdraw_a_budget(env: &StoreEnv) {
         let attempts = (0..20).map(|_| {
-            let store = world.store.clone();
+            let store = env.store.clone();
             async move {
                 let mut tx = insists(async || store.begin().await).await.expect("begins");
                 let day = Duration::from_hours(24);
@@ -582,14 +583,14 @@ on_both_databases! {
         assert_eq!(taken, 5);
     }
 
-    async fn of_a_thousand_mails_to_one_address_for_fifty_people_three_are_allowed(world: &World) {
+    async fn of_a_thousand_mails_to_one_address_for_fifty_people_three_are_allowed(env: &StoreEnv) {
         let day = Duration::from_hours(24);
         let mut allowed = 0;
         for attempt in 0..1_000_u32 {
             // Fifty people, who write the address in every way that reaches the same box.
             let person = (attempt % 50).to_string();
             let address = if attempt % 2 == 0 { "victim@example.org" } else { "VICTIM@Example.ORG" };
-            let mut tx = world.store.begin().await.expect("begins");
+            let mut tx = env.store.begin().await.expect("begins");
             let to_address = tx.take_budget(BudgetKind::MailAddress, address, 3, day).await.expect("takes");
             if to_address && tx.take_budget(BudgetKind::MailPerson, &person, 3, day).await.expect("takes") {
                 allowed += 1;
@@ -598,14 +599,14 @@ on_both_databases! {
                 tx.roll_back().await.expect("rolls back");
             }
             // All of it within the day.
-            world.clock.push(Duration::from_secs(80));
+            env.clock.push(Duration::from_secs(80));
         }
         assert_eq!(allowed, 3);
     }
 
-    async fn the_deny_list_knows_people_addresses_and_domains_until_their_time(world: &World) {
-        let hour = world.clock.now().after(Duration::from_hours(1));
-        let mut tx = world.store.begin().await.expect("begins");
+    async fn the_deny_list_knows_people_addresses_and_domains_until_their_time(env: &StoreEnv) {
+        let hour = env.clock.now().after(Duration::from_hours(1));
+        let mut tx = env.store.begin().await.expect("begins");
         for (kind, value, until) in [
             (DenyKind::Person, "7", None),
             (DenyKind::Address, "Eve@Example.org", Some(hour)),
@@ -618,7 +619,7 @@ on_both_databases! {
         }
         tx.commit("test.deny").await.expect("commits");
         let address = |text| MailAddress::parse(text).expect("a legal address");
-        let mut view = world.store.read().await.expect("reads");
+        let mut view = env.store.read().await.expect("reads");
         let (seven, eight) = (DiscordUserId::new(7), DiscordUserId::new(8));
         assert_eq!(view.denial_of(seven, None).await.expect("reads"), Some(DenyKind::Person));
         let eve = address("eve@example.org");
@@ -630,19 +631,19 @@ on_both_databases! {
         let listed = view.denials(None, 10).await.expect("reads");
         assert_eq!(listed.len(), 3);
         assert!(listed.iter().all(|denial| denial.reason.as_deref() == Some("because")));
-        world.clock.push(Duration::from_secs(3_601));
+        env.clock.push(Duration::from_secs(3_601));
         assert_eq!(view.denial_of(eight, Some(&eve)).await.expect("reads"), None, "its time is over");
         drop(view);
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         assert!(tx.remove_denial(DenyKind::Domain, "SPAM.example").await.expect("removes"));
         assert!(!tx.remove_denial(DenyKind::Domain, "spam.example").await.expect("removes"));
         tx.commit("test.deny").await.expect("commits");
     }
 
-    async fn a_card_accepts_its_old_nonce_until_the_edit_is_confirmed(world: &World) {
-        let request = world.waiting(1, "ada.lovelace").await.id;
+    async fn a_card_accepts_its_old_nonce_until_the_edit_is_confirmed(env: &StoreEnv) {
+        let request = env.waiting(1, "ada.lovelace").await.id;
         let place = (GUILD, ChannelId::new(9));
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         let first = tx.prepare_message(request, MessageKind::Card, place).await.expect("prepares");
         tx.confirm_message(request, MessageKind::Card, MessageId::new(5), first.nonce).await.expect("confirms");
         let second = tx.prepare_message(request, MessageKind::Card, place).await.expect("prepares");
@@ -654,68 +655,68 @@ on_both_databases! {
         tx.commit("test.card").await.expect("commits");
     }
 
-    async fn a_named_lease_has_one_holder(world: &World) {
-        let lease = world.store.take_lease("events", "a", LEASE).await.expect("takes").expect("is free");
-        assert!(world.store.take_lease("events", "b", LEASE).await.expect("asks").is_none());
-        let longer = world.store.renew_lease(&lease, LEASE * 10).await.expect("renews");
+    async fn a_named_lease_has_one_holder(env: &StoreEnv) {
+        let lease = env.store.take_lease("events", "a", LEASE).await.expect("takes").expect("is free");
+        assert!(env.store.take_lease("events", "b", LEASE).await.expect("asks").is_none());
+        let longer = env.store.renew_lease(&lease, LEASE * 10).await.expect("renews");
         assert!(longer.until >= lease.until.after(LEASE * 8), "its new end is told");
-        let lease = world.store.renew_lease(&longer, Duration::ZERO).await.expect("renews");
-        let taken = world.store.take_lease("events", "b", LEASE).await.expect("takes").expect("is over");
+        let lease = env.store.renew_lease(&longer, Duration::ZERO).await.expect("renews");
+        let taken = env.store.take_lease("events", "b", LEASE).await.expect("takes").expect("is over");
         assert_eq!(taken.fence, lease.fence + 1);
-        assert!(matches!(world.store.renew_lease(&lease, LEASE).await, Err(StoreError::LostLease)));
-        world.store.give_back_lease(taken).await.expect("gives back");
-        assert!(world.store.take_lease("events", "a", LEASE).await.expect("takes").is_some());
+        assert!(matches!(env.store.renew_lease(&lease, LEASE).await, Err(StoreError::LostLease)));
+        env.store.give_back_lease(taken).await.expect("gives back");
+        assert!(env.store.take_lease("events", "a", LEASE).await.expect("takes").is_some());
     }
 
-    async fn the_leases_of_an_earlier_life_are_void_where_the_file_has_one_process_only(world: &World) {
-        let is_alone = world.store.kind() == Kind::Sqlite;
-        put(world, card("{}")).await;
-        world.store.claim_outbox("earlier", LEASE).await.expect("claims").expect("is due");
-        world.store.take_lease("gateway", "earlier", LEASE).await.expect("takes").expect("is free");
+    async fn the_leases_of_an_earlier_life_are_void_where_the_file_has_one_process_only(env: &StoreEnv) {
+        let is_alone = env.store.kind() == Kind::Sqlite;
+        put(env, card("{}")).await;
+        env.store.claim_outbox("earlier", LEASE).await.expect("claims").expect("is due");
+        env.store.take_lease("gateway", "earlier", LEASE).await.expect("takes").expect("is free");
         for (user, kind) in [(1, JobKind::Welcome), (2, JobKind::Check)] {
-            enqueue(world, user, kind).await;
-            world.store.claim_job("earlier", LEASE).await.expect("claims").expect("is due");
+            enqueue(env, user, kind).await;
+            env.store.claim_job("earlier", LEASE).await.expect("claims").expect("is due");
         }
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         assert_eq!(tx.void_leases().await.expect("voids"), if is_alone { 4 } else { 0 });
         tx.commit("app.void_leases").await.expect("commits");
-        let job = world.store.claim_job("later", LEASE).await.expect("asks");
+        let job = env.store.claim_job("later", LEASE).await.expect("asks");
         assert_eq!(job.is_some(), is_alone);
-        let gateway = world.store.take_lease("gateway", "later", LEASE).await.expect("asks");
+        let gateway = env.store.take_lease("gateway", "later", LEASE).await.expect("asks");
         assert_eq!(gateway.is_some(), is_alone, "people wait for nobody's lease to end");
-        let message = world.store.claim_outbox("later", LEASE).await.expect("asks");
+        let message = env.store.claim_outbox("later", LEASE).await.expect("asks");
         assert_eq!(message.is_some(), is_alone);
     }
 
-    async fn a_committed_message_is_announced_to_who_waited_before_it(world: &World) {
-        let announced = world.store.messages_notified();
-        let mut tx = world.store.begin().await.expect("begins");
+    async fn a_committed_message_is_announced_to_who_waited_before_it(env: &StoreEnv) {
+        let announced = env.store.messages_notified();
+        let mut tx = env.store.begin().await.expect("begins");
         tx.put_outbox(card("{}")).await.expect("puts");
         tx.roll_back().await.expect("rolls back");
         let mut announced = std::pin::pin!(announced);
         assert!(futures::poll!(announced.as_mut()).is_pending(), "nothing was committed");
-        put(world, card("{}")).await;
+        put(env, card("{}")).await;
         assert!(futures::poll!(announced.as_mut()).is_ready(), "the worker waits for its next poll");
     }
 
-    async fn what_is_written_under_a_lost_lease_is_not_written_and_nobody_takes_it_meanwhile(world: &World) {
-        let over = world.store.take_lease("upkeep", "a", Duration::ZERO).await.expect("takes").expect("is free");
-        let mut tx = world.store.begin().await.expect("begins");
+    async fn what_is_written_under_a_lost_lease_is_not_written_and_nobody_takes_it_meanwhile(env: &StoreEnv) {
+        let over = env.store.take_lease("upkeep", "a", Duration::ZERO).await.expect("takes").expect("is free");
+        let mut tx = env.store.begin().await.expect("begins");
         let held = tx.renew_lease(&over, LEASE).await.expect("still ours: nobody took it");
         tx.set_event_cursor("upkeep", &EventCursor::default()).await.expect("sets");
-        let taking = world.store.take_lease("upkeep", "b", LEASE);
+        let taking = env.store.take_lease("upkeep", "b", LEASE);
         let (taken, committed) = futures::join!(taking, tx.commit("test.lease"));
         committed.expect("commits");
         assert!(taken.expect("asks").is_none(), "it was prolonged before the other could ask");
-        let over = world.store.renew_lease(&held, Duration::ZERO).await.expect("renews");
-        world.store.take_lease("upkeep", "b", LEASE).await.expect("takes").expect("is over");
-        let mut tx = world.store.begin().await.expect("begins");
+        let over = env.store.renew_lease(&held, Duration::ZERO).await.expect("renews");
+        env.store.take_lease("upkeep", "b", LEASE).await.expect("takes").expect("is over");
+        let mut tx = env.store.begin().await.expect("begins");
         assert!(matches!(tx.renew_lease(&over, LEASE).await, Err(StoreError::LostLease)));
     }
 
-    async fn the_event_cursor_comes_back_as_it_was_set(world: &World) {
+    async fn the_event_cursor_comes_back_as_it_was_set(env: &StoreEnv) {
         let cursor = EventCursor { at: 5, known: vec!["a".to_owned(), "b".to_owned()] };
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         assert_eq!(tx.event_cursor("keycloak").await.expect("reads"), None);
         tx.set_event_cursor("keycloak", &EventCursor::default()).await.expect("sets");
         tx.set_event_cursor("keycloak", &cursor).await.expect("sets");

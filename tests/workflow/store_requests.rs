@@ -8,13 +8,14 @@ use accolade::domain::error_code::ErrorCode;
 use accolade::domain::request::{Request, RequestState};
 use accolade::store::{AccountInserted, DraftChanged, RequestMove, RequestMoved, Sent, StoreError};
 
-use crate::store_world::{World, on_both_databases};
+use harness::StoreEnv;
+use harness::store::on_both_databases;
 
 /// Sends all drafts at the same moment, each in its own transaction; what each was told. A busy database is asked again.
-async fn send_all_at_once(world: &World, drafts: Vec<Request>) -> Vec<Sent> {
+async fn send_all_at_once(env: &StoreEnv, drafts: Vec<Request>) -> Vec<Sent> {
     let gate = Arc::new(tokio::sync::Barrier::new(drafts.len()));
     let tasks = drafts.into_iter().map(|draft| {
-        let (store, send, gate) = (world.store.clone(), world.send_of(&draft), gate.clone());
+        let (store, send, gate) = (env.store.clone(), env.send_of(&draft), gate.clone());
         async move {
             gate.wait().await;
             loop {
@@ -33,78 +34,78 @@ async fn send_all_at_once(world: &World, drafts: Vec<Request>) -> Vec<Sent> {
 }
 
 on_both_databases! {
-    async fn a_form_delivered_twice_is_one_draft(world: &World) {
-        let person = world.person(1).await;
-        let first = world.draft(person, "ada.lovelace", 7).await;
-        let again = world.draft(person, "ada.lovelace", 7).await;
+    async fn a_form_delivered_twice_is_one_draft(env: &StoreEnv) {
+        let person = env.person(1).await;
+        let first = env.draft(person, "ada.lovelace", 7).await;
+        let again = env.draft(person, "ada.lovelace", 7).await;
         assert_eq!((first.id, first.nonce, &first.code), (again.id, again.nonce, &again.code));
         assert_eq!(first.code.len(), 6);
     }
 
-    async fn a_new_form_replaces_the_draft_and_erases_the_old_one(world: &World) {
-        let person = world.person(1).await;
-        let first = world.draft(person, "ada.lovelace", 7).await;
-        let second = world.draft(person, "ada.byron", 8).await;
-        let mut view = world.store.read().await.expect("reads");
+    async fn a_new_form_replaces_the_draft_and_erases_the_old_one(env: &StoreEnv) {
+        let person = env.person(1).await;
+        let first = env.draft(person, "ada.lovelace", 7).await;
+        let second = env.draft(person, "ada.byron", 8).await;
+        let mut view = env.store.read().await.expect("reads");
         let old = view.request(first.id).await.expect("reads").expect("is there");
         assert_eq!((old.state, old.form), (RequestState::Expired, None));
         let draft = view.draft_of(person).await.expect("reads").expect("is there");
         assert_eq!(draft.id, second.id);
         assert_eq!(draft.form, second.form);
-        assert!(matches!(world.send(&first).await, Sent::Expired));
+        assert!(matches!(env.send(&first).await, Sent::Expired));
     }
 
-    async fn a_changed_draft_takes_a_new_nonce_and_the_old_one_is_stale(world: &World) {
-        let person = world.person(1).await;
-        let draft = world.draft(person, "ada.lovelace", 7).await;
-        let mut tx = world.store.begin().await.expect("begins");
-        let form = world.new_draft(person, "ada.byron", 8);
+    async fn a_changed_draft_takes_a_new_nonce_and_the_old_one_is_stale(env: &StoreEnv) {
+        let person = env.person(1).await;
+        let draft = env.draft(person, "ada.lovelace", 7).await;
+        let mut tx = env.store.begin().await.expect("begins");
+        let form = env.new_draft(person, "ada.byron", 8);
         let changed = tx.change_draft(draft.id, draft.nonce, form.clone()).await.expect("changes");
         tx.commit("test.change").await.expect("commits");
         let DraftChanged::Done(changed) = changed else { panic!("{changed:?}") };
         assert_eq!(changed.username.as_str(), "ada.byron");
-        assert!(matches!(world.send(&draft).await, Sent::Stale));
-        assert!(matches!(world.send(&changed).await, Sent::Sent(_)));
-        assert!(matches!(world.send(&changed).await, Sent::AlreadySent(_)));
+        assert!(matches!(env.send(&draft).await, Sent::Stale));
+        assert!(matches!(env.send(&changed).await, Sent::Sent(_)));
+        assert!(matches!(env.send(&changed).await, Sent::AlreadySent(_)));
     }
 
-    async fn a_draft_past_its_time_is_not_sent_and_its_values_are_gone(world: &World) {
-        let person = world.person(1).await;
-        let draft = world.draft(person, "ada.lovelace", 7).await;
-        world.clock.push(Duration::from_secs(901));
-        assert!(matches!(world.send(&draft).await, Sent::Expired));
-        let mut view = world.store.read().await.expect("reads");
+    async fn a_draft_past_its_time_is_not_sent_and_its_values_are_gone(env: &StoreEnv) {
+        let person = env.person(1).await;
+        let draft = env.draft(person, "ada.lovelace", 7).await;
+        env.clock.push(Duration::from_secs(901));
+        assert!(matches!(env.send(&draft).await, Sent::Expired));
+        let mut view = env.store.read().await.expect("reads");
         let ended = view.request(draft.id).await.expect("reads").expect("is there");
         assert_eq!((ended.state, ended.form), (RequestState::Expired, None));
         assert!(view.latest_request_of(person).await.expect("reads").is_none(), "a draft is no request");
     }
 
-    async fn of_fifty_people_who_send_one_name_one_gets_it(world: &World) {
+    async fn of_fifty_people_who_send_one_name_one_gets_it(env: &StoreEnv) {
         let mut drafts = Vec::new();
         for user in 1..=50 {
-            let person = world.person(user).await;
-            drafts.push(world.draft(person, "ada.lovelace", user).await);
+            let person = env.person(user).await;
+            drafts.push(env.draft(person, "ada.lovelace", user).await);
         }
-        let told = send_all_at_once(world, drafts).await;
+        let told = send_all_at_once(env, drafts).await;
         let sent = told.iter().filter(|sent| matches!(sent, Sent::Sent(_))).count();
         let taken = told.iter().filter(|sent| matches!(sent, Sent::NameTaken(_))).count();
         assert_eq!((sent, taken), (1, 49), "{told:?}");
     }
 
-    async fn of_fifty_presses_of_one_button_one_sends(world: &World) {
-        let person = world.person(1).await;
-        let draft = world.draft(person, "ada.lovelace", 7).await;
-        let told = send_all_at_once(world, vec![draft; 50]).await;
+    async fn of_fifty_presses_of_one_button_one_sends(env: &StoreEnv) {
+        let person = env.person(1).await;
+        let draft = env.draft(person, "ada.lovelace", 7).await;
+        let told = send_all_at_once(env, vec![draft; 50]).await;
         let sent = told.iter().filter(|sent| matches!(sent, Sent::Sent(_))).count();
         let again = told.iter().filter(|sent| matches!(sent, Sent::AlreadySent(_))).count();
         assert_eq!((sent, again), (1, 49), "{told:?}");
     }
 
-    async fn of_two_deciders_exactly_one_wins(world: &World) {
+    async fn of_two_deciders_exactly_one_wins(env: &StoreEnv) {
         for race in 1..=1000_u64 {
-            let seen = world.waiting(race, &["ada", &letters(race)].concat()).await;
+            let seen = env.waiting(race, &["ada", &letters(race)].concat()).await;
             let decide = |to| {
-                let (store, seen) = (world.store.clone(), seen.clone());
+                let (store, seen) = (env.store.clone(), seen.clone());
                 async move {
                     let mut tx = store.begin().await.expect("begins");
                     let moved = tx.move_request(&seen, to, RequestMove::default()).await.expect("answers");
@@ -118,20 +119,20 @@ on_both_databases! {
         }
     }
 
-    async fn two_people_cannot_both_be_approved_with_one_address(world: &World) {
-        let person = world.person(1).await;
-        let form = world.new_draft(person, "ada.lovelace", 1);
-        let mut other = world.new_draft(world.person(2).await, "ada.byron", 2);
+    async fn two_people_cannot_both_be_approved_with_one_address(env: &StoreEnv) {
+        let person = env.person(1).await;
+        let form = env.new_draft(person, "ada.lovelace", 1);
+        let mut other = env.new_draft(env.person(2).await, "ada.byron", 2);
         other.form.address = form.form.address.clone();
         let mut seen = Vec::new();
         for draft in [form, other] {
-            let mut tx = world.store.begin().await.expect("begins");
+            let mut tx = env.store.begin().await.expect("begins");
             let draft = tx.put_draft(draft).await.expect("a draft");
             tx.commit("test.draft").await.expect("commits");
-            let Sent::Sent(request) = world.send(&draft).await else { panic!("not sent") };
+            let Sent::Sent(request) = env.send(&draft).await else { panic!("not sent") };
             seen.push(request);
         }
-        let mut tx = world.store.begin().await.expect("begins");
+        let mut tx = env.store.begin().await.expect("begins");
         let first = tx.move_request(&seen[0], RequestState::Approved, RequestMove::default()).await.expect("moves");
         assert!(matches!(first, RequestMoved::Done(_)));
         let second = tx.move_request(&seen[1], RequestState::Approved, RequestMove::default()).await.expect("moves");
@@ -145,46 +146,46 @@ on_both_databases! {
         tx.commit("test.hold").await.expect("commits");
     }
 
-    async fn an_active_account_frees_the_address_and_erases_the_form(world: &World) {
-        let seen = world.waiting(1, "ada.lovelace").await;
-        let mut tx = world.store.begin().await.expect("begins");
+    async fn an_active_account_frees_the_address_and_erases_the_form(env: &StoreEnv) {
+        let seen = env.waiting(1, "ada.lovelace").await;
+        let mut tx = env.store.begin().await.expect("begins");
         tx.move_request(&seen, RequestState::Approved, RequestMove::default()).await.expect("moves");
         let made = tx.insert_account(seen.person_id, &seen.username).await.expect("inserts");
         let AccountInserted::Made(mut account) = made else { panic!("{made:?}") };
         account.state = accolade::domain::account::AccountState::Active;
-        account.activated_at = Some(world.clock.now());
+        account.activated_at = Some(env.clock.now());
         tx.save_account(&account).await.expect("saves");
         tx.commit("test.active").await.expect("commits");
-        let mut view = world.store.read().await.expect("reads");
+        let mut view = env.store.read().await.expect("reads");
         assert!(view.request(seen.id).await.expect("reads").expect("is there").form.is_none());
         let address = seen.form.expect("was there").address;
-        let other = world.person(2).await;
+        let other = env.person(2).await;
         assert!(!view.address_in_use(&address, other).await.expect("reads"));
     }
 
-    async fn a_name_that_was_used_is_never_given_to_somebody_else(world: &World) {
-        let seen = world.waiting(1, "ada.lovelace").await;
-        let mut tx = world.store.begin().await.expect("begins");
+    async fn a_name_that_was_used_is_never_given_to_somebody_else(env: &StoreEnv) {
+        let seen = env.waiting(1, "ada.lovelace").await;
+        let mut tx = env.store.begin().await.expect("begins");
         tx.move_request(&seen, RequestState::Approved, RequestMove::default()).await.expect("moves");
         let made = tx.insert_account(seen.person_id, &seen.username).await.expect("inserts");
         let AccountInserted::Made(mut account) = made else { panic!("{made:?}") };
-        account.activated_at = Some(world.clock.now());
+        account.activated_at = Some(env.clock.now());
         account.state = accolade::domain::account::AccountState::Closed;
         tx.save_account(&account).await.expect("saves");
         tx.commit("test.closed").await.expect("commits");
-        let stranger = world.person(2).await;
-        let draft = world.draft(stranger, "ada.lovelace", 9).await;
-        assert!(matches!(world.send(&draft).await, Sent::NameTaken(_)));
-        let own = world.draft(seen.person_id, "ada.lovelace", 10).await;
-        assert!(matches!(world.send(&own).await, Sent::Sent(_)), "the former owner may have it again");
+        let stranger = env.person(2).await;
+        let draft = env.draft(stranger, "ada.lovelace", 9).await;
+        assert!(matches!(env.send(&draft).await, Sent::NameTaken(_)));
+        let own = env.draft(seen.person_id, "ada.lovelace", 10).await;
+        assert!(matches!(env.send(&own).await, Sent::Sent(_)), "the former owner may have it again");
     }
 
-    async fn an_error_in_a_transaction_keeps_it_from_being_committed(world: &World) {
-        let person = world.person(1).await;
-        let mut tx = world.store.begin().await.expect("begins");
-        tx.put_draft(world.new_draft(person, "ada.lovelace", 7)).await.expect("a draft");
+    async fn an_error_in_a_transaction_keeps_it_from_being_committed(env: &StoreEnv) {
+        let person = env.person(1).await;
+        let mut tx = env.store.begin().await.expect("begins");
+        tx.put_draft(env.new_draft(person, "ada.lovelace", 7)).await.expect("a draft");
         // A job for a person who does not exist meets the foreign key.
-        let nobody = accolade::domain::ids::PersonId::new(world.store.ids().uuid());
+        let nobody = accolade::domain::ids::PersonId::new(env.store.ids().uuid());
         let job = accolade::store::NewJob {
             person_id: nobody,
             account_id: None,
@@ -193,21 +194,21 @@ on_both_databases! {
         };
         assert!(tx.enqueue_job(job).await.is_err());
         assert!(matches!(tx.commit("test.poisoned").await, Err(StoreError::Poisoned)));
-        let mut view = world.store.read().await.expect("reads");
+        let mut view = env.store.read().await.expect("reads");
         assert!(view.draft_of(person).await.expect("reads").is_none(), "half a transaction was kept");
     }
 
-    async fn ended_requests_lose_their_personal_values_after_their_time(world: &World) {
-        let seen = world.waiting(1, "ada.lovelace").await;
-        world.clock.push(Duration::from_hours(360));
-        let mut tx = world.store.begin().await.expect("begins");
+    async fn ended_requests_lose_their_personal_values_after_their_time(env: &StoreEnv) {
+        let seen = env.waiting(1, "ada.lovelace").await;
+        env.clock.push(Duration::from_hours(360));
+        let mut tx = env.store.begin().await.expect("begins");
         let expired = tx.expire_requests(10).await.expect("expires");
         tx.commit("test.expire").await.expect("commits");
         assert_eq!(expired.iter().map(|request| request.id).collect::<Vec<_>>(), [seen.id]);
         assert!(expired[0].form.is_some(), "the form stays for a while");
-        world.clock.push(Duration::from_hours(744));
-        let mut tx = world.store.begin().await.expect("begins");
-        let before = world.clock.now().before(Duration::from_hours(720));
+        env.clock.push(Duration::from_hours(744));
+        let mut tx = env.store.begin().await.expect("begins");
+        let before = env.clock.now().before(Duration::from_hours(720));
         assert_eq!(tx.erase_ended_requests(before, 10).await.expect("erases"), 1);
         assert_eq!(tx.erase_ended_requests(before, 10).await.expect("erases"), 0);
         tx.commit("test.erase").await.expect("commits");
@@ -225,30 +226,30 @@ fn letters(number: u64) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sealed_value_moved_to_another_row_does_not_open() {
-    let world = World::on_sqlite().await;
-    let first = world.waiting(1, "ada.lovelace").await;
-    world.waiting(2, "grace.hopper").await;
-    let url = world.config.url.as_str();
+    let env = StoreEnv::on_sqlite().await;
+    let first = env.waiting(1, "ada.lovelace").await;
+    env.waiting(2, "grace.hopper").await;
+    let url = env.config.url.as_str();
     let raw = sqlx::SqlitePool::connect(url).await.expect("connects");
     sqlx::query("UPDATE request SET given_enc = (SELECT given_enc FROM request WHERE username = 'grace.hopper') WHERE username = 'ada.lovelace'")
         .execute(&raw)
         .await
         .expect("swaps");
     raw.close().await;
-    let mut view = world.store.read().await.expect("reads");
+    let mut view = env.store.read().await.expect("reads");
     assert!(matches!(view.request(first.id).await, Err(StoreError::Sealed { table: "request" })));
 }
 
 /// Sealed or not: what was erased is not in the file any more once SQLite has written its log into it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_erased_is_gone_from_the_file_too() {
-    let world = World::on_sqlite().await;
+    let env = StoreEnv::on_sqlite().await;
     let mut sealed: Vec<Vec<u8>> = Vec::new();
     for number in 0..40 {
-        let person = world.person(number + 1).await;
-        world.draft(person, &["ada", &letters(number)].concat(), number + 1).await;
+        let person = env.person(number + 1).await;
+        env.draft(person, &["ada", &letters(number)].concat(), number + 1).await;
     }
-    let raw = sqlx::SqlitePool::connect(world.config.url.as_str()).await.expect("connects");
+    let raw = sqlx::SqlitePool::connect(env.config.url.as_str()).await.expect("connects");
     for select in [
         "SELECT given_enc FROM request",
         "SELECT family_enc FROM request",
@@ -260,14 +261,14 @@ async fn what_was_erased_is_gone_from_the_file_too() {
     }
     raw.close().await;
     assert_eq!(sealed.len(), 160);
-    world.clock.push(Duration::from_mins(16));
-    let mut tx = world.store.begin().await.expect("begins");
+    env.clock.push(Duration::from_mins(16));
+    let mut tx = env.store.begin().await.expect("begins");
     assert_eq!(tx.expire_drafts(100).await.expect("expires"), 40);
     tx.commit("test.expire").await.expect("commits");
     // The last connection that closes writes the log back.
-    world.store.close().await;
+    env.store.close().await;
     let mut looked_into = 0;
-    for file in std::fs::read_dir(world.folder.path()).expect("the folder").flatten() {
+    for file in std::fs::read_dir(env.folder.path()).expect("the folder").flatten() {
         let bytes = std::fs::read(file.path()).expect("a file");
         let left =
             sealed.iter().filter(|value| bytes.windows(value.len()).any(|window| window == value.as_slice()));

@@ -15,11 +15,12 @@ use accolade::domain::request::{RequestKind, RequestState};
 use accolade::store::{DenyKind, MessageKind, OutboxKind, Store, StoreError, statements};
 use sqlx::{Connection, Either, Executor, PgConnection, SqlSafeStr, SqliteConnection, Statement};
 
-use crate::store_world::{PushedClock, Raw, World, postgres, postgres_config, private_folder, sqlite_config};
+use harness::store::{Raw, postgres, postgres_config, sqlite_config};
+use harness::{PushedClock, StoreEnv, private_folder};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_prepares_on_both_databases_with_the_same_parameters_and_columns() {
-    let (sqlite, postgres) = (World::on_sqlite().await, World::on_postgres().await);
+    let (sqlite, postgres) = (StoreEnv::on_sqlite().await, StoreEnv::on_postgres().await);
     let mut lite = SqliteConnection::connect(sqlite.config.url.as_str()).await.expect("connects");
     let mut pg = PgConnection::connect(postgres.config.url.as_str()).await.expect("connects");
     let mut count = 0;
@@ -180,10 +181,10 @@ async fn migrations_apply_one_by_one_on_a_filled_postgres() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_others_can_read_are_refused_with_the_fix_named() {
-    let world = World::on_sqlite().await;
-    let file = world.file();
+    let env = StoreEnv::on_sqlite().await;
+    let file = env.file();
     // Written to, so that what SQLite keeps beside the file is there.
-    world.person(1).await;
+    env.person(1).await;
     let beside = |ending: &str| std::path::PathBuf::from([&*file.to_string_lossy(), ending].concat());
     let (wal, shm) = (beside("-wal"), beside("-shm"));
     for made in [&file, &wal, &shm] {
@@ -195,42 +196,42 @@ async fn files_that_others_can_read_are_refused_with_the_fix_named() {
         (file.as_path(), 0o620, 0o600, "chmod 600"),
         (wal.as_path(), 0o604, 0o600, "chmod 600"),
         (shm.as_path(), 0o640, 0o600, "chmod 600"),
-        (world.folder.path(), 0o710, 0o700, "chmod 700"),
-        (world.folder.path(), 0o755, 0o700, "chmod 700"),
-        (world.config.key_file.as_path(), 0o640, 0o600, "chmod 600"),
+        (env.folder.path(), 0o710, 0o700, "chmod 700"),
+        (env.folder.path(), 0o755, 0o700, "chmod 700"),
+        (env.config.key_file.as_path(), 0o640, 0o600, "chmod 600"),
     ] {
         std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("loosens");
-        let refused = world.open_again().await.err().expect("is refused");
+        let refused = env.open_again().await.err().expect("is refused");
         assert!(refused.to_string().contains(fix), "{refused}");
         assert_eq!(refused.error_code(), ErrorCode::Internal);
         std::fs::set_permissions(path, Permissions::from_mode(good)).expect("tightens");
-        world.open_again().await.expect("opens again").close().await;
+        env.open_again().await.expect("opens again").close().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_or_foreign_key_file_is_refused_and_never_replaced() {
-    let world = World::on_sqlite().await;
-    let key = &world.config.key_file;
+    let env = StoreEnv::on_sqlite().await;
+    let key = &env.config.key_file;
     let kept = std::fs::read(key).expect("reads");
     std::fs::remove_file(key).expect("removes");
-    assert!(matches!(world.open_again().await.err(), Some(StoreError::Key(_))));
-    let again = Store::migrate(&world.config, world.clock.clone(), Arc::new(SystemRng)).await;
+    assert!(matches!(env.open_again().await.err(), Some(StoreError::Key(_))));
+    let again = Store::migrate(&env.config, env.clock.clone(), Arc::new(SystemRng)).await;
     assert!(matches!(again.err(), Some(StoreError::Key(_))));
     assert!(!key.exists(), "migrate made a new key for a sealed database");
     let mut foreign = kept.clone();
     foreign[0] = if kept[0] == b'A' { b'B' } else { b'A' };
     std::fs::write(key, foreign).expect("writes");
     std::fs::set_permissions(key, Permissions::from_mode(0o600)).expect("tightens");
-    let refused = world.open_again().await.err().expect("is refused");
+    let refused = env.open_again().await.err().expect("is refused");
     assert!(refused.to_string().contains("not the one"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_serve_on_one_file_is_refused() {
-    let world = World::on_sqlite().await;
-    let held = world.store.lock_for_serving().expect("locks");
-    let other = world.open_again().await.expect("other verbs may open it");
+    let env = StoreEnv::on_sqlite().await;
+    let held = env.store.lock_for_serving().expect("locks");
+    let other = env.open_again().await.expect("other verbs may open it");
     assert!(matches!(other.lock_for_serving(), Err(StoreError::AlreadyServing)));
     drop(held);
     other.lock_for_serving().expect("is free again");
@@ -238,26 +239,25 @@ async fn a_second_serve_on_one_file_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_database_is_busy_within_two_seconds() {
-    let world = World::on_sqlite().await;
-    let mut raw = SqliteConnection::connect(world.config.url.as_str()).await.expect("connects");
+    let env = StoreEnv::on_sqlite().await;
+    let mut raw = SqliteConnection::connect(env.config.url.as_str()).await.expect("connects");
     raw.execute("BEGIN IMMEDIATE").await.expect("locks");
     // Both wait by one runtime: a pause of the machine is a pause of both.
-    let begun = tokio::time::timeout(Duration::from_millis(2_900), world.store.begin()).await;
+    let begun = tokio::time::timeout(Duration::from_millis(2_900), env.store.begin()).await;
     let busy = begun.expect("an answer within its limit").err().expect("is busy");
     assert!(matches!(busy, StoreError::Busy), "{busy:?}");
     assert_eq!(busy.error_code(), ErrorCode::StoreBusy);
     raw.execute("ROLLBACK").await.expect("lets go");
-    world.store.begin().await.expect("goes on by itself").roll_back().await.expect("rolls back");
+    env.store.begin().await.expect("goes on by itself").roll_back().await.expect("rolls back");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_opened_for_reading_reads_and_refuses_to_write() {
-    for world in [World::on_sqlite().await, World::on_postgres().await] {
-        world.waiting(1, "ada.lovelace").await;
-        world.store.close().await;
-        let reading = Store::open_read_only(&world.config, world.clock.clone(), Arc::new(SystemRng))
-            .await
-            .expect("opens");
+    for env in [StoreEnv::on_sqlite().await, StoreEnv::on_postgres().await] {
+        env.waiting(1, "ada.lovelace").await;
+        env.store.close().await;
+        let reading =
+            Store::open_read_only(&env.config, env.clock.clone(), Arc::new(SystemRng)).await.expect("opens");
         let dump = reading.dump().await.expect("reads");
         assert!(dump.contains("ada.lovelace") && !dump.contains("Lovelace") && !dump.contains("example.org"));
         assert!(matches!(reading.begin().await.err(), Some(StoreError::ReadOnly)));

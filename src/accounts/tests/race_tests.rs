@@ -13,9 +13,9 @@ async fn insists(press: impl AsyncFn() -> Result<Decided, UseCaseError>) -> Resu
 }
 
 /// One moderator approves and one denies at once, through these use-cases; every third time both are the same. Whether it was approved.
-async fn race(town: &Town, [one, other]: [&Accounts; 2], number: u64) -> bool {
+async fn race(env: &AccountsEnv, [one, other]: [&Accounts; 2], number: u64) -> bool {
     let user = EVE + 1000 + number;
-    let request = town.asks(user, &letters("p", number)).await;
+    let request = env.asks(user, &letters("p", number)).await;
     let denier = if number.is_multiple_of(3) { GRACE } else { LINUS };
     let answer =
         Fresh { reviewer: Some(member(GRACE, &[MODERATOR])), applicant: Some(member(user, &[MEMBER])) };
@@ -32,7 +32,7 @@ async fn race(town: &Town, [one, other]: [&Accounts; 2], number: u64) -> bool {
         let (no, yes) = tokio::join!(denying, approving);
         (yes, no)
     };
-    let state = town.request(request.id).await.state;
+    let state = env.request(request.id).await.state;
     let (winner, verdict, loser) = match (yes, no) {
         (Ok(_), Err(loser)) => (GRACE, Verdict::Approve, loser),
         (Err(loser), Ok(_)) => (denier, Verdict::Deny, loser),
@@ -40,7 +40,7 @@ async fn race(town: &Town, [one, other]: [&Accounts; 2], number: u64) -> bool {
     };
     let is_approved = verdict == Verdict::Approve;
     assert_eq!(state, if is_approved { RequestState::Approved } else { RequestState::Denied });
-    let at = crate::clock::Clock::now(town.clock.as_ref());
+    let at = crate::clock::Clock::now(env.clock.as_ref());
     let first = Details::DecidedBy { who: DiscordUserId::new(winner), verdict, at };
     assert_eq!(loser, UseCaseError::with(ErrorCode::AlreadyDecided, first), "race {number}");
     is_approved
@@ -48,15 +48,15 @@ async fn race(town: &Town, [one, other]: [&Accounts; 2], number: u64) -> bool {
 
 /// Many races, some at the same time, and what the database has of them: one decision, one audit row, and of an approval one account
 /// with one job.
-async fn many_races(town: &Town, other: &Accounts, how_many: u64, at_once: usize) {
+async fn many_races(env: &AccountsEnv, other: &Accounts, how_many: u64, at_once: usize) {
     let races = (0..how_many).map(|number| {
-        let both = if number % 4 < 2 { [&town.accounts, other] } else { [other, &town.accounts] };
-        race(town, both, number)
+        let both = if number % 4 < 2 { [&env.accounts, other] } else { [other, &env.accounts] };
+        race(env, both, number)
     });
     let ended: Vec<bool> = futures::stream::iter(races).buffer_unordered(at_once).collect().await;
     let approved = ended.iter().filter(|is_approved| **is_approved).count();
     let denied = ended.len() - approved;
-    let eyes = StoreEyes::open(town.config.store.url.as_str()).await.expect("the database opens");
+    let db = DbInspector::open(env.config.store.url.as_str()).await.expect("the database opens");
     let counts = [
         ("request.approved", "SELECT request_id FROM audit WHERE event = 'request.approved'", approved),
         ("request.denied", "SELECT request_id FROM audit WHERE event = 'request.denied'", denied),
@@ -67,7 +67,7 @@ async fn many_races(town: &Town, other: &Accounts, how_many: u64, at_once: usize
         ("news", "SELECT target FROM outbox WHERE dedupe_key LIKE 'direct:denied:%'", denied),
     ];
     for (what, sql, wanted) in counts {
-        let mut rows = eyes.column(sql).await.expect("the database answers");
+        let mut rows = db.column(sql).await.expect("the database answers");
         let found = rows.len();
         rows.sort();
         rows.dedup();
@@ -77,50 +77,50 @@ async fn many_races(town: &Town, other: &Accounts, how_many: u64, at_once: usize
     let decided = "SELECT r.id FROM request AS r LEFT JOIN job AS w ON w.request_id = r.id AND w.kind = 'provision' \
         JOIN decision AS d ON d.request_id = r.id \
         WHERE (r.state = 'approved') <> (w.id IS NOT NULL) OR (r.state = 'approved') <> (d.verdict = 'approve')";
-    assert_eq!(eyes.column(decided).await.expect("the database answers"), Vec::<String>::new());
+    assert_eq!(db.column(decided).await.expect("the database answers"), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_races_of_approve_and_deny_have_one_winner_each() {
-    let town = Town::new().await;
-    let other = town.accounts.clone();
-    many_races(&town, &other, 1000, 1).await;
+    let env = AccountsEnv::new().await;
+    let other = env.accounts.clone();
+    many_races(&env, &other, 1000, 1).await;
 }
 
-/// A town whose database is on a server; `options` are appended to its url.
-async fn town_on(server: &testbed::Postgres, options: &str) -> Town {
+/// An environment whose database is on a server; `options` are appended to its url.
+async fn env_on(server: &testbed::Postgres, options: &str) -> AccountsEnv {
     let url = server.new_database().await.expect("a database");
     let url = [&url, options].concat().parse().expect("a url");
-    Town::with(|config| config.store.url = url).await
+    AccountsEnv::with(|config| config.store.url = url).await
 }
 
 /// The use-cases of a second process on the same database.
-async fn beside(town: &Town) -> Accounts {
-    let store = Store::open(&town.config.store, town.clock.clone(), Arc::new(SystemRng)).await;
+async fn beside(env: &AccountsEnv) -> Accounts {
+    let store = Store::open(&env.config.store, env.clock.clone(), Arc::new(SystemRng)).await;
     let store = store.expect("the database, once more");
     let clients = Clients { store, discord: None, directory: None, keycloak: None, examiner: None };
-    Accounts::new(town.config.clone(), town.clock.clone(), clients)
+    Accounts::new(env.config.clone(), env.clock.clone(), clients)
 }
 
 /// Under this isolation the server itself ends transactions that meet (40001): each is tried again whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn races_of_two_processes_on_a_serializable_postgres_have_one_winner_each() {
     let server = testbed::Postgres::start_new().await.expect("PostgreSQL starts");
-    let town = town_on(&server, "?options[default_transaction_isolation]=serializable").await;
-    let other = beside(&town).await;
-    many_races(&town, &other, 100, 1).await;
+    let env = env_on(&server, "?options[default_transaction_isolation]=serializable").await;
+    let other = beside(&env).await;
+    many_races(&env, &other, 100, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_races_of_two_processes_on_postgres_have_one_winner_each_and_no_deadlock() {
     let server = testbed::Postgres::start_new().await.expect("PostgreSQL starts");
-    let town = town_on(&server, "").await;
-    let other = beside(&town).await;
-    many_races(&town, &other, 1000, 4).await;
+    let env = env_on(&server, "").await;
+    let other = beside(&env).await;
+    many_races(&env, &other, 1000, 4).await;
     // What a process counted is seen when its connections have ended.
-    town.store.close().await;
+    env.store.close().await;
     other.store().close().await;
-    let eyes = StoreEyes::open(town.config.store.url.as_str()).await.expect("the database opens");
+    let db = DbInspector::open(env.config.store.url.as_str()).await.expect("the database opens");
     let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
-    assert_eq!(eyes.column(deadlocks).await.expect("the database answers"), ["0"]);
+    assert_eq!(db.column(deadlocks).await.expect("the database answers"), ["0"]);
 }

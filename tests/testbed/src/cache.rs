@@ -1,7 +1,7 @@
 //! What is made once and then copied: the unpacked and built Keycloak, a database with only the schema and the
 //! administrator in it, and Java's ahead-of-time cache.
 //!
-//! One file lock guards the whole of it, so two beds never build at once; the lock ends with its process. What a killed
+//! One file lock guards the whole of it, so two sets of servers never build at once; the lock ends with its process. What a killed
 //! run left half made has no `finished.json` and is made anew.
 
 use std::{
@@ -37,7 +37,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// The code: shared by every bed, never written after the build.
+    /// The code: shared by every set of servers, never written after the build.
     pub(crate) fn tree(&self) -> PathBuf {
         self.folder.join(format!("keycloak-{VERSION}"))
     }

@@ -1,4 +1,4 @@
-//! The test bed's own certificate authority: one per bed, good for `127.0.0.1` and `localhost`.
+//! The testbed's own certificate authority: one per set of servers, good for `127.0.0.1` and `localhost`.
 
 use std::{
     fs,
@@ -68,7 +68,7 @@ pub(crate) fn make_certificates(folder: &Path) -> Result<PathBuf> {
 fn make_authority() -> Result<(String, Issuer<'static, KeyPair>)> {
     let key = KeyPair::generate()?;
     let mut authority = CertificateParams::new(Vec::new())?;
-    authority.distinguished_name.push(DnType::CommonName, "Accolade test bed");
+    authority.distinguished_name.push(DnType::CommonName, "Accolade testbed");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     set_validity(&mut authority);

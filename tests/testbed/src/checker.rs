@@ -15,11 +15,11 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::db_inspector::{DbInspector, JsonRow, text_of};
 use crate::keycloak::Keycloak;
 use crate::keycloak_admin::User;
 use crate::mail::Mail;
 use crate::slapd::{Entry, Slapd};
-use crate::store_eyes::{JsonRow, StoreEyes, text_of};
 
 /// Something that must never be so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ pub struct Checker<'a> {
     /// The inbox.
     pub mail: &'a Mail,
     /// The database.
-    pub store: &'a StoreEyes,
+    pub store: &'a DbInspector,
     /// What moderators see in the request channel of the simulated Discord, one text a message.
     pub cards: Vec<String>,
     /// Only user names that contain this are this world's: servers may be shared.

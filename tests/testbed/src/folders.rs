@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::process::clean_leftovers;
 
-const PREFIXES: [&str; 2] = ["accolade-bed-", "accolade-postgres-"];
+const PREFIXES: [&str; 2] = ["accolade-servers-", "accolade-postgres-"];
 /// A folder this young may belong to a process that has not locked it yet.
 const TOO_YOUNG: Duration = Duration::from_mins(1);
 
@@ -24,7 +24,7 @@ pub(crate) struct TemporaryFolder {
 }
 
 impl TemporaryFolder {
-    pub(crate) fn for_bed() -> Result<Self> {
+    pub(crate) fn for_servers() -> Result<Self> {
         Self::new(PREFIXES[0])
     }
 

@@ -75,9 +75,13 @@ impl Keycloak {
     /// Starts one in `folder`. The first start on a machine builds the cache and takes minutes.
     ///
     /// It trusts `directory_ca`, so that the directory may be reached over TLS too.
-    pub async fn start_in(bed: &Path, options: KeycloakOptions, directory_ca: Option<&Path>) -> Result<Self> {
+    pub async fn start_in(
+        servers: &Path,
+        options: KeycloakOptions,
+        directory_ca: Option<&Path>,
+    ) -> Result<Self> {
         let (prepared, _) = cache::prepare().await?;
-        let folder = bed.join("keycloak");
+        let folder = servers.join("keycloak");
         let home = folder.join("home");
         prepared.make_home(&home)?;
         for entry in fs::read_dir(prepared.template()).context("read the template database")? {
@@ -101,7 +105,7 @@ impl Keycloak {
             Address { http: port.number(), management: management.number(), public_url: public_url.clone() };
         let public_url = public_url.unwrap_or_else(|| url.clone());
         let aot = prepared.aot_cache().map(|file| format!("-XX:AOTCache={}", file.display()));
-        let mut launch = launch(&prepared, &folder, &home, aot, &address).record_in(bed);
+        let mut launch = launch(&prepared, &folder, &home, aot, &address).record_in(servers);
         if let Some(file) = directory_ca {
             launch = launch.environment("KC_TRUSTSTORE_PATHS", file.display().to_string());
         }
@@ -231,7 +235,7 @@ pub(crate) async fn wait_until_ready(process: &mut Process, management: u16, log
     .await
 }
 
-/// Keeps no connection: a bed outlives the runtime of the test that made it, and a pooled connection does not.
+/// Keeps no connection: a set of servers outlives the runtime of the test that made it, and a pooled connection does not.
 pub(crate) fn plain_client() -> Result<reqwest::Client> {
     client_builder().build().context("make an HTTP client")
 }

@@ -1,16 +1,18 @@
 //! Real servers for tests and the sandbox: slapd, Keycloak, PostgreSQL, a mail catcher, and a browser for the link in
 //! the mail. What is simulated (Discord) lives elsewhere, and nothing here knows the bot's code.
 //!
-//! Start at [`Bed`]: it holds one of each in one folder, and stops all of them when it goes.
+//! Start at [`TestServers`]: it holds one of each in one folder, and stops all of them when it goes.
 
-#![expect(clippy::disallowed_methods, reason = "the test bed owns real time, processes and the environment")]
+#![expect(clippy::disallowed_methods, reason = "the testbed owns real time, processes and the environment")]
 
-pub mod bed;
 pub mod bench;
+pub mod bot_process;
 pub mod browser;
 mod cache;
 mod certs;
 pub mod checker;
+pub mod config;
+pub mod db_inspector;
 pub mod faults;
 mod folders;
 pub mod impostor;
@@ -23,12 +25,12 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod sandbox;
+pub mod servers;
 pub mod slapd;
 pub mod stop;
-pub mod store_eyes;
 pub mod waiting;
 
-pub use bed::{Bed, BedOptions, Part};
+pub use bot_process::BotProcess;
 pub use certs::Flaw;
 pub use impostor::{Impostor, Opening};
 pub use keycloak::{Keycloak, KeycloakOptions};
@@ -36,5 +38,6 @@ pub use mail::{CaughtMail, Mail, MailFault};
 pub use postgres::Postgres;
 pub use process::{Launch, Process, clean_leftovers};
 pub use proxy::Proxy;
+pub use servers::{Part, ServerOptions, TestServers};
 pub use slapd::{Managed, Slapd};
 pub use waiting::wait_until;

@@ -6,13 +6,13 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 use testbed::{
-    Bed, BedOptions, KeycloakOptions,
-    bed::Wanted,
+    KeycloakOptions, ServerOptions, TestServers,
     bench::{self, BenchOptions},
     faults::{self, FaultsOptions, Verdict},
     keycloak::{self, PublicUrl},
     mail::MailOptions,
     sandbox::{self, AsOptions, Outcome, SandboxOptions},
+    servers::Wanted,
     stop::StopSignals,
 };
 
@@ -67,13 +67,13 @@ async fn run() -> Result<ExitCode> {
     let done = match Arguments::parse().verb {
         Verb::Servers { keep, postgres, without_keycloak } => {
             let keycloak = KeycloakOptions { public_url: PublicUrl::Localhost, wished_port: Some(8720) };
-            let options = BedOptions {
+            let options = ServerOptions {
                 folder: keep,
                 slapd: Wanted::Yes,
                 keycloak: (!without_keycloak).then_some(keycloak),
                 mail: Some(MailOptions { wished_inbox_port: Some(8710), ..MailOptions::default() }),
                 postgres: if postgres { Wanted::Yes } else { Wanted::No },
-                ..BedOptions::default()
+                ..ServerOptions::default()
             };
             run_servers(options).await
         }
@@ -102,44 +102,44 @@ async fn run() -> Result<ExitCode> {
     done.map(|()| ExitCode::SUCCESS)
 }
 
-async fn run_servers(options: BedOptions) -> Result<()> {
+async fn run_servers(options: ServerOptions) -> Result<()> {
     let mut stop = StopSignals::listen()?;
     let begun = Instant::now();
     tracing::info!("starting the servers");
-    let bed = tokio::select! {
-        bed = Bed::start(options) => bed?,
+    let servers = tokio::select! {
+        servers = TestServers::start(options) => servers?,
         () = stop.wait() => return Ok(()),
     };
     tracing::info!(seconds = begun.elapsed().as_secs_f32(), "all servers are ready");
-    for line in describe(&bed).await? {
+    for line in describe(&servers).await? {
         print_line(&line)?;
     }
     stop.wait().await;
     tracing::info!("stopping");
-    bed.stop().await;
+    servers.stop().await;
     Ok(())
 }
 
-async fn describe(bed: &Bed) -> Result<Vec<Value>> {
-    let mut lines = vec![json!({"ready": "bed", "folder": bed.folder()})];
-    if let Some(slapd) = bed.slapd.started() {
+async fn describe(servers: &TestServers) -> Result<Vec<Value>> {
+    let mut lines = vec![json!({"ready": "servers", "folder": servers.folder()})];
+    if let Some(slapd) = servers.slapd.started() {
         lines.push(json!({
             "ready": "ldap", "url": slapd.ldap_url, "ldaps_url": slapd.ldaps_url, "ca": slapd.ca_file,
             "people_dn": slapd.people_dn, "groups_dn": slapd.groups_dn, "bot_dn": slapd.bot_dn,
             "bot_password_file": slapd.bot_password_file, "pid": slapd.pid(),
         }));
     }
-    if let Some(keycloak) = bed.keycloak.started() {
+    if let Some(keycloak) = servers.keycloak.started() {
         lines.push(json!({
             "ready": "keycloak", "url": keycloak.url, "public_url": keycloak.public_url,
             "admin_user": keycloak.admin_user, "admin_password_file": keycloak.admin_password_file,
             "pid": keycloak.pid(),
         }));
     }
-    if let Some(mail) = bed.mail.started() {
+    if let Some(mail) = servers.mail.started() {
         lines.push(json!({"ready": "mail", "smtp": mail.smtp_addr, "inbox": mail.inbox_url}));
     }
-    if let Some(postgres) = bed.postgres.started() {
+    if let Some(postgres) = servers.postgres.started() {
         let url = postgres.new_database().await?;
         lines.push(json!({"ready": "postgres", "url": url, "pid": postgres.pid()}));
     }

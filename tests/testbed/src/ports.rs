@@ -1,7 +1,7 @@
 //! Ports on loopback that stay ours while a server is down, so that a killed server can come back on its port.
 //!
 //! They lie below the range from which the kernel takes ports for outgoing connections, and a lock on a file per port
-//! keeps two beds (also in two processes) apart. The lock ends with the process, so nothing has to be cleaned.
+//! keeps two sets of servers (also in two processes) apart. The lock ends with the process, so nothing has to be cleaned.
 
 use std::{
     fs::{self, File},
@@ -15,7 +15,7 @@ use rand::Rng as _;
 
 const OURS: std::ops::Range<u16> = 20_000..32_000;
 
-/// A port that no other bed takes while this value lives.
+/// A port that no other set of servers takes while this value lives.
 #[derive(Debug)]
 pub struct Port {
     number: u16,

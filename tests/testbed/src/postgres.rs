@@ -1,7 +1,7 @@
 //! PostgreSQL on loopback, with a database of its own for each test.
 //!
 //! It refuses to run as root, so root hands it to an unprivileged user, in a folder which that user owns. That folder
-//! lies directly below the temporary one, because the bed's own folder may be closed to that user.
+//! lies directly below the temporary one, because the servers' own folder may be closed to that user.
 
 #![expect(
     clippy::disallowed_types,
@@ -79,8 +79,8 @@ impl Postgres {
         Self::start_recorded(folder, &records, Durability::ForTests).await
     }
 
-    pub(crate) async fn start_in_bed(bed: &Path, durability: Durability) -> Result<Self> {
-        Self::start_recorded(TemporaryFolder::for_postgres()?, bed, durability).await
+    pub(crate) async fn start_beside(servers: &Path, durability: Durability) -> Result<Self> {
+        Self::start_recorded(TemporaryFolder::for_postgres()?, servers, durability).await
     }
 
     async fn start_recorded(folder: TemporaryFolder, records: &Path, durability: Durability) -> Result<Self> {

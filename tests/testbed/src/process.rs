@@ -2,8 +2,8 @@
 //!
 //! Three nets, because a test can end in three ways. An orderly end drops [`Process`], which kills its own pid. A killed
 //! test process takes its children along (`PR_SET_PDEATHSIG`, set by `setpriv`). And should both fail, `state.json` in
-//! the bed's folder says which pids with which start times were ours, for [`clean_leftovers`].
-//! Never by name: another bed on this machine has processes of the same name.
+//! the servers' folder says which pids with which start times were ours, for [`clean_leftovers`].
+//! Never by name: another set of servers on this machine has processes of the same name.
 
 use std::{
     fs::{self, File},
@@ -57,7 +57,7 @@ impl Launch {
         }
     }
 
-    /// Puts `state.json` into the bed's folder instead.
+    /// Puts `state.json` into the servers' folder instead.
     pub fn record_in(mut self, folder: &Path) -> Self {
         folder.clone_into(&mut self.records);
         self
@@ -274,7 +274,7 @@ fn life_of(pid: u32) -> Option<(Alive, u64)> {
     Some((alive, fields.nth(18)?.parse().ok()?))
 }
 
-/// Several servers of one bed start at the same time and share the file.
+/// Several servers of one set of servers start at the same time and share the file.
 fn state_lock() -> MutexGuard<'static, ()> {
     static LOCK: Mutex<()> = Mutex::new(());
     LOCK.lock().unwrap_or_else(PoisonError::into_inner)
@@ -311,7 +311,7 @@ fn forget(folder: &Path, record: &Record) -> Result<()> {
     write_state(folder, &records)
 }
 
-/// Kills what a dead bed left running in `folder`: exactly the pids of its `state.json` whose start time still matches.
+/// Kills what a dead set of servers left running in `folder`: exactly the pids of its `state.json` whose start time still matches.
 /// Returns the names of what was killed.
 pub fn clean_leftovers(folder: &Path) -> Result<Vec<String>> {
     let _guard = state_lock();

@@ -152,8 +152,8 @@ pub struct Slapd {
 
 impl Slapd {
     /// Makes a new directory in `folder` and starts it.
-    pub async fn start_in(bed: &Path, edits: Edits) -> Result<Self> {
-        let folder = bed.join("slapd");
+    pub async fn start_in(servers: &Path, edits: Edits) -> Result<Self> {
+        let folder = servers.join("slapd");
         for part in ["cfg", "db", "run"] {
             fs::create_dir_all(folder.join(part)).context("make slapd's folders")?;
         }
@@ -162,7 +162,7 @@ impl Slapd {
         let ports = [Port::free()?, Port::free()?];
         let plain = format!("ldap://{}", ports[0].address());
         let secured = format!("ldaps://{}", ports[1].address());
-        let launch = Launch::new("slapd", program_in(&folder), &folder).record_in(bed).arguments([
+        let launch = Launch::new("slapd", program_in(&folder), &folder).record_in(servers).arguments([
             "-F".to_owned(),
             folder.join("cfg").display().to_string(),
             "-h".to_owned(),

@@ -1,4 +1,4 @@
-//! The only place where the test bed waits for something outside: a condition, asked again and again until a limit.
+//! The only place where tests let time pass: a condition that is asked again until a limit, and the pause that is itself the fault.
 
 use std::time::{Duration, Instant};
 
@@ -8,15 +8,40 @@ use anyhow::{Result, bail};
 pub async fn wait_until(
     what: &str,
     limit: Duration,
-    mut condition: impl AsyncFnMut() -> Result<bool>,
+    condition: impl AsyncFnMut() -> Result<bool>,
 ) -> Result<()> {
+    if comes_true(limit, condition).await? {
+        return Ok(());
+    }
+    bail!("waited {limit:?} for {what}");
+}
+
+/// The same for a condition that may stay false: whether it came true within the limit.
+pub async fn comes_true(limit: Duration, condition: impl AsyncFnMut() -> Result<bool>) -> Result<bool> {
+    ask(limit, pause_after, condition).await
+}
+
+/// The same with a fixed pause between two looks, for a condition that is expensive to ask or that pushes time.
+pub(crate) async fn comes_true_at_looks(
+    limit: Duration,
+    pause: Duration,
+    condition: impl AsyncFnMut() -> Result<bool>,
+) -> Result<bool> {
+    ask(limit, |_| pause, condition).await
+}
+
+async fn ask(
+    limit: Duration,
+    pause_after: impl Fn(Duration) -> Duration,
+    mut condition: impl AsyncFnMut() -> Result<bool>,
+) -> Result<bool> {
     let begun = Instant::now();
     loop {
         if condition().await? {
-            return Ok(());
+            return Ok(true);
         }
         if begun.elapsed() >= limit {
-            bail!("waited {limit:?} for {what}");
+            return Ok(false);
         }
         tokio::time::sleep(pause_after(begun.elapsed())).await;
     }
@@ -36,7 +61,12 @@ pub(crate) fn block_until(limit: Duration, mut condition: impl FnMut() -> bool) 
     }
 }
 
-/// What is ready at once is seen at once, and a slow start isn't slowed further by our asking.
+/// A span that is part of what is played: how long a fault lasts, or how long a person hesitates. Never a way to wait for something.
+pub(crate) async fn let_pass(span: Duration) {
+    tokio::time::sleep(span).await;
+}
+
+/// Short at first, so that what is ready at once is seen at once. Later longer, so that asking slows no slow start.
 fn pause_after(elapsed: Duration) -> Duration {
     (elapsed / 20).clamp(Duration::from_millis(5), Duration::from_millis(100))
 }

@@ -12,7 +12,7 @@ use super::metrics::{Counters, growth};
 use super::procfs::{context_switches_of, cpu_of, cpu_of_family};
 use super::report::{Better, Pace, Report, Row, float, per_second, percentile_ms, shown, spread};
 use super::requester::{Approval, Requester};
-use crate::store_eyes::StoreEyes;
+use crate::db_inspector::DbInspector;
 
 /// How many are made at once, how many by each baseline driver before and after the bot, and how many by the bot.
 #[derive(Clone, Copy)]
@@ -155,7 +155,7 @@ struct Makers<'a> {
     baseline: BaselineDriver<'a>,
     deployment: &'a Deployment,
     bot: &'a BotProcess,
-    inspector: StoreEyes,
+    inspector: DbInspector,
 }
 
 pub(super) async fn measure(env: &BenchEnv, report: &mut Report) -> Result<()> {

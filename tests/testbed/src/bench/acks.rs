@@ -11,7 +11,7 @@ use super::floor;
 use super::procfs::{cpu_of, settled_memory};
 use super::report::{Better, Report, Row, percentile_ms, spread};
 use super::requester::Approval;
-use crate::store_eyes::StoreEyes;
+use crate::db_inspector::DbInspector;
 
 /// So many at once, so many rounds.
 const SMALL: [(usize, usize); 3] = [(1, 100), (16, 12), (100, 4)];
@@ -104,7 +104,7 @@ fn push_bursts(ours: &Bursts, floor: &Bursts, report: &mut Report) {
 }
 
 /// Bursts of people whose requests need a moderator, each after the one before has settled.
-async fn rounds(env: &BenchEnv, inspector: &StoreEyes, at_once: usize, often: usize) -> Result<Round> {
+async fn rounds(env: &BenchEnv, inspector: &DbInspector, at_once: usize, often: usize) -> Result<Round> {
     let people = env.take_members(at_once * often, Approval::Moderators, "asks").await?;
     let mut all = Round::default();
     for people in people.chunks(at_once) {
@@ -143,7 +143,7 @@ struct Frozen {
 }
 
 /// The stream while both servers are stopped and as many jobs are open again, and what the bot holds then.
-async fn measure_frozen(env: &BenchEnv, bot: &BotProcess, inspector: &StoreEyes) -> Result<Frozen> {
+async fn measure_frozen(env: &BenchEnv, bot: &BotProcess, inspector: &DbInspector) -> Result<Frozen> {
     let (slapd, keycloak) = (&env.servers.slapd, &env.servers.keycloak);
     slapd.freeze();
     keycloak.freeze();

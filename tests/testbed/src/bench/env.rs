@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 
 use super::requester::{Approval, Requester};
 use super::{BenchOptions, CONNECT_TIMEOUT, DRAIN_TIMEOUT, Database};
-use crate::bed::{Bed, BedOptions, Wanted};
+use crate::db_inspector::DbInspector;
 use crate::faults::{letters, real_ms};
 use crate::ports::Port;
 use crate::postgres::Durability;
@@ -23,8 +23,8 @@ use crate::sandbox::product::{
     Configuration, GROUP, REALM, id_in, ids, new_token, run_accolade, scene_with, start_simulator,
     write_secret,
 };
+use crate::servers::{ServerOptions, TestServers, Wanted};
 use crate::slapd::Managed;
-use crate::store_eyes::StoreEyes;
 use crate::waiting::wait_until;
 
 /// The role of the rule that approves by itself.
@@ -39,7 +39,7 @@ const JOIN_BATCH: usize = 2_500;
 
 /// Real servers, the simulated Discord and what it takes to start a bot on them.
 pub(super) struct BenchEnv {
-    pub(super) servers: Bed,
+    pub(super) servers: TestServers,
     pub(super) chat: Chat,
     pub(super) secrets: PathBuf,
     /// The two ids that `setup keycloak` printed.
@@ -67,8 +67,8 @@ pub(super) struct Deployment {
 
 impl Deployment {
     /// A connection of the bench's own, which only reads.
-    pub(super) async fn inspector(&self) -> Result<StoreEyes> {
-        StoreEyes::open(&self.database_url).await
+    pub(super) async fn inspector(&self) -> Result<DbInspector> {
+        DbInspector::open(&self.database_url).await
     }
 }
 
@@ -104,9 +104,12 @@ impl BenchEnv {
         };
         // The files of SQLite are flushed, so those of PostgreSQL must be too.
         let durability = Durability::AsShipped;
-        let servers =
-            Bed::start(BedOptions { postgres, postgres_durability: durability, ..BedOptions::servers() })
-                .await?;
+        let servers = TestServers::start(ServerOptions {
+            postgres,
+            postgres_durability: durability,
+            ..ServerOptions::servers()
+        })
+        .await?;
         servers.slapd.add_group(GROUP, Managed::Yes).await?;
         let folder = servers.folder().join("bench");
         let secrets = folder.join("secrets");
@@ -166,18 +169,18 @@ impl BenchEnv {
     async fn configure(&self, name: &str) -> Result<Deployment> {
         let folder = self.folder.join(name);
         make_private(&folder)?;
-        let file = folder.join("accolade.sqlite");
+        let database = folder.join("accolade.sqlite");
         let parts = Configuration {
-            bed: &self.servers,
+            servers: &self.servers,
             chat: &self.chat,
             secrets: &self.secrets,
-            database: &file,
+            database: &database,
             health: self.health.address().to_string(),
         };
         let [federation, mapper] = &self.keycloak_ids;
         let mut config = parts.value([federation, mapper]);
         let database_url = match self.servers.postgres.started() {
-            None => format!("sqlite://{}", file.display()),
+            None => format!("sqlite://{}", database.display()),
             Some(postgres) => {
                 let url = postgres.new_database().await?;
                 config["store"]["url"] = json!(postgres.without_password(&url));
@@ -194,10 +197,9 @@ impl BenchEnv {
         config["budget"] = json!({
             "mails_in_all": 1_000_000, "mails_per_domain": 1_000_000, "requests_per_person": 100,
         });
-        let text = toml::to_string(&config).context("write the configuration as TOML")?;
-        let config = folder.join("accolade.toml");
-        std::fs::write(&config, text).context("write the configuration")?;
-        Ok(Deployment { folder, config, database_url, health: self.health.address() })
+        let file = folder.join("accolade.toml");
+        crate::config::write(&file, &config)?;
+        Ok(Deployment { folder, config: file, database_url, health: self.health.address() })
     }
 
     /// An empty database, and a configuration that names it. What the servers hold stays.
@@ -290,7 +292,7 @@ impl BenchEnv {
     }
 
     /// Waits until no job is left to do and no message to send.
-    pub(super) async fn wait_until_idle(&self, inspector: &StoreEyes) -> Result<()> {
+    pub(super) async fn wait_until_idle(&self, inspector: &DbInspector) -> Result<()> {
         wait_until("the queues to empty", DRAIN_TIMEOUT, async || {
             Ok(open_jobs(inspector).await? == 0 && outbox(inspector).await? == 0)
         })
@@ -305,16 +307,16 @@ impl BenchEnv {
 }
 
 /// Jobs that are not done.
-pub(super) async fn open_jobs(inspector: &StoreEyes) -> Result<u64> {
+pub(super) async fn open_jobs(inspector: &DbInspector) -> Result<u64> {
     count(inspector, "SELECT COUNT(*) FROM job WHERE state IN ('open', 'undoing')").await
 }
 
-async fn outbox(inspector: &StoreEyes) -> Result<u64> {
+async fn outbox(inspector: &DbInspector) -> Result<u64> {
     count(inspector, "SELECT COUNT(*) FROM outbox").await
 }
 
 /// The number that a query returns.
-pub(super) async fn count(inspector: &StoreEyes, sql: &str) -> Result<u64> {
+pub(super) async fn count(inspector: &DbInspector, sql: &str) -> Result<u64> {
     inspector.column(sql).await?.first().context("no number")?.parse().context("read a number")
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn measure(env: &BenchEnv, report: &mut Report) -> Result<()> {
     let people = env.take_members(PEOPLE, Approval::Automatic, NAMES).await?;
     let acknowledged = AtomicUsize::new(0);
     let requests = people.iter().zip(0_u32..).map(async |(person, number)| {
-        tokio::time::sleep(PAUSE * number).await;
+        crate::waiting::let_pass(PAUSE * number).await;
         // A press while no bot runs gets no answer, and so no promise.
         let is_acknowledged = person.request(&env.chat).await.is_ok();
         acknowledged.fetch_add(usize::from(is_acknowledged), Ordering::Relaxed);

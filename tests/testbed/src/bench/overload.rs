@@ -10,7 +10,7 @@ use super::burst::{draft_all, send_all};
 use super::env::{BenchEnv, open_jobs};
 use super::report::{Report, Row, per_second, shown, spread};
 use super::requester::Approval;
-use crate::store_eyes::StoreEyes;
+use crate::db_inspector::DbInspector;
 
 /// How the bearable rate is found: so many accounts, so many at once.
 const PROBE: usize = 160;
@@ -74,9 +74,9 @@ pub(super) async fn measure(env: &BenchEnv, report: &mut Report) -> Result<()> {
 }
 
 /// Keeps the longest queue seen until the caller drops it.
-async fn watch_queue(inspector: &StoreEyes, longest: &mut u64) -> Result<Infallible> {
+async fn watch_queue(inspector: &DbInspector, longest: &mut u64) -> Result<Infallible> {
     loop {
         *longest = open_jobs(inspector).await?.max(*longest);
-        tokio::time::sleep(SAMPLE_EVERY).await;
+        crate::waiting::let_pass(SAMPLE_EVERY).await;
     }
 }

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::{Rule, Violation, note};
+use crate::db_inspector::{DbInspector, JsonRow, text_of};
 use crate::slapd::Entry;
-use crate::store_eyes::{JsonRow, StoreEyes, text_of};
 
-/// How old the fetch may be that an entry or a decision rests on, in the town's time. The bot itself asks again after half a
+/// How old the fetch may be that an entry or a decision rests on, in the environment's time. The bot itself asks again after half a
 /// minute; the rest is for calls under way and for time that is pushed meanwhile.
 const FETCHED_WITHIN_MS: i64 = 120_000;
 
@@ -26,9 +26,9 @@ pub struct Authority<'a> {
     pub member_role: &'a str,
     /// Roles that entitle to decide.
     pub deciding_roles: &'a [&'a str],
-    /// The town's time at a real moment, in milliseconds.
+    /// The environment's time at a real moment, in milliseconds.
     pub at_real: &'a dyn Fn(i64) -> i64,
-    /// What the bot's clock may have said at a moment of the town's time: something else while it was set apart.
+    /// What the bot's clock may have said at a moment of the environment's time: something else while it was set apart.
     pub bot_said: &'a dyn Fn(i64) -> i64,
 }
 
@@ -78,7 +78,7 @@ impl Authority<'_> {
     }
 
     /// Looks at every marked entry and every decision.
-    pub async fn check(&self, store: &StoreEyes, entries: &[Entry]) -> anyhow::Result<Vec<Violation>> {
+    pub async fn check(&self, store: &DbInspector, entries: &[Entry]) -> anyhow::Result<Vec<Violation>> {
         let accounts = store
             .rows("SELECT a.id, p.discord_id FROM account a JOIN person p ON p.id = a.person_id")
             .await?;

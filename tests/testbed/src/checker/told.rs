@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::{Rule, Violation, note};
-use crate::store_eyes::{JsonRow, StoreEyes, text_of};
+use crate::db_inspector::{DbInspector, JsonRow, text_of};
 
 /// Looks at every message of the simulated Discord's log.
-pub async fn check(log: &Value, store: &StoreEyes) -> anyhow::Result<Vec<Violation>> {
+pub async fn check(log: &Value, store: &DbInspector) -> anyhow::Result<Vec<Violation>> {
     let requests = store.rows("SELECT code, state FROM request").await?;
     let accounts = store.rows("SELECT username, state, invited_at, activated_at FROM account").await?;
     let states: HashMap<String, String> =

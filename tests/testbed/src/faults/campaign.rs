@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::task::JoinSet;
 
+use super::env::{Plan, TestEnv};
 use super::inject::{Hand, Strike, strike};
 use super::journeys::{Journey, operator_retries, travels};
 use super::point::Fault;
@@ -16,10 +17,10 @@ use super::report;
 use super::servers::Servers;
 use super::stage::Stage;
 use super::tally::{Found, Tally, percentile};
-use super::town::{Plan, Town};
 use super::verdict::{self, Memory};
 use super::{Database, Paths};
 use crate::checker::Violation;
+use crate::waiting::{comes_true_at_looks, let_pass};
 
 /// How many journeys run at all times.
 const JOURNEYS: usize = 12;
@@ -30,17 +31,17 @@ const VOLLEY: usize = 4;
 /// Points between two looks of the checker.
 const ROUND: std::ops::Range<u64> = 15..31;
 
-/// Points of one town, before people, database and Discord begin anew.
-const TOWN: u64 = 300;
+/// Points of One environment, before people, database and Discord begin anew.
+const POINTS_OF_ONE: u64 = 300;
 
-/// How soon after the last fault every queue must be empty, in the town's time. A clock that was an hour off put things off by that.
+/// How soon after the last fault every queue must be empty, in the environment's time. A clock that was an hour off put things off by that.
 pub(super) const DRAINED_WITHIN_MS: i64 = 120_000;
 const AN_HOUR_MS: i64 = 3_600_000;
 
 /// How soon after its start a killed bot must be at work again.
 pub(super) const RESUMED_WITHIN_MS: u64 = 2000;
 
-/// How soon another bot must have taken over from a killed one, in the town's time.
+/// How soon another bot must have taken over from a killed one, in the environment's time.
 pub(super) const TAKEN_OVER_WITHIN_MS: u64 = 20_000;
 
 /// The limit of a drain in real time, which pushed time shortens.
@@ -49,7 +50,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(90);
 /// How long the last journeys may take when nothing breaks any more.
 const LAST_JOURNEYS: Duration = Duration::from_mins(2);
 
-/// How often the checker looks at a town in which something still moves.
+/// How often the checker looks at an environment in which something still moves.
 const LOOKS: u32 = 5;
 
 /// How often an operator lets stopped job go on before it counts as stuck.
@@ -73,7 +74,7 @@ pub(super) struct Campaign {
     pub(super) random: StdRng,
 }
 
-/// One town's part of it.
+/// One environment's part of it.
 struct Visit<'a> {
     campaign: &'a mut Campaign,
     stage: Arc<Stage>,
@@ -89,12 +90,12 @@ impl Campaign {
             || !self.tally.violations.is_empty()
     }
 
-    /// Town after town until the points are made, the time is over, or something is wrong.
+    /// Environment after environment until the points are made, the time is over, or something is wrong.
     pub(super) async fn run(&mut self) -> Result<()> {
         let mut number = 0;
         while !self.is_over() {
             self.servers.forget_people().await?;
-            self.visit(number).await.with_context(|| format!("in town {number}"))?;
+            self.visit(number).await.with_context(|| format!("in environment {number}"))?;
             number += 1;
         }
         let tally = &mut self.tally;
@@ -114,8 +115,8 @@ impl Campaign {
     async fn visit(&mut self, number: u64) -> Result<()> {
         let seed = self.random.random();
         let plan = Plan { paths: &self.paths, number, seed };
-        let town = Town::start(&self.servers, &plan).await?;
-        let stage = Arc::new(Stage::new(town, Arc::clone(&self.servers)));
+        let env = TestEnv::start(&self.servers, &plan).await?;
+        let stage = Arc::new(Stage::new(env, Arc::clone(&self.servers)));
         let mut visit = Visit {
             campaign: self,
             stage: Arc::clone(&stage),
@@ -131,13 +132,13 @@ impl Campaign {
         visit.journeys.abort_all();
         drop(visit);
         self.tally.ends_of_its_own +=
-            stage.town.bots.iter().map(super::bot::Bot::ends_of_its_own).sum::<u64>();
+            stage.env.bots.iter().map(crate::bot_process::BotProcess::ends_of_its_own).sum::<u64>();
         if !found.is_empty() {
             report::helps(&stage, &found, self.seed_command()).await;
             self.tally.violations.extend(found);
             return Ok(());
         }
-        stage.town.stop(Duration::from_secs(25)).await
+        stage.env.stop(Duration::from_secs(25)).await
     }
 
     /// Some faults that strike at once, each somewhere else.
@@ -167,7 +168,7 @@ impl Campaign {
 
 impl Visit<'_> {
     async fn goes(&mut self) -> Result<Vec<Found>> {
-        let end = self.campaign.tally.points + TOWN;
+        let end = self.campaign.tally.points + POINTS_OF_ONE;
         while !self.campaign.is_over() && self.campaign.tally.points < end {
             let found = self.round().await?;
             if !found.is_empty() {
@@ -189,8 +190,8 @@ impl Visit<'_> {
         {
             self.keeps_journeys_going()?;
             self.point().await?;
-            self.stage.town.supervise().await?;
-            if let Err(error) = self.stage.town.skip_pauses().await {
+            self.stage.env.supervise().await?;
+            if let Err(error) = self.stage.env.skip_pauses().await {
                 // The database may be what broke.
                 tracing::debug!(%error, "no pause was skipped");
             }
@@ -213,13 +214,13 @@ impl Visit<'_> {
     async fn point(&mut self) -> Result<()> {
         let campaign = &mut *self.campaign;
         let started = Instant::now();
-        let was_connected = self.stage.town.is_connected().await?;
-        self.stage.town.wait_until_connected().await?;
+        let was_connected = self.stage.env.is_connected().await?;
+        self.stage.env.wait_until_connected().await?;
         if !was_connected {
             campaign.tally.restarts_ms.push(started.elapsed().as_millis() as u64);
         }
         let pause = campaign.random.random_range(10..100);
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let_pass(Duration::from_millis(pause)).await;
         let volley: Vec<(Strike, u64)> =
             campaign.volley().into_iter().map(|strike| (strike, campaign.random.random())).collect();
         self.was_clock_apart |= volley.iter().any(|(strike, _)| strike.fault == Fault::Clock);
@@ -259,7 +260,7 @@ impl Visit<'_> {
     async fn quiet(&mut self) -> Result<Vec<Found>> {
         let stage = Arc::clone(&self.stage);
         stage.heals().await.context("heal everything")?;
-        let healed = stage.town.time.now_ms();
+        let healed = stage.env.time.now_ms();
         let _closed = stage.gate.write().await;
         let allowance = if std::mem::take(&mut self.was_clock_apart) { AN_HOUR_MS } else { 0 };
         let mut found = Vec::new();
@@ -268,18 +269,18 @@ impl Visit<'_> {
                 found.push(late);
                 break;
             }
-            if operator_retries(&stage.town).await? == 0 {
+            if operator_retries(&stage.env).await? == 0 {
                 break;
             }
         }
         if allowance == 0 {
-            let drained = stage.town.time.now_ms() - healed;
+            let drained = stage.env.time.now_ms() - healed;
             self.campaign.tally.drains_ms.push(u64::try_from(drained).unwrap_or(0));
         }
         found.extend(self.look(healed + DRAINED_WITHIN_MS + allowance).await?);
-        let broken = stage.town.discord_rules_broken().await?;
+        let broken = stage.env.discord_rules_broken().await?;
         found.extend(broken.into_iter().map(|what| Found { rule: "Discord".to_owned(), what }));
-        for line in stage.servers.lines.all().chain([&stage.town.lines.discord, &stage.town.lines.gateway]) {
+        for line in stage.servers.lines.all().chain([&stage.env.lines.discord, &stage.env.lines.gateway]) {
             line.forgets();
         }
         stage.lets_time_pass().await?;
@@ -289,12 +290,12 @@ impl Visit<'_> {
     /// What the checker finds. A press that Discord delivered late may have its effect while it looks: then it took two moments for
     /// one, and looks again.
     async fn look(&self, latest: i64) -> Result<Vec<Found>> {
-        let town = &self.stage.town;
+        let env = &self.stage.env;
         let mut found = Vec::new();
         for _ in 0..LOOKS {
-            let before = town.movements().await?;
+            let before = env.movements().await?;
             found = verdict::check(&self.stage, &self.memory).await?.into_iter().map(Found::from).collect();
-            if found.is_empty() || town.movements().await? == before {
+            if found.is_empty() || env.movements().await? == before {
                 break;
             }
             if let Some(late) = drain(&self.stage, latest).await? {
@@ -306,26 +307,25 @@ impl Visit<'_> {
 
     /// Nothing breaks any more: everybody comes to the end of their way.
     async fn comes_to_an_end(&mut self) -> Result<Vec<Found>> {
-        let begun = Instant::now();
-        while !self.journeys.is_empty() {
-            if let Some(ended) = self.journeys.try_join_next() {
+        let ended = comes_true_at_looks(LAST_JOURNEYS, Duration::from_millis(200), async || {
+            while let Some(ended) = self.journeys.try_join_next() {
                 ended.context("a journey panicked")??;
                 self.campaign.tally.journeys += 1;
-                continue;
             }
-            let left = self.journeys.len();
-            anyhow::ensure!(
-                begun.elapsed() < LAST_JOURNEYS,
-                "{left} journeys never end, though nothing breaks any more"
-            );
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            self.stage.town.supervise().await?;
-            let is_at_work = self.stage.town.is_at_work().await?;
-            if !self.stage.town.skip_pauses().await? && !is_at_work {
+            if self.journeys.is_empty() {
+                return Ok(true);
+            }
+            self.stage.env.supervise().await?;
+            let is_at_work = self.stage.env.is_at_work().await?;
+            if !self.stage.env.skip_pauses().await? && !is_at_work {
                 self.stage.lets_time_pass().await?;
             }
-            operator_retries(&self.stage.town).await?;
-        }
+            operator_retries(&self.stage.env).await?;
+            Ok(false)
+        });
+        let ended = ended.await?;
+        let left = self.journeys.len();
+        anyhow::ensure!(ended, "{left} journeys never end, though nothing breaks any more");
         self.quiet().await
     }
 }
@@ -338,38 +338,39 @@ impl From<Violation> for Found {
 
 /// Waits until nothing is left to do, with time pushed over every pause. What is too late is found.
 async fn drain(stage: &Stage, latest: i64) -> Result<Option<Found>> {
-    let town = &stage.town;
-    let begun = Instant::now();
+    let env = &stage.env;
     // What stands behind work that waits for a person waits with it.
     let sql = "SELECT w.kind || ' at ' || w.step || ': ' || COALESCE(w.error_code, '-') AS what FROM job w \
         WHERE w.state IN ('open', 'undoing') AND NOT EXISTS (SELECT 1 FROM job e WHERE e.person_id = w.person_id \
         AND e.seq < w.seq AND e.state = 'needs_operator') \
         UNION ALL SELECT kind || ' message: ' || COALESCE(error_code, '-') AS what FROM outbox";
-    loop {
-        let mut open = town.eyes.column(sql).await?;
+    let (mut open, mut is_late) = (Vec::new(), false);
+    comes_true_at_looks(DRAIN_LIMIT, Duration::from_millis(20), async || {
+        open = env.db.column(sql).await?;
         if open.is_empty() {
             open = unseen_passwords(stage).await?;
         }
-        if open.is_empty() {
-            return Ok(None);
+        is_late = env.time.now_ms() > latest;
+        if open.is_empty() || is_late {
+            return Ok(true);
         }
-        let is_late = town.time.now_ms() > latest;
-        if is_late || begun.elapsed() > DRAIN_LIMIT {
-            let what = format!("long after the last fault {} still wait: {}", open.len(), open.join("; "));
-            return Ok(Some(Found { rule: "I10".to_owned(), what }));
-        }
-        town.supervise().await?;
-        if !town.skip_pauses().await? {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        env.supervise().await?;
+        env.skip_pauses().await?;
+        Ok(false)
+    })
+    .await?;
+    if open.is_empty() {
+        return Ok(None);
     }
+    let what = format!("long after the last fault {} still wait: {}", open.len(), open.join("; "));
+    Ok(Some(Found { rule: "I10".to_owned(), what }))
 }
 
 /// Who has followed their link, and the bot has not looked since.
 async fn unseen_passwords(stage: &Stage) -> Result<Vec<String>> {
     let sql = "SELECT username AS what FROM account WHERE state IN ('creating', 'invited')";
-    let unused = stage.town.eyes.column(sql).await?;
-    let entries = stage.servers.bed.slapd.people().await?;
+    let unused = stage.env.db.column(sql).await?;
+    let entries = stage.servers.real.slapd.people().await?;
     let has_password = |name: &&String| {
         let is_theirs = |entry: &&crate::slapd::Entry| entry.value("uid") == Some(name.as_str());
         entries.iter().find(is_theirs).is_some_and(|entry| entry.value("userPassword").is_some())

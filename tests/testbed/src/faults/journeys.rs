@@ -12,13 +12,13 @@ use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 
+use super::env::{ADMIN, MODERATORS, TestEnv};
 use super::person::{Person, Standing, change_member};
 use super::servers::Servers;
 use super::stage::Stage;
-use super::town::{ADMIN, MODERATORS, Town};
 use crate::browser::{self, Outcome};
 use crate::sandbox::chat::Answer;
-use crate::waiting::wait_until;
+use crate::waiting::{comes_true_at_looks, let_pass, wait_until};
 
 /// How long a journey may take while the gate is open and things break all the time.
 const PATIENCE: Duration = Duration::from_mins(4);
@@ -116,7 +116,7 @@ pub(super) async fn travels(stage: Arc<Stage>, journey: Journey, seed: u64) -> R
     let mut random = StdRng::seed_from_u64(seed);
     let person = {
         let _open = stage.gate.read().await;
-        Person::joins(&stage.town, &mut random).await?
+        Person::joins(&stage.env, &mut random).await?
     };
     stage.knows(&person);
     let name = person.name.clone();
@@ -132,8 +132,8 @@ const GONE: &[&str] = &["closed", "disabled"];
 const ANYWHERE: &[&str] = &["invited", "active", "closed", "disabled"];
 
 impl Traveller {
-    fn town(&self) -> &Town {
-        &self.stage.town
+    fn env(&self) -> &TestEnv {
+        &self.stage.env
     }
 
     fn servers(&self) -> &Servers {
@@ -199,55 +199,53 @@ impl Traveller {
     /// Waits a little, at random.
     async fn dawdles(&mut self, most_ms: u64) {
         let pause = self.random.random_range(0..most_ms);
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let_pass(Duration::from_millis(pause)).await;
     }
 
     /// Does something again and again until it says that it is done.
     async fn until<T>(&self, what: &str, mut act: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
-        let mut last = None;
-        loop {
+        let (mut last, mut done) = (None, None);
+        let left = PATIENCE.saturating_sub(self.begun.elapsed());
+        comes_true_at_looks(left, LOOK, async || {
             let why = last.as_ref().map(|error| format!(", {error:#}")).unwrap_or_default();
             let wait = format!("{:?}: {what}{why}", self.journey);
             self.stage.notes_wait(&self.person.name, Some(wait));
-            {
-                let _open = self.stage.gate.read().await;
-                match act().await {
-                    Ok(Some(done)) => return Ok(done),
-                    Ok(None) => {}
-                    // What there is to press comes in its time, and servers come back.
-                    Err(error) => last = Some(error),
-                }
+            let _open = self.stage.gate.read().await;
+            match act().await {
+                Ok(found) => done = found,
+                // What there is to press comes in its time, and servers come back.
+                Err(error) => last = Some(error),
             }
-            if self.begun.elapsed() > PATIENCE {
-                return match last {
-                    Some(error) => Err(error).with_context(|| format!("{what}: never in {PATIENCE:?}")),
-                    None => bail!("{what}: never in {PATIENCE:?}"),
-                };
-            }
-            tokio::time::sleep(LOOK).await;
+            Ok(done.is_some())
+        })
+        .await?;
+        match (done, last) {
+            (Some(done), _) => Ok(done),
+            (None, Some(error)) => Err(error).with_context(|| format!("{what}: never in {PATIENCE:?}")),
+            (None, None) => bail!("{what}: never in {PATIENCE:?}"),
         }
     }
 
     async fn changes(&self, change: Value) -> Result<()> {
         let _open = self.stage.gate.read().await;
-        self.person.changes(self.town(), &change).await
+        self.person.changes(self.env(), &change).await
     }
 
     /// Fills in the form and sends it, until the store has the request.
     async fn asks(&self) -> Result<()> {
         self.until("the request", async || {
-            if self.person.standing(self.town()).await?.is_some() {
+            if self.person.standing(self.env()).await?.is_some() {
                 return Ok(Some(()));
             }
             self.fills_in(&self.person.form()).await?;
-            let sent = self.town().chat.press(&self.person.name, "Send", None).await?;
+            let sent = self.env().chat.press(&self.person.name, "Send", None).await?;
             Ok(answered(&sent).then_some(()).filter(|()| sent.text().contains("our request")))
         })
         .await
     }
 
     async fn fills_in(&self, fields: &[(String, &str)]) -> Result<String> {
-        let chat = &self.town().chat;
+        let chat = &self.env().chat;
         let form = chat.command(&self.person.name, "/account request").await?;
         form.modal_fields().context("no form opens")?;
         Ok(chat.submit(&self.person.name, fields).await?.text())
@@ -271,7 +269,7 @@ impl Traveller {
             let mut fields = self.person.form();
             fields[0].1 = "reserved";
             self.fills_in(&fields).await?;
-            let told = self.town().chat.press(&self.person.name, "Send", None).await?;
+            let told = self.env().chat.press(&self.person.name, "Send", None).await?;
             Ok(told.text().contains("not available").then_some(()))
         })
         .await
@@ -279,7 +277,7 @@ impl Traveller {
 
     async fn card(&self) -> Result<Standing> {
         self.until("the card", async || {
-            let standing = self.person.standing(self.town()).await?;
+            let standing = self.person.standing(self.env()).await?;
             Ok(standing.filter(|standing| standing.card.is_some()))
         })
         .await
@@ -287,14 +285,14 @@ impl Traveller {
 
     /// A moderator presses on the card, and nothing is expected of it.
     async fn is_pressed(&self, moderator: usize, label: &str, card: &str) -> Result<Answer> {
-        let _alone = self.town().moderators[moderator].lock().await;
-        self.town().chat.press_on(MODERATORS[moderator], label, card).await
+        let _alone = self.env().moderators[moderator].lock().await;
+        self.env().chat.press_on(MODERATORS[moderator], label, card).await
     }
 
     /// A moderator fills in the denial.
     async fn is_refused(&self, moderator: usize, label: &str, card: &str) -> Result<Answer> {
-        let _alone = self.town().moderators[moderator].lock().await;
-        let chat = &self.town().chat;
+        let _alone = self.env().moderators[moderator].lock().await;
+        let chat = &self.env().chat;
         let form = chat.press_on(MODERATORS[moderator], label, card).await?;
         form.modal_fields().context("no form opens")?;
         chat.submit(MODERATORS[moderator], &[("reason".to_owned(), self.person.denial.as_str())]).await
@@ -309,7 +307,7 @@ impl Traveller {
     async fn is_decided(&self, act: impl AsyncFn(&str) -> Result<()>) -> Result<()> {
         let card = self.card().await?;
         self.until("the decision", async || {
-            let standing = self.person.standing(self.town()).await?.context("the request is gone")?;
+            let standing = self.person.standing(self.env()).await?.context("the request is gone")?;
             if !matches!(standing.state.as_str(), "waiting" | "held") {
                 return Ok(Some(()));
             }
@@ -333,12 +331,12 @@ impl Traveller {
     /// Waits until the account stands at one of these, or cannot go on without a person for a reason that may be.
     async fn arrives(&self, wanted: &[&str]) -> Result<()> {
         self.until("the end of the way", async || {
-            let standing = self.person.standing(self.town()).await?.context("the request is gone")?;
+            let standing = self.person.standing(self.env()).await?.context("the request is gone")?;
             // Taken back or failed before there was an account.
             if matches!(standing.state.as_str(), "denied" | "cancelled" | "failed" | "expired") {
                 return Ok(Some(()));
             }
-            let Some((state, stopped)) = self.person.account(self.town()).await? else { return Ok(None) };
+            let Some((state, stopped)) = self.person.account(self.env()).await? else { return Ok(None) };
             let is_honest_stop = stopped.as_deref().is_some_and(|code| code.starts_with("mail_"));
             Ok((wanted.contains(&state.as_str()) || is_honest_stop).then_some(()))
         })
@@ -365,7 +363,7 @@ impl Traveller {
         }
         let is_cancelled = self
             .until("taking it back", async || {
-                let told = self.town().chat.command(&self.person.name, "/account cancel").await?;
+                let told = self.env().chat.command(&self.person.name, "/account cancel").await?;
                 let text = told.text();
                 // Anything else asks to do it again, in one way or another.
                 let is_heard = TAKEN_BACK.iter().any(|said| text.contains(said));
@@ -428,16 +426,16 @@ impl Traveller {
         let name = MODERATORS[moderator];
         {
             let _open = self.stage.gate.read().await;
-            let _alone = self.town().moderators[moderator].lock().await;
+            let _alone = self.env().moderators[moderator].lock().await;
             let (powerless, message) =
                 (json!({"roles": ["member"]}), card.card.as_deref().unwrap_or_default());
             // The press is on its way when the role goes: whether it counts is decided by the look at that moment.
-            let pressing = self.town().chat.press_on(name, "Approve", message);
-            let (pressed, changed) = tokio::join!(pressing, change_member(self.town(), name, &powerless));
+            let pressing = self.env().chat.press_on(name, "Approve", message);
+            let (pressed, changed) = tokio::join!(pressing, change_member(self.env(), name, &powerless));
             drop(pressed);
             changed?;
-            tokio::time::sleep(powerless_for).await;
-            change_member(self.town(), name, &json!({"roles": ["member", "moderator"]})).await?;
+            let_pass(powerless_for).await;
+            change_member(self.env(), name, &json!({"roles": ["member", "moderator"]})).await?;
         }
         self.is_approved().await?;
         self.arrives(MADE).await
@@ -445,18 +443,18 @@ impl Traveller {
 
     /// Follows the newest link until the directory takes the password, and waits for the bot to see it.
     async fn follows_the_link(&self) -> Result<()> {
-        let dn = self.servers().bed.slapd.person_dn(&self.person.name);
+        let dn = self.servers().real.slapd.person_dn(&self.person.name);
         let has_account =
-            self.person.account(self.town()).await?.is_some_and(|(state, _)| MADE.contains(&state.as_str()));
+            self.person.account(self.env()).await?.is_some_and(|(state, _)| MADE.contains(&state.as_str()));
         if !has_account {
             // It stopped for a reason that may be.
             return Ok(());
         }
         self.until("a password through the link", async || {
-            if self.servers().bed.slapd.bind_works(&dn, &self.person.password).await? {
+            if self.servers().real.slapd.bind_works(&dn, &self.person.password).await? {
                 return Ok(Some(()));
             }
-            let mails = self.servers().bed.mail.messages();
+            let mails = self.servers().real.mail.messages();
             let mail = mails.iter().rev().find(|mail| mail.is_to(&self.person.address)).context("no mail")?;
             let link = mail.links.iter().find(|link| link.contains("action-token")).context("no link")?;
             match browser::follow_action_link(link, &self.person.password).await? {
@@ -471,22 +469,22 @@ impl Traveller {
     /// Asks when the pause after the newest mail is over, and until it was settled what became of the asking.
     async fn asks_for_the_mail_again(&self) -> Result<()> {
         self.until("the mail again", async || {
-            let account = self.person.account(self.town()).await?;
+            let account = self.person.account(self.env()).await?;
             if account.is_none_or(|(state, stopped)| stopped.is_some() || !MADE.contains(&state.as_str())) {
                 return Ok(Some(()));
             }
-            let mails = self.person.mails(self.town()).await?;
+            let mails = self.person.mails(self.env()).await?;
             if mails.was_asked_again {
                 return Ok(mails.is_settled.then_some(()));
             }
-            let (until, now) = (mails.newest_at_ms + COOL_DOWN_MS, self.town().time.now_ms());
+            let (until, now) = (mails.newest_at_ms + COOL_DOWN_MS, self.env().time.now_ms());
             if until > now + COOL_DOWN_MS {
                 // Sent while the bot's clock was an hour ahead: nobody waits that long.
                 return Ok(Some(()));
             }
             self.stage.notes_pause(&self.person.name, Some(until));
             if until <= now {
-                self.town().chat.command(&self.person.name, "/account password").await?;
+                self.env().chat.command(&self.person.name, "/account password").await?;
             }
             Ok(None)
         })
@@ -496,11 +494,11 @@ impl Traveller {
     /// Presses and confirms until the account is locked, unless it never came into use.
     async fn says_it_was_somebody_else(&self) -> Result<()> {
         self.until("the lock", async || {
-            let account = self.person.account(self.town()).await?;
+            let account = self.person.account(self.env()).await?;
             if account.is_none_or(|(state, _)| state != "active") {
                 return Ok(Some(()));
             }
-            let chat = &self.town().chat;
+            let chat = &self.env().chat;
             match chat.press(&self.person.name, "Not me", None).await {
                 Ok(form) => {
                     form.modal_fields().context("no form opens")?;
@@ -523,17 +521,17 @@ fn answered(answer: &Answer) -> bool {
 const RETRY_SHOWS_WITHIN: Duration = Duration::from_secs(10);
 
 /// An operator lets go on what stopped for a person and may go on, and sees that it does. How many jobs that were.
-pub(super) async fn operator_retries(town: &Town) -> Result<usize> {
+pub(super) async fn operator_retries(env: &TestEnv) -> Result<usize> {
     let sql = "SELECT w.id, w.revision, n.message_id AS note, c.message_id AS card FROM job w JOIN request r ON r.id = w.request_id \
         LEFT JOIN message n ON n.request_id = r.id AND n.kind = 'operator' \
         LEFT JOIN message c ON c.request_id = r.id AND c.kind = 'card' \
         WHERE w.state = 'needs_operator' AND (w.mail_attempts < 2 OR w.step = 'invite')";
-    let stopped = town.eyes.rows(sql).await?;
+    let stopped = env.db.rows(sql).await?;
     let mut pressed = Vec::new();
     for job in &stopped {
         // The note to admins has the button; a card has it, too, unless its request is over.
         for message in [&job["note"], &job["card"]].into_iter().filter_map(Value::as_str) {
-            match town.chat.press_on(ADMIN, "Retry", message).await {
+            match env.chat.press_on(ADMIN, "Retry", message).await {
                 Ok(_) => {
                     pressed.push(job);
                     break;
@@ -544,7 +542,7 @@ pub(super) async fn operator_retries(town: &Town) -> Result<usize> {
     }
     // A press is acknowledged before it does anything; who looked in between would see work neither stopped nor under way.
     let shows = wait_until("the retries to show", RETRY_SHOWS_WITHIN, async || {
-        let still = town.eyes.rows(sql).await?;
+        let still = env.db.rows(sql).await?;
         Ok(!pressed.iter().any(|job| still.contains(job)))
     });
     if let Err(error) = shows.await {

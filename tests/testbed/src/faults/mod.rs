@@ -1,11 +1,11 @@
 //! `./dev faults`: things break at random while many people are at it, then everything heals, and the checker looks at all five stores.
 //!
-//! Start at [`run`]. `servers` outlive a `town`; `journeys` are what its people do; `point` names the faults, `inject` makes them
+//! Start at [`run`]. `servers` outlive a `environment`; `journeys` are what its people do; `point` names the faults, `inject` makes them
 //! happen; `campaign` plays the rounds; `verdict` asks the checker; `plants` break each rule on purpose, so that the checker is known
 //! to find it. `docs/faults.md` is for readers outside.
 
-mod bot;
 mod campaign;
+mod env;
 mod inject;
 mod journeys;
 mod person;
@@ -17,7 +17,6 @@ mod stage;
 mod tally;
 mod time;
 mod tmpfs;
-mod town;
 mod verdict;
 
 use std::path::PathBuf;
@@ -36,9 +35,9 @@ use report::say;
 use servers::Servers;
 use tally::Tally;
 
+pub(crate) use env::letters;
 pub(crate) use tally::percentile;
 pub(crate) use time::real_ms;
-pub(crate) use town::letters;
 
 pub use plants::{Planted, plant_all};
 pub use point::CRASH_POINTS;

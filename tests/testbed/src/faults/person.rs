@@ -1,4 +1,4 @@
-//! Somebody of a town, and the two ways in which a campaign sees them: as they see Discord, and as the store sees them.
+//! Somebody of an environment, and the two ways in which a campaign sees them: as they see Discord, and as the store sees them.
 
 use anyhow::{Context as _, Result};
 use rand::Rng as _;
@@ -6,8 +6,8 @@ use rand::rngs::StdRng;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::town::{GUILD, Town, letters};
-use crate::store_eyes::text_of;
+use super::env::{GUILD, TestEnv, letters};
+use crate::db_inspector::text_of;
 
 /// A member with everything that they type. Each value is nobody else's, so that it is known again wherever it turns up.
 #[derive(Clone, Debug)]
@@ -51,16 +51,16 @@ fn word(random: &mut StdRng, length: usize) -> String {
 
 impl Person {
     /// Somebody new joins the guild as a member.
-    pub(super) async fn joins(town: &Town, random: &mut StdRng) -> Result<Self> {
-        let number = town.next_person();
-        let name = format!("{}.{}", letters(number + 12), town.tag);
+    pub(super) async fn joins(env: &TestEnv, random: &mut StdRng) -> Result<Self> {
+        let number = env.next_person();
+        let name = format!("{}.{}", letters(number + 12), env.tag);
         let body =
             json!({"guild": GUILD, "name": name, "roles": ["member"], "joined_ago_ms": 40 * 86_400_000_i64});
-        let made = town.chat.control(Method::POST, "members", &body).await?;
+        let made = env.chat.control(Method::POST, "members", &body).await?;
         let named = |word: String| format!("Q{word}");
         Ok(Self {
             discord_id: made["id"].as_str().context("a new member without an id")?.to_owned(),
-            address: format!("{}@{}.example", word(random, 14), town.tag),
+            address: format!("{}@{}.example", word(random, 14), env.tag),
             given: named(word(random, 12)),
             family: named(word(random, 12)),
             reason: format!("reason {}", word(random, 16)),
@@ -88,12 +88,12 @@ impl Person {
     }
 
     /// Changes what Discord knows of them, such as `{"roles": []}`.
-    pub(super) async fn changes(&self, town: &Town, change: &Value) -> Result<()> {
-        change_member(town, &self.name, change).await
+    pub(super) async fn changes(&self, env: &TestEnv, change: &Value) -> Result<()> {
+        change_member(env, &self.name, change).await
     }
 
     /// Their newest request that is more than a draft.
-    pub(super) async fn standing(&self, town: &Town) -> Result<Option<Standing>> {
+    pub(super) async fn standing(&self, env: &TestEnv) -> Result<Option<Standing>> {
         // The id is the simulator's own number.
         let sql = format!(
             "SELECT r.id, r.code, r.state, m.message_id FROM request r JOIN person p ON p.id = r.person_id \
@@ -101,7 +101,7 @@ impl Person {
              WHERE p.discord_id = '{}' AND r.sent_at IS NOT NULL ORDER BY r.created_at DESC, r.id DESC LIMIT 1",
             self.discord_id
         );
-        let rows = town.eyes.rows(&sql).await?;
+        let rows = env.db.rows(&sql).await?;
         Ok(rows.first().map(|row| Standing {
             request: text_of(&row["id"]),
             code: text_of(&row["code"]),
@@ -111,18 +111,18 @@ impl Person {
     }
 
     /// The state of their newest account, and the code for which its job stopped, if it did.
-    pub(super) async fn account(&self, town: &Town) -> Result<Option<(String, Option<String>)>> {
+    pub(super) async fn account(&self, env: &TestEnv) -> Result<Option<(String, Option<String>)>> {
         let sql = format!(
             "SELECT a.state, (SELECT w.error_code FROM job w WHERE w.account_id = a.id AND w.state = 'needs_operator' LIMIT 1) AS stopped \
              FROM account a JOIN person p ON p.id = a.person_id WHERE p.discord_id = '{}' ORDER BY a.created_at DESC, a.id DESC LIMIT 1",
             self.discord_id
         );
-        let rows = town.eyes.rows(&sql).await?;
+        let rows = env.db.rows(&sql).await?;
         Ok(rows.first().map(|row| (text_of(&row["state"]), row["stopped"].as_str().map(str::to_owned))))
     }
 
     /// The mails of their newest account, and whether they asked for one themselves.
-    pub(super) async fn mails(&self, town: &Town) -> Result<Mails> {
+    pub(super) async fn mails(&self, env: &TestEnv) -> Result<Mails> {
         let sql = format!(
             "SELECT (SELECT MAX(m.begun_at) FROM mail m WHERE m.account_id = a.id) AS newest, \
              (SELECT COUNT(*) FROM job w WHERE w.account_id = a.id AND w.kind = 'resend') AS asked, \
@@ -131,7 +131,7 @@ impl Person {
              FROM account a JOIN person p ON p.id = a.person_id WHERE p.discord_id = '{}' ORDER BY a.created_at DESC, a.id DESC LIMIT 1",
             self.discord_id
         );
-        let rows = town.eyes.rows(&sql).await?;
+        let rows = env.db.rows(&sql).await?;
         let number = |column: &str| rows.first().and_then(|row| row[column].as_i64()).unwrap_or(0);
         Ok(Mails {
             newest_at_ms: number("newest"),
@@ -142,6 +142,6 @@ impl Person {
 }
 
 /// Changes what Discord knows of a member.
-pub(super) async fn change_member(town: &Town, name: &str, change: &Value) -> Result<()> {
-    town.chat.control(Method::PATCH, &format!("members/{GUILD}/{name}"), change).await.map(drop)
+pub(super) async fn change_member(env: &TestEnv, name: &str, change: &Value) -> Result<()> {
+    env.chat.control(Method::PATCH, &format!("members/{GUILD}/{name}"), change).await.map(drop)
 }

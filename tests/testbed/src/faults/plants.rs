@@ -14,12 +14,12 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteCo
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
+use super::env::{Plan, TestEnv};
 use super::journeys::{Journey, travels};
 use super::person::Person;
 use super::report::say;
 use super::servers::Servers;
 use super::stage::Stage;
-use super::town::{Plan, Town};
 use super::verdict::{self, Memory};
 use super::{Database, Paths, Verdict};
 use crate::checker::leaks::holdings_of;
@@ -74,8 +74,8 @@ pub async fn plant_all(paths: &Paths, database: Database) -> Result<Vec<Planted>
 
 async fn plant(paths: &Paths, database: Database, rules: &[Rule]) -> Result<Vec<Planted>> {
     let servers = Arc::new(Servers::start(database, 1).await?);
-    let town = Town::start(&servers, &Plan { paths, number: 0, seed: 1 }).await?;
-    let stage = Arc::new(Stage::new(town, Arc::clone(&servers)));
+    let env = TestEnv::start(&servers, &Plan { paths, number: 0, seed: 1 }).await?;
+    let stage = Arc::new(Stage::new(env, Arc::clone(&servers)));
     let garden = Garden::grown(&stage).await?;
     let memory = Memory::default();
     let mut known = verdict::check(&stage, &memory).await?;
@@ -97,7 +97,7 @@ async fn plant(paths: &Paths, database: Database, rules: &[Rule]) -> Result<Vec<
         known = now;
     }
     drop(held);
-    stage.town.stop(Duration::from_secs(25)).await?;
+    stage.env.stop(Duration::from_secs(25)).await?;
     Ok(planted)
 }
 
@@ -118,8 +118,8 @@ impl Garden {
         let open =
             "SELECT kind FROM job WHERE state IN ('open', 'undoing') UNION ALL SELECT kind FROM outbox";
         wait_until("the small world to rest", LIMIT, async || {
-            stage.town.skip_pauses().await?;
-            Ok(stage.town.eyes.column(open).await?.is_empty())
+            stage.env.skip_pauses().await?;
+            Ok(stage.env.db.column(open).await?.is_empty())
         })
         .await?;
         let [used, invited, one, other]: [Person; 4] =
@@ -130,17 +130,17 @@ impl Garden {
     /// Breaks the rule. What is returned has to be kept for as long as it is to stay broken.
     async fn plant(&self, rule: Rule) -> Result<Vec<TcpStream>> {
         let stage = &self.stage;
-        let slapd = &stage.servers.bed.slapd;
+        let slapd = &stage.servers.real.slapd;
         match rule {
             Rule::NothingLost => {
-                let lost = self.waiting[0].standing(&stage.town).await?.context("a request")?;
+                let lost = self.waiting[0].standing(&stage.env).await?.context("a request")?;
                 self.execute(format!("DELETE FROM request WHERE id = '{}'", lost.request)).await?;
             }
             Rule::NoSecondAccount => self.adds_a_second_entry().await?,
             Rule::NoOrphan => {
                 let orphan = PersonByHand {
                     mark: Some("accolade:01890000-0000-7000-8000-000000000000".to_owned()),
-                    ..PersonByHand::named(&format!("orphan.{}", stage.town.tag))
+                    ..PersonByHand::named(&format!("orphan.{}", stage.env.tag))
                 };
                 slapd.add_person_by_hand(&orphan).await?;
             }
@@ -148,7 +148,7 @@ impl Garden {
             Rule::Authority => {
                 let sql = "UPDATE decision SET approver_id = (SELECT id FROM person WHERE discord_id = '{by}') \
                     WHERE request_id = '{request}'";
-                let decided = self.used.standing(&stage.town).await?.context("a request")?;
+                let decided = self.used.standing(&stage.env).await?.context("a request")?;
                 let sql =
                     sql.replace("{by}", &self.invited.discord_id).replace("{request}", &decided.request);
                 self.execute(sql).await?;
@@ -157,7 +157,7 @@ impl Garden {
                 self.execute("UPDATE audit SET source = 'cli' WHERE seq = 2".to_owned()).await?;
             }
             Rule::NothingLeaks => {
-                let mut log = std::fs::File::options().append(true).open(stage.town.bots[0].log_path())?;
+                let mut log = std::fs::File::options().append(true).open(stage.env.bots[0].log_path())?;
                 writeln!(log, r#"{{"message":"sending a mail to {}"}}"#, self.invited.address)?;
             }
             Rule::NothingUsableEarly => {
@@ -172,13 +172,13 @@ impl Garden {
 
     /// Somebody else's entry with the Discord id of one that exists, after somebody has loosened the overlay that forbids it.
     async fn adds_a_second_entry(&self) -> Result<()> {
-        let slapd = &self.stage.servers.bed.slapd;
+        let slapd = &self.stage.servers.real.slapd;
         let names_only = HashSet::from(["ldap:///ou=people,dc=example,dc=org?uid?sub"]);
         let mut config = slapd.connect_as(CONFIG_ADMIN, &slapd.admin_password).await?;
         let loosened = config.modify(UNIQUE, vec![Mod::Replace("olcUniqueURI", names_only)]).await?;
         loosened.success().context("loosen the overlay")?;
         let mut ldap = slapd.connect_as(&slapd.admin_dn, &slapd.admin_password).await?;
-        let uid = format!("double.{}", self.stage.town.tag);
+        let uid = format!("double.{}", self.stage.env.tag);
         let one = |text: &str| HashSet::from([text.to_owned()]);
         let attributes = vec![
             ("objectClass".to_owned(), one("inetOrgPerson")),
@@ -194,9 +194,9 @@ impl Garden {
 
     async fn mails_a_stranger(&self) -> Result<()> {
         let (reader, mut writer) =
-            TcpStream::connect(self.stage.servers.bed.mail.smtp_addr).await?.into_split();
+            TcpStream::connect(self.stage.servers.real.mail.smtp_addr).await?.into_split();
         let mut answers = BufReader::new(reader).lines();
-        let to = format!("stranger@{}.example", self.stage.town.tag);
+        let to = format!("stranger@{}.example", self.stage.env.tag);
         let letter =
             ["HELO x", "MAIL FROM:<a@example.org>", &format!("RCPT TO:<{to}>"), "DATA", "Hello\r\n.", "QUIT"];
         answers.next_line().await?;
@@ -204,14 +204,14 @@ impl Garden {
             writer.write_all(format!("{line}\r\n").as_bytes()).await?;
             answers.next_line().await?.context("the catcher hung up")?;
         }
-        self.stage.servers.bed.mail.wait_for_mail_to(&to, LIMIT).await.map(drop)
+        self.stage.servers.real.mail.wait_for_mail_to(&to, LIMIT).await.map(drop)
     }
 
     /// The bot's own message says something else, by the bot's own token.
     async fn edits_a_card(&self) -> Result<()> {
-        let standing = self.waiting[1].standing(&self.stage.town).await?.context("a request")?;
+        let standing = self.waiting[1].standing(&self.stage.env).await?.context("a request")?;
         let card = standing.card.context("a card")?;
-        let url = format!("{}/v10/channels/{}/messages/{card}", self.stage.town.chat.api, ids::REQUESTS);
+        let url = format!("{}/v10/channels/{}/messages/{card}", self.stage.env.chat.api, ids::REQUESTS);
         let body = json!({
             "content": format!("**Request {}** · Account created", standing.code), "embeds": [], "components": [],
             "allowed_mentions": {"parse": []},
@@ -228,12 +228,12 @@ impl Garden {
 
     /// Connections that the bot holds and nobody needs.
     async fn holds_connections(&self) -> Result<Vec<TcpStream>> {
-        let bot = &self.stage.town.bots[0];
+        let bot = &self.stage.env.bots[0];
         let pid = bot.pid().await.context("the bot runs")?;
         let before = holdings_of(pid).context("the bot runs")?.descriptors;
         let mut held = Vec::new();
         for _ in 0..60 {
-            held.push(TcpStream::connect(&bot.health).await?);
+            held.push(TcpStream::connect(bot.health()).await?);
         }
         wait_until("the bot to take the connections", LIMIT, async || {
             Ok(holdings_of(pid).is_some_and(|now| now.descriptors >= before + 60))
@@ -244,7 +244,7 @@ impl Garden {
 
     /// A statement that the product would never make.
     async fn execute(&self, sql: String) -> Result<()> {
-        let url = &self.stage.town.store_url;
+        let url = &self.stage.env.store_url;
         if url.starts_with("sqlite") {
             let mut connection = SqliteConnection::connect(url).await?;
             connection.execute("PRAGMA busy_timeout = 5000").await?;

@@ -13,7 +13,7 @@ pub(super) async fn helps(stage: &Stage, found: &[Found], repeats: String) {
     for violation in found {
         say(&format!("VIOLATION {}: {}", violation.rule, violation.what));
     }
-    for bot in &stage.town.bots {
+    for bot in &stage.env.bots {
         let log = bot.log();
         let lines: Vec<&str> = log.lines().collect();
         say(&format!("--- the end of {}:", bot.log_path().display()));
@@ -25,7 +25,7 @@ pub(super) async fn helps(stage: &Stage, found: &[Found], repeats: String) {
     }
     let sql = "SELECT kind, state, step, error_code, attempt, next_run, lease_until, fence FROM job \
         WHERE state IN ('open', 'undoing', 'needs_operator')";
-    match stage.town.eyes.rows(sql).await {
+    match stage.env.db.rows(sql).await {
         Ok(rows) => {
             say("--- unfinished job:");
             for row in rows {
@@ -46,15 +46,15 @@ pub(super) async fn helps(stage: &Stage, found: &[Found], repeats: String) {
 async fn keep(stage: &Stage) -> anyhow::Result<String> {
     let folder = crate::folders::outputs()?.join("faults-kept");
     std::fs::create_dir_all(&folder)?;
-    for (at, bot) in stage.town.bots.iter().enumerate() {
+    for (at, bot) in stage.env.bots.iter().enumerate() {
         std::fs::write(folder.join(format!("bot{at}.log")), bot.log())?;
     }
-    std::fs::write(folder.join("store.jsonl"), stage.town.eyes.dump().await?)?;
-    std::fs::write(folder.join("discord.json"), serde_json::to_string(&stage.town.discord_log().await?)?)?;
-    std::fs::write(folder.join("people.ldif"), stage.servers.bed.slapd.ldif_of_people().await?)?;
+    std::fs::write(folder.join("store.jsonl"), stage.env.db.dump().await?)?;
+    std::fs::write(folder.join("discord.json"), serde_json::to_string(&stage.env.discord_log().await?)?)?;
+    std::fs::write(folder.join("people.ldif"), stage.servers.real.slapd.ldif_of_people().await?)?;
     let inbox: Vec<String> = stage
         .servers
-        .bed
+        .real
         .mail
         .messages()
         .iter()

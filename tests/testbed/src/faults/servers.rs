@@ -1,4 +1,4 @@
-//! The servers of a campaign, each behind a line that can be broken, and what outlives a town: secrets and the realm.
+//! The servers of a campaign, each behind a line that can be broken, and what outlives an environment: secrets and the realm.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,16 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 
 use super::Database;
-use crate::bed::{Bed, BedOptions, Wanted};
 use crate::proxy::{Proxy, Speech};
 use crate::sandbox::product::{GROUP, REALM, new_token, write_secret};
+use crate::servers::{ServerOptions, TestServers, Wanted};
 use crate::slapd::Managed;
 
 /// Real servers and the lines to them.
 pub(super) struct Servers {
     // Ends before what is behind it.
     pub(super) lines: ServerLines,
-    pub(super) bed: Bed,
+    pub(super) real: TestServers,
     pub(super) database: Database,
     /// Where every secret's file is.
     pub(super) secrets: PathBuf,
@@ -27,7 +27,7 @@ pub(super) struct Servers {
     pub(super) keycloak_ids: OnceCell<[String; 2]>,
 }
 
-/// The lines that outlive a town.
+/// The lines that outlive an environment.
 pub(super) struct ServerLines {
     pub(super) ldap: Proxy,
     pub(super) keycloak: Proxy,
@@ -41,20 +41,20 @@ impl Servers {
     /// Starts everything that is slow to start.
     pub(super) async fn start(database: Database, seed: u64) -> Result<Self> {
         let postgres = if database == Database::Postgres { Wanted::Yes } else { Wanted::No };
-        let bed = Bed::start(BedOptions { postgres, ..BedOptions::servers() }).await?;
-        bed.slapd.add_group(GROUP, Managed::Yes).await?;
-        let secrets = bed.folder().join("secrets");
+        let servers = TestServers::start(ServerOptions { postgres, ..ServerOptions::servers() }).await?;
+        servers.slapd.add_group(GROUP, Managed::Yes).await?;
+        let secrets = servers.folder().join("secrets");
         make_private(&secrets)?;
         let token = new_token();
         write_secret(&secrets.join("discord.token"), &token)?;
-        let lines = ServerLines::start(&bed, seed).await?;
-        Ok(Self { lines, bed, database, secrets, token, keycloak_ids: OnceCell::new() })
+        let lines = ServerLines::start(&servers, seed).await?;
+        Ok(Self { lines, real: servers, database, secrets, token, keycloak_ids: OnceCell::new() })
     }
 
     /// The ids of the federation and of its mapper. The first caller's configuration makes the realm.
     pub(super) async fn realm(&self, accolade: &Path, config: &Path) -> Result<[&str; 2]> {
         let make = async || {
-            let made = self.bed.provision(accolade, config, REALM).await?;
+            let made = self.real.provision(accolade, config, REALM).await?;
             self.mail_through_the_line().await?;
             let id = |key: &str| crate::sandbox::product::id_in(&made, key);
             Ok::<_, anyhow::Error>([id("federation_id")?, id("group_mapper_id")?])
@@ -70,35 +70,35 @@ impl Servers {
             "ssl": "false", "starttls": "false", "auth": "false",
             "connectionTimeout": "1000", "timeout": "1000", "writeTimeout": "1000",
         });
-        self.bed.keycloak.set_realm(REALM, &json!({ "smtpServer": server })).await
+        self.real.keycloak.set_realm(REALM, &json!({ "smtpServer": server })).await
     }
 
     /// Every secret that exists here, as text.
     pub(super) fn secret_values(&self) -> Result<Vec<String>> {
         let files = std::fs::read_dir(&self.secrets).context("list the secrets")?.flatten();
-        let bed = [
-            self.bed.keycloak.admin_password_file.clone(),
-            self.bed.slapd.keycloak_password_file.clone(),
-            self.bed.slapd.bot_password_file.clone(),
+        let servers = [
+            self.real.keycloak.admin_password_file.clone(),
+            self.real.slapd.keycloak_password_file.clone(),
+            self.real.slapd.bot_password_file.clone(),
         ];
         files
             .map(|file| file.path())
-            .chain(bed)
+            .chain(servers)
             .map(|file| Ok(std::fs::read_to_string(file).context("read a secret")?.trim().to_owned()))
             .collect()
     }
 
-    /// Takes away whoever a town left, so that the next one begins with empty servers.
+    /// Takes away whoever an environment left, so that the next one begins with empty servers.
     pub(super) async fn forget_people(&self) -> Result<()> {
-        let slapd = &self.bed.slapd;
+        let slapd = &self.real.slapd;
         for entry in slapd.people().await? {
             slapd.delete(&entry.dn).await?;
         }
         if let Some([federation, _]) = self.keycloak_ids.get() {
             let path = format!("{REALM}/user-storage/{federation}/remove-imported-users");
-            self.bed.keycloak.admin_json(Method::POST, &path, None).await?;
+            self.real.keycloak.admin_json(Method::POST, &path, None).await?;
         }
-        self.bed.mail.clear();
+        self.real.mail.clear();
         Ok(())
     }
 
@@ -112,17 +112,17 @@ impl Servers {
 }
 
 impl ServerLines {
-    async fn start(bed: &Bed, seed: u64) -> Result<Self> {
-        let ldap = address_in(&bed.slapd.ldap_url)?;
-        let keycloak = address_in(&bed.keycloak.url)?;
-        let postgres = match bed.postgres.started() {
+    async fn start(servers: &TestServers, seed: u64) -> Result<Self> {
+        let ldap = address_in(&servers.slapd.ldap_url)?;
+        let keycloak = address_in(&servers.keycloak.url)?;
+        let postgres = match servers.postgres.started() {
             Some(postgres) => Some(Proxy::start(postgres.address(), Speech::Bytes, seed).await?),
             None => None,
         };
         Ok(Self {
             ldap: Proxy::start(ldap, Speech::Ldap, seed).await?,
             keycloak: Proxy::start(keycloak, Speech::Http, seed).await?,
-            smtp: Proxy::start(bed.mail.smtp_addr, Speech::Bytes, seed).await?,
+            smtp: Proxy::start(servers.mail.smtp_addr, Speech::Bytes, seed).await?,
             postgres,
         })
     }

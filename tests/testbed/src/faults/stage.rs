@@ -1,4 +1,4 @@
-//! What journeys, faults and the checker share: the town, the servers, and the gate that is closed while the checker looks.
+//! What journeys, faults and the checker share: the environment, the servers, and the gate that is closed while the checker looks.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,29 +9,29 @@ use reqwest::Method;
 use serde_json::Value;
 use tokio::sync::RwLock;
 
+use super::env::TestEnv;
 use super::person::Person;
 use super::servers::Servers;
-use super::town::Town;
 use crate::MailFault;
 
-/// A town on its servers, with everybody who ever came to it.
+/// An environment on its servers, with everybody who ever came to it.
 pub(super) struct Stage {
-    pub(super) town: Town,
+    pub(super) env: TestEnv,
     pub(super) servers: Arc<Servers>,
     /// Journeys act under its read half.
     pub(super) gate: RwLock<()>,
     people: Mutex<Vec<Person>>,
     /// What each traveller waits for, for a report.
     waits: Mutex<BTreeMap<String, String>>,
-    /// When, in the town's time, each of those may go on who must let time pass.
+    /// When, in the environment's time, each of those may go on who must let time pass.
     pauses: Mutex<BTreeMap<String, i64>>,
 }
 
 impl Stage {
     /// With nobody on it yet.
-    pub(super) fn new(town: Town, servers: Arc<Servers>) -> Self {
+    pub(super) fn new(env: TestEnv, servers: Arc<Servers>) -> Self {
         Self {
-            town,
+            env,
             servers,
             gate: RwLock::default(),
             people: Mutex::default(),
@@ -72,8 +72,8 @@ impl Stage {
     pub(super) async fn lets_time_pass(&self) -> Result<()> {
         let last =
             self.pauses.lock().unwrap_or_else(PoisonError::into_inner).values().max().copied().unwrap_or(0);
-        match u64::try_from(last - self.town.time.now_ms()) {
-            Ok(ahead) if ahead > 0 => self.town.time.advance(Duration::from_millis(ahead)).await,
+        match u64::try_from(last - self.env.time.now_ms()) {
+            Ok(ahead) if ahead > 0 => self.env.time.advance(Duration::from_millis(ahead)).await,
             Ok(_) | Err(_) => Ok(()),
         }
     }
@@ -86,19 +86,19 @@ impl Stage {
     /// Ends every fault and brings back every server and bot that is gone.
     pub(super) async fn heals(&self) -> Result<()> {
         self.servers.heal_lines().await?;
-        self.town.lines.discord.heals().await?;
-        self.town.lines.gateway.heals().await?;
-        self.town.chat.control(Method::DELETE, "faults", &Value::Null).await?;
-        self.town.time.set_apart(0)?;
-        let bed = &self.servers.bed;
-        bed.mail.set_fault(MailFault::None).await?;
-        bed.slapd.thaw();
-        bed.slapd.start().await?;
-        bed.keycloak.thaw();
-        bed.keycloak.start().await?;
-        if let Some(postgres) = bed.postgres.started() {
+        self.env.lines.discord.heals().await?;
+        self.env.lines.gateway.heals().await?;
+        self.env.chat.control(Method::DELETE, "faults", &Value::Null).await?;
+        self.env.time.set_apart(0)?;
+        let servers = &self.servers.real;
+        servers.mail.set_fault(MailFault::None).await?;
+        servers.slapd.thaw();
+        servers.slapd.start().await?;
+        servers.keycloak.thaw();
+        servers.keycloak.start().await?;
+        if let Some(postgres) = servers.postgres.started() {
             postgres.start().await?;
         }
-        self.town.wait_until_connected().await
+        self.env.wait_until_connected().await
     }
 }

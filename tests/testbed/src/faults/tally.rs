@@ -36,13 +36,13 @@ pub(super) struct Tally {
     pub(super) ends_of_its_own: u64,
     /// From the moment when nobody was on the gateway to the next connection, in milliseconds.
     pub(super) restarts_ms: Vec<u64>,
-    /// From the end of all faults to empty queues, in milliseconds of the town's time; without rounds in which the bot's clock was
+    /// From the end of all faults to empty queues, in milliseconds of the environment's time; without rounds in which the bot's clock was
     /// an hour off, because what it put off then waits for that hour.
     pub(super) drains_ms: Vec<u64>,
     /// From the start of a killed bot to its first claim, in milliseconds.
     #[serde(default)]
     pub(super) resumes_ms: Vec<u64>,
-    /// From a kill to the other bot's connection, in milliseconds of the town's time; PostgreSQL only.
+    /// From a kill to the other bot's connection, in milliseconds of the environment's time; PostgreSQL only.
     #[serde(default)]
     pub(super) takeovers_ms: Vec<u64>,
 }

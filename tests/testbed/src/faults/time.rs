@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::sandbox::chat::Chat;
 
-/// The time of a town.
+/// The time of an environment.
 pub(super) struct Time {
     chat: Chat,
     file: PathBuf,
@@ -23,7 +23,7 @@ struct State {
     skew_ms: i64,
     /// From which real millisecond on time was pushed how far.
     pushes: Vec<(i64, i64)>,
-    /// From which moment of the town's time on the bot's clock was how far apart.
+    /// From which moment of the environment's time on the bot's clock was how far apart.
     skews: Vec<(i64, i64)>,
 }
 
@@ -40,12 +40,12 @@ impl Time {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The town's time, in milliseconds since 1970.
+    /// The environment's time, in milliseconds since 1970.
     pub(super) fn now_ms(&self) -> i64 {
         real_ms() + self.state().pushed_ms
     }
 
-    /// The town's time at a real moment.
+    /// The environment's time at a real moment.
     pub(super) fn at_real(&self, real_ms: i64) -> i64 {
         let state = self.state();
         let pushed = state.pushes.iter().rev().find(|(since, _)| *since <= real_ms);
@@ -76,7 +76,7 @@ impl Time {
         self.write()
     }
 
-    /// What the bot's clock may have said when it wrote down what it heard at a moment of the town's time.
+    /// What the bot's clock may have said when it wrote down what it heard at a moment of the environment's time.
     pub(super) fn bot_said(&self, at_ms: i64) -> i64 {
         let state = self.state();
         let skew_at =

@@ -1,4 +1,4 @@
-//! The checker's question to a town at rest: is everything as it must be? All ten rules, from all five stores.
+//! The checker's question to an environment at rest: is everything as it must be? All ten rules, from all five stores.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -16,38 +16,38 @@ use crate::sandbox::product::{REALM, ids};
 /// How many mails one account may cause: one, and one after an unknown outcome.
 const MAILS_PER_ACCOUNT: usize = 2;
 
-/// What the checker remembers of a town from look to look.
+/// What the checker remembers of an environment from look to look.
 #[derive(Default)]
 pub(super) struct Memory {
     /// What each bot held when it was first at rest.
     held: Mutex<HashMap<usize, Holdings>>,
 }
 
-/// Looks at everything. The town is at rest: nothing is open, and nobody acts.
+/// Looks at everything. The environment is at rest: nothing is open, and nobody acts.
 pub(super) async fn check(stage: &Stage, memory: &Memory) -> Result<Vec<Violation>> {
-    let (town, bed) = (&stage.town, &stage.servers.bed);
-    let log = town.discord_log().await.context("read the simulated Discord's log")?;
-    let names = format!(".{}", town.tag);
+    let (env, servers) = (&stage.env, &stage.servers.real);
+    let log = env.discord_log().await.context("read the simulated Discord's log")?;
+    let names = format!(".{}", env.tag);
     let checker = Checker {
-        slapd: &bed.slapd,
-        keycloak: &bed.keycloak,
+        slapd: &servers.slapd,
+        keycloak: &servers.keycloak,
         realm: REALM,
-        mail: &bed.mail,
-        store: &town.eyes,
+        mail: &servers.mail,
+        store: &env.db,
         cards: cards_in(&log),
         names_with: &names,
     };
     let mut found = checker.check().await?;
-    let entries = bed.slapd.people().await?;
+    let entries = servers.slapd.people().await?;
     let authority = Authority {
         log: &log,
         member_role: ids::MEMBER,
         deciding_roles: &[ids::MODERATOR, ids::ADMIN],
-        at_real: &|real_ms| town.time.at_real(real_ms),
-        bot_said: &|at_ms| town.time.bot_said(at_ms),
+        at_real: &|real_ms| env.time.at_real(real_ms),
+        bot_said: &|at_ms| env.time.bot_said(at_ms),
     };
-    found.extend(authority.check(&town.eyes, &entries).await?);
-    found.extend(told::check(&log, &town.eyes).await?);
+    found.extend(authority.check(&env.db, &entries).await?);
+    found.extend(told::check(&log, &env.db).await?);
     mails_are_wanted(stage, &mut found).await?;
     nothing_leaks(stage, &log, &mut found).await?;
     nothing_is_held(stage, memory, &mut found).await;
@@ -71,9 +71,9 @@ async fn mails_are_wanted(stage: &Stage, found: &mut Vec<Violation>) -> Result<(
     // Each time that somebody asked for the mail again, one more.
     let sql =
         "SELECT p.discord_id AS what FROM job w JOIN person p ON p.id = w.person_id WHERE w.kind = 'resend'";
-    let asked = stage.town.eyes.column(sql).await?;
+    let asked = stage.env.db.column(sql).await?;
     let mut counts: HashMap<String, usize> = HashMap::new();
-    for mail in stage.servers.bed.mail.messages() {
+    for mail in stage.servers.real.mail.messages() {
         for to in &mail.to {
             if !people.iter().any(|person| person.address.eq_ignore_ascii_case(to)) {
                 found.push(Violation {
@@ -102,7 +102,7 @@ fn canaries(stage: &Stage) -> Result<Canaries> {
     let people = stage.people();
     let mut secrets = stage.servers.secret_values()?;
     secrets.extend(people.iter().map(|person| person.password.clone()));
-    let mails = stage.servers.bed.mail.messages();
+    let mails = stage.servers.real.mail.messages();
     let keys = mails.iter().flat_map(|mail| &mail.links).filter_map(|link| {
         let (_, query) = link.split_once("key=")?;
         // The signature: the part of a link's token that is nobody else's.
@@ -120,14 +120,14 @@ fn canaries(stage: &Stage) -> Result<Canaries> {
 
 async fn nothing_leaks(stage: &Stage, log: &Value, found: &mut Vec<Violation>) -> Result<()> {
     let canaries = canaries(stage)?;
-    for bot in &stage.town.bots {
+    for bot in &stage.env.bots {
         found.extend(canaries.look_through("the bot's log", &bot.log()));
         if let Some(pid) = bot.pid().await {
             let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             found.extend(canaries.look_through("the bot's arguments", &String::from_utf8_lossy(&arguments)));
         }
         let metrics = async {
-            let url = format!("http://{}/metrics", bot.health);
+            let url = format!("http://{}/metrics", bot.health());
             crate::keycloak::plain_client()?.get(url).send().await?.text().await.context("read the metrics")
         };
         // A bot that stands by has a page of its own; one that was just started may not listen yet.
@@ -135,14 +135,14 @@ async fn nothing_leaks(stage: &Stage, log: &Value, found: &mut Vec<Violation>) -
             found.extend(canaries.look_through("the metrics", &text));
         }
     }
-    found.extend(canaries.look_through("the database", &stage.town.eyes.dump().await?));
+    found.extend(canaries.look_through("the database", &stage.env.db.dump().await?));
     found.extend(canaries.look_through_messages(log));
     Ok(())
 }
 
 /// Descriptors, threads and memory of each bot, against what it held when it was first at rest.
 async fn nothing_is_held(stage: &Stage, memory: &Memory, found: &mut Vec<Violation>) {
-    for (at, bot) in stage.town.bots.iter().enumerate() {
+    for (at, bot) in stage.env.bots.iter().enumerate() {
         let Some(now) = bot.pid().await.and_then(leaks::holdings_of) else { continue };
         let mut held = memory.held.lock().unwrap_or_else(PoisonError::into_inner);
         let before = *held.entry(at).or_insert(now);

@@ -1,7 +1,7 @@
 //! The mail catcher: takes every mail that Keycloak sends, delivers none, and shows them to tests and people.
 //!
 //! `smtp.rs` speaks to Keycloak, `inbox.rs` to browsers and scripts, `message.rs` says what a caught mail is. All run on
-//! a thread of their own, because a bed outlives the runtime of the test that made it.
+//! a thread of their own, because a set of servers outlives the runtime of the test that made it.
 
 mod inbox;
 mod message;

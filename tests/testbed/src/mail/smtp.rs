@@ -140,7 +140,7 @@ impl Session {
         self.forget_mail();
         match office.fault() {
             MailFault::AcceptThenDrop => return Ok(Next::HangUp),
-            MailFault::Delay(delay) => tokio::time::sleep(delay).await,
+            MailFault::Delay(delay) => crate::waiting::let_pass(delay).await,
             MailFault::None | MailFault::Refuse450 | MailFault::Refuse550 | MailFault::RefuseConnections => {}
         }
         self.say("250 kept").await?;

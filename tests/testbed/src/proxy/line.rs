@@ -297,12 +297,12 @@ impl Line<'_> {
                 return Ok(Onward::Ends);
             }
             Fault::Latency(pause) => {
-                tokio::time::sleep(*pause).await;
+                crate::waiting::let_pass(*pause).await;
                 to.write_all(rest).await?;
             }
             Fault::Drip(pause) => {
                 for byte in rest {
-                    tokio::time::sleep(*pause).await;
+                    crate::waiting::let_pass(*pause).await;
                     to.write_all(&[*byte]).await?;
                 }
             }

@@ -1,7 +1,7 @@
 //! The fault proxy: a TCP proxy in front of a real server that breaks what passes, exactly where it is told to.
 //!
 //! `plan.rs` has the words for faults, `framing.rs` finds the messages of LDAP and HTTP, `line.rs` carries one connection. Without
-//! a plan everything passes. One seed decides every corrupted byte. It runs on a thread of its own, because a bed
+//! a plan everything passes. One seed decides every corrupted byte. It runs on a thread of its own, because a set of servers
 //! outlives the runtime of the test that made it.
 
 mod framing;

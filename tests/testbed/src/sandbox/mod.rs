@@ -19,9 +19,9 @@ use clap::Args;
 
 pub use chat::{AsOptions, run_as};
 
-use crate::bed::{Bed, BedOptions, Wanted};
 use crate::keycloak::{KeycloakOptions, PublicUrl};
 use crate::mail::MailOptions;
+use crate::servers::{ServerOptions, TestServers, Wanted};
 use crate::stop::StopSignals;
 use place::Place;
 pub(crate) use place::make_private;
@@ -74,7 +74,7 @@ pub async fn run(options: SandboxOptions) -> Result<Outcome> {
 
 /// Everything that runs.
 struct Sandbox {
-    bed: Bed,
+    servers: TestServers,
     product: Product,
     place: Place,
     report: Report,
@@ -83,29 +83,30 @@ struct Sandbox {
 async fn play(options: &SandboxOptions) -> Result<Sandbox> {
     let place = Place::prepare()?;
     let mut report = Report::default();
-    let bed = stage("Starting slapd, Keycloak and the mail catcher", "10 s", start_servers(&place)).await?;
+    let servers =
+        stage("Starting slapd, Keycloak and the mail catcher", "10 s", start_servers(&place)).await?;
     let product = stage(
         "Preparing the realm, starting the simulated Discord and the bot",
         "8 s",
-        Product::start(&bed, &place, &options.accolade, &options.discord_sim),
+        Product::start(&servers, &place, &options.accolade, &options.discord_sim),
     )
     .await?;
-    place.write_state(&bed, &product)?;
+    place.write_state(&servers, &product)?;
     report.canaries.extend(product.secrets()?);
     if !options.no_story {
         say("");
-        story::play(&bed, &product, &mut report).await;
+        story::play(&servers, &product, &mut report).await;
     }
-    Ok(Sandbox { bed, product, place, report })
+    Ok(Sandbox { servers, product, place, report })
 }
 
-async fn start_servers(place: &Place) -> Result<Bed> {
-    Bed::start(BedOptions {
-        folder: Some(place.bed()),
+async fn start_servers(place: &Place) -> Result<TestServers> {
+    TestServers::start(ServerOptions {
+        folder: Some(place.servers()),
         slapd: Wanted::Yes,
         keycloak: Some(KeycloakOptions { public_url: PublicUrl::Localhost, wished_port: Some(8720) }),
         mail: Some(MailOptions { wished_inbox_port: Some(8710), ..MailOptions::default() }),
-        ..BedOptions::default()
+        ..ServerOptions::default()
     })
     .await
 }
@@ -127,18 +128,18 @@ impl Sandbox {
             self.report.keep(folder, &self.product, &replies?).await?;
         }
         self.product.stop_chat();
-        self.bed.stop().await;
+        self.servers.stop().await;
         self.place.forget_state();
         say("Stopped.");
         Ok(outcome)
     }
 
     fn invite(&self) {
-        let keycloak = &self.bed.keycloak;
+        let keycloak = &self.servers.keycloak;
         say("");
         say("Everything is up. Open:");
         say(&format!("  chat            {}", self.product.chat.page));
-        say(&format!("  inbox           {}", self.bed.mail.inbox_url.replace("127.0.0.1", "localhost")));
+        say(&format!("  inbox           {}", self.servers.mail.inbox_url.replace("127.0.0.1", "localhost")));
         say(&format!("  account page    {}/realms/{}/account", keycloak.public_url, product::REALM));
         say("");
         say("Three people to be: ada (a member), grace (a moderator), linus (an admin).");

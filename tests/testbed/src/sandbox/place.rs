@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use crate::bed::Bed;
 use crate::clean_leftovers;
+use crate::servers::TestServers;
 
 use super::product::{Product, REALM};
 
@@ -20,8 +20,8 @@ impl Place {
     /// Finds the folder, ends what a killed run left, and removes its data.
     pub(super) fn prepare() -> Result<Self> {
         let place = Self { folder: folder()? };
-        fs::create_dir_all(place.bed()).context("make the sandbox's folder")?;
-        for name in clean_leftovers(&place.bed())? {
+        fs::create_dir_all(place.servers()).context("make the sandbox's folder")?;
+        for name in clean_leftovers(&place.servers())? {
             super::say(&format!("Ended {name}, left by an earlier run."));
         }
         place.forget_state();
@@ -34,8 +34,8 @@ impl Place {
     }
 
     /// The servers' folder.
-    pub(super) fn bed(&self) -> PathBuf {
-        self.folder.join("bed")
+    pub(super) fn servers(&self) -> PathBuf {
+        self.folder.join("servers")
     }
 
     /// The bot's and the simulator's folder, fresh at each start, readable by nobody else.
@@ -44,15 +44,15 @@ impl Place {
     }
 
     /// Writes where everything is, for `./dev as` and for whatever else wants to join.
-    pub(super) fn write_state(&self, bed: &Bed, product: &Product) -> Result<()> {
-        let keycloak = &bed.keycloak;
-        let slapd = &bed.slapd;
+    pub(super) fn write_state(&self, servers: &TestServers, product: &Product) -> Result<()> {
+        let keycloak = &servers.keycloak;
+        let slapd = &servers.slapd;
         let chat = &product.chat;
         let state = json!({
             "discord": {"api": chat.api, "tls": chat.tls, "ca": chat.ca, "page": chat.page, "control": chat.control},
             "keycloak": {"url": keycloak.url, "realm": REALM, "account": format!("{}/realms/{REALM}/account", keycloak.public_url)},
             "ldap": {"url": slapd.ldap_url, "ca": slapd.ca_file, "people_dn": slapd.people_dn},
-            "mail": {"smtp": bed.mail.smtp_addr, "inbox": bed.mail.inbox_url},
+            "mail": {"smtp": servers.mail.smtp_addr, "inbox": servers.mail.inbox_url},
             "bot": {"config": product.config_file, "health": product.health, "log": product.log_file},
             "guild": chat.guild,
         });

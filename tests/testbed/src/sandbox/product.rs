@@ -9,9 +9,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::bed::Bed;
+use crate::config::{self, Registration, Sections};
 use crate::ports::Port;
 use crate::process::{Launch, Process};
+use crate::servers::TestServers;
 use crate::slapd::Managed;
 use crate::waiting::wait_until;
 
@@ -22,8 +23,7 @@ use super::place::{Place, make_private};
 pub(crate) const REALM: &str = "sandbox";
 /// The group that the sandbox's rule grants.
 pub(crate) const GROUP: &str = "members";
-/// The client that the link in the mail names.
-pub(crate) const MAIL_CLIENT: &str = "account-link";
+pub(crate) use crate::config::MAIL_CLIENT;
 /// Where its page leads back to.
 pub(crate) const REDIRECT: &str = "http://localhost:8700/welcome";
 
@@ -63,33 +63,39 @@ pub(super) struct Product {
 
 impl Product {
     /// Makes secrets and configuration, has the bot prepare the realm and its database, and starts both programs.
-    pub(super) async fn start(bed: &Bed, place: &Place, accolade: &Path, simulator: &Path) -> Result<Self> {
+    pub(super) async fn start(
+        servers: &TestServers,
+        place: &Place,
+        accolade: &Path,
+        simulator: &Path,
+    ) -> Result<Self> {
         let run = place.run();
         let secrets = run.join("secrets");
         make_private(&secrets)?;
         let token = new_token();
         write_secret(&secrets.join("discord.token"), &token)?;
-        bed.slapd.add_group(GROUP, Managed::Yes).await?;
+        servers.slapd.add_group(GROUP, Managed::Yes).await?;
 
         let fixture = run.join("fixture.json");
         fs::write(&fixture, fixture_of(&token).to_string()).context("write the fixture")?;
         let port = Port::free_preferring(Some(8700))?.address().port().to_string();
         let arguments = ["--port".to_owned(), port, "--fixture".to_owned(), fixture.display().to_string()];
-        let launch = Launch::new("discord-sim", simulator, &run).record_in(&place.bed()).arguments(arguments);
+        let launch =
+            Launch::new("discord-sim", simulator, &run).record_in(&place.servers()).arguments(arguments);
         let (chat, simulator) = start_simulator(&launch).await?;
 
         let health = Port::free()?.address();
         let config_file = run.join("accolade.toml");
         let database = run.join("accolade.sqlite");
         let config = Configuration {
-            bed,
+            servers,
             chat: &chat,
             secrets: &secrets,
             database: &database,
             health: health.to_string(),
         };
         config.write(&config_file, ["", ""])?;
-        let made = bed.provision(accolade, &config_file, REALM).await?;
+        let made = servers.provision(accolade, &config_file, REALM).await?;
         config.write(&config_file, [&id_in(&made, "federation_id")?, &id_in(&made, "group_mapper_id")?])?;
 
         let mut product = Self {
@@ -101,9 +107,9 @@ impl Product {
             accolade: accolade.to_owned(),
             secrets,
             keycloak_secrets: vec![
-                bed.keycloak.admin_password_file.clone(),
-                bed.slapd.keycloak_password_file.clone(),
-                bed.slapd.bot_password_file.clone(),
+                servers.keycloak.admin_password_file.clone(),
+                servers.slapd.keycloak_password_file.clone(),
+                servers.slapd.bot_password_file.clone(),
             ],
             bot: None,
             simulator: Some(simulator),
@@ -111,7 +117,7 @@ impl Product {
         product.accolade(&["config", "check"]).await?;
         product.accolade(&["migrate"]).await?;
         let bot = Launch::new("accolade", accolade, &run)
-            .record_in(&place.bed())
+            .record_in(&place.servers())
             .arguments(["--config", &product.config_file.to_string_lossy(), "serve"])
             .start()?;
         product.bot = Some(bot);
@@ -220,7 +226,7 @@ pub(crate) fn id_in(made: &Value, key: &str) -> Result<String> {
 /// What the bot's configuration is made of.
 pub(crate) struct Configuration<'a> {
     /// The servers.
-    pub(crate) bed: &'a Bed,
+    pub(crate) servers: &'a TestServers,
     /// Discord.
     pub(crate) chat: &'a Chat,
     /// Where the secrets' files are.
@@ -233,43 +239,41 @@ pub(crate) struct Configuration<'a> {
 
 impl Configuration<'_> {
     fn write(&self, file: &Path, keycloak_ids: [&str; 2]) -> Result<()> {
-        let text = toml::to_string(&self.value(keycloak_ids)).context("write the configuration as TOML")?;
-        fs::write(file, text).context("write the configuration")
+        config::write(file, &self.value(keycloak_ids))
     }
 
     /// The whole of it; the ids are those of the federation and of its group mapper.
-    pub(crate) fn value(&self, [federation_id, group_mapper_id]: [&str; 2]) -> Value {
-        let slapd = &self.bed.slapd;
-        let keycloak = &self.bed.keycloak;
-        json!({
-            "discord": {
-                "token_file": self.secrets.join("discord.token"),
-                "endpoint": {"address": self.chat.tls, "ca_file": self.chat.ca},
-            },
-            "guild": [{
+    pub(crate) fn value(&self, keycloak_ids: [&str; 2]) -> Value {
+        let slapd = &self.servers.slapd;
+        let secret_file = self.secrets.join("client.secret");
+        let registration = Registration { realm: REALM, secret_file: &secret_file, ids: keycloak_ids };
+        let sections = Sections {
+            discord: config::discord(
+                &self.secrets.join("discord.token"),
+                &self.chat.tls,
+                self.chat.ca.as_ref(),
+            ),
+            guilds: vec![json!({
                 "id": ids::GUILD,
                 "moderator_roles": [ids::MODERATOR],
                 "admin_roles": [ids::ADMIN],
                 "request_channel": ids::REQUESTS,
                 "log_channel": ids::LOG,
                 "member_role": ids::ACCOUNT_HOLDER,
-                "rule": [{"name": "members", "all_roles": [ids::MEMBER], "groups": [GROUP], "approval": "moderators", "ask_reason": true}],
-            }],
-            "directory": {
-                "url": slapd.ldap_url, "plaintext_on_loopback": true,
-                "bind_dn": slapd.bot_dn, "bind_password_file": slapd.bot_password_file,
-                "people_dn": slapd.people_dn, "groups_dn": slapd.groups_dn,
-            },
-            "keycloak": {
-                "url": keycloak.url, "public_url": keycloak.public_url, "plaintext_on_loopback": true, "realm": REALM,
-                "client_id": "accolade", "client_secret_file": self.secrets.join("client.secret"),
-                "federation_id": federation_id, "group_mapper_id": group_mapper_id,
-                "mail_client_id": MAIL_CLIENT, "mail_redirect_uri": REDIRECT, "event_poll": "1s",
-            },
-            "store": {"url": format!("sqlite://{}", self.database.display()), "key_file": self.secrets.join("store.key")},
-            "http": {"listen": self.health},
-            "log": {"format": "json", "filter": "info,accolade=debug"},
-        })
+                "rule": [{
+                    "name": "members", "all_roles": [ids::MEMBER], "groups": [GROUP], "approval": "moderators", "ask_reason": true,
+                }],
+            })],
+            directory: config::plain_directory(slapd, &slapd.ldap_url),
+            keycloak: config::keycloak(&self.servers.keycloak, registration),
+            store: config::sqlite(self.database, &self.secrets.join("store.key")),
+        };
+        let mut config = sections.whole();
+        config["keycloak"]["public_url"] = json!(self.servers.keycloak.public_url);
+        config["keycloak"]["mail_redirect_uri"] = json!(REDIRECT);
+        config["http"]["listen"] = json!(self.health);
+        config["log"] = json!({"format": "json", "filter": "info,accolade=debug"});
+        config
     }
 }
 

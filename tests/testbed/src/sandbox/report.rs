@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Outcome;
 use super::product::Product;
-use crate::store_eyes::StoreEyes;
+use crate::db_inspector::DbInspector;
 
 /// One step of the story.
 #[derive(Debug, Serialize)]
@@ -55,7 +55,7 @@ impl Report {
         fs::copy(&product.log_file, folder.join("bot.log")).context("keep the bot's log")?;
         let replies = serde_json::to_string_pretty(replies).context("write the replies as JSON")?;
         fs::write(folder.join("replies.json"), replies).context("keep the replies")?;
-        let dump = StoreEyes::open_file(&product.database).await?.dump().await?;
+        let dump = DbInspector::open_file(&product.database).await?.dump().await?;
         fs::write(folder.join("store.jsonl"), dump).context("keep the dump")?;
         fs::copy(&product.database, folder.join("store.sqlite")).context("keep the database")?;
         let mut canaries = self.canaries.clone();

@@ -7,9 +7,9 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::bed::Bed;
 use crate::browser::{self, Login, Outcome};
-use crate::store_eyes::StoreEyes;
+use crate::db_inspector::DbInspector;
+use crate::servers::TestServers;
 use crate::waiting::wait_until;
 
 use super::product::{GROUP, MAIL_CLIENT, Product, REALM, REDIRECT};
@@ -23,20 +23,20 @@ const FAMILY: &str = "Kingnoel";
 const REASON: &str = "I keep the wiki of the engine tidy on Tuesdays";
 
 struct Story<'a> {
-    bed: &'a Bed,
+    servers: &'a TestServers,
     product: &'a Product,
-    store: StoreEyes,
+    store: DbInspector,
     password: String,
     link: Option<String>,
     canaries: Vec<String>,
 }
 
 /// Plays all steps; the first that does not hold ends the story, and the rest is reported as not reached.
-pub(super) async fn play(bed: &Bed, product: &Product, report: &mut Report) {
+pub(super) async fn play(servers: &TestServers, product: &Product, report: &mut Report) {
     for value in [ADDRESS, GIVEN, FAMILY, REASON] {
         report.canaries.push(value.to_owned());
     }
-    let store = match StoreEyes::open_file(&product.database).await {
+    let store = match DbInspector::open_file(&product.database).await {
         Ok(store) => store,
         Err(error) => {
             report.add("servers_ready", &Err(error));
@@ -45,7 +45,7 @@ pub(super) async fn play(bed: &Bed, product: &Product, report: &mut Report) {
     };
     let password = format!("Story-{}", hex::encode(rand::random::<[u8; 8]>()));
     report.canaries.push(password.clone());
-    let mut playing = Story { bed, product, store, password, link: None, canaries: Vec::new() };
+    let mut playing = Story { servers, product, store, password, link: None, canaries: Vec::new() };
     let mut is_broken = false;
     for (name, says) in STEPS {
         if is_broken {
@@ -155,15 +155,15 @@ impl Story<'_> {
     }
 
     fn entry_dn(&self) -> String {
-        self.bed.slapd.person_dn(USERNAME)
+        self.servers.slapd.person_dn(USERNAME)
     }
 
     async fn servers_ready(&self) -> Result<Value> {
-        let entries = self.bed.slapd.people().await?.len();
-        let realm = self.bed.keycloak.realm(REALM).await?;
+        let entries = self.servers.slapd.people().await?.len();
+        let realm = self.servers.keycloak.realm(REALM).await?;
         ensure!(realm["enabled"] == true, "the realm is not enabled");
         Ok(
-            json!({"ldap": format!("{} people below {}", entries, self.bed.slapd.people_dn), "keycloak": format!("realm `{REALM}`"), "inbox": format!("{} mails", self.bed.mail.messages().len())}),
+            json!({"ldap": format!("{} people below {}", entries, self.servers.slapd.people_dn), "keycloak": format!("realm `{REALM}`"), "inbox": format!("{} mails", self.servers.mail.messages().len())}),
         )
     }
 
@@ -218,15 +218,17 @@ impl Story<'_> {
 
     async fn entry_created(&self) -> Result<Value> {
         let dn = self.entry_dn();
-        wait_until("the entry is there", STEP_LIMIT, async || Ok(self.bed.slapd.entry(&dn).await?.is_some()))
-            .await?;
-        Ok(json!({"ldif": self.bed.slapd.ldif_of_people().await?}))
+        wait_until("the entry is there", STEP_LIMIT, async || {
+            Ok(self.servers.slapd.entry(&dn).await?.is_some())
+        })
+        .await?;
+        Ok(json!({"ldif": self.servers.slapd.ldif_of_people().await?}))
     }
 
     async fn groups_set(&self) -> Result<Value> {
         let dn = self.entry_dn();
         wait_until("the entry is in its group", STEP_LIMIT, async || {
-            let groups = self.bed.slapd.groups().await?;
+            let groups = self.servers.slapd.groups().await?;
             Ok(groups
                 .iter()
                 .any(|group| group.value("cn") == Some(GROUP) && group.values("member").contains(&dn)))
@@ -236,7 +238,7 @@ impl Story<'_> {
     }
 
     async fn imported(&self) -> Result<Value> {
-        let keycloak = &self.bed.keycloak;
+        let keycloak = &self.servers.keycloak;
         wait_until("Keycloak has imported the person", STEP_LIMIT, async || {
             Ok(!self.account().await?["keycloak_id"].is_null())
         })
@@ -248,7 +250,7 @@ impl Story<'_> {
     }
 
     async fn mail_received(&mut self) -> Result<Value> {
-        let mail = self.bed.mail.wait_for_mail_to(ADDRESS, STEP_LIMIT).await?;
+        let mail = self.servers.mail.wait_for_mail_to(ADDRESS, STEP_LIMIT).await?;
         let link = mail
             .links
             .iter()
@@ -270,16 +272,19 @@ impl Story<'_> {
 
     async fn bind_works(&self) -> Result<Value> {
         let dn = self.entry_dn();
-        ensure!(self.bed.slapd.bind_works(&dn, &self.password).await?, "the directory refuses the password");
         ensure!(
-            !self.bed.slapd.bind_works(&dn, "not-the-password").await?,
+            self.servers.slapd.bind_works(&dn, &self.password).await?,
+            "the directory refuses the password"
+        );
+        ensure!(
+            !self.servers.slapd.bind_works(&dn, "not-the-password").await?,
             "the directory takes any password"
         );
         Ok(json!({"ldap": format!("bind as {dn}: success; with another password: refused")}))
     }
 
     async fn login_works(&self) -> Result<Value> {
-        let keycloak = &self.bed.keycloak;
+        let keycloak = &self.servers.keycloak;
         let login = browser::login_by_code(
             &keycloak.public_url,
             REALM,

@@ -1,7 +1,5 @@
 //! Faults of Discord, by the simulator's own controls.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use rand::Rng as _;
 use rand::seq::IndexedRandom as _;
@@ -9,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Hand, STRIKES_WITHIN};
+use crate::waiting::comes_true;
 
 /// The bot's calls, and the step that each belongs to.
 const ROUTES: &[(&str, &str, u32)] = &[
@@ -27,15 +26,15 @@ fn one_of(hand: &mut Hand<'_>, codes: &[u16]) -> u16 {
 }
 
 async fn breaks(hand: &Hand<'_>, fault: &Value) -> Result<Value> {
-    hand.stage.town.chat.control(Method::POST, "faults", fault).await
+    hand.stage.env.chat.control(Method::POST, "faults", fault).await
 }
 
 async fn waiting(hand: &Hand<'_>) -> Result<Value> {
-    hand.stage.town.chat.control(Method::GET, "faults", &Value::Null).await
+    hand.stage.env.chat.control(Method::GET, "faults", &Value::Null).await
 }
 
 async fn clears(hand: &Hand<'_>) -> Result<()> {
-    hand.stage.town.chat.control(Method::DELETE, "faults", &Value::Null).await.map(drop)
+    hand.stage.env.chat.control(Method::DELETE, "faults", &Value::Null).await.map(drop)
 }
 
 /// Discord refuses calls, once or in a storm.
@@ -65,17 +64,7 @@ pub(super) async fn refuse(hand: &mut Hand<'_>) -> Result<Vec<String>> {
 /// Puts a fault in place and waits until something has met it.
 async fn is_met(hand: &Hand<'_>, fault: &Value) -> Result<bool> {
     let placed = breaks(hand, fault).await?;
-    let met = async {
-        loop {
-            tokio::time::sleep(Duration::from_millis(15)).await;
-            match waiting(hand).await {
-                Ok(now) if now == placed => {}
-                Ok(_) => return Ok(true),
-                Err(error) => return Err(error),
-            }
-        }
-    };
-    tokio::time::timeout(STRIKES_WITHIN, met).await.unwrap_or(Ok(false))
+    comes_true(STRIKES_WITHIN, async || Ok(waiting(hand).await? != placed)).await
 }
 
 /// Somebody who came takes no direct messages for a while, or takes them again.
@@ -83,7 +72,7 @@ async fn close_messages(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     let people = hand.stage.people();
     let Some(person) = people.choose(&mut hand.random) else { return Ok(Vec::new()) };
     let is_open = hand.random.random_bool(0.5);
-    person.changes(&hand.stage.town, &json!({"dms_open": is_open})).await?;
+    person.changes(&hand.stage.env, &json!({"dms_open": is_open})).await?;
     Ok(vec!["tell".to_owned()])
 }
 

@@ -15,6 +15,7 @@ use crate::proxy::{
     Answer, Direction, Fault as LineFault, Kind, Operation, Place, Plan, Proxy, Server, Which,
 };
 use crate::sandbox::product::REALM;
+use crate::waiting::{comes_true, let_pass};
 
 /// What is struck on the line to the directory, and how often.
 const LDAP: &[(Which, u32)] = &[
@@ -83,13 +84,13 @@ impl Line {
     }
 
     fn proxy<'a>(self, hand: &Hand<'a>) -> Option<&'a Proxy> {
-        let (servers, town) = (&hand.stage.servers.lines, &hand.stage.town.lines);
+        let (servers, env) = (&hand.stage.servers.lines, &hand.stage.env.lines);
         Some(match self {
             Self::Ldap => &servers.ldap,
             Self::Keycloak => &servers.keycloak,
             Self::Smtp => &servers.smtp,
-            Self::Discord => &town.discord,
-            Self::Gateway => &town.gateway,
+            Self::Discord => &env.discord,
+            Self::Gateway => &env.gateway,
             Self::Postgres => return servers.postgres.as_ref(),
         })
     }
@@ -125,7 +126,7 @@ pub(super) async fn break_line(hand: &mut Hand<'_>, fault: Fault, line: Line) ->
         let away = hand.span(10, 400);
         let steps = hand.steps().await;
         proxy.refuses().await?;
-        tokio::time::sleep(away).await;
+        let_pass(away).await;
         proxy.heals().await?;
         return Ok(steps);
     }
@@ -143,7 +144,7 @@ pub(super) async fn break_line(hand: &mut Hand<'_>, fault: Fault, line: Line) ->
     };
     let lasts = if fault == Fault::Stall { hand.span(50, 900) } else { Duration::ZERO };
     let struck = is_struck(proxy, plan).await?;
-    tokio::time::sleep(if struck.is_empty() { Duration::ZERO } else { lasts }).await;
+    let_pass(if struck.is_empty() { Duration::ZERO } else { lasts }).await;
     proxy.heals().await?;
     Ok(struck.iter().map(|kind| step_of(line, kind)).collect())
 }
@@ -190,16 +191,8 @@ fn spared_or_not(hand: &mut Hand<'_>) -> Server {
 async fn is_struck(proxy: &Proxy, plan: Plan) -> Result<Vec<Kind>> {
     let before = proxy.hits().len();
     proxy.plans(plan);
-    let waiting = async {
-        loop {
-            let hits = proxy.hits();
-            if hits.len() > before {
-                return hits[before..].iter().map(|hit| hit.kind.clone()).collect::<Vec<_>>();
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let struck = tokio::time::timeout(STRIKES_WITHIN, waiting).await.unwrap_or_default();
+    comes_true(STRIKES_WITHIN, async || Ok(proxy.hits().len() > before)).await?;
+    let struck: Vec<Kind> = proxy.hits().split_off(before).into_iter().map(|hit| hit.kind).collect();
     if struck.is_empty() {
         // A line that fell silent goes on with this, too; nothing struck here.
         proxy.heals().await?;
@@ -282,19 +275,14 @@ pub(super) async fn trouble_mail(hand: &mut Hand<'_>) -> Result<Vec<String>> {
         MailFault::Delay(Duration::from_millis(1300)),
     ];
     let fault = *faults.choose(&mut hand.random).unwrap_or(&MailFault::Refuse450);
-    let mail = &hand.stage.servers.bed.mail;
+    let mail = &hand.stage.servers.real.mail;
     // Whoever sends a mail comes through this line.
     let line = &hand.stage.servers.lines.smtp;
     let before = line.exchanges().len();
     mail.set_fault(fault).await?;
-    let waiting = async {
-        while line.exchanges().len() == before {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let has_struck = tokio::time::timeout(STRIKES_WITHIN, waiting).await.is_ok();
+    let has_struck = comes_true(STRIKES_WITHIN, async || Ok(line.exchanges().len() != before)).await?;
     let lasts = hand.span(50, 300);
-    tokio::time::sleep(if has_struck { lasts } else { Duration::ZERO }).await;
+    let_pass(if has_struck { lasts } else { Duration::ZERO }).await;
     mail.set_fault(MailFault::None).await?;
     Ok(if has_struck { vec!["mail".to_owned()] } else { Vec::new() })
 }

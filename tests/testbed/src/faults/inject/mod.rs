@@ -5,7 +5,7 @@ mod lines;
 mod processes;
 mod store;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use rand::Rng as _;
@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use super::Database;
 use super::point::Fault;
 use super::stage::Stage;
+use crate::waiting::comes_true;
 use lines::Line;
 
 /// How long a fault may wait for what it is to strike.
@@ -77,17 +78,12 @@ impl Hand<'_> {
 
     /// The steps at work, in a moment if none is now; or that all was at rest.
     async fn steps(&self) -> Vec<String> {
-        let begun = Instant::now();
-        loop {
-            let steps = self.stage.town.steps_at_work().await;
-            if !steps.is_empty() {
-                return steps;
-            }
-            if begun.elapsed() > AT_JOB_WITHIN {
-                return vec!["at rest".to_owned()];
-            }
-            tokio::time::sleep(Duration::from_millis(8)).await;
-        }
+        let mut steps = Vec::new();
+        let looked = comes_true(AT_JOB_WITHIN, async || {
+            steps = self.stage.env.steps_at_work().await;
+            Ok(!steps.is_empty())
+        });
+        if looked.await.unwrap_or(false) { steps } else { vec!["at rest".to_owned()] }
     }
 }
 

@@ -10,7 +10,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use super::Hand;
 use crate::faults::point::CRASH_POINTS;
-use crate::waiting::wait_until;
+use crate::waiting::{comes_true, let_pass, wait_until};
 
 /// A lease of the bot.
 const LEASE: Duration = Duration::from_secs(15);
@@ -31,119 +31,112 @@ const GATEWAY_LEASE: Duration = Duration::from_secs(12);
 const TAKEN_OVER_WITHIN_MS: i64 = 20_000;
 
 pub(super) async fn kill(hand: &mut Hand<'_>) -> Result<Vec<String>> {
-    let town = &hand.stage.town;
-    let at = hand.random.random_range(0..town.bots.len());
+    let env = &hand.stage.env;
+    let at = hand.random.random_range(0..env.bots.len());
     let steps = hand.steps().await;
-    let bot = &town.bots[at];
+    let bot = &env.bots[at];
     let claims = claims(hand).await;
     bot.kill().await;
-    if town.bots.len() > 1 {
+    if env.bots.len() > 1 {
         return is_taken_over(hand, at, steps).await;
     }
     let point = hand.random.random_bool(0.4).then(|| CRASH_POINTS.choose(&mut hand.random)).flatten();
     let armed = point.map(|point| format!("{point}:{}", hand.random.random_range(1..3)));
     bot.start(armed.as_deref()).await?;
-    town.mourn().await?;
+    env.expire_leases().await?;
     if point.is_none() {
         if steps != ["at rest"] {
             resumes(hand, claims).await;
         }
         return Ok(steps);
     }
-    let begun = Instant::now();
-    while begun.elapsed() < DIES_WITHIN {
-        if bot.supervise().await? {
-            town.mourn().await?;
-            return Ok(vec![(*point.context("a point")?).to_owned()]);
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    if comes_true(DIES_WITHIN, async || bot.supervise().await).await? {
+        env.expire_leases().await?;
+        return Ok(vec![(*point.context("a point")?).to_owned()]);
     }
     Ok(steps)
 }
 
 /// How often any job was claimed.
 async fn claims(hand: &Hand<'_>) -> Option<String> {
-    hand.stage.town.eyes.column("SELECT COALESCE(SUM(fence), 0) FROM job").await.ok()?.pop()
+    hand.stage.env.db.column("SELECT COALESCE(SUM(fence), 0) FROM job").await.ok()?.pop()
 }
 
 /// Measures how long after its start the bot claims work again.
 async fn resumes(hand: &mut Hand<'_>, before: Option<String>) {
     let begun = Instant::now();
-    while begun.elapsed() < RESUMES_WITHIN {
-        if claims(hand).await != before {
-            hand.resumes_ms.push(begun.elapsed().as_millis() as u64);
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    let is_claimed = async || Ok(claims(hand).await != before);
+    if comes_true(RESUMES_WITHIN, is_claimed).await.unwrap_or(false) {
+        hand.resumes_ms.push(begun.elapsed().as_millis() as u64);
     }
 }
 
 /// Of two bots one is dead: the other is on the gateway in time, and then the dead one comes back.
 async fn is_taken_over(hand: &mut Hand<'_>, dead: usize, steps: Vec<String>) -> Result<Vec<String>> {
-    let town = &hand.stage.town;
-    let begun = town.time.now_ms();
-    town.time.advance(GATEWAY_LEASE).await?;
-    // A machine that is busy with more than this may take longer to notice; what counts is the town's time.
+    let env = &hand.stage.env;
+    let begun = env.time.now_ms();
+    env.time.advance(GATEWAY_LEASE).await?;
+    // A machine that is busy with more than this may take longer to notice; what counts is the environment's time.
     let limit = Duration::from_mins(1);
     let taken_over = wait_until("the other bot to take over", limit, async || {
         // The other one may meet a fault at its own start; whoever runs two has something that starts them again.
-        for (at, bot) in town.bots.iter().enumerate() {
+        for (at, bot) in env.bots.iter().enumerate() {
             if at != dead {
                 bot.supervise().await?;
             }
         }
-        town.is_connected().await
+        env.is_connected().await
     });
     taken_over.await?;
-    let took = town.time.now_ms() - begun;
+    let took = env.time.now_ms() - begun;
     hand.takeovers_ms.push(u64::try_from(took).unwrap_or(0));
     ensure!(took <= TAKEN_OVER_WITHIN_MS, "the other bot took over after {took} ms only");
-    town.bots[dead].start(None).await?;
+    env.bots[dead].start(None).await?;
     Ok(steps)
 }
 
 pub(super) async fn freeze(hand: &mut Hand<'_>) -> Result<Vec<String>> {
-    let town = &hand.stage.town;
-    let at = hand.random.random_range(0..town.bots.len());
+    let env = &hand.stage.env;
+    let at = hand.random.random_range(0..env.bots.len());
     let steps = hand.steps().await;
     let leases = hand.random.random_range(1.0..3.0);
     let (before, after) = (hand.span(10, 150), hand.span(10, 150));
-    town.bots[at].signal(Signal::SIGSTOP).await;
-    tokio::time::sleep(before).await;
+    env.bots[at].signal(Signal::SIGSTOP).await;
+    let_pass(before).await;
     // Pushed time stands for waiting: to the database the leases have run out.
-    let pushed = town.time.advance(LEASE.mul_f64(leases)).await;
-    tokio::time::sleep(after).await;
-    town.bots[at].signal(Signal::SIGCONT).await;
+    let pushed = env.time.advance(LEASE.mul_f64(leases)).await;
+    let_pass(after).await;
+    env.bots[at].signal(Signal::SIGCONT).await;
     pushed?;
     Ok(steps)
 }
 
 pub(super) async fn terminate(hand: &mut Hand<'_>) -> Result<Vec<String>> {
-    let town = &hand.stage.town;
-    let at = hand.random.random_range(0..town.bots.len());
+    let env = &hand.stage.env;
+    let at = hand.random.random_range(0..env.bots.len());
     let steps = hand.steps().await;
     // One that has just ended by itself, or been started a moment ago, hears nothing yet.
-    if town.bots[at].supervise().await? {
+    if env.bots[at].supervise().await? {
         return Ok(Vec::new());
     }
-    town.bots[at].terminate(STOPS_WITHIN).await?;
-    town.bots[at].start(None).await?;
+    env.bots[at].terminate(STOPS_WITHIN).await?;
+    env.bots[at].start(None).await?;
     Ok(steps)
 }
 
 pub(super) async fn kill_directory(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     let steps = hand.steps().await;
     let away = hand.span(0, 700);
-    let slapd = &hand.stage.servers.bed.slapd;
+    let slapd = &hand.stage.servers.real.slapd;
     slapd.kill();
-    tokio::time::sleep(away).await;
+    let_pass(away).await;
     slapd.start().await?;
     Ok(steps)
 }
 
 pub(super) async fn kill_keycloak(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     let steps = hand.steps().await;
-    let keycloak = &hand.stage.servers.bed.keycloak;
+    let keycloak = &hand.stage.servers.real.keycloak;
     keycloak.kill();
     keycloak.start().await?;
     Ok(steps)
@@ -151,9 +144,9 @@ pub(super) async fn kill_keycloak(hand: &mut Hand<'_>) -> Result<Vec<String>> {
 
 pub(super) async fn kill_postgres(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     let steps = hand.steps().await;
-    let postgres = &hand.stage.servers.bed.postgres;
+    let postgres = &hand.stage.servers.real.postgres;
     if hand.random.random_bool(0.85) {
-        let mut connection = PgConnection::connect(&hand.stage.town.store_url).await?;
+        let mut connection = PgConnection::connect(&hand.stage.env.store_url).await?;
         let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
             WHERE datname = current_database() AND pid <> pg_backend_pid()";
         let ended: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
@@ -165,7 +158,7 @@ pub(super) async fn kill_postgres(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     } else {
         postgres.stop();
     }
-    tokio::time::sleep(away).await;
+    let_pass(away).await;
     postgres.start().await?;
     Ok(steps)
 }

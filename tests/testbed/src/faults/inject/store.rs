@@ -12,9 +12,9 @@ const AN_HOUR_MS: i64 = 3_600_000;
 pub(super) async fn fill_disk(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     let steps = hand.steps().await;
     let lasts = hand.span(50, 500);
-    let Some(tmpfs) = &hand.stage.town.tmpfs else { return Ok(Vec::new()) };
+    let Some(tmpfs) = &hand.stage.env.tmpfs else { return Ok(Vec::new()) };
     let filling = tmpfs.fill()?;
-    tokio::time::sleep(lasts).await;
+    crate::waiting::let_pass(lasts).await;
     drop(filling);
     Ok(steps)
 }
@@ -25,12 +25,12 @@ pub(super) async fn lock(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     // Longer than the bot waits, sometimes.
     let lasts = if hand.random.random_bool(0.15) { hand.span(2100, 2600) } else { hand.span(50, 900) };
     let mut connection =
-        SqliteConnection::connect(&hand.stage.town.store_url).await.context("open the database")?;
+        SqliteConnection::connect(&hand.stage.env.store_url).await.context("open the database")?;
     connection.execute("PRAGMA busy_timeout = 2000").await?;
     if connection.execute("BEGIN EXCLUSIVE").await.is_err() {
         return Ok(Vec::new());
     }
-    tokio::time::sleep(lasts).await;
+    crate::waiting::let_pass(lasts).await;
     connection.execute("ROLLBACK").await?;
     connection.close().await?;
     Ok(steps)
@@ -41,8 +41,8 @@ pub(super) async fn set_clock_apart(hand: &mut Hand<'_>) -> Result<Vec<String>> 
     let steps = hand.steps().await;
     let lasts = hand.span(100, 800);
     let skew = if hand.random.random_bool(0.5) { AN_HOUR_MS } else { -AN_HOUR_MS };
-    hand.stage.town.time.set_apart(skew)?;
-    tokio::time::sleep(lasts).await;
-    hand.stage.town.time.set_apart(0)?;
+    hand.stage.env.time.set_apart(skew)?;
+    crate::waiting::let_pass(lasts).await;
+    hand.stage.env.time.set_apart(0)?;
     Ok(steps)
 }

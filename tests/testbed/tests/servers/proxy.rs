@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, Scope};
 use testbed::mail::Mail;
 use testbed::proxy::{Answer, Direction, Fault, Kind, Operation, Place, Plan, Proxy, Server, Speech, Which};
-use testbed::{Bed, BedOptions, Slapd};
+use testbed::{ServerOptions, Slapd, TestServers};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -19,20 +19,20 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A directory with a proxy before it.
 struct Scene {
-    bed: Bed,
+    servers: TestServers,
     proxy: Proxy,
 }
 
 async fn scene() -> Scene {
-    let bed = Bed::start(BedOptions::slapd_alone()).await.expect("slapd");
-    let server = bed.slapd.ldap_url.trim_start_matches("ldap://").parse().expect("an address");
+    let servers = TestServers::start(ServerOptions::slapd_alone()).await.expect("slapd");
+    let server = servers.slapd.ldap_url.trim_start_matches("ldap://").parse().expect("an address");
     let proxy = Proxy::start(server, Speech::Ldap, 7).await.expect("a proxy");
-    Scene { bed, proxy }
+    Scene { servers, proxy }
 }
 
 impl Scene {
     fn slapd(&self) -> &Slapd {
-        &self.bed.slapd
+        &self.servers.slapd
     }
 
     /// Bound through the proxy as the administrator.

@@ -1,4 +1,4 @@
-//! The bot's database, read with our own eyes: plain SQL on SQLite or PostgreSQL, rows as JSON.
+//! The bot's database, read without the bot's code: plain SQL on SQLite or PostgreSQL, rows as JSON.
 
 #![expect(
     clippy::disallowed_types,
@@ -19,7 +19,7 @@ const CONNECTIONS: u32 = 2;
 
 /// A connection of our own to the bot's database. It only reads.
 #[derive(Clone, Debug)]
-pub enum StoreEyes {
+pub enum DbInspector {
     /// The embedded database.
     Sqlite(SqlitePool),
     /// The one for several machines.
@@ -29,7 +29,7 @@ pub enum StoreEyes {
 /// One row, by column name; bytes as hexadecimal digits.
 pub type JsonRow = Map<String, Value>;
 
-impl StoreEyes {
+impl DbInspector {
     /// Opens `sqlite:///path` or `postgres://…`.
     pub async fn open(url: &str) -> Result<Self> {
         if let Some(path) = url.strip_prefix("sqlite://") {

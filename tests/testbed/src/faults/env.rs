@@ -1,4 +1,4 @@
-//! One town: a simulated Discord with a guild, the bot's processes and their database, on servers that outlive it.
+//! One environment: a simulated Discord with a guild, the bot's processes and their database, on servers that outlive it.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,17 +11,18 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::bot::Bot;
 use super::servers::{Servers, make_private};
 use super::time::Time;
 use super::tmpfs::Tmpfs;
 use super::{Database, Paths};
+use crate::bot_process::BotProcess;
+use crate::config;
+use crate::db_inspector::{DbInspector, JsonRow};
 use crate::ports::Port;
 use crate::process::{Launch, Process};
 use crate::proxy::{Proxy, Speech};
 use crate::sandbox::chat::Chat;
 use crate::sandbox::product::{Configuration, ids, run_accolade, scene_with, start_simulator};
-use crate::store_eyes::{JsonRow, StoreEyes};
 use crate::waiting::wait_until;
 
 /// How long a bot may take to connect on a busy machine.
@@ -41,15 +42,15 @@ pub(super) const MODERATORS: [&str; 4] = ["grace", "donald", "margaret", "linus"
 pub(super) const ADMIN: &str = "linus";
 
 /// A guild, its bot and what both stand on.
-pub(super) struct Town {
-    /// In every user name of the town.
+pub(super) struct TestEnv {
+    /// In every user name of the environment.
     pub(super) tag: String,
     pub(super) chat: Chat,
     pub(super) time: Time,
     /// The bot, and on PostgreSQL another beside it.
-    pub(super) bots: Vec<Bot>,
-    pub(super) eyes: StoreEyes,
-    pub(super) lines: TownLines,
+    pub(super) bots: Vec<BotProcess>,
+    pub(super) db: DbInspector,
+    pub(super) lines: DiscordProxies,
     pub(super) store_url: String,
     /// The SQLite file lies in a small file system of its own, where one could be mounted.
     pub(super) tmpfs: Option<Tmpfs>,
@@ -63,28 +64,28 @@ pub(super) struct Town {
 }
 
 /// The lines between the bot and its Discord.
-pub(super) struct TownLines {
+pub(super) struct DiscordProxies {
     /// HTTP over TLS.
     pub(super) discord: Proxy,
     /// The websocket.
     pub(super) gateway: Proxy,
 }
 
-/// What a town is started with.
+/// What an environment is started with.
 pub(super) struct Plan<'a> {
     pub(super) paths: &'a Paths,
     pub(super) number: u64,
     pub(super) seed: u64,
 }
 
-impl Town {
-    /// Makes and starts everything of a town, and waits until its bot is connected.
+impl TestEnv {
+    /// Makes and starts everything of an environment, and waits until its bot is connected.
     pub(super) async fn start(servers: &Servers, plan: &Plan<'_>) -> Result<Self> {
-        let folder = servers.bed.folder().join(format!("town{}", plan.number));
+        let folder = servers.real.folder().join(format!("environment{}", plan.number));
         make_private(&folder)?;
         let ports = [Port::free()?, Port::free()?, Port::free()?, Port::free()?];
         let [http, tls, health, second_health] = [0, 1, 2, 3].map(|at: usize| ports[at].address());
-        let lines = TownLines {
+        let lines = DiscordProxies {
             discord: Proxy::start(tls, Speech::Bytes, plan.seed).await?,
             gateway: Proxy::start(http, Speech::Bytes, plan.seed).await?,
         };
@@ -95,7 +96,7 @@ impl Town {
             Database::Sqlite => Tmpfs::mount(&store),
             Database::Postgres => None,
         };
-        let bots: Vec<Bot> = match servers.database {
+        let bots: Vec<BotProcess> = match servers.database {
             Database::Sqlite => vec![health],
             Database::Postgres => vec![health, second_health],
         }
@@ -103,16 +104,18 @@ impl Town {
         .enumerate()
         .map(|(at, health)| {
             let own = if at == 0 { folder.clone() } else { folder.join("second") };
-            Bot::new(plan.paths, own, servers.bed.folder().to_owned(), health.to_string())
+            BotProcess::new(&plan.paths.accolade, &own)
+                .record_in(servers.real.folder())
+                .with_health(health.to_string())
         })
         .collect();
-        let scene = Scene { servers, chat: &chat, lines: &lines, folder: &folder, store: &store };
-        let store_url = scene.configure(plan.paths, &bots).await?;
-        let town = Self {
+        let config_of = EnvConfig { servers, chat: &chat, lines: &lines, folder: &folder, store: &store };
+        let store_url = config_of.configure(plan.paths, &bots).await?;
+        let env = Self {
             tag: format!("t{}", letters(plan.number + 20 * (plan.seed % 1000))),
             time: Time::new(chat.clone(), &folder.join("offset")),
             chat,
-            eyes: StoreEyes::open(&store_url).await?,
+            db: DbInspector::open(&store_url).await?,
             bots,
             lines,
             store_url,
@@ -123,12 +126,12 @@ impl Town {
             simulator: Mutex::new(Some(simulator)),
             _ports: ports.into(),
         };
-        for bot in &town.bots {
+        for bot in &env.bots {
             bot.start(None).await?;
         }
-        town.wait_until_connected().await?;
-        town.wait_until_registered().await?;
-        Ok(town)
+        env.wait_until_connected().await?;
+        env.wait_until_registered().await?;
+        Ok(env)
     }
 
     /// Whether a bot is on the gateway.
@@ -163,10 +166,10 @@ impl Town {
     }
 
     /// On a database that several bots share, a dead process's leases run out by time alone.
-    pub(super) async fn mourn(&self) -> Result<()> {
-        match self.eyes {
-            StoreEyes::Sqlite(_) => Ok(()),
-            StoreEyes::Postgres(_) => self.time.advance(LEASES_ARE_OVER).await,
+    pub(super) async fn expire_leases(&self) -> Result<()> {
+        match self.db {
+            DbInspector::Sqlite(_) => Ok(()),
+            DbInspector::Postgres(_) => self.time.advance(LEASES_ARE_OVER).await,
         }
     }
 
@@ -174,7 +177,7 @@ impl Town {
     pub(super) async fn skip_pauses(&self) -> Result<bool> {
         let sql = "SELECT next_run, lease_until FROM job WHERE state IN ('open', 'undoing') \
             UNION ALL SELECT next_run, lease_until FROM outbox";
-        let rows = self.eyes.rows(sql).await?;
+        let rows = self.db.rows(sql).await?;
         let now = self.time.now_ms();
         let at = |row: &JsonRow, column: &str| row[column].as_i64().unwrap_or(0);
         let held: Vec<i64> =
@@ -195,7 +198,7 @@ impl Town {
     /// Whether work or a message is on its way.
     pub(super) async fn is_at_work(&self) -> Result<bool> {
         let sql = "SELECT id AS what FROM job WHERE state IN ('open', 'undoing') UNION ALL SELECT id AS what FROM outbox";
-        Ok(!self.eyes.column(sql).await?.is_empty())
+        Ok(!self.db.column(sql).await?.is_empty())
     }
 
     /// Whether nobody renews these leases: who works renews them every few seconds.
@@ -210,7 +213,7 @@ impl Town {
         }
     }
 
-    /// A number that nobody of the town has had.
+    /// A number that nobody of the environment has had.
     pub(super) fn next_person(&self) -> u64 {
         self.people.fetch_add(1, Ordering::Relaxed)
     }
@@ -218,7 +221,7 @@ impl Town {
     /// The steps that are being worked on at this moment.
     pub(super) async fn steps_at_work(&self) -> Vec<String> {
         let sql = "SELECT step FROM job WHERE state IN ('open', 'undoing') AND lease_until > 0 AND step IS NOT NULL";
-        let mut steps = self.eyes.column(sql).await.unwrap_or_default();
+        let mut steps = self.db.column(sql).await.unwrap_or_default();
         steps.sort();
         steps.dedup();
         steps
@@ -236,7 +239,7 @@ impl Town {
         let is_writing = |route: &str| !route.starts_with("GET ");
         let written = requests.filter(|request| request["route"].as_str().is_some_and(is_writing)).count();
         let noted = "SELECT CAST(seq AS TEXT) AS what FROM audit_head";
-        Ok((written, self.eyes.column(noted).await?))
+        Ok((written, self.db.column(noted).await?))
     }
 
     /// What a bot asked of Discord that Discord does not have, or not in that way. No fault excuses it.
@@ -249,7 +252,7 @@ impl Town {
         Ok([list("violations")?, list("unknown_routes")?].concat())
     }
 
-    /// Ends everything of the town; the bots in an orderly way.
+    /// Ends everything of the environment; the bots in an orderly way.
     pub(super) async fn stop(&self, limit: Duration) -> Result<()> {
         for bot in &self.bots {
             if bot.pid().await.is_some() {
@@ -268,7 +271,7 @@ async fn start_discord(
     plan: &Plan<'_>,
     folder: &Path,
     (http, tls): (SocketAddr, SocketAddr),
-    lines: &TownLines,
+    lines: &DiscordProxies,
 ) -> Result<(Chat, Process)> {
     let people: Vec<(&str, &[&str])> = MODERATORS
         .iter()
@@ -277,7 +280,7 @@ async fn start_discord(
     let fixture = folder.join("fixture.json");
     std::fs::write(&fixture, scene_with(&servers.token, &people).to_string()).context("write the fixture")?;
     let launch = Launch::new("discord-sim", &plan.paths.discord_sim, folder)
-        .record_in(servers.bed.folder())
+        .record_in(servers.real.folder())
         .arguments([
             "--port".to_owned(),
             http.port().to_string(),
@@ -291,18 +294,18 @@ async fn start_discord(
     start_simulator(&launch).await
 }
 
-/// What a town's configuration is made of.
-struct Scene<'a> {
+/// What a environment's configuration is made of.
+struct EnvConfig<'a> {
     servers: &'a Servers,
     chat: &'a Chat,
-    lines: &'a TownLines,
+    lines: &'a DiscordProxies,
     folder: &'a Path,
     store: &'a Path,
 }
 
-impl Scene<'_> {
+impl EnvConfig<'_> {
     /// Writes the configuration of each bot and makes the database, whose URL it returns.
-    async fn configure(&self, paths: &Paths, bots: &[Bot]) -> Result<String> {
+    async fn configure(&self, paths: &Paths, bots: &[BotProcess]) -> Result<String> {
         let database = self.store.join("accolade.sqlite");
         let (store, url) = self.store(&database).await?;
         for bot in bots {
@@ -316,9 +319,8 @@ impl Scene<'_> {
                 .context("share the offset")?;
         }
         let write = |ids: [&str; 2]| {
-            let text = toml::to_string(&self.config(&database, &store, ids)).context("write TOML")?;
-            bots.iter()
-                .try_for_each(|bot| std::fs::write(&bot.config, &text).context("write a configuration"))
+            let config = self.config(&database, &store, ids);
+            bots.iter().try_for_each(|bot| config::write(&bot.config, &config))
         };
         write(["", ""])?;
         write(self.servers.realm(&paths.accolade, &bots[0].config).await?)?;
@@ -330,7 +332,7 @@ impl Scene<'_> {
 
     fn config(&self, database: &Path, store: &Value, ids: [&str; 2]) -> Value {
         let parts = Configuration {
-            bed: &self.servers.bed,
+            servers: &self.servers.real,
             chat: self.chat,
             secrets: &self.servers.secrets,
             database,
@@ -344,7 +346,7 @@ impl Scene<'_> {
         config["keycloak"]["event_poll"] = json!("500ms");
         config["store"] = store.clone();
         config["log"]["filter"] = json!("info");
-        // A town's people share a mail domain no more than they share a name; what counts them all would only make them wait.
+        // A environment's people share a mail domain no more than they share a name; what counts them all would only make them wait.
         config["budget"] = json!({
             "mails_in_all": 100_000, "mails_per_domain": 100_000, "requests_per_person": 100,
             "name_checks_per_person": 100,
@@ -356,15 +358,14 @@ impl Scene<'_> {
     async fn store(&self, database: &Path) -> Result<(Value, String)> {
         let key = self.servers.secrets.join("store.key");
         let Some(line) = &self.servers.lines.postgres else {
-            let url = format!("sqlite://{}", database.display());
-            return Ok((json!({"url": url, "key_file": key}), url));
+            return Ok((config::sqlite(database, &key), format!("sqlite://{}", database.display())));
         };
-        let postgres = &self.servers.bed.postgres;
+        let postgres = &self.servers.real.postgres;
         let url = postgres.new_database().await?;
         let password_file = self.servers.secrets.join("database.password");
         if !password_file.exists() {
             let password = std::fs::read_to_string(&postgres.password_file).context("read a password")?;
-            crate::sandbox::product::write_secret(&password_file, &password)?;
+            config::write_private(&password_file, &password)?;
         }
         let through_line = postgres.without_password(&url).replacen(
             &postgres.address().to_string(),

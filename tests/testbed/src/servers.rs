@@ -33,7 +33,7 @@ pub enum Wanted {
 
 /// Which servers a test wants.
 #[derive(Clone, Debug, Default)]
-pub struct BedOptions {
+pub struct ServerOptions {
     /// Where everything is kept, also afterwards; a temporary folder for `None`.
     pub folder: Option<PathBuf>,
     /// The directory.
@@ -50,7 +50,7 @@ pub struct BedOptions {
     pub postgres_durability: Durability,
 }
 
-impl BedOptions {
+impl ServerOptions {
     /// The directory, Keycloak and the mail catcher: what one account needs.
     pub fn servers() -> Self {
         Self {
@@ -66,12 +66,12 @@ impl BedOptions {
     }
 }
 
-/// A part of a bed that is used as if it were always there. Using one that was not asked for is a mistake in the test.
+/// A part of a set of servers that is used as if it were always there. Using one that was not asked for is a mistake in the test.
 #[derive(Debug)]
 pub struct Part<T>(Option<T>);
 
 impl<T> Part<T> {
-    /// The part, if this bed was started with it.
+    /// The part, if this set of servers was started with it.
     pub const fn started(&self) -> Option<&T> {
         self.0.as_ref()
     }
@@ -81,13 +81,13 @@ impl<T> Deref for Part<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0.as_ref().expect("the test uses a part that its BedOptions did not ask for")
+        self.0.as_ref().expect("the test uses a part that its ServerOptions did not ask for")
     }
 }
 
-/// Running servers. Dropping the bed ends them.
+/// Running servers. Dropping the servers ends them.
 #[derive(Debug)]
-pub struct Bed {
+pub struct TestServers {
     /// The directory.
     pub slapd: Part<Slapd>,
     /// Keycloak.
@@ -102,7 +102,7 @@ pub struct Bed {
 #[derive(Debug)]
 enum Folder {
     Temporary(TemporaryFolder),
-    /// Locked, so that a second bed there does not take a living first one for a leftover.
+    /// Locked, so that a second set of servers there does not take a living first one for a leftover.
     Kept {
         path: PathBuf,
         _lock: File,
@@ -118,10 +118,10 @@ impl Folder {
     }
 }
 
-impl Bed {
-    /// Starts what is wished, the slow parts at the same time, and returns when all of it is ready. What a dead bed left running
+impl TestServers {
+    /// Starts what is wished, the slow parts at the same time, and returns when all of it is ready. What a dead set of servers left running
     /// in a kept folder is ended first, and its data removed.
-    pub async fn start(options: BedOptions) -> Result<Self> {
+    pub async fn start(options: ServerOptions) -> Result<Self> {
         let folder = make_folder(options.folder.clone())?;
         let path = folder.path();
         let slapd = match options.slapd {
@@ -143,7 +143,7 @@ impl Bed {
         };
         let postgres = async {
             match options.postgres {
-                Wanted::Yes => Postgres::start_in_bed(path, options.postgres_durability).await.map(Some),
+                Wanted::Yes => Postgres::start_beside(path, options.postgres_durability).await.map(Some),
                 Wanted::No => Ok(None),
             }
         };
@@ -157,7 +157,7 @@ impl Bed {
         })
     }
 
-    /// Where the bed keeps logs, data and `state.json`.
+    /// Where the servers keeps logs, data and `state.json`.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -216,15 +216,15 @@ impl Bed {
             drop(self);
         });
         if let Err(error) = ended.await {
-            tracing::warn!(%error, "stopping the bed failed");
+            tracing::warn!(%error, "stopping the servers failed");
         }
     }
 }
 
-/// Said when a test fails, because the folder with the logs goes with the bed.
+/// Said when a test fails, because the folder with the logs goes with the servers.
 const LINES_OF_EACH_LOG: usize = 40;
 
-impl Drop for Bed {
+impl Drop for TestServers {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             return;
@@ -243,12 +243,12 @@ impl Drop for Bed {
 
 fn make_folder(wished: Option<PathBuf>) -> Result<Folder> {
     let Some(folder) = wished else {
-        return TemporaryFolder::for_bed().map(Folder::Temporary);
+        return TemporaryFolder::for_servers().map(Folder::Temporary);
     };
-    fs::create_dir_all(&folder).context("make the bed's folder")?;
-    let lock = File::open(&folder).context("open the bed's folder")?;
+    fs::create_dir_all(&folder).context("make the servers' folder")?;
+    let lock = File::open(&folder).context("open the servers' folder")?;
     if lock.try_lock().is_err() {
-        bail!("another bed uses {}", folder.display());
+        bail!("another set of servers uses {}", folder.display());
     }
     for name in clean_leftovers(&folder)? {
         tracing::info!(name, "ended a leftover of an earlier run");
@@ -259,6 +259,6 @@ fn make_folder(wished: Option<PathBuf>) -> Result<Folder> {
             fs::remove_dir_all(&old).context("remove the data of an earlier run")?;
         }
     }
-    let path = folder.canonicalize().context("find the bed's folder")?;
+    let path = folder.canonicalize().context("find the servers' folder")?;
     Ok(Folder::Kept { path, _lock: lock })
 }

@@ -1,4 +1,4 @@
-//! The test bed tried on itself: real servers, real refusals, and nothing left running.
+//! The testbed tried on itself: real servers, real refusals, and nothing left running.
 
 mod access;
 mod account;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use testbed::checker::Rule;
 use testbed::faults::{Database, Paths, plant_all};
 
-/// The programs beside the test bed's own, which `./dev test` has built.
+/// The programs beside the testbed's own, which `./dev test` has built.
 fn built(name: &str) -> PathBuf {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_testbed")).with_file_name(name);
     assert!(

@@ -3,15 +3,15 @@
 use anyhow::Result;
 use reqwest::Method;
 use serde_json::{Value, json};
-use testbed::{Bed, keycloak_admin};
+use testbed::{TestServers, keycloak_admin};
 
 /// The client that people log in at, and its address, where nobody listens.
 pub(crate) const CLIENT: &str = "app";
 pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:9/callback";
 
 /// A realm with the directory, its groups, a public client with a `groups` claim, and the catcher for its mails.
-pub(crate) async fn make_realm(bed: &Bed, realm: &str) -> Result<()> {
-    let keycloak = &bed.keycloak;
+pub(crate) async fn make_realm(servers: &TestServers, realm: &str) -> Result<()> {
+    let keycloak = &servers.keycloak;
     let body = json!({
         "realm": realm, "enabled": true, "sslRequired": "none", "duplicateEmailsAllowed": false,
         "loginWithEmailAllowed": true, "editUsernameAllowed": false, "eventsEnabled": true,
@@ -19,11 +19,11 @@ pub(crate) async fn make_realm(bed: &Bed, realm: &str) -> Result<()> {
     });
     let answer = keycloak.admin_call(Method::POST, "", Some(&body)).await?;
     keycloak_admin::accepted("make a realm", answer).await?;
-    keycloak.set_smtp(realm, &bed.mail).await?;
+    keycloak.set_smtp(realm, &servers.mail).await?;
     let realm_id = keycloak.realm(realm).await?["id"].as_str().unwrap_or_default().to_owned();
-    let ldap = make_component(bed, realm, &federation(bed, &realm_id)).await?;
-    correct_first_name(bed, realm, &ldap).await?;
-    let groups = make_component(bed, realm, &group_mapper(bed, &ldap)).await?;
+    let ldap = make_component(servers, realm, &federation(servers, &realm_id)).await?;
+    correct_first_name(servers, realm, &ldap).await?;
+    let groups = make_component(servers, realm, &group_mapper(servers, &ldap)).await?;
     let sync = format!("{realm}/user-storage/{ldap}/mappers/{groups}/sync?direction=fedToKeycloak");
     keycloak.admin_json(Method::POST, &sync, None).await?;
     let client = json!({
@@ -40,8 +40,8 @@ pub(crate) async fn make_realm(bed: &Bed, realm: &str) -> Result<()> {
     Ok(())
 }
 
-fn federation(bed: &Bed, realm_id: &str) -> Value {
-    let slapd = &bed.slapd;
+fn federation(servers: &TestServers, realm_id: &str) -> Value {
+    let slapd = &servers.slapd;
     json!({
         "name": "ldap", "providerId": "ldap", "providerType": "org.keycloak.storage.UserStorageProvider",
         "parentId": realm_id,
@@ -60,12 +60,12 @@ fn federation(bed: &Bed, realm_id: &str) -> Value {
     })
 }
 
-fn group_mapper(bed: &Bed, ldap: &str) -> Value {
+fn group_mapper(servers: &TestServers, ldap: &str) -> Value {
     json!({
         "name": "groups", "providerId": "group-ldap-mapper",
         "providerType": "org.keycloak.storage.ldap.mappers.LDAPStorageMapper", "parentId": ldap,
         "config": {
-            "groups.dn": [bed.slapd.groups_dn], "group.name.ldap.attribute": ["cn"],
+            "groups.dn": [servers.slapd.groups_dn], "group.name.ldap.attribute": ["cn"],
             "group.object.classes": ["groupOfNames"], "membership.ldap.attribute": ["member"],
             "membership.attribute.type": ["DN"], "membership.user.ldap.attribute": ["uid"],
             "mode": ["READ_ONLY"], "groups.path": ["/"], "preserve.group.inheritance": ["false"],
@@ -74,18 +74,19 @@ fn group_mapper(bed: &Bed, ldap: &str) -> Value {
     })
 }
 
-async fn make_component(bed: &Bed, realm: &str, body: &Value) -> Result<String> {
-    let answer = bed.keycloak.admin_call(Method::POST, &format!("{realm}/components"), Some(body)).await?;
+async fn make_component(servers: &TestServers, realm: &str, body: &Value) -> Result<String> {
+    let answer =
+        servers.keycloak.admin_call(Method::POST, &format!("{realm}/components"), Some(body)).await?;
     keycloak_admin::id_of_new(&keycloak_admin::accepted("make a component", answer).await?)
 }
 
 /// Keycloak's default mapper takes the full name for the first one.
-async fn correct_first_name(bed: &Bed, realm: &str, ldap: &str) -> Result<()> {
+async fn correct_first_name(servers: &TestServers, realm: &str, ldap: &str) -> Result<()> {
     let path = format!("{realm}/components?parent={ldap}&name=first%20name");
-    let found = bed.keycloak.admin_json(Method::GET, &path, None).await?;
+    let found = servers.keycloak.admin_json(Method::GET, &path, None).await?;
     let mut mapper = found[0].clone();
     mapper["config"]["ldap.attribute"] = json!(["givenName"]);
     let id = mapper["id"].as_str().unwrap_or_default().to_owned();
-    bed.keycloak.admin_json(Method::PUT, &format!("{realm}/components/{id}"), Some(&mapper)).await?;
+    servers.keycloak.admin_json(Method::PUT, &format!("{realm}/components/{id}"), Some(&mapper)).await?;
     Ok(())
 }

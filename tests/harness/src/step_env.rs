@@ -1,4 +1,4 @@
-//! One case of the step tests: its guild, its database and a prefix of names of its own, in the town that all cases share.
+//! The worker alone, step by step: a guild, a database and user names of its own, on the shared servers. No bot runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,26 +21,27 @@ use accolade::domain::username::Username;
 use accolade::keycloak::Keycloak;
 use accolade::messages::Lang;
 use accolade::store::{Approved, CancelAsk, NewDraft, NewJob, SendDraft, Sent, Store};
-use discord_sim::{Effect, Guild, Options, Permissions, Person, Sim};
-use serde_json::json;
+use discord_sim::{Effect, Guild, Options, Person, Sim};
 use tempfile::TempDir;
-use testbed::checker::Checker;
+use testbed::db_inspector::{JsonRow, text_of};
 use testbed::proxy::{Direction, Fault, Hit, Place, Plan, Proxy, Speech, Which};
-use testbed::store_eyes::{JsonRow, StoreEyes, text_of};
 
-use crate::store_world::{PushedClock, private_folder};
-use crate::town::{Database, Hand, REALM, config_text, town, write_secret};
+use crate::database::{TestDatabase, migrate};
+use crate::db_triggers::DbTriggers;
+use crate::servers::{REALM, shared, visit};
+use crate::{Database, DbInspector, PushedClock, guild, private_folder, write_secret};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// How requests are approved.
-pub(crate) const MODERATORS: &str = "moderators";
-pub(crate) const AUTOMATIC: &str = "automatic";
+/// A moderator decides.
+pub const MODERATORS: &str = "moderators";
+/// A rule decides.
+pub const AUTOMATIC: &str = "automatic";
 
 /// How often a job is taken up again that a server holds up though it is there.
 const TRIES: usize = 5;
 
-/// Works that wait for a server's answer. A halted one sleeps for longer.
+/// Jobs that wait for a server's answer. A halted job sleeps for longer.
 const HELD_UP: &str = "SELECT id FROM job WHERE state IN ('open', 'undoing') AND lease_until = 0 AND next_run < 9000000000000 \
     AND error_code IN ('directory_down', 'keycloak_down', 'store_busy')";
 
@@ -49,83 +50,99 @@ const ALWAYS: u32 = 1000;
 
 /// A question to the world outside, whose answer can be lost.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Question {
+pub enum OutsideCall {
     /// To directory or Keycloak.
-    Of(Which),
+    Server(Which),
     /// To Discord, by its route.
-    OfDiscord(&'static str),
+    Discord(&'static str),
 }
 
 /// The time stamps that the directory gives to every write.
 const WRITTEN: [&str; 2] = ["entryCSN", "modifyTimestamp"];
 
-/// What stands outside for one case, down to the time stamps of the directory: equal means that nothing was written.
+/// What stands outside for one environment, down to the time stamps of the directory: equal means that nothing was written.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Outside {
-    pub(crate) entries: Vec<String>,
+pub struct OutsideState {
+    /// The people's entries.
+    pub entries: Vec<String>,
     /// When the entries were last written.
-    pub(crate) written: Vec<String>,
-    pub(crate) memberships: Vec<String>,
-    pub(crate) users: Vec<String>,
-    pub(crate) mails: usize,
-    pub(crate) roles: Vec<String>,
+    pub written: Vec<String>,
+    /// Who is in which group.
+    pub memberships: Vec<String>,
+    /// Keycloak's users.
+    pub users: Vec<String>,
+    /// How many mails were sent.
+    pub mails: usize,
+    /// The member's roles at Discord.
+    pub roles: Vec<String>,
 }
 
 /// Fault proxies in front of directory and Keycloak.
-pub(crate) struct Lines {
-    pub(crate) directory: Proxy,
-    pub(crate) keycloak: Proxy,
+pub struct Proxies {
+    /// To the directory.
+    pub directory: Proxy,
+    /// To Keycloak.
+    pub keycloak: Proxy,
 }
 
-impl Lines {
-    pub(crate) async fn laid() -> Self {
-        let bed = &town().bed;
+impl Proxies {
+    /// Starts both.
+    pub async fn start() -> Self {
+        let servers = &shared().servers;
         let lay = async |url: &str, speech| {
             let (_, server) = url.split_once("//").expect("a server's url has a host");
             Proxy::start(server.parse().expect("a host and its port"), speech, 0).await.expect("a proxy")
         };
         Self {
-            directory: lay(&bed.slapd.ldap_url, Speech::Ldap).await,
-            keycloak: lay(&bed.keycloak.url, Speech::Http).await,
+            directory: lay(&servers.slapd.ldap_url, Speech::Ldap).await,
+            keycloak: lay(&servers.keycloak.url, Speech::Http).await,
         }
     }
 
     /// What struck on both lines.
-    pub(crate) fn hits(&self) -> Vec<Hit> {
+    pub fn hits(&self) -> Vec<Hit> {
         [self.directory.hits(), self.keycloak.hits()].concat()
     }
 
-    pub(crate) fn forgets(&self) {
+    /// Forgets the hits.
+    pub fn forgets(&self) {
         self.directory.forgets();
         self.keycloak.forgets();
     }
 }
 
-/// One case: its guild, its database, and ada who asks.
-pub(crate) struct Case {
-    pub(crate) mark: String,
-    pub(crate) sim: Sim,
-    pub(crate) guild: Guild,
-    pub(crate) ada: Person,
+/// A guild, a database and a worker. Ada asks for an account.
+pub struct StepEnv {
+    /// In every user name.
+    pub mark: String,
+    /// The simulated Discord.
+    pub sim: Sim,
+    /// Its guild.
+    pub guild: Guild,
+    /// Who asks for an account.
+    pub ada: Person,
     config: Arc<Config>,
-    pub(crate) clock: Arc<PushedClock>,
-    pub(crate) store: Store,
+    /// Its clock.
+    pub clock: Arc<PushedClock>,
+    /// Its store.
+    pub store: Store,
     directory: Directory,
     keycloak: Keycloak,
     discord: Discord,
-    hand: Hand,
-    eyes: StoreEyes,
+    triggers: DbTriggers,
+    db: DbInspector,
     _folder: TempDir,
 }
 
-impl Case {
-    /// Sets a case up, plays it, and has the checker look at all five stores.
-    pub(crate) fn plays(database: Database, approval: &str, acts: impl AsyncFnOnce(&Self)) {
-        town().runtime.block_on(async {
-            let case = Self::begins(database, approval).await;
-            acts(&case).await;
-            case.is_in_order().await;
-            case.cleans_up().await;
+impl StepEnv {
+    /// Sets an environment up, plays it, and has the checker look at all five stores.
+    pub fn plays(database: Database, approval: &str, acts: impl AsyncFnOnce(&Self)) {
+        let (harness, _others) = visit();
+        harness.runtime.block_on(async {
+            let env = Self::begins(database, approval).await;
+            acts(&env).await;
+            env.is_in_order().await;
+            env.cleans_up().await;
         });
     }
 
@@ -135,57 +152,25 @@ impl Case {
         let sim =
             Sim::start(Options { rate_limits: false, ..Options::default() }).await.expect("the simulator");
         let bot = sim.bot("Accolade");
-        let guild = sim
-            .guild("Village")
-            .role("member")
+        let guild = guild::builder(&sim, "Steps", &bot)
             .role("guest")
-            .role("account-holder")
-            .role("moderator")
-            .role_with("accolade", Permissions::MANAGE_ROLES)
-            .channel("account-requests")
-            .channel("log")
-            .bot(&bot)
             .person("ada", &["member"])
-            .person("grace", &["member", "moderator"])
+            .person("grace", &["member", "moderator", "admin"])
             .build();
         let folder = private_folder();
-        let token_file = write_secret(&folder, "discord.token", &bot.token());
-        let endpoint = json!({"address": sim.tls_address().to_string(), "ca_file": sim.ca_file()});
-        let discord = json!({"token_file": token_file, "endpoint": endpoint});
-        let guilds = json!([{
-            "id": guild.id.to_string(),
-            "moderator_roles": [guild.role("moderator").id.to_string()],
-            "admin_roles": [guild.role("moderator").id.to_string()],
-            "request_channel": guild.channel("account-requests").id.to_string(),
-            "log_channel": guild.channel("log").id.to_string(),
-            "member_role": guild.role("account-holder").id.to_string(),
-            "rule": [
-                {"name": "members", "groups": ["members"], "approval": approval,
-                    "all_roles": [guild.role("member").id.to_string()]},
-                {"name": "guests", "groups": ["members"], "approval": approval,
-                    "all_roles": [guild.role("guest").id.to_string()]},
-            ],
-        }]);
-        let key_file = folder.path().join("store.key");
-        let (url, store) = match database {
-            Database::Sqlite => {
-                let url = format!("sqlite://{}", folder.path().join("store/accolade.sqlite").display());
-                (url.clone(), json!({"url": url, "key_file": key_file}))
-            }
-            Database::Postgres => {
-                let postgres = &town().bed.postgres;
-                let url = town().new_postgres_database(&key_file).await;
-                let bare = postgres.without_password(&url);
-                (url, json!({"url": bare, "key_file": key_file, "password_file": postgres.password_file}))
-            }
-        };
-        let ids = [town().ids[0].as_str(), town().ids[1].as_str()];
-        let secret = town().folder.path().join("client.secret");
-        let text = config_text(&town().bed, [&discord, &guilds, &store], ids, &secret);
-        let file = write_secret(&folder, "accolade.toml", &text);
+        let token_file = write_secret(folder.path(), "discord.token", &bot.token());
+        let discord = testbed::config::discord(&token_file, sim.tls_address(), sim.ca_file());
+        let rules = [
+            guild::rule(&guild, "members", "member", approval),
+            guild::rule(&guild, "guests", "guest", approval),
+        ];
+        let TestDatabase { section, url } = TestDatabase::new(shared(), database, folder.path()).await;
+        let config = shared().config(discord, vec![guild::section(&guild, &rules)], section);
+        let file = folder.path().join("accolade.toml");
+        testbed::config::write(&file, &config).expect("the configuration is written");
         let config = Arc::new(config::load(&file).expect("the configuration is right"));
         let clock = Arc::new(PushedClock::default());
-        Store::migrate(&config.store, clock.clone(), Arc::new(SystemRng)).await.expect("a database");
+        migrate(&config.store, clock.clone()).await;
         let store = Store::open(&config.store, clock.clone(), Arc::new(SystemRng)).await.expect("it opens");
         let discord = Discord::connect(&config.discord, clock.clone()).await.expect("discord answers");
         let directory = Directory::new(&config.directory).expect("the directory's settings");
@@ -201,31 +186,33 @@ impl Case {
             directory,
             keycloak,
             discord,
-            hand: Hand::open(&url).await,
-            eyes: StoreEyes::open(&url).await.expect("the database opens"),
+            triggers: DbTriggers::open(&url).await,
+            db: DbInspector::open(&url).await.expect("the database opens"),
             _folder: folder,
         }
     }
 
-    /// The user name that ada asks for: of this case alone.
-    pub(crate) fn username(&self) -> String {
+    /// The user name that ada asks for: of this environment alone.
+    pub fn username(&self) -> String {
         ["ada", &self.mark].concat()
     }
 
-    pub(crate) fn address(&self) -> String {
+    /// Ada's mail address.
+    pub fn address(&self) -> String {
         [&self.username(), "@people.example"].concat()
     }
 
-    pub(crate) fn dn(&self) -> String {
-        town().bed.slapd.person_dn(&self.username())
+    /// The name of ada's entry.
+    pub fn dn(&self) -> String {
+        shared().servers.slapd.person_dn(&self.username())
     }
 
     /// A worker as a fresh process has it.
-    pub(crate) fn worker(&self) -> Background {
+    pub fn worker(&self) -> Background {
         self.worker_with(Arc::clone(&self.config), self.directory.clone(), self.keycloak.clone())
     }
 
-    /// A worker with other doors.
+    /// A worker with other clients.
     fn worker_through(&self, config: Config) -> Background {
         let directory = Directory::new(&config.directory).expect("the directory's settings");
         let keycloak = Keycloak::new(&config.keycloak).expect("keycloak's settings");
@@ -245,7 +232,7 @@ impl Case {
     }
 
     /// A worker whose Keycloak alone is away.
-    pub(crate) fn worker_without_keycloak(&self) -> Background {
+    pub fn worker_without_keycloak(&self) -> Background {
         let mut config = (*self.config).clone();
         config.keycloak.url = "http://127.0.0.1:1".parse().expect("a url");
         self.worker_through(config)
@@ -253,9 +240,9 @@ impl Case {
 
     /// A fresh process takes up what is there and runs it until nothing is due. What a server on a busy machine answered too late is
     /// tried again.
-    pub(crate) async fn drains(&self) {
+    pub async fn drains(&self) {
         for _ in 0..TRIES {
-            self.hand.frees_leases().await;
+            self.triggers.frees_leases().await;
             self.worker().drain_once().await.expect("the store answers");
             if self.rows(HELD_UP).await.is_empty() {
                 return;
@@ -264,8 +251,8 @@ impl Case {
     }
 
     /// The same while directory, Keycloak and Discord are away; they are back afterwards.
-    pub(crate) async fn drains_without_doors(&self) {
-        self.hand.frees_leases().await;
+    pub async fn drains_without_servers(&self) {
+        self.triggers.frees_leases().await;
         self.sim.fails("*", Effect::Status { status: 503 }, ALWAYS);
         let mut config = (*self.config).clone();
         config.directory.url = "ldaps://127.0.0.1:1".parse().expect("a url");
@@ -275,11 +262,11 @@ impl Case {
     }
 
     /// The same while the answer to one question never comes, though what was asked for is done. How many answers were lost.
-    pub(crate) async fn drains_and_loses_answers_to(&self, question: Question) -> usize {
-        self.hand.frees_leases().await;
+    pub async fn drains_and_loses_answers_to(&self, question: OutsideCall) -> usize {
+        self.triggers.frees_leases().await;
         let request = match question {
-            Question::Of(request) => request,
-            Question::OfDiscord(route) => {
+            OutsideCall::Server(request) => request,
+            OutsideCall::Discord(route) => {
                 let asked = || self.sim.requests().iter().filter(|asked| asked.route == route).count();
                 let before = asked();
                 self.sim.fails(route, Effect::Cut { after_effect: true }, ALWAYS);
@@ -291,9 +278,9 @@ impl Case {
         let mut config = (*self.config).clone();
         let is_ldap = matches!(request, Which::Ldap(_));
         let (url, speech) = if is_ldap {
-            (&town().bed.slapd.ldap_url, Speech::Ldap)
+            (&shared().servers.slapd.ldap_url, Speech::Ldap)
         } else {
-            (&town().bed.keycloak.url, Speech::Http)
+            (&shared().servers.keycloak.url, Speech::Http)
         };
         let (scheme, server) = url.split_once("//").expect("a server's url has a host");
         let server = server.parse().expect("a host and its port");
@@ -312,7 +299,7 @@ impl Case {
     }
 
     /// A worker that reaches directory and Keycloak through fault proxies, with budgets that many people do not use up.
-    pub(crate) fn worker_behind(&self, lines: &Lines) -> Background {
+    pub fn worker_behind(&self, lines: &Proxies) -> Background {
         let mut config = (*self.config).clone();
         config.directory.url =
             ["ldap://", &lines.directory.address.to_string()].concat().parse().expect("a url");
@@ -324,8 +311,8 @@ impl Case {
         self.worker_through(config)
     }
 
-    /// An operator lets the newest work go on, at the command line under grace's name.
-    pub(crate) async fn is_let_go_on(&self) {
+    /// An operator lets the newest job go on, at the command line under grace's name.
+    pub async fn is_let_go_on(&self) {
         let clients = Clients {
             store: self.store.clone(),
             discord: Some(self.discord.clone()),
@@ -349,17 +336,17 @@ impl Case {
     }
 
     /// All leases end, and everything is due.
-    pub(crate) async fn frees_leases(&self) {
-        self.hand.frees_leases().await;
+    pub async fn frees_leases(&self) {
+        self.triggers.frees_leases().await;
     }
 
     /// Ada's request, sent, with its look not yet made.
-    pub(crate) async fn asks(&self) -> Request {
+    pub async fn asks(&self) -> Request {
         self.asks_as(&self.ada, &self.username()).await
     }
 
     /// Somebody's request for a name with the address of that name.
-    pub(crate) async fn asks_as(&self, who: &Person, username: &str) -> Request {
+    pub async fn asks_as(&self, who: &Person, username: &str) -> Request {
         let address = [username, "@people.example"].concat();
         let sent = self.tries_to_ask(who, username, &address).await;
         let Sent::Sent(request) = sent else { panic!("not sent: {sent:?}") };
@@ -367,7 +354,7 @@ impl Case {
     }
 
     /// Somebody fills in the form and presses `Send`.
-    pub(crate) async fn tries_to_ask(&self, who: &Person, username: &str, address: &str) -> Sent {
+    pub async fn tries_to_ask(&self, who: &Person, username: &str, address: &str) -> Sent {
         let mut tx = self.store.begin().await.expect("begins");
         let person = tx.ensure_person(DiscordUserId::new(who.id().0), "en").await.expect("a person");
         let form = Form {
@@ -414,13 +401,13 @@ impl Case {
     }
 
     /// Grace approves ada's request: the job `provision` is there, nothing of it has run.
-    pub(crate) async fn approved(&self) -> Job {
+    pub async fn approved(&self) -> Job {
         let request = self.asks().await;
         self.approves(&request).await
     }
 
     /// Grace approves a request.
-    pub(crate) async fn approves(&self, request: &Request) -> Job {
+    pub async fn approves(&self, request: &Request) -> Job {
         let mut tx = self.store.begin().await.expect("begins");
         let grace = DiscordUserId::new(self.guild.member("grace").id().0);
         let grace = Actor::Person(tx.ensure_person(grace, "en").await.expect("a person").id);
@@ -432,7 +419,7 @@ impl Case {
     }
 
     /// The account is made and the mail is out.
-    pub(crate) async fn invited(&self) -> Job {
+    pub async fn invited(&self) -> Job {
         let job = self.approved().await;
         self.drains().await;
         assert_eq!(self.standing().await, "approved done invited");
@@ -440,7 +427,7 @@ impl Case {
     }
 
     /// A withdrawal of ada's account, as time or the person asks for it.
-    pub(crate) async fn withdraws(&self, provision: &Job, wish: Wish) {
+    pub async fn withdraws(&self, provision: &Job, by: WithdrawnBy) {
         let mut tx = self.store.begin().await.expect("begins");
         let withdraw = NewJob {
             person_id: provision.person_id,
@@ -449,14 +436,14 @@ impl Case {
             kind: JobKind::Withdraw,
         };
         let job = tx.enqueue_job(withdraw).await.expect("a job");
-        if wish == Wish::OfThePerson {
+        if by == WithdrawnBy::Person {
             tx.ask_cancel(job.id).await.expect("an answer");
         }
         tx.commit("test.withdraws").await.expect("commits");
     }
 
     /// A job that the person asked for, on the account that `provision` made.
-    pub(crate) async fn wants(&self, kind: JobKind, provision: &Job) {
+    pub async fn wants(&self, kind: JobKind, provision: &Job) {
         let mut tx = self.store.begin().await.expect("begins");
         let job = NewJob {
             person_id: provision.person_id,
@@ -469,22 +456,22 @@ impl Case {
     }
 
     /// The person asks to stop what is being made.
-    pub(crate) async fn cancels(&self, job: &Job) {
+    pub async fn cancels(&self, job: &Job) {
         let mut tx = self.store.begin().await.expect("begins");
         assert_eq!(tx.ask_cancel(job.id).await.expect("an answer"), CancelAsk::Asked);
         tx.commit("test.cancels").await.expect("commits");
     }
 
     /// Runs the plan up to `step`, without it.
-    pub(crate) async fn drains_up_to(&self, step: Step) {
-        self.hand.halts_before(step).await;
+    pub async fn drains_up_to(&self, step: Step) {
+        self.triggers.halts_before(step).await;
         self.drains().await;
-        self.hand.halts_no_more().await;
+        self.triggers.halts_no_more().await;
         assert_eq!(self.step().await, step.code(), "the plan stands before the step");
     }
 
     /// Runs the plan up to `step`; at its first one the job stands already.
-    pub(crate) async fn stands_at(&self, plan: &[Step], step: Step) {
+    pub async fn stands_at(&self, plan: &[Step], step: Step) {
         if plan.first() != Some(&step) {
             self.drains_up_to(step).await;
         }
@@ -492,43 +479,43 @@ impl Case {
     }
 
     /// Runs on until the effect of `step` has happened and its record is lost, as a crash in between leaves it.
-    pub(crate) async fn drains_and_loses_the_record_of(&self, step: Step) {
-        self.hand.loses_records_of(step).await;
+    pub async fn drains_and_loses_the_record_of(&self, step: Step) {
+        self.triggers.loses_records_of(step).await;
         self.drains().await;
-        self.hand.loses_no_more().await;
+        self.triggers.loses_no_more().await;
         assert_eq!(self.step().await, step.code(), "the record of the step is lost");
     }
 
-    /// Puts finished works of a kind back to `step`.
-    pub(crate) async fn puts_back(&self, kind: JobKind, state: &str, step: Step) {
-        self.hand.puts_back(kind, state, step).await;
+    /// Puts finished jobs of a kind back to `step`.
+    pub async fn puts_back(&self, kind: JobKind, state: &str, step: Step) {
+        self.triggers.puts_back(kind, state, step).await;
     }
 
-    /// The newest work.
-    pub(crate) async fn job(&self) -> Job {
+    /// The newest job.
+    pub async fn job(&self) -> Job {
         let id = self.text("SELECT id FROM job ORDER BY seq DESC LIMIT 1").await.parse().expect("a job's id");
         let mut view = self.store.read().await.expect("the store answers");
         view.job(id).await.expect("the store answers").expect("the job is there")
     }
 
-    /// The step of the newest work; empty when it is finished.
-    pub(crate) async fn step(&self) -> String {
+    /// The step of the newest job; empty when it is finished.
+    pub async fn step(&self) -> String {
         self.text("SELECT step FROM job ORDER BY seq DESC LIMIT 1").await
     }
 
     /// How often a step was recorded.
-    pub(crate) async fn records_of(&self, step: Step) -> usize {
+    pub async fn records_of(&self, step: Step) -> usize {
         self.rows(&format!("SELECT id FROM job_step WHERE step = '{step}'")).await.len()
     }
 
     /// What the last record of a step says that it did.
-    pub(crate) async fn newest_outcome_of(&self, step: Step) -> String {
+    pub async fn newest_outcome_of(&self, step: Step) -> String {
         self.text(&format!("SELECT outcome FROM job_step WHERE step = '{step}' ORDER BY id DESC LIMIT 1"))
             .await
     }
 
-    /// Request, newest work and account, by their states.
-    pub(crate) async fn standing(&self) -> String {
+    /// Request, newest job and account, by their states.
+    pub async fn standing(&self) -> String {
         let request = self.text("SELECT state FROM request ORDER BY id DESC LIMIT 1").await;
         let job = self.text("SELECT state FROM job ORDER BY seq DESC LIMIT 1").await;
         let account = self.text("SELECT state FROM account ORDER BY id DESC LIMIT 1").await;
@@ -536,130 +523,127 @@ impl Case {
     }
 
     /// The first column of the first row.
-    pub(crate) async fn text(&self, sql: &str) -> String {
+    pub async fn text(&self, sql: &str) -> String {
         self.rows(sql).await.first().and_then(|row| row.values().next()).map(text_of).unwrap_or_default()
     }
 
-    pub(crate) async fn rows(&self, sql: &str) -> Vec<JsonRow> {
-        self.eyes.rows(sql).await.expect("the database answers")
+    /// The rows of a query.
+    pub async fn rows(&self, sql: &str) -> Vec<JsonRow> {
+        self.db.rows(sql).await.expect("the database answers")
     }
 
     /// Ada follows the mailed link and sets a password.
-    pub(crate) async fn sets_password(&self) {
-        let mail = town().bed.mail.wait_for_mail_to(&self.address(), LIMIT).await.expect("a mail arrives");
+    pub async fn sets_password(&self) {
+        let mail =
+            shared().servers.mail.wait_for_mail_to(&self.address(), LIMIT).await.expect("a mail arrives");
         let link = mail.links.iter().find(|link| link.contains("action-token")).expect("a link");
         let set = testbed::browser::follow_action_link(link, "Correct-horse-1").await.expect("a form");
         assert_eq!(set, testbed::browser::Outcome::PasswordSet);
     }
 
     /// Whether the directory lets ada in.
-    pub(crate) async fn bind_works(&self) -> bool {
-        town().bed.slapd.bind_works(&self.dn(), "Correct-horse-1").await.expect("the directory answers")
+    pub async fn bind_works(&self) -> bool {
+        shared().servers.slapd.bind_works(&self.dn(), "Correct-horse-1").await.expect("the directory answers")
     }
 
     /// Ada's user in Keycloak.
-    pub(crate) async fn user(&self) -> Option<testbed::keycloak_admin::User> {
-        town().bed.keycloak.user_named(REALM, &self.username()).await.expect("keycloak answers")
+    pub async fn user(&self) -> Option<testbed::keycloak_admin::User> {
+        shared().servers.keycloak.user_named(REALM, &self.username()).await.expect("keycloak answers")
     }
 
     /// A user of Keycloak's own with ada's name.
-    pub(crate) async fn somebody_makes_a_local_user(&self) {
+    pub async fn somebody_makes_a_local_user(&self) {
         let user = testbed::keycloak_admin::LocalUser {
             username: &self.username(),
             email: &["local-", &self.address()].concat(),
             password: None,
         };
-        town().bed.keycloak.create_local_user(REALM, user).await.expect("keycloak makes it");
+        shared().servers.keycloak.create_local_user(REALM, user).await.expect("keycloak makes it");
     }
 
     /// Whether ada has the role of those whose account is in use.
-    pub(crate) fn has_role(&self) -> bool {
+    pub fn has_role(&self) -> bool {
         self.ada.roles().contains(&"account-holder".to_owned())
     }
 
     /// Nothing of ours is left outside.
-    pub(crate) async fn has_nothing_left(&self) {
+    pub async fn has_nothing_left(&self) {
         let outside = self.outside().await;
         let left = [outside.entries, outside.memberships, outside.users].concat();
         assert!(left.is_empty(), "{left:?}");
     }
 
     /// What admins read in the log channel.
-    pub(crate) fn admins_read(&self) -> Vec<String> {
+    pub fn admins_read(&self) -> Vec<String> {
         self.guild.history("log").into_iter().map(|(_, text)| text).collect()
     }
 
-    pub(crate) async fn outside(&self) -> Outside {
-        let bed = &town().bed;
-        let mut people = bed.slapd.people().await.expect("the directory answers");
+    /// What stands outside now.
+    pub async fn outside(&self) -> OutsideState {
+        let servers = &shared().servers;
+        let mut people = servers.slapd.people().await.expect("the directory answers");
         people.retain(|entry| entry.dn.contains(&self.mark));
         let taking = |entry: &mut testbed::slapd::Entry| WRITTEN.map(|time| entry.attributes.remove(time));
         let written = people.iter_mut().flat_map(taking).flatten().flatten().collect();
-        let groups = bed.slapd.groups().await.expect("the directory answers");
+        let groups = servers.slapd.groups().await.expect("the directory answers");
         let mut memberships = Vec::new();
         for group in groups {
             let mine = group.values("member").iter().filter(|dn| dn.contains(&self.mark));
             memberships.extend(mine.map(|dn| [&group.dn, " has ", dn].concat()));
         }
         let mut users = Vec::new();
-        for mut user in bed.keycloak.users_with(REALM, &self.mark).await.expect("keycloak answers") {
+        for mut user in servers.keycloak.users_with(REALM, &self.mark).await.expect("keycloak answers") {
             if user.username.contains(&self.mark) {
                 // The moment of the last logout: ending sessions twice moves it and harms nobody.
                 user.all["notBefore"].take();
                 // The directory's own, which we have from the entry.
                 user.all["attributes"]["modifyTimestamp"].take();
-                let groups = bed.keycloak.user_groups(REALM, &user.id).await.expect("keycloak answers");
+                let groups = servers.keycloak.user_groups(REALM, &user.id).await.expect("keycloak answers");
                 users.push(format!("{} {groups:?} {:?}", user.id, user.all));
             }
         }
-        Outside {
+        OutsideState {
             entries: people.iter().map(|entry| format!("{entry:?}")).collect(),
             written,
             memberships,
             users,
-            mails: bed.mail.messages().iter().filter(|mail| mail.is_to(&self.address())).count(),
+            mails: servers.mail.messages().iter().filter(|mail| mail.is_to(&self.address())).count(),
             roles: if self.ada.is_member() { self.ada.roles() } else { Vec::new() },
         }
     }
 
-    /// Takes the case's entries and users away: every list of Keycloak's users asks the directory for each of them.
+    /// Takes this environment's entries and users away: every list of Keycloak's users asks the directory for each of them.
     async fn cleans_up(&self) {
-        let bed = &town().bed;
-        for entry in bed.slapd.people().await.expect("the directory answers") {
+        let servers = &shared().servers;
+        for entry in servers.slapd.people().await.expect("the directory answers") {
             if entry.dn.contains(&self.mark) {
-                bed.slapd.delete(&entry.dn).await.expect("the entry goes");
+                servers.slapd.delete(&entry.dn).await.expect("the entry goes");
             }
         }
-        for user in bed.keycloak.users_with(REALM, &self.mark).await.expect("keycloak answers") {
+        for user in servers.keycloak.users_with(REALM, &self.mark).await.expect("keycloak answers") {
             if user.username.contains(&self.mark) {
                 // It may be gone by itself: Keycloak drops users whose entry it misses.
-                bed.keycloak.delete_user(REALM, &user.id).await.ok();
+                servers.keycloak.delete_user(REALM, &user.id).await.ok();
             }
         }
     }
 
     /// The checker finds nothing wrong in any of the five stores, and the bot kept Discord's rules.
-    pub(crate) async fn is_in_order(&self) {
-        let bed = &town().bed;
-        let checker = Checker {
-            slapd: &bed.slapd,
-            keycloak: &bed.keycloak,
-            realm: REALM,
-            mail: &bed.mail,
-            store: &self.eyes,
-            cards: self.guild.history("account-requests").into_iter().map(|(_, text)| text).collect(),
-            names_with: &self.mark,
-        };
-        let found = checker.check().await.expect("all five stores can be read");
+    pub async fn is_in_order(&self) {
+        let cards = self.guild.history("account-requests").into_iter().map(|(_, text)| text).collect();
+        let found = shared().violations(&self.mark, &self.db, cards).await;
+        let found = found.expect("all five stores can be read");
         assert!(found.is_empty(), "the checker found {found:#?}");
         assert!(self.sim.violations().is_empty(), "{:?}", self.sim.violations());
         assert!(self.sim.unknown_routes().is_empty(), "{:?}", self.sim.unknown_routes());
     }
 }
 
-/// Who wants an account to end.
+/// Why an account is withdrawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wish {
-    OfThePerson,
-    OfTime,
+pub enum WithdrawnBy {
+    /// The person asked for it.
+    Person,
+    /// The invitation was never used.
+    Time,
 }

@@ -1,6 +1,6 @@
 //! What a killed test process leaves: nothing.
 //!
-//! Uses the `testbed` binary as the process that is killed: it holds a bed as a test would.
+//! Uses the `testbed` binary as the process that is killed: it holds a set of servers as a test would.
 
 use std::{
     path::{Path, PathBuf},

@@ -6,7 +6,7 @@ use ldap3::Mod;
 use reqwest::Method;
 use serde_json::json;
 use testbed::{
-    Bed, BedOptions, MailFault, Managed,
+    MailFault, Managed, ServerOptions, TestServers,
     browser::{self, Login, Outcome},
     slapd::PersonByHand,
 };
@@ -19,27 +19,27 @@ const PASSWORD: &str = "a-long-enough-secret";
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Asks Keycloak to mail the link, and returns the status of its answer.
-async fn ask_for_mail(bed: &Bed, user_id: &str) -> u16 {
+async fn ask_for_mail(servers: &TestServers, user_id: &str) -> u16 {
     let path = format!(
         "{REALM}/users/{user_id}/execute-actions-email?lifespan=3600&client_id={CLIENT}&redirect_uri={REDIRECT_URI}"
     );
     let actions = json!(["UPDATE_PASSWORD", "VERIFY_EMAIL"]);
-    let answer = bed.keycloak.admin_call(Method::PUT, &path, Some(&actions)).await.expect("an answer");
+    let answer = servers.keycloak.admin_call(Method::PUT, &path, Some(&actions)).await.expect("an answer");
     answer.status().as_u16()
 }
 
-async fn login(bed: &Bed, password: &str) -> Login {
-    browser::login_by_code(&bed.keycloak.url, REALM, CLIENT, REDIRECT_URI, "ada", password)
+async fn login(servers: &TestServers, password: &str) -> Login {
+    browser::login_by_code(&servers.keycloak.url, REALM, CLIENT, REDIRECT_URI, "ada", password)
         .await
         .expect("pages")
 }
 
 #[tokio::test]
 async fn the_mailed_link_sets_a_password_that_opens_directory_and_login() {
-    let bed = Bed::start(BedOptions::servers()).await.expect("all servers");
-    let (slapd, keycloak) = (&bed.slapd, &bed.keycloak);
+    let servers = TestServers::start(ServerOptions::servers()).await.expect("all servers");
+    let (slapd, keycloak) = (&servers.slapd, &servers.keycloak);
     let group = slapd.add_group("members", Managed::Yes).await.expect("a group");
-    make_realm(&bed, REALM).await.expect("a realm");
+    make_realm(&servers, REALM).await.expect("a realm");
 
     let person = PersonByHand { mark: Some("accolade:1".to_owned()), ..PersonByHand::named("ada") };
     let dn = slapd.add_person_by_hand(&person).await.expect("an entry");
@@ -53,40 +53,40 @@ async fn the_mailed_link_sets_a_password_that_opens_directory_and_login() {
     assert!(user.federation_link.is_some() && !user.email_verified);
     assert_eq!(keycloak.user_groups(REALM, &user.id).await.expect("groups"), ["members"]);
 
-    assert_eq!(ask_for_mail(&bed, &user.id).await, 204);
-    let mail = bed.mail.wait_for_mail_to(ADDRESS, LIMIT).await.expect("the mail");
+    assert_eq!(ask_for_mail(&servers, &user.id).await, 204);
+    let mail = servers.mail.wait_for_mail_to(ADDRESS, LIMIT).await.expect("the mail");
     let link = mail.links.first().expect("a link");
     assert!(link.starts_with(&keycloak.public_url), "the link leads to Keycloak's public address");
 
     assert!(browser::reaches_password_form(link).await.expect("pages"));
     let short = browser::follow_action_link(link, "short").await.expect("pages");
     assert!(matches!(short, Outcome::Refused { .. }), "the realm's password policy holds: {short:?}");
-    assert!(matches!(login(&bed, PASSWORD).await, Login::Refused(_)), "no password yet");
+    assert!(matches!(login(&servers, PASSWORD).await, Login::Refused(_)), "no password yet");
     assert_eq!(browser::follow_action_link(link, PASSWORD).await.expect("pages"), Outcome::PasswordSet);
     let again = browser::follow_action_link(link, PASSWORD).await.expect("pages");
     assert!(matches!(again, Outcome::Refused { status: 400, .. }), "a used link is dead: {again:?}");
 
     assert!(slapd.bind_works(&dn, PASSWORD).await.expect("an answer"));
     assert!(slapd.entry(&dn).await.expect("a look").expect("an entry").value("pwdChangedTime").is_some());
-    match login(&bed, PASSWORD).await {
+    match login(&servers, PASSWORD).await {
         Login::Tokens(tokens) => {
             assert_eq!(tokens.username(), Some("ada"));
             assert_eq!(tokens.groups(), ["members"]);
         }
         Login::Refused(message) => panic!("the login was refused: {message}"),
     }
-    assert!(matches!(login(&bed, "another-password").await, Login::Refused(_)));
+    assert!(matches!(login(&servers, "another-password").await, Login::Refused(_)));
     let events = keycloak.events(REALM, Some("UPDATE_PASSWORD")).await.expect("events");
     assert_eq!(events.len(), 1);
     assert_eq!(events[0]["userId"], user.id.as_str());
 
-    mail_faults_reach_keycloak(&bed, &user.id).await;
-    keycloak_comes_back_with_its_realm(&bed).await;
-    bed.stop().await;
+    mail_faults_reach_keycloak(&servers, &user.id).await;
+    keycloak_comes_back_with_its_realm(&servers).await;
+    servers.stop().await;
 }
 
-/// In the same bed, because a Keycloak takes seconds.
-async fn mail_faults_reach_keycloak(bed: &Bed, user_id: &str) {
+/// In the same set of servers, because a Keycloak takes seconds.
+async fn mail_faults_reach_keycloak(servers: &TestServers, user_id: &str) {
     let faults = [
         (MailFault::Refuse450, 0),
         (MailFault::Refuse550, 0),
@@ -95,17 +95,17 @@ async fn mail_faults_reach_keycloak(bed: &Bed, user_id: &str) {
         (MailFault::Delay(Duration::from_secs(4)), 1),
     ];
     for (fault, arrived) in faults {
-        bed.mail.clear();
-        bed.mail.set_fault(fault).await.expect("set");
-        assert_eq!(ask_for_mail(bed, user_id).await, 500, "{fault:?}");
-        assert_eq!(bed.mail.messages().len(), arrived, "{fault:?}");
+        servers.mail.clear();
+        servers.mail.set_fault(fault).await.expect("set");
+        assert_eq!(ask_for_mail(servers, user_id).await, 500, "{fault:?}");
+        assert_eq!(servers.mail.messages().len(), arrived, "{fault:?}");
     }
-    bed.mail.set_fault(MailFault::None).await.expect("set");
-    assert_eq!(ask_for_mail(bed, user_id).await, 204);
+    servers.mail.set_fault(MailFault::None).await.expect("set");
+    assert_eq!(ask_for_mail(servers, user_id).await, 204);
 }
 
-async fn keycloak_comes_back_with_its_realm(bed: &Bed) {
-    let keycloak = &bed.keycloak;
+async fn keycloak_comes_back_with_its_realm(servers: &TestServers) {
+    let keycloak = &servers.keycloak;
     keycloak.freeze();
     let asked = tokio::time::timeout(Duration::from_millis(500), keycloak.admin_token()).await;
     assert!(asked.is_err(), "no answer while it is frozen");
@@ -133,8 +133,8 @@ const fn local(username: &str) -> testbed::keycloak_admin::LocalUser<'_> {
 #[tokio::test]
 async fn two_keycloaks_run_side_by_side_and_share_nothing() {
     let alone =
-        || BedOptions { keycloak: Some(testbed::KeycloakOptions::default()), ..BedOptions::default() };
-    let (one, other) = tokio::join!(Bed::start(alone()), Bed::start(alone()));
+        || ServerOptions { keycloak: Some(testbed::KeycloakOptions::default()), ..ServerOptions::default() };
+    let (one, other) = tokio::join!(TestServers::start(alone()), TestServers::start(alone()));
     let (one, other) = (one.expect("the first"), other.expect("the second"));
     let body = json!({"realm": "only-here", "enabled": true});
     let made = one.keycloak.admin_call(Method::POST, "", Some(&body)).await.expect("an answer");

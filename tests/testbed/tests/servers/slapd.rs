@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use testbed::{Bed, BedOptions, Managed, slapd::PersonByHand, wait_until};
+use testbed::{Managed, ServerOptions, TestServers, slapd::PersonByHand, wait_until};
 
 #[tokio::test]
 async fn two_directories_run_side_by_side_and_share_nothing() {
-    let (one, other) =
-        tokio::join!(Bed::start(BedOptions::slapd_alone()), Bed::start(BedOptions::slapd_alone()));
+    let (one, other) = tokio::join!(
+        TestServers::start(ServerOptions::slapd_alone()),
+        TestServers::start(ServerOptions::slapd_alone())
+    );
     let (one, other) = (one.expect("the first"), other.expect("the second"));
     assert_ne!(one.slapd.ldap_url, other.slapd.ldap_url);
     let dn = one.slapd.add_person_by_hand(&PersonByHand::named("ada")).await.expect("added");
@@ -18,21 +20,21 @@ async fn two_directories_run_side_by_side_and_share_nothing() {
 #[tokio::test]
 async fn a_kept_folder_belongs_to_one_bed_at_a_time() {
     let folder = tempfile::tempdir().expect("a folder");
-    let options = || BedOptions { folder: Some(folder.path().to_owned()), ..BedOptions::slapd_alone() };
-    let first = Bed::start(options()).await.expect("the first");
+    let options = || ServerOptions { folder: Some(folder.path().to_owned()), ..ServerOptions::slapd_alone() };
+    let first = TestServers::start(options()).await.expect("the first");
     let pid = first.slapd.pid();
-    let refused = Bed::start(options()).await.expect_err("the second is refused");
-    assert!(refused.to_string().contains("another bed"), "{refused}");
+    let refused = TestServers::start(options()).await.expect_err("the second is refused");
+    assert!(refused.to_string().contains("another set of servers"), "{refused}");
     assert!(first.slapd.entry(&first.slapd.base).await.expect("an answer").is_some(), "the first lives on");
     first.stop().await;
-    let next = Bed::start(options()).await.expect("the next one may have it");
+    let next = TestServers::start(options()).await.expect("the next one may have it");
     assert_ne!(next.slapd.pid(), pid);
 }
 
 #[tokio::test]
 async fn a_killed_directory_comes_back_on_its_port_with_its_people() {
-    let bed = Bed::start(BedOptions::slapd_alone()).await.expect("slapd");
-    let slapd = &bed.slapd;
+    let servers = TestServers::start(ServerOptions::slapd_alone()).await.expect("slapd");
+    let slapd = &servers.slapd;
     let person = PersonByHand { password: Some("chosen-secret-1".to_owned()), ..PersonByHand::named("ada") };
     let dn = slapd.add_person_by_hand(&person).await.expect("added");
     let group = slapd.add_group("members", Managed::Yes).await.expect("a group");
@@ -47,8 +49,8 @@ async fn a_killed_directory_comes_back_on_its_port_with_its_people() {
 
 #[tokio::test]
 async fn a_frozen_directory_answers_when_it_thaws() {
-    let bed = Bed::start(BedOptions::slapd_alone()).await.expect("slapd");
-    let slapd = &bed.slapd;
+    let servers = TestServers::start(ServerOptions::slapd_alone()).await.expect("slapd");
+    let slapd = &servers.slapd;
     slapd.freeze();
     let asked = tokio::time::timeout(Duration::from_millis(300), slapd.entry(&slapd.people_dn)).await;
     assert!(asked.is_err(), "no answer while it is frozen");
@@ -58,8 +60,8 @@ async fn a_frozen_directory_answers_when_it_thaws() {
 
 #[tokio::test]
 async fn tls_is_offered_on_both_addresses() {
-    let bed = Bed::start(BedOptions::slapd_alone()).await.expect("slapd");
-    let slapd = &bed.slapd;
+    let servers = TestServers::start(ServerOptions::slapd_alone()).await.expect("slapd");
+    let slapd = &servers.slapd;
     for (url, arguments) in [(&slapd.ldaps_url, &[][..]), (&slapd.ldap_url, &["-ZZ"][..])] {
         let run = tokio::process::Command::new("ldapwhoami")
             .env("LDAPTLS_CACERT", &slapd.ca_file)
@@ -82,9 +84,9 @@ async fn tls_is_offered_on_both_addresses() {
 
 #[tokio::test]
 async fn an_orderly_stop_leaves_no_process() {
-    let bed = Bed::start(BedOptions::slapd_alone()).await.expect("slapd");
-    let pid = bed.slapd.pid().expect("it runs");
-    bed.stop().await;
+    let servers = TestServers::start(ServerOptions::slapd_alone()).await.expect("slapd");
+    let pid = servers.slapd.pid().expect("it runs");
+    servers.stop().await;
     let gone = || async { Ok(!std::path::Path::new(&format!("/proc/{pid}")).exists()) };
     wait_until("slapd to be gone", Duration::from_secs(5), gone).await.expect("gone");
 }

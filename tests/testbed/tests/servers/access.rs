@@ -6,15 +6,15 @@
 use std::collections::HashSet;
 
 use ldap3::{Ldap, Mod, Scope, SearchEntry, exop::PasswordModify};
-use testbed::{Bed, BedOptions, Managed, Slapd, slapd::PersonByHand};
+use testbed::{Managed, ServerOptions, Slapd, TestServers, slapd::PersonByHand};
 
 const MARK: &str = "accolade:0190a5a0-0000-7000-8000-000000000001";
 const LOCKED: &str = "000001010000Z";
 
 /// A directory with `ours` (marked), `theirs` (not), a managed and a foreign group.
-async fn start() -> Bed {
-    let bed = Bed::start(BedOptions::slapd_alone()).await.expect("slapd starts");
-    let slapd = &bed.slapd;
+async fn start() -> TestServers {
+    let servers = TestServers::start(ServerOptions::slapd_alone()).await.expect("slapd starts");
+    let slapd = &servers.slapd;
     let ours = PersonByHand { mark: Some(MARK.to_owned()), ..PersonByHand::named("ours") };
     slapd.add_person_by_hand(&ours).await.expect("an entry of ours");
     let theirs =
@@ -22,7 +22,7 @@ async fn start() -> Bed {
     slapd.add_person_by_hand(&theirs).await.expect("a foreign entry");
     slapd.add_group("members", Managed::Yes).await.expect("a managed group");
     slapd.add_group("admins", Managed::No).await.expect("a foreign group");
-    bed
+    servers
 }
 
 async fn as_bot(slapd: &Slapd) -> Ldap {
@@ -81,8 +81,8 @@ async fn visible(ldap: &mut Ldap, dn: &str) -> Result<Vec<String>, u32> {
 
 #[tokio::test]
 async fn the_bot_does_what_an_account_needs() {
-    let bed = start().await;
-    let slapd = &bed.slapd;
+    let servers = start().await;
+    let slapd = &servers.slapd;
     let mut bot = as_bot(slapd).await;
     let dn = slapd.person_dn("ada");
     let extra: [(&str, &[&str]); 3] = [
@@ -126,8 +126,8 @@ async fn the_bot_does_what_an_account_needs() {
 
 #[tokio::test]
 async fn the_bot_adds_nothing_but_a_marked_plain_person_without_a_password() {
-    let bed = start().await;
-    let slapd = &bed.slapd;
+    let servers = start().await;
+    let slapd = &servers.slapd;
     let mut bot = as_bot(slapd).await;
     let people = &slapd.people_dn;
     let plain = |uid: &str| slapd.person_dn(uid);
@@ -194,8 +194,8 @@ async fn the_bot_adds_nothing_but_a_marked_plain_person_without_a_password() {
 
 #[tokio::test]
 async fn the_bot_changes_only_what_is_ours_and_only_what_it_needs() {
-    let bed = start().await;
-    let slapd = &bed.slapd;
+    let servers = start().await;
+    let slapd = &servers.slapd;
     let mut bot = as_bot(slapd).await;
     let (ours, theirs) = (slapd.person_dn("ours"), slapd.person_dn("theirs"));
     for attribute in
@@ -249,8 +249,8 @@ async fn the_bot_changes_only_what_is_ours_and_only_what_it_needs() {
 /// mark also lets the bot add further values to an entry of ours. Never a taken name, and it can't take one away.
 #[tokio::test]
 async fn the_bot_can_give_our_entry_a_second_free_name_but_not_a_taken_one_and_takes_none_away() {
-    let bed = start().await;
-    let slapd = &bed.slapd;
+    let servers = start().await;
+    let slapd = &servers.slapd;
     let mut bot = as_bot(slapd).await;
     let ours = slapd.person_dn("ours");
     assert_eq!(code_of_modify(&mut bot, &ours, Mod::Add("uid", one("theirs"))).await, 19, "a taken name");
@@ -271,8 +271,8 @@ async fn the_bot_can_give_our_entry_a_second_free_name_but_not_a_taken_one_and_t
 
 #[tokio::test]
 async fn the_bot_deletes_no_entry_that_has_a_password() {
-    let bed = start().await;
-    let slapd = &bed.slapd;
+    let servers = start().await;
+    let slapd = &servers.slapd;
     let dn = slapd.person_dn("ours");
     slapd.set_attribute(&dn, "userPassword", &["chosen-secret-1"]).await.expect("a password");
     let mut bot = as_bot(slapd).await;
@@ -285,8 +285,8 @@ async fn the_bot_deletes_no_entry_that_has_a_password() {
 
 #[tokio::test]
 async fn the_bot_manages_people_in_marked_groups_only() {
-    let bed = start().await;
-    let slapd = &bed.slapd;
+    let servers = start().await;
+    let slapd = &servers.slapd;
     let mut bot = as_bot(slapd).await;
     let ours = slapd.person_dn("ours");
     let managed = format!("cn=members,{}", slapd.groups_dn);
@@ -320,8 +320,8 @@ async fn the_bot_manages_people_in_marked_groups_only() {
 
 #[tokio::test]
 async fn the_bot_sees_no_password_no_service_and_no_policy() {
-    let bed = start().await;
-    let slapd = &bed.slapd;
+    let servers = start().await;
+    let slapd = &servers.slapd;
     let dn = slapd.person_dn("ours");
     for password in ["first-secret-1", "second-secret-2"] {
         slapd.set_attribute(&dn, "userPassword", &[password]).await.expect("a password");
@@ -346,8 +346,8 @@ async fn the_bot_sees_no_password_no_service_and_no_policy() {
 
 #[tokio::test]
 async fn keycloak_sets_passwords_and_names_and_no_more() {
-    let bed = start().await;
-    let slapd = &bed.slapd;
+    let servers = start().await;
+    let slapd = &servers.slapd;
     let mut keycloak = as_keycloak(slapd).await;
     let dn = slapd.person_dn("ours");
     let operation = PasswordModify { user_id: Some(&dn), old_pass: None, new_pass: Some("new-secret-12") };
@@ -386,8 +386,8 @@ async fn keycloak_sets_passwords_and_names_and_no_more() {
 
 #[tokio::test]
 async fn nobody_sets_a_password_on_a_locked_entry() {
-    let bed = start().await;
-    let slapd = &bed.slapd;
+    let servers = start().await;
+    let slapd = &servers.slapd;
     let dn = slapd.person_dn("ours");
     slapd.set_attribute(&dn, "pwdAccountLockedTime", &[LOCKED]).await.expect("locked");
     let mut keycloak = as_keycloak(slapd).await;
@@ -400,8 +400,8 @@ async fn nobody_sets_a_password_on_a_locked_entry() {
 
 #[tokio::test]
 async fn a_person_changes_their_own_password_and_sees_nothing() {
-    let bed = start().await;
-    let slapd = &bed.slapd;
+    let servers = start().await;
+    let slapd = &servers.slapd;
     let dn = slapd.person_dn("theirs");
     let mut person = slapd.connect_as(&dn, "their-secret-1").await.expect("the person binds");
     assert_eq!(visible(&mut person, &dn).await, Err(32), "the own entry");
@@ -416,8 +416,8 @@ async fn a_person_changes_their_own_password_and_sees_nothing() {
 
 #[tokio::test]
 async fn anonymous_sees_and_changes_nothing() {
-    let bed = start().await;
-    let slapd = &bed.slapd;
+    let servers = start().await;
+    let slapd = &servers.slapd;
     let mut anonymous = slapd.connect().await.expect("a connection");
     for dn in [&slapd.base, &slapd.people_dn, &slapd.groups_dn, &slapd.person_dn("ours")] {
         assert_eq!(visible(&mut anonymous, dn).await, Err(32), "{dn}");
@@ -429,8 +429,8 @@ async fn anonymous_sees_and_changes_nothing() {
 
 #[tokio::test]
 async fn names_addresses_and_discord_ids_are_given_once() {
-    let bed = start().await;
-    let slapd = &bed.slapd;
+    let servers = start().await;
+    let slapd = &servers.slapd;
     let mut bot = as_bot(slapd).await;
     let first: [(&str, &[&str]); 2] =
         [("mail", &["ada@example.org"]), ("employeeNumber", &["123456789012345678"])];
@@ -447,8 +447,8 @@ async fn names_addresses_and_discord_ids_are_given_once() {
 
 #[tokio::test]
 async fn of_forty_simultaneous_adds_with_one_address_one_wins() {
-    let bed = start().await;
-    let slapd = &bed.slapd;
+    let servers = start().await;
+    let slapd = &servers.slapd;
     let mut tries = Vec::new();
     for number in 0..40 {
         let mut bot = as_bot(slapd).await;

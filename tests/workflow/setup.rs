@@ -9,16 +9,17 @@ use anyhow::{Context as _, Result, ensure};
 use discord_sim::{Bot, Guild, Options, Permissions, Sim};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testbed::config::{self, Registration, Sections};
 use testbed::slapd::{CONFIG_ADMIN, Edits};
-use testbed::{Bed, BedOptions, Launch, wait_until};
+use testbed::{Launch, ServerOptions, TestServers, wait_until};
 
-use crate::country::{BINARY, Country, MAIL_CLIENT, country, write_secret};
-use crate::village::LIMIT;
+use harness::test_env::LIMIT;
+use harness::{Harness, binary, visit, write_private};
 
 const KEYCLOAK: &str = "cn=keycloak,ou=services,dc=example,dc=org";
 const MODEL: &str = include_str!("../testbed/slapd/config.ldif");
 
-/// The settings of the test bed without those that Accolade needs.
+/// The settings of the testbed without those that Accolade needs.
 fn bare_settings(text: &str) -> String {
     let text = text
         .split("\n\n")
@@ -49,8 +50,8 @@ fn bare_data(text: &str) -> String {
 
 /// The systems that an operator sets up.
 struct Site {
-    country: &'static Country,
-    bed: Bed,
+    harness: &'static Harness,
+    servers: TestServers,
     sim: Sim,
     bot: Bot,
     guild: Guild,
@@ -60,7 +61,7 @@ struct Site {
 }
 
 impl Site {
-    async fn begins(country: &'static Country, realm: &'static str) -> Result<Self> {
+    async fn begins(harness: &'static Harness, realm: &'static str) -> Result<Self> {
         let sim = Sim::start(Options::default()).await?;
         let bot = sim.bot("Accolade");
         let guild = sim
@@ -74,17 +75,18 @@ impl Site {
             .person("grace", &["member", "moderator"])
             .build();
         let edits = Edits { config: bare_settings, data: bare_data, ..Edits::default() };
-        let bed = Bed::start(BedOptions { slapd_edits: edits, ..BedOptions::slapd_alone() }).await?;
+        let servers =
+            TestServers::start(ServerOptions { slapd_edits: edits, ..ServerOptions::slapd_alone() }).await?;
         let private = std::fs::Permissions::from_mode(0o700);
         let folder = tempfile::Builder::new().permissions(private).tempdir()?;
-        let mut site = Self { country, bed, sim, bot, guild, realm, config: Value::Null, folder };
+        let mut site = Self { harness, servers, sim, bot, guild, realm, config: Value::Null, folder };
         for (name, secret) in [
             ("token", site.bot.token()),
             ("bind.password", "a long secret of the bot".to_owned()),
             ("keycloak.password", "a long secret of keycloak".to_owned()),
-            ("admin.password", site.bed.slapd.admin_password.clone()),
+            ("admin.password", site.servers.slapd.admin_password.clone()),
         ] {
-            write_secret(&site.file(name), &secret)?;
+            write_private(&site.file(name), &secret)?;
         }
         site.config = site.settings();
         Ok(site)
@@ -92,32 +94,23 @@ impl Site {
 
     fn settings(&self) -> Value {
         let id = |role: &str| self.guild.role(role).id.to_string();
-        let slapd = &self.bed.slapd;
-        json!({
-            "discord": {
-                "token_file": self.file("token"),
-                "endpoint": {"address": self.sim.tls_address().to_string(), "ca_file": self.sim.ca_file()},
-            },
-            "guild": [{
-                "id": self.guild.id.to_string(), "moderator_roles": [id("moderator")], "member_role": id("account-holder"),
-                "request_channel": self.guild.channel("account-requests").id.to_string(),
-                "rule": [{"name": "members", "all_roles": [id("member")], "groups": ["members", "wiki"]}],
-            }],
-            "directory": {
-                "url": slapd.ldaps_url, "ca_file": slapd.ca_file,
-                "bind_dn": slapd.bot_dn, "bind_password_file": self.file("bind.password"),
-                "people_dn": slapd.people_dn, "groups_dn": slapd.groups_dn,
-            },
-            "keycloak": {
-                "url": self.country.bed.keycloak.url, "plaintext_on_loopback": true, "realm": self.realm,
-                "client_secret_file": self.file("client.secret"), "mail_client_id": MAIL_CLIENT,
-                "mail_redirect_uri": "http://localhost/welcome", "event_poll": "1s",
-            },
-            "store": {
-                "url": format!("sqlite://{}", self.file("accolade.sqlite").display()), "key_file": self.file("accolade.key"),
-            },
-            "http": {"listen": "127.0.0.1:0"},
-        })
+        let guild = json!({
+            "id": self.guild.id.to_string(), "moderator_roles": [id("moderator")], "member_role": id("account-holder"),
+            "request_channel": self.guild.channel("account-requests").id.to_string(),
+            "rule": [{"name": "members", "all_roles": [id("member")], "groups": ["members", "wiki"]}],
+        });
+        let mut directory = config::directory(&self.servers.slapd);
+        directory["bind_password_file"] = json!(self.file("bind.password"));
+        let secret_file = self.file("client.secret");
+        let registration = Registration { realm: self.realm, secret_file: &secret_file, ids: ["", ""] };
+        Sections {
+            discord: config::discord(&self.file("token"), self.sim.tls_address(), self.sim.ca_file()),
+            guilds: vec![guild],
+            directory,
+            keycloak: config::keycloak(&self.harness.servers.keycloak, registration),
+            store: config::sqlite(&self.file("accolade.sqlite"), &self.file("accolade.key")),
+        }
+        .whole()
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -125,9 +118,9 @@ impl Site {
     }
 
     async fn runs(&self, arguments: &[&str]) -> Result<Output> {
-        write_secret(&self.file("accolade.toml"), &toml::to_string(&self.config)?)?;
+        config::write(&self.file("accolade.toml"), &self.config)?;
         finishes(
-            tokio::process::Command::new(BINARY)
+            tokio::process::Command::new(binary())
                 .arg("--config")
                 .arg(self.file("accolade.toml"))
                 .args(arguments),
@@ -155,7 +148,7 @@ impl Site {
         std::fs::write(&ldif, &text)?;
         let loaded = finishes(
             tokio::process::Command::new(program)
-                .args(["-c", "-x", "-H", &self.bed.slapd.ldap_url, "-D", administrator, "-y"])
+                .args(["-c", "-x", "-H", &self.servers.slapd.ldap_url, "-D", administrator, "-y"])
                 .arg(self.file("admin.password"))
                 .arg("-f")
                 .arg(&ldif),
@@ -172,22 +165,22 @@ impl Site {
         let refused = self.runs(&["setup", "directory", "rules"]).await?;
         ensure!(refused.status.code() == Some(2), "without the federation's bind: {refused:?}");
         self.loads("rules", "ldapmodify", CONFIG_ADMIN).await?;
-        self.loads("tree", "ldapadd", &self.bed.slapd.admin_dn).await?;
+        self.loads("tree", "ldapadd", &self.servers.slapd.admin_dn).await?;
         // A second time: every index exists already, and none is changed.
         self.loads("indexes", "ldapmodify", CONFIG_ADMIN).await?;
         let tried = self.runs_to(0, &["setup", "directory", "test"]).await?;
         ensure!(tried.contains("is refused"), "{tried}");
-        ensure!(self.bed.slapd.people().await?.is_empty(), "the self-test left something");
+        ensure!(self.servers.slapd.people().await?.is_empty(), "the self-test left something");
         // A group that is not managed is reported by the self-test.
-        let staff = format!("cn=wiki,{}", self.bed.slapd.groups_dn);
-        self.bed.slapd.set_attribute(&staff, "businessCategory", &[]).await?;
+        let staff = format!("cn=wiki,{}", self.servers.slapd.groups_dn);
+        self.servers.slapd.set_attribute(&staff, "businessCategory", &[]).await?;
         let tried: Value =
             serde_json::from_str(&self.runs_to(3, &["setup", "directory", "test", "--json"]).await?)?;
         ensure!(
             tried["ok"] == false && tried["differences"].to_string().contains("ldap_group_not_managed"),
             "{tried}"
         );
-        self.bed.slapd.set_attribute(&staff, "businessCategory", &["accolade"]).await
+        self.servers.slapd.set_attribute(&staff, "businessCategory", &["accolade"]).await
     }
 
     async fn sets_up_discord(&self) -> Result<()> {
@@ -208,7 +201,7 @@ impl Site {
     }
 
     async fn sets_up_keycloak(&mut self, more: &[&str]) -> Result<()> {
-        let keycloak = &self.country.bed.keycloak;
+        let keycloak = &self.harness.servers.keycloak;
         let (admin, bind) =
             (keycloak.admin_password_file.display().to_string(), self.file("keycloak.password"));
         let bind = bind.to_str().context("text")?;
@@ -224,18 +217,18 @@ impl Site {
             "--federation-bind-password-file",
             bind,
             "--federation-url",
-            &self.bed.slapd.ldap_url,
+            &self.servers.slapd.ldap_url,
         ];
         let made: Value = serde_json::from_str(&self.runs_to(0, &[&flags[..], more].concat()).await?)?;
         for key in ["federation_id", "group_mapper_id"] {
             self.config["keycloak"][key] = made[key].clone();
         }
-        keycloak.set_smtp(self.realm, &self.country.bed.mail).await
+        keycloak.set_smtp(self.realm, &self.harness.servers.mail).await
     }
 
     /// Ada requests an account, Grace approves it, the mail arrives, Ada sets a password, and can bind to the directory.
     async fn plays_the_first_story(&self) -> Result<()> {
-        let launch = Launch::new("accolade", BINARY, self.folder.path());
+        let launch = Launch::new("accolade", binary(), self.folder.path());
         let file = self.file("accolade.toml").display().to_string();
         let serving = launch.arguments(["--config", &file, "serve"]).start()?;
         wait_until("the bot to connect", LIMIT, async || Ok(self.sim.is_connected(&self.bot))).await?;
@@ -252,11 +245,11 @@ impl Site {
         ada.presses("Send").await;
         grace.in_channel("account-requests").waits_for("name and address are free").await;
         grace.presses("Approve").await;
-        let mail = self.country.bed.mail.wait_for_mail_to(address, LIMIT).await?;
+        let mail = self.harness.servers.mail.wait_for_mail_to(address, LIMIT).await?;
         let link = mail.links.iter().find(|link| link.contains("action-token")).context("a link")?;
         let outcome = testbed::browser::follow_action_link(link, "Correct-horse-7-battery").await?;
         ensure!(outcome == testbed::browser::Outcome::PasswordSet, "the link leads to {outcome:?}");
-        let slapd = &self.bed.slapd;
+        let slapd = &self.servers.slapd;
         let dn = slapd.person_dn("ada.alone");
         ensure!(slapd.bind_works(&dn, "Correct-horse-7-battery").await?, "the directory does not let ada in");
         wait_until("the member role", LIMIT, async || Ok(ada.roles().contains(&"account-holder".to_owned())))
@@ -275,14 +268,14 @@ async fn finishes(command: &mut tokio::process::Command) -> Result<Output> {
 
 /// Sets up a world with these flags for Keycloak, checks it, and plays the first story.
 fn runs_the_first_story(realm: &'static str, flags: &[&str]) {
-    let (country, _visit) = country();
-    let played: Result<()> = country.runtime.block_on(async {
-        let mut site = Site::begins(country, realm).await?;
+    let (harness, _visit) = visit();
+    let played: Result<()> = harness.runtime.block_on(async {
+        let mut site = Site::begins(harness, realm).await?;
         site.sets_up_the_directory().await?;
         site.sets_up_discord().await?;
         site.sets_up_keycloak(flags).await?;
         site.runs_to(0, &["migrate"]).await?;
-        let admin = country.bed.keycloak.admin_password_file.display().to_string();
+        let admin = harness.servers.keycloak.admin_password_file.display().to_string();
         let password = site.file("admin.password").display().to_string();
         let doctor = ["doctor", "--as-admin", "--admin-password-file", &admin];
         let server = ["--ldap-config-dn", CONFIG_ADMIN, "--ldap-config-password-file", &password];
@@ -313,9 +306,9 @@ fn values_of(text: &str, names: &[&str]) -> Vec<String> {
 
 #[test]
 fn the_printed_rules_are_those_that_the_tests_run_with() {
-    let (country, _visit) = country();
-    let printed: Result<String> = country.runtime.block_on(async {
-        let site = Site::begins(country, "set-up-alone").await?;
+    let (harness, _visit) = visit();
+    let printed: Result<String> = harness.runtime.block_on(async {
+        let site = Site::begins(harness, "set-up-alone").await?;
         site.runs_to(0, &["setup", "directory", "rules", "--federation-bind-dn", KEYCLOAK]).await
     });
     let printed = match printed {

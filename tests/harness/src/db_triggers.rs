@@ -1,0 +1,111 @@
+//! Changes that a test makes in its own database: jobs are stopped and torn by triggers, never by code of the product.
+
+#![expect(
+    clippy::disallowed_types,
+    reason = "triggers are made from the names of plans and steps; no value of people is in them"
+)]
+
+use accolade::domain::job::{JobKind, Step};
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::SqlitePoolOptions;
+
+/// A connection of the test's own to a database.
+pub(crate) enum DbTriggers {
+    Sqlite(sqlx::SqlitePool),
+    Postgres(sqlx::PgPool),
+}
+
+impl DbTriggers {
+    /// One connection: another would not know which triggers are there.
+    pub(crate) async fn open(url: &str) -> Self {
+        if url.starts_with("sqlite") {
+            let pool = SqlitePoolOptions::new().max_connections(1).connect(url).await;
+            Self::Sqlite(pool.expect("the database opens"))
+        } else {
+            let pool = PgPoolOptions::new().max_connections(1).connect(url).await;
+            Self::Postgres(pool.expect("the database opens"))
+        }
+    }
+
+    async fn runs(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let ended = match self {
+            Self::Sqlite(pool) => sqlx::raw_sql(sql).execute(pool).await.map(|_| ()),
+            Self::Postgres(pool) => sqlx::raw_sql(sql).execute(pool).await.map(|_| ()),
+        };
+        ended.expect("the database does what we ask");
+    }
+
+    /// Releases all leases, as a start of `serve` does, and makes everything due.
+    pub(crate) async fn frees_leases(&self) {
+        self.runs(
+            "UPDATE job SET lease_until = 0, owner = NULL, next_run = 0 WHERE state IN ('open', 'undoing'); \
+             UPDATE outbox SET lease_until = 0, owner = NULL, next_run = 0; UPDATE lease SET until = 0;",
+        )
+        .await;
+    }
+
+    /// A job stops from now on when it comes to `step`: its claim is void and it sleeps.
+    pub(crate) async fn halts_before(&self, step: Step) {
+        let (when, then) = (
+            format!("NEW.step = '{step}'"),
+            "fence = fence + 1, owner = NULL, lease_until = 0, next_run = 9000000000000",
+        );
+        self.runs(&match self {
+            Self::Sqlite(_) => format!(
+                "CREATE TRIGGER halt AFTER UPDATE OF step ON job WHEN {when} \
+                 BEGIN UPDATE job SET {then} WHERE id = NEW.id; END;"
+            ),
+            Self::Postgres(_) => format!(
+                "CREATE OR REPLACE FUNCTION halt() RETURNS trigger AS $$ BEGIN NEW.fence := NEW.fence + 1; \
+                 NEW.owner := NULL; NEW.lease_until := 0; NEW.next_run := 9000000000000; RETURN NEW; END $$ \
+                 LANGUAGE plpgsql; CREATE TRIGGER halt BEFORE UPDATE OF step ON job FOR EACH ROW WHEN ({when}) \
+                 EXECUTE FUNCTION halt();"
+            ),
+        })
+        .await;
+    }
+
+    /// Jobs go on again.
+    pub(crate) async fn halts_no_more(&self) {
+        self.runs(match self {
+            Self::Sqlite(_) => "DROP TRIGGER halt",
+            Self::Postgres(_) => "DROP TRIGGER halt ON job",
+        })
+        .await;
+    }
+
+    /// From now on the transaction that records `step` fails.
+    pub(crate) async fn loses_records_of(&self, step: Step) {
+        let when = format!("NEW.step = '{step}'");
+        self.runs(&match self {
+            Self::Sqlite(_) => format!(
+                "CREATE TRIGGER torn BEFORE INSERT ON job_step WHEN {when} BEGIN SELECT RAISE(ABORT, 'torn'); END;"
+            ),
+            Self::Postgres(_) => format!(
+                "CREATE OR REPLACE FUNCTION torn() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'torn'; END $$ \
+                 LANGUAGE plpgsql; CREATE TRIGGER torn BEFORE INSERT ON job_step FOR EACH ROW WHEN ({when}) \
+                 EXECUTE FUNCTION torn();"
+            ),
+        })
+        .await;
+    }
+
+    /// Records succeed again.
+    pub(crate) async fn loses_no_more(&self) {
+        self.runs(match self {
+            Self::Sqlite(_) => "DROP TRIGGER torn",
+            Self::Postgres(_) => "DROP TRIGGER torn ON job_step",
+        })
+        .await;
+    }
+
+    /// Puts the jobs of a kind back to `step`.
+    pub(crate) async fn puts_back(&self, kind: JobKind, state: &str, step: Step) {
+        self.runs(&format!(
+            "UPDATE job SET state = '{state}', step = '{step}', attempt = 0 WHERE kind = '{kind}'"
+        ))
+        .await;
+    }
+}
