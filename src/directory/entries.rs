@@ -190,12 +190,6 @@ impl Directory {
         }
     }
 
-    /// Whether the entry carries the administrator's lock.
-    #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "is_locked"))]
-    pub async fn is_locked(&self, ours: &OwnedEntry) -> Result<bool, DirectoryError> {
-        Ok(self.entry_of(Operation::new("is_locked"), ours).await?.is_locked)
-    }
-
     /// When a password was last set. `None` means never.
     #[tracing::instrument(
         name = "call",

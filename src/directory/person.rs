@@ -114,15 +114,6 @@ pub struct Holders {
     pub discord_id: Option<Taken>,
 }
 
-impl Holders {
-    /// Whether no entry but the one with the mark `mine` holds any of the three.
-    pub fn is_free_for(&self, mine: Mark) -> bool {
-        [self.username, self.address, self.discord_id]
-            .into_iter()
-            .all(|taken| taken.is_none_or(|taken| taken == Taken::ByAccount(mine)))
-    }
-}
-
 /// The result of an Add.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Added {

@@ -28,13 +28,6 @@ codes! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moderator(DiscordUserId);
 
-impl Moderator {
-    /// The member.
-    pub const fn user_id(self) -> DiscordUserId {
-        self.0
-    }
-}
-
 /// A member who may look at requests now. Only [`authorize_reader`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reader(DiscordUserId);
@@ -42,13 +35,6 @@ pub struct Reader(DiscordUserId);
 /// A member with an admin role now. Only [`authorize_admin`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admin(DiscordUserId);
-
-impl Admin {
-    /// The member.
-    pub const fn user_id(self) -> DiscordUserId {
-        self.0
-    }
-}
 
 /// Checks whether `member` may decide a request of `applicant`: they hold a moderator or admin role now, have passed screening, are
 /// not timed out, and it is not their own request.
@@ -140,7 +126,7 @@ mod tests {
     fn a_present_moderator_decides_for_somebody_else() {
         for roles in [vec![MODERATOR], vec![OTHER, ADMIN]] {
             let decision = authorize_moderator(&grace(&roles), &[MODERATOR, ADMIN], ADA, NOW);
-            assert_eq!(decision.map(Moderator::user_id), Ok(GRACE));
+            assert_eq!(decision, Ok(Moderator(GRACE)));
         }
     }
 
@@ -179,6 +165,6 @@ mod tests {
     #[test]
     fn a_moderator_is_no_admin() {
         assert_eq!(authorize_admin(&grace(&[MODERATOR]), &[ADMIN], NOW), Err(ErrorCode::NotModerator));
-        assert_eq!(authorize_admin(&grace(&[ADMIN]), &[ADMIN], NOW).map(Admin::user_id), Ok(GRACE));
+        assert_eq!(authorize_admin(&grace(&[ADMIN]), &[ADMIN], NOW), Ok(Admin(GRACE)));
     }
 }

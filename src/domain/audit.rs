@@ -245,13 +245,6 @@ impl Entry {
         self.reason_code = Some([RULE_PREFIX, rule.as_str()].concat());
         self
     }
-
-    /// Personal text that belongs to it.
-    #[must_use]
-    pub fn with_personal(mut self, text: impl Into<String>) -> Self {
-        self.personal = Some(text.into());
-        self
-    }
 }
 
 /// A row of the chain, as stored: what the hash covers.

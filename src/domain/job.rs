@@ -48,13 +48,6 @@ codes! {
     }
 }
 
-impl JobState {
-    /// Whether later job of the same person must wait for it.
-    pub const fn is_unfinished(self) -> bool {
-        matches!(self, Self::Open | Self::Undoing | Self::NeedsOperator)
-    }
-}
-
 codes! {
     /// One step. Each *ensures* its result: looks for our mark, acts only if needed, reads back.
     pub enum Step {

@@ -41,34 +41,3 @@ codes! {
         LockedByPerson = "locked_by_person",
     }
 }
-
-/// Who reads a notification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
-    /// The person, by direct message.
-    Person,
-    /// The guild's admins, in the log channel.
-    Admins,
-}
-
-impl Notification {
-    /// Who reads it.
-    pub const fn audience(self) -> Audience {
-        match self {
-            Self::Invited
-            | Self::Denied
-            | Self::Failed
-            | Self::Expired
-            | Self::Cancelled
-            | Self::NameTaken
-            | Self::Withdrawn
-            | Self::Activated
-            | Self::Locked
-            | Self::MailSent
-            | Self::MailUnknown
-            | Self::MailRefused
-            | Self::MailHeldBack => Audience::Person,
-            Self::NeedsOperator | Self::KeptWithPassword | Self::LockedByPerson => Audience::Admins,
-        }
-    }
-}

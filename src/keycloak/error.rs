@@ -104,16 +104,6 @@ impl KeycloakError {
         matches!(self, Self::Status { status: 400, text, .. } if text.contains("disabled"))
     }
 
-    /// Whether the request may have been carried out although no success was reported.
-    pub fn is_ambiguous(&self) -> bool {
-        match self {
-            Self::Down { is_ambiguous, .. } => *is_ambiguous,
-            Self::Status { status, .. } => *status >= 500,
-            Self::InvalidResponse { .. } => true,
-            Self::Settings { .. } => false,
-        }
-    }
-
     /// What `Retry-After` said.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

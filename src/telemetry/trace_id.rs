@@ -15,12 +15,6 @@ impl TraceId {
         rng.fill(&mut bytes);
         Self(bytes)
     }
-
-    /// The first 8 hexadecimal digits, which a person reads in an error message and tells an operator.
-    pub fn reference(self) -> String {
-        let [a, b, c, d, ..] = self.0;
-        hex::encode([a, b, c, d])
-    }
 }
 
 impl From<[u8; 16]> for TraceId {
@@ -38,6 +32,7 @@ impl fmt::Display for TraceId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::messages::Reference;
 
     #[test]
     fn a_trace_id_is_found_by_its_reference() {
@@ -49,6 +44,6 @@ mod tests {
         }
         let id = TraceId::new(&Sevens);
         assert_eq!(id.to_string(), "77".repeat(16));
-        assert_eq!(id.reference(), "77777777");
+        assert_eq!(Reference::of(&id.to_string()).as_str(), "77777777");
     }
 }
