@@ -11,7 +11,7 @@ use crate::domain::error_code::ErrorCode;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Diagnosed {
     /// The whole result.
-    Judged(Diagnosis),
+    Evaluated(Diagnosis),
     /// Another examination runs; this one was not begun.
     UnderWay,
     /// The examination runs and takes too long to wait for.
@@ -27,7 +27,7 @@ impl Accounts {
         let mut config = self.config().clone();
         config.guilds.retain(|guild| admin.guild().is_none_or(|seen| guild.id == seen));
         match tokio::time::timeout(examiner.timeout(), examiner.begin(config, lock)).await {
-            Ok(Ok(Some(diagnosis))) => Ok(Diagnosed::Judged(diagnosis)),
+            Ok(Ok(Some(diagnosis))) => Ok(Diagnosed::Evaluated(diagnosis)),
             // The panic hook has counted a panic and logged its place.
             Ok(Ok(None) | Err(_)) => Err(ErrorCode::Internal.into()),
             Err(_) => Ok(Diagnosed::TakesLong),

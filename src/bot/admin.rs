@@ -189,7 +189,7 @@ pub(super) async fn diagnose(interaction: &Interaction) -> Result<(), DiscordErr
     answer(interaction, async |reviewer| {
         let admin = &interaction.accounts().authorize_admin(reviewer, Purpose::Doctor).await?;
         Ok(match interaction.accounts().diagnose(admin).await? {
-            Diagnosed::Judged(diagnosis) => {
+            Diagnosed::Evaluated(diagnosis) => {
                 let text = messages::doctor::report(lang, &diagnosis);
                 Answer::long(lang, &text, || text.clone(), "doctor.txt", None)
             }

@@ -164,7 +164,7 @@ impl Username {
         if !prepared.bytes().all(is_name_byte) {
             return Err(IllegalUsername::Character);
         }
-        judge_form(&prepared, max)?;
+        validate_form(&prepared, max)?;
         Ok(Self(prepared.into_owned()))
     }
 
@@ -262,7 +262,7 @@ fn legal_part(shown: &str, max: usize) -> Option<Username> {
     Username::parse(kept.trim_end_matches(is_separator), max).ok()
 }
 
-fn judge_form(name: &str, max: usize) -> Result<(), IllegalUsername> {
+fn validate_form(name: &str, max: usize) -> Result<(), IllegalUsername> {
     if name.len() > max.min(LONGEST_ROW) {
         return Err(IllegalUsername::TooLong);
     }

@@ -17,7 +17,7 @@ use harness::accounts::operator;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The town's use-cases with a doctor of the test's own.
+/// The environment's use-cases with a doctor of the test's own.
 fn with_doctor(env: &AccountsEnv, examine: Arc<Examine>) -> (Accounts, TaskTracker) {
     let tracker = TaskTracker::new();
     let examiner = Examiner::new(examine, Duration::from_millis(20), tracker.clone());
@@ -63,7 +63,7 @@ async fn a_look_that_takes_long_goes_on_to_its_end_and_keeps_its_turn_until_then
     assert_eq!((looks(&env).await, ended.load(Ordering::SeqCst)), (1, 0));
     gate.add_permits(1000);
     let told = wait_until("the turn to be free", LIMIT, async || {
-        Ok(accounts.diagnose(&admin).await == Ok(Diagnosed::Judged(Diagnosis { checks: Vec::new() })))
+        Ok(accounts.diagnose(&admin).await == Ok(Diagnosed::Evaluated(Diagnosis { checks: Vec::new() })))
     });
     told.await.expect("the first look ended");
     tracker.close();
