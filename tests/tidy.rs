@@ -2,6 +2,11 @@
 //!
 //! The rules read the files as text. A rule that is hard to state in text is not here.
 
+#[path = "tidy/imports.rs"]
+mod imports;
+#[path = "tidy/names.rs"]
+mod names;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -145,10 +150,24 @@ fn room_of(path: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// The file without its test module and without comments.
+/// The file without its test module, which stands last if it is not a file of its own, and without comments.
 fn code_of(text: &str) -> String {
-    let product = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text);
+    let is_own = |part: &str| part.lines().next().is_some_and(|line| line.ends_with('{'));
+    let mut parts = text.split("\n#[cfg(test)]\nmod ");
+    let mut product = parts.next().unwrap_or(text).to_owned();
+    for part in parts.take_while(|part| !is_own(part)) {
+        product.push('\n');
+        product.push_str(part.split_once('\n').map_or("", |(_, rest)| rest));
+    }
     product.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The files of the product with their code. Tests in files of their own are no part of it.
+fn product_files() -> Vec<(String, String)> {
+    let is_product = |file: &String| !file.ends_with("/tests.rs") && !file.contains("/tests/");
+    let files = files_below("src", "rs").into_iter().map(|path| (shown(&path), path));
+    let files = files.filter(|(file, _)| is_product(file));
+    files.map(|(file, path)| (file, code_of(&text_of(&path)))).collect()
 }
 
 /// Names that follow `prefix` in `code`, up to the first character that is not part of an identifier.
@@ -275,25 +294,36 @@ fn nobody_switches_a_check_off_or_waits_for_time() {
 const SLEEPING: &[(&str, &str)] = &[
     ("tests/testbed/src/waiting.rs", "it asks a condition again and again, for all tests"),
     ("tests/discord-sim/src/rest/mod.rs", "an answer that comes late is a fault that it plays"),
+    ("src/clock.rs", "it is the clock that the product waits by, which tests push"),
 ];
+
+/// The lines that wait for time to pass.
+fn lines_that_wait(text: &str) -> Vec<usize> {
+    // Written in two parts, so that this file does not find itself.
+    let forbidden = [concat!("sle", "ep("), concat!("sle", "ep_until("), concat!("park_", "timeout(")];
+    let sleeps = |line: &str| forbidden.iter().any(|call| line.contains(call));
+    text.lines().zip(1..).filter(|(line, _)| sleeps(line)).map(|(_, number)| number).collect()
+}
 
 #[test]
 fn tests_wait_for_conditions_and_never_for_time() {
-    // Written in two parts, so that this file does not find itself.
-    let forbidden = concat!("sle", "ep(");
     let mut faults = Vec::new();
-    for path in files_below("tests", "rs") {
+    for path in files_below("src", "rs").into_iter().chain(files_below("tests", "rs")) {
         let file = shown(&path);
-        if SLEEPING.iter().any(|(excepted, _)| *excepted == file) {
+        let is_excepted = SLEEPING.iter().any(|(excepted, _)| *excepted == file);
+        let found = lines_that_wait(&text_of(&path));
+        if is_excepted {
+            assert!(!found.is_empty(), "{file} sleeps no more: take it out of the list");
             continue;
         }
-        for (number, line) in text_of(&path).lines().enumerate() {
-            if line.contains(forbidden) {
-                faults.push(format!("{file}:{}: wait with `testbed::wait_until`", number + 1));
-            }
-        }
+        faults.extend(found.iter().map(|line| format!("{file}:{line}")));
     }
-    assert_none("A test waits for time to pass:", &faults);
+    assert_none(
+        "A test waits for time to pass. Wait for the condition with `testbed::wait_until`, or push the clock:",
+        &faults,
+    );
+    let call = concat!("tokio::time::sle", "ep(SECOND)");
+    assert_eq!(lines_that_wait(&["fn asleep", call, "}"].join("\n")), [2]);
 }
 
 #[test]

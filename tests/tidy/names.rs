@@ -1,0 +1,268 @@
+//! Public functions that nobody calls, and names that were given up.
+
+use super::imports::split_imports;
+use super::{assert_none, code_of, files_below, product_files, shown, text_of};
+
+/// Public functions that tests alone call, with the reason. An entry that is needed no more is refused, too.
+const FOR_TESTS: &[(&str, &str, &str)] = &[
+    ("src/app/assembly.rs", "health_address", "a bot in a test's own process listens on a free port"),
+    ("src/app/assembly.rs", "background", "a story pushes time and runs the worker's jobs at once"),
+    ("src/background.rs", "drain_once", "a test runs what is due, once, without the loops"),
+    ("src/background.rs", "look_for_activations", "a test reads the events once, without the loops"),
+    (
+        "src/directory/groups.rs",
+        "members",
+        "a test reads a group with a hostile name back, through the bot's own filter",
+    ),
+    ("src/store/dump.rs", "dump", "a test searches every column of every table for what must be sealed"),
+    ("src/store/mod.rs", "statements", "a test prepares all statements on both databases"),
+    ("src/store/open.rs", "migrate_to", "a test makes the tables of an earlier version"),
+];
+
+/// A public function or method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Function<'a> {
+    name: &'a str,
+    is_method: bool,
+}
+
+/// The code without the items that only a build with the feature `faults` has. rustfmt has indented them.
+fn without_faults(code: &str) -> String {
+    let mut kept = String::new();
+    let mut lines = code.lines();
+    while let Some(line) = lines.next() {
+        let bare = line.trim_start();
+        if !(bare.starts_with("#[cfg(") && bare.contains("feature = \"faults\"") && !bare.contains("not(")) {
+            kept.push_str(line);
+            kept.push('\n');
+            continue;
+        }
+        let indent = &line[..line.len() - bare.len()];
+        let closing = ["}", "};", "},", ")", ");"].map(|end| [indent, end].concat());
+        for line in lines.by_ref() {
+            let is_first_level = line.strip_prefix(indent).is_some_and(|rest| !rest.starts_with(' '));
+            let is_whole = is_first_level && line.ends_with([';', ',']) || line.ends_with(" }");
+            if is_whole || closing.iter().any(|end| end == line) {
+                break;
+            }
+        }
+    }
+    kept
+}
+
+/// The public functions that some code defines, whatever their visibility is limited to.
+fn public_functions(code: &str) -> Vec<Function<'_>> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("fn ") {
+        let begin = code[..at].rfind('\n').map_or(0, |end| end + 1);
+        let Some(head) = code[begin..at].trim_start().strip_prefix("pub") else { continue };
+        let head = match head.strip_prefix('(') {
+            Some(limited) => limited.split_once(')').map_or("", |(_, rest)| rest),
+            None => head,
+        };
+        if !head.split_whitespace().all(|word| ["const", "async", "unsafe"].contains(&word)) {
+            continue;
+        }
+        let rest = &code[at + "fn ".len()..];
+        let Some(end) = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')) else { continue };
+        let (name, signature) = rest.split_at(end);
+        let first = signature.split_once('(').map_or("", |(_, rest)| rest);
+        let first = first.split([',', ')', ':']).next().unwrap_or_default();
+        found.push(Function { name, is_method: first.ends_with("self") });
+    }
+    found
+}
+
+/// Whether an identifier stands in some code as a word of its own, with what stands before and after it.
+fn stands_in(code: &str, name: &str, fits: impl Fn(&str, &str) -> bool) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(name).any(|(at, _)| {
+        let (before, after) = (&code[..at], &code[at + name.len()..]);
+        !before.ends_with(is_part) && !after.starts_with(is_part) && fits(before, after)
+    })
+}
+
+/// Whether some code calls a function, or passes it on. A field may have the name of a method.
+fn calls(code: &str, function: Function<'_>) -> bool {
+    stands_in(code, function.name, |before, after| {
+        if function.is_method {
+            before.ends_with("::") || before.ends_with('.') && after.starts_with(['(', ':'])
+        } else {
+            !before.ends_with("fn ")
+        }
+    })
+}
+
+/// The public functions that no file calls.
+fn uncalled(files: &[(String, String)]) -> Vec<(&str, &str)> {
+    // An import calls nothing, unless it gives the function another name.
+    let callers: Vec<String> = files
+        .iter()
+        .map(|(_, code)| {
+            let (mut rest, trees) = split_imports(code);
+            trees.iter().filter(|tree| tree.contains(" as ")).for_each(|tree| rest.push_str(tree));
+            rest
+        })
+        .collect();
+    let mut found = Vec::new();
+    for (file, code) in files {
+        let always = without_faults(code);
+        for function in public_functions(code) {
+            // The text of `code` outlives this function; that of `always` does not.
+            let is_always = public_functions(&always).contains(&function);
+            if is_always && !callers.iter().any(|code| calls(code, function)) {
+                found.push((file.as_str(), function.name));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_public_function_has_a_caller_in_src() {
+    let files = product_files();
+    let read = files.iter().map(|(_, code)| public_functions(code).len()).sum::<usize>();
+    assert!(read > 500, "only {read} public functions were read");
+    let found = uncalled(&files);
+    let is_excepted = |file: &str, name: &str| FOR_TESTS.iter().any(|(at, of, _)| *at == file && *of == name);
+    let faults: Vec<String> = found
+        .iter()
+        .filter(|(file, name)| !is_excepted(file, name))
+        .map(|(file, name)| format!("{file}: {name}"))
+        .collect();
+    assert_none(
+        "A public function has no caller in src. Remove it, or call it where its work is done by hand; tests alone keep no function alive:",
+        &faults,
+    );
+    let stale: Vec<String> = FOR_TESTS
+        .iter()
+        .filter(|(file, name, _)| !found.contains(&(*file, *name)))
+        .map(|(file, name, _)| format!("{file}: {name}"))
+        .collect();
+    assert_none("tests/tidy/names.rs excepts a function that is called or gone. Take the entry out:", &stale);
+}
+
+#[test]
+fn a_public_function_without_a_caller_is_found() {
+    let file = |name: &str, code: &str| (name.to_owned(), code.to_owned());
+    let files = [
+        file(
+            "a.rs",
+            "impl A {\n    pub fn port(&self) -> u16 { self.port }\n    pub(crate) async fn stop(self) {}\n\
+             \x20   #[cfg(feature = \"faults\")]\n    pub fn tear(&self) {\n        self.x();\n    }\n}\n\
+             pub fn told() {}\npub const fn renamed() {}\nfn private() {}\n",
+        ),
+        file("b.rs", "pub use a::told;\nuse a::renamed as other;\nfn main() {\n    a\n        .stop();\n}\n"),
+    ];
+    assert_eq!(uncalled(&files), [("a.rs", "port"), ("a.rs", "told")]);
+}
+
+/// Names that were given up for the words of the field. Ordinary English that has another meaning in code is not here.
+const GIVEN_UP: &[&str] = &[
+    "Acquaintance",
+    "Addressee",
+    "AlreadyThere",
+    "Barred",
+    "Bed",
+    "BedOptions",
+    "CarefulResolver",
+    "Cleaning",
+    "Complaint",
+    "Country",
+    "Customs",
+    "Doorway",
+    "Errand",
+    "Fate",
+    "Findings",
+    "GatewayEar",
+    "GlobalHold",
+    "Halt",
+    "Heard",
+    "Judged",
+    "Knobs",
+    "Letter",
+    "Looked",
+    "Nonsense",
+    "NotNeeded",
+    "NotNow",
+    "Onward",
+    "PATIENCE",
+    "Postage",
+    "Presser",
+    "Refusal",
+    "Room",
+    "Scene",
+    "Setback",
+    "Sheet",
+    "Shut",
+    "Sight",
+    "Sought",
+    "Standing",
+    "StoreEyes",
+    "Tell",
+    "TokenKeeper",
+    "Town",
+    "Tried",
+    "Trouble",
+    "Village",
+    "Vitals",
+    "WorkId",
+    "WorkKind",
+    "WorkState",
+    "comes_to_rest",
+    "groups_seen",
+    "is_disguise",
+    "keep_tidy",
+    "mourn",
+    "mourns",
+    "pay_back",
+    "postage",
+    "put_news",
+    "turn_away",
+    "upkeep",
+];
+
+/// How functions began that are called otherwise now.
+const GIVEN_UP_BEGINNINGS: &[&str] = &["heed_", "judge_"];
+
+/// The identifiers of a line of code, without its texts.
+fn identifiers(line: &str) -> Vec<&str> {
+    let outside_texts = line.split('"').step_by(2);
+    let words = outside_texts.flat_map(|part| part.split(|c: char| !(c.is_alphanumeric() || c == '_')));
+    words.filter(|word| !word.is_empty()).collect()
+}
+
+/// Where some code uses names that were given up, with the number of the line.
+fn given_up_in(code: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    for (number, line) in code.lines().enumerate() {
+        let is_old = |name: &&str| {
+            GIVEN_UP.contains(name) || GIVEN_UP_BEGINNINGS.iter().any(|begin| name.starts_with(begin))
+        };
+        found.extend(identifiers(line).into_iter().filter(is_old).map(|name| (number + 1, name)));
+    }
+    found
+}
+
+#[test]
+fn names_that_were_given_up_do_not_come_back() {
+    let mut faults = Vec::new();
+    // The simulator and the testbed's proxy have words of their own trade.
+    let folders = ["tests/harness", "tests/clients", "tests/stories", "tests/workflow"];
+    let tests = folders.iter().flat_map(|folder| files_below(folder, "rs"));
+    let tests = tests.map(|path| (shown(&path), code_of(&text_of(&path))));
+    for (file, code) in product_files().into_iter().chain(tests) {
+        let found = given_up_in(&code);
+        faults.extend(found.iter().map(|(line, name)| format!("{file}: line {line} of its code: `{name}`")));
+    }
+    assert_none(
+        "A name is used that was given up. Take the word of the field, as the glossary of docs/architecture.md has it:",
+        &faults,
+    );
+}
+
+#[test]
+fn a_name_that_was_given_up_is_found() {
+    let code = "fn judge_form(x: &Scene) {\n    say(\"a Scene\", Scenery, prejudge_x);\n}";
+    assert_eq!(given_up_in(code), [(1, "judge_form"), (1, "Scene")]);
+}
