@@ -2,8 +2,8 @@
 
 use crate::domain::audit::{Actor, Source};
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, InteractionId, MessageId, Nonce};
+use crate::domain::lang::Lang;
 use crate::domain::member::MemberFacts;
-use crate::messages::Lang;
 
 /// The facts of one interaction of a member, made by the entrance.
 #[derive(Clone, Debug)]

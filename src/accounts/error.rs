@@ -4,12 +4,12 @@ use crate::domain::approval::Verdict;
 use crate::domain::eligibility::WhyNot;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{DiscordUserId, Timestamp};
+use crate::domain::mail::MailUnavailable;
 use crate::domain::mail_address::IllegalMailAddress;
 use crate::domain::panel::ChannelRight;
 use crate::domain::person_name::IllegalPersonName;
 use crate::domain::request::RequestState;
 use crate::domain::username::IllegalUsername;
-use crate::messages::mails::MailUnavailable;
 use crate::store::StoreError;
 
 /// A refusal and what belongs to it.

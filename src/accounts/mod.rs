@@ -32,7 +32,7 @@ pub mod restored;
 pub mod retry;
 pub mod status;
 
-pub use crate::messages::mails::MailUnavailable;
+pub use crate::domain::mail::MailUnavailable;
 pub use authority::{Admin, Purpose, ViewGrant};
 pub use caller::{Caller, FormInput, Operator, Proof, Reviewer};
 pub use context::{Accounts, Clients};

@@ -11,8 +11,7 @@ use crate::domain::account::{Account, AccountState};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, Nonce, Timestamp};
 use crate::domain::job::{Job, JobKind, JobState};
-use crate::domain::mail::{Mail, PERSONAL_SPAN};
-use crate::messages::mails::MailUnavailable;
+use crate::domain::mail::{Mail, MailUnavailable, PERSONAL_SPAN};
 use crate::store::{BudgetKind, NewJob, ReadConnection, StoreError, Tx};
 
 /// The pause between two mails to one account, so that the first can arrive.

@@ -13,7 +13,7 @@ use crate::domain::job::{JobKind, JobState, Step};
 use crate::domain::request::{Request, RequestState};
 use crate::store::{Overview, UnfinishedJob};
 
-pub use crate::messages::status::{Asked, Mails, Stage};
+pub use crate::domain::status::{Asked, Mails, Stage};
 
 /// A button below the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,9 +31,9 @@ use crate::domain::audit::{Event, Source};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, MessageId, Nonce, RequestId, RoleId};
 use crate::domain::job::{JobKind, JobState};
+use crate::domain::lang::Lang;
 use crate::domain::member::MemberFacts;
 use crate::domain::request::{Request, RequestState};
-use crate::messages::Lang;
 use crate::store::{AuditFilter, AuditRow, MessageKind, OutboxKind, Store};
 
 const ADA: u64 = 175_928_847_299_117_063;

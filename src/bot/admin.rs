@@ -12,8 +12,9 @@ use crate::accounts::links::{Link, LinkExport};
 use crate::accounts::{Format, Purpose, Reviewer, UseCaseError};
 use crate::discord::{Attachment, DiscordError, OutgoingMessage, TEXT_MAX};
 use crate::domain::audit::Source;
-use crate::messages::admin::{AuditFacts, LinkFacts};
-use crate::messages::{self, Lang};
+use crate::domain::lang::Lang;
+use crate::domain::listing::{AuditFacts, LinkFacts};
+use crate::messages::{self, tr};
 
 /// The default number of rows on a page.
 const PAGE: u32 = 10;
@@ -63,7 +64,7 @@ impl Answer {
         if text.chars().count() + follows.chars().count() <= TEXT_MAX {
             return Self::text([text, &follows].concat());
         }
-        let sentence = [&messages::admin::in_file(lang), follows.as_str()].concat();
+        let sentence = [&tr!(lang, "admin-in-file"), follows.as_str()].concat();
         Self::file(sentence, name.to_owned(), plain().into_bytes())
     }
 }
@@ -75,7 +76,7 @@ pub(super) async fn find_link(interaction: &Interaction, what: &str) -> Result<(
         let admin = &interaction.accounts().authorize_admin(reviewer, Purpose::Link).await?;
         let links = interaction.accounts().find_link(admin, what).await?;
         if links.is_empty() {
-            return Ok(Answer::text(messages::admin::no_links(lang)));
+            return Ok(Answer::text(tr!(lang, "admin-no-links")));
         }
         Ok(link_list(lang, &links))
     })
@@ -88,7 +89,7 @@ pub(super) async fn show_link(interaction: &Interaction, what: &str) -> Result<(
     answer(interaction, async |reviewer| {
         let admin = &interaction.accounts().authorize_admin(reviewer, Purpose::Link).await?;
         let Some(shown) = interaction.accounts().show_link(admin, what).await? else {
-            return Ok(Answer::text(messages::admin::no_such_link(lang)));
+            return Ok(Answer::text(tr!(lang, "admin-no-such-link")));
         };
         let facts = link_facts(&shown.link);
         let text = messages::admin::link_shown(lang, &facts, &shown.entry, &shown.user, &shown.comparison);
@@ -105,10 +106,10 @@ pub(super) async fn export_links(interaction: &Interaction, wanted: LinkExport) 
         let mut bytes = Vec::new();
         let writing = interaction.accounts().export_links(admin, wanted, |text| append(&mut bytes, text));
         let ControlFlow::Continue(count) = writing.await? else {
-            return Ok(Answer::text(messages::admin::too_large(lang)));
+            return Ok(Answer::text(tr!(lang, "admin-too-large")));
         };
         let name = ["links.", wanted.format.code()].concat();
-        Ok(Answer::file(messages::admin::exported_links(lang, count), name, bytes))
+        Ok(Answer::file(tr!(lang, "admin-exported-links", count = count), name, bytes))
     })
     .await
 }
@@ -129,10 +130,13 @@ pub(super) async fn search_audit(
         let admin = &interaction.accounts().authorize_admin(reviewer, Purpose::Audit).await?;
         let lines = interaction.accounts().audit_search(admin, &filter, page.after, limit).await?;
         if lines.is_empty() {
-            return Ok(Answer::text(messages::admin::no_audit_rows(lang)));
+            return Ok(Answer::text(tr!(lang, "admin-no-audit-rows")));
         }
         let is_full = u32::try_from(lines.len()).is_ok_and(|count| count >= limit);
-        let more = lines.last().filter(|_| is_full).map(|last| messages::admin::more(lang, last.row.seq));
+        let more = lines
+            .last()
+            .filter(|_| is_full)
+            .map(|last| tr!(lang, "admin-more", after = last.row.seq.to_string()));
         let text: Vec<String> = lines.iter().map(|line| audit_line(lang, line)).collect();
         let plain = || lines.iter().map(|line| [&line.to_string(), "\n"].concat()).collect();
         Ok(Answer::long(lang, &text.join("\n"), plain, "audit.txt", more))
@@ -157,7 +161,7 @@ pub(super) async fn export_audit(
         let writing =
             interaction.accounts().export_audit(admin, &filter, format, |text| append(&mut bytes, text));
         let ControlFlow::Continue(head) = writing.await? else {
-            return Ok(Answer::text(messages::admin::too_large(lang)));
+            return Ok(Answer::text(tr!(lang, "admin-too-large")));
         };
         let name = ["audit.", format.code()].concat();
         Ok(Answer::file(messages::admin::exported_audit(lang, &head.to_string()), name, bytes))
@@ -169,15 +173,15 @@ pub(super) async fn export_audit(
 pub(super) async fn verify_audit(interaction: &Interaction, head: Option<&str>) -> Result<(), DiscordError> {
     let lang = interaction.lang();
     let Ok(head) = head.map(str::parse::<Head>).transpose() else {
-        return interaction.say(messages::admin::no_head(lang)).await;
+        return interaction.say(tr!(lang, "admin-no-head")).await;
     };
     answer(interaction, async |reviewer| {
         let admin = &interaction.accounts().authorize_admin(reviewer, Purpose::AuditVerify).await?;
         let verified = interaction.accounts().audit_verify_for(admin, head.as_ref()).await?;
         Ok(Answer::text(match verified {
-            Verified::Whole { head } => messages::cli::audit_whole(lang, &head.to_string()),
-            Verified::Broken { seq } => messages::cli::audit_broken(lang, seq),
-            Verified::HeadMissing { head } => messages::cli::audit_head_missing(lang, &head.to_string()),
+            Verified::Whole { head } => tr!(lang, "cli-audit-whole", head = head.to_string()),
+            Verified::Broken { seq } => tr!(lang, "cli-audit-broken", row = seq.to_string()),
+            Verified::HeadMissing { head } => tr!(lang, "cli-audit-head-missing", head = head.to_string()),
         }))
     })
     .await
@@ -193,8 +197,8 @@ pub(super) async fn diagnose(interaction: &Interaction) -> Result<(), DiscordErr
                 let text = messages::doctor::report(lang, &diagnosis);
                 Answer::long(lang, &text, || text.clone(), "doctor.txt", None)
             }
-            Diagnosed::UnderWay => Answer::text(messages::doctor::under_way(lang)),
-            Diagnosed::TakesLong => Answer::text(messages::doctor::takes_long(lang)),
+            Diagnosed::UnderWay => Answer::text(tr!(lang, "doctor-under-way")),
+            Diagnosed::TakesLong => Answer::text(tr!(lang, "doctor-takes-long")),
         })
     })
     .await
@@ -229,11 +233,11 @@ fn append(bytes: &mut Vec<u8>, text: &str) -> ControlFlow<()> {
 fn parse_filter(lang: Lang, query: AuditQuery) -> Result<AuditFilter, String> {
     let event = query.event.map(|event| event.trim().parse()).transpose();
     let instant = |text: Option<String>| match text {
-        Some(text) => read_instant(&text).map(Some).ok_or_else(|| messages::admin::no_time(lang)),
+        Some(text) => read_instant(&text).map(Some).ok_or_else(|| tr!(lang, "admin-no-time")),
         None => Ok(None),
     };
     Ok(AuditFilter {
-        event: event.map_err(|_| messages::admin::no_such_event(lang))?,
+        event: event.map_err(|_| tr!(lang, "admin-no-such-event"))?,
         person: query.person,
         request: query.request,
         actor: query.actor,

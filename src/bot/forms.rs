@@ -4,8 +4,9 @@ use crate::accounts::FormInput;
 use crate::accounts::request::Prefill;
 use crate::discord::custom_id::CustomId;
 use crate::discord::{FieldStyle, FormField, Modal, Need};
+use crate::domain::lang::Lang;
 use crate::domain::request::ANSWER_MAX;
-use crate::messages::{self, Lang};
+use crate::messages;
 
 const USERNAME: &str = "username";
 const ADDRESS: &str = "address";

@@ -18,7 +18,9 @@ use crate::discord::{DiscordError, OutgoingMessage, Reply, member_facts};
 use crate::domain::audit::Source;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{DiscordUserId, GuildId, InteractionId};
-use crate::messages::{self, Lang, Reference};
+use crate::domain::lang::Lang;
+use crate::domain::reference::Reference;
+use crate::messages::{self, tr};
 use crate::telemetry::TraceId;
 
 /// The parts that every kind of interaction has, as Discord sent them.
@@ -222,17 +224,17 @@ impl Interaction {
 
     /// First answer: this version doesn't know the button.
     pub(super) async fn say_old_button(&self) -> Result<(), DiscordError> {
-        self.say(messages::error_code::old_button(self.lang())).await
+        self.say(tr!(self.lang(), "old-button")).await
     }
 
     async fn reject(&self, rejection: Rejection) -> Result<(), DiscordError> {
         tracing::info!(?rejection, "rejected");
         self.say(match rejection {
             Rejection::NotAPerson => return Ok(()),
-            Rejection::GuildNotConfigured => messages::error_code::not_served(self.lang()),
-            Rejection::OnlyInGuild => messages::error_code::only_in_server(self.lang()),
-            Rejection::Maintenance => messages::service::held(self.lang()),
-            Rejection::TooLate => messages::error_code::too_late(self.lang()),
+            Rejection::GuildNotConfigured => tr!(self.lang(), "not-served"),
+            Rejection::OnlyInGuild => tr!(self.lang(), "only-in-server"),
+            Rejection::Maintenance => tr!(self.lang(), "service-held"),
+            Rejection::TooLate => tr!(self.lang(), "too-late"),
         })
         .await
     }

@@ -9,9 +9,10 @@ use crate::discord::custom_id::{CustomId, Verb};
 use crate::discord::{ButtonStyle, DiscordError, OutgoingMessage};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, Nonce, RequestId};
-use crate::messages;
-use crate::messages::form::Faulty;
-use crate::messages::mails::Links;
+use crate::domain::lang::Lang;
+use crate::domain::mail::Links;
+use crate::domain::request::Faulty;
+use crate::messages::{self, tr};
 
 /// First answer: the form, or why the person can't ask for an account.
 pub(super) async fn open_form(interaction: &Interaction) -> Result<(), DiscordError> {
@@ -55,7 +56,7 @@ fn invalid_form_message(
     ];
     let typed = messages::form::typed_back(lang, &fields);
     interaction.error_message(denied).followed_by(&typed).with_button(
-        messages::account::request_label(lang),
+        tr!(lang, "button-request"),
         ButtonStyle::Primary,
         CustomId::without_row(Verb::Request),
     )
@@ -246,7 +247,7 @@ pub(super) async fn lock(
 /// Replaces the message of an expired draft. Any other error leaves the message and its buttons unchanged.
 fn refusal_on_draft(interaction: &Interaction, denied: &UseCaseError) -> ButtonAnswer {
     if denied.error_code == ErrorCode::StaleButton && denied.details == Details::Expired {
-        let expired = messages::account::draft_expired(interaction.lang());
+        let expired = tr!(interaction.lang(), "draft-expired");
         return ButtonAnswer::Update(OutgoingMessage::text(expired));
     }
     ButtonAnswer::Private(interaction.error_message(denied))
@@ -258,44 +259,38 @@ fn draft_message(interaction: &Interaction, draft: &DraftShown) -> OutgoingMessa
     let text = match &request.form {
         Some(form) => messages::account::draft_shown(lang, form, draft.expires_at),
         // The values of the draft were erased a moment ago.
-        None => return OutgoingMessage::text(messages::account::draft_expired(lang)),
+        None => return OutgoingMessage::text(tr!(lang, "draft-expired")),
     };
     let button = |verb| CustomId::of_request(verb, request.id, request.nonce);
     OutgoingMessage::text(text)
-        .with_button(messages::account::send_label(lang), ButtonStyle::Success, button(Verb::Send))
-        .with_button(messages::account::change_label(lang), ButtonStyle::Secondary, button(Verb::Change))
+        .with_button(tr!(lang, "button-send"), ButtonStyle::Success, button(Verb::Send))
+        .with_button(tr!(lang, "button-change"), ButtonStyle::Secondary, button(Verb::Change))
 }
 
-fn add_button(lang: messages::Lang, post: OutgoingMessage, button: StatusButton) -> OutgoingMessage {
+fn add_button(lang: Lang, post: OutgoingMessage, button: StatusButton) -> OutgoingMessage {
     let of = CustomId::of_request;
     match button {
-        StatusButton::Send(id, nonce) => post.with_button(
-            messages::account::send_label(lang),
-            ButtonStyle::Success,
-            of(Verb::Send, id, nonce),
-        ),
-        StatusButton::Change(id, nonce) => post.with_button(
-            messages::account::change_label(lang),
-            ButtonStyle::Secondary,
-            of(Verb::Change, id, nonce),
-        ),
-        StatusButton::Cancel(id, nonce) => post.with_button(
-            messages::account::cancel_label(lang),
-            ButtonStyle::Danger,
-            of(Verb::Cancel, id, nonce),
-        ),
+        StatusButton::Send(id, nonce) => {
+            post.with_button(tr!(lang, "button-send"), ButtonStyle::Success, of(Verb::Send, id, nonce))
+        }
+        StatusButton::Change(id, nonce) => {
+            post.with_button(tr!(lang, "button-change"), ButtonStyle::Secondary, of(Verb::Change, id, nonce))
+        }
+        StatusButton::Cancel(id, nonce) => {
+            post.with_button(tr!(lang, "button-cancel"), ButtonStyle::Danger, of(Verb::Cancel, id, nonce))
+        }
         StatusButton::Form => post.with_button(
-            messages::account::request_label(lang),
+            tr!(lang, "button-request"),
             ButtonStyle::Primary,
             CustomId::without_row(Verb::Request),
         ),
         StatusButton::Resend(id, nonce) => post.with_button(
-            messages::mails::resend_label(lang),
+            tr!(lang, "button-resend"),
             ButtonStyle::Secondary,
             CustomId::of_account(Verb::Resend, id, nonce),
         ),
         StatusButton::NotMe(id, nonce) => post.with_button(
-            messages::mails::not_me_label(lang),
+            tr!(lang, "button-not-me"),
             ButtonStyle::Danger,
             CustomId::of_account(Verb::NotMe, id, nonce),
         ),

@@ -8,7 +8,7 @@ use crate::discord::custom_id::{CustomId, Verb};
 use crate::discord::{DiscordError, OutgoingMessage};
 use crate::domain::approval::{Notify, Verdict};
 use crate::domain::ids::{JobId, Nonce, RequestId};
-use crate::messages;
+use crate::messages::{self, tr};
 
 /// `Approve`.
 pub(super) async fn approve(
@@ -78,7 +78,7 @@ pub(super) async fn retry(interaction: &Interaction, job: JobId, nonce: Nonce) -
         accounts.retry(&admin, job, nonce).await
     };
     let post = match retrying.await {
-        Ok(_) => OutgoingMessage::text(messages::error_code::retry_started(interaction.lang())),
+        Ok(_) => OutgoingMessage::text(tr!(interaction.lang(), "retry-started")),
         Err(denied) => interaction.error_message(&denied),
     };
     interaction.reply.follow_up_ephemeral(&post).await

@@ -8,7 +8,7 @@ use crate::accounts::Purpose;
 use crate::discord::{DiscordError, OutgoingMessage};
 use crate::domain::ids::ChannelId;
 use crate::domain::panel::ChannelRight;
-use crate::messages;
+use crate::messages::tr;
 
 /// The channel in which `/panel post` was used, and the permissions that the bot lacks there.
 pub(super) struct PanelPlace {
@@ -49,8 +49,8 @@ pub(super) async fn post_panel(interaction: &Interaction, place: PanelPlace) -> 
         accounts.post_panel(&admin, place.channel_id, &place.missing).await
     };
     let post = match posting.await {
-        Ok(posted) if posted.stands => OutgoingMessage::text(messages::panel::updating(lang)),
-        Ok(_) => OutgoingMessage::text(messages::panel::posting(lang)),
+        Ok(posted) if posted.stands => OutgoingMessage::text(tr!(lang, "panel-updating")),
+        Ok(_) => OutgoingMessage::text(tr!(lang, "panel-posting")),
         Err(denied) => interaction.error_message(&denied),
     };
     interaction.reply.edit_original(&post).await

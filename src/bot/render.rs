@@ -1,8 +1,10 @@
 //! Renders the error of a use-case as a text of `messages`.
 
 use crate::accounts::{BrokenRule, Details, Field, FieldFault, UseCaseError};
-use crate::messages::form::Faulty;
-use crate::messages::{Lang, Reference, error_code, form, mails, panel};
+use crate::domain::lang::Lang;
+use crate::domain::reference::Reference;
+use crate::domain::request::Faulty;
+use crate::messages::{error_code, form, mails, panel, tr};
 
 /// The text for `denied`.
 pub(super) fn error_code(
@@ -17,8 +19,8 @@ pub(super) fn error_code(
         Details::Form(faults) => form_faults(lang, Faulty::First, faults, max_username),
         Details::DecidedBy { who, verdict, at } => error_code::decided_by(lang, *who, *verdict, *at),
         Details::Ended { state } => error_code::ended(lang, *state),
-        Details::CardChanged => error_code::card_changed(lang),
-        Details::Nothing => error_code::nothing_to_cancel(lang),
+        Details::CardChanged => tr!(lang, "refusal-card-changed"),
+        Details::Nothing => tr!(lang, "refusal-nothing-to-cancel"),
         Details::MailUnavailable(why) => mails::not_now(lang, *why),
         Details::ChannelRights(missing) => panel::rights_missing(lang, missing),
         Details::Wait { until } => mails::wait(lang, *until),
@@ -39,8 +41,8 @@ fn field_fault(lang: Lang, fault: FieldFault, max_username: usize) -> String {
         (Some(BrokenRule::Name(rule)), Field::Given | Field::Username | Field::Address | Field::Answer) => {
             form::given_fault(lang, rule)
         }
-        (Some(BrokenRule::AnswerMissing), _) => form::answer_missing(lang),
-        (None, Field::Username) => form::username_unavailable(lang),
+        (Some(BrokenRule::AnswerMissing), _) => tr!(lang, "answer-missing"),
+        (None, Field::Username) => tr!(lang, "username-unavailable"),
         (None, Field::Address | Field::Given | Field::Family | Field::Answer) => {
             error_code::bare(lang, fault.error_code)
         }

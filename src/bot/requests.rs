@@ -5,8 +5,9 @@ use super::interaction::Interaction;
 use crate::accounts::requests::{RequestFilter, RequestLine, RequestShown, RequestTexts, StatusFilter};
 use crate::discord::DiscordError;
 use crate::domain::ids::RequestId;
-use crate::messages::desk::RequestFacts;
-use crate::messages::{self, Lang};
+use crate::domain::lang::Lang;
+use crate::domain::listing::RequestFacts;
+use crate::messages::{self, tr};
 
 /// The default number of requests on a page.
 const PAGE: u32 = 10;
@@ -20,7 +21,7 @@ pub(super) async fn list_requests(
 ) -> Result<(), DiscordError> {
     let lang = interaction.lang();
     let Ok(after) = after.map(|after| after.trim().parse::<RequestId>()).transpose() else {
-        return interaction.say(messages::desk::no_key(lang)).await;
+        return interaction.say(tr!(lang, "desk-no-key")).await;
     };
     let limit = limit.unwrap_or(PAGE);
     answer(interaction, async |reviewer| {
@@ -28,11 +29,11 @@ pub(super) async fn list_requests(
         let filter = RequestFilter { guild: None, status };
         let requests = interaction.accounts().requests(&grant, &filter, after, limit).await?;
         if requests.is_empty() {
-            return Ok(Answer::text(messages::desk::no_requests(lang)));
+            return Ok(Answer::text(tr!(lang, "desk-no-requests")));
         }
         let is_full = u32::try_from(requests.len()).is_ok_and(|count| count >= limit);
         let last = requests.last().filter(|_| is_full);
-        let more = last.map(|last| messages::desk::more(lang, &last.id.to_string()));
+        let more = last.map(|last| tr!(lang, "desk-more", after = last.id.to_string()));
         let each = requests.iter().map(|request| messages::desk::request_line(lang, &request_facts(request)));
         let text = each.collect::<Vec<_>>().join("\n");
         Ok(Answer::long(lang, &text, || text.clone(), "requests.txt", more))
@@ -46,7 +47,7 @@ pub(super) async fn show_request(interaction: &Interaction, code: &str) -> Resul
     answer(interaction, async |reviewer| {
         let grant = interaction.accounts().authorize_reader(reviewer).await?;
         let Some(shown) = interaction.accounts().request_shown(&grant, code).await? else {
-            return Ok(Answer::text(messages::desk::no_such_request(lang)));
+            return Ok(Answer::text(tr!(lang, "desk-no-such-request")));
         };
         let texts = interaction.accounts().request_texts(&grant, &shown).await?;
         let text = request_text(lang, &shown, &texts);

@@ -14,7 +14,8 @@ use crate::accounts::audit_log::{AuditFilter, AuditLine, Head, Verified, read_in
 use crate::accounts::open::AccessLevel;
 use crate::domain::audit::{Event, Source};
 use crate::domain::ids::Timestamp;
-use crate::messages;
+use crate::domain::lang::Lang;
+use crate::messages::tr;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -140,7 +141,7 @@ fn search(flags: &SearchFlags, file: &Path, printer: &mut Printer) -> Exit {
             Ok(lines) => {
                 let format = ListFormat {
                     name: "rows",
-                    nothing: messages::cli::no_audit_rows(session.lang),
+                    nothing: tr!(session.lang, "cli-no-audit-rows"),
                     key: |line: &AuditLine| line.row.seq.to_string(),
                     as_json,
                     as_row,
@@ -166,7 +167,7 @@ fn write_export(flags: &ExportFlags, file: &Path, printer: &mut Printer) -> Exit
             Err(exit) => exit,
             Ok(None) => Exit::Done,
             Ok(Some(head)) => {
-                printer.note(messages::cli::exported_audit(session.lang, &head.to_string()));
+                printer.note(tr!(session.lang, "cli-exported-audit", head = head.to_string()));
                 Exit::Done
             }
         }
@@ -232,10 +233,10 @@ fn print_as_json(verified: &Verified, printer: &mut Printer) {
 }
 
 fn print_as_text(verified: &Verified, printer: &mut Printer) {
-    let lang = messages::Lang::default();
+    let lang = Lang::default();
     printer.line(match verified {
-        Verified::Whole { head } => messages::cli::audit_whole(lang, &head.to_string()),
-        Verified::Broken { seq } => messages::cli::audit_broken(lang, *seq),
-        Verified::HeadMissing { head } => messages::cli::audit_head_missing(lang, &head.to_string()),
+        Verified::Whole { head } => tr!(lang, "cli-audit-whole", head = head.to_string()),
+        Verified::Broken { seq } => tr!(lang, "cli-audit-broken", row = seq.to_string()),
+        Verified::HeadMissing { head } => tr!(lang, "cli-audit-head-missing", head = head.to_string()),
     });
 }

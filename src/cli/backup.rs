@@ -17,7 +17,8 @@ use crate::accounts::restored::{CompareError, Comparison, RestoreDifference};
 use crate::clock::{self, SystemRng};
 use crate::config::{self, Config};
 use crate::domain::account::DirectoryId;
-use crate::messages::{self, Lang};
+use crate::domain::lang::Lang;
+use crate::messages::{self, tr};
 use crate::store::{Store, StoreError};
 
 #[derive(Debug, Args)]
@@ -60,14 +61,20 @@ pub(super) fn back_up(flags: &BackupFlags, file: &Path, printer: &mut Printer) -
             Err(error) => return printer.failure("could not use the file's name", &error),
         };
         if config.store.url.scheme() != "sqlite" {
-            return printer.fault(Exit::Usage, messages::service::back_up_by_pg_dump(lang));
+            return printer.fault(Exit::Usage, tr!(lang, "service-back-up-by-pg-dump"));
         }
         match copy(&config.store, &absolute).await {
             Ok(head) => {
-                printer.line(messages::service::backed_up(lang, &absolute.display().to_string(), &head));
-                printer.note(messages::service::key_is_apart(
+                printer.line(tr!(
                     lang,
-                    &config.store.key_file.display().to_string(),
+                    "service-backed-up",
+                    file = absolute.display().to_string(),
+                    head = &head
+                ));
+                printer.note(tr!(
+                    lang,
+                    "service-key-is-apart",
+                    file = config.store.key_file.display().to_string()
                 ));
                 Exit::Done
             }
@@ -106,15 +113,15 @@ pub(super) fn restore(flags: &RestoreFlags, file: &Path, printer: &mut Printer) 
 async fn restore_backup(config: &Config, backup: &Path, printer: &mut Printer) -> Exit {
     let lang = Lang::default();
     if config.store.url.scheme() != "sqlite" {
-        return printer.fault(Exit::Usage, messages::service::restore_by_pg_restore(lang));
+        return printer.fault(Exit::Usage, tr!(lang, "service-restore-by-pg-restore"));
     }
     match Store::restore(&config.store, backup, clock::of_process(), Arc::new(SystemRng)).await {
         Ok(restored) => {
-            printer.line(messages::service::restored(lang, &restored.head.to_string()));
+            printer.line(tr!(lang, "service-restored", head = restored.head.to_string()));
             if let Some(kept) = restored.kept {
-                printer.line(messages::service::kept_beside(lang, &kept.display().to_string()));
+                printer.line(tr!(lang, "service-kept-beside", file = kept.display().to_string()));
             }
-            printer.note(messages::service::what_comes_next(lang));
+            printer.note(tr!(lang, "service-what-comes-next"));
             Exit::Done
         }
         Err(error) => printer.failure("nothing was restored", &error),
@@ -130,7 +137,7 @@ async fn hold(config: &Config, printer: &mut Printer) -> Exit {
     };
     match held.await {
         Ok(()) => {
-            printer.line(messages::service::is_held(Lang::default()));
+            printer.line(tr!(Lang::default(), "service-is-held"));
             Exit::Done
         }
         Err(error) => printer.failure("nothing was held back", &error),
@@ -162,10 +169,10 @@ async fn agree(comparison: &Comparison, printer: &mut Printer) -> Exit {
     let lang = Lang::default();
     match comparison.agree(&Operator { login: process::login() }).await {
         Ok(Some(jobs)) => {
-            printer.line(messages::service::agreed(lang, jobs));
+            printer.line(tr!(lang, "service-agreed", count = jobs));
             Exit::Done
         }
-        Ok(None) => printer.fault(Exit::Failed, messages::service::not_held(lang)),
+        Ok(None) => printer.fault(Exit::Failed, tr!(lang, "service-not-held")),
         Err(error) => printer.failure("nothing was agreed", &error),
     }
 }

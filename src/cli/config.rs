@@ -9,7 +9,8 @@ use super::exit::Exit;
 use super::prepare::load;
 use super::print::Printer;
 use crate::config::{self, Diagnostic, Place};
-use crate::messages::{self, Lang};
+use crate::domain::lang::Lang;
+use crate::messages::tr;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -44,9 +45,9 @@ fn check(file: &Path, printer: &mut Printer) -> Exit {
         Ok(loaded) => {
             let lang = Lang::default();
             for warning in &loaded.warnings {
-                printer.note(messages::cli::warning(lang, &warning.line(file)));
+                printer.note(tr!(lang, "cli-warning", warning = warning.line(file)));
             }
-            printer.line(messages::cli::no_faults(lang, &file.display().to_string()));
+            printer.line(tr!(lang, "cli-no-faults", file = file.display().to_string()));
             Exit::Done
         }
     }

@@ -15,7 +15,7 @@ use crate::accounts::open::AccessLevel;
 use crate::clock;
 use crate::domain::ids::{DiscordUserId, Timestamp};
 use crate::domain::mail_address::MailAddress;
-use crate::messages;
+use crate::messages::tr;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -105,7 +105,7 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
                 {
                     session.refuse(printer, &denied)
                 } else {
-                    printer.line(messages::cli::deny_added(session.lang));
+                    printer.line(tr!(session.lang, "cli-deny-added"));
                     Exit::Done
                 }
             }),
@@ -117,12 +117,10 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
                     match session.accounts.deny_remove(&session.admin(Purpose::DenyList), &target).await {
                         Err(denied) => session.refuse(printer, &denied),
                         Ok(true) => {
-                            printer.line(messages::cli::deny_removed(session.lang));
+                            printer.line(tr!(session.lang, "cli-deny-removed"));
                             Exit::Done
                         }
-                        Ok(false) => {
-                            printer.fault(Exit::Failed, messages::cli::not_on_deny_list(session.lang))
-                        }
+                        Ok(false) => printer.fault(Exit::Failed, tr!(session.lang, "cli-not-on-deny-list")),
                     }
                 }),
             }
@@ -135,7 +133,7 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
             {
                 Err(denied) => session.refuse(printer, &denied),
                 Ok(lines) => {
-                    let nothing = messages::cli::empty_deny_list(session.lang);
+                    let nothing = tr!(session.lang, "cli-empty-deny-list");
                     let key = |line: &DenyLine| line.key.clone();
                     print_page(
                         printer,

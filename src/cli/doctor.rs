@@ -15,7 +15,8 @@ use crate::clock::{self, SystemRng};
 use crate::config;
 use crate::doctor::{self, Access, Check, CouldNotRun, Diagnosis, Outcome, SelfTestMode};
 use crate::domain::finding::{NotChecked, System};
-use crate::messages::{self, Lang};
+use crate::domain::lang::Lang;
+use crate::messages::{self, tr};
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
@@ -74,10 +75,10 @@ pub(super) fn run(file: &Path, flags: &Flags, printer: &mut Printer) -> Exit {
             exit_of(&diagnosis, flags)
         }
         Err(CouldNotRun::AdministratorRefused) => {
-            printer.fault(Exit::Failed, messages::doctor::administrator_refused(lang))
+            printer.fault(Exit::Failed, tr!(lang, "doctor-administrator-refused"))
         }
         Err(CouldNotRun::ServerBindRefused) => {
-            printer.fault(Exit::Failed, messages::doctor::config_bind_refused(lang))
+            printer.fault(Exit::Failed, tr!(lang, "doctor-config-bind-refused"))
         }
     }
 }
@@ -124,8 +125,10 @@ fn print(diagnosis: &Diagnosis, flags: &Flags, printer: &mut Printer) {
         printer.line("");
     }
     match (diagnosis.findings(), diagnosis.unchecked()) {
-        (0, 0) => printer.line(messages::doctor::all_well(lang)),
-        (findings, unchecked) => printer.line(messages::doctor::summary(lang, findings, unchecked)),
+        (0, 0) => printer.line(tr!(lang, "doctor-all-well")),
+        (findings, unchecked) => {
+            printer.line(tr!(lang, "doctor-summary", findings = findings, unjudged = unchecked));
+        }
     }
 }
 
@@ -136,7 +139,7 @@ fn print_system(checks: &[&Check], printer: &mut Printer) {
     }
     let in_order = checks.iter().filter(|check| check.outcome == Outcome::InOrder).count();
     if in_order > 0 {
-        printer.line(messages::doctor::in_order(lang, in_order));
+        printer.line(tr!(lang, "doctor-in-order", count = in_order));
     }
     for why in NotChecked::ALL {
         let unknown = checks.iter().filter(|check| check.outcome == Outcome::NotChecked(*why));

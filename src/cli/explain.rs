@@ -14,8 +14,9 @@ use crate::clock;
 use crate::config::Config;
 use crate::domain::eligibility::{Approval, Explanation, GroupName, Rule, WhyNot, explain};
 use crate::domain::ids::{DiscordUserId, GuildId, RoleId, Timestamp};
+use crate::domain::lang::Lang;
 use crate::domain::member::MemberFacts;
-use crate::messages::{self, Lang};
+use crate::messages::{self, tr};
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
@@ -43,7 +44,7 @@ pub(super) fn run(flags: &Flags, file: &Path, printer: &mut Printer) -> Exit {
         Err(exit) => return exit,
     };
     let Some(guild) = config.guild(flags.guild) else {
-        return printer.fault(Exit::Usage, messages::service::no_such_guild(Lang::default()));
+        return printer.fault(Exit::Usage, tr!(Lang::default(), "service-no-such-guild"));
     };
     let facts = match facts(flags, &config, printer) {
         Ok(facts) => facts,
@@ -75,7 +76,7 @@ fn facts(flags: &Flags, config: &Config, printer: &mut Printer) -> Result<Member
     let asking = fetch_member(&config.discord, clock::of_process(), flags.guild, flags.member);
     match small_runtime(printer)?.block_on(asking) {
         Ok(Some(facts)) => Ok(facts),
-        Ok(None) => Err(printer.fault(Exit::Failed, messages::service::not_in_guild(Lang::default()))),
+        Ok(None) => Err(printer.fault(Exit::Failed, tr!(Lang::default(), "service-not-in-guild"))),
         Err(error) => Err(printer.failure("nothing was evaluated", &error)),
     }
 }
@@ -85,7 +86,7 @@ fn print(explanation: &Explanation<'_>, printer: &mut Printer) {
     let deciding = explanation.deciding();
     printer.line(match deciding {
         Some(rule) => messages::service::decides(lang, rule),
-        None => messages::service::nothing_fits(lang),
+        None => tr!(lang, "service-nothing-fits"),
     });
     for reason in &explanation.of_person {
         printer.line(messages::service::against(lang, reason));

@@ -12,7 +12,8 @@ use super::exit::Exit;
 use super::print::Printer;
 use super::session::CliSession;
 use crate::accounts::{Format, UseCaseError};
-use crate::messages;
+use crate::domain::lang::Lang;
+use crate::messages::tr;
 
 /// The flags of every export.
 #[derive(Debug, Args)]
@@ -42,7 +43,7 @@ impl Target {
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
             Ok(file) => Ok(Self { file: Some((file, path.to_owned())), is_complete: false }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let text = messages::cli::file_exists(messages::Lang::default(), &path.display().to_string());
+                let text = tr!(Lang::default(), "cli-file-exists", file = path.display().to_string());
                 Err(printer.fault(Exit::Failed, text))
             }
             Err(error) => Err(printer.failure(&path.display().to_string(), &error)),

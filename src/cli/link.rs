@@ -14,8 +14,9 @@ use crate::accounts::links::{Link, LinkExport, LinkShown};
 use crate::accounts::open::AccessLevel;
 use crate::domain::account::{AccountState, DirectoryId, KeycloakId};
 use crate::domain::eligibility::GroupName;
+use crate::domain::lang::Lang;
 use crate::domain::link::{Comparison, EntryFacts, UserFacts};
-use crate::messages::{self, Lang};
+use crate::messages::{self, tr};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -73,7 +74,7 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
             in_session(file, AccessLevel::Compare, printer, async |session, printer| {
                 match session.accounts.show_link(&session.admin(Purpose::Link), what).await {
                     Err(denied) => session.refuse(printer, &denied),
-                    Ok(None) => printer.fault(Exit::Failed, messages::cli::no_such_link(session.lang)),
+                    Ok(None) => printer.fault(Exit::Failed, tr!(session.lang, "cli-no-such-link")),
                     Ok(Some(shown)) => show(&shown, *json, session, printer),
                 }
             })
@@ -88,7 +89,7 @@ fn list(links: &[Link], json: bool, session: &CliSession, printer: &mut Printer)
         return Exit::Done;
     }
     if links.is_empty() {
-        printer.line(messages::cli::no_links(session.lang));
+        printer.line(tr!(session.lang, "cli-no-links"));
     }
     if !links.is_empty() {
         printer.table(links.iter().map(as_row));
@@ -147,7 +148,7 @@ fn write_export(flags: &ExportFlags, file: &Path, printer: &mut Printer) -> Exit
             Err(exit) => exit,
             Ok(None) => Exit::Done,
             Ok(Some(count)) => {
-                printer.note(messages::cli::exported_links(session.lang, count));
+                printer.note(tr!(session.lang, "cli-exported-links", count = count));
                 Exit::Done
             }
         }

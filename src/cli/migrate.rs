@@ -7,7 +7,8 @@ use super::exit::Exit;
 use super::prepare::{load, small_runtime};
 use super::print::Printer;
 use crate::clock::{self, SystemRng};
-use crate::messages::{self, Lang};
+use crate::domain::lang::Lang;
+use crate::messages::tr;
 use crate::store::Store;
 
 /// `migrate`
@@ -24,11 +25,11 @@ pub(super) fn run(file: &Path, printer: &mut Printer) -> Exit {
     match runtime.block_on(job) {
         Err(error) => printer.failure("could not migrate the database", &error),
         Ok(done) if done.applied == 0 => {
-            printer.line(messages::cli::nothing_to_migrate(Lang::default(), done.version));
+            printer.line(tr!(Lang::default(), "cli-nothing-to-migrate", version = done.version.to_string()));
             Exit::Done
         }
         Ok(done) => {
-            printer.line(messages::cli::migrated(Lang::default(), done.version));
+            printer.line(tr!(Lang::default(), "cli-migrated", version = done.version.to_string()));
             Exit::Done
         }
     }

@@ -33,7 +33,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::config as configuration;
-use crate::messages::{self, Lang};
+use crate::domain::lang::Lang;
+use crate::messages::tr;
 use exit::Exit;
 use print::Printer;
 
@@ -162,6 +163,6 @@ fn with_file(
 ) -> Exit {
     match file.or_else(configuration::file_from_environment) {
         Some(file) => verb(&file, printer),
-        None => printer.fault(Exit::Usage, messages::cli::no_configuration(Lang::default())),
+        None => printer.fault(Exit::Usage, tr!(Lang::default(), "cli-no-configuration")),
     }
 }

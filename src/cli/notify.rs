@@ -12,7 +12,8 @@ use sd_notify::NotifyState;
 use crate::app::ServiceHealth;
 use crate::clock::{Clock, SystemClock};
 use crate::config;
-use crate::messages::{self, Lang};
+use crate::domain::lang::Lang;
+use crate::messages::tr;
 
 /// How often the parts are checked until all of them answer.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
@@ -93,12 +94,12 @@ impl Manager {
             if missing.is_empty() {
                 break;
             }
-            let status = messages::service::waits_for(lang, &missing.join(", "));
+            let status = tr!(lang, "service-waits-for", parts = missing.join(", "));
             self.notify(&[NotifyState::Status(&status), NotifyState::ExtendTimeoutUsec(START_EXTENSION)]);
             SystemClock.pause(CHECK_INTERVAL).await;
         }
         self.is_ready.store(true, Ordering::Relaxed);
-        self.notify(&[NotifyState::Ready, NotifyState::Status(&messages::service::serves(lang))]);
+        self.notify(&[NotifyState::Ready, NotifyState::Status(&tr!(lang, "service-serves"))]);
         let Some(interval) = self.watchdog.filter(|interval| !interval.is_zero()) else {
             return std::future::pending().await;
         };

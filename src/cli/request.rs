@@ -18,7 +18,7 @@ use crate::domain::audit::Source;
 use crate::domain::ids::{DiscordUserId, GuildId, Nonce, RequestId};
 use crate::domain::job::JobState;
 use crate::domain::request::RequestState;
-use crate::messages;
+use crate::messages::{self, tr};
 
 /// The value of `--state` that is not a state of requests.
 const NEEDS_OPERATOR: &str = "needs-operator";
@@ -144,7 +144,7 @@ fn list(filter: &RequestFilter, page: &Page, file: &Path, printer: &mut Printer)
             Ok(lines) => {
                 let format = ListFormat {
                     name: "requests",
-                    nothing: messages::cli::no_requests(session.lang),
+                    nothing: tr!(session.lang, "cli-no-requests"),
                     key: |line: &RequestLine| line.id.to_string(),
                     as_json: line_as_json,
                     as_row: line_as_row,
@@ -159,7 +159,7 @@ fn list(filter: &RequestFilter, page: &Page, file: &Path, printer: &mut Printer)
 async fn find(session: &CliSession, code: &str, printer: &mut Printer) -> Result<RequestShown, Exit> {
     match session.accounts.request_shown(&session.view_grant(), code).await {
         Err(denied) => Err(session.refuse(printer, &denied)),
-        Ok(None) => Err(printer.fault(Exit::Failed, messages::cli::no_such_request(session.lang))),
+        Ok(None) => Err(printer.fault(Exit::Failed, tr!(session.lang, "cli-no-such-request"))),
         Ok(Some(shown)) => Ok(shown),
     }
 }
@@ -210,7 +210,7 @@ fn retry(code: &str, by: DiscordUserId, file: &Path, printer: &mut Printer) -> E
         let stopped = shown.jobs.iter().find(|job| job.state == JobState::NeedsOperator);
         let Some(job) = stopped else {
             return printer
-                .fault(Exit::Failed, messages::cli::nothing_to_retry(session.lang, &shown.line.code));
+                .fault(Exit::Failed, tr!(session.lang, "cli-nothing-to-retry", code = &shown.line.code));
         };
         let reviewer = reviewer(session, by, shown.line.guild_id);
         let admin = session.accounts.authorize_admin(&reviewer, Purpose::Retry(job.id)).await;
@@ -221,7 +221,7 @@ fn retry(code: &str, by: DiscordUserId, file: &Path, printer: &mut Printer) -> E
         if let Err(refused) = retried {
             return session.refuse(printer, &refused);
         }
-        printer.line(messages::cli::retried(session.lang, &shown.line.code));
+        printer.line(tr!(session.lang, "cli-retried", code = &shown.line.code));
         Exit::Done
     })
 }
@@ -236,8 +236,12 @@ fn cancel(code: &str, file: &Path, printer: &mut Printer) -> Exit {
             Err(denied) => session.refuse(printer, &denied),
             Ok(cancelled) => {
                 let is_undone = cancelled.undo || cancelled.withdraw;
-                let say = if is_undone { messages::cli::cancelled_undoing } else { messages::cli::cancelled };
-                printer.line(say(session.lang, &cancelled.code));
+                let code = &cancelled.code;
+                printer.line(if is_undone {
+                    tr!(session.lang, "cli-cancelled-undoing", code = code)
+                } else {
+                    tr!(session.lang, "cli-cancelled", code = code)
+                });
                 Exit::Done
             }
         }

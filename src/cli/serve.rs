@@ -15,7 +15,8 @@ use crate::app::Running;
 use crate::clock::{self, SystemRng};
 use crate::config::{self, Config, Loaded};
 use crate::crash::Manner;
-use crate::messages::{self, Lang};
+use crate::domain::lang::Lang;
+use crate::messages;
 use crate::{app, crash, telemetry};
 
 /// The stack of each worker thread. A debug build keeps every local of a deep chain of futures there, which 2 MiB do not hold.

@@ -16,7 +16,9 @@ use crate::accounts::{Accounts, Admin, Operator, Purpose, UseCaseError, ViewGran
 use crate::clock::SystemRng;
 use crate::config::{Log, LogFormat};
 use crate::domain::ids::{DiscordUserId, Timestamp};
-use crate::messages::{self, Lang, Reference};
+use crate::domain::lang::Lang;
+use crate::domain::reference::Reference;
+use crate::messages::{self, tr};
 use crate::telemetry::{self, TraceId};
 
 /// What a verb needs.
@@ -110,7 +112,7 @@ pub(super) fn print_page<T>(printer: &mut Printer, page: &Page, items: &[T], for
         printer.table(items.iter().map(format.as_row));
     }
     if let Some(next) = next {
-        printer.note(messages::cli::more(Lang::default(), &next));
+        printer.note(tr!(Lang::default(), "cli-more", next = &next));
     }
     Exit::Done
 }

@@ -13,7 +13,8 @@ use crate::clock::{self, Ids, SystemRng};
 use crate::config::{self, ForDirectory};
 use crate::domain::eligibility::GroupName;
 use crate::domain::finding::{Attempt, Finding};
-use crate::messages::{self, Lang};
+use crate::domain::lang::Lang;
+use crate::messages::{self, tr};
 use crate::setup::directory::{self, AttemptResult, Names, SelfTest, Server};
 
 #[derive(Debug, Args)]
@@ -79,7 +80,7 @@ pub(super) fn run(file: &Path, flags: &Flags, printer: &mut Printer) -> Exit {
         (Action::Tree, Some(keycloak_dn)) => directory::tree(&names(parts, keycloak_dn, flags)),
         (Action::Rules, Some(keycloak_dn)) => directory::rules(&names(parts, keycloak_dn, flags)),
         (Action::Tree | Action::Rules, None) => {
-            return printer.fault(Exit::Usage, messages::doctor::needs_federation(Lang::default()));
+            return printer.fault(Exit::Usage, tr!(Lang::default(), "setup-needs-federation"));
         }
     };
     match text {
@@ -141,7 +142,7 @@ fn test(parts: &ForDirectory, flags: &Flags, printer: &mut Printer) -> Exit {
             report.attempts.iter().map(|(attempt, result)| attempt_as_json(*attempt, *result)).collect();
         printer.line(json!({ "ok": has_passed, "attempts": attempts, "differences": differences }));
     } else if has_passed {
-        printer.line(messages::doctor::self_test_passed(Lang::default()));
+        printer.line(tr!(Lang::default(), "setup-self-test-passed"));
     } else {
         for line in &differences {
             printer.line(line);

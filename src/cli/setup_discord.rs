@@ -10,7 +10,8 @@ use super::prepare::small_runtime;
 use super::print::Printer;
 use crate::clock;
 use crate::config;
-use crate::messages::{self, Lang};
+use crate::domain::lang::Lang;
+use crate::messages::{self, tr};
 use crate::setup::discord::{self, Report, SettingProblem};
 
 #[derive(Debug, Args)]
@@ -52,16 +53,16 @@ fn print(report: &Report, flags: &Flags, printer: &mut Printer) {
             "not_invited": report.not_invited.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }));
     }
-    printer.line(messages::doctor::application(lang, &report.application_id.to_string()));
+    printer.line(tr!(lang, "setup-application", id = report.application_id.to_string()));
     printer.line(messages::doctor::invite(lang, report.invite_url.as_str(), report.gives_roles));
     for line in &differences {
         printer.line(line);
     }
     for guild in &report.not_invited {
-        printer.line(messages::doctor::not_invited(lang, &guild.to_string()));
+        printer.line(tr!(lang, "setup-not-invited", guild = guild.to_string()));
     }
     if differences.is_empty() {
-        printer.line(messages::doctor::application_fits(lang));
+        printer.line(tr!(lang, "setup-application-fits"));
     }
 }
 
@@ -69,7 +70,7 @@ fn sentence(problem: SettingProblem) -> String {
     let lang = Lang::default();
     match problem {
         SettingProblem::Finding(finding) => messages::doctor::finding(lang, finding, None),
-        SettingProblem::NeedsCodeGrant => messages::doctor::needs_code_grant(lang),
-        SettingProblem::IsPublic => messages::doctor::is_public(lang),
+        SettingProblem::NeedsCodeGrant => tr!(lang, "setup-needs-code-grant"),
+        SettingProblem::IsPublic => tr!(lang, "setup-is-public"),
     }
 }

@@ -9,7 +9,8 @@ use crate::config::{self, Config};
 use crate::directory::{AttemptResult, AttributeIndex, Directory, DirectoryError, SelfTest, ServerSettings};
 use crate::domain::eligibility::GroupName;
 use crate::domain::finding::{Attempt, Finding, NotChecked};
-use crate::messages::{self, Lang};
+use crate::domain::lang::Lang;
+use crate::messages;
 
 /// The overlays that Accolade needs.
 const OVERLAYS: [&str; 4] = ["memberof", "refint", "unique", "ppolicy"];

@@ -105,6 +105,44 @@ codes! {
     }
 }
 
+impl ErrorCode {
+    /// Whether the cause is on our side, so that the log helps.
+    pub const fn is_failure(self) -> bool {
+        match self {
+            Self::DirectoryDown
+            | Self::DirectoryRefused
+            | Self::DirectoryConflict
+            | Self::KeycloakDown
+            | Self::KeycloakRightMissing
+            | Self::KeycloakUserNotOurs
+            | Self::ImportNotSeen
+            | Self::GroupsNotSeen
+            | Self::MailRefused
+            | Self::MailUnknown
+            | Self::DiscordDown
+            | Self::DiscordRefused
+            | Self::StoreBusy
+            | Self::StoreFull
+            | Self::Internal => true,
+            Self::NotEligible
+            | Self::AlreadyHasAccount
+            | Self::RequestOpen
+            | Self::NameIllegal
+            | Self::NameUnavailable
+            | Self::AddressIllegal
+            | Self::AddressInUse
+            | Self::DeniedPerson
+            | Self::TooMany
+            | Self::MemberGone
+            | Self::RoleLost
+            | Self::NotModerator
+            | Self::OwnRequest
+            | Self::AlreadyDecided
+            | Self::StaleButton => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

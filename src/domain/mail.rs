@@ -1,30 +1,31 @@
-//! A mail that Keycloak was asked for: what is known of it, and how long its link works.
+//! The mails that Keycloak was asked to send: their states, and how long their links work.
 //!
-//! Keycloak keeps nothing of a mailed link, and no later mail ends an earlier one: this record is how people learn which still work.
+//! Keycloak keeps no record of a mailed link, and a later mail does not end an earlier link. People learn from these records which
+//! links still work.
 
 use std::time::Duration;
 
 use super::error_code::codes;
 use super::ids::Timestamp;
 
-/// The span of the budgets for one person and one address.
+/// The span of the rate limits for one person and one address.
 pub const PERSONAL_SPAN: Duration = Duration::from_hours(24);
 
-/// The span of the budgets for one domain and for all mails together.
+/// The span of the rate limits for one domain and for all mails together.
 pub const COMMON_SPAN: Duration = Duration::from_hours(1);
 
 codes! {
-    /// What is known of a mail.
+    /// The state of a mail.
     pub enum MailState {
-        /// It was counted, and nobody has heard yet whether it went out.
+        /// It was counted, and Keycloak has not answered yet.
         Begun = "begun",
-        /// The mail server took it.
+        /// The mail server accepted it.
         Accepted = "accepted",
         /// Keycloak refused to send it.
         Refused = "refused",
-        /// It may have gone out.
+        /// It may have been sent.
         Unknown = "unknown",
-        /// It was not asked for, because a budget was used up.
+        /// Keycloak was not asked to send it, because a rate limit was reached.
         HeldBack = "held_back",
     }
 }
@@ -32,16 +33,16 @@ codes! {
 /// One mail of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mail {
-    /// When it was asked for.
+    /// When Keycloak was asked to send it.
     pub at: Timestamp,
     /// When its link ends, used or not.
     pub link_until: Timestamp,
-    /// What is known of it.
+    /// Its state.
     pub state: MailState,
 }
 
 impl Mail {
-    /// Whether it may hold a link that still works at `now`, if nobody used it.
+    /// Whether its link may still work at `now`, unless it was used.
     pub fn may_work(&self, now: Timestamp) -> bool {
         let may_be_out = match self.state {
             MailState::Begun | MailState::Accepted | MailState::Unknown => true,
@@ -50,9 +51,51 @@ impl Mail {
         may_be_out && self.link_until > now
     }
 
-    /// Whether it certainly went out.
+    /// Whether it was certainly sent.
     pub fn is_certain(&self) -> bool {
         self.state == MailState::Accepted
+    }
+}
+
+/// Why no mail can be sent for an account, and why its owner can't lock it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailUnavailable {
+    /// The person has no account.
+    NoAccount,
+    /// The account is being created; its mail follows.
+    BeingMade,
+    /// The account is being removed or locked.
+    Ending,
+    /// The account is locked.
+    Locked,
+    /// The entry or the Keycloak user is not the recorded one.
+    Conflict,
+}
+
+impl MailUnavailable {
+    /// All of them.
+    pub const ALL: &'static [Self] =
+        &[Self::NoAccount, Self::BeingMade, Self::Ending, Self::Locked, Self::Conflict];
+}
+
+/// The mails of an account and the time at which they are shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Links<'a> {
+    /// The mails, newest first.
+    pub mails: &'a [Mail],
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl<'a> Links<'a> {
+    /// The newest mail whose link may work.
+    pub fn newest(self) -> Option<&'a Mail> {
+        self.working().next()
+    }
+
+    /// The mails whose links may work, newest first.
+    pub fn working(self) -> impl Iterator<Item = &'a Mail> {
+        self.mails.iter().filter(move |mail| mail.may_work(self.now))
     }
 }
 

@@ -156,6 +156,15 @@ pub struct Request {
     pub ended_at: Option<Timestamp>,
 }
 
+/// Which form had errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Faulty {
+    /// The first form: nothing was stored.
+    First,
+    /// A changed form: the draft stays as it was.
+    Change,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

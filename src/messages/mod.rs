@@ -1,7 +1,8 @@
-//! Every sentence that people read, in one language at a time. Pure: no I/O, no decisions, no Discord types.
+//! Every text that people read, in one language at a time. Pure: no I/O, no decisions, no Discord types.
 //!
-//! The sentences stand in `en.ftl` (Fluent); the functions here, by subject, take facts and give text. User text goes through
-//! [`quote`] alone. Start with [`status`] (what members read most) and [`card`] (what moderators read).
+//! The texts are in `en.ftl` (Fluent), and the macro `tr!` looks one up. The functions here, by subject, compose texts from facts of
+//! `domain`. Text that users typed is quoted by [`quote`] alone. Start with [`status`] (what members read most) and [`card`] (what
+//! moderators read).
 
 pub mod account;
 pub mod admin;
@@ -24,9 +25,10 @@ use std::collections::HashMap;
 use fluent_templates::{LanguageIdentifier, Loader as _, fluent_bundle::FluentValue, langid};
 
 use crate::domain::ids::{DiscordUserId, RoleId, Timestamp};
+use crate::domain::lang::Lang;
 
 fluent_templates::static_loader! {
-    static SENTENCES = {
+    static TEXTS = {
         locales: "./src/messages",
         fallback_language: "en",
         // Isolation marks are for mixed writing directions; in chat they show up as odd boxes and break code spans.
@@ -34,74 +36,47 @@ fluent_templates::static_loader! {
     };
 }
 
-/// The language that somebody reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Lang {
-    /// English.
-    #[default]
-    En,
+/// The text of a message: `tr!(lang, "id", name = value, …)`.
+///
+/// A test compares every call with `en.ftl`: the message exists, and the call names exactly its variables.
+macro_rules! tr {
+    ($lang:expr, $id:literal $(, $name:ident = $value:expr)* $(,)?) => {
+        $crate::messages::text_of($lang, $id, [$((stringify!($name), ($value).into())),*])
+    };
+}
+pub(crate) use tr;
+
+/// The text of the message `id` with its values. Callers use [`tr!`], which a test checks.
+pub(crate) fn text_of<const N: usize>(
+    lang: Lang,
+    id: &str,
+    values: [(&'static str, FluentValue<'_>); N],
+) -> String {
+    let values: HashMap<Cow<'static, str>, FluentValue<'_>> =
+        values.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
+    TEXTS.lookup_with_args(&identifier(lang), id, &values)
 }
 
-impl Lang {
-    /// All of them.
-    pub const ALL: &'static [Self] = &[Self::En];
-
-    /// Reads a BCP 47 tag (`en`, `en-GB`, what Discord sends as `locale`); anything unknown reads as English.
-    pub fn parse(tag: &str) -> Self {
-        let language = tag.split(['-', '_']).next().unwrap_or_default();
-        Self::ALL.iter().copied().find(|lang| lang.tag().eq_ignore_ascii_case(language)).unwrap_or_default()
-    }
-
-    /// The BCP 47 tag that the store keeps.
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::En => "en",
-        }
-    }
-
-    const fn identifier(self) -> LanguageIdentifier {
-        match self {
-            Self::En => langid!("en"),
-        }
-    }
+/// The text for a code of `domain`. Its message is named after the code: `refusal-mail-refused` is the `refusal` of `mail_refused`.
+///
+/// A test compares the messages of each kind with all codes.
+fn text_of_code(lang: Lang, kind: &str, code: &str) -> String {
+    text_of(lang, &id_of_code(kind, code), [])
 }
 
-/// What a failure sentence ends with, so that an operator finds the log lines: the first 8 hexadecimal digits of the trace id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reference(String);
-
-impl Reference {
-    /// The reference of a trace id (32 hexadecimal digits, or a `UUID` with hyphens).
-    pub fn of(trace_id: &str) -> Self {
-        Self(trace_id.chars().filter(char::is_ascii_hexdigit).take(8).collect())
-    }
-
-    /// The reference of a row: the last 8 digits of its id. A row's id begins with its time, which others of that minute share; its
-    /// end is random.
-    pub fn of_row(id: &str) -> Self {
-        let digits: Vec<char> = id.chars().filter(char::is_ascii_hexdigit).collect();
-        Self(digits.iter().skip(digits.len().saturating_sub(8)).collect())
-    }
-
-    /// The digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// The same where not every code has a text.
+fn text_of_code_if_any(lang: Lang, kind: &str, code: &str) -> Option<String> {
+    TEXTS.try_lookup(&identifier(lang), &id_of_code(kind, code))
 }
 
-/// One value in a sentence.
-type Given<'a> = (&'static str, FluentValue<'a>);
-
-/// The sentence of `key`, which a test knows to exist in each language.
-fn say(lang: Lang, key: &'static str) -> String {
-    say_with(lang, key, [])
+fn id_of_code(kind: &str, code: &str) -> String {
+    [kind, "-", &code.replace('_', "-")].concat()
 }
 
-/// The sentence of `key` with its values.
-fn say_with<const N: usize>(lang: Lang, key: &'static str, given: [Given<'_>; N]) -> String {
-    let given: HashMap<Cow<'static, str>, FluentValue<'_>> =
-        given.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
-    SENTENCES.lookup_with_args(&lang.identifier(), key, &given)
+const fn identifier(lang: Lang) -> LanguageIdentifier {
+    match lang {
+        Lang::En => langid!("en"),
+    }
 }
 
 /// Lines below each other; empty ones fall out.

@@ -1,25 +1,15 @@
 //! The privacy notice: what is stored and for how long. Its version is kept with each request.
 
-use super::{Lang, say};
-
 /// The version of the notice, which is stored with each request. A test fails when the text changes and this does not.
 pub const VERSION: i64 = 1;
-
-/// What is stored and for how long; shown with each draft.
-pub fn text(lang: Lang) -> String {
-    say(lang, "notice")
-}
-
-/// What newcomers ask, with the answers.
-pub fn questions(lang: Lang) -> String {
-    say(lang, "questions")
-}
 
 #[cfg(test)]
 mod tests {
     use sha2::{Digest as _, Sha256};
 
     use super::*;
+    use crate::domain::lang::Lang;
+    use crate::messages::tr;
 
     /// Every version with the hash of its text, oldest first. A released version never changes: add the next one.
     const VERSIONS: &[(i64, &str)] =
@@ -27,7 +17,7 @@ mod tests {
 
     #[test]
     fn a_changed_notice_has_a_new_version() {
-        let hash = hex::encode(Sha256::digest(text(Lang::default())));
+        let hash = hex::encode(Sha256::digest(tr!(Lang::default(), "notice")));
         let current = VERSIONS.last().map(|(version, hash)| (*version, (*hash).to_owned()));
         assert_eq!(
             current,

@@ -10,12 +10,13 @@ use crate::discord::{ButtonStyle, OutgoingMessage};
 use crate::domain::account::{Account, AccountState};
 use crate::domain::approval::Notify;
 use crate::domain::audit::Actor;
+use crate::domain::card::{CardFacts, CardState, Decider, Joined};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, RequestId};
 use crate::domain::job::{Job, JobKind, JobState};
+use crate::domain::lang::Lang;
 use crate::domain::request::{Request, RequestState};
-use crate::messages::Lang;
-use crate::messages::card::{self as sentences, CardFacts, CardState, Decider, Joined};
+use crate::messages::{card as sentences, tr};
 use crate::store::{Decision, Message, MessageKind, Outbox, ReadConnection, StoreError};
 use crate::worker::context::WorkerContext;
 
@@ -125,15 +126,15 @@ fn render(facts: &Facts, joined: Joined, card: &Message) -> OutgoingMessage {
     let of_request = |verb| CustomId::of_request(verb, request.id, card.nonce);
     match (&state, &facts.job) {
         (CardState::NeedsOperator { .. }, Some(job)) => post.with_button(
-            sentences::retry_label(lang),
+            tr!(lang, "button-retry"),
             ButtonStyle::Primary,
             CustomId::of_job(job.id, card.nonce),
         ),
         _ if request.state.is_open() => post
-            .with_button(sentences::approve_label(lang), ButtonStyle::Success, of_request(Verb::Approve))
-            .with_button(sentences::deny_label(lang), ButtonStyle::Danger, of_request(Verb::Deny))
+            .with_button(tr!(lang, "button-approve"), ButtonStyle::Success, of_request(Verb::Approve))
+            .with_button(tr!(lang, "button-deny"), ButtonStyle::Danger, of_request(Verb::Deny))
             .with_button(
-                sentences::deny_quietly_label(lang),
+                tr!(lang, "button-deny-quietly"),
                 ButtonStyle::Secondary,
                 of_request(Verb::DenyQuiet),
             ),

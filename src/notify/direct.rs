@@ -7,9 +7,12 @@ use crate::domain::account::AccountState;
 use crate::domain::approval::Notify;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{PersonId, RequestId};
+use crate::domain::lang::Lang;
+use crate::domain::mail::Links;
 use crate::domain::notification::Notification;
+use crate::domain::reference::Reference;
 use crate::domain::request::Request;
-use crate::messages::{Lang, Reference, account as sentences, mails};
+use crate::messages::{account as sentences, mails, tr};
 use crate::store::{Outbox, Person, StoreError};
 use crate::worker::context::WorkerContext;
 
@@ -87,19 +90,19 @@ async fn of_account(
     let button = |verb| CustomId::of_account(verb, account.id, account.nonce);
     let again = |sentence| {
         OutgoingMessage::text(sentence).with_button(
-            mails::resend_label(lang),
+            tr!(lang, "button-resend"),
             ButtonStyle::Secondary,
             button(Verb::Resend),
         )
     };
     // A mail that was sent too late must not invite into an account that was locked meanwhile. The person is told of the lock.
     let is_usable = matches!(account.state, AccountState::Invited | AccountState::Active);
-    let links = mails::Links { mails: &sent, now: worker.deps.clock.now() };
+    let links = Links { mails: &sent, now: worker.deps.clock.now() };
     Ok(match notification {
         Notification::Activated => {
             account.activated_at.filter(|_| account.state == AccountState::Active).map(|at| {
                 OutgoingMessage::text(mails::direct_activated(lang, username, at)).with_button(
-                    mails::not_me_label(lang),
+                    tr!(lang, "button-not-me"),
                     ButtonStyle::Danger,
                     button(Verb::NotMe),
                 )

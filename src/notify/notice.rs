@@ -6,8 +6,9 @@ use crate::discord::{ButtonStyle, OutgoingMessage, SendNonce};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::JobId;
 use crate::domain::job::JobState;
+use crate::domain::lang::Lang;
 use crate::domain::notification::Notification;
-use crate::messages::{Lang, card};
+use crate::messages::{card, tr};
 use crate::store::{MessageKind, Outbox};
 use crate::worker::context::WorkerContext;
 
@@ -71,7 +72,7 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
     let prepared = tx.prepare_message(request.id, MessageKind::Operator, (guild.id, channel)).await?;
     tx.commit("outbox.prepare").await?;
     let retry = CustomId::of_job(job.id, prepared.nonce);
-    post = post.with_button(card::retry_label(lang), ButtonStyle::Primary, retry);
+    post = post.with_button(tr!(lang, "button-retry"), ButtonStyle::Primary, retry);
     let message_id = worker.deps.discord.post(channel, &post, &SendNonce::of(message.id)).await?;
     let mut tx = worker.deps.store.begin().await?;
     tx.confirm_message(request.id, MessageKind::Operator, message_id, prepared.nonce).await?;

@@ -6,7 +6,8 @@ use super::upsert::{Place, Upserted, upsert_message};
 use crate::discord::custom_id::{CustomId, Verb};
 use crate::discord::{ButtonStyle, OutgoingMessage};
 use crate::domain::ids::ChannelId;
-use crate::messages::{Lang, account, mails, panel as sentences};
+use crate::domain::lang::Lang;
+use crate::messages::{panel as sentences, tr};
 use crate::store::Outbox;
 use crate::worker::context::WorkerContext;
 
@@ -42,11 +43,7 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
 fn render() -> OutgoingMessage {
     let lang = Lang::default();
     OutgoingMessage::text(sentences::text(lang))
-        .with_button(account::request_label(lang), ButtonStyle::Primary, CustomId::without_row(Verb::Request))
-        .with_button(
-            sentences::status_label(lang),
-            ButtonStyle::Secondary,
-            CustomId::without_row(Verb::Status),
-        )
-        .with_button(mails::resend_label(lang), ButtonStyle::Secondary, CustomId::without_row(Verb::Resend))
+        .with_button(tr!(lang, "button-request"), ButtonStyle::Primary, CustomId::without_row(Verb::Request))
+        .with_button(tr!(lang, "button-status"), ButtonStyle::Secondary, CustomId::without_row(Verb::Status))
+        .with_button(tr!(lang, "button-resend"), ButtonStyle::Secondary, CustomId::without_row(Verb::Resend))
 }

@@ -87,7 +87,7 @@ fn the_guide_explains_every_refusal_code_and_no_other() {
 
 #[test]
 fn the_guide_explains_every_finding_with_its_words() {
-    let lang = messages::Lang::default();
+    let lang = accolade::domain::lang::Lang::default();
     // Each finding is a heading of its own; lines break where they are long.
     let on_one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let explained: Vec<String> = FINDINGS

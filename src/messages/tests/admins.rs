@@ -4,6 +4,7 @@ use super::{ADA, AT, Lang, admin};
 use crate::domain::account::{AccountState, DirectoryId, KeycloakId};
 use crate::domain::eligibility::GroupName;
 use crate::domain::link::{Comparison, EntryFacts, Finding, LinkDifference, Lookup, NotChecked, UserFacts};
+use crate::domain::listing::{AuditFacts, LinkFacts};
 
 fn entry_facts() -> EntryFacts {
     EntryFacts {
@@ -31,7 +32,7 @@ fn user_facts() -> UserFacts {
 }
 
 pub(super) fn said(lang: Lang) -> Vec<String> {
-    let link = admin::LinkFacts {
+    let link = LinkFacts {
         username: "ada",
         state: AccountState::Active,
         discord_id: Some(ADA),
@@ -40,7 +41,7 @@ pub(super) fn said(lang: Lang) -> Vec<String> {
         invited_at: Some(AT),
         activated_at: Some(AT),
     };
-    let row = admin::AuditFacts {
+    let row = AuditFacts {
         seq: 12,
         at: AT,
         event: "request.denied",
@@ -52,7 +53,7 @@ pub(super) fn said(lang: Lang) -> Vec<String> {
         after: Some("denied"),
         reason_code: Some("told"),
     };
-    let bare = admin::AuditFacts {
+    let bare = AuditFacts {
         actor: Err("system"),
         subject: None,
         request_code: None,
@@ -75,26 +76,14 @@ pub(super) fn said(lang: Lang) -> Vec<String> {
     });
     let enabled = Lookup::Replaced(UserFacts { is_enabled: true, ..user_facts() });
     let mut said = vec![
-        admin::no_links(lang),
-        admin::no_such_link(lang),
-        admin::link_line(lang, &admin::LinkFacts { discord_id: None, ..link.clone() }),
+        admin::link_line(lang, &LinkFacts { discord_id: None, ..link.clone() }),
         admin::link_shown(lang, &link, &entry, &user, &clean),
         admin::link_shown(lang, &link, &unread, &enabled, &clean),
         admin::link_shown(lang, &link, &Lookup::Gone, &Lookup::Nothing, &clean),
         admin::link_shown(lang, &link, &Lookup::NotChecked, &Lookup::NotChecked, &clean),
-        admin::no_audit_rows(lang),
         admin::audit_line(lang, &row),
         admin::audit_line(lang, &bare),
-        admin::more(lang, 12),
-        admin::in_file(lang),
-        admin::exported_links(lang, 0),
-        admin::exported_links(lang, 1),
-        admin::exported_links(lang, 2),
         admin::exported_audit(lang, "1:00"),
-        admin::too_large(lang),
-        admin::no_such_event(lang),
-        admin::no_time(lang),
-        admin::no_head(lang),
     ];
     said.extend(admin::comparison(lang, &all));
     said

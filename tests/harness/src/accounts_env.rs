@@ -16,9 +16,9 @@ use accolade::domain::audit::{Actor, Source};
 use accolade::domain::error_code::ErrorCode;
 use accolade::domain::ids::{ChannelId, DiscordUserId, GuildId, InteractionId, RequestId, RoleId, Timestamp};
 use accolade::domain::job::Job;
+use accolade::domain::lang::Lang;
 use accolade::domain::member::MemberFacts;
 use accolade::domain::request::{Request, RequestState};
-use accolade::messages::Lang;
 use accolade::store::{
     AccountInserted, AccountSaved, Approved, AuditFilter, AuditRow, Order, RequestMove, RequestMoved, Store,
 };
