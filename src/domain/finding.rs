@@ -1,11 +1,11 @@
-//! What `accolade doctor` may find, and what it tries in the directory to find it.
+//! What `accolade doctor` can find, and what it tries in the directory for that.
 //!
-//! The text of a code is fixed: programs read it, and `docs/reference/findings.md` explains it. The sentences live in `messages`.
+//! The text of a code is fixed: programs read it, and `docs/reference/findings.md` explains it. `messages` has the texts for people.
 
 use super::error_code::codes;
 
 codes! {
-    /// One thing that may be wrong outside this program.
+    /// A problem outside this program.
     pub enum Finding {
         /// Discord is not responding.
         DiscordUnreachable = "discord_unreachable",
@@ -23,15 +23,15 @@ codes! {
         ChannelMissing = "channel_missing",
         /// The bot lacks a permission in a configured channel.
         ChannelRightsMissing = "channel_rights_missing",
-        /// Everybody reads the channel of the cards.
+        /// Everyone can read the channel of the cards.
         ChannelOpen = "channel_open",
         /// A configured role is not in its guild.
         RoleMissing = "role_missing",
-        /// The member role does not stand below the bot's own, or belongs to an integration.
+        /// The member role is not below the bot's own role, or belongs to an integration.
         RoleNotBelow = "role_not_below",
         /// The bot may not grant the member role.
         ManageRolesMissing = "manage_roles_missing",
-        /// The bot may do everything in a guild.
+        /// The bot has Administrator in a guild.
         AdministratorGiven = "administrator_given",
         /// The directory is not responding.
         LdapUnreachable = "ldap_unreachable",
@@ -39,21 +39,21 @@ codes! {
         LdapUntrusted = "ldap_untrusted",
         /// The directory refuses the bot's bind.
         LdapBindRefused = "ldap_bind_refused",
-        /// `people_dn` or `groups_dn` is not there, or the bot cannot see it.
+        /// `people_dn` or `groups_dn` does not exist, or the bot cannot see it.
         LdapBaseWrong = "ldap_base_wrong",
-        /// The bot may do what it must not.
+        /// The bot has permissions that it must not have.
         LdapAclWide = "ldap_acl_wide",
-        /// The bot may not do what it needs.
+        /// The bot lacks permissions that it needs.
         LdapAclNarrow = "ldap_acl_narrow",
-        /// The schema does not know the attribute of the mark, or not on these classes.
+        /// The schema does not define the attribute of the mark, or these object classes do not allow it.
         LdapMarkAttributeMissing = "ldap_mark_attribute_missing",
-        /// The schema does not know the attribute of the Discord id, or not on these classes.
+        /// The schema does not define the attribute of the Discord id, or these object classes do not allow it.
         LdapIdAttributeMissing = "ldap_id_attribute_missing",
-        /// An overlay that Accolade counts on is not there.
+        /// An overlay that Accolade relies on is missing.
         LdapOverlayMissing = "ldap_overlay_missing",
-        /// `unique` is there and lets two simultaneous writes pass.
+        /// The overlay `unique` accepts two simultaneous writes of the same value.
         LdapUniqueNotSerialized = "ldap_unique_not_serialized",
-        /// The directory confirms what is not on the disk.
+        /// The directory confirms writes before they are on disk.
         LdapNoSync = "ldap_nosync",
         /// An attribute that the bot searches has no index.
         LdapIndexMissing = "ldap_index_missing",
@@ -67,7 +67,7 @@ codes! {
         KeycloakUnreachable = "keycloak_unreachable",
         /// Keycloak's certificate is not trusted.
         KeycloakUntrusted = "keycloak_untrusted",
-        /// There is no such realm.
+        /// Keycloak has no such realm.
         KeycloakRealmMissing = "keycloak_realm_missing",
         /// Keycloak refuses the service client.
         KeycloakSecretWrong = "keycloak_secret_wrong",
@@ -75,55 +75,55 @@ codes! {
         KeycloakRightsMissing = "keycloak_rights_missing",
         /// The service client has permissions that it doesn't need.
         KeycloakRightsWide = "keycloak_rights_wide",
-        /// `federation_id` names no federation of the realm.
+        /// `federation_id` is not a federation of the realm.
         KeycloakFederationUnknown = "keycloak_federation_unknown",
-        /// The federation is switched off.
+        /// The federation is disabled.
         KeycloakFederationOff = "keycloak_federation_off",
         /// The federation does not write to the directory.
         KeycloakFederationReadOnly = "keycloak_federation_readonly",
-        /// The federation keeps what the directory said.
+        /// The federation caches what it reads from the directory.
         KeycloakCachePolicy = "keycloak_cache_policy",
-        /// An address counts as proved that nobody has proved.
+        /// The federation treats every address as verified.
         KeycloakTrustsAddresses = "keycloak_trusts_addresses",
         /// A mapper of the federation is missing.
         KeycloakMapperMissing = "keycloak_mapper_missing",
-        /// People may write their own Discord id, or the profile does not know it.
+        /// People may change their own Discord id, or the user profile does not define it.
         KeycloakProfileOpen = "keycloak_profile_open",
         /// The realm has no mail server.
         KeycloakNoMailServer = "keycloak_no_mail_server",
-        /// The client of the mailed link is missing or switched off.
+        /// The client of the mailed link is missing or disabled.
         KeycloakMailClientOff = "keycloak_mail_client_off",
         /// The client of the mailed link does not allow `mail_redirect_uri`.
         KeycloakRedirectRefused = "keycloak_redirect_refused",
-        /// The client of the mailed link allows addresses with a wildcard.
+        /// The client of the mailed link allows redirect addresses with a wildcard.
         KeycloakRedirectWildcard = "keycloak_redirect_wildcard",
-        /// A required action that the mail names is off.
+        /// A required action that the mail asks for is disabled.
         KeycloakActionOff = "keycloak_action_off",
-        /// The realm records no events, or forgets them too soon.
+        /// The realm records no events, or deletes them too soon.
         KeycloakEventsOff = "keycloak_events_off",
-        /// Mailed links carry the host of whoever asked for them.
+        /// Keycloak takes the host in its links from the request, so a caller can choose it.
         KeycloakHostnameOpen = "keycloak_hostname_open",
-        /// This version of Keycloak has known holes.
+        /// This version of Keycloak has known vulnerabilities.
         KeycloakVersionHoles = "keycloak_version_holes",
-        /// Somebody in the bot's realm administers it.
+        /// The bot's realm contains administrators.
         KeycloakAdminsInRealm = "keycloak_admins_in_realm",
         /// The database is not responding.
         StoreUnreachable = "store_unreachable",
         /// The database doesn't exist yet, or has another version.
         StoreNotReady = "store_not_ready",
-        /// The database's file or folder, or the key file, is not this user's alone.
+        /// Other users can read the database's file or folder, or the key file.
         StoreReadable = "store_readable",
         /// The key file is missing.
         KeyMissing = "key_missing",
-        /// The key file is not this database's, or holds no key.
+        /// The key file belongs to another database, or contains no key.
         KeyWrong = "key_wrong",
-        /// This machine's clock and a server's are apart.
+        /// The clocks of this machine and a server differ.
         ClockSkew = "clock_skew",
     }
 }
 
 codes! {
-    /// Which part of the world a finding is about.
+    /// The system that a finding is about.
     pub enum System {
         /// Discord.
         Discord = "discord",
@@ -131,13 +131,13 @@ codes! {
         Directory = "directory",
         /// Keycloak.
         Keycloak = "keycloak",
-        /// This machine: database, key, clock.
+        /// This machine: its database, key file and clock.
         Machine = "machine",
     }
 }
 
 impl Finding {
-    /// What it is about.
+    /// The system that the finding is about.
     pub fn system(self) -> System {
         let code = self.code();
         let begins = |start: &[&str]| start.iter().any(|start| code.starts_with(start));
@@ -153,19 +153,19 @@ impl Finding {
     }
 }
 
-/// How bad a finding is; the worst comes first.
+/// The severity of a finding, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
-    /// Somebody may do or see what they must not. Nothing else shows it.
+    /// Someone can do or see what they must not, and nothing else shows it.
     Opens,
-    /// Accounts cannot be asked for, made or used. What was asked for waits.
+    /// Accounts cannot be requested, created or used. Open requests wait.
     Stops,
-    /// Something is less safe or less whole than it should be.
+    /// Something is less safe or less complete than it should be.
     Weakens,
 }
 
 impl Finding {
-    /// How bad it is.
+    /// The severity of the finding.
     pub const fn weight(self) -> Weight {
         match self {
             Self::ChannelOpen
@@ -229,35 +229,35 @@ impl Finding {
 }
 
 codes! {
-    /// Why something was not judged. It is never taken for "in order".
+    /// Why a check was not made. Such a check never counts as passed.
     pub enum NotChecked {
-        /// The service's client may not see it: `--as-admin`.
+        /// The service client may not read it; `--as-admin` may.
         NeedsAdministrator = "needs_administrator",
-        /// The bot's bind may not see it: `--ldap-config-dn`.
+        /// The bot's bind DN may not read it; `--ldap-config-dn` may.
         NeedsServerConfiguration = "needs_server_configuration",
-        /// The bind of `--ldap-config-dn` may not see it.
+        /// The bind of `--ldap-config-dn` may not read it.
         ServerConfigurationHidden = "server_configuration_hidden",
-        /// The operator asked that nothing is written: `--read-only`.
+        /// It needs a write, and the operator gave `--read-only`.
         NeedsSelfTest = "needs_self_test",
-        /// What it depends on is wrong.
+        /// It depends on something that is wrong or was not checked.
         Blocked = "blocked",
     }
 }
 
 codes! {
-    /// One thing that is tried in the directory with the bot's own credentials.
+    /// An operation that the self-test tries in the directory with the bot's own credentials.
     pub enum Attempt {
         /// Add a person as the worker does.
         AddPerson = "add_person",
-        /// Read that entry again, with everything that the worker needs of it.
+        /// Read that entry, with every attribute that the worker needs.
         ReadPerson = "read_person",
         /// Lock it.
         Lock = "lock",
-        /// Take the lock off.
+        /// Unlock it.
         Unlock = "unlock",
-        /// Make it a member of a group that a rule grants.
+        /// Add it to a group that a rule grants.
         JoinGroup = "join_group",
-        /// Take it out again.
+        /// Remove it from that group.
         LeaveGroup = "leave_group",
         /// Delete it, locked and without a password.
         DeleteLocked = "delete_locked",
@@ -265,33 +265,33 @@ codes! {
         AddWithPassword = "add_with_password",
         /// Add a person without the mark.
         AddWithoutMark = "add_without_mark",
-        /// Add a person with an attribute that is not the bot's to write.
+        /// Add a person with an attribute that the bot must not write.
         AddForeignAttribute = "add_foreign_attribute",
-        /// Add a person of another class.
+        /// Add a person of another object class.
         AddForeignClass = "add_foreign_class",
         /// Add a person among the groups.
         AddElsewhere = "add_elsewhere",
         /// Write a password.
         WritePassword = "write_password",
-        /// Set a password by the operation for it (RFC 3062).
+        /// Set a password with the Password Modify operation (RFC 3062).
         SetPassword = "set_password",
-        /// Take the mark off.
+        /// Remove the mark.
         TakeMarkOff = "take_mark_off",
         /// Rename an entry.
         Rename = "rename",
         /// Delete an entry that is not locked.
         DeleteUnlocked = "delete_unlocked",
-        /// See somebody's password, or that there is one.
+        /// Read a password, or whether there is one.
         SeePasswords = "see_passwords",
-        /// Write to an entry that is not ours.
+        /// Change an entry without the mark.
         WriteForeignPerson = "write_foreign_person",
-        /// Write to a group that is not managed.
+        /// Change a group that is not managed.
         WriteForeignGroup = "write_foreign_group",
     }
 }
 
 impl Attempt {
-    /// Whether the bot needs it; all others must be refused.
+    /// Whether the bot needs the operation. The directory must refuse all others.
     pub const fn is_needed(self) -> bool {
         matches!(
             self,

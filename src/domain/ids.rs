@@ -1,6 +1,6 @@
-//! Ids, nonces and instants. Each kind of thing has its own type, so that a guild is never taken for a role.
+//! Ids, nonces and instants. Each kind has its own type, so that the compiler tells a guild from a role.
 //!
-//! Discord's ids are snowflakes (64-bit, creation time in the upper 42 bits); ours are `UUIDv7`.
+//! Discord's ids are snowflakes: 64 bits, with the time of creation in the upper 42. Accolade's own ids are `UUIDv7`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-/// An instant in milliseconds since 1970-01-01 UTC. It comes from `Clock`, a server, or a snowflake.
+/// An instant in milliseconds since 1970-01-01 UTC, from `Clock`, a server or a snowflake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// Takes milliseconds since the Unix epoch.
+    /// The instant that is this many milliseconds after the Unix epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
@@ -23,33 +23,33 @@ impl Timestamp {
         self.0
     }
 
-    /// This instant, `span` later; stops at the end of time instead of overflowing.
+    /// The instant `span` later. It saturates instead of overflowing.
     #[must_use]
     pub fn after(self, span: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// This instant, `span` earlier.
+    /// The instant `span` earlier. It saturates instead of overflowing.
     #[must_use]
     pub fn before(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// How much later this instant is than `earlier`; zero if it is not later.
+    /// The time from `earlier` to this instant, or zero if this instant is not later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
-/// The text is not an id of the wanted kind.
+/// The error of a text that is not an id of the expected kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {kind}")]
 pub struct IllegalId {
-    /// Which kind of id was wanted.
+    /// The kind of id that was expected.
     pub kind: &'static str,
 }
 
-/// Milliseconds between the Unix epoch and Discord's (2015-01-01), from Discord's "Snowflakes" reference.
+/// Milliseconds from the Unix epoch to Discord's epoch, 2015-01-01 (Discord's reference, "Snowflakes").
 const DISCORD_EPOCH_MS: i64 = 1_420_070_400_000;
 
 macro_rules! snowflake {
@@ -59,7 +59,7 @@ macro_rules! snowflake {
         pub struct $name(u64);
 
         impl $name {
-            /// Takes the number that Discord sent.
+            /// The id with the number that Discord sent.
             pub const fn new(raw: u64) -> Self {
                 Self(raw)
             }
@@ -69,7 +69,7 @@ macro_rules! snowflake {
                 self.0
             }
 
-            /// When Discord made this id.
+            /// When Discord created this id.
             pub const fn created_at(self) -> Timestamp {
                 Timestamp((self.0 >> 22) as i64 + DISCORD_EPOCH_MS)
             }
@@ -95,7 +95,7 @@ macro_rules! snowflake {
 }
 
 snowflake! {
-    /// A Discord user. This, and never a name, says who somebody is.
+    /// A Discord user. People are identified by this id, never by a name.
     DiscordUserId "Discord user id";
     /// A Discord server.
     GuildId "guild id";
@@ -105,7 +105,7 @@ snowflake! {
     ChannelId "channel id";
     /// A message in a channel.
     MessageId "message id";
-    /// One press, command or submit, as Discord delivered it.
+    /// One press of a button, command or submitted form, as Discord delivered it.
     InteractionId "interaction id";
 }
 
@@ -116,17 +116,17 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// Takes a fresh id from `Ids`, or one read from a row.
+            /// The id with this `UUID`, which `Ids` generated or a row contains.
             pub const fn new(raw: Uuid) -> Self {
                 Self(raw)
             }
 
-            /// The bare `UUID`.
+            /// The `UUID`.
             pub const fn get(self) -> Uuid {
                 self.0
             }
 
-            /// 32 hexadecimal digits without hyphens, as a `custom_id` carries it.
+            /// The id as a `custom_id` contains it: 32 hexadecimal digits without hyphens.
             pub fn simple(self) -> String {
                 self.0.simple().to_string()
             }
@@ -149,32 +149,32 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// A person, as the rest of the store knows them.
+    /// A person in the store.
     PersonId "person id";
     /// A request.
     RequestId "request id";
     /// An account: the link between a person, an entry and a Keycloak user.
     AccountId "account id";
-    /// A piece of durable work.
+    /// A durable job.
     JobId "work id";
     /// A Discord message that is waiting to be sent.
     OutboxId "outbox id";
 }
 
-/// 64 random bits that a button must carry: an old card's button no longer knows the current ones.
+/// 64 random bits in the id of a button. They change with the message, so the button of an old message is recognised and refused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Nonce(u64);
 
 impl Nonce {
-    /// Zero: the nonce of the panel and of the first form, which belong to no row.
+    /// Zero: the nonce of the panel and the first form, which belong to no row.
     pub const NONE: Self = Self(0);
 
-    /// Takes fresh random bits, or those of a row.
+    /// The nonce with these bits, which are new random ones or come from a row.
     pub const fn new(raw: u64) -> Self {
         Self(raw)
     }
 
-    /// The bare bits.
+    /// The bits.
     pub const fn get(self) -> u64 {
         self.0
     }
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_snowflake_tells_when_it_was_made() {
-        // The example of Discord's own reference.
+        // The example in Discord's reference.
         assert_eq!(
             DiscordUserId::new(175_928_847_299_117_063).created_at(),
             Timestamp::from_millis(1_462_015_105_796)

@@ -1,46 +1,46 @@
-//! Mail addresses: one recipient, ASCII, no tricks.
+//! Mail addresses: one recipient, in ASCII, in a form that every mail server reads alike.
 //!
-//! Narrower than RFC 5321 on purpose: the address goes through Keycloak into somebody's mail server, and every form that some
-//! server reads as a route, a comment, a pipe or a second recipient is refused.
+//! The rules are stricter than RFC 5321 on purpose. Keycloak passes the address to a mail server that we don't know, so every form that
+//! some server reads as a route, a comment, a pipe or a second recipient is refused.
 
 use email_address::{EmailAddress, Options};
 
-/// A legal address. Compared and keyed in lower case; the directory gets it as typed, and Keycloak mails to its lower-case form.
+/// A legal address. It is compared in lower case; the directory stores it as typed, and Keycloak mails to the lower-case form.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailAddress(String);
 
-/// Which rule of form a mail address breaks.
+/// The rule that a mail address breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IllegalMailAddress {
     /// Nothing was typed.
     #[error("the mail address is empty")]
     Empty,
-    /// Longer than a mail path may be.
+    /// Longer than a mail path can be.
     #[error("the mail address is too long")]
     TooLong,
-    /// No `@`, or not exactly one, or a space or control character: not one address.
+    /// Not exactly one address: no `@`, several of them, a space or a control character.
     #[error("this is not one mail address")]
     NotOneAddress,
-    /// The part before the `@` has something that is not accepted.
+    /// The part before the `@` contains something that is not accepted.
     #[error("the part before the @ is not accepted")]
     LocalPart,
-    /// The part after the `@` is no domain of the internet.
+    /// The part after the `@` is not a domain of the internet.
     #[error("the part after the @ is not a domain")]
     Domain,
 }
 
-/// The longest address: RFC 5321 section 4.5.3.1.3 allows a path of 256, two of which are its brackets.
+/// The longest address. RFC 5321 section 4.5.3.1.3 allows 256 characters for a path, and two of them are its brackets.
 const LONGEST: usize = 254;
 
-/// The longest part before the `@`: RFC 5321 section 4.5.3.1.1.
+/// The longest part before the `@` (RFC 5321 section 4.5.3.1.1).
 const LONGEST_LOCAL: usize = 64;
 
-/// Allowed by RFC 5321 before the `@`, but some servers read them as routes (`%`, `!`), pipes or commands.
+/// Characters that RFC 5321 allows before the `@` and some servers read as routes (`%`, `!`), pipes or commands.
 const REFUSED_IN_LOCAL: &[char] = &['%', '!', '|', '`', '"', '(', ')', '\\'];
 
 impl MailAddress {
-    /// Checks what was typed. An internationalised domain is turned into its ASCII form (IDNA, UTS 46); the part before the `@`
-    /// must be ASCII.
+    /// Checks a typed address. An internationalised domain is converted to its ASCII form (IDNA, UTS 46). The part before the `@` must be
+    /// ASCII.
     pub fn parse(typed: &str) -> Result<Self, IllegalMailAddress> {
         let typed = typed.trim_matches(' ');
         if typed.is_empty() {
@@ -72,28 +72,28 @@ impl MailAddress {
         Ok(Self(address))
     }
 
-    /// The address as typed (domain in lower case).
+    /// The address as typed, with the domain in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The whole address in lower case: what uniqueness and the deny list compare.
+    /// The whole address in lower case, as the unique index and the deny list compare it.
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
     }
 
-    /// The domain, in lower case.
+    /// The domain in lower case.
     pub fn domain(&self) -> &str {
         self.0.rsplit('@').next().unwrap_or_default()
     }
 
-    /// `…@domain`: what moderators may see.
+    /// `…@domain`, which is all that moderators see of the address.
     pub fn masked(&self) -> String {
         ["…@", self.domain()].concat()
     }
 }
 
-/// The ASCII form of a domain of the internet, in lower case, as the deny list names it too.
+/// The ASCII form of a domain of the internet in lower case, which the deny list uses too.
 pub fn ascii_domain(typed: &str) -> Result<String, IllegalMailAddress> {
     let ascii = idna::domain_to_ascii_strict(typed).map_err(|_| IllegalMailAddress::Domain)?;
     let is_label = |label: &str| {
@@ -101,7 +101,7 @@ pub fn ascii_domain(typed: &str) -> Result<String, IllegalMailAddress> {
     };
     let is_internet_domain = ascii.split('.').count() >= 2
         && ascii.split('.').all(is_label)
-        // A last label of digits is an IPv4 address, not a domain.
+        // A name whose last label has only digits is an IPv4 address.
         && ascii.rsplit('.').next().is_some_and(|last| last.bytes().any(|b| b.is_ascii_lowercase()));
     if is_internet_domain { Ok(ascii) } else { Err(IllegalMailAddress::Domain) }
 }

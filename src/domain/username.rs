@@ -1,23 +1,23 @@
-//! User names: what may stand as `uid` in the directory.
+//! User names: the values that `uid` may have in the directory.
 //!
-//! A name is prepared as RFC 8265 asks (`UsernameCaseMapped`: width and case mapping, NFC), and then judged by our own, narrower
-//! rules, because the preparation alone lets filter characters and mixed scripts through. Two names that look alike share one
-//! [`Skeleton`], and the store gives a skeleton to one person only.
+//! A name is first prepared by RFC 8265 (`UsernameCaseMapped`: width and case mapping, NFC). Stricter rules of our own follow, because
+//! RFC 8265 alone allows filter characters and mixed scripts. Names that look alike have the same [`Skeleton`], and the store gives a
+//! skeleton to one person only.
 
 use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::profile::Profile;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// A legal user name: lower-case ASCII, it is the entry's `uid` and the Keycloak user name.
+/// A legal user name in lower-case ASCII: the entry's `uid` and the user name in Keycloak.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Username(String);
 
-/// The form of a name as eyes see it: two names with one skeleton look alike (UTS 39).
+/// The visual form of a name: names with the same skeleton look alike (UTS 39).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Skeleton(String);
 
-/// Which rule of form a user name breaks. One is named at a time: the first that a person would want to know.
+/// The rule that a user name breaks. If it breaks several, this is the one that helps the person most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IllegalUsername {
     /// Nothing was typed.
@@ -29,7 +29,7 @@ pub enum IllegalUsername {
     /// Longer than the configuration allows.
     #[error("the user name is too long")]
     TooLong,
-    /// Something else than `a-z`, `0-9`, `.`, `_` and `-`.
+    /// A character other than `a-z`, `0-9`, `.`, `_` and `-`.
     #[error("the user name has a character that is not allowed")]
     Character,
     /// It does not begin with a letter.
@@ -38,19 +38,19 @@ pub enum IllegalUsername {
     /// It ends with a separator.
     #[error("the user name does not end with a letter or digit")]
     End,
-    /// Two dots in a row: a path or a mail system would read more into them.
+    /// Two dots in a row, which have a meaning in paths and mail systems.
     #[error("the user name has two dots in a row")]
     DoubleDot,
 }
 
-/// The longest name that a row may hold, whatever the configuration says now.
+/// The longest name in a row of the store, whatever the current configuration allows.
 const LONGEST_ROW: usize = 64;
 
-/// The shortest name. One letter is nobody's name in a directory that people search.
+/// The shortest name. A single letter is not useful in a directory that people search.
 const SHORTEST: usize = 2;
 
-/// Names that mean a machine, a service or an office, and so nobody. Mailboxes of RFC 2142, the usual system accounts,
-/// and what people would trust without looking. `[username] reserved` adds to them.
+/// Names of machines, services and offices, which no person gets: the mailboxes of RFC 2142, the usual system accounts, and names that
+/// people would trust without checking. `[username] reserved` adds to them.
 const RESERVED: &[&str] = &[
     "abuse",
     "accolade",
@@ -148,14 +148,13 @@ const RESERVED: &[&str] = &[
 ];
 
 impl Username {
-    /// Checks what was typed, against the rules of form alone (not against reserved or taken names).
-    /// `max` is the longest name in characters.
+    /// Checks a typed name against the rules of form, not against reserved or taken names. `max` is the greatest length in characters.
     pub fn parse(typed: &str, max: usize) -> Result<Self, IllegalUsername> {
         let typed = typed.trim();
         if typed.is_empty() {
             return Err(IllegalUsername::Empty);
         }
-        // A longer text than any name is refused before anything looks into it.
+        // A text that is too long for any name is refused before it is processed.
         if typed.chars().count() > LONGEST_ROW {
             return Err(IllegalUsername::TooLong);
         }
@@ -168,8 +167,8 @@ impl Username {
         Ok(Self(prepared.into_owned()))
     }
 
-    /// Takes a name that an earlier check admitted (a row of the store). Rules of form may have become narrower since, so only
-    /// what every version asked for is asked again.
+    /// Reads a name that passed an earlier check, such as one from a row of the store. The rules may have become stricter since, so this
+    /// checks only what every version has required.
     pub fn from_row(stored: &str) -> Result<Self, IllegalUsername> {
         if stored.is_empty() {
             return Err(IllegalUsername::Empty);
@@ -188,12 +187,12 @@ impl Username {
         &self.0
     }
 
-    /// What it looks like.
+    /// The skeleton of the name.
     pub fn skeleton(&self) -> Skeleton {
         Skeleton::of(&self.0)
     }
 
-    /// Whether the name is, or looks like, a built-in reserved one or one of `more` (`[username] reserved`).
+    /// Whether the name equals or looks like a built-in reserved name or one of `more` (`[username] reserved`).
     pub fn is_reserved(&self, more: &[String]) -> bool {
         let mine = self.skeleton();
         RESERVED.iter().copied().chain(more.iter().map(String::as_str)).any(|name| Skeleton::of(name) == mine)
@@ -207,10 +206,10 @@ impl std::fmt::Display for Username {
 }
 
 impl Skeleton {
-    /// What `text` looks like: the skeleton of UTS 39 section 4, in lower case, and on top of it what UTS 39 keeps apart because it
-    /// thinks of one font and of capitals: `1`, `i` and `l` are one, `0` and `o` are one, `m` is `rn`, `w` is `vv`.
+    /// The skeleton of `text`: that of UTS 39 section 4, in lower case. It also treats `1`, `i` and `l` as equal, `0` and `o`, `m` and
+    /// `rn`, and `w` and `vv`, which UTS 39 tells apart because it assumes one font and keeps capitals.
     ///
-    /// Pairs are spelled out (`m` becomes `rn`), never drawn together: drawing `vvv` together could give `wv` or `vw`.
+    /// Single characters are replaced by pairs (`m` becomes `rn`), never pairs by single ones: `vvv` could become `wv` or `vw`.
     pub fn of(text: &str) -> Self {
         let folded: String = text.nfkc().flat_map(char::to_lowercase).collect();
         let mut skeleton = String::with_capacity(folded.len() + 4);
@@ -226,14 +225,14 @@ impl Skeleton {
         Self(skeleton)
     }
 
-    /// The text that the unique index compares.
+    /// The text that the unique index of the store compares.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A legal name to stand in the form when it opens, from what Discord shows; `None` if nothing legal is left of either.
-/// The same input always gives the same name. It may be taken: nothing here looks.
+/// A legal name for the form when it opens, derived from the names that Discord shows, or `None` if none of them has enough legal
+/// characters. The same input always gives the same name. The name may be taken: this function does not check it.
 pub fn suggest_username(
     discord_name: &str,
     display_name: Option<&str>,
@@ -247,7 +246,7 @@ pub fn suggest_username(
         .find(|name| !name.is_reserved(reserved))
 }
 
-/// What is left of a shown name: accents dropped, spaces as dots, everything else that is not allowed left out.
+/// A shown name without accents, with dots for spaces, and without all other characters that are not allowed.
 fn legal_part(shown: &str, max: usize) -> Option<Username> {
     let mut kept = String::new();
     for c in shown.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase) {
@@ -376,7 +375,7 @@ mod tests {
         }
     }
 
-    /// Puts the characters in that the table writes by their number.
+    /// Replaces the numbers of characters in the table by the characters.
     fn unescaped(text: &str) -> String {
         let mut parts = text.split("\\u{");
         let first = parts.next().unwrap_or_default().to_owned();
