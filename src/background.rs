@@ -20,6 +20,8 @@ use crate::worker::context::WorkerContext;
 use crate::worker::heartbeat::Loop;
 
 pub use crate::worker::breaker::Target;
+#[cfg(feature = "faults")]
+pub use crate::worker::breakpoint::StopAt;
 pub use crate::worker::context::Dependencies;
 pub use crate::worker::health::Health;
 
@@ -28,6 +30,9 @@ const RUNNERS: usize = 8;
 
 /// How often the store is asked for jobs and messages that came without a notification: from another replica, the command line, a retry.
 const POLL: Duration = Duration::from_secs(1);
+
+/// How long the outbox gathers messages before it sends them.
+const GATHER: Duration = Duration::from_millis(200);
 
 /// How often housekeeping runs.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
@@ -75,7 +80,7 @@ impl Background {
         let places = Arc::new(Semaphore::new(RUNNERS));
         while !stop.is_cancelled() {
             self.worker.heartbeat.beat(Loop::Jobs);
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
             // Registered before the claim, or a job that is committed during it would wait for the next poll.
             let notified = self.worker.deps.store.jobs_notified();
             match runner::claim(&self.worker).await {
@@ -96,13 +101,15 @@ impl Background {
             }
             self.rest(notified, stop).await;
         }
+        runner::release_handed(&self.worker).await;
     }
 
-    /// Sends what is due.
+    /// Sends what is due. Waits a moment first, so that several changes of a card are shown by one edit.
     async fn run_outbox(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             self.worker.heartbeat.beat(Loop::Outbox);
             let notified = self.worker.deps.store.messages_notified();
+            self.worker.deps.clock.pause(GATHER).await;
             if let Err(error) = sender::send_due(&self.worker).await {
                 tracing::warn!(error = %error, "messages could not be sent; the next poll tries again");
             }
@@ -161,6 +168,18 @@ impl Background {
     /// One round of expiry, withdrawal of unused accounts and erasure. Returns how many rows were changed.
     pub async fn housekeep(&self) -> Result<usize, StoreError> {
         housekeeping::housekeep(&self.worker).await
+    }
+
+    /// Sets a breakpoint: this worker stops there and claims no job any more.
+    #[cfg(feature = "faults")]
+    pub fn stop_at(&self, at: StopAt) {
+        self.worker.breakpoint.set(at);
+    }
+
+    /// Whether this worker reached its breakpoint.
+    #[cfg(feature = "faults")]
+    pub fn is_stopped(&self) -> bool {
+        self.worker.breakpoint.is_stopped()
     }
 
     /// Registers the counters of steps, calls and mails.

@@ -47,7 +47,7 @@ pub struct Clients {
 
 /// How long a use-case of the member's side may take. Discord wants a first answer within three seconds; an entrance that waits longer
 /// than that defers. The store itself gives up after two seconds without any progress, so only a long queue gets here.
-const LOCAL_LIMIT: Duration = Duration::from_secs(10);
+const LOCAL_LIMIT: Duration = Duration::from_secs(25);
 
 impl Accounts {
     /// Makes the use-cases over these clients.

@@ -266,6 +266,7 @@ impl Accounts {
                     .because(ErrorCode::MemberGone),
             );
             tx.put_card(request.id).await?;
+            tx.put_notification(request.person_id, Notification::Cancelled, request.id).await?;
             tx.commit("member_gone").await?;
         }
         Ok(())

@@ -411,7 +411,7 @@ async fn record_sending(tx: &mut Tx, request: &Request, guild: &Guild) -> Result
         request_id: Some(request.id),
         kind: JobKind::Check,
     };
-    tx.enqueue_job(check).await?;
+    tx.enqueue_job_at_once(check).await?;
     Ok(())
 }
 

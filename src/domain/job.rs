@@ -90,6 +90,30 @@ codes! {
     }
 }
 
+impl Step {
+    /// Whether what the step did is recorded before the next step begins. All other steps are convergent: after a crash they look, find
+    /// their effect and continue, so they are recorded at the next barrier. A barrier stands before a mail, after it, and wherever a
+    /// job waits, fails or ends.
+    ///
+    /// The first mail of a job is the exception: `invite` calls nobody after it, so both are recorded together.
+    pub const fn is_recorded_at_once(self) -> bool {
+        matches!(self, Self::Mail | Self::Resend)
+    }
+}
+
+/// A recorded step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobStep {
+    /// The step.
+    pub step: Step,
+    /// The code of its [`Outcome`].
+    pub outcome: String,
+    /// What later steps need of it, as JSON.
+    pub output: Option<String>,
+    /// Since when its result is known.
+    pub at: Timestamp,
+}
+
 impl JobKind {
     /// The steps of the plan, in order.
     pub const fn plan(self) -> &'static [Step] {

@@ -40,6 +40,7 @@ pub mod mail_address;
 pub mod member;
 pub mod notification;
 pub mod panel;
+pub mod person;
 pub mod person_name;
 pub mod reference;
 pub mod request;

@@ -1,9 +1,7 @@
-//! Every outside call of a step passes here: breaker, lease, crash points, span, and the note of its answer.
+//! Every outside call of a step passes here: breaker, lease, crash points, one event in the log, and the note of its answer.
 
 use std::future::Future;
 use std::time::Instant;
-
-use tracing::Instrument as _;
 
 use super::context::StepContext;
 use super::outcome::StepError;
@@ -30,10 +28,17 @@ impl StepContext<'_> {
         let calling = Box::pin(calling);
         async move {
             self.admit(target).await?;
-            let answer = self.call_admitted(target, verb, self.worker.measured(target, calling)).await;
+            let started = Instant::now();
+            let answer = self.call_admitted(self.worker.measured(target, calling)).await;
             let is_outage = answer.as_ref().is_err_and(IsOutage::is_outage);
-            if let Err(error) = &answer {
-                tracing::warn!(job.id = %self.job.id, call.target = %target, call.verb = verb, error = %error, "a call failed");
+            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            match &answer {
+                Ok(_) => {
+                    tracing::info!(call.target = %target, call.verb = verb, duration_ms, "a call succeeded");
+                }
+                Err(error) => {
+                    tracing::warn!(call.target = %target, call.verb = verb, duration_ms, error = %error, "a call failed");
+                }
             }
             self.worker.note_answer(target, is_outage).await;
             Ok(answer)
@@ -46,24 +51,15 @@ impl StepContext<'_> {
         if let Admission::Blocked(after) = self.worker.admit(target) {
             return Err(FailureAction::Retry { code: target.down(), after: Some(after) }.into());
         }
-        self.claim.must_outlast(self.worker, target.limit()).await?;
-        // The claim was committed without waiting for the disk.
-        Ok(self.worker.deps.store.flushed().await?)
+        self.claim.must_be_flushed(self.worker).await?;
+        self.claim.must_outlast(self.worker, target.limit()).await
     }
 
-    /// Makes an admitted call. The caller notes what the answer says of the target.
-    pub(super) async fn call_admitted<T>(
-        &self,
-        target: Target,
-        verb: &'static str,
-        calling: impl Future<Output = T>,
-    ) -> T {
+    /// Makes an admitted call. The caller logs the answer, and notes what it says of the target.
+    pub(super) async fn call_admitted<T>(&self, calling: impl Future<Output = T>) -> T {
         let step = self.step.code();
         crash::step_point(self.plan, step, "before_call");
-        let started = Instant::now();
-        let span = tracing::info_span!("call", call.target = %target, call.verb = verb, duration_ms = tracing::field::Empty);
-        let answer = calling.instrument(span.clone()).await;
-        span.record("duration_ms", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let answer = calling.await;
         crash::step_point(self.plan, step, "after_call");
         answer
     }

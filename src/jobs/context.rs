@@ -1,102 +1,144 @@
-//! Everything a step may know: the job and the rows that it points at, read fresh before each step.
+//! What a step knows: the job and its rows, read once when the job is claimed and kept in memory for the whole claim.
 //!
-//! The first step of a claim reads them by itself, each later one in the transaction that records the step before.
+//! Convergent steps change only this memory. [`StepContext::note`] keeps what they did until the next barrier writes it down (decision
+//! 0027). Nobody else writes a claimed job's rows without a trace: the fence, `cancel_asked` and the account's revision tell.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::lease::Claim;
-use super::outcome::{StepError, StepOutput, defect};
+use super::outcome::{StepDone, StepError, StepOutput, defect};
 use crate::config::{Config, Guild};
+use crate::directory;
 use crate::domain::account::{Account, Mark};
-use crate::domain::audit::{Actor, Entry, Event, Source};
+use crate::domain::audit::{self, Actor, Event, Source};
 use crate::domain::eligibility::GroupName;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::DiscordUserId;
-use crate::domain::job::{FailureAction, Job, JobState, Step};
+use crate::domain::job::{FailureAction, Job, JobState, JobStep, Outcome, Step};
+use crate::domain::person::Person;
 use crate::domain::request::{Form, Request, RequestState};
-use crate::store::{JobStep, Person, ReadConnection, StoreError, Tx};
+use crate::store::{ClaimedJob, StepRecord};
 use crate::worker::context::WorkerContext;
 
-/// The rows of a claimed job as they stand.
-#[derive(Debug)]
-pub(super) struct JobSnapshot {
-    job: Job,
-    person: Person,
-    request: Option<Request>,
-    account: Option<Account>,
-    steps: Vec<JobStep>,
+/// What the steps since the last barrier did, not yet in the store.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// The rows of the steps, in order.
+    pub(super) records: Vec<StepRecord>,
+    /// The audit entries of the steps, in order.
+    pub(super) audit: Vec<audit::Entry>,
+    /// Whether a step changed the account's ids.
+    pub(super) is_account_changed: bool,
+    /// Whether Keycloak accepted the mail of this job.
+    pub(super) is_mail_accepted: bool,
 }
 
-impl JobSnapshot {
-    /// Reads what a job points at that was claimed just now.
-    pub(super) async fn of_claimed(worker: &WorkerContext, claim: &Claim) -> Result<Self, StoreError> {
-        let job = claim.job.clone();
-        let mut view = worker.deps.store.read().await?;
-        let person = view.person(job.person_id).await?.ok_or(StoreError::Row { table: "person" })?;
-        let steps = view.job_steps(job.id).await?;
-        Self::of(&mut view, job, person, steps).await
-    }
-
-    async fn of(
-        view: &mut ReadConnection,
-        job: Job,
-        person: Person,
-        steps: Vec<JobStep>,
-    ) -> Result<Self, StoreError> {
-        let request = match job.request_id {
-            Some(id) => view.request(id).await?,
-            None => None,
-        };
-        let account = match job.account_id {
-            Some(id) => view.account(id).await?,
-            None => None,
-        };
-        Ok(Self { job, person, request, account, steps })
-    }
-}
-
-/// One step of one claimed job.
+/// A claimed job and its present step.
 pub(super) struct StepContext<'a> {
     pub(super) worker: &'a WorkerContext,
     pub(super) claim: &'a Claim,
+    /// The job as the store has it.
     pub(super) job: Job,
+    /// The present step. The store has an earlier one while something is pending.
     pub(super) step: Step,
     /// The plan's name in crash points and commit labels: the kind, or `undo`.
     pub(super) plan: &'static str,
     pub(super) person: Person,
     pub(super) request: Option<Request>,
     pub(super) account: Option<Account>,
-    /// The recorded steps of this job, in order.
+    /// The finished steps of this job, in order, pending ones included.
     pub(super) steps: Vec<JobStep>,
     /// The configuration when the step began.
     pub(super) config: Arc<Config>,
+    /// The account's entry as `create_entry` read it under this claim.
+    pub(super) created: OnceLock<directory::Entry>,
+    pub(super) pending: Pending,
 }
 
 impl<'a> StepContext<'a> {
-    /// The context of the job's present step. `None`: the job has no step that this version knows.
-    pub(super) fn new(worker: &'a WorkerContext, claim: &'a Claim, snapshot: JobSnapshot) -> Option<Self> {
-        let JobSnapshot { job, person, request, account, steps } = snapshot;
-        let plan = match job.state {
-            JobState::Open => job.kind.code(),
-            JobState::Undoing => "undo",
-            JobState::NeedsOperator | JobState::Done | JobState::Undone => return None,
-        };
+    /// The context of the job's recorded step. `None`: the job has no step that this version knows.
+    pub(super) fn new(worker: &'a WorkerContext, claim: &'a Claim, claimed: ClaimedJob) -> Option<Self> {
+        let ClaimedJob { job, person, request, account, steps, asked: _ } = claimed;
+        let plan = plan_of(&job)?;
         let step = job.step?;
         let config = worker.deps.config.now();
-        Some(Self { worker, claim, job, step, plan, person, request, account, steps, config })
+        let (pending, created) = (Pending::default(), OnceLock::new());
+        Some(Self {
+            worker,
+            claim,
+            job,
+            step,
+            plan,
+            person,
+            request,
+            account,
+            steps,
+            config,
+            created,
+            pending,
+        })
     }
 
-    /// How the rows stand for the step after this one, read in the transaction that goes on to it; `None` if the claim ends with
-    /// it. What a step reads of the person, and the records, are only ever changed under this claim.
-    pub(super) async fn onward(
-        &self,
-        tx: &mut Tx,
-        recorded: Vec<JobStep>,
-    ) -> Result<Option<JobSnapshot>, StoreError> {
-        let job = tx.job(self.job.id).await?;
-        let Some(job) = job.filter(|job| job.fence == self.job.fence) else { return Ok(None) };
-        let steps = [self.steps.as_slice(), &recorded].concat();
-        JobSnapshot::of(tx, job, self.person.clone(), steps).await.map(Some)
+    /// Keeps a finished convergent step in memory and moves on to `next`.
+    pub(super) fn note(&mut self, done: &StepDone, next: Step) {
+        let now = self.worker.deps.clock.now();
+        for mut record in done.records(self.step) {
+            let at = *record.seen_at.get_or_insert(now);
+            self.steps.push(JobStep {
+                step: record.step,
+                outcome: record.outcome.code().to_owned(),
+                output: record.output.clone(),
+                at,
+            });
+            self.pending.records.push(record);
+        }
+        self.begin(next);
+    }
+
+    /// Whether the step was done under this claim, since the last barrier.
+    pub(super) fn is_pending(&self, step: Step) -> bool {
+        self.pending.records.iter().any(|record| record.step == step)
+    }
+
+    /// Keeps an audit entry until the next barrier.
+    pub(super) fn note_entry(&mut self, entry: audit::Entry) {
+        self.pending.audit.push(entry);
+    }
+
+    /// Changes the account's ids in memory; the next barrier writes them.
+    pub(super) fn note_account(&mut self, change: impl FnOnce(&mut Account) -> bool) {
+        if let Some(account) = &mut self.account {
+            self.pending.is_account_changed |= change(account);
+        }
+    }
+
+    /// The present step is `next` from now on.
+    pub(super) fn begin(&mut self, next: Step) {
+        self.step = next;
+        self.config = self.worker.deps.config.now();
+    }
+
+    /// A barrier was committed: nothing is pending, and the store has the job at `step`.
+    pub(super) fn is_recorded(&mut self, step: Step, state: JobState, account: Option<Account>) {
+        self.pending = Pending::default();
+        if let Some(account) = account {
+            self.account = Some(account);
+        }
+        if self.job.step != Some(step) || self.job.state != state {
+            self.job.attempt = 1;
+            self.job.error_code = None;
+        }
+        self.job.step = Some(step);
+        self.job.state = state;
+        if let Some(plan) = plan_of(&self.job) {
+            self.plan = plan;
+        }
+        self.begin(step);
+    }
+
+    /// How often the present step was tried.
+    pub(super) fn attempt(&self) -> i64 {
+        if self.job.step == Some(self.step) { self.job.attempt } else { 1 }
     }
 
     /// The account. A plan that lacks a needed account is a defect.
@@ -157,6 +199,11 @@ impl<'a> StepContext<'a> {
         if found == StepOutput::Nothing { self.output_of(Step::CheckPassword) } else { found }
     }
 
+    /// Whether this job unlocked an account that it was to remove.
+    pub(super) fn is_restored(&self) -> bool {
+        self.last_record(Step::Unlock).is_some_and(|done| done.outcome != Outcome::Skipped.code())
+    }
+
     /// The groups that the policy gives to this account: those of the rule that `eligible` found.
     pub(super) fn wanted_groups(&self) -> Result<Vec<GroupName>, StepError> {
         let StepOutput::Rule(name) = self.output_of(Step::Eligible) else { return Err(defect().into()) };
@@ -172,9 +219,9 @@ impl<'a> StepContext<'a> {
     }
 
     /// An audit entry of the worker about this job.
-    pub(super) fn entry(&self, event: Event) -> Entry {
+    pub(super) fn entry(&self, event: Event) -> audit::Entry {
         let mut entry =
-            Entry::new(event, Source::Worker, Actor::System).about(self.person.id).of_job(self.job.id);
+            audit::Entry::new(event, Source::Worker, Actor::System).about(self.person.id).of_job(self.job.id);
         if let Some(request) = &self.request {
             entry = entry.of_request(request.id).in_guild(request.guild_id);
         }
@@ -186,7 +233,16 @@ impl<'a> StepContext<'a> {
     }
 
     /// The same for what only the person asked for.
-    pub(super) fn entry_of_person(&self, event: Event) -> Entry {
-        Entry { actor: Actor::Person(self.person.id), ..self.entry(event) }
+    pub(super) fn entry_of_person(&self, event: Event) -> audit::Entry {
+        audit::Entry { actor: Actor::Person(self.person.id), ..self.entry(event) }
+    }
+}
+
+/// The plan that a job follows now; `None` if it follows none.
+const fn plan_of(job: &Job) -> Option<&'static str> {
+    match job.state {
+        JobState::Open => Some(job.kind.code()),
+        JobState::Undoing => Some("undo"),
+        JobState::NeedsOperator | JobState::Done | JobState::Undone => None,
     }
 }

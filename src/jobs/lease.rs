@@ -1,6 +1,7 @@
 //! The claim on one job: its lease, measured by the monotonic clock of this process, and its renewal.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::outcome::StepError;
@@ -18,12 +19,17 @@ const MARGIN: Duration = Duration::from_secs(2);
 pub(super) struct Claim {
     pub(super) job: Job,
     deadline: Mutex<Instant>,
+    /// A renewal found that somebody asked to cancel the job.
+    cancel_asked: AtomicBool,
+    /// Everything that the claim rests on is on the disk.
+    is_flushed: AtomicBool,
 }
 
 impl Claim {
     /// `asked` is when the claim was sent to the store: the lease began no earlier.
     pub(super) fn new(job: Job, asked: Instant) -> Self {
-        Self { job, deadline: Mutex::new(asked + LEASE) }
+        let cancel_asked = AtomicBool::new(job.cancel_asked);
+        Self { job, deadline: Mutex::new(asked + LEASE), cancel_asked, is_flushed: AtomicBool::new(false) }
     }
 
     fn deadline(&self) -> Instant {
@@ -33,9 +39,10 @@ impl Claim {
     async fn renew(&self, worker: &WorkerContext) -> Result<(), StoreError> {
         let asked = Instant::now();
         let mut tx = worker.deps.store.begin().await?;
-        tx.renew_job(&self.job, LEASE).await?;
+        let renewed = tx.renew_job(&self.job, LEASE).await?;
         tx.commit_relaxed("job.renew").await?;
         *self.deadline.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = asked + LEASE;
+        self.cancel_asked.fetch_or(renewed.cancel_asked, Ordering::Relaxed);
         Ok(())
     }
 
@@ -66,6 +73,20 @@ impl Claim {
                 }
             }
         }
+    }
+
+    /// Before the first outside call: what the claim read (a decision, for example) is on the disk, or is brought there.
+    pub(super) async fn must_be_flushed(&self, worker: &WorkerContext) -> Result<(), StepError> {
+        if !self.is_flushed.load(Ordering::Relaxed) {
+            worker.deps.store.flushed().await?;
+            self.is_flushed.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Whether somebody had asked to cancel the job when the lease was renewed last.
+    pub(super) fn is_cancel_asked(&self) -> bool {
+        self.cancel_asked.load(Ordering::Relaxed)
     }
 
     /// Whether the lease still holds by the clock of this process.

@@ -8,6 +8,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::Timestamp;
 use crate::domain::job::{FailureAction, Outcome, Step};
 use crate::domain::mail::MailState;
+use crate::domain::request::Request;
 use crate::keycloak::KeycloakError;
 use crate::store::{StepRecord, StoreError};
 
@@ -97,6 +98,11 @@ impl StepDone {
     pub(super) fn record(&self, step: Step) -> StepRecord {
         let output = self.output.to_json();
         StepRecord { step, outcome: self.outcome, output, seen_at: self.asked_at }
+    }
+
+    /// The rows of the step: a new decision of `eligible`, if there is one, then the step itself.
+    pub(super) fn records(&self, step: Step) -> Vec<StepRecord> {
+        self.redecided.iter().cloned().chain([self.record(step)]).collect()
     }
 }
 
@@ -192,6 +198,11 @@ impl PasswordState {
     }
 }
 
-/// The rows contradict the step: record it with this output instead.
+/// The rows contradict the step.
 #[derive(Clone, Debug)]
-pub(super) struct WriteConflict(pub(super) StepOutput);
+pub(super) enum WriteConflict {
+    /// Record the step with this output instead.
+    Output(StepOutput),
+    /// The request changed meanwhile: record the step against it as it is now.
+    RequestChanged(Box<Request>),
+}

@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::context::{JobSnapshot, StepContext};
+use super::context::StepContext;
 use super::lease::Claim;
 use super::outcome::{StepDone, StepError};
 use super::record::{self, NextAction};
@@ -18,31 +18,37 @@ use super::steps;
 use crate::crash;
 use crate::domain::account::AccountState;
 use crate::domain::error_code::ErrorCode;
-use crate::domain::job::{FailureAction, Job, JobKind, JobState, PLAN_VERSION};
-use crate::store::StoreError;
+use crate::domain::job::{FailureAction, JobKind, JobState, PLAN_VERSION};
+use crate::store::{ClaimedJob, StoreError};
+#[cfg(feature = "faults")]
+use crate::worker::breakpoint::StopAt;
 use crate::worker::context::{LEASE, WorkerContext};
 use crate::worker::heartbeat::Loop;
 
 /// How long a running step may continue after the process was told to stop.
 const STOP_GRACE: Duration = Duration::from_secs(20);
 
-/// A claimed job, and when the claim was sent to the store.
-pub(crate) struct Claimed {
-    job: Job,
-    asked: Instant,
+/// Claims one job that is due.
+pub(crate) async fn claim(worker: &WorkerContext) -> Result<Option<ClaimedJob>, StoreError> {
+    #[cfg(feature = "faults")]
+    if worker.breakpoint.is_stopped() {
+        return Ok(None);
+    }
+    let claimed = worker.deps.store.claim_job(&worker.owner, LEASE).await?;
+    crash::point("job.after_claim");
+    Ok(claimed)
 }
 
-/// Claims one job that is due.
-pub(crate) async fn claim(worker: &WorkerContext) -> Result<Option<Claimed>, StoreError> {
-    let asked = Instant::now();
-    let job = worker.deps.store.claim_job(&worker.owner, LEASE).await?;
-    crash::point("job.after_claim");
-    Ok(job.map(|job| Claimed { job, asked }))
+/// Releases the jobs that were created claimed and that no runner has taken yet, when the worker stops.
+pub(crate) async fn release_handed(worker: &WorkerContext) {
+    for claimed in worker.deps.store.end_handover() {
+        release(worker, &Claim::new(claimed.job, claimed.asked)).await;
+    }
 }
 
 /// Runs a claimed job until it ends, waits or loses its lease, or the grace period of a stop is over.
-pub(crate) async fn run_claimed(worker: &WorkerContext, claimed: Claimed, stop: &CancellationToken) {
-    let Claimed { job, asked } = claimed;
+pub(crate) async fn run_claimed(worker: &WorkerContext, claimed: ClaimedJob, stop: &CancellationToken) {
+    let job = &claimed.job;
     let span = tracing::info_span!(
         "job",
         job.id = %job.id,
@@ -50,14 +56,14 @@ pub(crate) async fn run_claimed(worker: &WorkerContext, claimed: Claimed, stop: 
         request.id = job.request_id.map(tracing::field::display),
         attempt = job.attempt
     );
-    let claim = Claim::new(job, asked);
+    let claim = Claim::new(job.clone(), claimed.asked);
     async {
         let grace = async {
             stop.cancelled().await;
             worker.deps.clock.pause(STOP_GRACE).await;
         };
         tokio::select! {
-            ended = run_steps(worker, &claim, stop) => match ended {
+            ended = run_steps(worker, &claim, claimed, stop) => match ended {
                 Ok(()) => {}
                 Err(StoreError::LostLease) => tracing::warn!("the lease was lost; another worker continues the job"),
                 Err(error) => {
@@ -78,70 +84,88 @@ pub(crate) async fn run_claimed(worker: &WorkerContext, claimed: Claimed, stop: 
 async fn run_steps(
     worker: &WorkerContext,
     claim: &Claim,
+    claimed: ClaimedJob,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
-    let mut snapshot = JobSnapshot::of_claimed(worker, claim).await?;
+    let Some(mut ctx) = StepContext::new(worker, claim, claimed) else { return Ok(()) };
+    if ctx.job.plan_version != PLAN_VERSION {
+        // The plan of a newer version: only its own workers can run it.
+        release(worker, claim).await;
+        return Ok(());
+    }
     loop {
-        let Some(ctx) = StepContext::new(worker, claim, snapshot) else { return Ok(()) };
-        if ctx.job.plan_version != PLAN_VERSION {
-            // The plan of a newer version: only its own workers can run it.
-            release(worker, claim).await;
+        #[cfg(feature = "faults")]
+        if worker.breakpoint.hits(StopAt::Before(ctx.step)) {
+            record::release(&ctx).await?;
             return Ok(());
         }
-        snapshot = match run_step(&ctx).await? {
-            NextAction::NextStep(_) if stop.is_cancelled() => {
-                release(worker, claim).await;
+        let next = run_step(&mut ctx).await?;
+        match next {
+            NextAction::NextStep if stop.is_cancelled() => {
+                record::release(&ctx).await?;
                 return Ok(());
             }
-            NextAction::NextStep(snapshot) => *snapshot,
-            NextAction::Over => return Ok(()),
+            NextAction::NextStep => {}
+            NextAction::Over(end) => {
+                tracing::info!(end, last_step = %ctx.step, "the job was run");
+                return Ok(());
+            }
         }
     }
 }
 
-/// Runs the present step and records the result.
-async fn run_step(ctx: &StepContext<'_>) -> Result<NextAction, StoreError> {
+/// Runs the present step, and records the result or keeps it in memory until the next barrier.
+async fn run_step(ctx: &mut StepContext<'_>) -> Result<NextAction, StoreError> {
     let started = Instant::now();
     ctx.worker.heartbeat.beat(Loop::Jobs);
-    let span = tracing::info_span!(
-        "step",
-        step.kind = %ctx.step,
-        plan = ctx.plan,
-        attempt = ctx.job.attempt,
-        duration_ms = tracing::field::Empty
-    );
-    let ended = match cancellation(ctx) {
+    let step = ctx.step;
+    let span = tracing::debug_span!("step", step.kind = %step, plan = ctx.plan, attempt = ctx.attempt());
+    let ended = match cancellation(ctx).await? {
         Some(failure_action) => Err(failure_action.into()),
         None => ensure(ctx).instrument(span.clone()).await,
     };
+    #[cfg(feature = "faults")]
+    if ended.is_ok() && ctx.worker.breakpoint.hits(StopAt::After(step)) {
+        return Ok(NextAction::Over("stopped"));
+    }
     let took = started.elapsed();
-    ctx.worker.metrics.step(ctx.step, outcome_of(&ended), took);
-    span.record("duration_ms", u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    ctx.worker.metrics.step(step, outcome_of(&ended), took);
     match ended {
         Ok(done) => {
-            span.in_scope(|| tracing::info!(outcome = done.outcome.code(), "a step is done"));
+            span.in_scope(|| tracing::debug!(outcome = done.outcome.code(), ?took, "a step is done"));
             record::done(ctx, done).instrument(span).await
         }
         Err(StepError::FailureAction(failure_action)) => {
             let (code, kind) = (failure_action.code(), kind_of(failure_action));
-            span.in_scope(|| tracing::warn!(error_code = %code, failure_action = kind, "a step failed"));
+            tracing::warn!(step.kind = %step, error_code = %code, failure_action = kind, "a step failed");
             record::failure_action(ctx, failure_action).instrument(span).await
         }
         Err(StepError::LostLease) => Err(StoreError::LostLease),
     }
 }
 
-/// Checked between steps: the person or a moderator asked to cancel.
-fn cancellation(ctx: &StepContext<'_>) -> Option<FailureAction> {
-    let is_making = ctx.job.kind == JobKind::Provision && ctx.job.state == JobState::Open;
-    // An earlier cancellation must not remove an account that is now active.
+/// Checked between steps: somebody asked to cancel what is being made. A claim hears of it when it begins, when it renews its lease,
+/// and at each barrier.
+async fn cancellation(ctx: &mut StepContext<'_>) -> Result<Option<FailureAction>, StoreError> {
+    if ctx.job.kind != JobKind::Provision {
+        return Ok(None);
+    }
+    ctx.job.cancel_asked |= ctx.claim.is_cancel_asked();
+    if !ctx.job.cancel_asked || ctx.job.state != JobState::Open {
+        return Ok(None);
+    }
+    if ctx.job.mail_attempts > 0
+        && let Some(account) = &ctx.account
+    {
+        // An earlier cancellation must not remove an account that is now active, and the link may have been used since the claim.
+        ctx.account = ctx.worker.deps.store.read().await?.account(account.id).await?;
+    }
     let is_active = ctx.account.as_ref().is_some_and(|account| account.state == AccountState::Active);
-    (is_making && ctx.job.cancel_asked && !is_active)
-        .then_some(FailureAction::Undo { code: ErrorCode::AlreadyDecided })
+    Ok((!is_active).then_some(FailureAction::Undo { code: ErrorCode::AlreadyDecided }))
 }
 
 /// Runs the step; a panic in it is counted and becomes a retry.
-async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
+async fn ensure(ctx: &mut StepContext<'_>) -> Result<StepDone, StepError> {
     match AssertUnwindSafe(steps::ensure(ctx)).catch_unwind().await {
         Ok(ended) => ended,
         Err(_panic) => {
@@ -153,13 +177,14 @@ async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
     }
 }
 
+/// Releases a claim whose context is gone. What was pending is lost, and the next claim finds its effects.
 async fn release(worker: &WorkerContext, claim: &Claim) {
-    let giving = async {
+    let releasing = async {
         let mut tx = worker.deps.store.begin().await?;
         tx.release_job(&claim.job).await?;
         tx.commit("job.release").await
     };
-    if let Err(error) = giving.await {
+    if let Err(error) = releasing.await {
         tracing::warn!(job.id = %claim.job.id, error = %error, "a lease was not released; it expires by itself");
     }
 }

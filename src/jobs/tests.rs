@@ -312,8 +312,8 @@ impl Town {
     /// A job that was claimed a moment ago. Its lease in the store has a second left.
     async fn claimed(&self) -> Claim {
         let second = Duration::from_secs(1);
-        let claimed = self.store.claim_job("somebody", second).await.expect("an answer").expect("a job");
-        Claim::new(claimed, Instant::now())
+        let claimed = self.store.claim_job("somebody", second).await.expect("an answer");
+        Claim::new(claimed.expect("a job").job, Instant::now())
     }
 
     async fn is_renewed(&self, claim: &Claim) -> bool {

@@ -4,6 +4,7 @@ use super::context::StepContext;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::audit::{Entry, Event};
 use crate::domain::error_code::ErrorCode;
+use crate::domain::mail::MailState;
 use crate::domain::notification::Notification;
 use crate::domain::request::RequestState;
 use crate::store::{AccountSaved, NewOutbox, OutboxKind, RequestMove, RequestMoved, StoreError, Tx};
@@ -47,29 +48,71 @@ pub(super) async fn end_request(
     event: Event,
     code: Option<ErrorCode>,
 ) -> Result<bool, StoreError> {
-    let request = match ctx.job.request_id {
-        Some(id) => tx.request(id).await?,
-        None => None,
-    };
-    let Some(request) = request.filter(|request| request.state == RequestState::Approved) else {
-        return Ok(false);
-    };
-    let change = RequestMove { reason_code: code, ..RequestMove::default() };
-    match tx.move_request(&request, to, change).await? {
-        RequestMoved::Done(_) => {}
-        RequestMoved::Lost(_) | RequestMoved::AddressInUse(_) | RequestMoved::NameTaken(_) => {
-            return Err(StoreError::Busy);
+    let mut seen = ctx.request.clone();
+    while let Some(request) = seen.filter(|request| request.state == RequestState::Approved) {
+        let change = RequestMove { reason_code: code, ..RequestMove::default() };
+        match tx.move_request(&request, to, change).await? {
+            RequestMoved::Done(_) => {
+                let entry = ctx.entry(event).change(request.state.code(), to.code());
+                tx.audit(match code {
+                    Some(code) => entry.because(code),
+                    None => entry,
+                });
+                return Ok(true);
+            }
+            // Another transaction changed it: look at what it is now.
+            RequestMoved::Lost(now) | RequestMoved::AddressInUse(now) | RequestMoved::NameTaken(now) => {
+                seen = Some(now);
+            }
         }
     }
-    let entry = ctx.entry(event).change(request.state.code(), to.code());
-    tx.audit(match code {
-        Some(code) => entry.because(code),
-        None => entry,
-    });
-    Ok(true)
+    Ok(false)
 }
 
-/// Changes the account's state, if it is one of `from`, with its audit row. The account as it is afterwards.
+/// Writes what the convergent steps left in memory: the account's ids and the audit entries. The account, if it was saved.
+pub(super) async fn write_pending(ctx: &StepContext<'_>, tx: &mut Tx) -> Result<Option<Account>, StoreError> {
+    for entry in &ctx.pending.audit {
+        tx.audit(entry.clone());
+    }
+    if ctx.pending.is_mail_accepted {
+        tx.settle_mail(ctx.job.id, MailState::Accepted).await?;
+    }
+    if !ctx.pending.is_account_changed {
+        return Ok(None);
+    }
+    let ids = ctx.account.as_ref().map(|ours| (ours.directory_id.clone(), ours.keycloak_id.clone()));
+    let saved = change_account(ctx, tx, |account| {
+        let (directory_id, keycloak_id) = ids.clone()?;
+        account.directory_id = directory_id.or_else(|| account.directory_id.take());
+        account.keycloak_id = keycloak_id.or_else(|| account.keycloak_id.take());
+        Some(())
+    });
+    Ok(saved.await?.map(|(_, account)| account))
+}
+
+/// Changes the account as it is in memory and saves it, if `change` wants it changed. If another transaction changed it meanwhile, the
+/// change is made to what the store has now. The state before, and the account afterwards.
+pub(super) async fn change_account(
+    ctx: &StepContext<'_>,
+    tx: &mut Tx,
+    change: impl Fn(&mut Account) -> Option<()>,
+) -> Result<Option<(AccountState, Account)>, StoreError> {
+    let mut seen = ctx.account.clone();
+    while let Some(mut account) = seen {
+        let before = account.state;
+        if change(&mut account).is_none() {
+            return Ok(None);
+        }
+        match tx.save_account(&account).await? {
+            AccountSaved::Done(account) => return Ok(Some((before, account))),
+            AccountSaved::Lost => seen = tx.account(account.id).await?,
+            AccountSaved::IdTaken => return Err(StoreError::Row { table: "account" }),
+        }
+    }
+    Ok(None)
+}
+
+/// Changes the account's state, if it is one of `from`, with its audit row. The account afterwards, if it changed.
 pub(super) async fn move_account(
     ctx: &StepContext<'_>,
     tx: &mut Tx,
@@ -88,29 +131,23 @@ pub(super) async fn move_account_as(
     to: AccountState,
     entry: Entry,
 ) -> Result<Option<Account>, StoreError> {
-    let Some(account) = ctx.account.as_ref() else { return Ok(None) };
-    let Some(mut account) = tx.account(account.id).await? else { return Ok(None) };
-    if !from.contains(&account.state) {
-        return Ok(Some(account));
-    }
-    let before = account.state;
     let now = ctx.worker.deps.clock.now();
-    account.state = to;
-    match to {
-        AccountState::Invited => account.invited_at = Some(now),
-        AccountState::Closed => account.closed_at = Some(now),
-        AccountState::Creating | AccountState::Active | AccountState::Disabled | AccountState::Conflict => {}
-    }
-    let account = save(tx, &account).await?;
+    let moved = change_account(ctx, tx, |account| {
+        if !from.contains(&account.state) {
+            return None;
+        }
+        account.state = to;
+        match to {
+            AccountState::Invited => account.invited_at = Some(now),
+            AccountState::Closed => account.closed_at = Some(now),
+            AccountState::Creating
+            | AccountState::Active
+            | AccountState::Disabled
+            | AccountState::Conflict => {}
+        }
+        Some(())
+    });
+    let Some((before, account)) = moved.await? else { return Ok(None) };
     tx.audit(entry.change(before.code(), to.code()));
     Ok(Some(account))
-}
-
-/// Saves an account that was read in the same transaction.
-pub(super) async fn save(tx: &mut Tx, account: &Account) -> Result<Account, StoreError> {
-    match tx.save_account(account).await? {
-        AccountSaved::Done(account) => Ok(account),
-        AccountSaved::Lost => Err(StoreError::Busy),
-        AccountSaved::IdTaken => Err(StoreError::Row { table: "account" }),
-    }
 }

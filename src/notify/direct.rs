@@ -10,10 +10,11 @@ use crate::domain::ids::{PersonId, RequestId};
 use crate::domain::lang::Lang;
 use crate::domain::mail::Links;
 use crate::domain::notification::Notification;
+use crate::domain::person::Person;
 use crate::domain::reference::Reference;
 use crate::domain::request::Request;
 use crate::messages::{account as sentences, mails, tr};
-use crate::store::{Outbox, Person, StoreError};
+use crate::store::{Outbox, StoreError};
 use crate::worker::context::WorkerContext;
 
 /// Sends a notification to a person.

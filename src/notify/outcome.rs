@@ -1,13 +1,25 @@
 //! How the sending of a message ends.
 
 use crate::discord::DiscordError;
+use crate::domain::ids::{MessageId, Nonce, RequestId};
 use crate::store::StoreError;
+
+/// A card that Discord has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Posted {
+    pub(super) request_id: RequestId,
+    pub(super) message_id: MessageId,
+    /// The nonce of the buttons that it shows.
+    pub(super) nonce: Nonce,
+}
 
 /// How a message ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sending {
     /// Discord has it. The sender still has to settle the outbox row.
     Sent,
+    /// Discord has a card. The sender still has to note where it is and to settle the outbox row.
+    Posted(Posted),
     /// Discord has it, and the outbox row was settled together with the place of the message.
     Settled,
     /// There is nothing to send any more, or nobody to send it to.

@@ -2,56 +2,126 @@
 //!
 //! A message that Discord will never accept is dropped and logged, so that it does not hold up the others. Start with [`send_due`].
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
 
-use super::outcome::{Sending, Unsent};
+use super::outcome::{Posted, Sending, Unsent};
 use super::{card, direct, notice, panel};
 use crate::crash;
 use crate::discord::DiscordError;
+use crate::domain::ids::OutboxId;
 use crate::domain::retry;
-use crate::store::{Outbox, OutboxKind, StoreError};
+use crate::store::{MessageKind, Outbox, OutboxKind, StoreError};
 use crate::worker::breaker::{Admission, Target};
 use crate::worker::context::WorkerContext;
 use crate::worker::heartbeat::Loop;
 use crate::worker::metrics::Answer;
 use crate::worker::outage::IsOutage as _;
 
-/// How long the lease of a message lasts: three calls (search, edit, post) of 8 s each, and a margin.
-const LEASE: Duration = Duration::from_secs(30);
+/// The longest that sending one message may take: four calls (member, search, edit, post) of 8 s each.
+const SEND_LIMIT: Duration = Duration::from_secs(32);
+
+/// How long the lease of a message lasts. What remains beyond [`SEND_LIMIT`] is for the preparation of the batch, and for the messages
+/// before it of the same target.
+const LEASE: Duration = Duration::from_secs(40);
+
+/// How many messages are claimed at once.
+const BATCH: u32 = 8;
 
 /// The pause after Discord refused the bot's token.
 const TOKEN_PAUSE: Duration = Duration::from_mins(1);
 
-/// Sends what is due, one message after the other. Returns how many were handled.
+/// Sends what is due: messages to different targets at once, those to one target in order. Returns how many were handled.
 pub(crate) async fn send_due(worker: &WorkerContext) -> Result<usize, StoreError> {
     let mut handled = 0;
     loop {
-        if let Admission::Blocked(_) = worker.admit(Target::Discord) {
+        let limit = match worker.admit(Target::Discord) {
+            Admission::Blocked(_) => return Ok(handled),
+            Admission::Probe => 1,
+            Admission::Free => BATCH,
+        };
+        let asked = Instant::now();
+        let messages = worker.deps.store.claim_outbox_batch(&worker.owner, LEASE, limit).await?;
+        if messages.is_empty() {
             return Ok(handled);
         }
-        let Some(message) = worker.deps.store.claim_outbox(&worker.owner, LEASE).await? else {
+        let cards = messages.iter().filter(|message| message.kind == OutboxKind::Card);
+        let cards = card::prepare(worker, cards).await?;
+        // What a message says must be on the disk before anybody reads it, and so must the claim, which counts the attempt: a lost
+        // count would let the message be sent twice.
+        worker.deps.store.flushed().await?;
+        let ended = send_batch(worker, &messages, cards, asked).await;
+        let mut sent = Vec::new();
+        let mut failed = None;
+        for (message, ended) in ended {
+            match ended {
+                Ok(Settlement::Settled) => handled += 1,
+                Ok(Settlement::Sent(posted)) => sent.push((message, posted)),
+                // Another replica has it now.
+                Err(StoreError::LostLease) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        handled += sent.len();
+        settle(worker, sent).await?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if messages.len() < limit as usize {
             return Ok(handled);
-        };
-        let span = tracing::info_span!("message", outbox.id = %message.id, outbox.kind = %message.kind, attempt = message.attempt);
-        match send_one(worker, &message).instrument(span).await {
-            Ok(()) => handled += 1,
-            // Another replica has it now.
-            Err(StoreError::LostLease) => {}
-            Err(error) => return Err(error),
         }
     }
 }
 
-async fn send_one(worker: &WorkerContext, message: &Outbox) -> Result<(), StoreError> {
+/// A message of a batch; for a card, what it shows.
+type Claimed<'a> = (&'a Outbox, Option<card::Prepared>);
+
+/// How each message of a batch ended.
+async fn send_batch<'a>(
+    worker: &WorkerContext,
+    messages: &'a [Outbox],
+    mut cards: HashMap<OutboxId, card::Prepared>,
+    asked: Instant,
+) -> Vec<(&'a Outbox, Result<Settlement, StoreError>)> {
+    let mut by_target: BTreeMap<(&str, &str), Vec<Claimed<'_>>> = BTreeMap::new();
+    for message in messages {
+        let card = cards.remove(&message.id);
+        by_target.entry((message.kind.code(), &message.target)).or_default().push((message, card));
+    }
+    let sending = by_target.into_values().map(|messages| async move {
+        let mut ended = Vec::with_capacity(messages.len());
+        for (message, card) in messages {
+            // Behind a slow message to the same target: this one is claimed again when its lease has expired.
+            if asked.elapsed() + SEND_LIMIT > LEASE {
+                break;
+            }
+            let span = tracing::info_span!("message", outbox.id = %message.id, outbox.kind = %message.kind, attempt = message.attempt);
+            ended.push((message, send_one(worker, message, card).instrument(span).await));
+        }
+        ended
+    });
+    futures::future::join_all(sending).await.into_iter().flatten().collect()
+}
+
+/// Whether the outbox row of a message was settled.
+enum Settlement {
+    Settled,
+    /// Discord has it; the row is settled together with the others of the batch.
+    Sent(Option<Posted>),
+}
+
+async fn send_one(
+    worker: &WorkerContext,
+    message: &Outbox,
+    card: Option<card::Prepared>,
+) -> Result<Settlement, StoreError> {
     worker.heartbeat.beat(Loop::Outbox);
-    // The claim counts the attempt: a lost count would let the message be sent twice.
-    worker.deps.store.flushed().await?;
     crash::point("outbox.before_send");
     let started = Instant::now();
     let ended = match message.kind {
-        OutboxKind::Card => card::send(worker, message).await,
+        OutboxKind::Card => card::send(worker, message, card).await,
         OutboxKind::Direct => direct::send(worker, message).await,
         OutboxKind::Notice => notice::send(worker, message).await,
         OutboxKind::Panel => panel::send(worker, message).await,
@@ -63,8 +133,9 @@ async fn send_one(worker: &WorkerContext, message: &Outbox) -> Result<(), StoreE
     let is_outage = matches!(&ended, Err(Unsent::Discord(error)) if error.is_outage());
     worker.note_answer(Target::Discord, is_outage).await;
     match ended {
-        Ok(Sending::Settled) => Ok(()),
-        Ok(Sending::Sent) => finish(worker, message).await,
+        Ok(Sending::Settled) => Ok(Settlement::Settled),
+        Ok(Sending::Sent) => Ok(Settlement::Sent(None)),
+        Ok(Sending::Posted(posted)) => Ok(Settlement::Sent(Some(posted))),
         Ok(Sending::Nothing) => drop_message(worker, message).await,
         Ok(Sending::Closed) => {
             tracing::info!("the person accepts no direct messages; the status tells them instead");
@@ -78,7 +149,7 @@ async fn send_one(worker: &WorkerContext, message: &Outbox) -> Result<(), StoreE
 /// What the sending says of Discord, if a call was made.
 fn answer_of(ended: &Result<Sending, Unsent>) -> Option<Answer> {
     match ended {
-        Ok(Sending::Sent | Sending::Settled) => Some(Answer::Ok),
+        Ok(Sending::Sent | Sending::Posted(_) | Sending::Settled) => Some(Answer::Ok),
         Ok(Sending::Closed) => Some(Answer::Refused),
         Err(Unsent::Discord(error)) => Some(if error.is_outage() { Answer::Down } else { Answer::Refused }),
         Ok(Sending::Nothing) | Err(Unsent::Store(_)) => None,
@@ -89,7 +160,7 @@ async fn apply_failure(
     worker: &WorkerContext,
     message: &Outbox,
     error: &DiscordError,
-) -> Result<(), StoreError> {
+) -> Result<Settlement, StoreError> {
     let after = match error {
         DiscordError::RateLimited { after } => Some(*after),
         DiscordError::Unauthorized => Some(TOKEN_PAUSE),
@@ -104,17 +175,28 @@ async fn apply_failure(
     let next_run = worker.deps.clock.now().after(retry::pause(attempt, worker.random(), after));
     let mut tx = worker.deps.store.begin().await?;
     tx.outbox_later(message, next_run, error.error_code()).await?;
-    tx.commit("outbox.later").await
+    tx.commit("outbox.later").await?;
+    Ok(Settlement::Settled)
 }
 
-async fn finish(worker: &WorkerContext, message: &Outbox) -> Result<(), StoreError> {
+/// Settles the messages that were sent, in one transaction. Rows that another replica has claimed meanwhile are left alone. If the
+/// record is lost, the next attempt looks for the message before it sends again.
+async fn settle(worker: &WorkerContext, sent: Vec<(&Outbox, Option<Posted>)>) -> Result<(), StoreError> {
+    if sent.is_empty() {
+        return Ok(());
+    }
     let mut tx = worker.deps.store.begin().await?;
-    tx.outbox_sent(message).await?;
-    tx.commit("outbox.sent").await
+    for Posted { request_id, message_id, nonce } in sent.iter().filter_map(|(_, posted)| *posted) {
+        tx.confirm_message(request_id, MessageKind::Card, message_id, nonce).await?;
+    }
+    let messages: Vec<Outbox> = sent.into_iter().map(|(message, _)| message.clone()).collect();
+    tx.outbox_sent_batch(&messages).await?;
+    tx.commit_relaxed("outbox.sent").await
 }
 
-async fn drop_message(worker: &WorkerContext, message: &Outbox) -> Result<(), StoreError> {
+async fn drop_message(worker: &WorkerContext, message: &Outbox) -> Result<Settlement, StoreError> {
     let mut tx = worker.deps.store.begin().await?;
     tx.drop_outbox(message).await?;
-    tx.commit("outbox.sent").await
+    tx.commit("outbox.sent").await?;
+    Ok(Settlement::Settled)
 }

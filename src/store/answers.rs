@@ -9,12 +9,12 @@ use super::error::StoreError;
 use super::messages::{Message, MessageKind};
 use super::request_rows::{RequestRow, request_columns};
 use super::sql::{all, bare, maybe, sql, unless_taken};
-use crate::domain::account::Account;
+use crate::domain::account::{Account, AccountState};
 use crate::domain::approval::{Notify, Verdict};
 use crate::domain::audit::Actor;
 use crate::domain::eligibility::RuleName;
 use crate::domain::error_code::ErrorCode;
-use crate::domain::ids::{DiscordUserId, PersonId, RequestId, Timestamp};
+use crate::domain::ids::{DiscordUserId, JobId, PersonId, RequestId, Timestamp};
 use crate::domain::job::{JobKind, JobState, Step};
 use crate::domain::mail::Mail;
 use crate::domain::request::{Request, RequestState};
@@ -30,6 +30,38 @@ pub struct DecisionCase {
     pub card: Option<Message>,
     /// The newest decision.
     pub decision: Option<Decided>,
+}
+
+/// What a card shows of a request.
+#[derive(Clone, Debug)]
+pub struct CardCase {
+    /// The request.
+    pub request: Request,
+    /// The person who asked, unless their Discord id was erased.
+    pub applicant: Option<DiscordUserId>,
+    /// The newest decision: who, their Discord user, and whether the person is told.
+    pub decision: Option<(Actor, Option<DiscordUserId>, Notify)>,
+    /// The newest job.
+    pub job: Option<CardJob>,
+    /// Whether the check of directory and Keycloak is done.
+    pub is_checked: bool,
+    /// The state of the account that the newest job is about.
+    pub account_state: Option<AccountState>,
+    /// How many other requests this person had sent when this one was created.
+    pub earlier: i64,
+}
+
+/// What a card shows of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CardJob {
+    /// Its id, for the button `Retry`.
+    pub id: JobId,
+    /// Its state.
+    pub state: JobState,
+    /// Its present step.
+    pub step: Option<Step>,
+    /// Why it waits or stopped.
+    pub error_code: Option<ErrorCode>,
 }
 
 /// A decision that was made.
@@ -179,6 +211,18 @@ sql! {
     /// Everything that `Send` asks of the store, as conditions of its one change. `$6` is a JSON array of keys of the deny list.
     SEND_NOW = concat!(send_now!("(SELECT value FROM json_each($6))"), request_columns!()),
         postgres: concat!(send_now!("(SELECT json_array_elements_text(CAST($6 AS JSON)))"), request_columns!());
+    CARD = concat!("SELECT r.*, p.discord_id AS applicant_id, d.approver_id AS approver_id, d.tell AS tell, \
+        ap.discord_id AS approver_discord_id, j.id AS job_id, j.state AS job_state, j.step AS job_step, \
+        j.error_code AS job_error_code, (SELECT count(*) FROM job AS c WHERE c.request_id = r.id AND c.kind = 'check' \
+        AND c.state = 'done') AS checks, a.state AS account_state, (SELECT count(*) FROM request AS e \
+        WHERE e.person_id = r.person_id AND e.id <> r.id AND e.sent_at <= r.created_at) AS earlier \
+        FROM (SELECT ", request_columns!(), " FROM request WHERE id = $1) AS r \
+        LEFT JOIN person AS p ON p.id = r.person_id \
+        LEFT JOIN decision AS d ON d.request_id = r.id AND NOT EXISTS (SELECT 1 FROM decision AS n \
+        WHERE n.request_id = r.id AND (n.round > d.round OR (n.round = d.round AND n.slot > d.slot))) \
+        LEFT JOIN person AS ap ON ap.id = d.approver_id \
+        LEFT JOIN job AS j ON j.seq = (SELECT max(l.seq) FROM job AS l WHERE l.request_id = r.id) \
+        LEFT JOIN account AS a ON a.id = j.account_id");
     CASE = concat!("SELECT r.*, p.discord_id AS applicant_id, m.guild_id AS card_guild_id, \
         m.channel_id AS card_channel_id, m.message_id AS card_message_id, m.nonce AS card_nonce, \
         m.nonce_before AS card_nonce_before, d.approver_id AS approver_id, d.verdict AS verdict, \
@@ -189,6 +233,47 @@ sql! {
         LEFT JOIN decision AS d ON d.request_id = r.id AND NOT EXISTS (SELECT 1 FROM decision AS n \
         WHERE n.request_id = r.id AND (n.round > d.round OR (n.round = d.round AND n.slot > d.slot))) \
         LEFT JOIN person AS a ON a.id = d.approver_id");
+}
+
+#[derive(sqlx::FromRow)]
+struct CardRow {
+    #[sqlx(flatten)]
+    request: RequestRow,
+    applicant_id: Option<String>,
+    approver_id: Option<String>,
+    tell: Option<String>,
+    approver_discord_id: Option<String>,
+    job_id: Option<String>,
+    job_state: Option<String>,
+    job_step: Option<String>,
+    job_error_code: Option<String>,
+    checks: i64,
+    account_state: Option<String>,
+    earlier: i64,
+}
+
+impl CardRow {
+    fn decision(&self) -> Result<Option<(Actor, Option<DiscordUserId>, Notify)>, StoreError> {
+        let (Some(approver), Some(tell)) = (&self.approver_id, &self.tell) else { return Ok(None) };
+        let approver = Actor::parse(approver).ok_or(StoreError::Row { table: "decision" })?;
+        let discord_id = self.approver_discord_id.as_ref().map(|id| id.parse());
+        Ok(Some((approver, discord_id.transpose().map_err(unreadable)?, tell.parse().map_err(unreadable)?)))
+    }
+
+    fn job(&self) -> Result<Option<CardJob>, StoreError> {
+        let (Some(id), Some(state)) = (&self.job_id, &self.job_state) else { return Ok(None) };
+        Ok(Some(CardJob {
+            id: id.parse().map_err(unreadable)?,
+            state: state.parse().map_err(unreadable)?,
+            step: self.job_step.as_ref().map(|step| step.parse()).transpose().map_err(unreadable)?,
+            error_code: self
+                .job_error_code
+                .as_ref()
+                .map(|code| code.parse())
+                .transpose()
+                .map_err(unreadable)?,
+        }))
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -250,6 +335,23 @@ impl CaseRow {
 }
 
 impl ReadConnection {
+    /// Everything that the card of a request shows.
+    pub async fn card_case(&mut self, id: RequestId) -> Result<Option<CardCase>, StoreError> {
+        let Some(row) = maybe!(self, CARD, CardRow; id.to_string())? else { return Ok(None) };
+        let (decision, job) = (row.decision()?, row.job()?);
+        let applicant = row.applicant_id.map(|id| id.parse()).transpose().map_err(unreadable)?;
+        let account_state = row.account_state.map(|state| state.parse()).transpose().map_err(unreadable)?;
+        Ok(Some(CardCase {
+            request: row.request.request(&self.inner.keys)?,
+            applicant,
+            decision,
+            job,
+            is_checked: row.checks > 0,
+            account_state,
+            earlier: row.earlier,
+        }))
+    }
+
     /// The request with its card, its newest decision and the Discord ids of applicant and decider.
     pub async fn decision_case(&mut self, id: RequestId) -> Result<Option<DecisionCase>, StoreError> {
         let Some(row) = maybe!(self, CASE, CaseRow; id.to_string())? else { return Ok(None) };

@@ -39,8 +39,8 @@ pub enum Approved {
 }
 
 impl Tx {
-    /// Writes an approval: the request moves from exactly the seen row to `approved`, and an open check ends. Decision, account,
-    /// its first job, the audit row and the card's update are written with it.
+    /// Writes an approval: the request moves from exactly the seen row to `approved`, and an open check ends, unless a rule approves,
+    /// which does so in the transaction that ends the check. Decision, account, its first job, the audit row and the card's update are written with it.
     pub async fn approve_request(
         &mut self,
         seen: &Request,
@@ -67,7 +67,10 @@ impl Tx {
         if !self.put_decision(decision).await? {
             return Ok(Approved::Lost(request));
         }
-        self.end_check(request.id).await?;
+        // A rule approves in the transaction that ends the check.
+        if source != Source::Config {
+            self.end_check(request.id).await?;
+        }
         let account = match self.insert_account(request.person_id, &request.username).await? {
             AccountInserted::Made(account) => account,
             AccountInserted::PersonHasOne(account) => return Ok(Approved::HasAccount(account)),
@@ -79,7 +82,7 @@ impl Tx {
             request_id: Some(request.id),
             kind: JobKind::Provision,
         };
-        let job = self.enqueue_job(job).await?;
+        let job = self.enqueue_job_at_once(job).await?;
         self.audit(approval_entry(seen, &request, approver, source));
         self.put_card(request.id).await?;
         Ok(Approved::Done { request, account, job })

@@ -1,26 +1,13 @@
 //! The audit log: pages, the head, verification, erasure of personal values.
 
+use super::audit_head::Head;
 use super::connection::{ReadConnection, Store, Tx};
+use super::database::Kind;
 use super::error::StoreError;
 use super::seal::Place;
 use super::sql::{all, bare, exec, maybe, one, sql};
 use crate::domain::audit::{self, ChainRow, Entry, Event, Source};
 use crate::domain::ids::{GuildId, PersonId, RequestId, Timestamp};
-
-/// The end of the chain: `seq:hash`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// The last row.
-    pub seq: i64,
-    /// Its hash.
-    pub hash: Vec<u8>,
-}
-
-impl std::fmt::Display for Head {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.seq, hex::encode(&self.hash))
-    }
-}
 
 /// The order of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,19 +115,22 @@ sql! {
     /// The head, locked until the commit. On SQLite the transaction holds the write lock anyway.
     LOCK_HEAD = "SELECT seq, hash FROM audit_head WHERE one = 1",
         postgres: "SELECT seq, hash FROM audit_head WHERE one = 1 FOR UPDATE";
-    /// All rows of a transaction, a JSON array with bytes in hex, and the head that they lead to.
-    APPEND = concat!("INSERT INTO audit (", chain_columns!(), ") SELECT r.value ->> 'seq', r.value ->> 'at', \
+    /// All rows of a transaction, a JSON array with bytes in hex, and the head that they lead to (`$2`, `$3`). Writes nothing if the
+    /// head is no longer the one that they follow (`$4`, `$5`).
+    APPEND = concat!("UPDATE audit_head SET seq = $2, hash = $3 WHERE one = 1 AND seq = $4 AND hash = $5; \
+        INSERT INTO audit (", chain_columns!(), ") SELECT r.value ->> 'seq', r.value ->> 'at', \
         r.value ->> 'event', r.value ->> 'source', r.value ->> 'guild_id', r.value ->> 'actor_id', \
         r.value ->> 'subject_id', r.value ->> 'request_id', r.value ->> 'job_id', r.value ->> 'before', \
         r.value ->> 'after', r.value ->> 'reason_code', unhex(r.value ->> 'personal_hash'), \
-        unhex(r.value ->> 'prev'), unhex(r.value ->> 'hash') FROM json_each($1) AS r; \
-        UPDATE audit_head SET seq = $2, hash = $3 WHERE one = 1"),
-        postgres: concat!("WITH moved AS (UPDATE audit_head SET seq = $2, hash = $3 WHERE one = 1) \
-        INSERT INTO audit (", chain_columns!(), ") SELECT r.seq, r.at, r.event, r.source, r.guild_id, r.actor_id, \
+        unhex(r.value ->> 'prev'), unhex(r.value ->> 'hash') FROM json_each($1) AS r \
+        WHERE EXISTS (SELECT 1 FROM audit_head AS h WHERE h.seq = $2 AND h.hash = $3)"),
+        postgres: concat!("WITH moved AS (UPDATE audit_head SET seq = $2, hash = $3 WHERE one = 1 AND seq = $4 \
+        AND hash = $5 RETURNING one) INSERT INTO audit (", chain_columns!(), ") SELECT r.seq, r.at, r.event, r.source, r.guild_id, r.actor_id, \
         r.subject_id, r.request_id, r.job_id, r.before, r.after, r.reason_code, decode(r.personal_hash, 'hex'), \
         decode(r.prev, 'hex'), decode(r.hash, 'hex') FROM json_to_recordset(CAST($1 AS JSON)) AS r(seq BIGINT, \
         at BIGINT, event TEXT, source TEXT, guild_id TEXT, actor_id TEXT, subject_id TEXT, request_id TEXT, \
-        job_id TEXT, before TEXT, after TEXT, reason_code TEXT, personal_hash TEXT, prev TEXT, hash TEXT)");
+        job_id TEXT, before TEXT, after TEXT, reason_code TEXT, personal_hash TEXT, prev TEXT, hash TEXT) \
+        WHERE EXISTS (SELECT 1 FROM moved)");
     /// The personal texts of these rows; a JSON array, too.
     APPEND_PERSONAL = "INSERT INTO audit_personal (seq, salt, body_enc, key_id) SELECT r.value ->> 'seq', \
         unhex(r.value ->> 'salt'), unhex(r.value ->> 'body_enc'), $2 FROM json_each($1) AS r",
@@ -310,26 +300,49 @@ impl ReadConnection {
 }
 
 impl Tx {
-    /// Writes the collected entries at the end of the chain. The head stays locked until the commit, so this comes last.
-    pub(super) async fn append_audit(&mut self, entries: Vec<Entry>) -> Result<(), StoreError> {
-        let (mut seq, mut prev) = one!(self, LOCK_HEAD, (i64, Vec<u8>);)?;
+    /// Writes the collected entries at the end of the chain; the head that they lead to. The head stays locked until the commit, so this
+    /// comes last.
+    ///
+    /// On SQLite the head of this process's last commit is usually still the head: only the command line writes beside it. So the rows
+    /// are built on it without asking, and once more on the real one if it has moved.
+    pub(super) async fn append_audit(&mut self, entries: &[Entry]) -> Result<Head, StoreError> {
+        let known = match self.inner.db.kind() {
+            Kind::Sqlite => self.inner.audit_head.take(),
+            Kind::Postgres => None,
+        };
+        if let Some(known) = known
+            && let Some(head) = self.append_audit_to(&known, entries).await?
+        {
+            return Ok(head);
+        }
+        let (seq, hash) = one!(self, LOCK_HEAD, (i64, Vec<u8>);)?;
+        let appended = self.append_audit_to(&Head { seq, hash }, entries).await?;
+        appended.ok_or(StoreError::Row { table: "audit_head" })
+    }
+
+    /// The same behind this head; `None` if the chain has another one, and nothing was written.
+    async fn append_audit_to(&mut self, head: &Head, entries: &[Entry]) -> Result<Option<Head>, StoreError> {
+        let (mut seq, mut prev) = (head.seq, head.hash.clone());
         let at = self.now();
         let (mut rows, mut texts) = (Vec::with_capacity(entries.len()), Vec::new());
         for entry in entries {
             seq += 1;
             let text = entry.personal.as_deref().map(|text| self.seal_personal(seq, text));
-            let row = entry.at_place(seq, at, text.as_ref().map(|text| text.hash.clone()));
+            let row = entry.clone().at_place(seq, at, text.as_ref().map(|text| text.hash.clone()));
             let hash = audit::chain_hash(&prev, &row);
             rows.push(row_as_json(&row, &prev, &hash));
             texts.extend(text.map(|text| text.json));
             prev = hash;
         }
-        exec!(self, APPEND; serde_json::Value::from(rows).to_string(), seq, prev)?;
+        let rows = serde_json::Value::from(rows).to_string();
+        if exec!(self, APPEND; rows, seq, &prev, head.seq, &head.hash)? == 0 {
+            return Ok(None);
+        }
         if !texts.is_empty() {
             let key_id = self.inner.keys.id().to_owned();
             exec!(self, APPEND_PERSONAL; serde_json::Value::from(texts).to_string(), key_id)?;
         }
-        Ok(())
+        Ok(Some(Head { seq, hash: prev }))
     }
 
     /// Erases the personal texts of rows older than `before`, of one event or of all; the chain still verifies. How many (at most

@@ -1,6 +1,6 @@
 //! Claims of jobs: alone, or with everything that a worker needs (person, request, account and recorded steps) in one statement.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
@@ -8,29 +8,14 @@ use super::accounts::Row as AccountRow;
 use super::connection::{Store, Tx};
 use super::database::Kind;
 use super::error::StoreError;
-use super::jobs::{JobStep, Row as JobRow, StepRow, job_columns, unless_overtaking};
+use super::handover::{ClaimedJob, Taker};
+use super::jobs::{NewJob, Row as JobRow, StepRow, job_columns, unless_overtaking};
 use super::leases::lease_end;
-use super::persons::{Person, Row as PersonRow};
+use super::persons::Row as PersonRow;
 use super::request_rows::RequestRow;
-use super::sql::{all, bare, exec, sql};
-use crate::domain::account::Account;
+use super::seal::Keys;
+use super::sql::{all, bare, exec, one, sql};
 use crate::domain::job::{Job, PLAN_VERSION};
-use crate::domain::request::Request;
-
-/// A claimed job with the rows that it refers to, all of the moment of the claim.
-#[derive(Clone, Debug)]
-pub struct ClaimedJob {
-    /// The job, with its lease and fence.
-    pub job: Job,
-    /// The person it is for.
-    pub person: Person,
-    /// The request that caused it.
-    pub request: Option<Request>,
-    /// The account that it creates, changes or ends.
-    pub account: Option<Account>,
-    /// The recorded steps, in order.
-    pub steps: Vec<JobStep>,
-}
 
 /// The job to claim: due, free, of a known plan, and not behind an unfinished job of the same person that it waits for.
 macro_rules! claimable {
@@ -119,10 +104,26 @@ macro_rules! postgres_rows {
     };
 }
 
+/// Creates a job that is already claimed (by `$9`, until `$10`), unless it has to wait for an earlier job of the same person.
+macro_rules! enqueue_claimed {
+    () => {
+        concat!(
+            "INSERT INTO job (id, person_id, account_id, request_id, kind, plan_version, state, step, \
+             revision, fence, owner, lease_until, attempt, next_run, mail_attempts, cancel_asked) \
+             SELECT $1, $2, $3, $4, $5, CAST($6 AS BIGINT), 'open', $7, 1, b.free, CASE WHEN b.free = 1 THEN $9 END, \
+             CASE WHEN b.free = 1 THEN CAST($10 AS BIGINT) ELSE 0 END, b.free, CAST($8 AS BIGINT), 0, FALSE \
+             FROM (SELECT CASE WHEN EXISTS (SELECT 1 FROM job AS e WHERE e.person_id = $2 \
+             AND e.state IN ('open', 'undoing', 'needs_operator') ",
+            unless_overtaking!("$5"),
+            ") THEN 0 ELSE 1 END AS free) AS b RETURNING "
+        )
+    };
+}
+
 sql! {
-    CLAIM = concat!(claim!(), claimable!(), ") RETURNING ", job_columns!()),
-        postgres: concat!(claim!(), claimable!(), " FOR UPDATE OF w SKIP LOCKED) RETURNING ", job_columns!());
-    CLAIM_WITH_ROWS = concat!(claim!(), claimable!(), ") RETURNING ", job_columns!(), sqlite_rows!()),
+    ENQUEUE_CLAIMED = concat!(enqueue_claimed!(), job_columns!(), sqlite_rows!()),
+        postgres: concat!(enqueue_claimed!(), job_columns!(), postgres_rows!());
+    CLAIM = concat!(claim!(), claimable!(), ") RETURNING ", job_columns!(), sqlite_rows!()),
         postgres: concat!(claim!(), claimable!(), " FOR UPDATE OF w SKIP LOCKED) RETURNING ", job_columns!(),
             postgres_rows!());
     VOID_JOB = "UPDATE job SET lease_until = 0, owner = NULL, revision = revision + 1 WHERE lease_until > 0";
@@ -146,39 +147,44 @@ fn row_of<T: DeserializeOwned>(json: &str, table: &'static str) -> Result<T, Sto
 }
 
 impl Store {
-    /// Claims one job that is due, free and not behind an unfinished one of the same person: sets owner, lease and fence and
-    /// counts the attempt. One statement, and a transaction by itself.
-    pub async fn claim_job(&self, owner: &str, lease: Duration) -> Result<Option<Job>, StoreError> {
+    /// Takes a job that was created claimed by this process, or claims one that is due, free and not behind an unfinished one of the
+    /// same person: sets owner, lease and fence, counts the attempt, and reads what the job refers to. One statement at most, and a
+    /// transaction by itself. It does not wait for the disk:
+    /// see [`Store::flushed`].
+    pub async fn claim_job(&self, owner: &str, lease: Duration) -> Result<Option<ClaimedJob>, StoreError> {
+        let handover = &self.inner.handover;
+        if let Some(handed) = handover.take() {
+            return Ok(Some(handed));
+        }
+        let asked = Instant::now();
         let mut autocommit = self.autocommit().await?;
         let database_now = autocommit.database_now().await?;
         let now = autocommit.now().as_millis();
-        let rows = all!(&mut autocommit, CLAIM, JobRow;
+        let rows = all!(&mut autocommit, CLAIM, Row;
             owner, lease_end(database_now, lease), now, database_now, PLAN_VERSION)?;
-        autocommit.end_autocommit();
-        rows.into_iter().next().map(JobRow::job).transpose()
+        autocommit.end_autocommit(!rows.is_empty());
+        let Some(row) = rows.into_iter().next() else {
+            handover.open(owner, lease);
+            return Ok(None);
+        };
+        handover.close();
+        row.claimed(&self.inner.keys, asked).map(Some)
     }
 
-    /// Claims one job that is due, free and not behind an unfinished one of the same person, and reads what it refers to. One
-    /// statement, and a transaction by itself. It does not wait for the disk: see [`Store::flushed`].
-    pub async fn claim_job_snapshot(
-        &self,
-        owner: &str,
-        lease: Duration,
-    ) -> Result<Option<ClaimedJob>, StoreError> {
-        let mut autocommit = self.autocommit().await?;
-        let database_now = autocommit.database_now().await?;
-        let now = autocommit.now().as_millis();
-        let rows = all!(&mut autocommit, CLAIM_WITH_ROWS, Row;
-            owner, lease_end(database_now, lease), now, database_now, PLAN_VERSION)?;
-        autocommit.end_autocommit();
-        rows.into_iter().next().map(|row| self.claimed(row)).transpose()
+    /// Stops creating claimed jobs for this process. Those that no worker has taken yet, for their leases to be released.
+    pub fn end_handover(&self) -> Vec<ClaimedJob> {
+        let handover = &self.inner.handover;
+        handover.close();
+        std::iter::from_fn(|| handover.take()).collect()
     }
+}
 
-    fn claimed(&self, row: Row) -> Result<ClaimedJob, StoreError> {
+impl Row {
+    fn claimed(self, keys: &Keys, asked: Instant) -> Result<ClaimedJob, StoreError> {
+        let row = self;
         let person = row.person.ok_or(StoreError::Row { table: "person" })?;
-        let request = row
-            .request
-            .map(|json| row_of::<RequestRow>(&json, "request").and_then(|row| row.request(&self.inner.keys)));
+        let request =
+            row.request.map(|json| row_of::<RequestRow>(&json, "request").and_then(|row| row.request(keys)));
         let account =
             row.account.map(|json| row_of::<AccountRow>(&json, "account").and_then(AccountRow::account));
         let steps: Vec<StepRow> = row_of(&row.steps, "job_step")?;
@@ -188,11 +194,46 @@ impl Store {
             request: request.transpose()?,
             account: account.transpose()?,
             steps: steps.into_iter().map(StepRow::step).collect::<Result<_, _>>()?,
+            asked,
         })
     }
 }
 
 impl Tx {
+    /// Enqueues a job behind the person's other jobs, due now. If the worker of this process has nothing else that is due, the job is
+    /// created claimed and handed over in memory after the commit: no claim, no poll.
+    pub async fn enqueue_job_at_once(&mut self, job: NewJob) -> Result<Job, StoreError> {
+        let Some(place) = self.inner.handover.place() else { return self.enqueue_job(job).await };
+        let Taker { owner, lease } = place.taker.clone();
+        let claimed = self.enqueue_job_claimed(job, &owner, lease).await?;
+        let job = claimed.job.clone();
+        if job.owner.is_some() {
+            self.handed.push(place.hold(claimed));
+        }
+        Ok(job)
+    }
+
+    /// Creates a job that is already claimed by `owner`: no other worker sees it free. A job that has to wait for an earlier one of the
+    /// same person is enqueued as any other, and has no owner.
+    pub async fn enqueue_job_claimed(
+        &mut self,
+        job: NewJob,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<ClaimedJob, StoreError> {
+        self.lock_key(&job.person_id.to_string()).await?;
+        let id = self.inner.ids.uuid().to_string();
+        let asked = Instant::now();
+        let now = self.now().as_millis();
+        let until = lease_end(self.database_now().await?, lease);
+        let first = job.kind.plan().first().map(|step| step.code());
+        let row = one!(self, ENQUEUE_CLAIMED, Row;
+            id, job.person_id.to_string(), job.account_id.map(|id| id.to_string()),
+            job.request_id.map(|id| id.to_string()), job.kind.code(), PLAN_VERSION, first, now, owner, until)?;
+        self.notifies_jobs = true;
+        row.claimed(&self.inner.keys, asked)
+    }
+
     /// Releases every lease at the start of `serve` on SQLite: it holds the lock of the file, so all leases are left over from an
     /// earlier run. On `PostgreSQL` nothing happens.
     pub async fn void_leases(&mut self) -> Result<u64, StoreError> {

@@ -38,9 +38,10 @@ impl Tx {
         if self.connection.poisoned {
             return Err(StoreError::Poisoned);
         }
+        let mut head = None;
         if !self.audit.is_empty() {
             let entries = std::mem::take(&mut self.audit);
-            self.append_audit(entries).await?;
+            head = Some(self.append_audit(&entries).await?);
         }
         let inner = Arc::clone(&self.connection.inner);
         crash::commit_point("before", label);
@@ -56,11 +57,17 @@ impl Tx {
         let number = number.inspect_err(|error| inner.write_health.note_error(error))?;
         inner.write_health.note_success();
         inner.counters.count_commit();
+        if let Some(head) = head {
+            inner.audit_head.note(head);
+        }
         if let (Durability::Durable, Some(number), Some(flusher)) = (durability, number, inner.db.flusher()) {
             flusher.wait_for(number).await?;
         }
         crash::commit_point("after", label);
         // Not before the commit: the loops that are woken act on what was committed.
+        for handed in self.handed {
+            handed.hand_over();
+        }
         if self.notifies_jobs {
             inner.notifications.job.notify_waiters();
         }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use super::audit_head::KnownHead;
 use super::counters::{Counters, Counts};
 use super::database::{Conn, Db, Kind};
 use super::error::StoreError;
+use super::handover::{Handed, Handover};
 use super::seal::Keys;
 use super::sql::{bare, exec, one, sql};
 use super::write_health::WriteHealth;
@@ -49,6 +51,8 @@ pub(super) struct Inner {
     pub(super) notifications: Notifications,
     pub(super) write_health: WriteHealth,
     pub(super) counters: Arc<Counters>,
+    pub(super) audit_head: KnownHead,
+    pub(super) handover: Handover,
 }
 
 /// Wakes those who wait for what is committed through this store.
@@ -69,7 +73,21 @@ impl Store {
     ) -> Self {
         let ids = Ids::new(Arc::clone(&clock), Arc::clone(&rng));
         let notifications = Notifications::default();
-        Self { inner: Arc::new(Inner { db, keys, clock, rng, ids, notifications, write_health, counters }) }
+        let (audit_head, handover) = (KnownHead::default(), Handover::default());
+        Self {
+            inner: Arc::new(Inner {
+                db,
+                keys,
+                clock,
+                rng,
+                ids,
+                notifications,
+                write_health,
+                counters,
+                audit_head,
+                handover,
+            }),
+        }
     }
 
     /// Which database this is.
@@ -81,7 +99,13 @@ impl Store {
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let begun = self.inner.db.begin().await;
         let connection = self.connection(begun)?;
-        Ok(Tx { connection, audit: Vec::new(), notifies_jobs: false, notifies_messages: false })
+        Ok(Tx {
+            connection,
+            audit: Vec::new(),
+            handed: Vec::new(),
+            notifies_jobs: false,
+            notifies_messages: false,
+        })
     }
 
     /// Takes a reading connection. Each statement sees what was committed before it.
@@ -130,7 +154,7 @@ impl Store {
         }
         let mut autocommit = self.autocommit().await?;
         exec!(&mut autocommit, TOUCH;)?;
-        autocommit.end_autocommit();
+        autocommit.end_autocommit(true);
         self.inner.write_health.note_success();
         Ok(())
     }
@@ -261,11 +285,18 @@ impl ReadConnection {
         Ok(())
     }
 
-    /// Ends the use of a connection of [`Store::autocommit`] whose statement was committed.
-    pub(super) fn end_autocommit(self) {
-        self.inner.counters.count_commit();
-        if let Conn::SqliteAutocommit(writer) = self.conn {
-            writer.finish();
+    /// Ends the use of a connection of [`Store::autocommit`] whose statement was committed. If it changed no row, nothing was written.
+    pub(super) fn end_autocommit(self, is_changed: bool) {
+        if is_changed {
+            self.inner.counters.count_commit();
+        }
+        match self.conn {
+            Conn::SqliteAutocommit(writer) if is_changed => {
+                writer.finish();
+            }
+            Conn::SqliteAutocommit(writer) => writer.finish_unchanged(),
+            Conn::SqliteReader(_) | Conn::SqliteTx(_) | Conn::PostgresAutocommit(_) | Conn::PostgresTx(_) => {
+            }
         }
     }
 }
@@ -274,6 +305,8 @@ impl ReadConnection {
 pub struct Tx {
     pub(super) connection: ReadConnection,
     pub(super) audit: Vec<Entry>,
+    /// Jobs that were created already claimed, for the worker of this process after the commit.
+    pub(super) handed: Vec<Handed>,
     pub(super) notifies_jobs: bool,
     pub(super) notifies_messages: bool,
 }

@@ -14,7 +14,7 @@ use super::leases::lease_end;
 use super::sql::{all, bare, exec, maybe, one, sql};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, JobId, PersonId, RequestId, Timestamp};
-use crate::domain::job::{Job, JobKind, JobState, MAILS_PER_JOB, Outcome, PLAN_VERSION, Step};
+use crate::domain::job::{Job, JobKind, JobState, JobStep, MAILS_PER_JOB, Outcome, PLAN_VERSION, Step};
 
 /// A new job. It starts at the first step of its plan.
 #[derive(Clone, Copy, Debug)]
@@ -40,19 +40,6 @@ pub struct StepRecord {
     pub output: Option<String>,
     /// Since when its result is known; `None` means since it is recorded.
     pub seen_at: Option<Timestamp>,
-}
-
-/// A recorded step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobStep {
-    /// The step.
-    pub step: Step,
-    /// The code of its [`Outcome`].
-    pub outcome: String,
-    /// What later steps need of it, as JSON.
-    pub output: Option<String>,
-    /// Since when its result is known.
-    pub at: Timestamp,
 }
 
 /// Whether another mail may be begun.
@@ -100,9 +87,49 @@ macro_rules! unless_overtaking {
 
 pub(super) use {job_columns, unless_overtaking};
 
+/// Moves on from the step and state that were seen: a commit whose answer was lost must not be made twice.
+macro_rules! advance {
+    () => {
+        "UPDATE job SET step = $3, state = $4, next_run = $5, error_code = $6, attempt = 1, revision = revision + 1 \
+         WHERE id = $1 AND fence = $2 AND step = $7 AND state = $8"
+    };
+}
+
+/// Ends a job; the columns that it returns follow.
+macro_rules! finish {
+    () => {
+        "UPDATE job SET state = $3, step = NULL, owner = NULL, lease_until = 0, revision = revision + 1 \
+         WHERE id = $1 AND fence = $2 AND owner IS NOT NULL RETURNING "
+    };
+}
+
+/// Records the steps of a JSON array, on SQLite; a condition may follow.
+macro_rules! record {
+    ($job:literal, $steps:literal) => {
+        concat!(
+            "INSERT INTO job_step (job_id, step, outcome, output, at) SELECT ",
+            $job,
+            ", s.value ->> 'step', s.value ->> 'outcome', s.value ->> 'output', s.value ->> 'at' FROM json_each(",
+            $steps,
+            ") AS s"
+        )
+    };
+}
+
+/// The same on `PostgreSQL`, for the job that was moved.
+macro_rules! record_moved {
+    ($steps:literal) => {
+        concat!(
+            "INSERT INTO job_step (job_id, step, outcome, output, at) SELECT m.id, s.step, s.outcome, s.output, s.at \
+             FROM moved AS m, json_to_recordset(CAST(",
+            $steps,
+            " AS JSON)) AS s(step TEXT, outcome TEXT, output TEXT, at BIGINT)"
+        )
+    };
+}
+
 sql! {
     BY_ID = concat!("SELECT ", job_columns!(), " FROM job WHERE id = $1");
-    LATEST_OF = concat!("SELECT ", job_columns!(), " FROM job WHERE request_id = $1 ORDER BY seq DESC LIMIT 1");
     OF_KIND = concat!("SELECT ", job_columns!(),
         " FROM job WHERE request_id = $1 AND kind = $2 ORDER BY seq DESC LIMIT 1");
     OF_PERSON = concat!("SELECT ", job_columns!(), " FROM job WHERE person_id = $1 ORDER BY seq");
@@ -117,24 +144,11 @@ sql! {
     ENQUEUE = concat!("INSERT INTO job (id, person_id, account_id, request_id, kind, plan_version, state, step, \
         revision, fence, lease_until, attempt, next_run, mail_attempts, cancel_asked) \
         VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, 1, 0, 0, 0, $8, 0, FALSE) RETURNING ", job_columns!());
-    /// Already claimed by its creator (`$9`, until `$10`), unless it has to wait for an earlier job of the same person.
-    ENQUEUE_CLAIMED = concat!("INSERT INTO job (id, person_id, account_id, request_id, kind, plan_version, state, step, \
-        revision, fence, owner, lease_until, attempt, next_run, mail_attempts, cancel_asked) \
-        SELECT $1, $2, $3, $4, $5, CAST($6 AS BIGINT), 'open', $7, 1, b.free, CASE WHEN b.free = 1 THEN $9 END, \
-        CASE WHEN b.free = 1 THEN CAST($10 AS BIGINT) ELSE 0 END, b.free, CAST($8 AS BIGINT), 0, FALSE \
-        FROM (SELECT CASE WHEN EXISTS (SELECT 1 FROM job AS e WHERE e.person_id = $2 \
-        AND e.state IN ('open', 'undoing', 'needs_operator') ", unless_overtaking!("$5"), ") THEN 0 ELSE 1 END AS free) AS b \
-        RETURNING ", job_columns!());
     RENEW = concat!("UPDATE job SET lease_until = $3 WHERE id = $1 AND fence = $2 RETURNING ", job_columns!());
     HELD = "UPDATE job SET revision = revision + 1 WHERE id = $1 AND fence = $2";
-    /// All steps at once; `$2` is a JSON array.
-    RECORD = "INSERT INTO job_step (job_id, step, outcome, output, at) SELECT $1, s.value ->> 'step', \
-        s.value ->> 'outcome', s.value ->> 'output', s.value ->> 'at' FROM json_each($2) AS s",
-        postgres: "INSERT INTO job_step (job_id, step, outcome, output, at) SELECT CAST($1 AS TEXT), s.step, s.outcome, \
-        s.output, s.at FROM json_to_recordset(CAST($2 AS JSON)) AS s(step TEXT, outcome TEXT, output TEXT, at BIGINT)";
-    /// From the step and state that were seen: a commit whose answer was lost must not be made twice.
-    ADVANCE = "UPDATE job SET step = $3, state = $4, next_run = $5, error_code = $6, \
-        attempt = 1, revision = revision + 1 WHERE id = $1 AND fence = $2 AND step = $7 AND state = $8";
+    /// Also records the steps that led there; `$9` is a JSON array. `changes()` counts the rows of the statement before.
+    ADVANCE = concat!(advance!(), "; ", record!("$1", "$9"), " WHERE changes() = 1"),
+        postgres: concat!("WITH moved AS (", advance!(), " RETURNING id) ", record_moved!("$9"));
     /// A cancellation since the worker last read the row makes the job due at once.
     POSTPONE = concat!("UPDATE job SET next_run = CASE WHEN cancel_asked <> $3 THEN CAST($4 AS BIGINT) ELSE CAST($5 AS BIGINT) END, \
         error_code = $6, owner = NULL, lease_until = 0, revision = revision + 1 \
@@ -144,8 +158,12 @@ sql! {
         state = CASE WHEN cancel_asked <> $3 THEN state ELSE 'needs_operator' END, next_run = $4, \
         error_code = $5, owner = NULL, lease_until = 0, revision = revision + 1 \
         WHERE id = $1 AND fence = $2 AND owner IS NOT NULL RETURNING ", job_columns!());
-    FINISH = concat!("UPDATE job SET state = $3, step = NULL, owner = NULL, lease_until = 0, \
-        revision = revision + 1 WHERE id = $1 AND fence = $2 AND owner IS NOT NULL RETURNING ", job_columns!());
+    FINISH = concat!(finish!(), job_columns!());
+    /// The same, and records the last steps; `$4` is a JSON array. The row comes last, because nothing after it would be run.
+    FINISH_RECORDED = concat!(record!("$1", "$4"), " WHERE EXISTS (SELECT 1 FROM job WHERE id = $1 AND fence = $2 \
+        AND owner IS NOT NULL); ", finish!(), job_columns!()),
+        postgres: concat!("WITH moved AS (", finish!(), job_columns!(), "), recorded AS (", record_moved!("$4"), ") \
+        SELECT ", job_columns!(), " FROM moved");
     GIVE_BACK = "UPDATE job SET owner = NULL, lease_until = 0, attempt = attempt - 1, revision = revision + 1 \
         WHERE id = $1 AND fence = $2";
     SPEND_MAIL = concat!("UPDATE job SET mail_attempts = mail_attempts + 1, revision = revision + 1 \
@@ -269,11 +287,6 @@ impl ReadConnection {
         maybe!(self, BY_ID, Row; id.to_string())?.map(Row::job).transpose()
     }
 
-    /// The newest job of a request.
-    pub async fn latest_job_of(&mut self, request: RequestId) -> Result<Option<Job>, StoreError> {
-        maybe!(self, LATEST_OF, Row; request.to_string())?.map(Row::job).transpose()
-    }
-
     /// The newest job of this kind of a request.
     pub async fn job_of_kind(
         &mut self,
@@ -343,58 +356,27 @@ impl Tx {
         .job()
     }
 
-    /// The same, already claimed by `owner` in the transaction that creates it: no other worker sees it free. Look at `owner` of the
-    /// answer: a job that has to wait for an earlier one of the same person is enqueued as any other.
-    pub async fn enqueue_job_claimed(
-        &mut self,
-        job: NewJob,
-        owner: &str,
-        lease: Duration,
-    ) -> Result<Job, StoreError> {
-        self.lock_key(&job.person_id.to_string()).await?;
-        let id = self.inner.ids.uuid().to_string();
-        let now = self.now().as_millis();
-        let until = lease_end(self.database_now().await?, lease);
-        let first = job.kind.plan().first().map(|step| step.code());
-        let job = one!(self, ENQUEUE_CLAIMED, Row;
-            id, job.person_id.to_string(), job.account_id.map(|id| id.to_string()),
-            job.request_id.map(|id| id.to_string()), job.kind.code(), PLAN_VERSION, first, now, owner, until)?
-        .job()?;
-        self.notifies_jobs |= job.owner.is_none();
-        Ok(job)
-    }
-
     /// Prolongs the lease and reads the row again (`cancel_asked` may be new).
     pub async fn renew_job(&mut self, claimed: &Job, lease: Duration) -> Result<Job, StoreError> {
         let until = lease_end(self.database_now().await?, lease);
         Row::held(maybe!(self, RENEW, Row; claimed.id.to_string(), claimed.fence, until)?)
     }
 
-    /// Records finished steps beside another fenced write of the same transaction: the fence is not checked once more.
-    async fn note_steps(
-        &mut self,
-        claimed: &Job,
-        records: &[StepRecord],
-    ) -> Result<Vec<JobStep>, StoreError> {
-        if records.is_empty() {
-            return Ok(Vec::new());
-        }
+    /// The JSON array of these records.
+    fn steps_as_json(&self, records: &[StepRecord]) -> Result<String, StoreError> {
         let now = self.now();
         let rows: Vec<StepRow> = records.iter().map(|record| StepRow::of(record, now)).collect();
-        let json = serde_json::to_string(&rows).map_err(unreadable)?;
-        exec!(self, RECORD; claimed.id.to_string(), json)?;
-        rows.into_iter().map(StepRow::step).collect()
+        serde_json::to_string(&rows).map_err(unreadable)
     }
 
-    /// Fenced: records what was done and moves on to `next`: first attempt, no error, lease kept.
+    /// Fenced: records what was done, at least one step, and moves on to `next`: first attempt, no error, lease kept.
     pub async fn advance_job(
         &mut self,
         claimed: &Job,
         done: &[StepRecord],
         next: Step,
-    ) -> Result<Vec<JobStep>, StoreError> {
-        self.set_step(claimed, next, claimed.state, None).await?;
-        self.note_steps(claimed, done).await
+    ) -> Result<(), StoreError> {
+        self.set_step(claimed, done, (next, claimed.state), None).await
     }
 
     /// Fenced: records the cause and starts the undo at `first`: first attempt, lease kept.
@@ -404,22 +386,23 @@ impl Tx {
         why: StepRecord,
         first: Step,
         code: ErrorCode,
-    ) -> Result<Vec<JobStep>, StoreError> {
-        self.set_step(claimed, first, JobState::Undoing, Some(code)).await?;
-        self.note_steps(claimed, &[why]).await
+    ) -> Result<(), StoreError> {
+        self.set_step(claimed, &[why], (first, JobState::Undoing), Some(code)).await
     }
 
     async fn set_step(
         &mut self,
         claimed: &Job,
-        step: Step,
-        state: JobState,
+        done: &[StepRecord],
+        (step, state): (Step, JobState),
         code: Option<ErrorCode>,
     ) -> Result<(), StoreError> {
         let now = self.now().as_millis();
+        let (id, code) = (claimed.id.to_string(), code.map(ErrorCode::code));
+        let (seen_step, seen_state) = (claimed.step.map(Step::code), claimed.state.code());
+        let done = self.steps_as_json(done)?;
         let touched = exec!(self, ADVANCE;
-            claimed.id.to_string(), claimed.fence, step.code(), state.code(), now, code.map(ErrorCode::code),
-            claimed.step.map(Step::code), claimed.state.code())?;
+            &id, claimed.fence, step.code(), state.code(), now, code, seen_step, seen_state, &done)?;
         if touched == 0 { Err(StoreError::LostLease) } else { Ok(()) }
     }
 
@@ -450,9 +433,9 @@ impl Tx {
         done: &[StepRecord],
         state: JobState,
     ) -> Result<Job, StoreError> {
-        let job = self.finish_job(claimed, state).await?;
-        self.note_steps(claimed, done).await?;
-        Ok(job)
+        let done = self.steps_as_json(done)?;
+        Row::held(maybe!(self, FINISH_RECORDED, Row;
+            claimed.id.to_string(), claimed.fence, state.code(), &done)?)
     }
 
     /// Fenced: ends the job as `done` or `undone`, and releases the lease. The error code stays. Look at `cancel_asked` of the answer:

@@ -139,13 +139,8 @@ impl Row {
 }
 
 impl Store {
-    /// Claims one message that is due and free. One statement, and a transaction by itself. It does not wait for the disk: see
-    /// [`Store::flushed`].
-    pub async fn claim_outbox(&self, owner: &str, lease: Duration) -> Result<Option<Outbox>, StoreError> {
-        Ok(self.claim_outbox_batch(owner, lease, 1).await?.pop())
-    }
-
-    /// The same for several messages at once, oldest first.
+    /// Claims messages that are due and free, oldest first: sets owner, lease and fence and counts the attempt. One statement, and a
+    /// transaction by itself. It does not wait for the disk: see [`Store::flushed`].
     pub async fn claim_outbox_batch(
         &self,
         owner: &str,
@@ -157,7 +152,7 @@ impl Store {
         let now = autocommit.now().as_millis();
         let rows = all!(&mut autocommit, CLAIM, Row;
             owner, lease_end(database_now, lease), now, database_now, i64::from(limit))?;
-        autocommit.end_autocommit();
+        autocommit.end_autocommit(!rows.is_empty());
         let mut claimed: Vec<Outbox> = rows.into_iter().map(Row::outbox).collect::<Result<_, _>>()?;
         // RETURNING keeps no order; ids grow with time.
         claimed.sort_by_key(|message| message.id.to_string());

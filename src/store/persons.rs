@@ -4,19 +4,7 @@ use super::connection::{ReadConnection, Tx};
 use super::error::StoreError;
 use super::sql::{bare, maybe, one, sql};
 use crate::domain::ids::{DiscordUserId, PersonId, Timestamp};
-
-/// A person who has, or had, a request or an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Person {
-    /// Our id.
-    pub id: PersonId,
-    /// Their Discord user, unless it was erased.
-    pub discord_id: Option<DiscordUserId>,
-    /// Their language, a BCP 47 tag.
-    pub lang: String,
-    /// When the row was written.
-    pub created_at: Timestamp,
-}
+use crate::domain::person::Person;
 
 sql! {
     BY_ID = "SELECT id, discord_id, lang, created_at FROM person WHERE id = $1";

@@ -129,7 +129,6 @@ sql! {
         " FROM request WHERE person_id = $1 AND sent_at IS NOT NULL ORDER BY sent_at DESC, id DESC LIMIT 1");
     APPROVED_OF = concat!("SELECT ", request_columns!(),
         " FROM request WHERE person_id = $1 AND state = 'approved' ORDER BY sent_at DESC, id DESC LIMIT 1");
-    EARLIER = "SELECT count(*) FROM request WHERE person_id = $1 AND id <> $2 AND sent_at <= $3";
     PAGE = concat!("SELECT ", request_columns!(), " FROM request WHERE id < $1 \
         AND (guild_id = $2 OR $2 IS NULL) AND (person_id = $3 OR $3 IS NULL) \
         AND (state = $4 OR ($4 IS NULL AND sent_at IS NOT NULL)) \
@@ -213,13 +212,6 @@ impl ReadConnection {
     pub async fn approved_request_of(&mut self, person: PersonId) -> Result<Option<Request>, StoreError> {
         let row = maybe!(self, APPROVED_OF, RequestRow; person.to_string())?;
         self.open_row(row)
-    }
-
-    /// How many other requests this person had sent when this one was created.
-    pub async fn earlier_requests(&mut self, before: &Request) -> Result<i64, StoreError> {
-        let count = one!(self, EARLIER, (i64,);
-            before.person_id.to_string(), before.id.to_string(), before.created_at.as_millis())?;
-        Ok(count.0)
     }
 
     /// A page of requests, newest first; `after` is the last id of the page before.

@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::audit::{AuditVerdict, Head};
+use super::audit::AuditVerdict;
+use super::audit_head::Head;
 use super::connection::{ReadConnection, Store, Tx};
 use super::database::sqlite_path;
 use super::error::StoreError;

@@ -18,7 +18,7 @@ use super::flush::Flusher;
 const READERS: u32 = 4;
 
 /// How long a transaction may wait in the queue for the writer while the writer makes progress, and how long a reader may wait.
-const QUEUE_TIMEOUT: Duration = Duration::from_secs(8);
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The one connection that writes. Transactions queue for it in the order of their arrival.
 pub(super) struct Writer {
@@ -187,6 +187,11 @@ impl WriterGuard {
     pub(super) fn finish(mut self) -> u64 {
         self.held_mut().slot.is_unsettled = false;
         self.flusher.note_commit()
+    }
+
+    /// Ends the use for one statement that changed nothing: there is no commit that anyone has to wait for.
+    pub(super) fn finish_unchanged(mut self) {
+        self.held_mut().slot.is_unsettled = false;
     }
 }
 

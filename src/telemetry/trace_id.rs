@@ -32,7 +32,7 @@ impl fmt::Display for TraceId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::messages::Reference;
+    use crate::domain::reference::Reference;
 
     #[test]
     fn a_trace_id_is_found_by_its_reference() {

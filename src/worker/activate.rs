@@ -1,7 +1,7 @@
 //! The rows of an activation. A step, Keycloak's events and the directory can each be the first to see a password.
 
 use super::context::WorkerContext;
-use crate::domain::account::AccountState;
+use crate::domain::account::{Account, AccountState};
 use crate::domain::audit::{Actor, Entry, Event, Source};
 use crate::domain::ids::{AccountId, PersonId};
 use crate::domain::job::JobKind;
@@ -17,19 +17,28 @@ pub(crate) async fn record_activation(
     account: AccountId,
     source: Source,
 ) -> Result<bool, StoreError> {
-    let Some(mut account) = tx.account(account).await? else { return Ok(false) };
-    if !matches!(account.state, AccountState::Creating | AccountState::Invited) {
-        return Ok(false);
-    }
-    let before = account.state;
-    account.state = AccountState::Active;
-    account.activated_at = Some(worker.deps.clock.now());
+    let Some(mut seen) = tx.account(account).await? else { return Ok(false) };
     // Read before the account becomes `active`: the store erases the request's personal columns then.
-    let request = approved_request_of(tx, account.person_id).await?;
-    let account = match tx.save_account(&account).await? {
-        AccountSaved::Done(account) => account,
-        AccountSaved::Lost => return Err(StoreError::Busy),
-        AccountSaved::IdTaken => return Err(StoreError::Row { table: "account" }),
+    let request = approved_request_of(tx, seen.person_id).await?;
+    let (before, account) = loop {
+        if !matches!(seen.state, AccountState::Creating | AccountState::Invited) {
+            return Ok(false);
+        }
+        let before = seen.state;
+        let active = Account {
+            state: AccountState::Active,
+            activated_at: Some(worker.deps.clock.now()),
+            ..seen.clone()
+        };
+        match tx.save_account(&active).await? {
+            AccountSaved::Done(account) => break (before, account),
+            // Another transaction changed it: look at what it is now.
+            AccountSaved::Lost => match tx.account(account).await? {
+                Some(account) => seen = account,
+                None => return Ok(false),
+            },
+            AccountSaved::IdTaken => return Err(StoreError::Row { table: "account" }),
+        }
     };
     let mut entry = Entry::new(Event::AccountActivated, source, Actor::System)
         .about(account.person_id)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::breakers::Breakers;
 use super::heartbeat::Heartbeat;
 use super::metrics::Metrics;
+use super::recent_checks::RecentChecks;
 use crate::clock::{Clock, Rng};
 use crate::config::SharedConfig;
 use crate::directory::Directory;
@@ -46,6 +47,9 @@ pub(crate) struct WorkerContext {
     pub(crate) panics: AtomicU64,
     pub(crate) metrics: Metrics,
     pub(crate) heartbeat: Heartbeat,
+    pub(crate) recent_checks: RecentChecks,
+    #[cfg(feature = "faults")]
+    pub(crate) breakpoint: super::breakpoint::Breakpoint,
 }
 
 impl WorkerContext {
@@ -59,6 +63,9 @@ impl WorkerContext {
             panics: AtomicU64::new(0),
             metrics: Metrics::new(),
             heartbeat: Heartbeat::new(),
+            recent_checks: RecentChecks::new(),
+            #[cfg(feature = "faults")]
+            breakpoint: super::breakpoint::Breakpoint::default(),
             deps,
         }
     }

@@ -6,9 +6,12 @@
 pub(crate) mod activate;
 pub(crate) mod breaker;
 pub(crate) mod breakers;
+#[cfg(feature = "faults")]
+pub(crate) mod breakpoint;
 pub(crate) mod call;
 pub(crate) mod context;
 pub(crate) mod health;
 pub(crate) mod heartbeat;
 pub(crate) mod metrics;
 pub(crate) mod outage;
+pub(crate) mod recent_checks;

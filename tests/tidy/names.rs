@@ -14,9 +14,13 @@ const FOR_TESTS: &[(&str, &str, &str)] = &[
         "members",
         "a test reads a group with a hostile name back, through the bot's own filter",
     ),
+    (
+        "src/domain/job.rs",
+        "waits_for",
+        "a test holds the statement of the claim against it, for each pair of kinds",
+    ),
     ("src/store/dump.rs", "dump", "a test searches every column of every table for what must be sealed"),
-    ("src/store/mod.rs", "statements", "a test prepares all statements on both databases"),
-    ("src/store/open.rs", "migrate_to", "a test makes the tables of an earlier version"),
+    ("src/store/jobs.rs", "job_steps", "a test holds the steps that a claim brings against them"),
 ];
 
 /// A public function or method.

@@ -113,7 +113,8 @@ async fn work_that_waits_for_an_operator_can_be_taken_back_too() {
     let env = AccountsEnv::new().await;
     let request = env.asks(ADA, "ada").await;
     env.approves(&request).await;
-    let claimed = env.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer").expect("job");
+    let claimed =
+        env.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer").expect("job").job;
     assert_eq!(claimed.kind, JobKind::Provision);
     let mut tx = env.store.begin().await.expect("a transaction");
     tx.stop_for_operator(&claimed, ErrorCode::DirectoryRefused).await.expect("stopped");
@@ -128,7 +129,8 @@ async fn after_the_mail_a_new_work_withdraws_the_account_once() {
     let env = AccountsEnv::new().await;
     let request = env.asks(ADA, "ada").await;
     let (account, _) = env.approves(&request).await;
-    let claimed = env.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer").expect("job");
+    let claimed =
+        env.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer").expect("job").job;
     let mut tx = env.store.begin().await.expect("a transaction");
     tx.finish_job(&claimed, accolade::domain::job::JobState::Done).await.expect("finished");
     tx.commit("test").await.expect("a commit");

@@ -28,7 +28,7 @@ async fn account_in(env: &AccountsEnv, state: AccountState) -> Account {
 async fn ends_job(env: &AccountsEnv) {
     let claimed = env.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer");
     let mut tx = env.store.begin().await.expect("a transaction");
-    tx.finish_job(&claimed.expect("a job"), JobState::Done).await.expect("finished");
+    tx.finish_job(&claimed.expect("a job").job, JobState::Done).await.expect("finished");
     tx.commit("test").await.expect("a commit");
 }
 

@@ -175,7 +175,7 @@ async fn send_writes_request_audit_row_card_and_check_together() {
     assert_eq!(env.events().await, ["request.submitted"]);
     assert_eq!(env.takes_messages().await, [format!("card:{}", draft.id)]);
     let mut view = env.store.read().await.expect("a view");
-    let check = view.latest_job_of(draft.id).await.expect("an answer").expect("job");
+    let check = view.job_of_kind(draft.id, JobKind::Check).await.expect("an answer").expect("job");
     assert_eq!((check.kind, check.account_id), (JobKind::Check, None));
 }
 

@@ -74,7 +74,7 @@ impl Watched {
     /// Waits until the bot's log tells that a job has met the trouble: at its record, or where it began to read.
     async fn is_met_by_job(&self) -> Result<()> {
         let log = self.folder.path().join("log");
-        let told = ["a step could not be recorded yet", "the store failed; the job continues"];
+        let told = ["the steps could not be recorded yet", "the store failed; the job continues"];
         let is_met = async || {
             let said = std::fs::read_to_string(&log)?;
             Ok(told.iter().any(|text| said.contains(text)))

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use accolade::background::StopAt;
 use accolade::domain::job::{JobKind, Step};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -12,7 +13,7 @@ use testbed::proxy::{Direction, Fault, Operation, Place, Plan, Which};
 use testbed::slapd::PersonByHand;
 use testbed::wait_until;
 
-use harness::{Database, MODERATORS, Proxies, StepEnv, WithdrawnBy, shared};
+use harness::{Database, MODERATORS, OutsideState, Proxies, StepEnv, WithdrawnBy, shared};
 
 #[test]
 fn whoever_left_gets_no_account() {
@@ -22,6 +23,63 @@ fn whoever_left_gets_no_account() {
         env.drains().await;
         assert_eq!(env.standing().await, "failed undone closed");
         env.has_nothing_left().await;
+    });
+}
+
+#[test]
+fn a_kill_between_two_convergent_steps_loses_their_records_and_the_next_claim_finds_their_effects() {
+    for step in [Step::CreateEntry, Step::Groups, Step::AwaitImport, Step::AwaitGroupSync] {
+        StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+            let job = env.approved().await;
+            env.drains_until(StopAt::After(step)).await;
+            assert_eq!(env.step().await, Step::Eligible.code(), "nothing since the claim is recorded");
+            let steps = format!("SELECT id FROM job_step WHERE job_id = '{}'", job.id);
+            assert!(env.rows(&steps).await.is_empty());
+            assert_eq!(env.text("SELECT coalesce(directory_id, '-') FROM account").await, "-");
+            let made = env.outside().await;
+            assert_eq!((made.entries.len(), made.mails), (1, 0), "the entry is there");
+            env.drains().await;
+            assert_eq!(env.standing().await, "approved done invited");
+            let events = env.rows("SELECT event FROM audit WHERE event LIKE 'entry.%'").await;
+            assert_eq!(events.len(), 1, "{events:?}");
+            assert_eq!(env.text("SELECT event FROM audit WHERE event LIKE 'entry.%'").await, "entry.found");
+            let after = env.outside().await;
+            // Groups that are set by now are among the entry's attributes, so its id is compared.
+            let ids =
+                |outside: &OutsideState| outside.entries.iter().map(|entry| id_in(entry)).collect::<Vec<_>>();
+            assert_eq!((ids(&after), after.users.len(), after.mails), (ids(&made), 1, 1));
+        });
+    }
+}
+
+/// The directory's id in the text of an entry.
+fn id_in(entry: &str) -> String {
+    let rest = entry.split_once("\"entryUUID\": [\"").map(|(_, rest)| rest).expect("an entry has an id");
+    rest.chars().take_while(|c| *c != '"').collect()
+}
+
+#[test]
+fn a_cancel_that_comes_between_two_barriers_stops_the_mail() {
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        let job = env.approved().await;
+        let lines = Proxies::start().await;
+        let groups = Which::Http("GET", "/groups?");
+        lines.keycloak.plans(Plan::once(groups, Direction::ToClient, Place::Start, Fault::Stall));
+        env.frees_leases().await;
+        let worker = env.worker_behind(&lines);
+        let meanwhile = async {
+            wait_until("the question", Duration::from_secs(20), async || Ok(!lines.hits().is_empty()))
+                .await?;
+            env.cancels(&job).await;
+            lines.keycloak.heals().await
+        };
+        let (drained, healed) = tokio::join!(worker.drain_once(), meanwhile);
+        drained.expect("the store answers");
+        healed.expect("the question was under way");
+        env.drains().await;
+        assert_eq!(env.standing().await, "cancelled undone closed");
+        env.has_nothing_left().await;
+        assert_eq!(env.outside().await.mails, 0);
     });
 }
 

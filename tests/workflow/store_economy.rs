@@ -49,7 +49,7 @@ fn since(env: &StoreEnv, before: Counts) -> (u64, u64) {
 on_both_databases! {
     async fn a_claim_brings_the_rows_that_single_reads_give(env: &StoreEnv) {
         let Approved::Done { account, job, .. } = *approved(env, 1, "ada.lovelace").await else { panic!("not approved") };
-        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
         let mut tx = env.store.begin().await.expect("begins");
         let done = [record(Step::Eligible), record(Step::RecheckAvailability), record(Step::CreateEntry)];
         tx.advance_job(&claimed, &done, Step::Groups).await.expect("records");
@@ -57,7 +57,7 @@ on_both_databases! {
         tx.commit("test.record").await.expect("commits");
 
         let before = env.store.counts();
-        let whole = env.store.claim_job_snapshot("b", LEASE).await.expect("claims").expect("is due");
+        let whole = env.store.claim_job("b", LEASE).await.expect("claims").expect("is due");
         let clock = u64::from(env.store.kind() == Kind::Postgres);
         assert_eq!(since(env, before), (1 + clock, 1), "one statement, and PostgreSQL's clock");
         let mut view = env.store.read().await.expect("reads");
@@ -83,36 +83,36 @@ on_both_databases! {
         let job = NewJob { person_id: person, account_id: None, request_id: None, kind: JobKind::Welcome };
         tx.enqueue_job(job).await.expect("enqueues");
         tx.commit("test.enqueue").await.expect("commits");
-        let claimed = env.store.claim_job_snapshot("a", LEASE).await.expect("claims").expect("is due");
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
         assert_eq!((claimed.person.id, claimed.request.is_none(), claimed.account.is_none()), (person, true, true));
         assert!(claimed.steps.is_empty());
-        assert!(env.store.claim_job_snapshot("b", LEASE).await.expect("claims").is_none());
+        assert!(env.store.claim_job("b", LEASE).await.expect("claims").is_none());
     }
 
     async fn a_job_that_is_born_claimed_is_its_creators_until_the_lease_ends(env: &StoreEnv) {
         let person = env.person(1).await;
         let new = |kind| NewJob { person_id: person, account_id: None, request_id: None, kind };
         let mut tx = env.store.begin().await.expect("begins");
-        let job = tx.enqueue_job_claimed(new(JobKind::Check), "me", LEASE).await.expect("enqueues");
+        let job = tx.enqueue_job_claimed(new(JobKind::Check), "me", LEASE).await.expect("enqueues").job;
         tx.commit("test.enqueue").await.expect("commits");
         assert_eq!((job.owner.as_deref(), job.fence, job.attempt), (Some("me"), 1, 1));
         assert!(job.lease_until.is_some());
         assert!(env.store.claim_job("other", LEASE).await.expect("looks").is_none());
         // A second one of the same person waits for it like any other job.
         let mut tx = env.store.begin().await.expect("begins");
-        let second = tx.enqueue_job_claimed(new(JobKind::Welcome), "me", LEASE).await.expect("enqueues");
+        let second = tx.enqueue_job_claimed(new(JobKind::Welcome), "me", LEASE).await.expect("enqueues").job;
         assert_eq!((second.owner.as_deref(), second.fence, second.attempt, second.lease_until), (None, 0, 0, None));
         // Its creator may write.
         tx.finish_job(&job, JobState::Done).await.expect("finishes");
         tx.commit("test.finish").await.expect("commits");
-        let next = env.store.claim_job("other", LEASE).await.expect("claims").expect("the second is due");
+        let next = env.store.claim_job("other", LEASE).await.expect("claims").expect("the second is due").job;
         assert_eq!(next.id, second.id);
         // A creator that died: the lease ends, and another process goes on.
         let mut tx = env.store.begin().await.expect("begins");
         tx.finish_job(&next, JobState::Done).await.expect("finishes");
-        let third = tx.enqueue_job_claimed(new(JobKind::Check), "dead", Duration::ZERO).await.expect("enqueues");
+        let third = tx.enqueue_job_claimed(new(JobKind::Check), "dead", Duration::ZERO).await.expect("enqueues").job;
         tx.commit("test.enqueue").await.expect("commits");
-        let taken = env.store.claim_job("other", LEASE).await.expect("claims").expect("the lease is over");
+        let taken = env.store.claim_job("other", LEASE).await.expect("claims").expect("the lease is over").job;
         assert_eq!((taken.id, taken.fence, taken.attempt), (third.id, 2, 2));
     }
 
@@ -123,10 +123,63 @@ on_both_databases! {
             let new = |kind| NewJob { person_id: person, account_id: None, request_id: None, kind };
             let mut tx = env.store.begin().await.expect("begins");
             tx.enqueue_job(new(*earlier)).await.expect("enqueues");
-            let job = tx.enqueue_job_claimed(new(*kind), "me", LEASE).await.expect("enqueues");
+            let job = tx.enqueue_job_claimed(new(*kind), "me", LEASE).await.expect("enqueues").job;
             assert_eq!(job.owner.is_some(), !kind.waits_for(*earlier), "{kind} after {earlier}");
             tx.roll_back().await.expect("rolls back");
         }
+    }
+
+    async fn jobs_are_handed_over_in_order_and_only_while_nothing_waits(env: &StoreEnv) {
+        let mut user = 0;
+        let mut enqueue = async || {
+            user += 1;
+            let job = NewJob { person_id: env.person(user).await, account_id: None, request_id: None, kind: JobKind::Check };
+            let mut tx = env.store.begin().await.expect("begins");
+            let job = tx.enqueue_job_at_once(job).await.expect("enqueues");
+            env.clock.push(Duration::from_millis(1));
+            (tx, job)
+        };
+        let claim = async || env.store.claim_job("worker", LEASE).await.expect("claims").map(|claimed| claimed.job);
+        // No worker has asked yet.
+        let (tx, first) = enqueue().await;
+        tx.commit("test.enqueue").await.expect("commits");
+        assert_eq!(first.owner, None);
+        assert_eq!(claim().await.expect("is due").id, first.id);
+        assert_eq!(claim().await, None);
+        // Nothing waits: the next ones are claimed when they are created, each for the worker alone.
+        let mut handed = Vec::new();
+        for _ in 0..16 {
+            let (tx, job) = enqueue().await;
+            tx.commit("test.enqueue").await.expect("commits");
+            assert_eq!((job.owner.as_deref(), job.fence, job.attempt), (Some("worker"), 1, 1));
+            handed.push(job);
+        }
+        // That is as many as may wait in memory.
+        let (tx, waiting) = enqueue().await;
+        tx.commit("test.enqueue").await.expect("commits");
+        assert_eq!(waiting.owner, None);
+        for job in handed {
+            let taken = claim().await.expect("it was handed over");
+            assert_eq!((taken.id, taken.fence), (job.id, 1));
+        }
+        assert_eq!(claim().await.expect("is due").id, waiting.id);
+        let (tx, behind) = enqueue().await;
+        tx.commit("test.enqueue").await.expect("commits");
+        assert_eq!(behind.owner, None, "due jobs waited at the last claim");
+        assert_eq!(claim().await.expect("is due").id, behind.id);
+        assert_eq!(claim().await, None);
+        // What was not committed is not handed over, and a worker that stops gets nothing more.
+        let (tx, undone) = enqueue().await;
+        assert!(undone.owner.is_some());
+        tx.roll_back().await.expect("rolls back");
+        assert_eq!(claim().await, None);
+        let (tx, left) = enqueue().await;
+        tx.commit("test.enqueue").await.expect("commits");
+        let ended = env.store.end_handover();
+        assert_eq!(ended.iter().map(|claimed| claimed.job.id).collect::<Vec<_>>(), [left.id]);
+        let (tx, late) = enqueue().await;
+        tx.commit("test.enqueue").await.expect("commits");
+        assert_eq!(late.owner, None);
     }
 
     async fn messages_are_claimed_and_settled_several_at_a_time(env: &StoreEnv) {
@@ -202,7 +255,7 @@ on_both_databases! {
         tx.commit("test.approve").await.expect("commits");
         counted(before, "approve", most(8, 3));
         let before = env.store.counts();
-        let claimed = env.store.claim_job_snapshot("a", LEASE).await.expect("claims").expect("is due");
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
         counted(before, "claim", most(1, 1));
         let before = env.store.counts();
         let mut tx = env.store.begin().await.expect("begins");

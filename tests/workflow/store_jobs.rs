@@ -83,7 +83,7 @@ async fn a_wish_to_stop_that_meets_the_end_of_the_work_on_postgres_is_not_taken_
     let env = StoreEnv::on_postgres().await;
     for round in 0..100 {
         let job = enqueue(&env, round + 1, JobKind::Provision).await;
-        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
         let mut ending = env.store.begin().await.expect("begins");
         ending.finish_job(&claimed, JobState::Done).await.expect("finishes");
         let ends = async {
@@ -116,12 +116,12 @@ on_both_databases! {
             }
         });
         let claimed: Vec<_> = futures::future::join_all(claims).await.into_iter().flatten().collect();
-        let ids: HashSet<_> = claimed.iter().map(|job| job.id).collect();
+        let ids: HashSet<_> = claimed.iter().map(|claimed| claimed.job.id).collect();
         assert_eq!(ids.len(), claimed.len(), "one job was claimed twice");
         // On PostgreSQL a claim that met only locked rows finds nothing; the next look does.
         let mut all = ids;
-        while let Some(job) = env.store.claim_job("last", LEASE).await.expect("claims") {
-            assert!(all.insert(job.id), "claimed again");
+        while let Some(claimed) = env.store.claim_job("last", LEASE).await.expect("claims") {
+            assert!(all.insert(claimed.job.id), "claimed again");
         }
         assert_eq!(all.len(), 20);
     }
@@ -129,7 +129,7 @@ on_both_databases! {
     async fn works_of_one_person_run_in_their_order(env: &StoreEnv) {
         let first = enqueue(env, 1, JobKind::Check).await;
         let second = enqueue(env, 1, JobKind::Welcome).await;
-        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("one is due");
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("one is due").job;
         assert_eq!(claimed.id, first.id);
         assert!(env.store.claim_job("b", LEASE).await.expect("claims").is_none(), "the second overtook");
         let mut tx = env.store.begin().await.expect("begins");
@@ -140,18 +140,18 @@ on_both_databases! {
         let retried = tx.retry_job(first.id).await.expect("retries").expect("needed an operator");
         assert_eq!(retried.state, JobState::Open);
         tx.commit("test.retry").await.expect("commits");
-        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("the first is due");
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("the first is due").job;
         let mut tx = env.store.begin().await.expect("begins");
         tx.finish_job(&claimed, JobState::Done).await.expect("finishes");
         tx.commit("test.finish").await.expect("commits");
-        let next = env.store.claim_job("b", LEASE).await.expect("claims").expect("the second is due");
+        let next = env.store.claim_job("b", LEASE).await.expect("claims").expect("the second is due").job;
         assert_eq!(next.id, second.id);
     }
 
     async fn a_claim_says_until_when_it_holds_and_ends_when_it_is_given_back(env: &StoreEnv) {
         let free = enqueue(env, 1, JobKind::Welcome).await;
         assert_eq!((free.lease_until, free.owner.as_deref()), (None, None));
-        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
         assert_eq!((claimed.owner.as_deref(), claimed.attempt, claimed.fence), (Some("a"), 1, 1));
         // By the database's clock, which is this machine's.
         let until = claimed.lease_until.expect("a lease");
@@ -176,7 +176,7 @@ on_both_databases! {
             jobs.push(tx.enqueue_job(job).await.expect("enqueues").id);
         }
         tx.commit("test.enqueue").await.expect("commits");
-        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
         let output = Some(r#"{"rule":"members"}"#.to_owned());
         let record = StepRecord { step: Step::CheckAvailability, outcome: Outcome::Unchanged, output: output.clone(), seen_at: None };
         let mut tx = env.store.begin().await.expect("begins");
@@ -189,7 +189,7 @@ on_both_databases! {
         assert_eq!(ids(view.unfinished_jobs_of(request.person_id).await.expect("reads")), jobs);
         assert_eq!(ids(view.jobs_in(JobState::Open, 0, 10).await.expect("reads")), jobs);
         assert_eq!(ids(view.jobs_in(JobState::Open, claimed.seq, 10).await.expect("reads")), jobs[1..]);
-        let latest = view.latest_job_of(request.id).await.expect("reads").expect("is there");
+        let latest = view.job_of_kind(request.id, JobKind::Provision).await.expect("reads").expect("is there");
         let check = view.job_of_kind(request.id, JobKind::Check).await.expect("reads").expect("is there");
         assert_eq!([check.id, latest.id].as_slice(), jobs);
         assert!(view.job_of_kind(request.id, JobKind::Welcome).await.expect("reads").is_none());
@@ -210,7 +210,7 @@ on_both_databases! {
         assert_eq!(oldest().await, None);
         let job = enqueue(env, 1, JobKind::Provision).await;
         assert_eq!(oldest().await, Some(job.next_run));
-        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
         let mut tx = env.store.begin().await.expect("begins");
         let later = env.clock.now().after(Duration::from_mins(1));
         tx.postpone_job(&claimed, later, ErrorCode::DirectoryDown).await.expect("postpones");
@@ -242,7 +242,7 @@ on_both_databases! {
     async fn a_work_that_needs_an_operator_goes_on_in_the_plan_that_its_step_is_of(env: &StoreEnv) {
         enqueue(env, 1, JobKind::Provision).await;
         for (undo, wanted) in [(None, JobState::Open), (Some(Step::Lock), JobState::Undoing)] {
-            let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+            let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
             let mut tx = env.store.begin().await.expect("begins");
             let mut job = claimed.clone();
             if let Some(step) = undo {
@@ -277,13 +277,13 @@ on_both_databases! {
         let pairs = JobKind::ALL.iter().flat_map(|earlier| JobKind::ALL.iter().map(move |kind| (earlier, kind)));
         for (user, (earlier, kind)) in (1..).zip(pairs) {
             let first = enqueue(env, user, *earlier).await;
-            let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("one is due");
+            let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("one is due").job;
             assert_eq!(claimed.id, first.id);
             let mut tx = env.store.begin().await.expect("begins");
             tx.stop_for_operator(&claimed, ErrorCode::Internal).await.expect("stops");
             tx.commit("test.stop").await.expect("commits");
             let second = enqueue(env, user, *kind).await;
-            let overtakes = env.store.claim_job("b", LEASE).await.expect("claims").map(|job| job.id);
+            let overtakes = env.store.claim_job("b", LEASE).await.expect("claims").map(|claimed| claimed.job.id);
             assert_eq!(overtakes, (!kind.waits_for(*earlier)).then_some(second.id), "{kind} after {earlier}");
         }
     }
@@ -329,7 +329,7 @@ on_both_databases! {
         let approving = tx.approve_request(&request, Actor::System, Source::Config, None).await;
         let Approved::Done { mut account, job, .. } = approving.expect("an answer") else { panic!("not approved") };
         tx.commit("test.approve").await.expect("commits");
-        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("one is due");
+        let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("one is due").job;
         let mut tx = env.store.begin().await.expect("begins");
         tx.finish_job(&claimed, JobState::Done).await.expect("finishes");
         (account.state, account.invited_at) = (AccountState::Invited, Some(env.clock.now()));
@@ -380,8 +380,8 @@ on_both_databases! {
 
     async fn a_worker_that_lost_its_lease_can_write_nothing(env: &StoreEnv) {
         enqueue(env, 1, JobKind::Provision).await;
-        let stale = env.store.claim_job("stale", Duration::ZERO).await.expect("claims").expect("is due");
-        let fresh = env.store.claim_job("fresh", LEASE).await.expect("claims").expect("the lease is over");
+        let stale = env.store.claim_job("stale", Duration::ZERO).await.expect("claims").expect("is due").job;
+        let fresh = env.store.claim_job("fresh", LEASE).await.expect("claims").expect("the lease is over").job;
         assert_eq!((stale.id, fresh.fence), (fresh.id, stale.fence + 1));
         let record = StepRecord { step: Step::Eligible, outcome: Outcome::Applied, output: None, seen_at: None };
         let mut tx = env.store.begin().await.expect("begins");
@@ -414,7 +414,7 @@ on_both_databases! {
         let record = || StepRecord { step: Step::Eligible, outcome: Outcome::Applied, output: None, seen_at: None };
         for ending in 0..4 {
             enqueue(env, 1 + ending, JobKind::Provision).await;
-            let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+            let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
             for is_again in [false, true] {
                 let mut tx = env.store.begin().await.expect("begins");
                 let later = env.clock.now().after(Duration::from_hours(1));
@@ -437,7 +437,7 @@ on_both_databases! {
     async fn an_operators_word_is_for_one_more_mail_where_all_are_used_up(env: &StoreEnv) {
         for begun in 0..=MAILS_PER_JOB {
             enqueue(env, 1 + begun.unsigned_abs(), JobKind::Provision).await;
-            let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+            let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
             let mut tx = env.store.begin().await.expect("begins");
             for _ in 0..begun {
                 tx.spend_mail(&job, MAILS_PER_JOB).await.expect("counts");
@@ -446,7 +446,7 @@ on_both_databases! {
             let retried = tx.retry_job(job.id).await.expect("retries").expect("needed an operator");
             assert_eq!(retried.mail_attempts, begun.min(MAILS_PER_JOB - 1));
             tx.commit("test.retry").await.expect("commits");
-            let again = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+            let again = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
             let mut tx = env.store.begin().await.expect("begins");
             tx.finish_job(&again, JobState::Done).await.expect("ends");
             tx.commit("test.end").await.expect("commits");
@@ -455,7 +455,7 @@ on_both_databases! {
 
     async fn a_work_causes_no_more_mails_than_allowed(env: &StoreEnv) {
         enqueue(env, 1, JobKind::Provision).await;
-        let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
         let mut tx = env.store.begin().await.expect("begins");
         for _ in 0..MAILS_PER_JOB {
             assert!(matches!(tx.spend_mail(&job, MAILS_PER_JOB).await.expect("asks"), MailSpend::Spent(_)));
@@ -468,7 +468,7 @@ on_both_databases! {
 
     async fn waiting_work_is_woken_when_its_target_answers_again(env: &StoreEnv) {
         enqueue(env, 1, JobKind::Provision).await;
-        let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
         let mut tx = env.store.begin().await.expect("begins");
         let later = env.clock.now().after(Duration::from_mins(1));
         tx.postpone_job(&job, later, ErrorCode::DirectoryDown).await.expect("waits");
@@ -478,13 +478,13 @@ on_both_databases! {
         assert_eq!(tx.wake_job(&[ErrorCode::KeycloakDown]).await.expect("wakes"), 0);
         assert_eq!(tx.wake_job(&[ErrorCode::DirectoryDown]).await.expect("wakes"), 1);
         tx.commit("test.wake").await.expect("commits");
-        let again = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let again = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
         assert_eq!(again.attempt, 2);
     }
 
     async fn a_cancel_that_comes_while_a_step_runs_is_not_slept_over(env: &StoreEnv) {
         enqueue(env, 1, JobKind::Provision).await;
-        let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
         let mut tx = env.store.begin().await.expect("begins");
         assert_eq!(tx.ask_cancel(job.id).await.expect("asks"), CancelAsk::Asked);
         tx.commit("test.cancel").await.expect("commits");
@@ -492,7 +492,7 @@ on_both_databases! {
         let kept = tx.stop_for_operator(&job, ErrorCode::MailUnknown).await.expect("stops");
         tx.commit("test.stop").await.expect("commits");
         assert_eq!(kept.state, JobState::Open);
-        let next = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due at once");
+        let next = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due at once").job;
         assert!(next.cancel_asked);
     }
 
@@ -518,7 +518,7 @@ on_both_databases! {
 
     async fn a_finished_work_cannot_be_asked_to_stop(env: &StoreEnv) {
         enqueue(env, 1, JobKind::Welcome).await;
-        let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due");
+        let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
         let mut tx = env.store.begin().await.expect("begins");
         tx.finish_job(&job, JobState::Done).await.expect("finishes");
         assert_eq!(tx.ask_cancel(job.id).await.expect("asks"), CancelAsk::Finished);
@@ -528,21 +528,21 @@ on_both_databases! {
     async fn edits_of_one_card_become_one_message(env: &StoreEnv) {
         put(env, card(r#"{"n":1}"#)).await;
         put(env, card(r#"{"n":2}"#)).await;
-        let claimed = env.store.claim_outbox("a", LEASE).await.expect("claims").expect("is due");
+        let claimed = env.store.claim_outbox_batch("a", LEASE, 1).await.expect("claims").pop().expect("is due");
         assert_eq!((claimed.params.as_str(), claimed.attempt), (r#"{"n":2}"#, 1));
-        assert!(env.store.claim_outbox("b", LEASE).await.expect("claims").is_none());
+        assert!(env.store.claim_outbox_batch("b", LEASE, 1).await.expect("claims").pop().is_none());
         // The state changes while the message is on its way: it must be sent once more.
         put(env, card(r#"{"n":3}"#)).await;
         let mut tx = env.store.begin().await.expect("begins");
         tx.outbox_sent(&claimed).await.expect("sent");
         tx.commit("test.sent").await.expect("commits");
-        let again = env.store.claim_outbox("a", LEASE).await.expect("claims").expect("is due once more");
+        let again = env.store.claim_outbox_batch("a", LEASE, 1).await.expect("claims").pop().expect("is due once more");
         assert_eq!((again.params.as_str(), again.attempt), (r#"{"n":3}"#, 1), "it counts from the start");
         let mut tx = env.store.begin().await.expect("begins");
         assert!(matches!(tx.outbox_sent(&claimed).await, Err(StoreError::LostLease)), "an old claim wrote");
         tx.outbox_later(&again, env.clock.now(), ErrorCode::Internal).await.expect("later");
         tx.commit("test.later").await.expect("commits");
-        let third = env.store.claim_outbox("a", LEASE).await.expect("claims").expect("is due");
+        let third = env.store.claim_outbox_batch("a", LEASE, 1).await.expect("claims").pop().expect("is due");
         assert_eq!(third.attempt, 2, "the send before may have got through");
         let mut tx = env.store.begin().await.expect("begins");
         tx.outbox_sent(&third).await.expect("sent");
@@ -671,7 +671,7 @@ on_both_databases! {
     async fn the_leases_of_an_earlier_life_are_void_where_the_file_has_one_process_only(env: &StoreEnv) {
         let is_alone = env.store.kind() == Kind::Sqlite;
         put(env, card("{}")).await;
-        env.store.claim_outbox("earlier", LEASE).await.expect("claims").expect("is due");
+        env.store.claim_outbox_batch("earlier", LEASE, 1).await.expect("claims").pop().expect("is due");
         env.store.take_lease("gateway", "earlier", LEASE).await.expect("takes").expect("is free");
         for (user, kind) in [(1, JobKind::Welcome), (2, JobKind::Check)] {
             enqueue(env, user, kind).await;
@@ -684,7 +684,7 @@ on_both_databases! {
         assert_eq!(job.is_some(), is_alone);
         let gateway = env.store.take_lease("gateway", "later", LEASE).await.expect("asks");
         assert_eq!(gateway.is_some(), is_alone, "people wait for nobody's lease to end");
-        let message = env.store.claim_outbox("later", LEASE).await.expect("asks");
+        let message = env.store.claim_outbox_batch("later", LEASE, 1).await.expect("asks").pop();
         assert_eq!(message.is_some(), is_alone);
     }
 

@@ -31,13 +31,27 @@ async fn every_statement_prepares_on_both_databases_with_the_same_parameters_and
         let a = lite.prepare(sql.sqlite.into_sql_str()).await.unwrap_or_else(|e| panic!("{name}: {e}"));
         let b = pg.prepare(sql.postgres.into_sql_str()).await.unwrap_or_else(|e| panic!("{name}: {e}"));
         let parameters = |found: Option<Either<usize, usize>>| found.map(Either::into_inner);
-        let ours = parameters(a.parameters().map(|p| p.map_left(<[_]>::len)));
+        let ours = if sql.sqlite.contains(';') {
+            // Two statements share their parameters by number, and each is counted by itself.
+            Some(highest_parameter(sql.sqlite))
+        } else {
+            parameters(a.parameters().map(|p| p.map_left(<[_]>::len)))
+        };
         let theirs = parameters(b.parameters().map(|p| p.map_left(<[_]>::len)));
         assert_eq!(ours, theirs, "parameters of {name}");
         assert_eq!(a.columns().len(), b.columns().len(), "columns of {name}");
         count += 1;
     }
     assert!(count > 100, "only {count} statements were found");
+}
+
+/// The highest number of a parameter such as `$3`.
+fn highest_parameter(text: &str) -> usize {
+    let numbers = text.split('$').skip(1).filter_map(|rest| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    });
+    numbers.max().unwrap_or(0)
 }
 
 #[test]

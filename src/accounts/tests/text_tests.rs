@@ -44,9 +44,9 @@ async fn says_not_me(env: &AccountsEnv, note: &str) -> Request {
     let (account, job) = env.approves(&request).await;
     let account = env.account_becomes(&account, AccountState::Active).await;
     let claimed = env.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer");
-    let claimed = claimed.filter(|claimed| claimed.id == job.id).expect("the provision job");
+    let claimed = claimed.filter(|claimed| claimed.job.id == job.id).expect("the provision job");
     let mut tx = env.store.begin().await.expect("a transaction");
-    tx.finish_job(&claimed, JobState::Done).await.expect("it ends");
+    tx.finish_job(&claimed.job, JobState::Done).await.expect("it ends");
     tx.commit("test").await.expect("a commit");
     env.accounts.lock(&env.caller(ADA), account.id, account.nonce, note).await.expect("it is being locked");
     request

@@ -3,14 +3,16 @@
 use super::owned_entry::find_entry;
 use crate::domain::eligibility::GroupName;
 use crate::domain::error_code::ErrorCode;
-use crate::domain::job::{FailureAction, Outcome};
+use crate::domain::job::{FailureAction, Outcome, Step};
 use crate::jobs::context::StepContext;
 use crate::jobs::outcome::{StepDone, StepError, defect};
 use crate::worker::breaker::Target;
 
 pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
     let wanted = ctx.wanted_groups()?;
-    must_be_member(ctx, &wanted).await?;
+    if !ctx.is_pending(Step::Groups) {
+        must_be_member(ctx, &wanted).await?;
+    }
     if is_seen(ctx, &wanted).await? {
         return Ok(StepDone::plain(Outcome::Unchanged));
     }
@@ -21,7 +23,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     Err(FailureAction::Retry { code: ErrorCode::GroupsNotSeen, after: None }.into())
 }
 
-/// Asks the directory, too: a membership that only Keycloak shows could be one of Keycloak's own.
+/// Asks the directory, too, unless `groups` did so a moment ago: a membership that only Keycloak shows could be one of Keycloak's own.
 async fn must_be_member(ctx: &StepContext<'_>, wanted: &[GroupName]) -> Result<(), StepError> {
     let conflict = FailureAction::Conflict { code: ErrorCode::DirectoryConflict };
     let entry = find_entry(ctx).await?.ok_or(conflict)?;

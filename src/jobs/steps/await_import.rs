@@ -9,9 +9,7 @@ use crate::domain::audit::Event;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::job::{FailureAction, Outcome};
 use crate::jobs::context::StepContext;
-use crate::jobs::transitions;
 use crate::keycloak::Import;
-use crate::store::{StoreError, Tx};
 use crate::worker::breaker::Target;
 
 /// How often one attempt asks: during a concurrent import of the same user Keycloak answers empty for some milliseconds.
@@ -45,14 +43,8 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     Err(FailureAction::Retry { code: ErrorCode::ImportNotSeen, after: None }.into())
 }
 
-pub(super) async fn write(ctx: &StepContext<'_>, tx: &mut Tx, output: &StepOutput) -> Result<(), StoreError> {
-    let (StepOutput::Import(id), Some(account)) = (output, &ctx.account) else { return Ok(()) };
-    if let Some(mut account) = tx.account(account.id).await?
-        && account.keycloak_id.as_ref() != Some(id)
-    {
-        account.keycloak_id = Some(id.clone());
-        transitions::save(tx, &account).await?;
-    }
-    tx.audit(ctx.entry(Event::ImportSeen).becoming(id.as_str()));
-    Ok(())
+pub(super) fn apply(ctx: &mut StepContext<'_>, output: &StepOutput) {
+    let StepOutput::Import(id) = output else { return };
+    ctx.note_account(|account| account.keycloak_id.replace(id.clone()).as_ref() != Some(id));
+    ctx.note_entry(ctx.entry(Event::ImportSeen).becoming(id.as_str()));
 }

@@ -23,6 +23,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     let looking = deps.directory.find_holders(&form.username, &form.address, discord_id);
     let in_directory = ctx.call(Target::Directory, "look", looking).await??;
     let looking = deps.keycloak.find_holders(&form.username, &form.address);
+    let asked_at = deps.clock.now();
     let in_keycloak = ctx.call(Target::Keycloak, "look", looking).await??;
     let mut view = deps.store.read().await?;
     let is_held_by_request = view.address_in_use(&form.address, ctx.person.id).await?;
@@ -34,6 +35,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
         } else if in_directory.username.is_some() || in_keycloak.is_username_taken(None) {
             Availability::NameTaken
         } else {
+            ctx.worker.recent_checks.note(request.id, asked_at);
             Availability::Free
         };
     Ok(StepDone::new(Outcome::Unchanged, StepOutput::Availability(availability)))
@@ -45,17 +47,15 @@ pub(super) async fn write(
     output: &StepOutput,
 ) -> Result<Result<(), WriteConflict>, StoreError> {
     let StepOutput::Availability(availability) = output else { return Ok(Ok(())) };
-    let Some(request) = &ctx.request else { return Ok(Ok(())) };
-    // Read again: the request may have been decided during the check.
-    let Some(request) = tx.request(request.id).await?.filter(|request| request.state.is_open()) else {
+    let Some(request) = ctx.request.as_ref().filter(|request| request.state.is_open()) else {
         return Ok(Ok(()));
     };
     match *availability {
         Availability::Decided => Ok(Ok(())),
-        Availability::Held(code) => hold(ctx, tx, &request, code).await.map(Ok),
-        Availability::NameTaken => note_taken_name(tx, &request).await.map(Ok),
-        Availability::Free => match automatic_rule(ctx, &request) {
-            Some(rule) => approve(tx, &request, rule).await,
+        Availability::Held(code) => hold(ctx, tx, request, code).await,
+        Availability::NameTaken => note_taken_name(tx, request).await,
+        Availability::Free => match automatic_rule(ctx, request) {
+            Some(rule) => approve(tx, request, rule).await,
             None => tx.put_card(request.id).await.map(Ok),
         },
     }
@@ -77,12 +77,12 @@ async fn approve(
         tx.approve_request(request, Actor::System, Source::Config, Some(rule.name.clone())).await?;
     let availability = match approving {
         Approved::Done { .. } => return Ok(Ok(())),
-        Approved::Lost(_) => return Err(StoreError::Busy),
+        Approved::Lost(now) => return Ok(Err(WriteConflict::RequestChanged(Box::new(now)))),
         Approved::AddressInUse(_) => Availability::Held(ErrorCode::AddressInUse),
         Approved::NameTaken(_) => Availability::NameTaken,
         Approved::HasAccount(_) => Availability::Held(ErrorCode::AlreadyHasAccount),
     };
-    Ok(Err(WriteConflict(StepOutput::Availability(availability))))
+    Ok(Err(WriteConflict::Output(StepOutput::Availability(availability))))
 }
 
 async fn hold(
@@ -90,27 +90,31 @@ async fn hold(
     tx: &mut Tx,
     request: &Request,
     code: ErrorCode,
-) -> Result<(), StoreError> {
+) -> Result<Result<(), WriteConflict>, StoreError> {
     let change = RequestMove { reason_code: Some(code), ..RequestMove::default() };
-    move_open(tx, request, RequestState::Held, change).await?;
+    if let Err(conflict) = move_open(tx, request, RequestState::Held, change).await? {
+        return Ok(Err(conflict));
+    }
     if request.state != RequestState::Held {
         let entry = ctx.entry(Event::RequestHeld);
         tx.audit(entry.change(request.state.code(), RequestState::Held.code()).because(code));
     }
-    tx.put_card(request.id).await
+    tx.put_card(request.id).await.map(Ok)
 }
 
-async fn note_taken_name(tx: &mut Tx, request: &Request) -> Result<(), StoreError> {
+async fn note_taken_name(tx: &mut Tx, request: &Request) -> Result<Result<(), WriteConflict>, StoreError> {
     if request.state == RequestState::Waiting {
         let change = RequestMove { reason_code: Some(ErrorCode::NameUnavailable), ..RequestMove::default() };
-        move_open(tx, request, request.state, change).await?;
+        if let Err(conflict) = move_open(tx, request, request.state, change).await? {
+            return Ok(Err(conflict));
+        }
     }
     tx.put_card(request.id).await?;
     if request.reason_code == Some(ErrorCode::NameUnavailable) {
         // The person was asked for another name when this was noted first.
-        return Ok(());
+        return Ok(Ok(()));
     }
-    tx.put_notification(request.person_id, Notification::NameTaken, request.id).await
+    tx.put_notification(request.person_id, Notification::NameTaken, request.id).await.map(Ok)
 }
 
 async fn move_open(
@@ -118,11 +122,11 @@ async fn move_open(
     request: &Request,
     to: RequestState,
     change: RequestMove,
-) -> Result<(), StoreError> {
-    match tx.move_request(request, to, change).await? {
+) -> Result<Result<(), WriteConflict>, StoreError> {
+    Ok(match tx.move_request(request, to, change).await? {
         RequestMoved::Done(_) => Ok(()),
-        RequestMoved::Lost(_) | RequestMoved::AddressInUse(_) | RequestMoved::NameTaken(_) => {
-            Err(StoreError::Busy)
+        RequestMoved::Lost(now) | RequestMoved::AddressInUse(now) | RequestMoved::NameTaken(now) => {
+            Err(WriteConflict::RequestChanged(Box::new(now)))
         }
-    }
+    })
 }

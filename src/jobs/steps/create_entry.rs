@@ -9,8 +9,6 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::job::{FailureAction, Outcome};
 use crate::jobs::context::StepContext;
 use crate::jobs::outcome::{StepDone, StepError, StepOutput};
-use crate::jobs::transitions;
-use crate::store::{StoreError, Tx};
 use crate::worker::breaker::Target;
 
 pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
@@ -31,7 +29,10 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
         Added::AlreadyOurs(entry) => (Outcome::Unchanged, entry),
         Added::Conflict(holders) => return Err(failure_of(holders, person.mark).into()),
     };
-    Ok(StepDone { redecided, ..StepDone::new(outcome, StepOutput::Entry(entry.directory_id)) })
+    let output = StepOutput::Entry(entry.directory_id.clone());
+    // `groups` comes next, and needs it.
+    let _ = ctx.created.set(entry);
+    Ok(StepDone { redecided, ..StepDone::new(outcome, output) })
 }
 
 /// One of the three values was taken between the check and the Add.
@@ -49,15 +50,9 @@ fn failure_of(holders: Holders, mine: Mark) -> FailureAction {
     }
 }
 
-pub(super) async fn write(ctx: &StepContext<'_>, tx: &mut Tx, done: &StepDone) -> Result<(), StoreError> {
-    let (StepOutput::Entry(id), Some(account)) = (&done.output, &ctx.account) else { return Ok(()) };
-    if let Some(mut account) = tx.account(account.id).await?
-        && account.directory_id.as_ref() != Some(id)
-    {
-        account.directory_id = Some(id.clone());
-        transitions::save(tx, &account).await?;
-    }
+pub(super) fn apply(ctx: &mut StepContext<'_>, done: &StepDone) {
+    let StepOutput::Entry(id) = &done.output else { return };
+    ctx.note_account(|account| account.directory_id.replace(id.clone()).as_ref() != Some(id));
     let event = if done.outcome == Outcome::Applied { Event::EntryCreated } else { Event::EntryFound };
-    tx.audit(ctx.entry(event).becoming(id.as_str()));
-    Ok(())
+    ctx.note_entry(ctx.entry(event).becoming(id.as_str()));
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::domain::audit::Actor;
 use crate::domain::eligibility::{Approval, Eligibility, Policy, Rule, RuleName, evaluate};
 use crate::domain::error_code::ErrorCode;
-use crate::domain::job::{FailureAction, Outcome, Step};
+use crate::domain::job::{FailureAction, JobStep, Outcome, Step};
 use crate::domain::member::MemberFacts;
 use crate::jobs::context::StepContext;
-use crate::store::{JobStep, StepRecord};
+use crate::store::StepRecord;
 use crate::worker::breaker::Target;
 
 /// How old a decision may be when something is made on it. The steps between take seconds unless they wait for a server.

@@ -5,7 +5,6 @@ use crate::domain::audit::Event;
 use crate::domain::job::Outcome;
 use crate::jobs::context::StepContext;
 use crate::jobs::outcome::{StepDone, StepError};
-use crate::store::Tx;
 use crate::worker::breaker::Target;
 
 pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
@@ -29,9 +28,9 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     }
 }
 
-pub(super) fn write(ctx: &StepContext<'_>, tx: &mut Tx, outcome: Outcome) {
-    if let (Outcome::Applied, Some(role)) = (outcome, ctx.served_guild().and_then(|guild| guild.member_role))
-    {
-        tx.audit(ctx.entry(Event::RoleGranted).becoming(role.to_string()));
+pub(super) fn apply(ctx: &mut StepContext<'_>, outcome: Outcome) {
+    let role = ctx.served_guild().and_then(|guild| guild.member_role);
+    if let (Outcome::Applied, Some(role)) = (outcome, role) {
+        ctx.note_entry(ctx.entry(Event::RoleGranted).becoming(role.to_string()));
     }
 }

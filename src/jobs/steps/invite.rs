@@ -1,6 +1,7 @@
 //! `invite`: the account becomes `invited` and the person is told. If a password is set already (the person was quick, or got two
 //! mails), the account becomes `active` at once.
 
+use super::mail;
 use super::owned_entry::must_find_ours;
 use crate::domain::account::AccountState;
 use crate::domain::audit::{Event, Source};
@@ -17,6 +18,9 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     if ctx.account()?.state != AccountState::Creating {
         return Ok(StepDone::skipped());
     }
+    if mail::is_first_mail_accepted(ctx) {
+        return Ok(StepDone::plain(Outcome::Applied));
+    }
     let ours = must_find_ours(ctx).await?;
     let asking = ctx.worker.deps.directory.password_changed_at(&ours);
     let changed = ctx.call(Target::Directory, "password_changed_at", asking).await??;
@@ -28,9 +32,7 @@ pub(super) async fn write(ctx: &StepContext<'_>, tx: &mut Tx, output: &StepOutpu
     let from = [AccountState::Creating];
     let account =
         transitions::move_account(ctx, tx, &from, AccountState::Invited, Event::AccountInvited).await?;
-    let Some(account) = account.filter(|account| account.state == AccountState::Invited) else {
-        return Ok(());
-    };
+    let Some(account) = account else { return Ok(()) };
     if let Some(request) = ctx.job.request_id {
         tx.put_notification(ctx.person.id, Notification::Invited, request).await?;
     }

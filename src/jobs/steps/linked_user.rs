@@ -3,14 +3,14 @@
 use super::owned_entry::find_entry;
 use crate::domain::account::KeycloakId;
 use crate::domain::error_code::ErrorCode;
-use crate::domain::job::{FailureAction, Outcome, Step};
+use crate::domain::job::{FailureAction, Outcome};
 use crate::jobs::context::StepContext;
 use crate::jobs::outcome::{StepDone, StepError};
 use crate::keycloak::{Enabled, Import, KeycloakError};
 use crate::worker::breaker::Target;
 
-/// The recorded user, if Keycloak still has it. If none was recorded though an import may have been tried: the user that was
-/// imported from our entry. A recorded user that comes from another entry is a conflict: the worker never changes a stranger.
+/// The recorded user, if Keycloak still has it. If none was recorded: the user that was imported from our entry, because an attempt that
+/// crashed may have imported it. A recorded user that comes from another entry is a conflict: the worker never changes a stranger.
 pub(super) async fn find_user(ctx: &StepContext<'_>) -> Result<Option<KeycloakId>, StepError> {
     let account = ctx.account()?;
     if let Some(id) = &account.keycloak_id {
@@ -22,9 +22,6 @@ pub(super) async fn find_user(ctx: &StepContext<'_>) -> Result<Option<KeycloakId
             return Err(FailureAction::Conflict { code: ErrorCode::KeycloakUserNotOurs }.into());
         }
         return Ok(Some(id.clone()));
-    }
-    if ctx.last_record(Step::Groups).is_none() {
-        return Ok(None);
     }
     let Some(entry) = find_entry(ctx).await? else { return Ok(None) };
     let asking = ctx.worker.deps.keycloak.find_import(&account.username, &entry.directory_id);

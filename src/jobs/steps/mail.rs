@@ -14,7 +14,6 @@ use crate::domain::job::{FailureAction, MAILS_PER_JOB, Outcome};
 use crate::domain::mail::MailState;
 use crate::jobs::context::StepContext;
 use crate::keycloak::{Actions, MailOutcome};
-use crate::store::{StoreError, Tx};
 use crate::worker::breaker::Target;
 
 /// When a mail that a rate limit held back is tried again.
@@ -23,7 +22,7 @@ const LIMIT_PAUSE: Duration = Duration::from_mins(10);
 /// When a mail of unknown outcome is tried again, at the earliest.
 const UNKNOWN_PAUSE: Duration = Duration::from_mins(1);
 
-pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
+pub(super) async fn ensure(ctx: &mut StepContext<'_>) -> Result<StepDone, StepError> {
     if ctx.account()?.state != AccountState::Creating {
         return Ok(StepDone::skipped());
     }
@@ -42,6 +41,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
         // A password is set, so one of the mails arrived.
         Reservation::UsedUp if has_password(ctx).await? => return Ok(StepDone::skipped()),
         Reservation::UsedUp => return Err(FailureAction::AskOperator { code: ErrorCode::MailUnknown }.into()),
+        Reservation::Cancelled => return Err(FailureAction::Undo { code: ErrorCode::AlreadyDecided }.into()),
         Reservation::RateLimited => {
             return Err(FailureAction::Retry { code: ErrorCode::TooMany, after: Some(LIMIT_PAUSE) }.into());
         }
@@ -58,7 +58,7 @@ async fn has_password(ctx: &StepContext<'_>) -> Result<bool, StepError> {
 }
 
 async fn conclude(
-    ctx: &StepContext<'_>,
+    ctx: &mut StepContext<'_>,
     mail: &ActionMail,
     outcome: MailOutcome,
 ) -> Result<StepDone, StepError> {
@@ -69,7 +69,7 @@ async fn conclude(
             tx.settle_mail(ctx.job.id, MailState::Unknown).await?;
             tx.audit(ctx.entry(Event::MailUnknown).because(ErrorCode::MailUnknown));
             tx.commit("job.mail_unknown").await?;
-            if ctx.job.mail_attempts + 1 >= MAILS_PER_JOB {
+            if ctx.job.mail_attempts >= MAILS_PER_JOB {
                 return Err(FailureAction::AskOperator { code: ErrorCode::MailUnknown }.into());
             }
             Err(FailureAction::Retry { code: ErrorCode::MailUnknown, after: Some(UNKNOWN_PAUSE) }.into())
@@ -81,7 +81,7 @@ async fn conclude(
         MailOutcome::Refused(error) => {
             mail_quota::refund(ctx, mail, Some(MailState::Refused)).await?;
             let code = ErrorCode::MailRefused;
-            if error.says_disabled() && ctx.job.attempt < REFUSALS {
+            if error.says_disabled() && ctx.attempt() < REFUSALS {
                 return Err(FailureAction::Retry { code, after: None }.into());
             }
             Err(FailureAction::AskOperator { code }.into())
@@ -89,10 +89,16 @@ async fn conclude(
     }
 }
 
-pub(super) async fn write(ctx: &StepContext<'_>, tx: &mut Tx, outcome: Outcome) -> Result<(), StoreError> {
+pub(super) fn apply(ctx: &mut StepContext<'_>, outcome: Outcome) {
     if outcome == Outcome::Applied {
-        tx.settle_mail(ctx.job.id, MailState::Accepted).await?;
-        tx.audit(ctx.entry(Event::MailSent));
+        ctx.pending.is_mail_accepted = true;
+        let entry = ctx.entry(Event::MailSent);
+        ctx.note_entry(entry);
     }
-    Ok(())
+}
+
+/// Whether Keycloak accepted the first mail of this job a moment ago. Nobody had a link before, so no password can be set yet, and
+/// `invite` need not ask.
+pub(super) fn is_first_mail_accepted(ctx: &StepContext<'_>) -> bool {
+    ctx.pending.is_mail_accepted && ctx.job.mail_attempts == 1
 }

@@ -2,16 +2,18 @@
 //! are refunded only if the mail certainly was not sent.
 
 use crate::jobs::outcome::StepError;
+use crate::jobs::transitions;
 use std::time::{Duration, Instant};
 
 use crate::domain::account::KeycloakId;
 use crate::domain::audit::Event;
 use crate::domain::error_code::ErrorCode;
+use crate::domain::job::JobKind;
 use crate::domain::mail::{COMMON_SPAN, MailState, PERSONAL_SPAN};
 use crate::domain::mail_address::MailAddress;
 use crate::jobs::context::StepContext;
 use crate::keycloak::{Actions, KeycloakError, MailOutcome};
-use crate::store::{BudgetKind, MailSpend, StoreError};
+use crate::store::{BudgetKind, MailSpend, RateLimit, StoreError};
 use crate::worker::breaker::Target;
 use crate::worker::metrics::Answer;
 
@@ -62,35 +64,48 @@ pub(super) enum Reservation {
     UsedUp,
     /// A rate limit is reached.
     RateLimited,
+    /// Somebody asked to cancel the job that makes the account: nothing was counted.
+    Cancelled,
 }
 
-/// The rate limits that a mail counts against: kind, key, maximum, window.
-fn rate_limits(ctx: &StepContext<'_>, to: &Recipient) -> [(BudgetKind, String, u32, Duration); 4] {
+/// The rate limits that a mail counts against.
+fn rate_limits(ctx: &StepContext<'_>, to: &Recipient) -> [RateLimit; 4] {
     let budget = &ctx.config.budget;
+    let limit = |kind, key, limit, window| RateLimit { kind, key, limit, window };
     [
-        (BudgetKind::MailAddress, to.address.clone(), budget.mails_per_address, PERSONAL_SPAN),
-        (BudgetKind::MailPerson, ctx.person.id.to_string(), budget.mails_per_person, PERSONAL_SPAN),
-        (BudgetKind::MailDomain, to.domain.clone(), budget.mails_per_domain, COMMON_SPAN),
-        (BudgetKind::MailAll, String::new(), budget.mails_in_all, COMMON_SPAN),
+        limit(BudgetKind::MailAddress, to.address.clone(), budget.mails_per_address, PERSONAL_SPAN),
+        limit(BudgetKind::MailPerson, ctx.person.id.to_string(), budget.mails_per_person, PERSONAL_SPAN),
+        limit(BudgetKind::MailDomain, to.domain.clone(), budget.mails_per_domain, COMMON_SPAN),
+        limit(BudgetKind::MailAll, String::new(), budget.mails_in_all, COMMON_SPAN),
     ]
 }
 
-/// Counts the mail against the job and every rate limit, and notes it; all of it or nothing.
-pub(super) async fn reserve(ctx: &StepContext<'_>, mail: &ActionMail) -> Result<Reservation, StepError> {
+/// The barrier before a mail: records what is pending, counts the mail against the job and every rate limit, and notes it; all of it
+/// or nothing.
+pub(super) async fn reserve(ctx: &mut StepContext<'_>, mail: &ActionMail) -> Result<Reservation, StepError> {
     let account = ctx.account()?.id;
     let mut tx = ctx.worker.deps.store.begin().await?;
-    match tx.spend_mail(&ctx.job, mail.at_most).await? {
-        MailSpend::Spent(_) => {}
-        MailSpend::UsedUp => return Ok(Reservation::UsedUp),
+    if !ctx.pending.records.is_empty() {
+        tx.advance_job(&ctx.job, &ctx.pending.records, ctx.step).await?;
     }
-    for (kind, key, limit, window) in rate_limits(ctx, &mail.to) {
-        if !tx.take_budget(kind, &key, limit, window).await? {
-            tx.roll_back().await?;
-            return Ok(Reservation::RateLimited);
-        }
+    let saved = transitions::write_pending(ctx, &mut tx).await?;
+    let spent = match tx.spend_mail(&ctx.job, mail.at_most).await? {
+        MailSpend::Spent(job) => job,
+        MailSpend::UsedUp => return Ok(Reservation::UsedUp),
+    };
+    if ctx.job.kind == JobKind::Provision && spent.cancel_asked && !ctx.job.cancel_asked {
+        tx.roll_back().await?;
+        ctx.job.cancel_asked = true;
+        return Ok(Reservation::Cancelled);
+    }
+    if !tx.take_budgets(&rate_limits(ctx, &mail.to)).await? {
+        tx.roll_back().await?;
+        return Ok(Reservation::RateLimited);
     }
     tx.put_mail(account, ctx.job.id, mail.lifespan, MailState::Begun).await?;
     tx.commit("job.mail_budget").await?;
+    ctx.is_recorded(ctx.step, ctx.job.state, saved);
+    ctx.job.mail_attempts = spent.mail_attempts;
     Ok(Reservation::Yes)
 }
 
@@ -99,12 +114,16 @@ pub(super) async fn send(ctx: &StepContext<'_>, mail: &ActionMail) -> MailOutcom
     let keycloak = &ctx.worker.deps.keycloak;
     let sending = keycloak.send_actions_mail(&mail.user, mail.actions, mail.lifespan);
     let started = Instant::now();
-    let outcome = ctx.call_admitted(Target::Mail, "send_actions_mail", sending).await;
+    let outcome = ctx.call_admitted(sending).await;
     let (answer, name) = labels_of(&outcome);
     ctx.worker.metrics.call(Target::Mail, answer, started.elapsed());
     ctx.worker.metrics.mail(name);
     match &outcome {
-        MailOutcome::Accepted => ctx.worker.note_answer(Target::Mail, false).await,
+        MailOutcome::Accepted => {
+            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(call.target = %Target::Mail, call.verb = "send_actions_mail", duration_ms, "a call succeeded");
+            ctx.worker.note_answer(Target::Mail, false).await;
+        }
         MailOutcome::Unknown(error) => {
             warn(ctx, error);
             ctx.worker.note_answer(Target::Mail, true).await;
@@ -140,13 +159,13 @@ fn warn(ctx: &StepContext<'_>, error: &KeycloakError) {
 /// Refunds a mail that certainly was not sent. A refusal stays noted and is audited; a mail that Keycloak was never asked for leaves
 /// nothing.
 pub(super) async fn refund(
-    ctx: &StepContext<'_>,
+    ctx: &mut StepContext<'_>,
     mail: &ActionMail,
     state: Option<MailState>,
 ) -> Result<(), StoreError> {
     let mut tx = ctx.worker.deps.store.begin().await?;
     tx.refund_mail(&ctx.job).await?;
-    for (kind, key, _, _) in rate_limits(ctx, &mail.to) {
+    for RateLimit { kind, key, .. } in rate_limits(ctx, &mail.to) {
         tx.give_back_budget(kind, &key).await?;
     }
     match state {
@@ -156,7 +175,9 @@ pub(super) async fn refund(
         }
         None => tx.undo_mail(ctx.job.id).await?,
     }
-    tx.commit("job.mail_refund").await
+    tx.commit("job.mail_refund").await?;
+    ctx.job.mail_attempts -= 1;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The steps, one file each; this file only dispatches. Each step has two halves: `ensure` looks, acts only if needed and reads back,
-//! outside any transaction; `write` puts the consequences into the rows, inside the transaction that records the step.
+//! outside any transaction; `apply` changes the rows in memory, or `write` changes them in the transaction that records the step.
 //!
 //! Running a step twice equals running it once. Only `mail` and `resend` can't be made so: they count before they act. Steps exchange
 //! data only through [`StepOutput`](super::outcome::StepOutput) and the account's row. A step never imports this file.
@@ -35,7 +35,7 @@ use crate::domain::job::{Outcome, Step};
 use crate::store::{StoreError, Tx};
 
 /// Ensures the result of the present step.
-pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
+pub(super) async fn ensure(ctx: &mut StepContext<'_>) -> Result<StepDone, StepError> {
     match ctx.step {
         Step::CheckAvailability => apart(|| check_availability::ensure(ctx)).await,
         Step::Eligible => apart(|| eligible::ensure(ctx)).await,
@@ -44,7 +44,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
         Step::Groups => apart(|| groups::ensure(ctx)).await,
         Step::AwaitImport => apart(|| await_import::ensure(ctx)).await,
         Step::AwaitGroupSync => apart(|| await_group_sync::ensure(ctx)).await,
-        Step::Mail => apart(|| mail::ensure(ctx)).await,
+        Step::Mail => apart(move || mail::ensure(ctx)).await,
         Step::Invite => apart(|| invite::ensure(ctx)).await,
         Step::Disable => apart(|| disable::ensure(ctx)).await,
         Step::Lock => apart(|| lock::ensure(ctx)).await,
@@ -54,7 +54,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
         Step::Unlock => apart(|| unlock::ensure(ctx)).await,
         Step::Finalize => Ok(StepDone::plain(Outcome::Applied)),
         Step::GrantRole => apart(|| grant_role::ensure(ctx)).await,
-        Step::Resend => apart(|| resend::ensure(ctx)).await,
+        Step::Resend => apart(move || resend::ensure(ctx)).await,
     }
 }
 
@@ -65,6 +65,36 @@ fn apart<'a, Made: Future<Output = Result<StepDone, StepError>> + Send + 'a>(
     Box::pin(make())
 }
 
+/// Whether the step must be recorded before the next one begins.
+pub(super) fn is_barrier(ctx: &StepContext<'_>) -> bool {
+    let is_recorded_with_next = ctx.step == Step::Mail && mail::is_first_mail_accepted(ctx);
+    ctx.step.is_recorded_at_once() && !is_recorded_with_next
+}
+
+/// Applies the consequences of the step to the rows in memory. The next barrier writes them.
+pub(super) fn apply(ctx: &mut StepContext<'_>, done: &StepDone) {
+    match ctx.step {
+        Step::CreateEntry => create_entry::apply(ctx, done),
+        Step::Groups => groups::apply(ctx, &done.output),
+        Step::AwaitImport => await_import::apply(ctx, &done.output),
+        Step::Remove => remove::apply(ctx, done.outcome),
+        Step::GrantRole => grant_role::apply(ctx, done.outcome),
+        Step::Mail => mail::apply(ctx, done.outcome),
+        Step::Disable => note_effect(ctx, done, Event::UserDisabled),
+        Step::Lock => note_effect(ctx, done, Event::EntryLocked),
+        Step::EndSessions => note_effect(ctx, done, Event::SessionsEnded),
+        Step::Unlock => note_effect(ctx, done, Event::AccountEnabled),
+        Step::CheckAvailability
+        | Step::Eligible
+        | Step::RecheckAvailability
+        | Step::AwaitGroupSync
+        | Step::Invite
+        | Step::CheckPassword
+        | Step::Finalize
+        | Step::Resend => {}
+    }
+}
+
 /// Writes the consequences of the step into the transaction that records it. The inner error: the rows contradict the step.
 pub(super) async fn write(
     ctx: &StepContext<'_>,
@@ -73,28 +103,32 @@ pub(super) async fn write(
 ) -> Result<Result<(), WriteConflict>, StoreError> {
     match ctx.step {
         Step::CheckAvailability => return check_availability::write(ctx, tx, &done.output).await,
-        Step::CreateEntry => create_entry::write(ctx, tx, done).await?,
-        Step::Groups => groups::write(ctx, tx, &done.output),
-        Step::AwaitImport => await_import::write(ctx, tx, &done.output).await?,
-        Step::Mail => mail::write(ctx, tx, done.outcome).await?,
         Step::Invite => invite::write(ctx, tx, &done.output).await?,
-        Step::Remove => remove::write(ctx, tx, done.outcome),
         Step::Finalize => finalize::write(ctx, tx).await?,
-        Step::GrantRole => grant_role::write(ctx, tx, done.outcome),
         Step::Resend => resend::write(ctx, tx, &done.output).await?,
-        Step::Disable => audit_effect(ctx, tx, done, Event::UserDisabled),
-        Step::Lock => audit_effect(ctx, tx, done, Event::EntryLocked),
-        Step::EndSessions => audit_effect(ctx, tx, done, Event::SessionsEnded),
-        Step::Unlock => audit_effect(ctx, tx, done, Event::AccountEnabled),
-        Step::Eligible | Step::RecheckAvailability | Step::AwaitGroupSync | Step::CheckPassword => {}
+        Step::Eligible
+        | Step::RecheckAvailability
+        | Step::CreateEntry
+        | Step::Groups
+        | Step::AwaitImport
+        | Step::AwaitGroupSync
+        | Step::Mail
+        | Step::Disable
+        | Step::Lock
+        | Step::EndSessions
+        | Step::CheckPassword
+        | Step::Remove
+        | Step::Unlock
+        | Step::GrantRole => {}
     }
     Ok(Ok(()))
 }
 
-/// Adds the audit row of a step that changed something outside. `Unchanged` counts, too: an earlier run may have made the change and
+/// Notes the audit row of a step that changed something outside. `Unchanged` counts, too: an earlier run may have made the change and
 /// lost its record.
-fn audit_effect(ctx: &StepContext<'_>, tx: &mut Tx, done: &StepDone, event: Event) {
+fn note_effect(ctx: &mut StepContext<'_>, done: &StepDone, event: Event) {
     if done.outcome != Outcome::Skipped {
-        tx.audit(ctx.entry(event));
+        let entry = ctx.entry(event);
+        ctx.note_entry(entry);
     }
 }

@@ -1,4 +1,5 @@
 //! `recheck_availability`: the check of `check_availability` once more, our own entry excepted, right before anything is written.
+//! Keycloak is asked only if this process did not ask it within the last 30 s.
 
 use super::owned_entry::find_entry;
 use crate::directory::Taken;
@@ -23,6 +24,10 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     }
     if is_foreign(found.address) {
         return Err(FailureAction::Undo { code: ErrorCode::AddressInUse }.into());
+    }
+    // This process asked Keycloak a moment ago. The directory's unique overlay and the import's check guard what came between.
+    if ctx.worker.recent_checks.take_fresh(ctx.request()?.id, deps.clock.now()) {
+        return Ok(StepDone::plain(Outcome::Unchanged));
     }
     let looking = deps.keycloak.find_holders(&form.username, &form.address);
     let in_keycloak = ctx.call(Target::Keycloak, "look", looking).await??;

@@ -3,12 +3,11 @@
 use super::check_password;
 use super::owned_entry::find_ours;
 use crate::directory::Removed;
-use crate::domain::audit::Event;
+use crate::domain::audit::{Entry, Event};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::job::{FailureAction, Outcome, Step};
 use crate::jobs::context::StepContext;
 use crate::jobs::outcome::{PasswordState, StepDone, StepError, StepOutput};
-use crate::store::Tx;
 use crate::worker::breaker::Target;
 
 pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
@@ -39,11 +38,10 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     }
 }
 
-pub(super) fn write(ctx: &StepContext<'_>, tx: &mut Tx, outcome: Outcome) {
+pub(super) fn apply(ctx: &mut StepContext<'_>, outcome: Outcome) {
     if outcome == Outcome::Applied {
-        let mut entry = ctx.entry(Event::EntryRemoved);
-        entry.before =
-            ctx.account.as_ref().and_then(|account| account.directory_id.as_ref()).map(ToString::to_string);
-        tx.audit(entry);
+        let id = ctx.account.as_ref().and_then(|account| account.directory_id.as_ref());
+        let before = id.map(ToString::to_string);
+        ctx.note_entry(Entry { before, ..ctx.entry(Event::EntryRemoved) });
     }
 }

@@ -18,7 +18,7 @@ use crate::keycloak::{Actions, MailOutcome, User};
 use crate::store::{StoreError, Tx};
 use crate::worker::breaker::Target;
 
-pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
+pub(super) async fn ensure(ctx: &mut StepContext<'_>) -> Result<StepDone, StepError> {
     let account = ctx.account()?;
     let settings = &ctx.config.keycloak;
     let (actions, lifespan) = match account.state {
@@ -49,6 +49,8 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
         Reservation::Yes => {}
         // An earlier attempt of this job reserved it and crashed.
         Reservation::UsedUp => return Ok(ended_as(MailState::Unknown)),
+        // Nobody can cancel a mail that the person asked for.
+        Reservation::Cancelled => return Ok(StepDone::skipped()),
         Reservation::RateLimited => return Ok(ended_as(MailState::HeldBack)),
     }
     match mail_quota::send(ctx, &mail).await {
@@ -60,7 +62,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
         }
         MailOutcome::Refused(error) => {
             mail_quota::refund(ctx, &mail, Some(MailState::Refused)).await?;
-            if error.says_disabled() && ctx.job.attempt < REFUSALS {
+            if error.says_disabled() && ctx.attempt() < REFUSALS {
                 return Err(FailureAction::Retry { code: ErrorCode::MailRefused, after: None }.into());
             }
             Ok(ended_as(MailState::Refused))

@@ -16,10 +16,10 @@ use crate::ids::Id;
 use crate::interactions::{CannotDo, On, Opened, Place, command_data};
 use crate::rest::ANSWER_WITHIN_MS;
 use crate::server::Sim;
-use crate::state::{InteractionKind, World};
+use crate::state::{Answered, InteractionKind, World};
 
-/// How much longer than an answer may take a burst is waited for, in real time.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long a burst is waited for, in real time: a deferred answer may follow late.
+const LIMIT: Duration = Duration::from_secs(40);
 
 #[derive(Deserialize)]
 pub(crate) struct Crowd {
@@ -77,15 +77,14 @@ pub(crate) struct Burst {
     every_us: u64,
 }
 
-/// Sends a burst and answers when every first answer is there or too late: for each act `{"us", "kind", "text", "message"}`, where
-/// `us` is null if nothing came in time.
+/// Sends a burst and answers when every first answer is there or too late, and every deferred one was followed by its text: for each act
+/// `{"us", "kind", "text", "message"}`, where `us` is when the first answer came; null if nothing came in time.
 pub(crate) async fn burst(State(sim): State<Sim>, Json(burst): Json<Burst>) -> Answer {
     let sent = if burst.every_us == 0 { at_once(&sim, &burst.acts) } else { paced(&sim, &burst).await };
     let sent = sent.map_err(|why| refuse(StatusCode::CONFLICT, &why.to_string()))?;
-    let limit = Duration::from_millis(ANSWER_WITHIN_MS as u64) + GRACE;
     // What is answered stays answered, so each look goes on where the last one stopped.
     let mut seen = 0;
-    let all = sim.wait(limit, |world| {
+    let all = sim.wait(LIMIT, |world| {
         while sent.get(seen).is_some_and(|(id, _)| is_settled(world, *id)) {
             seen += 1;
         }
@@ -155,12 +154,14 @@ fn open(world: &mut World, act: &Act) -> Result<(Opened, Id), CannotDo> {
     Ok((opened, user))
 }
 
-/// Answered, or so late that no answer counts any more.
+/// Answered in full, or so late that no answer counts any more.
 fn is_settled(world: &World, id: Id) -> bool {
-    world
-        .interactions
-        .get(&id)
-        .is_none_or(|found| found.answered.is_some() || world.now_ms() - found.created_ms > ANSWER_WITHIN_MS)
+    let Some(found) = world.interactions.get(&id) else { return true };
+    match found.answered {
+        Some(Answered::Deferred | Answered::DeferredUpdate) => found.is_followed_up,
+        Some(_) => true,
+        None => world.now_ms() - found.created_ms > ANSWER_WITHIN_MS,
+    }
 }
 
 fn answer_of(world: &mut World, id: Id, user: Id) -> Value {

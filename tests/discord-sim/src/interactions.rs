@@ -274,6 +274,7 @@ impl World {
             answered_ms: None,
             sent_at: Instant::now(),
             answered_after: None,
+            is_followed_up: false,
             original: None,
             source_message,
             choices: Vec::new(),

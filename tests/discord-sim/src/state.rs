@@ -159,6 +159,8 @@ pub(crate) struct Interaction {
     pub(crate) sent_at: Instant,
     /// How long after that the first answer had arrived whole, before anything judged it.
     pub(crate) answered_after: Option<Duration>,
+    /// Whether a follow-up, an edit or a deletion came after the first answer.
+    pub(crate) is_followed_up: bool,
     /// The message that `@original` means.
     pub(crate) original: Option<Id>,
     /// The message whose component was used (also of the modal opened from it).

@@ -211,7 +211,7 @@ impl AccountsEnv {
     pub async fn takes_messages(&self) -> Vec<String> {
         let mut keys = Vec::new();
         while let Some(message) =
-            self.store.claim_outbox("test", Duration::from_mins(1)).await.expect("an answer")
+            self.store.claim_outbox_batch("test", Duration::from_mins(1), 1).await.expect("an answer").pop()
         {
             let mut tx = self.store.begin().await.expect("a transaction");
             tx.outbox_sent(&message).await.expect("sent");

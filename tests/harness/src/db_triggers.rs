@@ -46,61 +46,6 @@ impl DbTriggers {
         .await;
     }
 
-    /// A job stops from now on when it comes to `step`: its claim is void and it sleeps.
-    pub(crate) async fn halts_before(&self, step: Step) {
-        let (when, then) = (
-            format!("NEW.step = '{step}'"),
-            "fence = fence + 1, owner = NULL, lease_until = 0, next_run = 9000000000000",
-        );
-        self.runs(&match self {
-            Self::Sqlite(_) => format!(
-                "CREATE TRIGGER halt AFTER UPDATE OF step ON job WHEN {when} \
-                 BEGIN UPDATE job SET {then} WHERE id = NEW.id; END;"
-            ),
-            Self::Postgres(_) => format!(
-                "CREATE OR REPLACE FUNCTION halt() RETURNS trigger AS $$ BEGIN NEW.fence := NEW.fence + 1; \
-                 NEW.owner := NULL; NEW.lease_until := 0; NEW.next_run := 9000000000000; RETURN NEW; END $$ \
-                 LANGUAGE plpgsql; CREATE TRIGGER halt BEFORE UPDATE OF step ON job FOR EACH ROW WHEN ({when}) \
-                 EXECUTE FUNCTION halt();"
-            ),
-        })
-        .await;
-    }
-
-    /// Jobs go on again.
-    pub(crate) async fn halts_no_more(&self) {
-        self.runs(match self {
-            Self::Sqlite(_) => "DROP TRIGGER halt",
-            Self::Postgres(_) => "DROP TRIGGER halt ON job",
-        })
-        .await;
-    }
-
-    /// From now on the transaction that records `step` fails.
-    pub(crate) async fn loses_records_of(&self, step: Step) {
-        let when = format!("NEW.step = '{step}'");
-        self.runs(&match self {
-            Self::Sqlite(_) => format!(
-                "CREATE TRIGGER torn BEFORE INSERT ON job_step WHEN {when} BEGIN SELECT RAISE(ABORT, 'torn'); END;"
-            ),
-            Self::Postgres(_) => format!(
-                "CREATE OR REPLACE FUNCTION torn() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'torn'; END $$ \
-                 LANGUAGE plpgsql; CREATE TRIGGER torn BEFORE INSERT ON job_step FOR EACH ROW WHEN ({when}) \
-                 EXECUTE FUNCTION torn();"
-            ),
-        })
-        .await;
-    }
-
-    /// Records succeed again.
-    pub(crate) async fn loses_no_more(&self) {
-        self.runs(match self {
-            Self::Sqlite(_) => "DROP TRIGGER torn",
-            Self::Postgres(_) => "DROP TRIGGER torn ON job_step",
-        })
-        .await;
-    }
-
     /// Puts the jobs of a kind back to `step`.
     pub(crate) async fn puts_back(&self, kind: JobKind, state: &str, step: Step) {
         self.runs(&format!(

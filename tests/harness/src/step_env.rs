@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use accolade::accounts::{Accounts, Clients, Purpose, Reviewer};
-use accolade::background::{Background, Dependencies};
+use accolade::accounts::{Accounts, Caller, Clients, Purpose, Reviewer};
+use accolade::background::{Background, Dependencies, StopAt};
 use accolade::clock::{Clock as _, SystemRng};
 use accolade::config::{self, Config, SharedConfig};
 use accolade::directory::Directory;
@@ -311,8 +311,8 @@ impl StepEnv {
         self.worker_through(config)
     }
 
-    /// An operator lets the newest job go on, at the command line under grace's name.
-    pub async fn is_let_go_on(&self) {
+    /// The use-cases, over the store and the clients of the worker.
+    pub fn accounts(&self) -> Accounts {
         let clients = Clients {
             store: self.store.clone(),
             discord: Some(self.discord.clone()),
@@ -320,8 +320,24 @@ impl StepEnv {
             keycloak: None,
             examiner: None,
         };
-        let accounts =
-            Accounts::new(SharedConfig::from(Arc::clone(&self.config)), self.clock.clone(), clients);
+        Accounts::new(SharedConfig::from(Arc::clone(&self.config)), self.clock.clone(), clients)
+    }
+
+    /// One press or command of Ada's, with her roles as Discord sends them.
+    pub async fn caller(&self, interaction: u64) -> Caller {
+        let (guild, user) = (GuildId::new(self.guild.id.0), DiscordUserId::new(self.ada.id().0));
+        Caller {
+            user_id: user,
+            guild_id: Some(guild),
+            member: self.discord.member(guild, user).await.expect("Discord answers"),
+            lang: Lang::En,
+            interaction_id: InteractionId::new(interaction),
+        }
+    }
+
+    /// An operator lets the newest job go on, at the command line under grace's name.
+    pub async fn is_let_go_on(&self) {
+        let accounts = self.accounts();
         let grace = Reviewer {
             user_id: DiscordUserId::new(self.guild.member("grace").id().0),
             guild_id: GuildId::new(self.guild.id.0),
@@ -464,10 +480,22 @@ impl StepEnv {
 
     /// Runs the plan up to `step`, without it.
     pub async fn drains_up_to(&self, step: Step) {
-        self.triggers.halts_before(step).await;
-        self.drains().await;
-        self.triggers.halts_no_more().await;
+        self.drains_until(StopAt::Before(step)).await;
         assert_eq!(self.step().await, step.code(), "the plan stands before the step");
+    }
+
+    /// Runs on until the worker stops there.
+    pub async fn drains_until(&self, stop: StopAt) {
+        for _ in 0..TRIES {
+            self.triggers.frees_leases().await;
+            let worker = self.worker();
+            worker.stop_at(stop);
+            worker.drain_once().await.expect("the store answers");
+            if worker.is_stopped() {
+                return;
+            }
+        }
+        panic!("the worker never came to {stop:?}");
     }
 
     /// Runs the plan up to `step`; at its first one the job stands already.
@@ -478,12 +506,11 @@ impl StepEnv {
         assert_eq!(self.step().await, step.code());
     }
 
-    /// Runs on until the effect of `step` has happened and its record is lost, as a crash in between leaves it.
+    /// Runs on until the effect of `step` has happened. Everything since the last barrier is lost, as a crash leaves it.
     pub async fn drains_and_loses_the_record_of(&self, step: Step) {
-        self.triggers.loses_records_of(step).await;
-        self.drains().await;
-        self.triggers.loses_no_more().await;
-        assert_eq!(self.step().await, step.code(), "the record of the step is lost");
+        let records = self.records_of(step).await;
+        self.drains_until(StopAt::After(step)).await;
+        assert_eq!(self.records_of(step).await, records, "the record of the step is lost");
     }
 
     /// Puts finished jobs of a kind back to `step`.

@@ -24,9 +24,19 @@ fn own_interaction(world: &World, call: &Call) -> Result<Interaction, ApiError> 
     if found.answered.is_none() { Err(unknown()) } else { Ok(found.clone()) }
 }
 
+/// Notes that something came after the first answer.
+fn note_follow_up(world: &mut World, call: &Call) -> Result<(), ApiError> {
+    let id = own_interaction(world, call)?.id;
+    if let Some(found) = world.interactions.get_mut(&id) {
+        found.is_followed_up = true;
+    }
+    Ok(())
+}
+
 pub(super) fn follow_up(world: &mut World, call: &Call) -> Answer {
     let found = own_interaction(world, call)?;
     limits::check_message(&call.body, None)?;
+    note_follow_up(world, call)?;
     // The first follow-up after a deferred answer is that answer: its own flag is ignored.
     if let Some(waiting) = found.original.filter(|id| is_loading(world, *id)) {
         change(world, waiting, &call.body);
@@ -71,12 +81,14 @@ pub(super) fn get(world: &mut World, call: &Call) -> Answer {
 pub(super) fn edit(world: &mut World, call: &Call) -> Answer {
     let id = own_message(world, call)?;
     limits::check_message(&call.body, world.messages.get(&id))?;
+    note_follow_up(world, call)?;
     change(world, id, &call.body);
     Ok((200, message_object(world, id)))
 }
 
 pub(super) fn delete(world: &mut World, call: &Call) -> Answer {
     let id = own_message(world, call)?;
+    note_follow_up(world, call)?;
     remove(world, id);
     Ok((204, None))
 }

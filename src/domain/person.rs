@@ -1,0 +1,16 @@
+//! A person as we know them: our own id, and the Discord user behind it.
+
+use super::ids::{DiscordUserId, PersonId, Timestamp};
+
+/// A person who has, or had, a request or an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// Our id.
+    pub id: PersonId,
+    /// Their Discord user, unless it was erased.
+    pub discord_id: Option<DiscordUserId>,
+    /// Their language, a BCP 47 tag.
+    pub lang: String,
+    /// When the row was written.
+    pub created_at: Timestamp,
+}

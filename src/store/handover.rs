@@ -1,0 +1,120 @@
+//! Jobs that the transaction of their cause creates already claimed, and hands to the worker of this process in memory.
+//!
+//! Such a job needs no claim of its own and no poll. It is claimed like any other: with owner, lease and fence in its row. If the
+//! process dies, the lease expires.
+//!
+//! The worker takes jobs in the order of their creation. So a job is created claimed only while nothing that is due waits in the
+//! database: after a claim that found nothing, [`PLACES`] jobs may be handed over; the next one waits for a claim, and so do all
+//! others until a claim finds nothing again.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::domain::account::Account;
+use crate::domain::job::{Job, JobStep};
+use crate::domain::person::Person;
+use crate::domain::request::Request;
+
+/// How many jobs may wait in memory. Few enough that the last one begins long before its lease expires.
+const PLACES: usize = 16;
+
+/// A claimed job with the rows that it refers to, all of the moment of the claim.
+#[derive(Clone, Debug)]
+pub struct ClaimedJob {
+    /// The job, with its lease and fence.
+    pub job: Job,
+    /// The person it is for.
+    pub person: Person,
+    /// The request that caused it.
+    pub request: Option<Request>,
+    /// The account that it creates, changes or ends.
+    pub account: Option<Account>,
+    /// The recorded steps, in order.
+    pub steps: Vec<JobStep>,
+    /// When the claim was sent to the database: the lease began no earlier.
+    pub asked: Instant,
+}
+
+/// The jobs on their way to the worker of this process. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Handover(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    /// Who takes the jobs, and for how long; `None` while due jobs wait in the database, and where no worker runs.
+    taker: Option<Taker>,
+    places: usize,
+    jobs: VecDeque<ClaimedJob>,
+}
+
+/// The worker that claims for this process.
+#[derive(Clone)]
+pub(super) struct Taker {
+    pub(super) owner: String,
+    pub(super) lease: Duration,
+}
+
+/// A place for one job, from the statement that creates it until its commit.
+pub(super) struct Place {
+    pub(super) taker: Taker,
+    handover: Handover,
+}
+
+/// A job that was created claimed, by a transaction that is not committed yet.
+pub(super) struct Handed {
+    job: ClaimedJob,
+    handover: Handover,
+}
+
+impl Handover {
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The job that has waited longest.
+    pub(super) fn take(&self) -> Option<ClaimedJob> {
+        self.with(|state| state.jobs.pop_front())
+    }
+
+    /// A claim of this worker found nothing: nothing that is due waits in the database.
+    pub(super) fn open(&self, owner: &str, lease: Duration) {
+        self.with(|state| {
+            state.taker = Some(Taker { owner: owner.to_owned(), lease });
+            state.places = PLACES;
+        });
+    }
+
+    /// Due jobs wait in the database, or the worker stops: no job is created claimed.
+    pub(super) fn close(&self) {
+        self.with(|state| state.taker = None);
+    }
+
+    /// A place for one job. `None`: it is created unclaimed, and waits for a claim.
+    pub(super) fn place(&self) -> Option<Place> {
+        let taker = self.with(|state| {
+            let taker = state.taker.clone()?;
+            if let Some(places) = state.places.checked_sub(1) {
+                state.places = places;
+                return Some(taker);
+            }
+            state.taker = None;
+            None
+        })?;
+        Some(Place { taker, handover: self.clone() })
+    }
+}
+
+impl Place {
+    /// Holds the job until its transaction is committed.
+    pub(super) fn hold(self, job: ClaimedJob) -> Handed {
+        Handed { job, handover: self.handover }
+    }
+}
+
+impl Handed {
+    /// The transaction is committed: the worker may have the job.
+    pub(super) fn hand_over(self) {
+        self.handover.with(|state| state.jobs.push_back(self.job));
+    }
+}

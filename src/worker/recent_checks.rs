@@ -1,0 +1,61 @@
+//! Which requests this process checked in Keycloak a moment ago, so that the same question isn't asked twice in a row.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::domain::ids::{RequestId, Timestamp};
+
+/// How long an answer counts.
+const FRESH_FOR: Duration = Duration::from_secs(30);
+
+/// The requests whose user name and address were free in Keycloak, and when that was asked.
+pub(crate) struct RecentChecks(Mutex<HashMap<RequestId, Timestamp>>);
+
+impl RecentChecks {
+    /// Nothing was checked yet.
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+
+    /// Keycloak was asked about this request at `asked_at`, and everything was free.
+    pub(crate) fn note(&self, request: RequestId, asked_at: Timestamp) {
+        let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.retain(|_, at| is_fresh(*at, asked_at));
+        checks.insert(request, asked_at);
+    }
+
+    /// Whether everything was free less than 30 s ago. Each note counts once: a job that is tried again asks again.
+    pub(crate) fn take_fresh(&self, request: RequestId, now: Timestamp) -> bool {
+        let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.remove(&request).is_some_and(|at| is_fresh(at, now))
+    }
+}
+
+/// If the clock was set back, the age is unknown and the answer counts as old.
+fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
+    at <= now && now.since(at) <= FRESH_FOR
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_counts_once_and_for_thirty_seconds() {
+        let checks = RecentChecks::new();
+        let request = RequestId::new(uuid::Uuid::from_u128(1));
+        let start = Timestamp::from_millis(1_700_000_000_000);
+        assert!(!checks.take_fresh(request, start), "nothing was checked");
+        checks.note(request, start);
+        assert!(checks.take_fresh(request, start.after(FRESH_FOR)));
+        assert!(!checks.take_fresh(request, start), "it counts once");
+        checks.note(request, start);
+        assert!(!checks.take_fresh(request, start.after(FRESH_FOR + Duration::from_millis(1))));
+        checks.note(request, start);
+        assert!(
+            !checks.take_fresh(request, start.before(Duration::from_millis(1))),
+            "the clock was set back"
+        );
+    }
+}

@@ -1,0 +1,176 @@
+//! What one whole request costs, from the command to the mail and the messages about it: statements, commits and flushes of the store,
+//! and calls of Keycloak, directory and Discord. Counted and not timed, so a change that makes a request dearer fails here.
+
+use accolade::accounts::{Caller, FormInput, Proof, Reviewer};
+use accolade::background::Background;
+use accolade::domain::approval::Verdict;
+use accolade::domain::audit::Source;
+use accolade::domain::ids::{DiscordUserId, RequestId};
+use accolade::domain::lang::Lang;
+use testbed::proxy::{Exchange, Kind, Operation};
+
+use harness::{AUTOMATIC, Database, MODERATORS, Proxies, StepEnv};
+
+/// What one request costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Cost {
+    statements: u64,
+    commits: u64,
+    flushes: u64,
+    keycloak: usize,
+    directory: usize,
+    discord: usize,
+}
+
+/// What a request that a rule approves may cost on SQLite. Keycloak: two searches by the check, the search of the import, the groups,
+/// the mail.
+const LIMIT: Cost = Cost { statements: 43, commits: 8, flushes: 6, keycloak: 5, directory: 8, discord: 4 };
+
+/// A moderator's decision costs this much more.
+const DECISION: Cost = Cost { statements: 10, commits: 4, flushes: 3, keycloak: 0, directory: 0, discord: 5 };
+
+/// PostgreSQL is asked for its clock, locks keys and sets savepoints, which is not needed on SQLite. It flushes by itself.
+const ON_POSTGRES: Cost =
+    Cost { statements: 26, commits: 0, flushes: 0, keycloak: 0, directory: 0, discord: 0 };
+
+impl std::ops::Add for Cost {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            statements: self.statements + more.statements,
+            commits: self.commits + more.commits,
+            flushes: self.flushes + more.flushes,
+            keycloak: self.keycloak + more.keycloak,
+            directory: self.directory + more.directory,
+            discord: self.discord + more.discord,
+        }
+    }
+}
+
+impl Cost {
+    fn is_within(self, limit: Self) -> bool {
+        self.statements <= limit.statements
+            && self.commits <= limit.commits
+            && self.flushes <= limit.flushes
+            && self.keycloak <= limit.keycloak
+            && self.directory <= limit.directory
+            && self.discord <= limit.discord
+    }
+
+    /// What was spent up to now.
+    fn up_to_now(env: &StepEnv, lines: &Proxies) -> Self {
+        let counted = |calls: Vec<Exchange>| calls.iter().filter(|call| is_counted(call)).count();
+        let counts = env.store.counts();
+        Self {
+            statements: counts.statements,
+            commits: counts.commits,
+            flushes: counts.flushes,
+            keycloak: counted(lines.keycloak.exchanges()),
+            directory: counted(lines.directory.exchanges()),
+            discord: env.sim.requests().len(),
+        }
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self {
+            statements: self.statements - before.statements,
+            commits: self.commits - before.commits,
+            flushes: self.flushes - before.flushes,
+            keycloak: self.keycloak - before.keycloak,
+            directory: self.directory - before.directory,
+            discord: self.discord - before.discord,
+        }
+    }
+}
+
+/// Whether it is a question that a request causes. Binds and tokens serve many requests.
+fn is_counted(call: &Exchange) -> bool {
+    match &call.kind {
+        Kind::Ldap(operation) => !matches!(operation, Operation::Bind | Operation::Silent),
+        Kind::Http(_, path) => !path.contains("/token"),
+        Kind::Connection => false,
+    }
+}
+
+/// Runs what is due, and takes off the statements that find nothing more to do: a running bot has others in that round.
+async fn drain(env: &StepEnv, worker: &Background) {
+    worker.drain_once().await.expect("the store answers");
+    assert!(env.rows("SELECT id FROM job WHERE state NOT IN ('done')").await.is_empty(), "nothing waits");
+}
+
+/// Ada opens the form, fills it in and presses `Send`.
+async fn send(env: &StepEnv, caller: &Caller) -> RequestId {
+    let accounts = env.accounts();
+    accounts.open_form(caller).await.expect("the form opens");
+    let typed = FormInput {
+        username: env.username(),
+        address: env.address(),
+        given: "Ada".to_owned(),
+        family: "Lovelace".to_owned(),
+        answer: None,
+    };
+    let draft = accounts.save_draft(caller, typed).await.expect("a draft").request;
+    accounts.send(caller, draft.id, draft.nonce).await.expect("it is sent");
+    draft.id
+}
+
+/// Grace approves with the button of the card.
+async fn approve(env: &StepEnv, request: RequestId) {
+    let accounts = env.accounts();
+    let grace = Reviewer {
+        user_id: DiscordUserId::new(env.guild.member("grace").id().0),
+        guild_id: env.caller(0).await.guild_id.expect("a guild"),
+        via: Source::Cli,
+        cli_login: Some("grace".to_owned()),
+        interaction_id: None,
+        lang: Lang::En,
+    };
+    let moderator = accounts.authorize_moderator(&grace, request, Proof::CommandLine, Verdict::Approve).await;
+    accounts.approve(moderator.expect("grace is a moderator")).await.expect("approved");
+}
+
+/// What one request costs by the time everybody was told.
+async fn cost_of(env: &StepEnv, approval: &str) -> Cost {
+    let lines = Proxies::start().await;
+    let worker = env.worker_behind(&lines);
+    let caller = env.caller(1).await;
+    // The first drain finds nothing: its statements are those of a poll.
+    let before_poll = Cost::up_to_now(env, &lines);
+    drain(env, &worker).await;
+    let before = Cost::up_to_now(env, &lines);
+    let poll = before.since(before_poll);
+    let request = send(env, &caller).await;
+    drain(env, &worker).await;
+    let mut polls = 1;
+    if approval == MODERATORS {
+        approve(env, request).await;
+        drain(env, &worker).await;
+        polls = 2;
+    }
+    assert_eq!(env.standing().await, "approved done invited");
+    let cost = Cost::up_to_now(env, &lines).since(before);
+    Cost {
+        statements: cost.statements - polls * poll.statements,
+        commits: cost.commits - polls * poll.commits,
+        ..cost
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "shown only where the test fails: what was counted")]
+fn a_request_costs_no_more_statements_commits_flushes_and_calls_than_it_may() {
+    for (database, on) in [(Database::Sqlite, Cost::default()), (Database::Postgres, ON_POSTGRES)] {
+        for (approval, decision) in [(AUTOMATIC, Cost::default()), (MODERATORS, DECISION)] {
+            StepEnv::plays(database, approval, async |env| {
+                let cost = cost_of(env, approval).await;
+                let limit = LIMIT + decision + on;
+                eprintln!("{database:?} {approval}: {cost:?}");
+                assert!(
+                    cost.is_within(limit),
+                    "{database:?}, {approval}: {cost:?}, and the limit is {limit:?}"
+                );
+            });
+        }
+    }
+}
