@@ -2,7 +2,6 @@
 //!
 //! A message that Discord will never accept is dropped and logged, so that it does not hold up the others. Start with [`send_due`].
 
-use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
@@ -11,7 +10,7 @@ use super::outcome::{Posted, Sending, Unsent};
 use super::{card, direct, notice, panel};
 use crate::crash;
 use crate::discord::DiscordError;
-use crate::domain::ids::OutboxId;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::retry;
 use crate::store::{MessageKind, Outbox, OutboxKind, StoreError};
 use crate::worker::breaker::{Admission, Target};
@@ -23,8 +22,7 @@ use crate::worker::outage::IsOutage as _;
 /// The longest that sending one message may take: four calls (member, search, edit, post) of 8 s each.
 const SEND_LIMIT: Duration = Duration::from_secs(32);
 
-/// How long the lease of a message lasts. What remains beyond [`SEND_LIMIT`] is for the preparation of the batch, and for the messages
-/// before it of the same target.
+/// How long the lease of a message lasts. What remains beyond [`SEND_LIMIT`] is for the messages before it in the batch.
 const LEASE: Duration = Duration::from_secs(40);
 
 /// How many messages are claimed at once.
@@ -33,7 +31,7 @@ const BATCH: u32 = 8;
 /// The pause after Discord refused the bot's token.
 const TOKEN_PAUSE: Duration = Duration::from_mins(1);
 
-/// Sends what is due: messages to different targets at once, those to one target in order. Returns how many were handled.
+/// Sends what is due, one message after the other: Discord may ask to wait after each. Returns how many were handled.
 pub(crate) async fn send_due(worker: &WorkerContext) -> Result<usize, StoreError> {
     let mut handled = 0;
     loop {
@@ -48,15 +46,21 @@ pub(crate) async fn send_due(worker: &WorkerContext) -> Result<usize, StoreError
             return Ok(handled);
         }
         let cards = messages.iter().filter(|message| message.kind == OutboxKind::Card);
-        let cards = card::prepare(worker, cards).await?;
+        let mut cards = card::prepare(worker, cards).await?;
         // What a message says must be on the disk before anybody reads it, and so must the claim, which counts the attempt: a lost
         // count would let the message be sent twice.
         worker.deps.store.flushed().await?;
-        let ended = send_batch(worker, &messages, cards, asked).await;
-        let mut sent = Vec::new();
-        let mut failed = None;
-        for (message, ended) in ended {
-            match ended {
+        let (mut sent, mut unsent, mut failed) = (Vec::new(), Vec::new(), None);
+        for (place, message) in messages.iter().enumerate() {
+            // The first one was admitted above.
+            let is_blocked = place > 0 && matches!(worker.admit(Target::Discord), Admission::Blocked(_));
+            if is_blocked || asked.elapsed() + SEND_LIMIT > LEASE {
+                unsent.push(message);
+                continue;
+            }
+            let card = cards.remove(&message.id);
+            let span = tracing::info_span!("message", outbox.id = %message.id, outbox.kind = %message.kind, attempt = message.attempt);
+            match send_one(worker, message, card).instrument(span).await {
                 Ok(Settlement::Settled) => handled += 1,
                 Ok(Settlement::Sent(posted)) => sent.push((message, posted)),
                 // Another replica has it now.
@@ -66,6 +70,7 @@ pub(crate) async fn send_due(worker: &WorkerContext) -> Result<usize, StoreError
         }
         handled += sent.len();
         settle(worker, sent).await?;
+        give_back(worker, &unsent).await?;
         if let Some(error) = failed {
             return Err(error);
         }
@@ -75,34 +80,20 @@ pub(crate) async fn send_due(worker: &WorkerContext) -> Result<usize, StoreError
     }
 }
 
-/// A message of a batch; for a card, what it shows.
-type Claimed<'a> = (&'a Outbox, Option<card::Prepared>);
-
-/// How each message of a batch ended.
-async fn send_batch<'a>(
-    worker: &WorkerContext,
-    messages: &'a [Outbox],
-    mut cards: HashMap<OutboxId, card::Prepared>,
-    asked: Instant,
-) -> Vec<(&'a Outbox, Result<Settlement, StoreError>)> {
-    let mut by_target: BTreeMap<(&str, &str), Vec<Claimed<'_>>> = BTreeMap::new();
-    for message in messages {
-        let card = cards.remove(&message.id);
-        by_target.entry((message.kind.code(), &message.target)).or_default().push((message, card));
+/// Releases messages that were claimed and not tried: Discord went away, or the messages before them took too long.
+async fn give_back(worker: &WorkerContext, unsent: &[&Outbox]) -> Result<(), StoreError> {
+    if unsent.is_empty() {
+        return Ok(());
     }
-    let sending = by_target.into_values().map(|messages| async move {
-        let mut ended = Vec::with_capacity(messages.len());
-        for (message, card) in messages {
-            // Behind a slow message to the same target: this one is claimed again when its lease has expired.
-            if asked.elapsed() + SEND_LIMIT > LEASE {
-                break;
-            }
-            let span = tracing::info_span!("message", outbox.id = %message.id, outbox.kind = %message.kind, attempt = message.attempt);
-            ended.push((message, send_one(worker, message, card).instrument(span).await));
+    let mut tx = worker.deps.store.begin().await?;
+    for message in unsent {
+        match tx.outbox_later(message, worker.deps.clock.now(), ErrorCode::DiscordDown).await {
+            // Another replica has it now.
+            Ok(()) | Err(StoreError::LostLease) => {}
+            Err(error) => return Err(error),
         }
-        ended
-    });
-    futures::future::join_all(sending).await.into_iter().flatten().collect()
+    }
+    tx.commit("outbox.later").await
 }
 
 /// Whether the outbox row of a message was settled.
