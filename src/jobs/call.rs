@@ -31,12 +31,10 @@ impl StepContext<'_> {
             let started = Instant::now();
             let answer = self.call_admitted(self.worker.measured(target, calling)).await;
             let is_outage = answer.as_ref().is_err_and(IsOutage::is_outage);
-            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             match &answer {
-                Ok(_) => {
-                    tracing::info!(call.target = %target, call.verb = verb, duration_ms, "a call succeeded");
-                }
+                Ok(_) => log_success(target, verb, started),
                 Err(error) => {
+                    let duration_ms = millis_since(started);
                     tracing::warn!(call.target = %target, call.verb = verb, duration_ms, error = %error, "a call failed");
                 }
             }
@@ -63,4 +61,14 @@ impl StepContext<'_> {
         crash::step_point(self.plan, step, "after_call");
         answer
     }
+}
+
+/// Logs a call that its target carried out.
+pub(super) fn log_success(target: Target, verb: &'static str, started: Instant) {
+    let duration_ms = millis_since(started);
+    tracing::info!(call.target = %target, call.verb = verb, duration_ms, "a call succeeded");
+}
+
+fn millis_since(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

@@ -119,7 +119,7 @@ impl<'a> StepContext<'a> {
     }
 
     /// A barrier was committed: nothing is pending, and the store has the job at `step`.
-    pub(super) fn is_recorded(&mut self, step: Step, state: JobState, account: Option<Account>) {
+    pub(super) fn mark_recorded(&mut self, step: Step, state: JobState, account: Option<Account>) {
         self.pending = Pending::default();
         if let Some(account) = account {
             self.account = Some(account);

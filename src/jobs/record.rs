@@ -53,7 +53,7 @@ pub(super) async fn done(ctx: &mut StepContext<'_>, done: StepDone) -> Result<Ne
                 let Some(next) = next else { return Ok(NextAction::Over(end_of(ctx).code())) };
                 let state = ctx.job.state;
                 ctx.note(&done, next);
-                ctx.is_recorded(next, state, account);
+                ctx.mark_recorded(next, state, account);
                 return Ok(NextAction::NextStep);
             }
             RecordOutcome::Conflict(WriteConflict::Output(output)) => done.output = output,
@@ -102,7 +102,7 @@ async fn try_done(
         tx.advance_job(&ctx.job, &records, next).await?;
     } else {
         let finished = tx.finish_last_step(&ctx.job, &records, end_of(ctx)).await?;
-        if finished.cancel_asked && !ctx.job.cancel_asked && heeds_cancel(ctx, done) {
+        if finished.cancel_asked && !ctx.job.cancel_asked && is_cancellation_relevant(ctx, done) {
             tx.roll_back().await?;
             return Ok(RecordOutcome::Cancelled);
         }
@@ -117,7 +117,7 @@ async fn try_done(
 }
 
 /// Whether a cancellation that came during the last steps still changes the result.
-fn heeds_cancel(ctx: &StepContext<'_>, done: &StepDone) -> bool {
+fn is_cancellation_relevant(ctx: &StepContext<'_>, done: &StepDone) -> bool {
     match (ctx.job.kind, ctx.job.state) {
         // An earlier cancellation must not remove an account that has a password by now.
         (JobKind::Provision, JobState::Open) => done.output != StepOutput::PasswordSeen,
@@ -133,19 +133,6 @@ fn next_step(ctx: &StepContext<'_>) -> Option<Step> {
         JobState::Open | JobState::NeedsOperator | JobState::Done | JobState::Undone => ctx.job.kind.plan(),
     };
     plan.iter().skip_while(|step| **step != ctx.step).nth(1).copied()
-}
-
-/// Writes what is pending and moves the job to the present step. The job as it stands then, for the writes that follow in the same
-/// transaction, and the account, if it was saved.
-async fn catch_up(ctx: &StepContext<'_>, tx: &mut Tx) -> Result<(Job, Option<Account>), StoreError> {
-    let mut job = ctx.job.clone();
-    if !ctx.pending.records.is_empty() {
-        tx.advance_job(&ctx.job, &ctx.pending.records, ctx.step).await?;
-        job.step = Some(ctx.step);
-        job.attempt = 1;
-    }
-    let account = transitions::write_pending(ctx, tx).await?;
-    Ok((job, account))
 }
 
 /// Applies the failure action that a step returned.
@@ -188,7 +175,7 @@ async fn later(
     let attempt = u32::try_from(ctx.attempt()).unwrap_or(u32::MAX);
     let pause = retry::pause(attempt, ctx.worker.random(), after);
     let mut tx = ctx.worker.deps.store.begin().await?;
-    let (job, _) = catch_up(ctx, &mut tx).await?;
+    let (job, _) = transitions::catch_up(ctx, &mut tx).await?;
     tx.postpone_job(&job, ctx.worker.deps.clock.now().after(pause), code).await?;
     tx.commit("job.later").await?;
     Ok(NextAction::Over("waiting"))
@@ -196,7 +183,7 @@ async fn later(
 
 async fn ask_operator(ctx: &StepContext<'_>, code: ErrorCode) -> Result<NextAction, StoreError> {
     let mut tx = ctx.worker.deps.store.begin().await?;
-    let (job, _) = catch_up(ctx, &mut tx).await?;
+    let (job, _) = transitions::catch_up(ctx, &mut tx).await?;
     stop_for_operator(ctx, &mut tx, &job, code).await?;
     tx.commit("job.operator").await?;
     Ok(NextAction::Over("needs_operator"))
@@ -227,7 +214,7 @@ async fn take_back(ctx: &mut StepContext<'_>, code: ErrorCode) -> Result<NextAct
     let output = StepOutput::Undo(code);
     let account = until_stored(ctx, || begin_undo(ctx, &output, first, code)).await?;
     ctx.note(&StepDone::new(Outcome::Skipped, output), first);
-    ctx.is_recorded(first, JobState::Undoing, account);
+    ctx.mark_recorded(first, JobState::Undoing, account);
     Ok(NextAction::NextStep)
 }
 
@@ -238,7 +225,7 @@ async fn begin_undo(
     code: ErrorCode,
 ) -> Result<Option<Account>, StoreError> {
     let mut tx = ctx.worker.deps.store.begin().await?;
-    let (job, account) = catch_up(ctx, &mut tx).await?;
+    let (job, account) = transitions::catch_up(ctx, &mut tx).await?;
     let why = StepRecord { step: ctx.step, outcome: Outcome::Skipped, output: why.to_json(), seen_at: None };
     tx.begin_undo(&job, why, first, code).await?;
     transitions::put_card(ctx, &mut tx).await?;
@@ -248,7 +235,7 @@ async fn begin_undo(
 
 async fn withdraw_instead(ctx: &StepContext<'_>) -> Result<NextAction, StoreError> {
     let mut tx = ctx.worker.deps.store.begin().await?;
-    let (job, _) = catch_up(ctx, &mut tx).await?;
+    let (job, _) = transitions::catch_up(ctx, &mut tx).await?;
     let finished = tx.finish_job(&job, JobState::Done).await?;
     let withdraw = NewJob {
         person_id: ctx.job.person_id,
@@ -268,7 +255,7 @@ async fn withdraw_instead(ctx: &StepContext<'_>) -> Result<NextAction, StoreErro
 /// The entry or the user belongs to somebody else: nothing is written there, the account says so, an operator must look.
 async fn stop_in_conflict(ctx: &StepContext<'_>, code: ErrorCode) -> Result<NextAction, StoreError> {
     let mut tx = ctx.worker.deps.store.begin().await?;
-    let (job, _) = catch_up(ctx, &mut tx).await?;
+    let (job, _) = transitions::catch_up(ctx, &mut tx).await?;
     let is_live = |state| !matches!(state, AccountState::Conflict | AccountState::Closed);
     let moved = transitions::change_account(ctx, &mut tx, |account| {
         is_live(account.state).then(|| account.state = AccountState::Conflict)
@@ -287,7 +274,7 @@ async fn stop_in_conflict(ctx: &StepContext<'_>, code: ErrorCode) -> Result<Next
 /// Writes what is pending and releases the claim: an orderly stop between two steps, or a plan that must run again.
 pub(super) async fn release(ctx: &StepContext<'_>) -> Result<NextAction, StoreError> {
     let mut tx = ctx.worker.deps.store.begin().await?;
-    let (job, _) = catch_up(ctx, &mut tx).await?;
+    let (job, _) = transitions::catch_up(ctx, &mut tx).await?;
     tx.release_job(&job).await?;
     tx.commit("job.release").await?;
     Ok(NextAction::Over("released"))

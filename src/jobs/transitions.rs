@@ -4,6 +4,7 @@ use super::context::StepContext;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::audit::{Entry, Event};
 use crate::domain::error_code::ErrorCode;
+use crate::domain::job::Job;
 use crate::domain::mail::MailState;
 use crate::domain::notification::Notification;
 use crate::domain::request::RequestState;
@@ -67,6 +68,22 @@ pub(super) async fn end_request(
         }
     }
     Ok(false)
+}
+
+/// Writes what is pending and moves the job to the present step. The job as it stands then, for the writes that follow in the same
+/// transaction, and the account, if it was saved.
+pub(super) async fn catch_up(
+    ctx: &StepContext<'_>,
+    tx: &mut Tx,
+) -> Result<(Job, Option<Account>), StoreError> {
+    let mut job = ctx.job.clone();
+    if !ctx.pending.records.is_empty() {
+        tx.advance_job(&ctx.job, &ctx.pending.records, ctx.step).await?;
+        job.step = Some(ctx.step);
+        job.attempt = 1;
+    }
+    let account = write_pending(ctx, tx).await?;
+    Ok((job, account))
 }
 
 /// Writes what the convergent steps left in memory: the account's ids and the audit entries. The account, if it was saved.

@@ -171,17 +171,27 @@ macro_rules! about_person {
     };
 }
 
+/// Joins the newest decision on the request `r` as `d`.
+macro_rules! newest_decision {
+    () => {
+        "LEFT JOIN decision AS d ON d.request_id = r.id AND NOT EXISTS (SELECT 1 FROM decision AS n \
+         WHERE n.request_id = r.id AND (n.round > d.round OR (n.round = d.round AND n.slot > d.slot))) "
+    };
+}
+
 /// The person with up to three requests: a draft, an open one, the newest that was sent.
 macro_rules! overview {
     ($account:literal, $jobs:literal, $mails:literal) => {
         concat!(
             "SELECT o.*, r.*, d.round, d.slot, d.tell, d.reason_enc, d.key_id AS reason_key_id FROM (",
             about_person!($account, $jobs, $mails),
-            ") AS o LEFT JOIN (SELECT ", request_columns!(), " FROM request) AS r \
+            ") AS o LEFT JOIN (SELECT ",
+            request_columns!(),
+            " FROM request) AS r \
              ON r.person_id = o.overview_person_id \
              AND (r.state IN ('draft', 'waiting', 'held') OR r.id = o.latest_id) \
-             LEFT JOIN decision AS d ON d.request_id = r.id AND NOT EXISTS (SELECT 1 FROM decision AS n \
-             WHERE n.request_id = r.id AND (n.round > d.round OR (n.round = d.round AND n.slot > d.slot)))"
+             ",
+            newest_decision!(),
         )
     };
 }
@@ -218,9 +228,7 @@ sql! {
         WHERE e.person_id = r.person_id AND e.id <> r.id AND e.sent_at <= r.created_at) AS earlier \
         FROM (SELECT ", request_columns!(), " FROM request WHERE id = $1) AS r \
         LEFT JOIN person AS p ON p.id = r.person_id \
-        LEFT JOIN decision AS d ON d.request_id = r.id AND NOT EXISTS (SELECT 1 FROM decision AS n \
-        WHERE n.request_id = r.id AND (n.round > d.round OR (n.round = d.round AND n.slot > d.slot))) \
-        LEFT JOIN person AS ap ON ap.id = d.approver_id \
+        ", newest_decision!(), "        LEFT JOIN person AS ap ON ap.id = d.approver_id \
         LEFT JOIN job AS j ON j.seq = (SELECT max(l.seq) FROM job AS l WHERE l.request_id = r.id) \
         LEFT JOIN account AS a ON a.id = j.account_id");
     CASE = concat!("SELECT r.*, p.discord_id AS applicant_id, m.guild_id AS card_guild_id, \
@@ -230,9 +238,7 @@ sql! {
         FROM (SELECT ", request_columns!(), " FROM request WHERE id = $1) AS r \
         LEFT JOIN person AS p ON p.id = r.person_id \
         LEFT JOIN message AS m ON m.request_id = r.id AND m.kind = 'card' \
-        LEFT JOIN decision AS d ON d.request_id = r.id AND NOT EXISTS (SELECT 1 FROM decision AS n \
-        WHERE n.request_id = r.id AND (n.round > d.round OR (n.round = d.round AND n.slot > d.slot))) \
-        LEFT JOIN person AS a ON a.id = d.approver_id");
+        ", newest_decision!(), "        LEFT JOIN person AS a ON a.id = d.approver_id");
 }
 
 #[derive(sqlx::FromRow)]

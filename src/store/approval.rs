@@ -39,8 +39,8 @@ pub enum Approved {
 }
 
 impl Tx {
-    /// Writes an approval: the request moves from exactly the seen row to `approved`, and an open check ends, unless a rule approves,
-    /// which does so in the transaction that ends the check. Decision, account, its first job, the audit row and the card's update are written with it.
+    /// Writes an approval: the request moves from exactly the seen row to `approved`, and an open check ends. Decision, account, its
+    /// first job, the audit row and the card's update are written with it.
     pub async fn approve_request(
         &mut self,
         seen: &Request,
@@ -67,7 +67,7 @@ impl Tx {
         if !self.put_decision(decision).await? {
             return Ok(Approved::Lost(request));
         }
-        // A rule approves in the transaction that ends the check.
+        // A rule approves in the transaction that has ended the check already.
         if source != Source::Config {
             self.end_check(request.id).await?;
         }

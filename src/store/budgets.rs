@@ -41,11 +41,8 @@ pub struct RateLimit {
 
 sql! {
     NTH_NEWEST = "SELECT at FROM budget WHERE kind = $1 AND key = $2 AND at > $3 ORDER BY at DESC LIMIT 1 OFFSET $4";
-    /// Counts one use, if the limit allows it.
-    USE = "INSERT INTO budget (kind, key, at) SELECT $1, $2, CAST($3 AS BIGINT) \
-        WHERE (SELECT count(*) FROM budget WHERE kind = $1 AND key = $2 AND at > $4) < $5";
     /// Counts one use of each of several limits, if all of them allow it; `$1` is a JSON array.
-    USE_ALL = "INSERT INTO budget (kind, key, at) SELECT u.value ->> 'kind', u.value ->> 'key', CAST($2 AS BIGINT) \
+    USE = "INSERT INTO budget (kind, key, at) SELECT u.value ->> 'kind', u.value ->> 'key', CAST($2 AS BIGINT) \
         FROM json_each($1) AS u WHERE NOT EXISTS (SELECT 1 FROM json_each($1) AS w WHERE (SELECT count(*) FROM budget AS b \
         WHERE b.kind = w.value ->> 'kind' AND b.key = w.value ->> 'key' AND b.at > w.value ->> 'since') >= w.value ->> 'most')",
         postgres: "WITH u AS (SELECT * FROM json_to_recordset(CAST($1 AS JSON)) \
@@ -70,27 +67,23 @@ impl Tx {
         limit: u32,
         window: Duration,
     ) -> Result<bool, StoreError> {
-        let key = self.budget_key(kind, key);
-        // Two replicas must not count at the same time.
-        self.lock_key(&key).await?;
-        let now = self.now();
-        let since = now.before(window).as_millis();
-        Ok(exec!(self, USE; kind.code(), key, now.as_millis(), since, i64::from(limit))? == 1)
+        self.take_budgets(&[RateLimit { kind, key: key.to_owned(), limit, window }]).await
     }
 
     /// Counts one use of each of these limits now; `false` if one of them is reached, and nothing was counted.
     pub async fn take_budgets(&mut self, limits: &[RateLimit]) -> Result<bool, StoreError> {
-        let now = self.now();
-        let mut uses = Vec::with_capacity(limits.len());
-        for RateLimit { kind, key, limit, window } in limits {
-            let key = self.budget_key(*kind, key);
+        let keys: Vec<String> = limits.iter().map(|limit| self.budget_key(limit.kind, &limit.key)).collect();
+        for key in &keys {
             // Two replicas must not count at the same time.
-            self.lock_key(&key).await?;
-            let since = now.before(*window).as_millis();
-            uses.push(serde_json::json!({ "kind": kind.code(), "key": key, "since": since, "most": limit }));
+            self.lock_key(key).await?;
         }
-        let uses = serde_json::Value::from(uses).to_string();
-        Ok(exec!(self, USE_ALL; &uses, now.as_millis())? > 0)
+        let now = self.now();
+        let uses = limits.iter().zip(&keys).map(|(RateLimit { kind, limit, window, .. }, key)| {
+            let since = now.before(*window).as_millis();
+            serde_json::json!({ "kind": kind.code(), "key": key, "since": since, "most": limit })
+        });
+        let uses = uses.collect::<serde_json::Value>().to_string();
+        Ok(exec!(self, USE; &uses, now.as_millis())? > 0)
     }
 
     /// When the next use is allowed, if `limit` uses fell into the last `window`; `None` if one is allowed now. Counts nothing.

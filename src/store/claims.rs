@@ -149,8 +149,7 @@ fn row_of<T: DeserializeOwned>(json: &str, table: &'static str) -> Result<T, Sto
 impl Store {
     /// Takes a job that was created claimed by this process, or claims one that is due, free and not behind an unfinished one of the
     /// same person: sets owner, lease and fence, counts the attempt, and reads what the job refers to. One statement at most, and a
-    /// transaction by itself. It does not wait for the disk:
-    /// see [`Store::flushed`].
+    /// transaction by itself. It does not wait for the disk: see [`Store::flushed`].
     pub async fn claim_job(&self, owner: &str, lease: Duration) -> Result<Option<ClaimedJob>, StoreError> {
         let handover = &self.inner.handover;
         if let Some(handed) = handover.take() {
@@ -181,15 +180,14 @@ impl Store {
 
 impl Row {
     fn claimed(self, keys: &Keys, asked: Instant) -> Result<ClaimedJob, StoreError> {
-        let row = self;
-        let person = row.person.ok_or(StoreError::Row { table: "person" })?;
+        let person = self.person.ok_or(StoreError::Row { table: "person" })?;
         let request =
-            row.request.map(|json| row_of::<RequestRow>(&json, "request").and_then(|row| row.request(keys)));
+            self.request.map(|json| row_of::<RequestRow>(&json, "request").and_then(|row| row.request(keys)));
         let account =
-            row.account.map(|json| row_of::<AccountRow>(&json, "account").and_then(AccountRow::account));
-        let steps: Vec<StepRow> = row_of(&row.steps, "job_step")?;
+            self.account.map(|json| row_of::<AccountRow>(&json, "account").and_then(AccountRow::account));
+        let steps: Vec<StepRow> = row_of(&self.steps, "job_step")?;
         Ok(ClaimedJob {
-            job: row.job.job()?,
+            job: self.job.job()?,
             person: row_of::<PersonRow>(&person, "person")?.person()?,
             request: request.transpose()?,
             account: account.transpose()?,
@@ -203,12 +201,13 @@ impl Tx {
     /// Enqueues a job behind the person's other jobs, due now. If the worker of this process has nothing else that is due, the job is
     /// created claimed and handed over in memory after the commit: no claim, no poll.
     pub async fn enqueue_job_at_once(&mut self, job: NewJob) -> Result<Job, StoreError> {
-        let Some(place) = self.inner.handover.place() else { return self.enqueue_job(job).await };
-        let Taker { owner, lease } = place.taker.clone();
+        let Some(Taker { owner, lease }) = self.inner.handover.reserve() else {
+            return self.enqueue_job(job).await;
+        };
         let claimed = self.enqueue_job_claimed(job, &owner, lease).await?;
         let job = claimed.job.clone();
         if job.owner.is_some() {
-            self.handed.push(place.hold(claimed));
+            self.handed.push(claimed);
         }
         Ok(job)
     }

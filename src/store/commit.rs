@@ -65,8 +65,8 @@ impl Tx {
         }
         crash::commit_point("after", label);
         // Not before the commit: the loops that are woken act on what was committed.
-        for handed in self.handed {
-            handed.hand_over();
+        for job in self.handed {
+            inner.handover.hand_over(job);
         }
         if self.notifies_jobs {
             inner.notifications.job.notify_waiters();

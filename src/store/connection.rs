@@ -10,7 +10,7 @@ use super::audit_head::KnownHead;
 use super::counters::{Counters, Counts};
 use super::database::{Conn, Db, Kind};
 use super::error::StoreError;
-use super::handover::{Handed, Handover};
+use super::handover::{ClaimedJob, Handover};
 use super::seal::Keys;
 use super::sql::{bare, exec, one, sql};
 use super::write_health::WriteHealth;
@@ -306,7 +306,7 @@ pub struct Tx {
     pub(super) connection: ReadConnection,
     pub(super) audit: Vec<Entry>,
     /// Jobs that were created already claimed, for the worker of this process after the commit.
-    pub(super) handed: Vec<Handed>,
+    pub(super) handed: Vec<ClaimedJob>,
     pub(super) notifies_jobs: bool,
     pub(super) notifies_messages: bool,
 }

@@ -8,7 +8,7 @@
 //! others until a claim finds nothing again.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::domain::account::Account;
@@ -36,9 +36,9 @@ pub struct ClaimedJob {
     pub asked: Instant,
 }
 
-/// The jobs on their way to the worker of this process. Cheap to clone.
-#[derive(Clone, Default)]
-pub(super) struct Handover(Arc<Mutex<State>>);
+/// The jobs on their way to the worker of this process.
+#[derive(Default)]
+pub(super) struct Handover(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -55,66 +55,40 @@ pub(super) struct Taker {
     pub(super) lease: Duration,
 }
 
-/// A place for one job, from the statement that creates it until its commit.
-pub(super) struct Place {
-    pub(super) taker: Taker,
-    handover: Handover,
-}
-
-/// A job that was created claimed, by a transaction that is not committed yet.
-pub(super) struct Handed {
-    job: ClaimedJob,
-    handover: Handover,
-}
-
 impl Handover {
-    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The job that has waited longest.
     pub(super) fn take(&self) -> Option<ClaimedJob> {
-        self.with(|state| state.jobs.pop_front())
+        self.state().jobs.pop_front()
     }
 
     /// A claim of this worker found nothing: nothing that is due waits in the database.
     pub(super) fn open(&self, owner: &str, lease: Duration) {
-        self.with(|state| {
-            state.taker = Some(Taker { owner: owner.to_owned(), lease });
-            state.places = PLACES;
-        });
+        let mut state = self.state();
+        state.taker = Some(Taker { owner: owner.to_owned(), lease });
+        state.places = PLACES;
     }
 
     /// Due jobs wait in the database, or the worker stops: no job is created claimed.
     pub(super) fn close(&self) {
-        self.with(|state| state.taker = None);
+        self.state().taker = None;
     }
 
-    /// A place for one job. `None`: it is created unclaimed, and waits for a claim.
-    pub(super) fn place(&self) -> Option<Place> {
-        let taker = self.with(|state| {
-            let taker = state.taker.clone()?;
-            if let Some(places) = state.places.checked_sub(1) {
-                state.places = places;
-                return Some(taker);
-            }
-            state.taker = None;
-            None
-        })?;
-        Some(Place { taker, handover: self.clone() })
+    /// Reserves a place for one job; who takes it. `None`: the job is created unclaimed, and waits for a claim.
+    pub(super) fn reserve(&self) -> Option<Taker> {
+        let mut state = self.state();
+        match state.places.checked_sub(1) {
+            Some(places) => state.places = places,
+            None => state.taker = None,
+        }
+        state.taker.clone()
     }
-}
 
-impl Place {
-    /// Holds the job until its transaction is committed.
-    pub(super) fn hold(self, job: ClaimedJob) -> Handed {
-        Handed { job, handover: self.handover }
-    }
-}
-
-impl Handed {
-    /// The transaction is committed: the worker may have the job.
-    pub(super) fn hand_over(self) {
-        self.handover.with(|state| state.jobs.push_back(self.job));
+    /// The transaction that created this job is committed: the worker may have it.
+    pub(super) fn hand_over(&self, job: ClaimedJob) {
+        self.state().jobs.push_back(job);
     }
 }

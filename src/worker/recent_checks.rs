@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::domain::ids::{RequestId, Timestamp};
 
-/// How long an answer counts.
+/// How long an answer counts. The steps between take seconds unless they wait for a server.
 const FRESH_FOR: Duration = Duration::from_secs(30);
 
 /// The requests whose user name and address were free in Keycloak, and when that was asked.
@@ -32,8 +32,8 @@ impl RecentChecks {
     }
 }
 
-/// If the clock was set back, the age is unknown and the answer counts as old.
-fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
+/// Whether an answer of `at` still counts at `now`. If the clock was set back, the age is unknown and the answer counts as old.
+pub(crate) fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
     at <= now && now.since(at) <= FRESH_FOR
 }
 

@@ -4,7 +4,6 @@
 //! the mail, which can't be undone.
 
 use crate::jobs::outcome::{StepDone, StepError, StepOutput, defect};
-use std::time::Duration;
 
 use crate::domain::audit::Actor;
 use crate::domain::eligibility::{Approval, Eligibility, Policy, Rule, RuleName, evaluate};
@@ -14,9 +13,7 @@ use crate::domain::member::MemberFacts;
 use crate::jobs::context::StepContext;
 use crate::store::StepRecord;
 use crate::worker::breaker::Target;
-
-/// How old a decision may be when something is made on it. The steps between take seconds unless they wait for a server.
-const FRESH_FOR: Duration = Duration::from_secs(30);
+use crate::worker::recent_checks::is_fresh;
 
 pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
     // The decision is timestamped when the request is sent, so a delay before recording can't make it look fresher.
@@ -29,7 +26,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
 /// so the new decision is recorded.
 pub(super) async fn decide_again_if_old(ctx: &StepContext<'_>) -> Result<Option<StepRecord>, StepError> {
     let decided = ctx.last_record(Step::Eligible);
-    if decided.is_some_and(|decided| is_fresh(ctx, decided)) {
+    if decided.is_some_and(|decided| is_decision_fresh(ctx, decided)) {
         return Ok(None);
     }
     let again = ensure(ctx).await?.record(Step::Eligible);
@@ -43,7 +40,7 @@ pub(super) async fn decide_again_if_old(ctx: &StepContext<'_>) -> Result<Option<
 /// Before the mail: the same, but the account has the groups of the recorded rule, so exactly that rule must still fit.
 pub(super) async fn must_still_hold(ctx: &StepContext<'_>) -> Result<(), StepError> {
     let decided = ctx.last_record(Step::Eligible).ok_or_else(defect)?;
-    if is_fresh(ctx, decided) {
+    if is_decision_fresh(ctx, decided) {
         return Ok(());
     }
     let fits = StepOutput::Rule(decide_rule(ctx).await?);
@@ -51,10 +48,9 @@ pub(super) async fn must_still_hold(ctx: &StepContext<'_>) -> Result<(), StepErr
     if fits == fitted { Ok(()) } else { Err(FailureAction::Undo { code: ErrorCode::RoleLost }.into()) }
 }
 
-/// If the clock was set back, the age is unknown and the decision counts as old.
-fn is_fresh(ctx: &StepContext<'_>, decided: &JobStep) -> bool {
-    let now = ctx.worker.deps.clock.now();
-    decided.at <= now && now.since(decided.at) <= FRESH_FOR
+/// Whether something may still be made on this decision.
+fn is_decision_fresh(ctx: &StepContext<'_>, decided: &JobStep) -> bool {
+    is_fresh(decided.at, ctx.worker.deps.clock.now())
 }
 
 async fn decide_rule(ctx: &StepContext<'_>) -> Result<RuleName, StepError> {

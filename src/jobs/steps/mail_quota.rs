@@ -11,6 +11,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::job::JobKind;
 use crate::domain::mail::{COMMON_SPAN, MailState, PERSONAL_SPAN};
 use crate::domain::mail_address::MailAddress;
+use crate::jobs::call::log_success;
 use crate::jobs::context::StepContext;
 use crate::keycloak::{Actions, KeycloakError, MailOutcome};
 use crate::store::{BudgetKind, MailSpend, RateLimit, StoreError};
@@ -85,11 +86,8 @@ fn rate_limits(ctx: &StepContext<'_>, to: &Recipient) -> [RateLimit; 4] {
 pub(super) async fn reserve(ctx: &mut StepContext<'_>, mail: &ActionMail) -> Result<Reservation, StepError> {
     let account = ctx.account()?.id;
     let mut tx = ctx.worker.deps.store.begin().await?;
-    if !ctx.pending.records.is_empty() {
-        tx.advance_job(&ctx.job, &ctx.pending.records, ctx.step).await?;
-    }
-    let saved = transitions::write_pending(ctx, &mut tx).await?;
-    let spent = match tx.spend_mail(&ctx.job, mail.at_most).await? {
+    let (job, saved) = transitions::catch_up(ctx, &mut tx).await?;
+    let spent = match tx.spend_mail(&job, mail.at_most).await? {
         MailSpend::Spent(job) => job,
         MailSpend::UsedUp => return Ok(Reservation::UsedUp),
     };
@@ -104,7 +102,7 @@ pub(super) async fn reserve(ctx: &mut StepContext<'_>, mail: &ActionMail) -> Res
     }
     tx.put_mail(account, ctx.job.id, mail.lifespan, MailState::Begun).await?;
     tx.commit("job.mail_budget").await?;
-    ctx.is_recorded(ctx.step, ctx.job.state, saved);
+    ctx.mark_recorded(ctx.step, ctx.job.state, saved);
     ctx.job.mail_attempts = spent.mail_attempts;
     Ok(Reservation::Yes)
 }
@@ -120,8 +118,7 @@ pub(super) async fn send(ctx: &StepContext<'_>, mail: &ActionMail) -> MailOutcom
     ctx.worker.metrics.mail(name);
     match &outcome {
         MailOutcome::Accepted => {
-            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(call.target = %Target::Mail, call.verb = "send_actions_mail", duration_ms, "a call succeeded");
+            log_success(Target::Mail, "send_actions_mail", started);
             ctx.worker.note_answer(Target::Mail, false).await;
         }
         MailOutcome::Unknown(error) => {
