@@ -93,7 +93,7 @@ fn is_counted(call: &Exchange) -> bool {
     }
 }
 
-/// Runs what is due, and takes off the statements that find nothing more to do: a running bot has others in that round.
+/// Runs what is due until nothing is.
 async fn drain(env: &StepEnv, worker: &Background) {
     worker.drain_once().await.expect("the store answers");
     assert!(env.rows("SELECT id FROM job WHERE state NOT IN ('done')").await.is_empty(), "nothing waits");

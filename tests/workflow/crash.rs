@@ -312,7 +312,7 @@ async fn mails_again(env: &TestEnv) -> Result<()> {
     // The pause after the first mail.
     env.advances(Duration::from_mins(6))?;
     let asked = async || ada.tries_to_run("/account password").await;
-    env.gets_through("the mail again", asked).await?;
+    env.gets_through("a second mail", asked).await?;
     env.waits_for("SELECT state FROM job WHERE kind = 'resend'", "done").await?;
     env.wait_until_idle().await?;
     ensure!(env.mails() == 2, "{} mails", env.mails());

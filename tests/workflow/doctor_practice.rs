@@ -4,7 +4,6 @@
 //! its own realm.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -19,7 +18,7 @@ use testbed::slapd::{CONFIG_ADMIN, DATABASE, Edits};
 use testbed::{Keycloak, Mail, Managed, ServerOptions, TestServers};
 use tokio::sync::Mutex;
 
-use harness::{binary, write_private};
+use harness::{binary, private_folder, write_private};
 
 /// The longest run waits for several servers that do not answer.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -81,8 +80,7 @@ impl Practice {
             .person("grace", &["member", "moderator"])
             .build();
         let servers = directory_with(edits).await?;
-        let private = std::fs::Permissions::from_mode(0o700);
-        let folder = tempfile::Builder::new().permissions(private).tempdir()?;
+        let folder = private_folder();
         let mut practice = Self { sim, bot, guild, servers, keycloak, realm, config: Value::Null, folder };
         practice.config = practice.settings();
         for (name, secret) in [

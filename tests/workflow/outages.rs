@@ -185,8 +185,8 @@ fn a_frozen_keycloak_is_waited_for() {
     });
 }
 
-/// One environment for each fault, one after the other: they share the mail server, so whoever has met its fault stands still until the
-/// last has.
+/// One environment for each fault, one after the other. They share the mail server, so each one waits after its fault until the last
+/// one has had its own.
 #[test]
 fn an_uncertain_mail_is_said_to_be_uncertain_and_sent_once_more() {
     let faults = [

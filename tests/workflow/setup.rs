@@ -1,6 +1,5 @@
 //! A world that only the set-up commands made, from an empty directory server, no realm, and an application without a guild.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use testbed::slapd::{CONFIG_ADMIN, Edits};
 use testbed::{Launch, ServerOptions, TestServers, wait_until};
 
 use harness::test_env::LIMIT;
-use harness::{Harness, binary, visit, write_private};
+use harness::{Harness, binary, private_folder, visit, write_private};
 
 const KEYCLOAK: &str = "cn=keycloak,ou=services,dc=example,dc=org";
 const MODEL: &str = include_str!("../testbed/slapd/config.ldif");
@@ -77,8 +76,7 @@ impl Site {
         let edits = Edits { config: bare_settings, data: bare_data, ..Edits::default() };
         let servers =
             TestServers::start(ServerOptions { slapd_edits: edits, ..ServerOptions::slapd_alone() }).await?;
-        let private = std::fs::Permissions::from_mode(0o700);
-        let folder = tempfile::Builder::new().permissions(private).tempdir()?;
+        let folder = private_folder();
         let mut site = Self { harness, servers, sim, bot, guild, realm, config: Value::Null, folder };
         for (name, secret) in [
             ("token", site.bot.token()),

@@ -13,7 +13,7 @@ use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use super::env::{ADMIN, MODERATORS, TestEnv};
-use super::person::{Person, Standing, change_member};
+use super::person::{Person, RequestSeen, change_member};
 use super::servers::Servers;
 use super::stage::Stage;
 use crate::browser::{self, Outcome};
@@ -234,7 +234,7 @@ impl Traveller {
     /// Fills in the form and sends it, until the store has the request.
     async fn asks(&self) -> Result<()> {
         self.until("the request", async || {
-            if self.person.standing(self.env()).await?.is_some() {
+            if self.person.request(self.env()).await?.is_some() {
                 return Ok(Some(()));
             }
             self.fills_in(&self.person.form()).await?;
@@ -275,10 +275,10 @@ impl Traveller {
         .await
     }
 
-    async fn card(&self) -> Result<Standing> {
+    async fn card(&self) -> Result<RequestSeen> {
         self.until("the card", async || {
-            let standing = self.person.standing(self.env()).await?;
-            Ok(standing.filter(|standing| standing.card.is_some()))
+            let request = self.person.request(self.env()).await?;
+            Ok(request.filter(|request| request.card.is_some()))
         })
         .await
     }
@@ -307,11 +307,11 @@ impl Traveller {
     async fn is_decided(&self, act: impl AsyncFn(&str) -> Result<()>) -> Result<()> {
         let card = self.card().await?;
         self.until("the decision", async || {
-            let standing = self.person.standing(self.env()).await?.context("the request is gone")?;
-            if !matches!(standing.state.as_str(), "waiting" | "held") {
+            let request = self.person.request(self.env()).await?.context("the request is gone")?;
+            if !matches!(request.state.as_str(), "waiting" | "held") {
                 return Ok(Some(()));
             }
-            act(standing.card.as_deref().or(card.card.as_deref()).context("no card")?).await?;
+            act(request.card.as_deref().or(card.card.as_deref()).context("no card")?).await?;
             Ok(None)
         })
         .await
@@ -331,9 +331,9 @@ impl Traveller {
     /// Waits until the account stands at one of these, or cannot go on without a person for a reason that may be.
     async fn arrives(&self, wanted: &[&str]) -> Result<()> {
         self.until("the end of the way", async || {
-            let standing = self.person.standing(self.env()).await?.context("the request is gone")?;
+            let request = self.person.request(self.env()).await?.context("the request is gone")?;
             // Taken back or failed before there was an account.
-            if matches!(standing.state.as_str(), "denied" | "cancelled" | "failed" | "expired") {
+            if matches!(request.state.as_str(), "denied" | "cancelled" | "failed" | "expired") {
                 return Ok(Some(()));
             }
             let Some((state, stopped)) = self.person.account(self.env()).await? else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! Somebody of an environment, and the two ways in which a campaign sees them: as they see Discord, and as the store sees them.
+//! A person of an environment: what they see in Discord, and what the store holds about them.
 
 use anyhow::{Context as _, Result};
 use rand::Rng as _;
@@ -26,7 +26,7 @@ pub(super) struct Person {
 
 /// Where a person's newest request stands.
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
+pub(super) struct RequestSeen {
     pub(super) request: String,
     pub(super) code: String,
     pub(super) state: String,
@@ -93,7 +93,7 @@ impl Person {
     }
 
     /// Their newest request that is more than a draft.
-    pub(super) async fn standing(&self, env: &TestEnv) -> Result<Option<Standing>> {
+    pub(super) async fn request(&self, env: &TestEnv) -> Result<Option<RequestSeen>> {
         // The id is the simulator's own number.
         let sql = format!(
             "SELECT r.id, r.code, r.state, m.message_id FROM request r JOIN person p ON p.id = r.person_id \
@@ -102,7 +102,7 @@ impl Person {
             self.discord_id
         );
         let rows = env.db.rows(&sql).await?;
-        Ok(rows.first().map(|row| Standing {
+        Ok(rows.first().map(|row| RequestSeen {
             request: text_of(&row["id"]),
             code: text_of(&row["code"]),
             state: text_of(&row["state"]),

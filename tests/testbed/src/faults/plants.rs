@@ -133,7 +133,7 @@ impl Garden {
         let slapd = &stage.servers.real.slapd;
         match rule {
             Rule::NothingLost => {
-                let lost = self.waiting[0].standing(&stage.env).await?.context("a request")?;
+                let lost = self.waiting[0].request(&stage.env).await?.context("a request")?;
                 self.execute(format!("DELETE FROM request WHERE id = '{}'", lost.request)).await?;
             }
             Rule::NoSecondAccount => self.adds_a_second_entry().await?,
@@ -148,7 +148,7 @@ impl Garden {
             Rule::Authority => {
                 let sql = "UPDATE decision SET approver_id = (SELECT id FROM person WHERE discord_id = '{by}') \
                     WHERE request_id = '{request}'";
-                let decided = self.used.standing(&stage.env).await?.context("a request")?;
+                let decided = self.used.request(&stage.env).await?.context("a request")?;
                 let sql =
                     sql.replace("{by}", &self.invited.discord_id).replace("{request}", &decided.request);
                 self.execute(sql).await?;
@@ -209,11 +209,11 @@ impl Garden {
 
     /// The bot's own message says something else, by the bot's own token.
     async fn edits_a_card(&self) -> Result<()> {
-        let standing = self.waiting[1].standing(&self.stage.env).await?.context("a request")?;
-        let card = standing.card.context("a card")?;
+        let request = self.waiting[1].request(&self.stage.env).await?.context("a request")?;
+        let card = request.card.context("a card")?;
         let url = format!("{}/v10/channels/{}/messages/{card}", self.stage.env.chat.api, ids::REQUESTS);
         let body = json!({
-            "content": format!("**Request {}** · Account created", standing.code), "embeds": [], "components": [],
+            "content": format!("**Request {}** · Account created", request.code), "embeds": [], "components": [],
             "allowed_mentions": {"parse": []},
         });
         let answer = crate::keycloak::plain_client()?

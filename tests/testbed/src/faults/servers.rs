@@ -88,7 +88,7 @@ impl Servers {
             .collect()
     }
 
-    /// Takes away whoever an environment left, so that the next one begins with empty servers.
+    /// Removes the people that an environment left behind, so that the next one starts with empty servers.
     pub(super) async fn forget_people(&self) -> Result<()> {
         let slapd = &self.real.slapd;
         for entry in slapd.people().await? {

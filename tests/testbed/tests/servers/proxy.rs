@@ -18,19 +18,19 @@ const LIMIT: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A directory with a proxy before it.
-struct Scene {
+struct ProxiedServers {
     servers: TestServers,
     proxy: Proxy,
 }
 
-async fn scene() -> Scene {
+async fn start() -> ProxiedServers {
     let servers = TestServers::start(ServerOptions::slapd_alone()).await.expect("slapd");
     let server = servers.slapd.ldap_url.trim_start_matches("ldap://").parse().expect("an address");
     let proxy = Proxy::start(server, Speech::Ldap, 7).await.expect("a proxy");
-    Scene { servers, proxy }
+    ProxiedServers { servers, proxy }
 }
 
-impl Scene {
+impl ProxiedServers {
     fn slapd(&self) -> &Slapd {
         &self.servers.slapd
     }
@@ -74,94 +74,96 @@ const ADD: Which = Which::Ldap(Operation::Add);
 
 #[tokio::test]
 async fn without_a_plan_everything_passes_and_is_counted() {
-    let scene = scene().await;
-    let mut ldap = scene.ldap().await;
-    assert_eq!(scene.adds(&mut ldap, "ada").await.expect("an answer"), 0);
-    let found = ldap.search(&scene.slapd().people_dn, Scope::Subtree, "(uid=ada)", vec!["*"]).await;
+    let servers = start().await;
+    let mut ldap = servers.ldap().await;
+    assert_eq!(servers.adds(&mut ldap, "ada").await.expect("an answer"), 0);
+    let found = ldap.search(&servers.slapd().people_dn, Scope::Subtree, "(uid=ada)", vec!["*"]).await;
     assert_eq!(found.expect("an answer").0.len(), 1);
-    assert!(scene.has("ada").await);
-    let exchanges = scene.proxy.exchanges();
+    assert!(servers.has("ada").await);
+    let exchanges = servers.proxy.exchanges();
     let kinds: Vec<&Kind> = exchanges.iter().map(|exchange| &exchange.kind).collect();
     let wanted = [Operation::Bind, Operation::Add, Operation::Search].map(Kind::Ldap);
     assert_eq!(kinds, wanted.iter().collect::<Vec<_>>());
     assert!(exchanges.iter().all(|exchange| exchange.request_bytes > 10 && exchange.answer_bytes > 10));
     // The answer to a search is its entries and its end.
     assert!(exchanges[2].answer_bytes > 100, "{exchanges:?}");
-    assert!(scene.proxy.hits().is_empty());
+    assert!(servers.proxy.hits().is_empty());
 }
 
 #[tokio::test]
 async fn a_request_that_is_cut_anywhere_before_its_end_has_no_effect_and_one_cut_behind_it_has() {
-    let scene = scene().await;
-    let mut ldap = scene.ldap().await;
-    assert_eq!(scene.adds(&mut ldap, "measure").await.expect("an answer"), 0);
-    let length = scene.proxy.exchanges().last().expect("the Add").request_bytes;
+    let servers = start().await;
+    let mut ldap = servers.ldap().await;
+    assert_eq!(servers.adds(&mut ldap, "measure").await.expect("an answer"), 0);
+    let length = servers.proxy.exchanges().last().expect("the Add").request_bytes;
     for (at, cut) in [0, 1, length / 2, length - 1].into_iter().enumerate() {
-        let mut ldap = scene.ldap().await;
-        scene.proxy.plans(Plan::once(ADD, Direction::ToServer, Place::Byte(cut), Fault::Cut));
+        let mut ldap = servers.ldap().await;
+        servers.proxy.plans(Plan::once(ADD, Direction::ToServer, Place::Byte(cut), Fault::Cut));
         // As long as the measured one.
         let uid = format!("cut-at{at}");
-        scene.adds(&mut ldap, &uid).await.expect_err("the line is cut");
-        assert!(!scene.has(&uid).await, "cut after {cut} of {length} bytes");
-        assert_eq!(scene.proxy.hits().last().expect("a hit").offset, cut);
+        servers.adds(&mut ldap, &uid).await.expect_err("the line is cut");
+        assert!(!servers.has(&uid).await, "cut after {cut} of {length} bytes");
+        assert_eq!(servers.proxy.hits().last().expect("a hit").offset, cut);
     }
-    let mut ldap = scene.ldap().await;
-    scene.proxy.plans(Plan::once(ADD, Direction::ToClient, Place::Start, Fault::Reset));
-    scene.adds(&mut ldap, "answer-lost").await.expect_err("the answer is lost");
-    assert!(scene.has("answer-lost").await, "sent, and nobody knows");
+    let mut ldap = servers.ldap().await;
+    servers.proxy.plans(Plan::once(ADD, Direction::ToClient, Place::Start, Fault::Reset));
+    servers.adds(&mut ldap, "answer-lost").await.expect_err("the answer is lost");
+    assert!(servers.has("answer-lost").await, "sent, and nobody knows");
 }
 
 #[tokio::test]
 async fn an_answer_is_made_up_whether_or_not_the_server_acts() {
-    let scene = scene().await;
-    let mut ldap = scene.ldap().await;
-    scene.proxy.plans(Plan::answer(ADD, Answer::LdapResult(51), Server::IsSpared));
-    assert_eq!(scene.adds(&mut ldap, "spared").await.expect("an answer"), 51);
-    assert!(!scene.has("spared").await);
-    scene.proxy.plans(Plan::answer(ADD, Answer::LdapResult(52), Server::Acts));
-    assert_eq!(scene.adds(&mut ldap, "acted").await.expect("an answer"), 52);
-    assert!(scene.has("acted").await);
+    let servers = start().await;
+    let mut ldap = servers.ldap().await;
+    servers.proxy.plans(Plan::answer(ADD, Answer::LdapResult(51), Server::IsSpared));
+    assert_eq!(servers.adds(&mut ldap, "spared").await.expect("an answer"), 51);
+    assert!(!servers.has("spared").await);
+    servers.proxy.plans(Plan::answer(ADD, Answer::LdapResult(52), Server::Acts));
+    assert_eq!(servers.adds(&mut ldap, "acted").await.expect("an answer"), 52);
+    assert!(servers.has("acted").await);
     // The line lives on, and the fault struck once.
-    assert_eq!(scene.adds(&mut ldap, "after").await.expect("an answer"), 0);
-    scene.proxy.plans(Plan::answer(ADD, Answer::LdapDisconnection, Server::IsSpared));
-    scene.adds(&mut ldap, "disconnected").await.expect_err("the server says goodbye");
-    assert!(!scene.has("disconnected").await);
-    assert_eq!(scene.proxy.hits().len(), 3);
+    assert_eq!(servers.adds(&mut ldap, "after").await.expect("an answer"), 0);
+    servers.proxy.plans(Plan::answer(ADD, Answer::LdapDisconnection, Server::IsSpared));
+    servers.adds(&mut ldap, "disconnected").await.expect_err("the server says goodbye");
+    assert!(!servers.has("disconnected").await);
+    assert_eq!(servers.proxy.hits().len(), 3);
 }
 
 #[tokio::test]
 async fn what_stalls_goes_on_when_faults_end() {
-    let scene = scene().await;
-    let mut ldap = scene.ldap().await;
-    scene.proxy.plans(Plan::once(ADD, Direction::ToServer, Place::Byte(9), Fault::Stall));
-    scene.adds_within(PATIENCE, &mut ldap, "stalled").await.expect_err("no answer in time");
-    assert!(!scene.has("stalled").await);
-    scene.proxy.heals().await.expect("healed");
-    testbed::wait_until("the Add", SOON, async || Ok(scene.has("stalled").await)).await.expect("it goes on");
+    let servers = start().await;
+    let mut ldap = servers.ldap().await;
+    servers.proxy.plans(Plan::once(ADD, Direction::ToServer, Place::Byte(9), Fault::Stall));
+    servers.adds_within(PATIENCE, &mut ldap, "stalled").await.expect_err("no answer in time");
+    assert!(!servers.has("stalled").await);
+    servers.proxy.heals().await.expect("healed");
+    testbed::wait_until("the Add", SOON, async || Ok(servers.has("stalled").await))
+        .await
+        .expect("it goes on");
 }
 
 #[tokio::test]
 async fn a_half_open_line_is_silent_and_not_closed() {
-    let scene = scene().await;
-    let mut ldap = scene.ldap().await;
-    scene.proxy.plans(Plan::once(ADD, Direction::ToServer, Place::Start, Fault::HalfOpen));
+    let servers = start().await;
+    let mut ldap = servers.ldap().await;
+    servers.proxy.plans(Plan::once(ADD, Direction::ToServer, Place::Start, Fault::HalfOpen));
     let begun = Instant::now();
-    scene.adds_within(PATIENCE, &mut ldap, "silence").await.expect_err("no answer");
+    servers.adds_within(PATIENCE, &mut ldap, "silence").await.expect_err("no answer");
     assert!(begun.elapsed() >= PATIENCE, "the line was closed");
-    assert!(!scene.has("silence").await);
+    assert!(!servers.has("silence").await);
 }
 
 #[tokio::test]
 async fn late_and_dripping_answers_are_whole_and_a_corrupted_byte_is_the_seed_s() {
-    let scene = scene().await;
+    let servers = start().await;
     // An answer to an Add has more than ten bytes.
     let late = Duration::from_millis(50);
     for fault in [Fault::Latency(late), Fault::Drip(late / 10)] {
-        let mut ldap = scene.ldap().await;
+        let mut ldap = servers.ldap().await;
         let begun = Instant::now();
-        scene.proxy.plans(Plan::once(ADD, Direction::ToClient, Place::Start, fault.clone()));
-        let uid = format!("late{}", scene.proxy.hits().len());
-        assert_eq!(scene.adds(&mut ldap, &uid).await.expect("an answer"), 0, "{fault:?}");
+        servers.proxy.plans(Plan::once(ADD, Direction::ToClient, Place::Start, fault.clone()));
+        let uid = format!("late{}", servers.proxy.hits().len());
+        assert_eq!(servers.adds(&mut ldap, &uid).await.expect("an answer"), 0, "{fault:?}");
         assert!(begun.elapsed() >= late, "{fault:?} took {:?}", begun.elapsed());
     }
     let greeting = async |seed, plans: &[Plan]| {
@@ -185,40 +187,40 @@ async fn late_and_dripping_answers_are_whole_and_a_corrupted_byte_is_the_seed_s(
 
 #[tokio::test]
 async fn an_answer_of_several_messages_is_cut_at_each_of_its_bytes() {
-    let scene = scene().await;
+    let servers = start().await;
     let search = async || {
-        let mut ldap = scene.ldap().await;
-        let people = &scene.slapd().people_dn;
+        let mut ldap = servers.ldap().await;
+        let people = &servers.slapd().people_dn;
         let found = ldap.with_timeout(SOON).search(people, Scope::Base, "(objectClass=*)", ["ou"]).await?;
         // Entries of a search whose end never came are dropped with it.
         Ok::<_, ldap3::LdapError>(found.success()?.0.len())
     };
-    scene.proxy.forgets();
+    servers.proxy.forgets();
     assert_eq!(search().await.expect("an answer"), 1);
     let is_search = |exchange: &testbed::proxy::Exchange| exchange.kind == Kind::Ldap(Operation::Search);
-    let length = scene.proxy.exchanges().into_iter().find(is_search).expect("the search").answer_bytes;
+    let length = servers.proxy.exchanges().into_iter().find(is_search).expect("the search").answer_bytes;
     let plan = |place| Plan::once(Which::Ldap(Operation::Search), Direction::ToClient, place, Fault::Cut);
     for at in 0..length {
-        scene.proxy.plans(plan(Place::Byte(at)));
+        servers.proxy.plans(plan(Place::Byte(at)));
         search().await.expect_err("an answer without its end");
-        assert_eq!(scene.proxy.hits().pop().map(|hit| hit.offset), Some(at));
+        assert_eq!(servers.proxy.hits().pop().map(|hit| hit.offset), Some(at));
     }
-    scene.proxy.plans(plan(Place::End));
+    servers.proxy.plans(plan(Place::End));
     assert_eq!(search().await.expect("the whole answer"), 1);
-    assert_eq!(scene.proxy.hits().pop().map(|hit| hit.offset), Some(length));
+    assert_eq!(servers.proxy.hits().pop().map(|hit| hit.offset), Some(length));
 }
 
 #[tokio::test]
 async fn a_refusing_proxy_is_like_a_server_that_is_not_there() {
-    let scene = scene().await;
-    let mut ldap = scene.ldap().await;
-    scene.proxy.refuses().await.expect("refusing");
-    scene.adds(&mut ldap, "present").await.expect_err("the present line ends");
-    let refused = TcpStream::connect(scene.proxy.address).await.expect_err("nobody listens");
+    let servers = start().await;
+    let mut ldap = servers.ldap().await;
+    servers.proxy.refuses().await.expect("refusing");
+    servers.adds(&mut ldap, "present").await.expect_err("the present line ends");
+    let refused = TcpStream::connect(servers.proxy.address).await.expect_err("nobody listens");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-    scene.proxy.heals().await.expect("healed");
-    let mut ldap = scene.ldap().await;
-    assert_eq!(scene.adds(&mut ldap, "again").await.expect("an answer"), 0);
+    servers.proxy.heals().await.expect("healed");
+    let mut ldap = servers.ldap().await;
+    assert_eq!(servers.adds(&mut ldap, "again").await.expect("an answer"), 0);
 }
 
 #[tokio::test]
