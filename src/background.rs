@@ -4,7 +4,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
@@ -12,7 +12,7 @@ use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::jobs::runner;
+use crate::jobs::runner::{self, Look};
 use crate::maintenance::{activation, housekeeping};
 use crate::notify::sender;
 use crate::store::StoreError;
@@ -26,19 +26,39 @@ pub use crate::worker::context::Dependencies;
 pub use crate::worker::health::Health;
 
 /// How many jobs run at once in one process.
-const RUNNERS: usize = 8;
+const RUNNERS: usize = 12;
+
+/// How many places a job takes that begins while people use the bot. Fewer jobs at once create hardly fewer accounts, and leave the
+/// processors that they share with directory and Keycloak to the answers.
+const PLACES_WHILE_PEOPLE_WAIT: u32 = 2;
+
+/// For how long after an interaction more of them are expected.
+const PEOPLE_WAIT: Duration = Duration::from_secs(1);
 
 /// How often the store is asked for jobs and messages that came without a notification: from another replica, the command line, a retry.
 const POLL: Duration = Duration::from_secs(1);
 
-/// How long the outbox gathers messages before it sends them.
+/// How long the outbox gathers messages before it sends them when few are sent.
 const GATHER: Duration = Duration::from_millis(200);
+
+/// How much longer it gathers for each message of the last round, so that many messages share their transactions and a card that
+/// changes again is sent once.
+const GATHER_FOR_EACH: Duration = Duration::from_millis(50);
+
+/// How long it gathers at most.
+const GATHER_AT_MOST: Duration = Duration::from_secs(1);
 
 /// How often housekeeping runs.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How often the directory is asked about invited accounts.
 const DIRECTORY_CHECK_INTERVAL: Duration = Duration::from_mins(10);
+
+/// What ended a loop's rest.
+enum Woken {
+    ByNotification,
+    ByTime,
+}
 
 /// The background loops of one process. A clone is cheap and shares everything.
 #[derive(Clone)]
@@ -75,23 +95,33 @@ impl Background {
         });
     }
 
-    /// Claims and runs what is due, at most [`RUNNERS`] at once.
+    /// Claims and runs what is due, at most [`RUNNERS`] at once, and fewer while people use the bot.
     async fn run_jobs(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        let (mut look, mut looked_at) = (Look::Everywhere, Instant::now());
         let places = Arc::new(Semaphore::new(RUNNERS));
         while !stop.is_cancelled() {
             self.worker.heartbeat.beat(Loop::Jobs);
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+            let people_wait = self.worker.deps.discord.had_interaction_within(PEOPLE_WAIT);
+            let needed = if people_wait { PLACES_WHILE_PEOPLE_WAIT } else { 1 };
+            let Ok(place) = Arc::clone(&places).acquire_many_owned(needed).await else { break };
             // Registered before the claim, or a job that is committed during it would wait for the next poll.
             let notified = self.worker.deps.store.jobs_notified();
-            match runner::claim(&self.worker).await {
+            // While jobs come without a pause, too.
+            if looked_at.elapsed() >= POLL {
+                look = Look::Everywhere;
+            }
+            if look == Look::Everywhere {
+                looked_at = Instant::now();
+            }
+            match runner::claim(&self.worker, look).await {
                 Ok(Some(job)) => {
                     let (worker, stop) = (Arc::clone(&self.worker), stop.clone());
                     tasks.spawn(async move {
                         runner::run_claimed(&worker, job, &stop).await;
-                        // A job that waited for this one may be due now.
-                        worker.deps.store.notify_jobs();
                         drop(place);
+                        worker.deps.store.note_end_of_job();
                     });
+                    look = Look::Nearby;
                     continue;
                 }
                 Ok(None) => {}
@@ -99,19 +129,35 @@ impl Background {
                     tracing::warn!(error = %error, "no job could be claimed; the next poll tries again");
                 }
             }
-            self.rest(notified, stop).await;
+            look = match self.rest(notified, stop).await {
+                Woken::ByNotification => Look::Nearby,
+                Woken::ByTime => Look::Everywhere,
+            };
         }
         runner::release_handed(&self.worker).await;
     }
 
-    /// Sends what is due. Waits a moment first, so that several changes of a card are shown by one edit.
+    /// Releases the jobs that an interaction handed over while the loops were ending. Without it they would wait for their leases.
+    pub async fn release_handed(&self) {
+        runner::release_handed(&self.worker).await;
+    }
+
+    /// Sends what is due. Waits a moment first, so that several changes of a card are shown by one edit; longer while much is sent.
     async fn run_outbox(&self, stop: &CancellationToken) {
+        let mut gather = GATHER;
         while !stop.is_cancelled() {
             self.worker.heartbeat.beat(Loop::Outbox);
             let notified = self.worker.deps.store.messages_notified();
-            self.worker.deps.clock.pause(GATHER).await;
-            if let Err(error) = sender::send_due(&self.worker).await {
-                tracing::warn!(error = %error, "messages could not be sent; the next poll tries again");
+            self.worker.deps.clock.pause(gather).await;
+            self.worker.yield_to_interactions().await;
+            match sender::send_due(&self.worker).await {
+                Ok(sent) => {
+                    let sent = u32::try_from(sent).unwrap_or(u32::MAX);
+                    gather = GATHER.saturating_add(GATHER_FOR_EACH.saturating_mul(sent)).min(GATHER_AT_MOST);
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error, "messages could not be sent; the next poll tries again");
+                }
             }
             self.rest(notified, stop).await;
         }
@@ -133,11 +179,11 @@ impl Background {
     }
 
     /// Waits for the next poll, a notification or the stop.
-    async fn rest(&self, notified: Notified<'_>, stop: &CancellationToken) {
+    async fn rest(&self, notified: Notified<'_>, stop: &CancellationToken) -> Woken {
         tokio::select! {
-            () = notified => {}
-            () = self.worker.deps.clock.pause(POLL) => {}
-            () = stop.cancelled() => {}
+            () = notified => Woken::ByNotification,
+            () = self.worker.deps.clock.pause(POLL) => Woken::ByTime,
+            () = stop.cancelled() => Woken::ByTime,
         }
     }
 
@@ -148,9 +194,11 @@ impl Background {
         let mut handled = 0;
         loop {
             let mut handled_now = 0;
-            while let Some(job) = runner::claim(&self.worker).await? {
+            let mut look = Look::Everywhere;
+            while let Some(job) = runner::claim(&self.worker, look).await? {
                 runner::run_claimed(&self.worker, job, &never).await;
                 handled_now += 1;
+                look = Look::Nearby;
             }
             handled_now += sender::send_due(&self.worker).await?;
             if handled_now == 0 {

@@ -92,13 +92,21 @@ impl Accounts {
         })
     }
 
-    /// Runs a use-case that asks only the store, within its limit. A commit after the limit stands, and the next press finds it.
+    /// Runs a use-case that asks only the store, within its limit. A commit after the limit stands, and the next press finds it. A
+    /// refusal returns when what it rests on is on the disk.
     pub(super) async fn within_limit<T>(
         &self,
         work: impl Future<Output = Result<T, UseCaseError>> + Send,
     ) -> Result<T, UseCaseError> {
         // Boxed: the statements of a whole use-case would otherwise lie in every caller's future.
-        tokio::time::timeout(LOCAL_LIMIT, Box::pin(work))
+        let limited = async {
+            let done = work.await;
+            if done.is_err() {
+                self.store().flushed().await?;
+            }
+            done
+        };
+        tokio::time::timeout(LOCAL_LIMIT, Box::pin(limited))
             .await
             .unwrap_or_else(|_| Err(ErrorCode::StoreBusy.into()))
     }

@@ -47,9 +47,10 @@ impl Accounts {
         }
     }
 
-    /// Whether the person may start a request now, as far as the store knows. One statement.
+    /// Whether the person may start a request now, as far as the store knows. One statement. A use-case that returns a promise calls
+    /// [`Store::flushed`](crate::store::Store::flushed) after it.
     pub(super) async fn may_ask(&self, user: DiscordUserId) -> Result<OpenRequest, UseCaseError> {
-        let known = self.store().read().await?.overview_of(user).await?;
+        let known = self.store().read_relaxed().await?.overview_of(user).await?;
         if known.is_denied {
             return Err(ErrorCode::DeniedPerson.into());
         }

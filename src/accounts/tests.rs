@@ -303,12 +303,7 @@ async fn a_button_must_be_of_the_recorded_card() {
     let Proof::Card { nonce, channel_id, message_id } = proof else { panic!("no card") };
     // The right place, and a nonce of another edit: the card is brought up to date.
     let edits = async || {
-        let claimed = env
-            .store
-            .claim_outbox_batch("a test", Duration::from_secs(15), 1)
-            .await
-            .expect("the outbox")
-            .pop();
+        let claimed = env.claim_message().await;
         claimed.filter(|row| row.kind == OutboxKind::Card)
     };
     while let Some(row) = edits().await {
@@ -367,9 +362,7 @@ async fn a_leavers_request_ends_and_a_poorer_members_stays() {
     assert_eq!((after.state, after.reason_code), (RequestState::Cancelled, Some(ErrorCode::MemberGone)));
     assert_eq!(env.events().await, ["request.submitted", "request.refused", "request.cancelled"]);
     let mut told = Vec::new();
-    while let Some(message) =
-        env.store.claim_outbox_batch("a test", Duration::from_secs(15), 1).await.expect("the outbox").pop()
-    {
+    while let Some(message) = env.claim_message().await {
         told.extend((message.kind == OutboxKind::Direct).then_some(message.params));
     }
     let is_told = |params: &String| params.contains("cancelled") && params.contains(&request.id.to_string());

@@ -207,6 +207,7 @@ impl Running {
         if tokio::time::timeout(STOP_TIMEOUT, self.tracker.wait()).await.is_err() {
             tracing::warn!("a task did not end in time; its lease expires by itself");
         }
+        self.background.release_handed().await;
         log_audit_head(&self.store).await;
         self.store.close().await;
     }

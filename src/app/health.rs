@@ -105,7 +105,7 @@ impl Probe for HealthProbe {
                 panics: i64::try_from(telemetry::panics().max(health.panics)).unwrap_or(i64::MAX),
                 store_statements: counts.statements,
                 store_commits: counts.commits,
-                store_flushes: counts.flushes,
+                store_flushes: counts.flushes + counts.background_flushes,
                 acks: self.acks.clone(),
             })
         })

@@ -13,10 +13,11 @@ use super::error::BotError;
 use super::gateway_status::Session;
 use super::{commands, components, dispatch, register};
 use crate::discord::ConnectError;
+use crate::domain::ids::{DiscordUserId, GuildId};
 use crate::telemetry::{self, GatewayClosure};
 
-/// Members leave and lose roles while requests wait, and bans are audited. Later versions read those events, and a missing privileged
-/// intent must show at the first start and not after an update.
+/// Members leave and lose roles while requests wait: what was known of them then counts no more. Bans are audited by later versions,
+/// and a missing privileged intent must show at the first start and not after an update.
 const INTENTS: GatewayIntents =
     GatewayIntents::GUILDS.union(GatewayIntents::GUILD_MEMBERS).union(GatewayIntents::GUILD_MODERATION);
 
@@ -183,9 +184,20 @@ fn build_framework(data: Data, opened: Arc<Notify>) -> poise::Framework<Data, Bo
 }
 
 async fn handle_event(data: &Data, event: &FullEvent) {
-    if let FullEvent::InteractionCreate { interaction } = event {
-        components::handle_interaction(data, interaction).await;
+    #[expect(clippy::wildcard_enum_match_arm, reason = "serenity's own enum: the other events do not matter")]
+    match event {
+        FullEvent::InteractionCreate { interaction } => {
+            components::handle_interaction(data, interaction).await;
+        }
+        FullEvent::GuildMemberUpdate { event, .. } => forget_member(data, event.guild_id, event.user.id),
+        FullEvent::GuildMemberRemoval { guild_id, user, .. } => forget_member(data, *guild_id, user.id),
+        _ => {}
     }
+}
+
+/// What Discord showed of a member before this event counts no more.
+fn forget_member(data: &Data, guild: serenity::GuildId, user: serenity::UserId) {
+    data.discord.forget_member(GuildId::new(guild.get()), DiscordUserId::new(user.get()));
 }
 
 /// Handles errors of poise, whose default handler would show the cause to people.

@@ -41,7 +41,13 @@ pub(super) fn run(file: &Path, printer: &mut Printer) -> Exit {
             Err(error) => return printer.failure(&["could not use ", variable].concat(), &error),
         }
     }
-    match tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK)
+        // SQLite's driver wakes tasks through the global queue. The task that holds the only writer must not wait behind all others.
+        .global_queue_interval(1)
+        .enable_all()
+        .build();
+    match runtime {
         Ok(runtime) => runtime.block_on(serve(loaded.config, file, printer)),
         Err(error) => printer.failure("could not start", &error),
     }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serenity::http::{Http, LightMethod, Request, Route};
@@ -11,7 +12,9 @@ use super::error::{ConnectError, DiscordError};
 use super::limits::CALL_TIMEOUT;
 use super::message::{self, OutgoingMessage, SendNonce, Visibility};
 use super::rate_limit::GlobalRateLimit;
+use super::recent_members::RecentMembers;
 use super::transport;
+use super::unanswered::Unanswered;
 use crate::clock::Clock;
 use crate::config;
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, MessageId, RoleId, Timestamp};
@@ -33,6 +36,8 @@ pub(super) struct Inner {
     config: config::Discord,
     pub(super) clock: Arc<dyn Clock>,
     identity: OnceLock<BotIdentity>,
+    pub(super) unanswered: Unanswered,
+    recent_members: RecentMembers,
 }
 
 /// Who the bot is and where the gateway is, as Discord said.
@@ -100,8 +105,16 @@ impl Discord {
                 "NOT talking to Discord: discord.endpoint sends everything to another address; remove it in production"
             );
         }
-        let inner =
-            Inner { http, interactions, global, config: config.clone(), clock, identity: OnceLock::new() };
+        let inner = Inner {
+            http,
+            interactions,
+            global,
+            config: config.clone(),
+            clock,
+            identity: OnceLock::new(),
+            unanswered: Unanswered::new(),
+            recent_members: RecentMembers::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -137,6 +150,17 @@ impl Discord {
         self.inner.identity.get().map(|known| known.gateway_url.as_str())
     }
 
+    /// Returns when no interaction waits for its first answer, or after `at_most`. Background work calls it before it takes up time that
+    /// an answer may need.
+    pub async fn interactions_answered(&self, at_most: Duration) {
+        self.inner.unanswered.none(at_most).await;
+    }
+
+    /// Whether an interaction arrived less than `span` ago.
+    pub fn had_interaction_within(&self, span: Duration) -> bool {
+        self.inner.unanswered.any_within(span)
+    }
+
     /// A serenity client on the same transport for the gateway, which must own its client.
     pub fn gateway_http(&self) -> Result<Http, ConnectError> {
         transport::build_http(&self.inner.config, &self.inner.interactions, &self.inner.global)
@@ -155,6 +179,26 @@ impl Discord {
             Err(DiscordError::Gone(UNKNOWN_MEMBER | UNKNOWN_USER)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The member that was noted less than [`FRESH_FOR`](crate::domain::freshness::FRESH_FOR) ago, and when; `None` if none was, or if
+    /// they changed since. Asks nothing.
+    pub fn recent_member(
+        &self,
+        guild_id: GuildId,
+        user_id: DiscordUserId,
+    ) -> Option<(Timestamp, MemberFacts)> {
+        self.inner.recent_members.fresh(guild_id, user_id, self.inner.clock.now())
+    }
+
+    /// Discord showed this member a moment ago, in an interaction, and what follows from it may rest on that.
+    pub fn note_member(&self, facts: &MemberFacts) {
+        self.inner.recent_members.note(facts, self.inner.clock.now());
+    }
+
+    /// The member changed or left, as the gateway says: nothing older counts.
+    pub fn forget_member(&self, guild_id: GuildId, user_id: DiscordUserId) {
+        self.inner.recent_members.forget(guild_id, user_id, self.inner.clock.now());
     }
 
     /// Posts a message to a channel. A repeat with the same nonce within some minutes doesn't post again; it updates the first message.

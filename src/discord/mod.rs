@@ -13,8 +13,10 @@ mod limits;
 pub mod message;
 pub mod modal;
 mod rate_limit;
+mod recent_members;
 pub mod reply;
 mod transport;
+mod unanswered;
 
 pub use client::{ChannelMessage, Delivery, Discord, member_facts};
 pub use error::{ConnectError, DiscordError};

@@ -5,7 +5,7 @@
 //! it holds the bucket's lock. A 429 is handled here.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
@@ -18,6 +18,7 @@ use super::error::DiscordError;
 use super::message::{Attachment, OutgoingMessage, Visibility, body, body_with_file};
 use super::modal::Modal;
 use super::transport::USER_AGENT;
+use super::unanswered::Acknowledgement;
 use crate::domain::ids::InteractionId;
 
 /// Discord accepts a first answer within 3 s of the interaction, so a later repeat is useless.
@@ -43,7 +44,7 @@ pub struct Reply {
     interaction_id: InteractionId,
     application_id: u64,
     token: SecretString,
-    acknowledged: Arc<OnceLock<Instant>>,
+    acknowledgement: Arc<Acknowledgement>,
 }
 
 impl fmt::Debug for Reply {
@@ -70,15 +71,15 @@ enum Body<'a> {
 }
 
 impl Reply {
-    /// Replies to the interaction with this id and token.
+    /// Replies to the interaction with this id and token, which counts as unanswered from now on.
     pub fn new(
         discord: &Discord,
         interaction_id: InteractionId,
         application_id: u64,
         token: SecretString,
     ) -> Self {
-        let acknowledged = Arc::new(OnceLock::new());
-        Self { inner: Arc::clone(&discord.inner), interaction_id, application_id, token, acknowledged }
+        let acknowledgement = Arc::new(discord.inner.unanswered.arrived());
+        Self { inner: Arc::clone(&discord.inner), interaction_id, application_id, token, acknowledgement }
     }
 
     /// First answer: a message that only this person can see.
@@ -132,7 +133,7 @@ impl Reply {
 
     /// When Discord accepted the first answer; `None` before that.
     pub fn acknowledged_at(&self) -> Option<Instant> {
-        self.acknowledged.get().copied()
+        self.acknowledgement.at()
     }
 
     /// Later answer: replaces the first answer. Its visibility doesn't change.
@@ -169,7 +170,7 @@ impl Reply {
         ]
         .concat();
         self.send(Kind::First, &Method::POST, &url, &answer, FIRST_ANSWER_TIMEOUT).await?;
-        let _: &Instant = self.acknowledged.get_or_init(Instant::now);
+        self.acknowledgement.note();
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use super::ids::{DiscordUserId, GuildId, RoleId, Timestamp};
 
-/// One member of one guild at one moment. Never kept: it is read again at each decision.
+/// One member of one guild at one moment. Never stored; a decision may rest on facts of the last 30 s.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberFacts {
     /// Who.

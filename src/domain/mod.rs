@@ -29,6 +29,7 @@ pub mod diagnosis;
 pub mod eligibility;
 pub mod error_code;
 pub mod finding;
+pub mod freshness;
 pub mod guild_rights;
 pub mod ids;
 pub mod job;

@@ -4,6 +4,9 @@
 //! RFC 8265 alone allows filter characters and mixed scripts. Names that look alike have the same [`Skeleton`], and the store gives a
 //! skeleton to one person only.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::profile::Profile;
 use unicode_normalization::UnicodeNormalization;
@@ -194,8 +197,10 @@ impl Username {
 
     /// Whether the name equals or looks like a built-in reserved name or one of `more` (`[username] reserved`).
     pub fn is_reserved(&self, more: &[String]) -> bool {
+        static BUILT_IN: LazyLock<HashSet<Skeleton>> =
+            LazyLock::new(|| RESERVED.iter().copied().map(Skeleton::of).collect());
         let mine = self.skeleton();
-        RESERVED.iter().copied().chain(more.iter().map(String::as_str)).any(|name| Skeleton::of(name) == mine)
+        BUILT_IN.contains(&mine) || more.iter().any(|name| Skeleton::of(name) == mine)
     }
 }
 

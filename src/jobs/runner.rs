@@ -28,13 +28,26 @@ use crate::worker::heartbeat::Loop;
 /// How long a running step may continue after the process was told to stop.
 const STOP_GRACE: Duration = Duration::from_secs(20);
 
+/// Where to look for a job.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// In the database, where other processes' jobs wait, too, and those whose pause is over.
+    Everywhere,
+    /// Where a job of this process may be: in memory, and in the database if one was left there.
+    Nearby,
+}
+
 /// Claims one job that is due.
-pub(crate) async fn claim(worker: &WorkerContext) -> Result<Option<ClaimedJob>, StoreError> {
+pub(crate) async fn claim(worker: &WorkerContext, look: Look) -> Result<Option<ClaimedJob>, StoreError> {
     #[cfg(feature = "faults")]
     if worker.breakpoint.is_stopped() {
         return Ok(None);
     }
-    let claimed = worker.deps.store.claim_job(&worker.owner, LEASE).await?;
+    let store = &worker.deps.store;
+    let claimed = match look {
+        Look::Everywhere => store.claim_job(&worker.owner, LEASE).await?,
+        Look::Nearby => store.take_job(&worker.owner, LEASE).await?,
+    };
     crash::point("job.after_claim");
     Ok(claimed)
 }
@@ -99,6 +112,7 @@ async fn run_steps(
             record::release(&ctx).await?;
             return Ok(());
         }
+        worker.yield_to_interactions().await;
         let next = run_step(&mut ctx).await?;
         match next {
             NextAction::NextStep if stop.is_cancelled() => {

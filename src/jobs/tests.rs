@@ -11,7 +11,7 @@ use testbed::{ServerOptions, TestServers};
 use tokio_util::sync::CancellationToken;
 
 use super::lease::Claim;
-use super::runner;
+use super::runner::{self, Look};
 use crate::clock::{Clock, SystemClock, SystemRng};
 use crate::config::{self, Config};
 use crate::directory::Directory;
@@ -127,7 +127,8 @@ impl Town {
 
     /// Runs every job that is due.
     async fn drains(&self) {
-        while let Some(job) = runner::claim(&self.worker).await.expect("the store answers") {
+        while let Some(job) = runner::claim(&self.worker, Look::Everywhere).await.expect("the store answers")
+        {
             runner::run_claimed(&self.worker, job, &CancellationToken::new()).await;
         }
     }

@@ -19,7 +19,7 @@ use crate::domain::job::JobState;
 use crate::domain::lang::Lang;
 use crate::domain::request::RequestState;
 use crate::messages::{card as sentences, tr};
-use crate::store::{CardCase, Message, MessageKind, Outbox, StoreError};
+use crate::store::{CardCase, Message, MessageKind, Outbox, StoreError, Tx};
 use crate::worker::context::WorkerContext;
 
 /// A card that may be sent: what it shows, and the nonce of its buttons, which is stored.
@@ -29,21 +29,18 @@ pub(super) struct Prepared {
     row: Message,
 }
 
-/// Reads what these cards show and stores the nonces of their buttons, in one transaction. A card that has nothing to show any more, or
-/// no place, is missing in the result.
+/// Reads what these cards show and stores the nonces of their buttons. A card that has nothing to show any more, or no place, is missing
+/// in the result.
 pub(super) async fn prepare(
     worker: &WorkerContext,
+    tx: &mut Tx,
     messages: impl Iterator<Item = &Outbox>,
 ) -> Result<HashMap<OutboxId, Prepared>, StoreError> {
     let requests =
         messages.filter_map(|message| Some((message.id, message.target.parse::<RequestId>().ok()?)));
     let requests: Vec<_> = requests.collect();
     let mut prepared = HashMap::with_capacity(requests.len());
-    if requests.is_empty() {
-        return Ok(prepared);
-    }
     let config = worker.deps.config.now();
-    let mut tx = worker.deps.store.begin().await?;
     for (message, request) in requests {
         let Some(case) = tx.card_case(request).await? else { continue };
         let (Some(guild), Some(requester)) = (config.guild(case.request.guild_id), case.applicant) else {
@@ -52,7 +49,6 @@ pub(super) async fn prepare(
         let row = tx.prepare_message(request, MessageKind::Card, (guild.id, guild.request_channel)).await?;
         prepared.insert(message, Prepared { case, requester, row });
     }
-    tx.commit("outbox.prepare").await?;
     Ok(prepared)
 }
 

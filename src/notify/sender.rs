@@ -41,15 +41,16 @@ pub(crate) async fn send_due(worker: &WorkerContext) -> Result<usize, StoreError
             Admission::Free => BATCH,
         };
         let asked = Instant::now();
-        let messages = worker.deps.store.claim_outbox_batch(&worker.owner, LEASE, limit).await?;
+        let mut tx = worker.deps.store.begin().await?;
+        let messages = tx.claim_outbox_batch(&worker.owner, LEASE, limit).await?;
         if messages.is_empty() {
+            tx.discard().await?;
             return Ok(handled);
         }
         let cards = messages.iter().filter(|message| message.kind == OutboxKind::Card);
-        let mut cards = card::prepare(worker, cards).await?;
-        // What a message says must be on the disk before anybody reads it, and so must the claim, which counts the attempt: a lost
-        // count would let the message be sent twice.
-        worker.deps.store.flushed().await?;
+        let mut cards = card::prepare(worker, &mut tx, cards).await?;
+        // On the disk, and all that a message says with it: a lost count of attempts would let the message be sent twice.
+        tx.commit("outbox.prepare").await?;
         let (mut sent, mut unsent, mut failed) = (Vec::new(), Vec::new(), None);
         for (place, message) in messages.iter().enumerate() {
             // The first one was admitted above.

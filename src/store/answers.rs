@@ -145,10 +145,10 @@ macro_rules! send_now {
              AND NOT EXISTS (SELECT 1 FROM deny AS n WHERE n.key_hmac IN ",
             $keys,
             " AND (n.until IS NULL OR n.until > $4)) \
-             AND NOT EXISTS (SELECT 1 FROM account AS a WHERE a.state <> 'closed' \
-             AND (a.person_id = $7 OR a.skeleton = $8)) \
-             AND NOT EXISTS (SELECT 1 FROM request AS o WHERE o.state IN ('waiting', 'held') \
-             AND (o.person_id = $7 OR o.skeleton = $8)) \
+             AND NOT EXISTS (SELECT 1 FROM account AS a WHERE a.state <> 'closed' AND a.person_id = $7) \
+             AND NOT EXISTS (SELECT 1 FROM account AS b WHERE b.state <> 'closed' AND b.skeleton = $8) \
+             AND NOT EXISTS (SELECT 1 FROM request AS o WHERE o.state IN ('waiting', 'held') AND o.person_id = $7) \
+             AND NOT EXISTS (SELECT 1 FROM request AS q WHERE q.state IN ('waiting', 'held') AND q.skeleton = $8) \
              AND NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.skeleton = $8 \
              AND t.person_id <> $7) RETURNING "
         )

@@ -84,7 +84,8 @@ impl Tx {
         };
         let job = self.enqueue_job_at_once(job).await?;
         self.audit(approval_entry(seen, &request, approver, source));
-        self.put_card(request.id).await?;
+        // The account is usually created within a second, and the card then says so at once.
+        self.put_card_soon(request.id).await?;
         Ok(Approved::Done { request, account, job })
     }
 }

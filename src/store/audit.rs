@@ -122,7 +122,7 @@ sql! {
         r.value ->> 'event', r.value ->> 'source', r.value ->> 'guild_id', r.value ->> 'actor_id', \
         r.value ->> 'subject_id', r.value ->> 'request_id', r.value ->> 'job_id', r.value ->> 'before', \
         r.value ->> 'after', r.value ->> 'reason_code', unhex(r.value ->> 'personal_hash'), \
-        unhex(r.value ->> 'prev'), unhex(r.value ->> 'hash') FROM json_each($1) AS r \
+        unhex(r.value ->> 'prev'), unhex(r.value ->> 'hash') FROM jsonb_each($1) AS r \
         WHERE EXISTS (SELECT 1 FROM audit_head AS h WHERE h.seq = $2 AND h.hash = $3)"),
         postgres: concat!("WITH moved AS (UPDATE audit_head SET seq = $2, hash = $3 WHERE one = 1 AND seq = $4 \
         AND hash = $5 RETURNING one) INSERT INTO audit (", chain_columns!(), ") SELECT r.seq, r.at, r.event, r.source, r.guild_id, r.actor_id, \
@@ -133,7 +133,7 @@ sql! {
         WHERE EXISTS (SELECT 1 FROM moved)");
     /// The personal texts of these rows; a JSON array, too.
     APPEND_PERSONAL = "INSERT INTO audit_personal (seq, salt, body_enc, key_id) SELECT r.value ->> 'seq', \
-        unhex(r.value ->> 'salt'), unhex(r.value ->> 'body_enc'), $2 FROM json_each($1) AS r",
+        unhex(r.value ->> 'salt'), unhex(r.value ->> 'body_enc'), $2 FROM jsonb_each($1) AS r",
         postgres: "INSERT INTO audit_personal (seq, salt, body_enc, key_id) SELECT r.seq, decode(r.salt, 'hex'), \
         decode(r.body_enc, 'hex'), $2 FROM json_to_recordset(CAST($1 AS JSON)) AS r(seq BIGINT, salt TEXT, body_enc TEXT)";
     NEWEST_FIRST = concat!("SELECT ", audit_columns!(), " WHERE a.seq < $1", audit_filter!(),

@@ -43,7 +43,7 @@ sql! {
     NTH_NEWEST = "SELECT at FROM budget WHERE kind = $1 AND key = $2 AND at > $3 ORDER BY at DESC LIMIT 1 OFFSET $4";
     /// Counts one use of each of several limits, if all of them allow it; `$1` is a JSON array.
     USE = "INSERT INTO budget (kind, key, at) SELECT u.value ->> 'kind', u.value ->> 'key', CAST($2 AS BIGINT) \
-        FROM json_each($1) AS u WHERE NOT EXISTS (SELECT 1 FROM json_each($1) AS w WHERE (SELECT count(*) FROM budget AS b \
+        FROM jsonb_each($1) AS u WHERE NOT EXISTS (SELECT 1 FROM jsonb_each($1) AS w WHERE (SELECT count(*) FROM budget AS b \
         WHERE b.kind = w.value ->> 'kind' AND b.key = w.value ->> 'key' AND b.at > w.value ->> 'since') >= w.value ->> 'most')",
         postgres: "WITH u AS (SELECT * FROM json_to_recordset(CAST($1 AS JSON)) \
         AS r(kind TEXT, key TEXT, since BIGINT, most BIGINT)) INSERT INTO budget (kind, key, at) \
@@ -73,10 +73,8 @@ impl Tx {
     /// Counts one use of each of these limits now; `false` if one of them is reached, and nothing was counted.
     pub async fn take_budgets(&mut self, limits: &[RateLimit]) -> Result<bool, StoreError> {
         let keys: Vec<String> = limits.iter().map(|limit| self.budget_key(limit.kind, &limit.key)).collect();
-        for key in &keys {
-            // Two replicas must not count at the same time.
-            self.lock_key(key).await?;
-        }
+        // Two replicas must not count at the same time.
+        self.lock_keys(&keys).await?;
         let now = self.now();
         let uses = limits.iter().zip(&keys).map(|(RateLimit { kind, limit, window, .. }, key)| {
             let since = now.before(*window).as_millis();

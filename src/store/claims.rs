@@ -65,23 +65,24 @@ macro_rules! step_fields {
     };
 }
 
-/// SQLite's `hex` makes an empty text of NULL.
+/// SQLite's `hex` makes an empty text of NULL. A bare column of `RETURNING` has no collation, and SQLite would scan the whole table: so
+/// each one is cast.
 macro_rules! sqlite_rows {
     () => {
         concat!(
             ", (SELECT json_object(",
             person_fields!(),
-            ") FROM person AS p WHERE p.id = job.person_id) AS person, (SELECT json_object(",
+            ") FROM person AS p WHERE p.id = CAST(job.person_id AS TEXT)) AS person, (SELECT json_object(",
             request_fields!(),
             "'given_enc', CASE WHEN r.given_enc IS NOT NULL THEN hex(r.given_enc) END, \
              'family_enc', CASE WHEN r.family_enc IS NOT NULL THEN hex(r.family_enc) END, \
              'address_enc', CASE WHEN r.address_enc IS NOT NULL THEN hex(r.address_enc) END, \
              'answer_enc', CASE WHEN r.answer_enc IS NOT NULL THEN hex(r.answer_enc) END) \
-             FROM request AS r WHERE r.id = job.request_id) AS request, (SELECT json_object(",
+             FROM request AS r WHERE r.id = CAST(job.request_id AS TEXT)) AS request, (SELECT json_object(",
             account_fields!(),
-            ") FROM account AS a WHERE a.id = job.account_id) AS account, (SELECT json_group_array(json_object(",
+            ") FROM account AS a WHERE a.id = CAST(job.account_id AS TEXT)) AS account, (SELECT json_group_array(json_object(",
             step_fields!(),
-            ") ORDER BY s.id) FROM job_step AS s WHERE s.job_id = job.id) AS steps"
+            ") ORDER BY s.id) FROM job_step AS s WHERE s.job_id = CAST(job.id AS TEXT)) AS steps"
         )
     };
 }
@@ -90,16 +91,16 @@ macro_rules! postgres_rows {
         concat!(
             ", (SELECT CAST(json_build_object(",
             person_fields!(),
-            ") AS TEXT) FROM person AS p WHERE p.id = job.person_id) AS person, (SELECT CAST(json_build_object(",
+            ") AS TEXT) FROM person AS p WHERE p.id = CAST(job.person_id AS TEXT)) AS person, (SELECT CAST(json_build_object(",
             request_fields!(),
             "'given_enc', encode(r.given_enc, 'hex'), 'family_enc', encode(r.family_enc, 'hex'), \
              'address_enc', encode(r.address_enc, 'hex'), 'answer_enc', encode(r.answer_enc, 'hex')) AS TEXT) \
-             FROM request AS r WHERE r.id = job.request_id) AS request, (SELECT CAST(json_build_object(",
+             FROM request AS r WHERE r.id = CAST(job.request_id AS TEXT)) AS request, (SELECT CAST(json_build_object(",
             account_fields!(),
-            ") AS TEXT) FROM account AS a WHERE a.id = job.account_id) AS account, \
+            ") AS TEXT) FROM account AS a WHERE a.id = CAST(job.account_id AS TEXT)) AS account, \
              (SELECT CAST(COALESCE(json_agg(json_build_object(",
             step_fields!(),
-            ") ORDER BY s.id), '[]') AS TEXT) FROM job_step AS s WHERE s.job_id = job.id) AS steps"
+            ") ORDER BY s.id), '[]') AS TEXT) FROM job_step AS s WHERE s.job_id = CAST(job.id AS TEXT)) AS steps"
         )
     };
 }
@@ -147,27 +148,38 @@ fn row_of<T: DeserializeOwned>(json: &str, table: &'static str) -> Result<T, Sto
 }
 
 impl Store {
-    /// Takes a job that was created claimed by this process, or claims one that is due, free and not behind an unfinished one of the
-    /// same person: sets owner, lease and fence, counts the attempt, and reads what the job refers to. One statement at most, and a
-    /// transaction by itself. It does not wait for the disk: see [`Store::flushed`].
+    /// Claims the job that has been due for longest, is free and not behind an unfinished one of the same person: sets owner, lease and
+    /// fence, counts the attempt, and reads what the job refers to. If one that was created claimed by this process was due before, it
+    /// is that one. One statement, and a transaction by itself. It does not wait for the disk: see [`Store::flushed`].
     pub async fn claim_job(&self, owner: &str, lease: Duration) -> Result<Option<ClaimedJob>, StoreError> {
         let handover = &self.inner.handover;
-        if let Some(handed) = handover.take() {
-            return Ok(Some(handed));
-        }
+        let (left, oldest) = (handover.left(), handover.oldest());
         let asked = Instant::now();
         let mut autocommit = self.autocommit().await?;
         let database_now = autocommit.database_now().await?;
-        let now = autocommit.now().as_millis();
+        let now = autocommit.now();
+        let due = oldest.map_or(now, |oldest| oldest.min(now)).as_millis();
         let rows = all!(&mut autocommit, CLAIM, Row;
-            owner, lease_end(database_now, lease), now, database_now, PLAN_VERSION)?;
+            owner, lease_end(database_now, lease), due, database_now, PLAN_VERSION)?;
         autocommit.end_autocommit(!rows.is_empty());
         let Some(row) = rows.into_iter().next() else {
-            handover.open(owner, lease);
-            return Ok(None);
+            if oldest.is_none() {
+                handover.open(owner, lease, left);
+            }
+            return Ok(handover.take());
         };
         handover.close();
         row.claimed(&self.inner.keys, asked).map(Some)
+    }
+
+    /// Takes a job that was created claimed by this process, and asks the database only if due jobs may wait there, as far as this
+    /// process knows. Jobs of other processes, and those whose pause is over, are found by [`Store::claim_job`].
+    pub async fn take_job(&self, owner: &str, lease: Duration) -> Result<Option<ClaimedJob>, StoreError> {
+        let handover = &self.inner.handover;
+        match handover.take() {
+            None if handover.is_closed() => self.claim_job(owner, lease).await,
+            taken => Ok(taken),
+        }
     }
 
     /// Stops creating claimed jobs for this process. Those that no worker has taken yet, for their leases to be released.
@@ -229,8 +241,13 @@ impl Tx {
         let row = one!(self, ENQUEUE_CLAIMED, Row;
             id, job.person_id.to_string(), job.account_id.map(|id| id.to_string()),
             job.request_id.map(|id| id.to_string()), job.kind.code(), PLAN_VERSION, first, now, owner, until)?;
-        self.notifies_jobs = true;
-        row.claimed(&self.inner.keys, asked)
+        let claimed = row.claimed(&self.inner.keys, asked)?;
+        if claimed.job.owner.is_some() {
+            self.notifies_jobs = true;
+        } else {
+            self.leaves_jobs = true;
+        }
+        Ok(claimed)
     }
 
     /// Releases every lease at the start of `serve` on SQLite: it holds the lock of the file, so all leases are left over from an

@@ -27,9 +27,9 @@ impl Tx {
         self.commit_as(label, Durability::Durable).await
     }
 
-    /// The same without waiting for the disk; the next durable commit brings it there, too. Only for commits on which no answer and no
-    /// outside effect rests: a claim, a renewed lease, the record of a step that can be repeated. Call
-    /// [`super::Store::flushed`] before something leaves the process. `PostgreSQL` flushes nevertheless.
+    /// The same without waiting for the disk; the next durable commit brings it there, too, and if none comes, a flush some
+    /// milliseconds later. Only for commits on which no promise and no outside effect rests: a claim, a renewed lease, a draft that was
+    /// not sent, the record of a step that can be repeated. `PostgreSQL` flushes nevertheless.
     pub async fn commit_relaxed(self, label: &'static str) -> Result<(), StoreError> {
         self.commit_as(label, Durability::Relaxed).await
     }
@@ -60,15 +60,21 @@ impl Tx {
         if let Some(head) = head {
             inner.audit_head.note(head);
         }
-        if let (Durability::Durable, Some(number), Some(flusher)) = (durability, number, inner.db.flusher()) {
-            flusher.wait_for(number).await?;
+        if let (Some(number), Some(flusher)) = (number, inner.db.flusher()) {
+            match durability {
+                Durability::Durable => flusher.wait_for(number).await?,
+                Durability::Relaxed => flusher.flush_soon(),
+            }
         }
         crash::commit_point("after", label);
         // Not before the commit: the loops that are woken act on what was committed.
         for job in self.handed {
             inner.handover.hand_over(job);
         }
-        if self.notifies_jobs {
+        if self.leaves_jobs {
+            inner.handover.close_for_follower();
+        }
+        if self.leaves_jobs || self.notifies_jobs {
             inner.notifications.job.notify_waiters();
         }
         if self.notifies_messages {
@@ -80,16 +86,21 @@ impl Tx {
     /// Rolls everything back, now. What the transaction saw is on the disk when this returns.
     pub async fn roll_back(self) -> Result<(), StoreError> {
         let inner = Arc::clone(&self.connection.inner);
+        self.discard().await?;
+        match inner.db.flusher() {
+            Some(flusher) => flusher.wait().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same for a transaction on which nothing rests that leaves the process: it does not wait for the disk.
+    pub async fn discard(self) -> Result<(), StoreError> {
         match self.connection.conn {
             Conn::SqliteTx(transaction) => transaction.roll_back().await,
             Conn::PostgresTx(transaction) => transaction.rollback().await.map_err(StoreError::from_sqlx),
             Conn::SqliteReader(_) | Conn::SqliteAutocommit(_) | Conn::PostgresAutocommit(_) => {
                 Err(StoreError::ReadOnly)
             }
-        }?;
-        match inner.db.flusher() {
-            Some(flusher) => flusher.wait().await,
-            None => Ok(()),
         }
     }
 }

@@ -34,6 +34,11 @@ sql! {
     /// Only one transaction at a time passes with this key. SQLite has one writer anyway.
     LOCK_KEY = "SELECT length($1)",
         postgres: "SELECT length(CAST(pg_advisory_xact_lock(hashtextextended($1, 0)) AS TEXT))::BIGINT";
+    /// The same for several keys, a JSON array, one after the other.
+    LOCK_KEYS = "SELECT json_array_length($1)",
+        postgres: "SELECT count(CAST(pg_advisory_xact_lock(hashtextextended(k.value, 0)) AS TEXT)) \
+        FROM (SELECT e.value FROM json_array_elements_text(CAST($1 AS JSON)) WITH ORDINALITY AS e (value, place) \
+        ORDER BY e.place) AS k";
 }
 
 /// The store. Cheap to clone.
@@ -103,6 +108,7 @@ impl Store {
             connection,
             audit: Vec::new(),
             handed: Vec::new(),
+            leaves_jobs: false,
             notifies_jobs: false,
             notifies_messages: false,
         })
@@ -114,6 +120,12 @@ impl Store {
         self.connection(taken)
     }
 
+    /// The same for answers that promise nothing, such as a form that opens: what it returns may not be on the disk yet. Call
+    /// [`Store::flushed`] before any other answer.
+    pub async fn read_relaxed(&self) -> Result<ReadConnection, StoreError> {
+        Ok(ReadConnection { waits_for_disk: false, ..self.read().await? })
+    }
+
     /// A connection for one statement that writes and is a transaction by itself. Drain its result set, or an error at its commit goes
     /// unnoticed; then call [`ReadConnection::end_autocommit`].
     pub(super) async fn autocommit(&self) -> Result<ReadConnection, StoreError> {
@@ -123,12 +135,12 @@ impl Store {
 
     fn connection(&self, taken: Result<Conn, StoreError>) -> Result<ReadConnection, StoreError> {
         let conn = taken.inspect_err(|error| self.inner.write_health.note_error(error))?;
-        Ok(ReadConnection { inner: Arc::clone(&self.inner), conn, poisoned: false })
+        Ok(ReadConnection { inner: Arc::clone(&self.inner), conn, poisoned: false, waits_for_disk: true })
     }
 
     /// Waits until everything committed so far is on the disk; returns at once if it is. Call it before something leaves the process
-    /// that rests on a commit of [`Tx::commit_relaxed`] or on a claim. What a [`ReadConnection`] of [`Store::read`] returns is on the
-    /// disk already.
+    /// that rests on a commit of [`Tx::commit_relaxed`], on [`Store::read_relaxed`] or on a claim. What a [`ReadConnection`] of
+    /// [`Store::read`] returns is on the disk already.
     pub async fn flushed(&self) -> Result<(), StoreError> {
         match self.inner.db.flusher() {
             Some(flusher) => flusher.wait().await,
@@ -175,9 +187,11 @@ impl Store {
         self.inner.notifications.message.notified()
     }
 
-    /// Wakes everyone who waits for [`Store::jobs_notified`].
-    pub fn notify_jobs(&self) {
-        self.inner.notifications.job.notify_waiters();
+    /// A job ended. Wakes everyone who waits for [`Store::jobs_notified`] if another job may have waited for it.
+    pub fn note_end_of_job(&self) {
+        if self.inner.handover.end_of_job() {
+            self.inner.notifications.job.notify_waiters();
+        }
     }
 
     /// Ids and nonces from the injected clock and randomness.
@@ -214,6 +228,8 @@ pub struct ReadConnection {
     pub(super) inner: Arc<Inner>,
     pub(super) conn: Conn,
     pub(super) poisoned: bool,
+    /// Whether what it reads outside of a transaction must be on the disk when it returns.
+    waits_for_disk: bool,
 }
 
 impl ReadConnection {
@@ -228,7 +244,9 @@ impl ReadConnection {
     /// Waits, outside of a transaction, until what the statement saw is on the disk: answers and outside calls rest on it. Then notes
     /// its error.
     pub(super) async fn seen<T>(&mut self, result: sqlx::Result<T>) -> Result<T, StoreError> {
-        if let (Conn::SqliteReader(_), Some(flusher)) = (&self.conn, self.inner.db.flusher()) {
+        if let (true, Conn::SqliteReader(_), Some(flusher)) =
+            (self.waits_for_disk, &self.conn, self.inner.db.flusher())
+        {
             flusher.wait().await?;
         }
         self.note(result)
@@ -285,6 +303,15 @@ impl ReadConnection {
         Ok(())
     }
 
+    /// The same for several keys, in their order.
+    pub(super) async fn lock_keys(&mut self, keys: &[String]) -> Result<(), StoreError> {
+        if matches!(self.conn, Conn::PostgresTx(_)) {
+            let keys = serde_json::Value::from(keys).to_string();
+            one!(self, LOCK_KEYS, (i64,); keys)?;
+        }
+        Ok(())
+    }
+
     /// Ends the use of a connection of [`Store::autocommit`] whose statement was committed. If it changed no row, nothing was written.
     pub(super) fn end_autocommit(self, is_changed: bool) {
         if is_changed {
@@ -293,6 +320,9 @@ impl ReadConnection {
         match self.conn {
             Conn::SqliteAutocommit(writer) if is_changed => {
                 writer.finish();
+                if let Some(flusher) = self.inner.db.flusher() {
+                    flusher.flush_soon();
+                }
             }
             Conn::SqliteAutocommit(writer) => writer.finish_unchanged(),
             Conn::SqliteReader(_) | Conn::SqliteTx(_) | Conn::PostgresAutocommit(_) | Conn::PostgresTx(_) => {
@@ -307,6 +337,9 @@ pub struct Tx {
     pub(super) audit: Vec<Entry>,
     /// Jobs that were created already claimed, for the worker of this process after the commit.
     pub(super) handed: Vec<ClaimedJob>,
+    /// A job became due and waits in the database.
+    pub(super) leaves_jobs: bool,
+    /// A job is handed over.
     pub(super) notifies_jobs: bool,
     pub(super) notifies_messages: bool,
 }

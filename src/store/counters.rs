@@ -8,6 +8,16 @@ pub(super) struct Counters {
     statements: AtomicU64,
     commits: AtomicU64,
     flushes: AtomicU64,
+    background_flushes: AtomicU64,
+}
+
+/// Whether somebody waits for a flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FlushKind {
+    /// Somebody waits for it.
+    Awaited,
+    /// It flushes commits that nobody waits for.
+    Background,
 }
 
 /// What was counted since the store was opened.
@@ -18,8 +28,11 @@ pub struct Counts {
     pub statements: u64,
     /// Committed transactions, single writing statements among them.
     pub commits: u64,
-    /// Times that the store flushed SQLite's log to the disk. `PostgreSQL` flushes by itself, and nothing is counted.
+    /// Times that the store flushed SQLite's log to the disk and somebody waited for it. `PostgreSQL` flushes by itself, and nothing is
+    /// counted.
     pub flushes: u64,
+    /// Flushes that nobody waited for.
+    pub background_flushes: u64,
 }
 
 impl Counters {
@@ -31,8 +44,12 @@ impl Counters {
         self.commits.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn count_flush(&self) {
-        self.flushes.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_flush(&self, kind: FlushKind) {
+        match kind {
+            FlushKind::Awaited => &self.flushes,
+            FlushKind::Background => &self.background_flushes,
+        }
+        .fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -40,6 +57,7 @@ impl Counters {
             statements: self.statements.load(Ordering::Relaxed),
             commits: self.commits.load(Ordering::Relaxed),
             flushes: self.flushes.load(Ordering::Relaxed),
+            background_flushes: self.background_flushes.load(Ordering::Relaxed),
         }
     }
 }

@@ -213,8 +213,9 @@ impl Db {
     /// Closes the connections; waits for open transactions.
     pub(super) async fn close(&self) {
         match self {
-            Self::Sqlite { writer, readers, .. } => {
+            Self::Sqlite { writer, readers, flusher, .. } => {
                 readers.close().await;
+                flusher.close().await;
                 // The last connection that closes writes the log into the database.
                 if let Some(writer) = writer {
                     writer.close().await;

@@ -1,11 +1,13 @@
 //! Drafts: submitted forms that were not sent yet, and `Send` itself.
 
-use super::connection::Tx;
+use super::connection::{ReadConnection, Store, Tx};
+use super::database::Kind;
 use super::error::StoreError;
 use super::request_rows::{RequestRow, SealedForm, request_columns};
 use super::requests::{DraftChanged, NewDraft, SendDraft, Sent};
-use super::sql::{bare, exec, maybe, sql, unless_taken};
-use crate::domain::ids::{Nonce, RequestId};
+use super::sql::{all, bare, exec, maybe, sql, unless_taken};
+use crate::crash;
+use crate::domain::ids::{DiscordUserId, Nonce, RequestId};
 use crate::domain::request::{Request, RequestState};
 
 /// Letters of public codes: none that are easily confused when read aloud or typed.
@@ -17,21 +19,52 @@ const CODE_LEN: usize = 6;
 /// How often a code is drawn. With a million requests, all four draws fail once in 10^12 drafts.
 const CODE_DRAWS: usize = 4;
 
+/// The columns that a new draft has.
+macro_rules! draft_columns {
+    () => {
+        "id, code, guild_id, person_id, kind, state, revision, rule, username, skeleton, given_enc, family_enc, \
+         address_enc, address_key, answer_enc, key_id, notice_version, lang, interaction_id, nonce, created_at, expires_at"
+    };
+}
+
+/// A draft ends at this time, and its personal values are erased.
+macro_rules! end_draft {
+    ($now:literal) => {
+        concat!(
+            "UPDATE request SET state = 'expired', ended_at = ",
+            $now,
+            ", revision = revision + 1, given_enc = NULL, family_enc = NULL, address_enc = NULL, address_key = NULL, \
+             answer_enc = NULL, key_id = NULL "
+        )
+    };
+}
+
 sql! {
     BY_INTERACTION = concat!("SELECT ", request_columns!(), " FROM request WHERE interaction_id = $1");
     /// A replaced draft ends like one that expired.
-    END_DRAFT_OF = "UPDATE request SET state = 'expired', ended_at = $2, revision = revision + 1, \
-        given_enc = NULL, family_enc = NULL, address_enc = NULL, address_key = NULL, answer_enc = NULL, key_id = NULL \
-        WHERE person_id = $1 AND state = 'draft'";
-    END_DRAFT = concat!("UPDATE request SET state = 'expired', ended_at = $2, revision = revision + 1, \
-        given_enc = NULL, family_enc = NULL, address_enc = NULL, address_key = NULL, answer_enc = NULL, key_id = NULL \
-        WHERE id = $1 AND state = 'draft' RETURNING ", request_columns!());
+    END_DRAFT_OF = concat!(end_draft!("$2"), "WHERE person_id = $1 AND state = 'draft'");
+    END_DRAFT = concat!(end_draft!("$2"), "WHERE id = $1 AND state = 'draft' RETURNING ", request_columns!());
     INSERT = concat!(
-        "INSERT INTO request (id, code, guild_id, person_id, kind, state, revision, rule, username, skeleton, \
-         given_enc, family_enc, address_enc, address_key, answer_enc, key_id, notice_version, lang, \
-         interaction_id, nonce, created_at, expires_at) \
+        "INSERT INTO request (", draft_columns!(), ") \
          VALUES ($1, $2, $3, $4, $5, 'draft', 1, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
          ON CONFLICT (code) DO NOTHING RETURNING ", request_columns!());
+    /// The whole transaction of a first form, for the person whose Discord user is `$21`. No row: the interaction was stored before, or
+    /// the code is taken.
+    FIRST = concat!(
+        "BEGIN IMMEDIATE; \
+         INSERT INTO person (id, discord_id, lang, created_at) VALUES ($4, $21, $16, $19) \
+         ON CONFLICT (discord_id) DO UPDATE SET lang = excluded.lang; ",
+        end_draft!("$19"),
+        "WHERE person_id = (SELECT id FROM person WHERE discord_id = $21) AND state = 'draft' \
+         AND NOT EXISTS (SELECT 1 FROM request WHERE interaction_id = $17); \
+         INSERT INTO request (", draft_columns!(), ") \
+         SELECT $1, $2, $3, (SELECT id FROM person WHERE discord_id = $21), $5, 'draft', 1, $6, $7, $8, $9, $10, $11, \
+         $12, $13, $14, $15, $16, $17, $18, $19, $20 \
+         WHERE NOT EXISTS (SELECT 1 FROM request WHERE interaction_id = $17) \
+         ON CONFLICT (code) DO NOTHING RETURNING ", request_columns!(), "; \
+         COMMIT"),
+        // PostgreSQL runs one statement at a time.
+        postgres: "";
     CHANGE = concat!(
         "UPDATE request SET revision = revision + 1, rule = $3, username = $4, skeleton = $5, given_enc = $6, \
          family_enc = $7, address_enc = $8, address_key = $9, answer_enc = $10, key_id = $11, notice_version = $12, \
@@ -40,6 +73,55 @@ sql! {
     SEND = concat!(
         "UPDATE request SET state = 'waiting', rule = $3, sent_at = $4, expires_at = $5, revision = revision + 1 \
          WHERE id = $1 AND revision = $2 AND state = 'draft' RETURNING ", request_columns!());
+}
+
+impl ReadConnection {
+    fn draw_code(&self) -> String {
+        let mut random = [0; CODE_LEN];
+        self.inner.rng.fill(&mut random);
+        random.iter().map(|byte| char::from(CODE_LETTERS[usize::from(byte % 32)])).collect()
+    }
+}
+
+impl Store {
+    /// Stores the first form of a Discord user, who becomes the person of the draft if they are none yet: [`Tx::ensure_person`] and
+    /// [`Tx::put_draft`] in one transaction, which on SQLite is usually one text. It does not wait for the disk: see
+    /// [`Tx::commit_relaxed`].
+    pub async fn save_draft(&self, applicant: DiscordUserId, draft: NewDraft) -> Result<Request, StoreError> {
+        if self.kind() == Kind::Sqlite
+            && let Some(saved) = self.save_draft_as_one(applicant, &draft).await?
+        {
+            return Ok(saved);
+        }
+        let mut tx = self.begin().await?;
+        let person = tx.ensure_person(applicant, &draft.lang).await?;
+        let saved = tx.put_draft(NewDraft { person_id: person.id, ..draft }).await?;
+        tx.commit_relaxed("draft").await?;
+        Ok(saved)
+    }
+
+    /// `None` if the interaction was stored before, or the code is taken.
+    async fn save_draft_as_one(
+        &self,
+        applicant: DiscordUserId,
+        draft: &NewDraft,
+    ) -> Result<Option<Request>, StoreError> {
+        let id = RequestId::new(self.ids().uuid());
+        let sealed = SealedForm::seal(&self.inner.keys, self.inner.rng.as_ref(), id, &draft.form);
+        let nonce = self.ids().nonce().to_string();
+        let mut writer = self.autocommit().await?;
+        let (code, now) = (writer.draw_code(), writer.now().as_millis());
+        crash::commit_point("before", "draft");
+        let rows = all!(&mut writer, FIRST, RequestRow;
+            id.to_string(), code, draft.guild_id.to_string(), draft.person_id.to_string(),
+            draft.kind.code(), draft.rule.as_ref().map(|rule| rule.as_str().to_owned()),
+            &sealed.username, &sealed.skeleton, &sealed.given, &sealed.family, &sealed.address,
+            &sealed.address_key, &sealed.answer, &sealed.key_id, draft.notice_version, &draft.lang,
+            draft.interaction_id.to_string(), &nonce, now, draft.expires_at.as_millis(), applicant.to_string())?;
+        writer.end_autocommit(true);
+        crash::commit_point("after", "draft");
+        rows.into_iter().next().map(|row| row.request(&self.inner.keys)).transpose()
+    }
 }
 
 impl Tx {
@@ -68,12 +150,6 @@ impl Tx {
             }
         }
         Err(StoreError::NoFreeCode)
-    }
-
-    fn draw_code(&self) -> String {
-        let mut random = [0; CODE_LEN];
-        self.inner.rng.fill(&mut random);
-        random.iter().map(|byte| char::from(CODE_LETTERS[usize::from(byte % 32)])).collect()
     }
 
     /// Replaces the form of a draft, if person and nonce match. The nonce changes.

@@ -2,6 +2,7 @@
 //!
 //! SQLite runs with `synchronous=NORMAL`, so a commit is in the write-ahead log but not yet on the disk. [`Flusher::wait_for`]
 //! returns when it is. The first waiter starts `fdatasync` on the log; commits that arrive meanwhile share the next one.
+//! A commit that nobody waits for is flushed a moment later: [`Flusher::flush_soon`].
 //! Why this is safe, and what happens when a flush fails: `docs/decisions/0026-a-shared-flush.md`.
 
 use std::fs::File;
@@ -10,13 +11,18 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::counters::Counters;
+use super::counters::{Counters, FlushKind};
 use super::error::StoreError;
 use super::files;
 use crate::crash;
+
+/// How long a commit that nobody waits for may stay in the log alone. Long enough that the next durable commit usually takes it along,
+/// and short enough that whoever comes after a pause finds everything flushed.
+const FLUSH_DELAY: Duration = Duration::from_millis(50);
 
 /// How far the log is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +48,9 @@ struct Shared {
     committed: AtomicU64,
     reached: watch::Sender<Reached>,
     is_flushing: AtomicBool,
+    /// Whether a flush is planned by [`Flusher::flush_soon`].
+    is_planned: AtomicBool,
+    is_closed: AtomicBool,
     counters: Arc<Counters>,
     #[cfg(feature = "faults")]
     faults: faults::Faults,
@@ -57,6 +66,8 @@ impl Flusher {
                 committed: AtomicU64::new(0),
                 reached: watch::Sender::new(Reached::Commit(0)),
                 is_flushing: AtomicBool::new(false),
+                is_planned: AtomicBool::new(false),
+                is_closed: AtomicBool::new(false),
                 counters,
                 #[cfg(feature = "faults")]
                 faults: faults::Faults::default(),
@@ -78,7 +89,7 @@ impl Flusher {
     pub(super) async fn wait_for(&self, number: u64) -> Result<(), StoreError> {
         #[cfg(feature = "faults")]
         if self.shared.faults.acknowledges_early() {
-            Arc::clone(&self.shared).start();
+            Arc::clone(&self.shared).start(FlushKind::Awaited);
             return Ok(());
         }
         let mut reached = self.shared.reached.subscribe();
@@ -89,12 +100,43 @@ impl Flusher {
                 Reached::Commit(_) => {}
                 Reached::Failed => return Err(StoreError::FlushFailed),
             }
-            Arc::clone(&self.shared).start();
+            Arc::clone(&self.shared).start(FlushKind::Awaited);
             // The sender lives in `shared`, so this cannot fail.
             if reached.changed().await.is_err() {
                 return Err(StoreError::FlushFailed);
             }
         }
+    }
+
+    /// Flushes what is committed by then in [`FLUSH_DELAY`], unless somebody who waits does it before.
+    pub(super) fn flush_soon(&self) {
+        // Without a runtime nobody waits any more, and the next start finds what the operating system has written.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if self.shared.is_planned.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let flusher = self.clone();
+        runtime.spawn(async move {
+            if tokio::time::timeout(FLUSH_DELAY, flusher.failed()).await.is_ok() {
+                return;
+            }
+            flusher.shared.is_planned.store(false, Ordering::SeqCst);
+            if flusher.is_behind() && !flusher.shared.is_closed.load(Ordering::SeqCst) {
+                flusher.shared.start(FlushKind::Background);
+            }
+        });
+    }
+
+    fn is_behind(&self) -> bool {
+        let committed = self.shared.committed.load(Ordering::SeqCst);
+        matches!(*self.shared.reached.borrow(), Reached::Commit(flushed) if flushed < committed)
+    }
+
+    /// Flushes what is left, and nothing afterwards by itself: SQLite removes the log when its last connection closes.
+    pub(super) async fn close(&self) {
+        self.shared.is_closed.store(true, Ordering::SeqCst);
+        // A failure was logged, and nobody waits for these commits.
+        drop(self.wait().await);
     }
 
     /// Fails once a flush has failed: nothing may be written any more.
@@ -116,17 +158,17 @@ impl Flusher {
 
 impl Shared {
     /// Starts a flush unless one is running. It runs to its end even if every waiter gives up.
-    fn start(self: Arc<Self>) {
+    fn start(self: Arc<Self>, kind: FlushKind) {
         if self.is_flushing.swap(true, Ordering::SeqCst) {
             return;
         }
         tokio::task::spawn_blocking(move || {
             let mut running = Running { shared: &self, outcome: Reached::Failed };
-            running.outcome = self.flush();
+            running.outcome = self.flush(kind);
         });
     }
 
-    fn flush(&self) -> Reached {
+    fn flush(&self, kind: FlushKind) -> Reached {
         if *self.reached.borrow() == Reached::Failed {
             return Reached::Failed;
         }
@@ -135,7 +177,7 @@ impl Shared {
         match self.sync() {
             Ok(()) => {
                 crash::point("store.flush.after");
-                self.counters.count_flush();
+                self.counters.count_flush(kind);
                 Reached::Commit(target)
             }
             Err(error) => {

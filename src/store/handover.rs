@@ -4,14 +4,17 @@
 //! process dies, the lease expires.
 //!
 //! The worker takes jobs in the order of their creation. So a job is created claimed only while nothing that is due waits in the
-//! database: after a claim that found nothing, [`PLACES`] jobs may be handed over; the next one waits for a claim, and so do all
-//! others until a claim finds nothing again.
+//! database: from a claim that found nothing until [`PLACES`] jobs wait in memory. The next one waits in the database for a claim, and
+//! so do all others until a claim finds nothing again. Meanwhile the worker asks the database only at its polls, and then only for jobs
+//! that were due before those in memory. Whatever else makes a job due in this process says so with
+//! [`Handover::close_for_follower`].
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::domain::account::Account;
+use crate::domain::ids::Timestamp;
 use crate::domain::job::{Job, JobStep};
 use crate::domain::person::Person;
 use crate::domain::request::Request;
@@ -46,6 +49,10 @@ struct State {
     taker: Option<Taker>,
     places: usize,
     jobs: VecDeque<ClaimedJob>,
+    /// A job that was not handed over may wait for an earlier one of its person.
+    may_follow: bool,
+    /// How often a job was left in the database.
+    left: u64,
 }
 
 /// The worker that claims for this process.
@@ -60,14 +67,33 @@ impl Handover {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The job that has waited longest.
+    /// The job that has waited longest. Its place is free again.
     pub(super) fn take(&self) -> Option<ClaimedJob> {
-        self.state().jobs.pop_front()
+        let mut state = self.state();
+        let taken = state.jobs.pop_front();
+        if taken.is_some() {
+            state.places = PLACES.min(state.places + 1);
+        }
+        taken
     }
 
-    /// A claim of this worker found nothing: nothing that is due waits in the database.
-    pub(super) fn open(&self, owner: &str, lease: Duration) {
+    /// Since when the job that has waited longest is due.
+    pub(super) fn oldest(&self) -> Option<Timestamp> {
+        self.state().jobs.front().map(|claimed| claimed.job.next_run)
+    }
+
+    /// How often a job was left in the database up to now, for [`Handover::open`].
+    pub(super) fn left(&self) -> u64 {
+        self.state().left
+    }
+
+    /// A claim of this worker found nothing: nothing that is due waits in the database, unless a job was left there since `left` was
+    /// read.
+    pub(super) fn open(&self, owner: &str, lease: Duration, left: u64) {
         let mut state = self.state();
+        if state.left != left {
+            return;
+        }
         state.taker = Some(Taker { owner: owner.to_owned(), lease });
         state.places = PLACES;
     }
@@ -75,6 +101,29 @@ impl Handover {
     /// Due jobs wait in the database, or the worker stops: no job is created claimed.
     pub(super) fn close(&self) {
         self.state().taker = None;
+    }
+
+    /// A job became due that is not handed over. It waits in the database, perhaps for an earlier job of its person.
+    pub(super) fn close_for_follower(&self) {
+        let mut state = self.state();
+        state.taker = None;
+        state.may_follow = true;
+        state.left += 1;
+    }
+
+    /// A job ended: whether another may have waited for it. Then that one is due now.
+    pub(super) fn end_of_job(&self) -> bool {
+        let mut state = self.state();
+        let may_follow = std::mem::take(&mut state.may_follow);
+        if may_follow {
+            state.taker = None;
+        }
+        may_follow
+    }
+
+    /// Whether due jobs may wait in the database.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().taker.is_none()
     }
 
     /// Reserves a place for one job; who takes it. `None`: the job is created unclaimed, and waits for a claim.

@@ -109,7 +109,7 @@ macro_rules! record {
         concat!(
             "INSERT INTO job_step (job_id, step, outcome, output, at) SELECT ",
             $job,
-            ", s.value ->> 'step', s.value ->> 'outcome', s.value ->> 'output', s.value ->> 'at' FROM json_each(",
+            ", s.value ->> 'step', s.value ->> 'outcome', s.value ->> 'output', s.value ->> 'at' FROM jsonb_each(",
             $steps,
             ") AS s"
         )
@@ -349,7 +349,7 @@ impl Tx {
         let id = self.inner.ids.uuid().to_string();
         let now = self.now().as_millis();
         let first = job.kind.plan().first().map(|step| step.code());
-        self.notifies_jobs = true;
+        self.leaves_jobs = true;
         one!(self, ENQUEUE, Row;
             id, job.person_id.to_string(), job.account_id.map(|id| id.to_string()),
             job.request_id.map(|id| id.to_string()), job.kind.code(), PLAN_VERSION, first, now)?
@@ -477,7 +477,7 @@ impl Tx {
             JobState::Done | JobState::Undone => return Ok(CancelAsk::Finished),
         };
         let now = self.now().as_millis();
-        self.notifies_jobs = true;
+        self.leaves_jobs = true;
         if exec!(self, ASK_CANCEL; id.to_string(), seen.state.code(), next.code(), now)? > 0 {
             return Ok(CancelAsk::Asked);
         }
@@ -490,7 +490,7 @@ impl Tx {
     pub async fn retry_job(&mut self, id: JobId) -> Result<Option<Job>, StoreError> {
         let Some(seen) = self.job(id).await? else { return Ok(None) };
         let now = self.now().as_millis();
-        self.notifies_jobs = true;
+        self.leaves_jobs = true;
         let row =
             maybe!(self, RETRY, Row; id.to_string(), state_to_resume(&seen).code(), now, MAILS_PER_JOB - 1)?;
         row.map(Row::job).transpose()
@@ -499,18 +499,19 @@ impl Tx {
     /// Makes the unfinished `check` of this request `done` (a moderator's decision ends it). `true` if there was one. A
     /// worker that claimed it loses its lease.
     pub async fn end_check(&mut self, request: RequestId) -> Result<bool, StoreError> {
-        self.notifies_jobs = true;
-        Ok(exec!(self, END_CHECK; request.to_string())? > 0)
+        let is_ended = exec!(self, END_CHECK; request.to_string())? > 0;
+        self.leaves_jobs |= is_ended;
+        Ok(is_ended)
     }
 
     /// Makes all jobs due that wait because of one of these codes, and returns their number.
     pub async fn wake_job(&mut self, codes: &[ErrorCode]) -> Result<u64, StoreError> {
         let now = self.now().as_millis();
         let mut woken = 0;
-        self.notifies_jobs = true;
         for code in codes {
             woken += exec!(self, WAKE; code.code(), now)?;
         }
+        self.leaves_jobs |= woken > 0;
         Ok(woken)
     }
 }

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use super::connection::{ReadConnection, Store, Tx};
+use super::connection::{ReadConnection, Tx};
 use super::error::StoreError;
 use super::leases::lease_end;
 use super::sql::{all, bare, exec, one, sql};
 use crate::domain::error_code::{ErrorCode, codes};
 use crate::domain::ids::{OutboxId, PersonId, RequestId, Timestamp};
 use crate::domain::notification::Notification;
+
+/// How long a card waits for the change that is expected next.
+const CARD_DELAY: Duration = Duration::from_secs(1);
 
 codes! {
     /// The kind of message.
@@ -84,7 +87,7 @@ sql! {
         postgres: concat!(claim!(), claimable!(), " FOR UPDATE OF o SKIP LOCKED) RETURNING ", outbox_columns!());
     OLDEST = "SELECT min(created_at) FROM outbox";
     PUT = "INSERT INTO outbox (id, kind, target, dedupe_key, params, revision, created_at, fence, lease_until, \
-        attempt, next_run) VALUES ($1, $2, $3, $4, $5, 1, $6, 0, 0, 0, $6) \
+        attempt, next_run) VALUES ($1, $2, $3, $4, $5, 1, $6, 0, 0, 0, $7) \
         ON CONFLICT (dedupe_key) DO UPDATE SET target = excluded.target, params = excluded.params, \
         revision = outbox.revision + 1, next_run = excluded.next_run";
     /// A message that was sent as it was read is deleted. One that was renewed meanwhile is due once more.
@@ -92,13 +95,13 @@ sql! {
     SENT_BUT_RENEWED = "UPDATE outbox SET owner = NULL, lease_until = 0, attempt = 0, \
         error_code = NULL, next_run = $3 WHERE id = $1 AND fence = $2";
     /// The same two for several messages; `$1` is a JSON array of id, fence and revision.
-    SENT_ALL = "DELETE FROM outbox WHERE EXISTS (SELECT 1 FROM json_each($1) AS s WHERE s.value ->> 'id' = outbox.id \
-        AND s.value ->> 'fence' = outbox.fence AND s.value ->> 'revision' = outbox.revision)",
+    SENT_ALL = "DELETE FROM outbox WHERE id IN (SELECT o.id FROM jsonb_each($1) AS s JOIN outbox AS o \
+        ON o.id = s.value ->> 'id' AND o.fence = s.value ->> 'fence' AND o.revision = s.value ->> 'revision')",
         postgres: "DELETE FROM outbox USING json_to_recordset(CAST($1 AS JSON)) AS s(id TEXT, fence BIGINT, \
         revision BIGINT) WHERE s.id = outbox.id AND s.fence = outbox.fence AND s.revision = outbox.revision";
     ALL_SENT_BUT_RENEWED = "UPDATE outbox SET owner = NULL, lease_until = 0, attempt = 0, error_code = NULL, \
-        next_run = $2 WHERE EXISTS (SELECT 1 FROM json_each($1) AS s WHERE s.value ->> 'id' = outbox.id \
-        AND s.value ->> 'fence' = outbox.fence)",
+        next_run = $2 WHERE id IN (SELECT o.id FROM jsonb_each($1) AS s JOIN outbox AS o \
+        ON o.id = s.value ->> 'id' AND o.fence = s.value ->> 'fence')",
         postgres: "UPDATE outbox SET owner = NULL, lease_until = 0, attempt = 0, error_code = NULL, next_run = $2 \
         FROM json_to_recordset(CAST($1 AS JSON)) AS s(id TEXT, fence BIGINT) \
         WHERE s.id = outbox.id AND s.fence = outbox.fence";
@@ -138,21 +141,18 @@ impl Row {
     }
 }
 
-impl Store {
-    /// Claims messages that are due and free, oldest first: sets owner, lease and fence and counts the attempt. One statement, and a
-    /// transaction by itself. It does not wait for the disk: see [`Store::flushed`].
+impl Tx {
+    /// Claims messages that are due and free, oldest first: sets owner, lease and fence and counts the attempt.
     pub async fn claim_outbox_batch(
-        &self,
+        &mut self,
         owner: &str,
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<Outbox>, StoreError> {
-        let mut autocommit = self.autocommit().await?;
-        let database_now = autocommit.database_now().await?;
-        let now = autocommit.now().as_millis();
-        let rows = all!(&mut autocommit, CLAIM, Row;
+        let database_now = self.database_now().await?;
+        let now = self.now().as_millis();
+        let rows = all!(self, CLAIM, Row;
             owner, lease_end(database_now, lease), now, database_now, i64::from(limit))?;
-        autocommit.end_autocommit(!rows.is_empty());
         let mut claimed: Vec<Outbox> = rows.into_iter().map(Row::outbox).collect::<Result<_, _>>()?;
         // RETURNING keeps no order; ids grow with time.
         claimed.sort_by_key(|message| message.id.to_string());
@@ -167,6 +167,15 @@ impl ReadConnection {
     }
 }
 
+fn card_of(request: RequestId) -> NewOutbox {
+    NewOutbox {
+        kind: OutboxKind::Card,
+        target: request.to_string(),
+        dedupe_key: ["card:", &request.to_string()].concat(),
+        params: "{}".to_owned(),
+    }
+}
+
 fn held(touched: u64) -> Result<(), StoreError> {
     if touched == 0 { Err(StoreError::LostLease) } else { Ok(()) }
 }
@@ -174,13 +183,14 @@ fn held(touched: u64) -> Result<(), StoreError> {
 impl Tx {
     /// Posts the card of a request, or updates it.
     pub async fn put_card(&mut self, request: RequestId) -> Result<(), StoreError> {
-        self.put_outbox(NewOutbox {
-            kind: OutboxKind::Card,
-            target: request.to_string(),
-            dedupe_key: ["card:", &request.to_string()].concat(),
-            params: "{}".to_owned(),
-        })
-        .await
+        self.put_outbox(card_of(request)).await
+    }
+
+    /// The same for a card that will change again in a moment: it is due with that change, or after [`CARD_DELAY`]. So Discord is asked
+    /// once for both.
+    pub async fn put_card_soon(&mut self, request: RequestId) -> Result<(), StoreError> {
+        let due = self.now().after(CARD_DELAY);
+        self.put_outbox_at(card_of(request), due).await
     }
 
     /// Tells a person by direct message about their request. It is rendered from current data when it is sent.
@@ -202,11 +212,17 @@ impl Tx {
 
     /// Adds a message to the outbox, due now, or renews the unsent one of the same key.
     pub async fn put_outbox(&mut self, message: NewOutbox) -> Result<(), StoreError> {
+        self.notifies_messages = true;
+        let now = self.now();
+        self.put_outbox_at(message, now).await
+    }
+
+    async fn put_outbox_at(&mut self, message: NewOutbox, due: Timestamp) -> Result<(), StoreError> {
         let id = self.inner.ids.uuid().to_string();
         let now = self.now().as_millis();
-        self.notifies_messages = true;
-        exec!(self, PUT; id, message.kind.code(), message.target, message.dedupe_key, message.params, now)
-            .map(|_| ())
+        exec!(self, PUT; id, message.kind.code(), message.target, message.dedupe_key, message.params, now,
+            due.as_millis())
+        .map(|_| ())
     }
 
     /// Fenced: the message was sent. If it was renewed meanwhile, it is due once more.

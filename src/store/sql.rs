@@ -10,7 +10,7 @@ use sqlx::{PgConnection, SqliteConnection};
 pub struct Sql {
     /// For SQLite.
     pub sqlite: &'static str,
-    /// For `PostgreSQL`.
+    /// For `PostgreSQL`; empty if it is run on SQLite alone.
     pub postgres: &'static str,
 }
 

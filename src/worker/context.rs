@@ -18,6 +18,9 @@ use crate::store::Store;
 /// How long the lease of a job, or of a named role such as housekeeping, lasts without renewal.
 pub(crate) const LEASE: Duration = Duration::from_secs(15);
 
+/// How long a step, or a round of messages, lets interactions go first. Short enough that work goes on while people never stop pressing.
+const YIELD_LIMIT: Duration = Duration::from_millis(250);
+
 /// What the background loops need from outside.
 #[derive(Clone)]
 pub struct Dependencies {
@@ -68,6 +71,11 @@ impl WorkerContext {
             breakpoint: super::breakpoint::Breakpoint::default(),
             deps,
         }
+    }
+
+    /// Lets the interactions that wait for their first answer go first.
+    pub(crate) async fn yield_to_interactions(&self) {
+        self.deps.discord.interactions_answered(YIELD_LIMIT).await;
     }
 
     /// A random number for jitter.

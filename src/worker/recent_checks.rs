@@ -2,12 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
+use crate::domain::freshness::is_fresh;
 use crate::domain::ids::{RequestId, Timestamp};
-
-/// How long an answer counts. The steps between take seconds unless they wait for a server.
-const FRESH_FOR: Duration = Duration::from_secs(30);
 
 /// The requests whose user name and address were free in Keycloak, and when that was asked.
 pub(crate) struct RecentChecks(Mutex<HashMap<RequestId, Timestamp>>);
@@ -32,14 +29,12 @@ impl RecentChecks {
     }
 }
 
-/// Whether an answer of `at` still counts at `now`. If the clock was set back, the age is unknown and the answer counts as old.
-pub(crate) fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
-    at <= now && now.since(at) <= FRESH_FOR
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::domain::freshness::FRESH_FOR;
 
     #[test]
     fn a_check_counts_once_and_for_thirty_seconds() {

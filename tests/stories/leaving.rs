@@ -1,6 +1,7 @@
 //! People who lose their role or go, between request, approval and the making.
 
-use harness::{Rules, Story};
+use discord_sim::Person;
+use harness::{Frozen, Rules, Story};
 
 #[test]
 fn who_lost_the_role_is_not_approved_and_may_be_when_it_is_back() {
@@ -70,6 +71,54 @@ fn who_is_banned_after_the_approval_gets_no_entry() {
         story.wait_until_idle().await;
         ada.sees().await;
         story.nothing_is_made_for("ada").await;
+        assert!(!story.audit_events().await.contains(&"entry.created".to_owned()));
+    });
+}
+
+/// How often the bot asked Discord about this person as a member.
+fn questions_about(story: &Story, person: &Person) -> usize {
+    let route = format!("/guilds/{}/members/{}", story.guild.id, person.id());
+    story
+        .sim
+        .requests()
+        .iter()
+        .filter(|asked| asked.route.starts_with("GET ") && asked.path.ends_with(&route))
+        .count()
+}
+
+#[test]
+fn a_rule_that_approves_at_once_rests_on_the_member_that_pressed_send() {
+    Story::plays("atonce", Rules::automatic(), async |story| {
+        let (ada, grace) = (story.person("ada"), story.person("grace"));
+        story.asks_with("ada", &story.form("ada").without("answer")).await;
+        ada.waits_for("Your request was approved").await;
+        grace.waits_for("Account created").await;
+        assert_eq!(questions_about(story, &ada), 0, "Discord had shown the member a moment before");
+        story.reads_mail("ada");
+    });
+}
+
+#[test]
+fn who_loses_the_role_or_leaves_while_a_rule_approves_gets_no_entry() {
+    Story::plays_alone("losesnow", Rules::automatic(), async |story| {
+        let (ada, barbara, grace) = (story.person("ada"), story.person("barbara"), story.person("grace"));
+        let frozen = Frozen::both();
+        story.asks_with("ada", &story.form("ada").without("answer")).await;
+        story.asks_with("barbara", &story.form("barbara").without("answer")).await;
+        ada.loses("member");
+        // The answer follows the event through the same session.
+        story.status("ada").await;
+        barbara.leaves();
+        grace.runs("/account status").await;
+        drop(frozen);
+        let told = ada.waits_for("was approved, but").await;
+        assert!(told.contains("You no longer met the rules"), "{told}");
+        grace.waits_for("left the server").await;
+        story.wait_until_idle().await;
+        grace.sees().await;
+        assert_eq!((questions_about(story, &ada), questions_about(story, &barbara)), (1, 1));
+        story.nothing_is_made_for("ada").await;
+        story.nothing_is_made_for("barbara").await;
         assert!(!story.audit_events().await.contains(&"entry.created".to_owned()));
     });
 }

@@ -24,14 +24,14 @@ struct Cost {
 
 /// What a request that a rule approves may cost on SQLite. Keycloak: two searches by the check, the search of the import, the groups,
 /// the mail.
-const LIMIT: Cost = Cost { statements: 43, commits: 8, flushes: 6, keycloak: 5, directory: 8, discord: 4 };
+const LIMIT: Cost = Cost { statements: 40, commits: 7, flushes: 5, keycloak: 5, directory: 8, discord: 3 };
 
 /// A moderator's decision costs this much more.
-const DECISION: Cost = Cost { statements: 10, commits: 4, flushes: 3, keycloak: 0, directory: 0, discord: 5 };
+const DECISION: Cost = Cost { statements: 10, commits: 3, flushes: 3, keycloak: 0, directory: 0, discord: 6 };
 
 /// PostgreSQL is asked for its clock, locks keys and sets savepoints, which is not needed on SQLite. It flushes by itself.
 const ON_POSTGRES: Cost =
-    Cost { statements: 26, commits: 0, flushes: 0, keycloak: 0, directory: 0, discord: 0 };
+    Cost { statements: 25, commits: 0, flushes: 0, keycloak: 0, directory: 0, discord: 0 };
 
 impl std::ops::Add for Cost {
     type Output = Self;

@@ -7,6 +7,7 @@ use accolade::clock::Clock as _;
 use accolade::domain::account::AccountState;
 use accolade::domain::audit::{Actor, Entry, Event, Source};
 use accolade::domain::error_code::ErrorCode;
+use accolade::domain::ids::JobId;
 use accolade::domain::job::{JobKind, JobState, Outcome, Step};
 use accolade::store::{
     Approved, AuditVerdict, Counts, Kind, NewJob, NewOutbox, OutboxKind, Sent, StepRecord,
@@ -182,6 +183,81 @@ on_both_databases! {
         assert_eq!(late.owner, None);
     }
 
+    async fn a_place_in_memory_is_used_again_and_what_was_due_before_goes_first(env: &StoreEnv) {
+        let mut user = 0;
+        let mut enqueue = async || {
+            user += 1;
+            let job = NewJob { person_id: env.person(user).await, account_id: None, request_id: None, kind: JobKind::Check };
+            let mut tx = env.store.begin().await.expect("begins");
+            let job = tx.enqueue_job_at_once(job).await.expect("enqueues");
+            tx.commit("test.enqueue").await.expect("commits");
+            env.clock.push(Duration::from_millis(1));
+            job
+        };
+        let claim = async || env.store.claim_job("worker", LEASE).await.expect("claims").map(|claimed| claimed.job);
+        // A job that waits until later.
+        let postponed = enqueue().await;
+        let claimed = claim().await.expect("is due");
+        let mut tx = env.store.begin().await.expect("begins");
+        let later = env.clock.now().after(Duration::from_secs(5));
+        tx.postpone_job(&claimed, later, ErrorCode::DirectoryDown).await.expect("postpones");
+        tx.commit("test.later").await.expect("commits");
+        assert_eq!(claim().await, None, "it is not due");
+        // More jobs than there are places, one after the other.
+        for _ in 0..40 {
+            let job = enqueue().await;
+            assert!(job.owner.is_some(), "its place was free");
+            let taken = env.store.take_job("worker", LEASE).await.expect("takes").expect("it was handed over").job;
+            assert_eq!(taken.id, job.id);
+        }
+        env.clock.push(Duration::from_secs(5));
+        let newer = enqueue().await;
+        assert!(newer.owner.is_some());
+        assert_eq!(claim().await.expect("is due").id, postponed.id, "it was due before");
+        assert_eq!(claim().await.expect("was handed over").id, newer.id);
+        assert_eq!(claim().await, None);
+    }
+
+    async fn the_database_is_asked_for_a_job_only_where_one_may_have_been_left(env: &StoreEnv) {
+        let person = env.person(1).await;
+        let new = |kind| NewJob { person_id: person, account_id: None, request_id: None, kind };
+        let take = async || env.store.take_job("worker", LEASE).await.expect("takes").map(|claimed| claimed.job);
+        let asked = async |wanted: Option<JobId>, why: &str| {
+            let before = env.store.counts();
+            assert_eq!(take().await.map(|job| job.id), wanted, "{why}");
+            since(env, before).0 > 0
+        };
+        assert!(asked(None, "nobody has looked yet").await);
+        assert!(!asked(None, "nothing is due since the last look").await);
+        let mut tx = env.store.begin().await.expect("begins");
+        let handed = tx.enqueue_job_at_once(new(JobKind::Check)).await.expect("enqueues");
+        tx.commit("test.enqueue").await.expect("commits");
+        assert!(!asked(Some(handed.id), "it is in memory").await);
+        // It waits for the first one of its person, which runs.
+        let mut tx = env.store.begin().await.expect("begins");
+        let follower = tx.enqueue_job_at_once(new(JobKind::Welcome)).await.expect("enqueues");
+        tx.commit("test.enqueue").await.expect("commits");
+        assert!(asked(None, "the first one is not done").await);
+        assert!(!asked(None, "nothing is due since the last look").await);
+        let mut tx = env.store.begin().await.expect("begins");
+        tx.finish_job(&handed, JobState::Done).await.expect("finishes");
+        tx.commit("test.finish").await.expect("commits");
+        env.store.note_end_of_job();
+        assert!(asked(Some(follower.id), "nothing stands before it").await);
+        assert!(asked(None, "the last look found something").await);
+        // A job of a kind that is never handed over.
+        let other = NewJob { person_id: env.person(2).await, ..new(JobKind::Resend) };
+        let mut tx = env.store.begin().await.expect("begins");
+        let left = tx.enqueue_job(other).await.expect("enqueues");
+        tx.commit("test.enqueue").await.expect("commits");
+        assert!(asked(Some(left.id), "it was left in the database").await);
+        assert!(asked(None, "the last look found something").await);
+        env.store.note_end_of_job();
+        assert!(asked(None, "another one may have waited for it").await);
+        env.store.note_end_of_job();
+        assert!(!asked(None, "nothing can have waited").await);
+    }
+
     async fn messages_are_claimed_and_settled_several_at_a_time(env: &StoreEnv) {
         let mut tx = env.store.begin().await.expect("begins");
         for number in 0..5 {
@@ -189,7 +265,7 @@ on_both_databases! {
             env.clock.push(Duration::from_millis(1));
         }
         tx.commit("test.outbox").await.expect("commits");
-        let claimed = env.store.claim_outbox_batch("a", LEASE, 3).await.expect("claims");
+        let claimed = env.claim_messages("a", LEASE, 3).await;
         let keys: Vec<_> = claimed.iter().map(|message| message.dedupe_key.as_str()).collect();
         assert_eq!(keys, ["notice:0", "notice:1", "notice:2"]);
         // One is renewed while it is being sent, one is claimed by another process after its lease.
@@ -199,7 +275,7 @@ on_both_databases! {
             .await
             .expect("gives back");
         tx.commit("test.outbox").await.expect("commits");
-        let others = env.store.claim_outbox_batch("b", LEASE, 10).await.expect("claims");
+        let others = env.claim_messages("b", LEASE, 10).await;
         let keys: Vec<_> = others.iter().map(|message| message.dedupe_key.as_str()).collect();
         assert_eq!(keys, ["notice:2", "notice:3", "notice:4"]);
         let before = env.store.counts();
@@ -207,7 +283,7 @@ on_both_databases! {
         assert_eq!(tx.outbox_sent_batch(&claimed).await.expect("settles"), 1, "one is not ours any more");
         tx.commit("test.sent").await.expect("commits");
         assert_eq!(since(env, before), (2, 1));
-        let left = env.store.claim_outbox_batch("c", LEASE, 10).await.expect("claims");
+        let left = env.claim_messages("c", LEASE, 10).await;
         let left: Vec<_> = left.iter().map(|message| (message.dedupe_key.as_str(), message.attempt)).collect();
         assert_eq!(left, [("notice:1", 1)], "renewed: due once more");
     }

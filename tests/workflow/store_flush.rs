@@ -13,7 +13,7 @@ use accolade::clock::SystemRng;
 use accolade::config;
 use accolade::domain::ids::DiscordUserId;
 use accolade::domain::job::JobKind;
-use accolade::store::{FlushMoment, NewJob, Store, StoreError};
+use accolade::store::{Counts, FlushMoment, NewJob, Store, StoreError};
 use tokio_util::task::TaskTracker;
 
 use harness::store::sqlite_config;
@@ -245,7 +245,41 @@ async fn a_reader_is_answered_when_what_it_saw_is_on_the_disk() {
     assert!(!reading.is_finished(), "an answer before the flush");
     watched.gate.set(false);
     assert!(reading.await.expect("ends").expect("reads").is_some());
-    assert_eq!(store.counts().flushes, before.flushes + 1);
+    let now = store.counts();
+    let flushes = |counts: Counts| counts.flushes + counts.background_flushes;
+    assert_eq!(flushes(now), flushes(before) + 1, "whoever started it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relaxed_reader_is_answered_before_what_it_saw_is_on_the_disk() {
+    let watched = Watched::new().await;
+    let store = &watched.env.store;
+    watched.gate.set(true);
+    let mut tx = store.begin().await.expect("begins");
+    tx.ensure_person(DiscordUserId::new(1), "en").await.expect("a person");
+    tx.commit_relaxed("test.person").await.expect("returns without a flush");
+    let mut reading = store.read_relaxed().await.expect("reads");
+    assert!(reading.person_of(DiscordUserId::new(1)).await.expect("an answer at once").is_some());
+    watched.gate.set(false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relaxed_commit_is_flushed_soon_although_nobody_waits_for_it() {
+    let watched = Watched::new().await;
+    let store = &watched.env.store;
+    let mut tx = store.begin().await.expect("begins");
+    tx.ensure_person(DiscordUserId::new(1), "en").await.expect("a person");
+    tx.commit_relaxed("test.person").await.expect("returns without a flush");
+    testbed::wait_until("the flush", Duration::from_secs(20), async || {
+        Ok(store.counts().background_flushes == 1)
+    })
+    .await
+    .expect("it is started by itself");
+    watched.disk.lock().expect("not poisoned").acknowledged.push(1);
+    assert_eq!(watched.missing_after_power_cut().await, [0_u64; 0]);
+    let waited_for = store.counts().flushes;
+    store.flushed().await.expect("there is nothing to flush");
+    assert_eq!(store.counts().flushes, waited_for);
 }
 
 #[tokio::test(flavor = "multi_thread")]

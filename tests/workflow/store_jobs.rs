@@ -528,21 +528,21 @@ on_both_databases! {
     async fn edits_of_one_card_become_one_message(env: &StoreEnv) {
         put(env, card(r#"{"n":1}"#)).await;
         put(env, card(r#"{"n":2}"#)).await;
-        let claimed = env.store.claim_outbox_batch("a", LEASE, 1).await.expect("claims").pop().expect("is due");
+        let claimed = env.claim_messages("a", LEASE, 1).await.pop().expect("is due");
         assert_eq!((claimed.params.as_str(), claimed.attempt), (r#"{"n":2}"#, 1));
-        assert!(env.store.claim_outbox_batch("b", LEASE, 1).await.expect("claims").pop().is_none());
+        assert!(env.claim_messages("b", LEASE, 1).await.pop().is_none());
         // The state changes while the message is on its way: it must be sent once more.
         put(env, card(r#"{"n":3}"#)).await;
         let mut tx = env.store.begin().await.expect("begins");
         tx.outbox_sent(&claimed).await.expect("sent");
         tx.commit("test.sent").await.expect("commits");
-        let again = env.store.claim_outbox_batch("a", LEASE, 1).await.expect("claims").pop().expect("is due once more");
+        let again = env.claim_messages("a", LEASE, 1).await.pop().expect("is due once more");
         assert_eq!((again.params.as_str(), again.attempt), (r#"{"n":3}"#, 1), "it counts from the start");
         let mut tx = env.store.begin().await.expect("begins");
         assert!(matches!(tx.outbox_sent(&claimed).await, Err(StoreError::LostLease)), "an old claim wrote");
         tx.outbox_later(&again, env.clock.now(), ErrorCode::Internal).await.expect("later");
         tx.commit("test.later").await.expect("commits");
-        let third = env.store.claim_outbox_batch("a", LEASE, 1).await.expect("claims").pop().expect("is due");
+        let third = env.claim_messages("a", LEASE, 1).await.pop().expect("is due");
         assert_eq!(third.attempt, 2, "the send before may have got through");
         let mut tx = env.store.begin().await.expect("begins");
         tx.outbox_sent(&third).await.expect("sent");
@@ -671,7 +671,7 @@ on_both_databases! {
     async fn the_leases_of_an_earlier_life_are_void_where_the_file_has_one_process_only(env: &StoreEnv) {
         let is_alone = env.store.kind() == Kind::Sqlite;
         put(env, card("{}")).await;
-        env.store.claim_outbox_batch("earlier", LEASE, 1).await.expect("claims").pop().expect("is due");
+        env.claim_messages("earlier", LEASE, 1).await.pop().expect("is due");
         env.store.take_lease("gateway", "earlier", LEASE).await.expect("takes").expect("is free");
         for (user, kind) in [(1, JobKind::Welcome), (2, JobKind::Check)] {
             enqueue(env, user, kind).await;
@@ -684,7 +684,7 @@ on_both_databases! {
         assert_eq!(job.is_some(), is_alone);
         let gateway = env.store.take_lease("gateway", "later", LEASE).await.expect("asks");
         assert_eq!(gateway.is_some(), is_alone, "people wait for nobody's lease to end");
-        let message = env.store.claim_outbox_batch("later", LEASE, 1).await.expect("asks").pop();
+        let message = env.claim_messages("later", LEASE, 1).await.pop();
         assert_eq!(message.is_some(), is_alone);
     }
 

@@ -1,4 +1,4 @@
-//! `eligible`: the member, fetched from Discord, still fits the policy. If not, the job ends before anything was made.
+//! `eligible`: the member, as Discord showed them less than 30 s ago or shows them now, still fits the policy. If not, the job ends before anything was made.
 //!
 //! A job can wait for a server for hours after this step. The policy is then evaluated again before the entry is created, and before
 //! the mail, which can't be undone.
@@ -8,18 +8,17 @@ use crate::jobs::outcome::{StepDone, StepError, StepOutput, defect};
 use crate::domain::audit::Actor;
 use crate::domain::eligibility::{Approval, Eligibility, Policy, Rule, RuleName, evaluate};
 use crate::domain::error_code::ErrorCode;
+use crate::domain::freshness::is_fresh;
+use crate::domain::ids::{GuildId, Timestamp};
 use crate::domain::job::{FailureAction, JobStep, Outcome, Step};
 use crate::domain::member::MemberFacts;
 use crate::jobs::context::StepContext;
 use crate::store::StepRecord;
 use crate::worker::breaker::Target;
-use crate::worker::recent_checks::is_fresh;
 
 pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
-    // The decision is timestamped when the request is sent, so a delay before recording can't make it look fresher.
-    let asked_at = Some(ctx.worker.deps.clock.now());
-    let rule = decide_rule(ctx).await?;
-    Ok(StepDone { asked_at, ..StepDone::new(Outcome::Unchanged, StepOutput::Rule(rule)) })
+    let (asked_at, rule) = decide_rule(ctx).await?;
+    Ok(StepDone { asked_at: Some(asked_at), ..StepDone::new(Outcome::Unchanged, StepOutput::Rule(rule)) })
 }
 
 /// Before the entry is created: decides again if this job's decision is old. Another rule may fit by now. Its groups are set then,
@@ -43,7 +42,7 @@ pub(super) async fn must_still_hold(ctx: &StepContext<'_>) -> Result<(), StepErr
     if is_decision_fresh(ctx, decided) {
         return Ok(());
     }
-    let fits = StepOutput::Rule(decide_rule(ctx).await?);
+    let fits = StepOutput::Rule(decide_rule(ctx).await?.1);
     let fitted = decided.output.as_deref().map_or(StepOutput::Nothing, StepOutput::parse);
     if fits == fitted { Ok(()) } else { Err(FailureAction::Undo { code: ErrorCode::RoleLost }.into()) }
 }
@@ -53,13 +52,12 @@ fn is_decision_fresh(ctx: &StepContext<'_>, decided: &JobStep) -> bool {
     is_fresh(decided.at, ctx.worker.deps.clock.now())
 }
 
-async fn decide_rule(ctx: &StepContext<'_>) -> Result<RuleName, StepError> {
+/// The rule, and when Discord showed the member that it fits.
+async fn decide_rule(ctx: &StepContext<'_>) -> Result<(Timestamp, RuleName), StepError> {
     let guild = ctx.guild()?;
-    let user = ctx.discord_id()?;
+    let (asked_at, member) = member(ctx, guild.id).await?;
+    let user = member.user_id;
     let deps = &ctx.worker.deps;
-    let asking = deps.discord.member(guild.id, user);
-    let member = ctx.call(Target::Discord, "member", asking).await??;
-    let Some(member) = member else { return Err(FailureAction::Undo { code: ErrorCode::MemberGone }.into()) };
     let mut view = deps.store.read().await?;
     let address = ctx.request()?.form.as_ref().map(|form| &form.address);
     if view.denial_of(user, address).await?.is_some() {
@@ -69,7 +67,21 @@ async fn decide_rule(ctx: &StepContext<'_>) -> Result<RuleName, StepError> {
     let is_by_rule = decision.is_none_or(|decision| decision.approver == Actor::System);
     let rule = fitting_rule(ctx, &guild.policy, &member, is_by_rule)?;
     let rule = rule.ok_or(FailureAction::Undo { code: ErrorCode::RoleLost })?;
-    Ok(rule.name.clone())
+    Ok((asked_at, rule.name.clone()))
+}
+
+/// The member, and when Discord showed them: in the interaction of a `Send` that a rule approved a moment ago, or now.
+async fn member(ctx: &StepContext<'_>, guild: GuildId) -> Result<(Timestamp, MemberFacts), StepError> {
+    let user = ctx.discord_id()?;
+    let discord = &ctx.worker.deps.discord;
+    if let Some(recent) = discord.recent_member(guild, user) {
+        return Ok(recent);
+    }
+    // The decision is timestamped when the question is sent, so a delay before recording can't make it look fresher.
+    let asked_at = ctx.worker.deps.clock.now();
+    let member = ctx.call(Target::Discord, "member", discord.member(guild, user)).await??;
+    let member = member.ok_or(FailureAction::Undo { code: ErrorCode::MemberGone })?;
+    Ok((asked_at, member))
 }
 
 /// The approved rule, if it still fits; else the first that does. An automatic approval never moves to a rule that needs a moderator.

@@ -20,7 +20,8 @@ use accolade::domain::lang::Lang;
 use accolade::domain::member::MemberFacts;
 use accolade::domain::request::{Request, RequestState};
 use accolade::store::{
-    AccountInserted, AccountSaved, Approved, AuditFilter, AuditRow, Order, RequestMove, RequestMoved, Store,
+    AccountInserted, AccountSaved, Approved, AuditFilter, AuditRow, Order, Outbox, RequestMove, RequestMoved,
+    Store,
 };
 use serde_json::{Value, json};
 use testbed::config::Sections;
@@ -207,12 +208,20 @@ impl AccountsEnv {
         self.store.read().await.expect("a view").oldest_outbox().await.expect("an answer").is_some()
     }
 
-    /// Empties the outbox and gives the dedupe keys of what was in it.
+    /// Claims the message that is due first.
+    pub async fn claim_message(&self) -> Option<Outbox> {
+        let mut tx = self.store.begin().await.expect("a transaction");
+        let claimed =
+            tx.claim_outbox_batch("test", Duration::from_mins(1), 1).await.expect("an answer").pop();
+        tx.commit("test").await.expect("a commit");
+        claimed
+    }
+
+    /// Empties the outbox and gives the dedupe keys of what was in it. A card that waits for its next change is in it, too.
     pub async fn takes_messages(&self) -> Vec<String> {
+        self.clock.push(Duration::from_secs(1));
         let mut keys = Vec::new();
-        while let Some(message) =
-            self.store.claim_outbox_batch("test", Duration::from_mins(1), 1).await.expect("an answer").pop()
-        {
+        while let Some(message) = self.claim_message().await {
             let mut tx = self.store.begin().await.expect("a transaction");
             tx.outbox_sent(&message).await.expect("sent");
             tx.commit("test").await.expect("a commit");

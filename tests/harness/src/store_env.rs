@@ -12,7 +12,7 @@ use accolade::domain::mail_address::MailAddress;
 use accolade::domain::person_name::PersonName;
 use accolade::domain::request::{Answer, Form, Request, RequestKind};
 use accolade::domain::username::Username;
-use accolade::store::{NewDraft, SendDraft, Sent, Store, StoreError};
+use accolade::store::{NewDraft, Outbox, SendDraft, Sent, Store, StoreError};
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -119,6 +119,14 @@ impl StoreEnv {
     /// Opens the same database once more.
     pub async fn open_again(&self) -> Result<Store, StoreError> {
         Store::open(&self.config, self.clock.clone(), Arc::new(SystemRng)).await
+    }
+
+    /// Claims messages that are due.
+    pub async fn claim_messages(&self, owner: &str, lease: Duration, limit: u32) -> Vec<Outbox> {
+        let mut tx = self.store.begin().await.expect("begins");
+        let claimed = tx.claim_outbox_batch(owner, lease, limit).await.expect("claims");
+        tx.commit("test.claim").await.expect("commits");
+        claimed
     }
 
     /// Stores a person.
