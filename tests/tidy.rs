@@ -1,6 +1,7 @@
-//! The house rules as a test: who may import whom, where foreign crates live, what docs promise, and what nobody writes.
+//! The project's rules as a test: which module may import which, where external crates are used, what the docs promise, and what must not
+//! be written.
 //!
-//! The rules read the files as text. A rule that is hard to state in text is not here.
+//! The rules read the files as text. Rules that are hard to check in text are not here.
 
 #[path = "tidy/imports.rs"]
 mod imports;
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Room -> rooms it may import. `domain`, `config`, `net`, `clock` and `crash` are open to all; a room may import itself.
+/// Module -> modules that it may import. Every module may import `domain`, `config`, `net`, `clock` and `crash`, and itself.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &[]),
@@ -54,16 +55,16 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("main", &["cli", "telemetry"]),
 ];
 
-/// Rooms that everything may import.
+/// Modules that every module may import.
 const OPEN: &[&str] = &["domain", "config", "net", "clock", "crash"];
 
-/// Single files that may import more than their room, with the reason.
+/// Single files that may import more than their module, with the reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("src/cli/migrate.rs", "store", "it makes and changes the database, before any use-case can run"),
     ("src/cli/backup.rs", "store", "it copies and replaces the whole database, which no use-case does"),
 ];
 
-/// Foreign crate -> the rooms it lives in.
+/// External crate -> the modules that may use it.
 const CRATES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("ldap3", &["directory"]),
@@ -79,7 +80,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["telemetry"]),
 ];
 
-/// A file of the product longer than this has more than one reason to exist. Tests below `mod tests` do not count.
+/// A file of the product that is longer than this has more than one purpose. Tests below `mod tests` do not count.
 const LONGEST_FILE: usize = 560;
 
 /// Words and phrases that earlier pages used for things that have a common name.
@@ -107,7 +108,7 @@ const OLD_WORDS: &[&str] = &[
     "whomever",
 ];
 
-/// A line of a page that is longer than this reads badly in an editor and in a review.
+/// A longer line of a page is hard to read in an editor and in a review.
 const LONGEST_LINE: usize = 160;
 
 fn root() -> PathBuf {
@@ -143,14 +144,14 @@ fn text_of(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", shown(path)))
 }
 
-/// The room of a product file: the first part of its path below `src`.
+/// The module of a product file: the first part of its path below `src`.
 fn room_of(path: &Path) -> String {
     let below = path.strip_prefix(root().join("src")).expect("a file below src");
     let first = below.components().next().expect("a path with a part").as_os_str().to_string_lossy();
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// The file without its test module, which stands last if it is not a file of its own, and without comments.
+/// The file without comments and without its test module, which comes last if it is not a separate file.
 fn code_of(text: &str) -> String {
     let is_own = |part: &str| part.lines().next().is_some_and(|line| line.ends_with('{'));
     let mut parts = text.split("\n#[cfg(test)]\nmod ");
@@ -162,7 +163,7 @@ fn code_of(text: &str) -> String {
     product.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// The files of the product with their code. Tests in files of their own are no part of it.
+/// The files of the product with their code, without tests in separate files.
 fn product_files() -> Vec<(String, String)> {
     let is_product = |file: &String| !file.ends_with("/tests.rs") && !file.contains("/tests/");
     let files = files_below("src", "rs").into_iter().map(|path| (shown(&path), path));
@@ -266,7 +267,7 @@ fn modules_say_what_lives_in_them_and_stay_short() {
 
 #[test]
 fn nobody_switches_a_check_off_or_waits_for_time() {
-    // Written in two parts, so that this file does not find itself.
+    // Written in two parts, so that the test does not match this file.
     let forbidden = [
         concat!("#[ig", "nore"),
         concat!("#[al", "low("),
@@ -299,7 +300,7 @@ const SLEEPING: &[(&str, &str)] = &[
 
 /// The lines that wait for time to pass.
 fn lines_that_wait(text: &str) -> Vec<usize> {
-    // Written in two parts, so that this file does not find itself.
+    // Written in two parts, so that the test does not match this file.
     let forbidden = [concat!("sle", "ep("), concat!("sle", "ep_until("), concat!("park_", "timeout(")];
     let sleeps = |line: &str| forbidden.iter().any(|call| line.contains(call));
     text.lines().zip(1..).filter(|(line, _)| sleeps(line)).map(|(_, number)| number).collect()
@@ -382,7 +383,7 @@ fn every_dependency_has_its_reason() {
     }
 }
 
-/// The names of all test functions of the workspace: those below a test's attribute, and all of a list for both databases.
+/// The names of all test functions in the workspace: those below a test attribute, and all in an `on_both_databases!` list.
 fn test_names() -> Vec<String> {
     let mut names = Vec::new();
     for path in files_below("src", "rs").into_iter().chain(files_below("tests", "rs")) {
@@ -410,12 +411,12 @@ fn test_names() -> Vec<String> {
     names
 }
 
-/// The tests that a line of a list names: `- ` and one code span.
+/// The test that a line of a list names: `- ` and one code span.
 fn test_of(line: &str) -> Option<&str> {
     line.trim_start().strip_prefix("- `")?.strip_suffix('`').filter(|name| !name.contains('`'))
 }
 
-/// The items of a list whose first words are bold, each with the tests below it.
+/// The list items that begin in bold, each with the tests below it.
 fn items(text: &str) -> Vec<(&str, Vec<&str>)> {
     let mut items: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in text.lines() {
@@ -428,7 +429,7 @@ fn items(text: &str) -> Vec<(&str, Vec<&str>)> {
     items
 }
 
-/// The text below a heading of the second level, up to the next one.
+/// The text below a second-level heading, up to the next one.
 fn below<'a>(text: &'a str, heading: &str) -> &'a str {
     let (_, rest) = text.split_once(heading).unwrap_or_else(|| panic!("no heading {heading}"));
     rest.split("\n## ").next().unwrap_or(rest)
@@ -470,7 +471,7 @@ fn the_tests_that_the_docs_name_exist() {
             }
         }
     }
-    // Elsewhere a test is known by its long name: no code, key or metric has five words.
+    // Elsewhere a test is recognised by its long name, because no code, key or metric has five words.
     for page in pages() {
         let prose = prose_of(&text_of(&page));
         for name in prose.split('`').skip(1).step_by(2) {
@@ -486,7 +487,7 @@ fn the_tests_that_the_docs_name_exist() {
 #[test]
 fn every_rule_of_the_security_page_names_a_test() {
     let text = text_of(&root().join("docs/security.md"));
-    // The other lists of the page are limits and advice.
+    // The other lists on the page are limits and advice.
     let rules = items(below(&text, "\n## Rules\n"));
     let without: Vec<String> =
         rules.iter().filter(|(_, tests)| tests.is_empty()).map(|(rule, _)| (*rule).to_owned()).collect();
@@ -533,7 +534,7 @@ fn the_image_has_no_shell_and_is_not_root() {
     assert_eq!(says("USER "), ["USER 65532:65532"]);
     assert!(says("RUN ").is_empty() && says("ADD ").is_empty(), "the last stage runs or fetches something");
     assert_eq!(says("COPY ").len(), 1, "more than the program is in the image");
-    // The other form would need a shell.
+    // The form without brackets would need a shell.
     assert!(says("ENTRYPOINT ").iter().chain(&says("CMD ")).all(|line| line.contains(" [")));
     assert!(file.contains("cargo build --release --locked"), "the lock file is not obeyed");
 }
@@ -559,7 +560,7 @@ fn the_policy_of_dependencies_leaves_nothing_open() {
     assert!(!verb.contains("check --disable-fetch advisories ||"), "what is found does not fail the verb");
 }
 
-/// What a heading is called in an address.
+/// The anchor of a heading in a link.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
     kept.collect::<String>().to_lowercase().replace(' ', "-")
@@ -587,7 +588,7 @@ fn links_in_the_docs_lead_somewhere_in_the_book() {
                 let headings = page.lines().filter_map(|line| line.strip_prefix('#'));
                 headings.map(|heading| anchor(heading.trim_start_matches('#'))).any(|have| have == part)
             };
-            // Outside of the book a link works in the repository alone.
+            // A link out of the book works only in the repository.
             let is_in_book = path.starts_with(root().join("docs"));
             let leaves =
                 is_in_book && !leads_to.canonicalize().is_ok_and(|to| to.starts_with(root().join("docs")));
@@ -633,7 +634,7 @@ fn no_line_of_a_page_is_longer_than_a_screen() {
     assert_none("A line of a page is longer than 160 characters; use a list or a heading:", &faults);
 }
 
-/// Where `text` uses one of the old words as a word of its own.
+/// The old words that `text` contains as whole words.
 fn old_words_in(text: &str) -> Vec<&'static str> {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
     let is_inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
@@ -705,7 +706,7 @@ fn every_key_and_code_is_in_the_reference() {
     assert_none("The reference does not explain:", &missing);
 }
 
-/// What the reference's table of metrics promises: name -> labels.
+/// The metrics in the reference's table: name -> labels.
 fn metrics_of_the_reference() -> BTreeMap<String, Vec<String>> {
     let guide = text_of(&root().join("docs/reference/metrics.md"));
     let cells = guide.lines().filter_map(|line| line.strip_prefix("| `accolade_")?.split('`').next());

@@ -1,4 +1,4 @@
-//! Decisions on a real store. Discord's answer is given by hand, because who is asked freshly is a story of its own.
+//! Decisions on a real store. The tests supply Discord's answer themselves, because fetching a fresh answer is tested in a story.
 
 #[path = "../../tests/harness/src"]
 #[expect(dead_code, unreachable_pub, reason = "the same environment serves the tests of the workflow")]
@@ -56,14 +56,14 @@ fn fresh(reviewer: u64, roles: &[RoleId]) -> Fresh {
     Fresh { reviewer: Some(member(reviewer, roles)), applicant: Some(member(ADA, &[MEMBER])) }
 }
 
-/// What Discord says, given by hand.
+/// Discord's answer, supplied by the test.
 #[derive(Clone)]
 struct Fresh {
     reviewer: Option<MemberFacts>,
     applicant: Option<MemberFacts>,
 }
 
-/// An approval from the moment at which Discord answered.
+/// An approval that runs after Discord has answered.
 async fn approve_on(
     accounts: &Accounts,
     reviewer: &Reviewer,
@@ -78,7 +78,7 @@ async fn approve_on(
     accounts.approve(moderator).await
 }
 
-/// A denial from the moment at which Discord answered.
+/// A denial that runs after Discord has answered.
 async fn deny_on(
     accounts: &Accounts,
     reviewer: &Reviewer,
@@ -159,7 +159,7 @@ async fn whoever_may_not_decide_is_refused_audited_and_changes_nothing() {
             }),
             ErrorCode::NotModerator,
         ),
-        // Discord's answer is about somebody else, or about another guild.
+        // Discord's answer is about another user or another guild.
         (GRACE, Some(member(LINUS, &power)), ErrorCode::NotModerator),
         (
             GRACE,
@@ -226,7 +226,7 @@ async fn a_decision_on_what_a_rule_approved_or_its_author_took_back_hears_how_it
     assert_eq!(denies(&env, GRACE, &taken_back, Notify::Told).await, ended(RequestState::Cancelled));
 }
 
-/// Approvals or denials that all run at once; how many of them decided, and that all others hear of it.
+/// Runs approvals or denials concurrently. Returns how many of them decided, and checks that all others report an earlier decision.
 async fn decided_at_once(
     answers: impl Iterator<Item = impl Future<Output = Result<Decided, UseCaseError>>>,
 ) -> usize {
@@ -283,7 +283,7 @@ async fn of_fifty_people_with_one_address_one_is_approved_and_the_others_are_hel
     }
 }
 
-/// A name for each number, none of which looks like another.
+/// A name for each number; no two of them look alike.
 fn letters(first: &str, number: u64) -> String {
     let digit = |at: u64| char::from(b"abcdefghjk"[usize::try_from(at % 10).expect("a digit")]);
     [first, &String::from_iter([digit(number / 100), digit(number / 10), digit(number)])].concat()
@@ -301,7 +301,7 @@ async fn a_button_must_be_of_the_recorded_card() {
     assert_eq!(press(nowhere).await, stale);
     let proof = card(&env, &request).await;
     let Proof::Card { nonce, channel_id, message_id } = proof else { panic!("no card") };
-    // The right place, and a nonce of another edit: the card is brought up to date.
+    // The place is correct, but the nonce belongs to another edit: the card is updated.
     let edits = async || {
         let claimed = env.claim_message().await;
         claimed.filter(|row| row.kind == OutboxKind::Card)
@@ -321,7 +321,7 @@ async fn a_button_must_be_of_the_recorded_card() {
     ] {
         assert_eq!(press(forged).await, stale, "{forged:?}");
     }
-    // An edit is on its way: the button of before is valid until Discord confirms.
+    // An edit is in progress. The previous button is valid until Discord confirms the edit.
     let mut tx = env.store.begin().await.expect("a transaction");
     tx.prepare_message(request.id, MessageKind::Card, (GUILD, CARDS)).await.expect("a card");
     tx.commit("test").await.expect("a commit");
@@ -408,7 +408,7 @@ async fn a_held_request_answers_its_hold_and_can_be_denied() {
 async fn an_address_that_is_being_given_to_somebody_else_holds_the_request() {
     let env = AccountsEnv::new().await;
     let request = env.asks(ADA, "ada").await;
-    // Eve's form names Ada's address in other case.
+    // Eve's form has Ada's address in a different case.
     let mut form = accounts_env::typed("eve");
     form.address = "ADA@Example.org".to_owned();
     let draft = env.accounts.save_draft(&env.caller(EVE), form).await.expect("a draft").request;
@@ -488,7 +488,7 @@ async fn without_discord_nothing_is_decided() {
     assert_eq!(env.request(request.id).await.state, RequestState::Waiting);
 }
 
-/// Each waits in the order of arrival; nobody is refused while the database makes progress.
+/// Requests wait in the order of arrival. None is refused while the database makes progress.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_who_send_at_once_are_all_answered_and_nobody_is_told_busy() {
     let env = AccountsEnv::new().await;

@@ -1,4 +1,4 @@
-//! What is taken, what is refused, and what an operator is told.
+//! Which configurations are accepted and rejected, and which messages the operator gets.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::*;
 use crate::domain::eligibility::Approval;
 
-/// A certificate of nobody, for `ca_file`: the tests look at its form only.
+/// A placeholder certificate for `ca_file`. The tests check only its form.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 
-/// A folder with every file that the example names.
+/// A folder that contains every file that the example names.
 fn folder() -> tempfile::TempDir {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a folder");
@@ -40,7 +40,7 @@ fn loaded(
     load_text(&file_in(folder), text, &environment)
 }
 
-/// The faults of the example after `changes`, one line each, with the folder taken out.
+/// The faults in the example after `changes`, one line each, without the path of the folder.
 fn faults_after(changes: &[(&str, &str)]) -> Vec<String> {
     let folder = folder();
     let mut text = EXAMPLE.to_owned();
@@ -54,7 +54,7 @@ fn faults_after(changes: &[(&str, &str)]) -> Vec<String> {
     refused.errors.iter().map(|diagnostic| diagnostic.line(file).replace(&here, "")).collect()
 }
 
-/// The one fault of the example after one change.
+/// The single fault in the example after one change.
 fn fault_after(from: &str, to: &str) -> String {
     let faults = faults_after(&[(from, to)]);
     assert_eq!(faults.len(), 1, "{faults:#?}");
@@ -88,7 +88,7 @@ fn every_key_that_the_example_shows_as_a_comment_is_its_default() {
     let uncommented: String = EXAMPLE
         .lines()
         .map(|line| match line.strip_prefix("# ") {
-            // these have no default: they are absent
+            // These keys have no default, so they are absent.
             Some(key)
                 if is_key(key)
                     && !["endpoint", "ca_file", "password_file"]
@@ -408,7 +408,7 @@ fn the_sandboxs_template_is_taken_and_stays_on_this_machine() {
     assert_eq!(config.keycloak.event_poll, Duration::from_secs(1));
 }
 
-/// How the example and the same with these variables differ, as keys that can be taken and keys that need a restart.
+/// The differences between the example and the example with these variables: keys that can be applied, and keys that need a restart.
 fn differences(folder: &tempfile::TempDir, environment: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
     let old = loaded(folder, EXAMPLE, &[]).expect("the example").config;
     let new = loaded(folder, EXAMPLE, environment).expect("the example with other values").config;
@@ -468,7 +468,7 @@ fn what_is_under_way_keeps_the_configuration_it_began_with() {
     assert_eq!((under_way.username.max, live.now().username.max), (9, 12));
 }
 
-/// Spoils a text in one place.
+/// Corrupts a text in one place.
 fn spoilt(text: &str, at: proptest::sample::Index, kind: u8, with: char) -> String {
     let mut letters: Vec<char> = text.chars().collect();
     let at = at.index(letters.len());

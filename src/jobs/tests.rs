@@ -1,4 +1,4 @@
-//! The worker on a real store, a real directory and the simulated Discord. Keycloak is away here; whole plans with it are stories.
+//! The worker on a real store, a real directory and the simulated Discord. Keycloak is down here; stories test whole plans with Keycloak.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -84,7 +84,7 @@ impl Town {
         Self { worker, store, guild: guild_id, ada, _sim: sim, _bed: bed, _folder: folder }
     }
 
-    /// A request of `user`, approved by hand.
+    /// A request of `user` that a moderator approved.
     async fn approved(&self, user: DiscordUserId) -> (Request, Job) {
         let mut tx = self.store.begin().await.expect("a transaction");
         let person = tx.ensure_person(user, "en").await.expect("a person");
@@ -198,7 +198,7 @@ fn config_of(
             privileged_groups: Vec::new(),
         },
         keycloak: config::Keycloak {
-            // Nobody listens on port 1: Keycloak is away.
+            // Nothing listens on port 1, so Keycloak is down.
             url: url("http://127.0.0.1:1"),
             public_url: url("http://127.0.0.1:1"),
             realm: "test".to_owned(),
@@ -277,7 +277,7 @@ async fn a_wish_to_stop_is_heard_between_steps_and_ends_as_cancelled() {
     assert_eq!(request.map(|request| request.state), Some(RequestState::Cancelled));
 }
 
-/// A second is over at once; how many pauses there were.
+/// A clock whose pauses end at once. It counts them.
 #[derive(Default)]
 struct Brisk(AtomicU32);
 
@@ -293,7 +293,7 @@ impl Clock for Brisk {
 }
 
 impl Brisk {
-    /// Whether `keeping` goes on while there are some pauses more.
+    /// Whether `keeping` still runs after several more pauses.
     async fn outlives_pauses(&self, keeping: impl Future<Output = ()>) -> bool {
         let enough = self.0.load(Ordering::Relaxed) + 4;
         let pauses = async {
@@ -310,7 +310,7 @@ impl Brisk {
 }
 
 impl Town {
-    /// A job that was claimed a moment ago. Its lease in the store has a second left.
+    /// A job that was just claimed. Its lease in the store has a second left.
     async fn claimed(&self) -> Claim {
         let second = Duration::from_secs(1);
         let claimed = self.store.claim_job("somebody", second).await.expect("an answer");
@@ -349,7 +349,7 @@ async fn before_a_call_that_a_lease_may_not_outlast_it_is_renewed() {
     claim.must_outlast(&town.worker, limit).await.expect("a lease that is long enough");
     assert!(!town.is_renewed(&claim).await, "there was no need");
 
-    // A second more than the call may take: too little, because the answer has to be recorded, too.
+    // The lease lasts a second longer than the call may take. That is too little, because the answer must also be recorded.
     let claim = Claim::new(town.job(&claim.job).await, before(LEASE.saturating_sub(limit + second)));
     claim.must_outlast(&town.worker, limit).await.expect("a renewed lease");
     assert!(town.is_renewed(&claim).await);

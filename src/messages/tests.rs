@@ -1,4 +1,4 @@
-//! Every function gives a whole text, and quotes what users typed.
+//! Every function returns a complete text and quotes user input.
 
 mod admins;
 mod catalogue;
@@ -121,7 +121,7 @@ fn stages() -> Vec<Stage> {
     stages
 }
 
-/// As many as the store ever gives, the newest in this state.
+/// The maximum number of mails that the store returns, the newest in this state.
 fn many_mails(newest: MailState) -> Vec<Mail> {
     let link_until = AT.after(Duration::from_hours(1));
     let mail = |state| Mail { at: AT, link_until, state };
@@ -396,7 +396,7 @@ fn unknown_languages_read_english() {
     }
 }
 
-/// What people type to ping, to format, to hide or to mislead.
+/// Texts that users type to ping, format, hide or mislead.
 const PAYLOADS: [&str; 25] = [
     "@everyone",
     "@here",
@@ -425,14 +425,14 @@ const PAYLOADS: [&str; 25] = [
     "{ $who } { -brand }",
 ];
 
-/// What stands outside of code spans: only that can ping or be formatted.
+/// The text outside of code spans. Only this text can ping or be formatted.
 fn outside_of_spans(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     assert!(parts.len() % 2 == 1, "a code span is left open: {text}");
     parts.into_iter().step_by(2).collect()
 }
 
-/// Every sentence that shows what somebody typed, with that.
+/// Every message that shows user input, with this input.
 fn all_that_quote(typed: &str) -> Vec<String> {
     let facts = CardFacts {
         username: typed.to_owned(),

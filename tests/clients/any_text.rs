@@ -15,7 +15,7 @@ use testbed::{Managed, TestServers};
 use crate::directory::TestPerson;
 use crate::servers;
 
-/// Texts that have broken other programs.
+/// Texts that are known to break other programs.
 const KNOWN_TO_HURT: [&str; 30] = [
     "*",
     "**",
@@ -78,7 +78,8 @@ impl TestEnv {
         Self { servers, client, admin, ours }
     }
 
-    /// Creates the group with this name, finds, joins and leaves it, and deletes it. `false` if the directory refuses the name.
+    /// Creates the group with this name, finds it, joins and leaves it, and deletes it. Returns `false` if the directory refuses the
+    /// name.
     async fn tries(&mut self, text: &str) -> bool {
         let Some(name) = GroupName::new(text) else { return false };
         let group = std::slice::from_ref(&name);

@@ -146,7 +146,7 @@ async fn a_name_an_address_and_an_id_of_somebody_else_are_conflicts_that_write_n
     assert_eq!(servers.slapd.people().await.expect("the people").len(), 2);
 }
 
-/// The directory's Add decides last, even if the store has accepted all: fifty connections at once.
+/// The directory's Add is the final check, even if the store has accepted all requests: fifty connections add at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_adds_at_once_with_one_name_address_or_id_one_makes_an_entry() {
     let (servers, _) = bed_and_client().await;
@@ -385,7 +385,7 @@ async fn slapd_with(edits: Edits) -> TestServers {
     TestServers::start(options).await.expect("slapd starts")
 }
 
-/// Calls every verb of the client at least once.
+/// Calls every operation of the client at least once.
 async fn uses_every_verb(servers: &TestServers) {
     let directory = Directory::new(&servers::directory_config(&servers.slapd)).expect("usable settings");
     servers.slapd.add_group("members", Managed::Yes).await.expect("a group");
@@ -423,7 +423,7 @@ async fn uses_every_verb(servers: &TestServers) {
     assert_eq!(directory.remove_if_ours(&ours).await, Ok(Removed::Removed));
 }
 
-/// The names of the missing indexes, as a bind that may read the server's settings sees them.
+/// The names of the missing indexes, read by a bind that has access to the server's settings.
 async fn missing_indexes(servers: &TestServers) -> Vec<String> {
     let own = servers::directory_config(&servers.slapd);
     let lent = config::Directory {

@@ -21,7 +21,7 @@ use crate::servers;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A realm of the shared Keycloak with a directory of its own, because groups of other tests would be changes here.
+/// A realm of the shared Keycloak with a directory of its own, because the groups of other tests would count as changes here.
 struct Site {
     servers: &'static TestServers,
     own: TestServers,
@@ -43,7 +43,7 @@ impl Site {
         run(&args, &self.input, &mut Vec::new()).await.expect("set-up succeeds")
     }
 
-    /// A call by an administrator, below the realm.
+    /// Sends a request of an administrator to a path below the realm.
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Value {
         let path = [&self.input.realm, "/", path].concat();
         self.servers.keycloak.admin_json(method, &path, body.as_ref()).await.expect("an administrator may")
@@ -273,7 +273,7 @@ async fn permissions_that_somebody_changed_are_brought_back_and_those_of_others_
     assert_eq!(again.changes, Vec::<String>::new());
     assert!(named(&again), "{:?}", again.hints);
 
-    // A foreign policy may depend on ours. Going back to roles must work all the same.
+    // A foreign policy may depend on ours. Going back to roles must work nevertheless.
     let either = json!({"name": "either", "decisionStrategy": "AFFIRMATIVE", "policies": [policy, strange]});
     site.ask(Method::POST, &format!("{server}/policy/aggregate"), Some(either)).await;
     site.sets_up(Mode::Apply, Some(Rights::Roles)).await;

@@ -25,7 +25,7 @@ use crate::servers;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// Held by a test that mails, or that breaks the shared mail server.
+/// Locked by every test that mails or that breaks the shared mail server.
 pub(crate) static MAIL_SERVER: Mutex<()> = Mutex::const_new(());
 
 /// One realm for all these tests, because Keycloak needs seconds to create one.

@@ -1,7 +1,7 @@
-//! Corrupted answers: a scripted server sends a correct answer with one corrupted place and closes the connection. The client must
-//! not crash, must not report a success that did not happen, and must understand the next correct answer.
+//! Corrupted answers: a scripted server sends a correct answer with one corrupted place and closes the connection. The client must not
+//! crash, must not report a success that did not happen, and must accept the next correct answer.
 //!
-//! TLS protects against changes on the way. These tests are about faulty servers and proxies, and about the client's parsers.
+//! TLS protects against changes in transit. These tests are about faulty servers and proxies, and about the client's parsers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -46,7 +46,7 @@ fn spoil(mut bytes: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
     bytes
 }
 
-/// The answer to one request. `None` waits for more of it.
+/// Returns the answer to a request, or `None` while the request is incomplete.
 type Script = fn(&[u8]) -> Option<Reply>;
 
 struct Reply {

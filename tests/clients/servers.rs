@@ -24,12 +24,12 @@ pub(crate) async fn servers() -> &'static TestServers {
         .await
 }
 
-/// A directory of the test's own, which it may kill and freeze.
+/// A directory that belongs to one test, which may kill and freeze it.
 pub(crate) async fn own_slapd() -> TestServers {
     TestServers::start(ServerOptions::slapd_alone()).await.expect("slapd starts")
 }
 
-/// `[directory]` for a server, plain on loopback.
+/// `[directory]` for a server, in plain text on loopback.
 pub(crate) fn directory_config(slapd: &Slapd) -> config::Directory {
     harness::sections::directory(slapd)
 }

@@ -1,5 +1,5 @@
-//! No client sends a secret to a server that does not prove its identity: a wrong authority, name or date, or StartTLS that an attacker
-//! removed. The tests check what such a server has received.
+//! No client sends a secret to a server that does not prove its identity: a wrong authority, name or date, or a StartTLS that an
+//! attacker removed. The tests check what such a server has received.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -158,7 +158,7 @@ async fn no_password_is_sent_to_a_database_whose_certificate_is_wrong() {
     }
 }
 
-/// An attacker between the client and the directory answers StartTLS.
+/// An attacker between the client and the directory forges the answer to StartTLS.
 async fn probe_behind(slapd: &Slapd, answer: Answer) -> (DirectoryError, Vec<Kind>) {
     let server = slapd.ldap_url.trim_start_matches("ldap://").parse().expect("an address");
     let proxy = Proxy::start(server, Speech::Ldap, 7).await.expect("a proxy");
@@ -181,7 +181,7 @@ async fn probe_behind(slapd: &Slapd, answer: Answer) -> (DirectoryError, Vec<Kin
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_tls_that_was_taken_away_ends_the_connection_before_any_bind() {
     let servers = servers::own_slapd().await;
-    // Refused, not understood, and granted without TLS afterwards.
+    // The codes for refused, not understood, and granted but without TLS afterwards.
     for code in [0, 2, 12, 52, 53] {
         let (refused, seen) = probe_behind(&servers.slapd, Answer::LdapResult(code)).await;
         assert!(matches!(&refused, DirectoryError::Down { is_ambiguous: false, .. }), "{code}: {refused:?}");
@@ -192,7 +192,7 @@ async fn a_start_tls_that_was_taken_away_ends_the_connection_before_any_bind() {
     }
 }
 
-/// A web server that redirects every request, with the number of requests.
+/// A web server that redirects every request and counts the requests.
 async fn redirector(to: String) -> (Url, Arc<std::sync::atomic::AtomicUsize>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

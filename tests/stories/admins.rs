@@ -1,4 +1,4 @@
-//! Moderators and admins look: at requests, links, the audit log, and at nothing that is not theirs to see.
+//! Moderators and admins read requests, links and the audit log, and nothing beyond their rights.
 
 use accolade::domain::audit::{Actor, ChainRow, Entry, Event, FIRST_PREV, Source, chain_hash};
 use accolade::domain::ids::{DiscordUserId, Timestamp};
@@ -10,7 +10,8 @@ use testbed::wait_until;
 use harness::story::LIMIT;
 use harness::{REALM, Rules, Story, shared};
 
-/// A command whose answer takes the place of "thinking", perhaps before anybody looked: its message and text. Nobody else sees it.
+/// Runs a command whose answer replaces "thinking", perhaps before anybody reads that. Returns the answer's message and text. Only the
+/// caller can read it.
 pub(super) async fn asks_for(who: &Person, command: &str, wanted: &str) -> (Id, String) {
     let reply = who.runs(command).await;
     assert!(reply.ephemeral && !reply.failed, "{command}: {reply}");
@@ -22,19 +23,19 @@ pub(super) async fn asks_for(who: &Person, command: &str, wanted: &str) -> (Id, 
     (message, text)
 }
 
-/// The text of the answer.
+/// As [`asks_for`], and returns only the text of the answer.
 pub(super) async fn asks(who: &Person, command: &str, wanted: &str) -> String {
     asks_for(who, command, wanted).await.1
 }
 
-/// A command whose answer is a file: what stands above it, its name, and what is in it.
+/// Runs a command whose answer is a file. Returns the text above the file, its name and its content.
 pub(super) async fn gets_file(who: &Person, command: &str, wanted: &str) -> (String, String, String) {
     let (message, text) = asks_for(who, command, wanted).await;
     let (name, bytes) = who.opens_file(message);
     (text, name, String::from_utf8(bytes).expect("an export is text"))
 }
 
-/// The rows of a table after its heads, each as name and value.
+/// The rows of a table below its header, each as a map from column name to value.
 fn rows_of(table: &str) -> Vec<std::collections::HashMap<String, String>> {
     let mut reader = csv::Reader::from_reader(table.as_bytes());
     reader.deserialize().map(|row| row.expect("a row of the table")).collect()
@@ -186,7 +187,7 @@ fn nobody_looks_from_a_direct_message_or_another_guild_and_another_guilds_links_
                 assert!(tried.is_err(), "{command}: {tried:?}");
             }
         }
-        // An account that no request of this guild has made.
+        // An account that was not created by a request of this guild.
         let store = story.store().await;
         let mut tx = store.begin().await.expect("a transaction");
         let person =
@@ -245,7 +246,7 @@ fn an_export_of_links_is_a_file_that_no_spreadsheet_computes() {
     });
 }
 
-/// The chain's last hash, recomputed from nothing but an export.
+/// The chain's last hash, recomputed from an export alone.
 fn recomputed(rows: &[Value]) -> String {
     let text = |row: &Value, key: &str| row[key].as_str().map(str::to_owned);
     let mut hash = FIRST_PREV.to_vec();
@@ -327,7 +328,7 @@ fn the_audit_log_is_searched_in_pages_exported_whole_and_verified_in_chat() {
         assert_eq!((name.as_str(), text.lines().count()), ("audit.txt", 200));
         assert!(told.contains("There may be more"), "{told}");
 
-        // Rows that name no guild are the command line's to show: the log of one guild has gaps, the operator's has none.
+        // Only the command line shows rows that name no guild, so the log of one guild has gaps and the operator's log has none.
         let (told, name, document) =
             gets_file(&linus, "/audit export format:json", "head of the audit log is").await;
         let document: Value = serde_json::from_str(&document).expect("JSON");

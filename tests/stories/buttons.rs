@@ -1,4 +1,4 @@
-//! Buttons: who may press them, when, how often, and what a forged one does.
+//! Buttons: who may press them, when and how often, and what a forged one does.
 
 use std::time::Duration;
 
@@ -131,12 +131,12 @@ fn forged_foreign_and_old_buttons_change_nothing() {
             let told = grace.waits_for("only you").await;
             assert!(told.contains(stale), "{forged} is told as: {told}");
         }
-        // The right button, in a channel that is not the card's.
+        // The genuine button, pressed in another channel than the card's.
         let elsewhere = story.person("grace");
         elsewhere.presses_raw(&real).await;
         let told = elsewhere.waits_for("only you").await;
         assert!(told.contains(stale), "{told}");
-        // Somebody else's draft.
+        // A draft of another person.
         barbara.runs("/account request").await;
         barbara.submits(&story.form("barbara").fields()).await;
         let send = story.buttons_sent("send").pop().expect("a draft's button");
@@ -174,7 +174,7 @@ fn a_button_of_two_edits_ago_is_stale() {
         story.wait_until_idle().await;
         ada.gains("member");
         if story.buttons_sent("approve").len() < 3 {
-            // The first two renderings were one: one more edit.
+            // The first two renderings were sent as one, so one more edit is needed.
             ada.loses("member");
             grace.presses("Approve").await;
             grace.waits_for("only you").await;
@@ -214,7 +214,7 @@ fn what_discord_delivers_many_times_happens_once() {
         grace.waits_for("Account created").await;
         story.reads_mail("ada");
         story.wait_until_idle().await;
-        // A repeated press is told what became of the first.
+        // A repeated press is answered with the result of the first one.
         ada.sees().await;
         grace.sees().await;
         assert_eq!(story.rows("SELECT state FROM request").await, ["approved"]);

@@ -1,4 +1,4 @@
-//! A person takes the request back, at every stage.
+//! A person cancels the request, at every stage.
 
 use harness::{Rules, Story};
 

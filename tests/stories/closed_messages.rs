@@ -1,4 +1,4 @@
-//! People who take no direct messages.
+//! People who do not accept direct messages.
 
 use harness::{Rules, Story};
 

@@ -1,4 +1,4 @@
-//! Moderators say no.
+//! Moderators deny requests.
 
 use super::admins::asks;
 use harness::{Rules, Story};

@@ -1,4 +1,5 @@
-//! An admin has everything outside judged, in chat: the worst first, of their own guild, and at nobody's cost.
+//! An admin has all external systems checked from the chat. The answer lists the worst findings first and names only the admin's own
+//! guild.
 
 use discord_sim::Permissions;
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use harness::{Frozen, Rules, Story, shared};
 /// A guild that the bot was never invited to.
 const ELSEWHERE: &str = "175928847299117055";
 
-/// The codes of what is wrong, as `accolade doctor` says.
+/// The codes of the findings that `accolade doctor` reports.
 async fn wrong_by_command_line(story: &Story) -> Vec<String> {
     let (code, out) = story.commands_with_code(&["doctor", "--json"]).await;
     assert_eq!(code, Some(3), "{out}");
@@ -19,7 +20,7 @@ async fn wrong_by_command_line(story: &Story) -> Vec<String> {
     wrong.map(|check| check["code"].as_str().expect("a code").to_owned()).collect()
 }
 
-/// Where a code begins a line of the answer.
+/// The position of the line of the answer that begins with a code.
 fn place_of(code: &str, text: &str) -> usize {
     let line = [code, ": "].concat();
     text.find(&line).unwrap_or_else(|| panic!("{code} is not in: {text}"))
@@ -59,7 +60,7 @@ fn an_admin_hears_in_chat_what_is_wrong_the_worst_first_with_its_fix() {
         let role = story.config.guilds.first().and_then(|guild| guild.member_role).expect("a role");
         assert!(ill.contains(&format!("role {role}`")), "{ill}");
 
-        // The operator's doctor says the same, and what is wrong in other guilds.
+        // The operator's doctor reports the same findings, and those of other guilds.
         assert!(!ill.contains(ELSEWHERE) && !ill.contains("nowhere"), "{ill}");
         let mut all = wrong_by_command_line(story).await;
         all.sort_unstable();
@@ -114,7 +115,7 @@ fn while_servers_are_silent_a_doctor_says_so_once_at_a_time_and_nobody_waits_for
         assert!(begun.ephemeral && begun.text.contains("(thinking…)"), "{begun}");
         let one_look = "SELECT after FROM audit WHERE event = 'admin.viewed'";
         story.waits_for_rows(one_look, &["doctor"]).await;
-        // The second look comes while the first one waits for servers that do not answer.
+        // The second check is asked for while the first one waits for servers that do not answer.
         asks(&grace, "/doctor", "A check is already running").await;
         let status = story.status("ada").await;
         assert!(status.contains("`/account request`"), "{status}");
@@ -123,7 +124,7 @@ fn while_servers_are_silent_a_doctor_says_so_once_at_a_time_and_nobody_waits_for
         assert!(place_of("ldap_unreachable", &told) < place_of("keycloak_unreachable", &told), "{told}");
         assert!(line_with("ldap_acl_wide", &told).starts_with("Not checked: "), "{told}");
         assert_eq!(story.rows(one_look).await, ["doctor"]);
-        // Its turn is over, whatever it met.
+        // The first check has ended, whatever its result was.
         let (_, healed) = asks_for(&grace, "/doctor", "Findings: ").await;
         assert!(!healed.contains("A check is already running"), "{healed}");
     });

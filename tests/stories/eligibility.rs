@@ -1,4 +1,4 @@
-//! Who may ask.
+//! Who may ask for an account.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn who_may_not_ask_reads_what_is_missing() {
         ada.is_timed_out(Duration::from_hours(1));
         let refused = ada.runs("/account request").await.text;
         assert!(refused.contains("You are timed out"), "{refused}");
-        // Who kept an old form open is judged again at its submit.
+        // The rules are checked again when an old form is submitted.
         let forged = story.form("mallory");
         let refused =
             story.person("mallory").submits_raw("ac1:form:-:0000000000000000", &forged.fields()).await;

@@ -23,7 +23,7 @@ fn a_member_asks_a_moderator_approves_and_the_person_logs_in() {
         let decided = grace.waits_for("Account created · approved by @grace").await;
         assert!(!decided.contains("joined"), "the date of joining is for who decides: {decided}");
 
-        // The entry and the user are there, and nobody can use them: there is no password.
+        // The entry and the user exist, but nobody can log in, because there is no password.
         for guessed in ["", "ada", "Pw-ada-first-1"] {
             assert!(
                 !story.bind_works("ada", guessed).await,

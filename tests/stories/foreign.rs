@@ -1,4 +1,4 @@
-//! Entries that look like ours and are not: never adopted, changed or removed.
+//! Entries that resemble ours but are foreign are never adopted, changed or removed.
 
 use testbed::slapd::PersonByHand;
 

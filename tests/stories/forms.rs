@@ -1,10 +1,10 @@
-//! What people type and what becomes of it: nothing illegal is kept, and each fault has a clear word.
+//! What people type into the form: no invalid value is stored, and each mistake has a clear message.
 
 use discord_sim::Person;
 
 use harness::{Form, Rules, Story};
 
-/// Field, value, and the word that the person reads.
+/// The field, its value, and the message that the person reads.
 const FAULTS: [(&str, &str, &str); 34] = [
     ("username", "a", "at least 2 characters"),
     ("username", "1ada", "must begin with a letter"),
@@ -82,7 +82,7 @@ fn overlong_fields_cannot_be_sent_and_a_forged_form_is_refused_like_any_other() 
             let form = story.form("ada").with(field, &"a".repeat(length));
             assert!(ada.tries_to_submit(&form.fields()).await.is_err(), "{field} takes {length} characters");
         }
-        // A client that does not keep to the form's limits.
+        // A client that ignores the form's limits.
         for (field, word) in [("username", "at most 20 characters"), ("given", "at most 64 characters")] {
             let form = story.form("ada").with(field, &"a".repeat(3000));
             let told = ada.submits_raw("ac1:form:-:0000000000000000", &form.fields()).await.text;

@@ -1,4 +1,5 @@
-//! What people try who mean harm: late and forged presses, other places, one victim's address, names typed to be found out.
+//! Attacks: late and forged presses, presses in other channels, many requests for one victim's address, and names that are tried to
+//! learn whether they exist.
 
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ fn a_card_s_button_pressed_in_direct_messages_decides_nothing() {
                 assert!(told.text.contains("in your community's server"), "{verb}: {told}");
             }
         }
-        // What does work there names a row, and it must be the person's own.
+        // A verb that works there names a row, and the row must belong to the presser.
         let cancel = format!(
             "{}:{nonce}",
             approve.replace(":approve:", ":cancel:").rsplit_once(':').expect("a nonce").0
@@ -87,14 +88,14 @@ fn every_verb_forged_as_press_and_as_form_is_answered_and_changes_nothing() {
                 let forged = format!("ac1:{verb}:{id}:{NO_NONCE}");
                 let pressed = grace.presses_raw(&forged).await;
                 assert!(!pressed.failed, "a press of {forged} was met with silence");
-                // The first form needs no row: it is the one way in.
+                // The first form needs no row, because it starts every request.
                 if verb != "form" {
                     let submitted = grace.submits_raw(&forged, &form.fields()).await;
                     assert!(!submitted.failed, "a form of {forged} was met with silence");
                 }
             }
         }
-        // The card's own id and nonce, as forms that nobody opened.
+        // The card's own id and nonce, sent as forms that nobody opened.
         for verb in ["approve", "deny", "denyform", "denyquietform", "change", "send", "cancel"] {
             let forged = card.replace(":approve:", &[":", verb, ":"].concat());
             let told =
@@ -136,7 +137,8 @@ fn fields_that_come_twice_or_that_no_form_has_change_nothing_of_what_is_shown() 
     });
 }
 
-/// Time tells nothing either: what could tell known from unknown cannot be asked before the answer, because it does not answer.
+/// The time of the answer reveals nothing either: the servers that could tell known from unknown do not answer, so the bot cannot ask
+/// them first.
 #[test]
 fn known_and_unknown_names_and_addresses_are_answered_alike_while_nobody_can_look() {
     Story::plays_alone("blind", Rules::moderators(), async |story| {
@@ -180,7 +182,7 @@ fn known_and_unknown_names_and_addresses_are_answered_alike_while_nobody_can_loo
     });
 }
 
-/// Discord's times (`<t:…>`) differ by the second in which somebody asked.
+/// Removes Discord's times (`<t:…>`), which differ by the second of the request.
 fn without_times(text: &str) -> String {
     let mut parts = text.split("<t:");
     let first = parts.next().unwrap_or_default().to_owned();
@@ -215,7 +217,7 @@ fn nobody_gets_more_than_three_mails_a_day_whoever_asks_for_them() {
             !status.contains("too many") && !status.contains("others"),
             "the status tells of others: {status}"
         );
-        // However often it is tried again within the day.
+        // The result is the same for every further attempt on that day.
         story.advances(Duration::from_hours(20));
         story.waits_for_rows(waits, &["too_many"]).await;
         assert_eq!(mails(), 3);
@@ -230,7 +232,7 @@ fn nobody_gets_more_than_three_mails_a_day_whoever_asks_for_them() {
 #[test]
 fn a_bot_that_may_do_more_than_it_needs_is_warned_about_at_the_start() {
     Story::plays("rights", Rules::moderators(), async |story| {
-        // What the simulator gives a bot that is invited with more than the guide asks for.
+        // The simulator grants these rights to a bot that is invited with more than the guide asks for.
         story.waits_for_log("Ban Members").await;
         story.stops().await;
         story.guild.role_may(&story.bot.name(), Permissions::ADMINISTRATOR);

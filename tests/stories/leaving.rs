@@ -1,4 +1,4 @@
-//! People who lose their role or go, between request, approval and the making.
+//! People who lose their role or leave between the request, the approval and the creation of the account.
 
 use discord_sim::Person;
 use harness::{Frozen, Rules, Story};
@@ -75,7 +75,7 @@ fn who_is_banned_after_the_approval_gets_no_entry() {
     });
 }
 
-/// How often the bot asked Discord about this person as a member.
+/// How often the bot asked Discord for this member.
 fn questions_about(story: &Story, person: &Person) -> usize {
     let route = format!("/guilds/{}/members/{}", story.guild.id, person.id());
     story
@@ -106,7 +106,7 @@ fn who_loses_the_role_or_leaves_while_a_rule_approves_gets_no_entry() {
         story.asks_with("ada", &story.form("ada").without("answer")).await;
         story.asks_with("barbara", &story.form("barbara").without("answer")).await;
         ada.loses("member");
-        // The answer follows the event through the same session.
+        // The answer arrives after the event, in the same session.
         story.status("ada").await;
         barbara.leaves();
         grace.runs("/account status").await;

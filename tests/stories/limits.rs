@@ -1,4 +1,4 @@
-//! Discord's rate limits: what it asks to wait for is waited for, and nothing is lost meanwhile.
+//! Discord's rate limits: the bot waits as long as Discord asks, and nothing is lost meanwhile.
 
 use discord_sim::{Effect, Fault};
 use testbed::wait_until;
@@ -6,7 +6,7 @@ use testbed::wait_until;
 use harness::story::LIMIT;
 use harness::{Rules, Story};
 
-/// Refuses the next calls of a route, with a second to wait.
+/// Refuses the next calls of a route, with a `retry_after` of one second.
 fn is_refused(story: &Story, route: &str, global: bool, times: u32) {
     let effect = Effect::RateLimit { retry_after: Some(1.0), global };
     story.sim.breaks(Fault { route: route.to_owned(), effect, times });
@@ -20,7 +20,7 @@ fn no_request_goes_out_while_discord_asks_to_wait() {
         is_refused(story, "POST /channels/{channel}/messages", false, 2);
         is_refused(story, "PATCH /channels/{channel}/messages/{message}", false, 2);
         story.asks("ada").await;
-        // The direct message; and now everything is to wait, what barbara needs, too.
+        // The direct message. This refusal is global, so barbara's calls have to wait too.
         is_refused(story, "POST /users/@me/channels", true, 1);
         grace.presses("Approve").await;
         let refusals = || story.sim.requests().into_iter().filter(|request| request.status == 429).count();

@@ -1,4 +1,4 @@
-//! The mail that does not go out: the account stays, nobody is mailed often, and an admin can try again.
+//! A mail that cannot be sent: the account is kept, nobody gets many mails, and an admin can retry.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use testbed::MailFault;
 
 use harness::{Rules, Story, shared};
 
-/// Breaks the mail, approves, waits for an operator's notice, mends the mail, and lets an admin press `Retry`.
+/// Breaks the mail server, approves, waits for the operator's notice, repairs the mail server and lets an admin press `Retry`.
 async fn is_mended_by_an_admin(story: &Story, fault: MailFault) {
     let (ada, grace, linus) = (story.person("ada"), story.person("grace"), story.person("linus"));
     let mail = &shared().servers.mail;
     story.asks("ada").await;
     mail.set_fault(fault).await.expect("the mail catcher answers");
     grace.presses("Approve").await;
-    // Keycloak does not say whether a mail that failed went out, so it is tried once more, and not again by itself.
+    // Keycloak does not say whether a failed mail was sent, so the bot retries once by itself and no more.
     let of_job = "SELECT error_code FROM job WHERE kind = 'provision' AND lease_until = 0";
     story.waits_for_rows(of_job, &["mail_unknown"]).await;
-    // After a failed mail the others are held back for a minute.
+    // After a failed mail, all other mails wait for a minute.
     story.hurries_until("SELECT id FROM job WHERE kind = 'provision' AND state = 'needs_operator'").await;
     story.wait_until_idle().await;
     let card = grace.waits_for("· needs an operator").await;
@@ -33,7 +33,7 @@ async fn is_mended_by_an_admin(story: &Story, fault: MailFault) {
     grace.waits_for("Your roles don't allow this").await;
     linus.in_channel("log").presses("Retry").await;
     linus.waits_for("Trying again").await;
-    // The minute after the failed mail may not be over.
+    // The minute after the failed mail may still be running.
     story.hurries_until("SELECT id FROM job WHERE kind = 'provision' AND state = 'done'").await;
     ada.waits_for("Your request was approved").await;
     grace.waits_for("Account created").await;
@@ -73,7 +73,7 @@ fn a_mail_server_that_takes_mails_and_drops_the_line_gets_two_mails_at_most() {
         assert!((1..=2).contains(&mails), "{mails} mails");
         ada.waits_for("Your request was approved").await;
         grace.waits_for("Account created").await;
-        // Either link works; the newer one is taken.
+        // Both links work; the story follows the newer one.
         story.activates("ada").await;
     });
 }

@@ -1,8 +1,8 @@
-//! Stories: what people did and saw, through the simulated Discord, on the real servers.
+//! Stories: what people do and read in the simulated Discord, with the real servers.
 //!
-//! A story reads top to bottom. `harness::Story` holds the set-up and the few words that are not people's; each story ends with
-//! `ends_clean`, which finds unread messages and mails, unfinished job, secrets in the log, and whatever the checker of the
-//! five stores finds.
+//! A story reads from top to bottom. `harness::Story` does the set-up and the actions that are not those of people. Each story ends
+//! with `ends_clean`, which finds unread messages and mails, unfinished jobs, secrets in the log, and every violation that the checker
+//! of the five stores reports.
 
 mod admins;
 mod automatic;

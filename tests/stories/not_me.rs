@@ -1,9 +1,9 @@
-//! "That was not me": somebody else set the password.
+//! "Not me": another person set the password.
 
 use super::admins::asks;
 use harness::{Frozen, REALM, Rules, Story, shared};
 
-/// Ada has an account in use; the password that "somebody else" set.
+/// Ada has an active account. Returns the password that "somebody else" set.
 async fn is_taken_over(story: &Story) -> String {
     story.asks("ada").await;
     story.is_approved("ada").await;
@@ -90,7 +90,7 @@ fn a_press_alone_a_press_by_others_and_an_old_message_lock_nothing() {
     Story::plays("nmwrong", Rules::moderators(), async |story| {
         let (ada, barbara) = (story.person("ada"), story.person("barbara"));
         let password = is_taken_over(story).await;
-        // A slip: the form is closed again.
+        // A mistaken press: the person closes the form again.
         ada.presses("Not me").await.modal.expect("a form that confirms it");
         let button = story.buttons_sent("notme").pop().expect("the message has a button");
         let stale = "is out of date";
@@ -133,7 +133,7 @@ fn while_the_mail_again_waits_for_its_server_not_me_does_not_wait() {
         let ada = story.person("ada");
         let password = is_taken_over(story).await;
         story.advances(std::time::Duration::from_mins(6));
-        // For as long as this takes, the mail's work cannot end.
+        // While Keycloak is frozen, the job that mails the link again cannot end.
         let frozen = Frozen::keycloak();
         ada.runs("/account password").await;
         story.waits_for_rows("SELECT state FROM job WHERE kind = 'resend'", &["open"]).await;

@@ -4,7 +4,7 @@ use discord_sim::Effect;
 
 use harness::{Rules, Story};
 
-/// The panels that stand in a channel, as text.
+/// The panels in a channel, as text.
 fn panels(story: &Story, channel: &str) -> Vec<String> {
     let texts = story.guild.history(channel).into_iter().map(|(_, text)| text);
     texts.filter(|text| text.contains("An account in this community")).collect()
@@ -12,7 +12,7 @@ fn panels(story: &Story, channel: &str) -> Vec<String> {
 
 const STANDS: &str = "SELECT count(*) FROM panel WHERE message_id IS NOT NULL";
 
-/// Everybody in the channel has read it.
+/// Everybody in the channel reads all messages.
 async fn is_read_by_all(story: &Story) {
     for person in ["ada", "barbara", "grace", "margaret", "linus", "mallory"] {
         story.person(person).sees().await;
@@ -33,7 +33,7 @@ fn an_admin_posts_the_panel_and_its_buttons_do_what_the_commands_do() {
         }
         is_read_by_all(story).await;
 
-        // Pressed by whoever: each reads what the command would have said, alone.
+        // Anybody may press it. Each person reads what the command would have answered, and only that person can read it.
         let (pressed, typed) =
             (mallory.presses("Ask for an account").await, mallory.runs("/account request").await);
         assert!(pressed.ephemeral && pressed.text == typed.text, "{pressed} {typed}");
@@ -43,7 +43,7 @@ fn an_admin_posts_the_panel_and_its_buttons_do_what_the_commands_do() {
             (ada.presses("Mail the link again").await, ada.runs("/account password").await);
         assert!(pressed.ephemeral && pressed.text == typed.text, "{pressed} {typed}");
 
-        // After a restart its buttons work as before, up to an account.
+        // After a restart its buttons still work, up to a finished account.
         story.stops().await;
         story.starts().await;
         let message = story.guild.history("general").remove(0).0;
@@ -70,7 +70,7 @@ fn posted_again_it_is_updated_in_place_and_a_deleted_one_is_posted_anew() {
         story.wait_until_idle().await;
         assert_eq!(panels(story, "general").len(), 1, "one in a channel");
         assert_eq!(story.guild.history("general").remove(0).0, first, "the same message");
-        // Another channel has its own.
+        // Another channel has a panel of its own.
         linus.in_channel("log").runs("/panel post").await;
         story.waits_for_rows(STANDS, &["2"]).await;
         assert_eq!((panels(story, "general").len(), panels(story, "log").len()), (1, 1));
@@ -109,7 +109,7 @@ fn only_admins_post_it_and_a_missing_right_is_said_to_them() {
         }
         let refused = "SELECT count(*) FROM audit WHERE event = 'press.refused'";
         assert_eq!(story.rows(refused).await, ["2"]);
-        // Judged at that moment, not by what Discord says of the press.
+        // The rules are checked at that moment with current data, and not with the facts that Discord sends with the press.
         linus.is_timed_out(std::time::Duration::from_mins(5));
         linus.runs("/panel post").await;
         linus.waits_for("Your roles don't allow this").await;

@@ -1,4 +1,4 @@
-//! The mail again: for an account that waits for its first password, and for one in use.
+//! Mailing the link again, for an account that waits for its first password and for an active one.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use testbed::MailFault;
 use harness::story::LIMIT;
 use harness::{Rules, Story, shared};
 
-/// The pause between two mails of one account, and a bit.
+/// A little more than the required pause between two mails of one account.
 const PAUSE: Duration = Duration::from_mins(6);
 
-/// The links of all mails to a person, oldest first, once there are as many.
+/// Waits until a person has this many mails, and returns their links, oldest first.
 async fn links(story: &Story, person: &str, count: usize) -> Vec<String> {
     let mut found = Vec::new();
     let address = story.address(person);
@@ -31,7 +31,7 @@ fn an_invited_person_gets_the_mail_again_and_both_links_work_until_their_time() 
         let ada = story.person("ada");
         story.asks("ada").await;
         story.is_approved("ada").await;
-        // Right after the first mail: look first.
+        // Too early: the first mail was sent a moment ago.
         let early = ada.runs("/account password").await;
         assert!(early.ephemeral && early.text.contains("a moment ago"), "{early}");
         assert!(!story.status("ada").await.contains("[Mail the link again]"));
@@ -50,7 +50,7 @@ fn an_invited_person_gets_the_mail_again_and_both_links_work_until_their_time() 
         let lifespans = "SELECT DISTINCT link_until - begun_at FROM mail";
         assert_eq!(story.rows(lifespans).await, ["43200000"], "a first link lives for twelve hours");
 
-        // As Keycloak has it, and as it was told: the older one works beside the newer.
+        // As the person was told, Keycloak accepts the older link as well as the newer one.
         let password = story.sets_password("ada", &both[0]).await;
         ada.waits_for("A password was set").await;
         assert!(story.bind_works("ada", &password).await);
@@ -86,7 +86,7 @@ fn a_person_with_an_account_in_use_gets_a_link_of_an_hour_and_nothing_else_chang
         assert_eq!(outcome.expect("Keycloak's pages answer"), testbed::browser::Outcome::PasswordSet);
         story.keeps_secret("Another-horse-2");
         assert!(story.bind_works("ada", "Another-horse-2").await);
-        // An activation is told once: this one was no first password.
+        // An activation is announced once, and this was not the first password.
         story.wait_until_idle().await;
         story.is_told_nothing("ada");
     });
@@ -112,7 +112,7 @@ fn a_mail_that_is_refused_or_uncertain_is_told_as_it_is() {
         story.asks("ada").await;
         story.is_approved("ada").await;
         story.advances(PAUSE);
-        // Keycloak says the same of every fault of the mail server: nobody knows.
+        // Keycloak reports every fault of the mail server in the same way, so the result is uncertain.
         mail.set_fault(MailFault::Refuse550).await.expect("the mail catcher answers");
         ada.runs("/account password").await;
         let told = ada.waits_for("may not have been sent").await;
@@ -123,7 +123,7 @@ fn a_mail_that_is_refused_or_uncertain_is_told_as_it_is() {
         assert_eq!(story.mails_to("ada"), 1);
         story.wait_until_idle().await;
 
-        // It is asked again from the direct message; the breaker of the mail server is closed by then.
+        // The person asks again from the direct message. The mail server's circuit breaker is closed by then.
         story.advances(PAUSE);
         let again = ada.presses("Mail the link again").await;
         assert!(again.text.contains("is being sent"), "{again}");
@@ -181,7 +181,7 @@ fn a_mail_that_keycloak_refuses_outright_is_told_and_comes_when_the_cause_is_gon
         story.is_approved("ada").await;
         story.wait_until_idle().await;
         story.advances(PAUSE);
-        // Somebody took the address out of the directory: Keycloak answers 400, and no mail can have gone out.
+        // An administrator removed the address from the directory. Keycloak answers 400, so no mail can have been sent.
         let slapd = &shared().servers.slapd;
         let (dn, address) = (slapd.person_dn(&story.username("ada")), story.address("ada"));
         slapd.set_attribute(&dn, "mail", &[]).await.expect("the address is gone");

@@ -1,4 +1,4 @@
-//! Names and addresses that somebody has: nobody learns whose.
+//! Names and addresses that are in use: nobody learns who uses them.
 
 use testbed::slapd::PersonByHand;
 

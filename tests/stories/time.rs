@@ -1,4 +1,4 @@
-//! What time alone ends.
+//! What ends only because time passes.
 
 use std::time::Duration;
 

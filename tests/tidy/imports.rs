@@ -1,18 +1,18 @@
-//! Circles of imports between the files of `src`.
+//! Import cycles between the files of `src`.
 //!
-//! Files and their imports make a graph. A parent module and its children are files like any other: a child that imports from its
-//! parent and a parent that imports from that child make a circle. `mod child;` alone is no import.
+//! Files and their imports form a graph. A parent module and its children are files like any other: a child that imports from its parent
+//! and a parent that imports from that child form a cycle. `mod child;` alone is not an import.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{assert_none, product_files};
 
-/// The path of a module below the crate, empty for the crate itself.
+/// The path of a module within the crate, empty for the crate root.
 type Module = Vec<String>;
-/// File -> files that it imports from.
+/// File -> files from which it imports.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// The module that a product file holds. `None` for `main.rs`, which is a crate of its own.
+/// The module in a product file. `None` for `main.rs`, which is a separate crate.
 fn module_of(file: &str) -> Option<Module> {
     let below = file.strip_prefix("src/")?.strip_suffix(".rs")?;
     let mut module: Module = below.split('/').map(str::to_owned).collect();
@@ -26,7 +26,7 @@ fn module_of(file: &str) -> Option<Module> {
     }
 }
 
-/// Splits at the commas that stand in no braces.
+/// Splits at the commas outside of braces.
 fn items(text: &str) -> Vec<&str> {
     let (mut found, mut depth, mut begin) = (Vec::new(), 0, 0);
     for (at, character) in text.char_indices() {
@@ -44,7 +44,7 @@ fn items(text: &str) -> Vec<&str> {
     found.into_iter().map(str::trim).filter(|item| !item.is_empty()).collect()
 }
 
-/// The single paths of a tree of imports: `a::{b, c::d}` is `a::b` and `a::c::d`.
+/// The single paths in an import tree: `a::{b, c::d}` is `a::b` and `a::c::d`.
 fn paths_in(tree: &str) -> Vec<String> {
     let Some((before, rest)) = tree.split_once('{') else {
         return vec![tree.split(" as ").next().unwrap_or(tree).trim().to_owned()];
@@ -63,7 +63,7 @@ fn without_visibility(line: &str) -> &str {
     }
 }
 
-/// The code without its imports, and the imports' trees.
+/// The code without its imports, and the import trees.
 pub(super) fn split_imports(code: &str) -> (String, Vec<String>) {
     let (mut rest, mut trees) = (String::new(), Vec::new());
     let mut tree: Option<String> = None;
@@ -87,7 +87,7 @@ pub(super) fn split_imports(code: &str) -> (String, Vec<String>) {
     (rest, trees)
 }
 
-/// The modules of a file: its own code, and that of each `mod name { … }`, with the names that lead to it. rustfmt has indented them.
+/// The modules in a file: its own code, and that of each `mod name { … }`, with the path of each. Relies on rustfmt's indentation.
 fn inline_modules(code: &str) -> Vec<(Module, String)> {
     let mut parts = vec![(Module::new(), String::new())];
     let mut open: Vec<(usize, String)> = Vec::new();
@@ -112,7 +112,7 @@ fn inline_modules(code: &str) -> Vec<(Module, String)> {
     parts
 }
 
-/// The modules that some code declares to be in files of their own.
+/// The modules that some code declares to be in separate files.
 fn children_in(code: &str) -> Vec<&str> {
     let declared = |line| without_visibility(line).strip_prefix("mod ")?.strip_suffix(';');
     code.lines().filter_map(declared).collect()
@@ -124,7 +124,7 @@ fn path_at(text: &str) -> &str {
     text[..end].trim_end_matches(':')
 }
 
-/// All paths of some code that may lead to another file, as they are written.
+/// All paths in some code that may lead to another file, as they are written.
 fn written_paths(code: &str) -> Vec<String> {
     let (rest, trees) = split_imports(code);
     let mut paths: Vec<String> = trees.iter().flat_map(|tree| paths_in(tree)).collect();
@@ -132,7 +132,7 @@ fn written_paths(code: &str) -> Vec<String> {
     for begin in ["crate", "super", "self"].into_iter().chain(children.iter().copied()) {
         for (at, _) in rest.match_indices(&[begin, "::"].concat()) {
             let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':' || c == '"';
-            // A limit of visibility imports nothing.
+            // The path in `pub(in …)` is not an import.
             if !rest[..at].ends_with(is_part) && !rest[..at].ends_with("pub(in ") {
                 paths.push(path_at(&rest[at..]).to_owned());
             }
@@ -147,7 +147,7 @@ fn written_paths(code: &str) -> Vec<String> {
     paths
 }
 
-/// The whole path from the crate; `None` for another crate's.
+/// The absolute path within the crate; `None` for a path into another crate.
 fn absolute(path: &str, module: &[String]) -> Option<Module> {
     let mut parts = path.split("::").map(str::trim).peekable();
     let mut whole = match *parts.peek()? {
@@ -164,7 +164,7 @@ fn absolute(path: &str, module: &[String]) -> Option<Module> {
     Some(whole)
 }
 
-/// All paths of a file from the crate on.
+/// All paths in a file, as absolute paths within the crate.
 fn paths_of(code: &str, module: &[String]) -> Vec<Module> {
     let mut paths = Vec::new();
     for (names, code) in inline_modules(code) {
@@ -190,7 +190,7 @@ fn graph_of(files: &[(String, String)]) -> Graph {
     graph
 }
 
-/// All files that can be reached from one, itself only over a circle.
+/// All files that can be reached from a file. The file itself is included only if it is in a cycle.
 fn reached<'a>(graph: &'a Graph, from: &str) -> BTreeSet<&'a str> {
     let mut found = BTreeSet::new();
     let mut open: Vec<&str> = graph.get(from).into_iter().flatten().map(String::as_str).collect();
@@ -202,7 +202,7 @@ fn reached<'a>(graph: &'a Graph, from: &str) -> BTreeSet<&'a str> {
     found
 }
 
-/// The shortest way from a file back to itself.
+/// The shortest path from a file back to itself.
 fn way_back<'a>(graph: &'a Graph, file: &'a str) -> Vec<&'a str> {
     let mut ways = vec![vec![file]];
     let mut seen = BTreeSet::new();
@@ -225,7 +225,7 @@ fn way_back<'a>(graph: &'a Graph, file: &'a str) -> Vec<&'a str> {
     Vec::new()
 }
 
-/// The circles of a graph: how many files each has, and a way around.
+/// The cycles in a graph: how many files each has, and a path around it.
 fn circles_in(graph: &Graph) -> Vec<String> {
     let reach: BTreeMap<&str, BTreeSet<&str>> =
         graph.keys().map(|file| (file.as_str(), reached(graph, file))).collect();

@@ -1,9 +1,9 @@
-//! Public functions that nobody calls, and names that were given up.
+//! Public functions without a caller, and names that must not be used again.
 
 use super::imports::split_imports;
 use super::{assert_none, code_of, files_below, product_files, shown, text_of};
 
-/// Public functions that tests alone call, with the reason. An entry that is needed no more is refused, too.
+/// Public functions that only tests call, with the reason. An entry that is no longer needed is rejected too.
 const FOR_TESTS: &[(&str, &str, &str)] = &[
     ("src/app/assembly.rs", "health_address", "a bot in a test's own process listens on a free port"),
     ("src/app/assembly.rs", "background", "a story pushes time and runs the worker's jobs at once"),
@@ -30,7 +30,7 @@ struct Function<'a> {
     is_method: bool,
 }
 
-/// The code without the items that only a build with the feature `faults` has. rustfmt has indented them.
+/// The code without the items that exist only with the feature `faults`. Relies on rustfmt's indentation.
 fn without_faults(code: &str) -> String {
     let mut kept = String::new();
     let mut lines = code.lines();
@@ -54,7 +54,7 @@ fn without_faults(code: &str) -> String {
     kept
 }
 
-/// The public functions that some code defines, whatever their visibility is limited to.
+/// The public functions that some code defines, including those with a restricted visibility.
 fn public_functions(code: &str) -> Vec<Function<'_>> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("fn ") {
@@ -77,7 +77,7 @@ fn public_functions(code: &str) -> Vec<Function<'_>> {
     found
 }
 
-/// Whether an identifier stands in some code as a word of its own, with what stands before and after it.
+/// Whether some code contains an identifier as a whole word, between texts that `fits` accepts.
 fn stands_in(code: &str, name: &str, fits: impl Fn(&str, &str) -> bool) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     code.match_indices(name).any(|(at, _)| {
@@ -86,7 +86,7 @@ fn stands_in(code: &str, name: &str, fits: impl Fn(&str, &str) -> bool) -> bool 
     })
 }
 
-/// Whether some code calls a function, or passes it on. A field may have the name of a method.
+/// Whether some code calls a function or passes it as a value. A field may have the name of a method.
 fn calls(code: &str, function: Function<'_>) -> bool {
     stands_in(code, function.name, |before, after| {
         if function.is_method {
@@ -99,7 +99,7 @@ fn calls(code: &str, function: Function<'_>) -> bool {
 
 /// The public functions that no file calls.
 fn uncalled(files: &[(String, String)]) -> Vec<(&str, &str)> {
-    // An import calls nothing, unless it gives the function another name.
+    // An import is not a call, unless it renames the function.
     let callers: Vec<String> = files
         .iter()
         .map(|(_, code)| {
@@ -161,7 +161,7 @@ fn a_public_function_without_a_caller_is_found() {
     assert_eq!(uncalled(&files), [("a.rs", "port"), ("a.rs", "told")]);
 }
 
-/// Names that were given up for the words of the field. Ordinary English that has another meaning in code is not here.
+/// Old names that were replaced with the field's standard terms. Ordinary English words that have another meaning in code are not listed.
 const GIVEN_UP: &[&str] = &[
     "Acquaintance",
     "Addressee",
@@ -226,17 +226,17 @@ const GIVEN_UP: &[&str] = &[
     "upkeep",
 ];
 
-/// How functions began that are called otherwise now.
+/// Prefixes of functions that were renamed.
 const GIVEN_UP_BEGINNINGS: &[&str] = &["heed_", "judge_"];
 
-/// The identifiers of a line of code, without its texts.
+/// The identifiers in a line of code, without string literals.
 fn identifiers(line: &str) -> Vec<&str> {
     let outside_texts = line.split('"').step_by(2);
     let words = outside_texts.flat_map(|part| part.split(|c: char| !(c.is_alphanumeric() || c == '_')));
     words.filter(|word| !word.is_empty()).collect()
 }
 
-/// Where some code uses names that were given up, with the number of the line.
+/// Old names in some code, each with its line number.
 fn given_up_in(code: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     for (number, line) in code.lines().enumerate() {
@@ -251,7 +251,7 @@ fn given_up_in(code: &str) -> Vec<(usize, &str)> {
 #[test]
 fn names_that_were_given_up_do_not_come_back() {
     let mut faults = Vec::new();
-    // The simulator and the testbed's proxy have words of their own trade.
+    // The simulator and the testbed's proxy are excluded, because they use terms of their own field.
     let folders = ["tests/harness", "tests/clients", "tests/stories", "tests/workflow"];
     let tests = folders.iter().flat_map(|folder| files_below(folder, "rs"));
     let tests = tests.map(|path| (shown(&path), code_of(&text_of(&path))));

@@ -1,4 +1,4 @@
-//! Taking back at every stage, and what the person reads at each.
+//! Cancelling a request at every stage, and the reply that the person gets each time.
 
 use accolade::accounts::cancel::Cancelled;
 use accolade::accounts::status::{Stage, StatusButton};

@@ -1,4 +1,5 @@
-//! The look at everything outside: one at a time, waited for only so long, and going on to its end.
+//! The diagnosis of the outside systems: only one runs at a time, the caller waits for a limited time, and a slow one still runs to its
+//! end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +18,7 @@ use harness::accounts::operator;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The environment's use-cases with a doctor of the test's own.
+/// The environment's use cases with the test's own doctor.
 fn with_doctor(env: &AccountsEnv, examine: Arc<Examine>) -> (Accounts, TaskTracker) {
     let tracker = TaskTracker::new();
     let examiner = Examiner::new(examine, Duration::from_millis(20), tracker.clone());
@@ -35,7 +36,7 @@ fn doctor(accounts: &Accounts) -> Admin {
     accounts.authorize_operator(&operator(), Purpose::Doctor)
 }
 
-/// How many looks the audit log has.
+/// The number of diagnoses in the audit log.
 async fn looks(env: &AccountsEnv) -> usize {
     let events = env.events().await;
     events.iter().filter(|event| *event == "admin.viewed").count()

@@ -1,4 +1,4 @@
-//! What operators see and change at the command line, and what the audit log keeps of it.
+//! What operators read and change at the command line, and what the audit log stores about it.
 
 use accolade::accounts::Purpose;
 use accolade::accounts::audit_log::{AuditFilter, Head, Verified};

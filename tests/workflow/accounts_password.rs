@@ -1,4 +1,4 @@
-//! The mail again and "not me": who may ask for it, when, how often, and what stands in the store then.
+//! Asking for another mail, and reporting "not me": who may do it, when and how often, and what the store holds afterwards.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use harness::AccountsEnv;
 const ADA: u64 = 175_928_847_299_117_063;
 const EVE: u64 = 175_928_847_299_117_064;
 
-/// Ada's account in a state; its first job is over.
+/// Returns Ada's account in this state; its first job is done.
 async fn account_in(env: &AccountsEnv, state: AccountState) -> Account {
     let request = env.asks(ADA, "ada").await;
     let (account, _) = env.approves(&request).await;
@@ -24,7 +24,7 @@ async fn account_in(env: &AccountsEnv, state: AccountState) -> Account {
     if state == AccountState::Creating { account } else { env.account_becomes(&account, state).await }
 }
 
-/// The job that is due ends.
+/// Claims the job that is due and marks it as done.
 async fn ends_job(env: &AccountsEnv) {
     let claimed = env.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer");
     let mut tx = env.store.begin().await.expect("a transaction");
@@ -116,7 +116,7 @@ async fn asking_twice_is_one_mail_and_a_pause_lies_between_two() {
     assert_eq!(mails.asked, Asked::UnderWay);
     assert_eq!(shown.buttons, [StatusButton::NotMe(account.id, account.nonce)]);
 
-    // The worker sends it.
+    // The worker sends the mail.
     let mut view = env.store.read().await.expect("a view");
     let job = view.unfinished_jobs_of(account.person_id).await.expect("jobs").remove(0);
     drop(view);
@@ -168,7 +168,7 @@ async fn buttons_of_an_account_work_for_its_owner_with_its_nonce_only() {
         assert_eq!(env.accounts.lock(&caller, account.id, nonce, "").await, Err(stale.clone()));
     }
     assert!(unfinished(&env, &account).await.is_empty());
-    // In the bot's own direct messages there is no guild and no member.
+    // A direct message to the bot has no guild and no member.
     let mut direct = env.caller(ADA);
     (direct.guild_id, direct.member) = (None, None);
     assert_eq!(env.accounts.may_lock(&direct, account.id, account.nonce).await, Ok(()));

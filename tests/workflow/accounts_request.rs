@@ -1,4 +1,4 @@
-//! What a member meets on the way from the form to a sent request.
+//! What can happen to a member between the form and a sent request.
 
 use std::time::Duration;
 
@@ -376,18 +376,18 @@ async fn a_lock_of_another_process_is_said_in_time_and_leaves_nothing_half_writt
     other.execute("BEGIN EXCLUSIVE").await.expect("locks");
     let caller = env.caller(EVE);
     let presses = async {
-        // One after the other: each has its own two seconds.
+        // The presses run one after the other; each has its own limit of two seconds.
         let sent = env.sends(ADA, &draft).await.map(|_| ());
         let drafted = env.accounts.save_draft(&caller, typed("eve")).await.map(|_| ());
         (sent, drafted)
     };
-    // All of it waits by one runtime: a pause of the machine is a pause of both sides.
+    // The presses and the time limit run on one runtime, so a pause of the machine delays both.
     let told = tokio::time::timeout(Duration::from_millis(5200), presses)
         .await
         .expect("answers within their limits");
     let busy = || Err(UseCaseError::because(ErrorCode::StoreBusy));
     assert_eq!(told, (busy(), busy()));
-    // What only reads is answered meanwhile.
+    // Reads are answered meanwhile.
     env.accounts.status(&env.caller(ADA)).await.expect("a status");
     assert_eq!(env.request(draft.id).await.state, RequestState::Draft);
     other.execute("ROLLBACK").await.expect("lets go");
@@ -404,7 +404,7 @@ async fn a_busy_store_is_said_within_two_seconds_and_nothing_is_lost() {
     let draft = env.drafts(ADA, "ada").await.request;
     let mut blocker = env.store.begin().await.expect("a transaction");
     blocker.ensure_person(env.caller(EVE).user_id, "en").await.expect("a person");
-    // Both wait by one runtime: a pause of the machine is a pause of both.
+    // The press and the time limit run on one runtime, so a pause of the machine delays both.
     let answer = tokio::time::timeout(Duration::from_millis(2600), env.sends(ADA, &draft)).await;
     assert_eq!(answer.expect("an answer within its limit"), Err(UseCaseError::because(ErrorCode::StoreBusy)));
     blocker.roll_back().await.expect("rolled back");

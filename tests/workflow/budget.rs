@@ -1,5 +1,6 @@
-//! What one whole request costs, from the command to the mail and the messages about it: statements, commits and flushes of the store,
-//! and calls of Keycloak, directory and Discord. Counted and not timed, so a change that makes a request dearer fails here.
+//! What one whole request costs, from the command to the mail and the messages about it: statements, commits and flushes of the store, and
+//! calls to Keycloak, the directory and Discord. The test counts them and doesn't measure time, so a change that makes a request more
+//! expensive fails here.
 
 use accolade::accounts::{Caller, FormInput, Proof, Reviewer};
 use accolade::background::Background;
@@ -11,7 +12,7 @@ use testbed::proxy::{Exchange, Kind, Operation};
 
 use harness::{AUTOMATIC, Database, MODERATORS, Proxies, StepEnv};
 
-/// What one request costs.
+/// The cost of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Cost {
     statements: u64,
@@ -22,14 +23,15 @@ struct Cost {
     discord: usize,
 }
 
-/// What a request that a rule approves may cost on SQLite. Keycloak: two searches by the check, the search of the import, the groups,
-/// the mail.
+/// The most that a request approved by a rule may cost on SQLite. The calls to Keycloak are two searches by the check, the search for the
+/// import, the groups, and the mail.
 const LIMIT: Cost = Cost { statements: 40, commits: 7, flushes: 5, keycloak: 5, directory: 8, discord: 3 };
 
-/// A moderator's decision costs this much more.
+/// What a moderator's decision may cost on top.
 const DECISION: Cost = Cost { statements: 10, commits: 3, flushes: 3, keycloak: 0, directory: 0, discord: 6 };
 
-/// PostgreSQL is asked for its clock, locks keys and sets savepoints, which is not needed on SQLite. It flushes by itself.
+/// What PostgreSQL may cost on top. The store reads the server's clock, locks keys and sets savepoints, which SQLite doesn't need.
+/// PostgreSQL flushes by itself.
 const ON_POSTGRES: Cost =
     Cost { statements: 25, commits: 0, flushes: 0, keycloak: 0, directory: 0, discord: 0 };
 
@@ -58,7 +60,7 @@ impl Cost {
             && self.discord <= limit.discord
     }
 
-    /// What was spent up to now.
+    /// The cost up to now.
     fn up_to_now(env: &StepEnv, lines: &Proxies) -> Self {
         let counted = |calls: Vec<Exchange>| calls.iter().filter(|call| is_counted(call)).count();
         let counts = env.store.counts();
@@ -84,7 +86,7 @@ impl Cost {
     }
 }
 
-/// Whether it is a question that a request causes. Binds and tokens serve many requests.
+/// Whether a request causes this call. Binds and tokens serve many requests, so they don't count.
 fn is_counted(call: &Exchange) -> bool {
     match &call.kind {
         Kind::Ldap(operation) => !matches!(operation, Operation::Bind | Operation::Silent),
@@ -93,7 +95,7 @@ fn is_counted(call: &Exchange) -> bool {
     }
 }
 
-/// Runs what is due until nothing is.
+/// Runs everything that is due until nothing is left.
 async fn drain(env: &StepEnv, worker: &Background) {
     worker.drain_once().await.expect("the store answers");
     assert!(env.rows("SELECT id FROM job WHERE state NOT IN ('done')").await.is_empty(), "nothing waits");
@@ -115,7 +117,7 @@ async fn send(env: &StepEnv, caller: &Caller) -> RequestId {
     draft.id
 }
 
-/// Grace approves with the button of the card.
+/// Grace approves with the button on the card.
 async fn approve(env: &StepEnv, request: RequestId) {
     let accounts = env.accounts();
     let grace = Reviewer {
@@ -130,12 +132,12 @@ async fn approve(env: &StepEnv, request: RequestId) {
     accounts.approve(moderator.expect("grace is a moderator")).await.expect("approved");
 }
 
-/// What one request costs by the time everybody was told.
+/// The cost of one request, until everybody has been told.
 async fn cost_of(env: &StepEnv, approval: &str) -> Cost {
     let lines = Proxies::start().await;
     let worker = env.worker_behind(&lines);
     let caller = env.caller(1).await;
-    // The first drain finds nothing: its statements are those of a poll.
+    // Nothing is due in the first drain, so its statements are those of a poll.
     let before_poll = Cost::up_to_now(env, &lines);
     drain(env, &worker).await;
     let before = Cost::up_to_now(env, &lines);

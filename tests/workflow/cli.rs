@@ -1,4 +1,4 @@
-//! Whole runs of the binary before and around the service: usage, configuration, the database's files, starting `serve`.
+//! Runs of the whole binary before and around the service: usage, configuration, the database's files, and the start of `serve`.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -107,7 +107,7 @@ fn config_check_tells_all_faults_at_once_for_people_and_for_programs() {
         assert!(told.contains(fault["key"].as_str().expect("a key")), "{told}");
         assert!(fault["line"].is_u64() && fault["problem"].is_string(), "{fault}");
     }
-    // no other verb goes on with it
+    // No other command runs with this configuration.
     for verb in [&["serve"][..], &["migrate"], &["audit", "verify"], &["config", "show"]] {
         assert!(house.runs(verb).fails(2).contains("keycloak.realm"), "{verb:?}");
     }
@@ -155,7 +155,7 @@ fn files_that_others_could_read_and_a_missing_key_are_refused_with_the_fix() {
         for verb in
             [&["serve"][..], &["request", "list"], &["deny", "add", "--domain", "example.org"], &["migrate"]]
         {
-            // What cannot be cured by another start must not be tried for ever.
+            // A service manager must not retry a failure that a restart can't fix.
             let is_of_configuration = verb == ["serve"] && path == key;
             let told = house.runs(verb).fails(if is_of_configuration { 2 } else { 1 });
             assert!(told.contains(fix) && told.contains(&*path.to_string_lossy()), "{verb:?}: {told}");
@@ -170,7 +170,7 @@ fn files_that_others_could_read_and_a_missing_key_are_refused_with_the_fix() {
     }
 }
 
-/// A service manager does not start again what ends with 2: no other start cures what only an operator can.
+/// A service manager doesn't restart a process that exits with 2, because only an operator can fix the cause.
 #[test]
 fn serve_ends_with_2_when_a_file_that_the_configuration_names_cannot_be_used() {
     let unit = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config/accolade.service"));
@@ -234,7 +234,7 @@ async fn an_older_schema_is_refused_until_migrate_and_a_newer_one_always() {
     }
 }
 
-/// `serve` ends by itself with 1, soon, and says this; the token is never among it.
+/// Expects that `serve` exits with 1 by itself and soon, and prints this text but never the token.
 fn serve_refuses(house: &House, told: &str) {
     let begun = Instant::now();
     let run = house.runs(&["serve"]);
@@ -286,7 +286,7 @@ async fn a_second_serve_on_one_database_is_refused_and_the_first_goes_on() {
     let first = house.starts(&["serve"]);
     sim.waits_until_ready(&sim.first_bot().expect("the guild has a bot")).await;
     serve_refuses(&house, "another `accolade serve` uses this database");
-    // other verbs work beside it
+    // Other commands work meanwhile.
     assert_eq!(house.runs(&["request", "list"]).done(), "No requests.\n");
     house.runs(&["deny", "add", "--domain", "example.net"]).done();
     assert_eq!(first.stops(), Some(0));
@@ -320,15 +320,15 @@ async fn config_why_says_which_rule_decides_and_what_stands_against_the_others()
     assert_eq!((&found["eligible"], &found["rule"]), (&json!(true), &json!("members")), "{found}");
     let missing = json!([{"condition": "all_roles", "roles": [TRUSTED.to_string()]}]);
     assert_eq!(found["rules"][0]["why_not"], missing, "{found}");
-    // Nobody fits with no role at all.
+    // Mallory has no role, so no rule matches.
     let said = why(&mallory, &[]).done();
     assert!(said.starts_with("Not eligible.") && said.contains("Rule `members` does not match:"), "{said}");
     assert_eq!(why(&mallory, &["--json"]).json()["rule"], Value::Null);
-    // Whoever is not there, and a guild that is not ours.
+    // A member who does not exist, and a guild that is not configured.
     assert!(why("175928847299117099", &[]).fails(1).contains("no such member"));
     let elsewhere = house.runs(&["config", "why", "--guild", "42", "--member", &ada]);
     assert!(elsewhere.fails(2).contains("[[guild]]"));
-    // Without Discord, from given roles; the earlier of two rules decides.
+    // With given roles the command works without Discord. The first of two rules decides.
     let mut alone = House::new();
     alone.set("discord", "endpoint", json!({"address": "127.0.0.1:1", "ca_file": sim.ca_file()}));
     let why = |who: &str, more: &[&str]| {

@@ -1,4 +1,4 @@
-//! Whole runs of the binary that look at links and the audit log: found, compared, exported, verified.
+//! Runs of the whole binary that find, compare, export and verify links and the audit log.
 
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use crate::cli_house::{ADA, GRACE, House};
 use harness::AccountsEnv;
 
-/// One value of each object of a list.
+/// The value of this key in each object of a list.
 fn each<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
     list.as_array().expect("a list").iter().map(|line| line[key].as_str().unwrap_or("null")).collect()
 }
 
-/// The rows of a table after its heads.
+/// The rows of a table after its header.
 fn rows_of(table: &str) -> Vec<HashMap<String, String>> {
     csv::Reader::from_reader(table.as_bytes()).deserialize().map(|row| row.expect("a row")).collect()
 }
@@ -76,7 +76,7 @@ async fn links_are_exported_page_by_page_as_a_table_or_a_document() {
     let mut tx = env.store.begin().await.expect("a transaction");
     for n in 0..250_u64 {
         let person = tx.ensure_person(DiscordUserId::new(ADA + 1000 + n), "en").await.expect("a person");
-        // Letters of which none looks like another.
+        // None of these letters is confusable with another.
         let letter = |digit: u64| ["a", "b", "c", "d", "e", "g", "k"][(digit % 7) as usize];
         let name = ["member.", letter(n / 49), letter(n / 7), letter(n)].concat();
         let name = Username::parse(&name, 20).expect("a legal name");
@@ -97,7 +97,7 @@ async fn links_are_exported_page_by_page_as_a_table_or_a_document() {
     let document = house.runs(&["link", "export", "--format", "json"]).json();
     assert_eq!(each(&document["accounts"], "username").len(), 251);
     assert_eq!(rows_of(&house.runs(&["link", "export", "--state", "active"]).done()), Vec::new());
-    // An address that the directory does not tell is no empty one.
+    // If the directory doesn't return an address, the export fails. It never writes an empty address.
     let silent = house.runs(&["link", "export", "--addresses"]);
     assert!(silent.code == Some(1) && silent.err.contains("directory_down: "), "{silent:?}");
     let looks = house.runs(&["audit", "search", "--event", "admin.viewed", "--json"]).json();
@@ -121,7 +121,7 @@ async fn an_export_goes_into_a_new_file_for_its_owner_or_nowhere() {
         assert!(again.contains("nothing was overwritten"), "{again}");
     }
     assert_eq!(std::fs::read(&file).expect("the file"), written);
-    // What was not written whole is not there.
+    // An export that fails leaves no file.
     let unfinished = house.folder.join("unfinished.csv");
     let path = unfinished.to_str().expect("a path of text");
     let ada = env.asks(ADA, "ada").await;
@@ -135,7 +135,7 @@ async fn an_export_goes_into_a_new_file_for_its_owner_or_nowhere() {
     for wrong in [&["link", "export", "--format", "xml"][..], &["link", "export", "--state", "gone"]] {
         house.runs(wrong).fails(2);
     }
-    // A refused output is refused before anybody looks.
+    // The command refuses an output before it reads any data.
     let looks = house.runs(&["audit", "search", "--event", "admin.viewed", "--json"]).json();
     assert_eq!(each(&looks["rows"], "after"), ["link.export", "link.export"]);
 }

@@ -1,4 +1,4 @@
-//! What the reference in `docs/reference` promises to operators is what the binary takes.
+//! The binary accepts what the reference in `docs/reference` promises to operators.
 
 use std::collections::BTreeSet;
 
@@ -13,12 +13,12 @@ const COMMANDS: &str = include_str!("../../docs/reference/commands.md");
 const FINDINGS: &str = include_str!("../../docs/reference/findings.md");
 const KEYS: &str = include_str!("../../docs/reference/keys.md");
 
-/// The first cells of a table's lines.
+/// The first cell of each line of a table.
 fn first_cells(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
 }
 
-/// What stands in code marks.
+/// The text between backticks.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
@@ -54,7 +54,7 @@ fn the_guide_and_the_example_have_the_same_keys() {
 
 #[test]
 fn the_guide_names_the_defaults_that_the_example_shows() {
-    // what has no default of its own is shown in the example with a made-up value
+    // A key without a default has a made-up value in the example.
     let made_up = ["endpoint", "ca_file", "password_file", "public_url", "object_classes"];
     let mut compared = 0;
     let mut section = "";
@@ -88,7 +88,7 @@ fn the_guide_explains_every_refusal_code_and_no_other() {
 #[test]
 fn the_guide_explains_every_finding_with_its_words() {
     let lang = accolade::domain::lang::Lang::default();
-    // Each finding is a heading of its own; lines break where they are long.
+    // Each finding has a heading of its own, and long lines are wrapped.
     let on_one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let explained: Vec<String> = FINDINGS
         .split("\n### ")
@@ -106,7 +106,8 @@ fn the_guide_explains_every_finding_with_its_words() {
     assert_eq!(explained, wanted);
 }
 
-/// Every usage of the reference: the code of the tables' first cells, and the lines of its blocks, which go on behind blanks.
+/// Every usage in the reference: the code in the first cells of the tables, and the lines of the code blocks. A line that begins with
+/// blanks continues the line before it.
 fn usages() -> Vec<String> {
     let mut usages: Vec<String> = first_cells(COMMANDS).flat_map(code).map(str::to_owned).collect();
     for block in COMMANDS.split("```text\n").skip(1) {

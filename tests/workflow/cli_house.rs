@@ -1,4 +1,4 @@
-//! A configuration on disk and the built binary: what an operator has in front of them.
+//! A configuration on disk and the built binary, as an operator has them.
 
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -18,10 +18,10 @@ pub(crate) const GRACE: u64 = 175_928_847_299_117_064;
 pub(crate) const LINUS: u64 = 175_928_847_299_117_065;
 pub(crate) const MALLORY: u64 = 175_928_847_299_117_066;
 
-/// The bot's token at the simulated Discord.
+/// The bot's token for the simulated Discord.
 pub(crate) const TOKEN: &str = "MTE4MDAwMDAwMDAwMDAwMDAwMQ.c4na7y.canary-of-the-token-0123456789abcdef";
 
-/// No verb needs longer, whatever it meets.
+/// No command takes longer than this, whatever fails.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// How a run ended.
@@ -33,18 +33,18 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Standard output of a run that went well.
+    /// Standard output of a run that succeeded.
     pub(crate) fn done(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
         self.out
     }
 
-    /// The same, as JSON.
+    /// Standard output of a run that succeeded, as JSON.
     pub(crate) fn json(self) -> Value {
         serde_json::from_str(&self.done()).expect("one JSON object")
     }
 
-    /// Standard error of a run that ended with `code` and printed no result.
+    /// Standard error of a run that exited with `code` and printed no result.
     pub(crate) fn fails(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "{self:?}");
         assert_eq!(self.out, "", "{self:?}");
@@ -52,7 +52,7 @@ impl Run {
     }
 }
 
-/// A folder of an operator: configuration, secrets, place for the database.
+/// An operator's folder: the configuration, the secrets, and the place for the database.
 pub(crate) struct House {
     pub(crate) folder: PathBuf,
     pub(crate) file: PathBuf,
@@ -61,7 +61,7 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// A folder of its own, nothing migrated.
+    /// Creates a new folder; its database is not migrated.
     pub(crate) fn new() -> Self {
         let folder = tempfile::Builder::new()
             .permissions(std::fs::Permissions::from_mode(0o700))
@@ -72,7 +72,7 @@ impl House {
         house
     }
 
-    /// Around the database of an environment.
+    /// Uses the database of an environment.
     pub(crate) fn of(env: &AccountsEnv) -> Self {
         Self::over(env.config.store.key_file.parent().expect("the environment's folder"))
     }
@@ -92,7 +92,7 @@ impl House {
         house
     }
 
-    /// Writes a secret's file.
+    /// Writes the file of a secret.
     pub(crate) fn keeps(&self, name: &str, secret: &str) {
         let file = self.folder.join("secrets").join(name);
         let file = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(file);
@@ -103,13 +103,13 @@ impl House {
         testbed::config::write(&self.file, &self.config).expect("the configuration is written");
     }
 
-    /// Sets one key.
+    /// Sets one key of the configuration.
     pub(crate) fn set(&mut self, section: &str, key: &str, value: Value) {
         self.config[section][key] = value;
         self.write();
     }
 
-    /// Points the bot to a simulated Discord.
+    /// Points the bot at a simulated Discord.
     pub(crate) fn talk_to(&mut self, sim: &Sim) {
         let endpoint = json!({"address": sim.tls_address().to_string(), "ca_file": sim.ca_file()});
         self.set("discord", "endpoint", endpoint);
@@ -126,7 +126,7 @@ impl House {
         command
     }
 
-    /// Runs the binary to its end.
+    /// Runs the binary until it exits.
     pub(crate) fn runs(&self, arguments: &[&str]) -> Run {
         finish(self.command(arguments))
     }
@@ -139,12 +139,12 @@ impl House {
         Serving(command.stdout(Stdio::null()).stderr(log).spawn().expect("the binary starts"), said)
     }
 
-    /// Runs one statement on the database, past the product: what somebody with access to the file can do.
+    /// Runs one statement directly on the database, as anyone with access to the file can.
     pub(crate) async fn tampers(&self, sql: &'static str) {
         Self::tampers_with(&self.database(), sql).await;
     }
 
-    /// The same on a file that lies anywhere.
+    /// Runs one statement on a database file anywhere.
     pub(crate) async fn tampers_with(file: &Path, sql: &'static str) {
         use sqlx::{Connection as _, Executor as _};
         let url = ["sqlite://", &file.to_string_lossy()].concat();
@@ -171,18 +171,18 @@ fn finish(command: std::process::Command) -> Run {
     }
 }
 
-/// A running `serve`; it ends with the test.
+/// A running `serve`. Dropping it kills the process.
 pub(crate) struct Serving(Child, PathBuf);
 
 impl Serving {
-    /// Asks it to stop and gives its exit code.
+    /// Asks the process to stop and returns its exit code.
     pub(crate) fn stops(mut self) -> Option<i32> {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).expect("a pid"));
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it is asked to stop");
         self.0.wait().expect("it ends").code()
     }
 
-    /// Waits until it ends by itself; its exit code and what it said. `None` if it does not end in time.
+    /// Waits until the process exits by itself. Returns its exit code and what it logged, or `None` if it doesn't exit in time.
     pub(crate) async fn ends(mut self, limit: Duration) -> Option<(Option<i32>, String)> {
         let mut code = None;
         let ended = testbed::wait_until("serve to end", limit, async || {
@@ -196,13 +196,13 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // it has ended already, unless the test failed
+        // The process has exited already, unless the test failed.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A simulated Discord with the environment's guild: ada asks, grace moderates and is a member, linus is an admin.
+/// A simulated Discord with the environment's guild: Ada asks, Grace is a moderator and a member, and Linus is an admin.
 pub(crate) async fn discord() -> Sim {
     let sim = Sim::start(Options::default()).await.expect("the simulated Discord starts");
     let role = |id: u64, name: &str| json!({"id": id.to_string(), "name": name});

@@ -1,4 +1,4 @@
-//! Whole runs of the binary that look at and decide what people asked for, beside rows that a journey left.
+//! Runs of the whole binary that show and decide requests, on rows that the use cases wrote.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::cli_house::{ADA, GRACE, House, LINUS, MALLORY, discord};
 use harness::AccountsEnv;
 use harness::accounts::member;
 
-/// One value of each object of a list.
+/// The value of this key in each object of a list.
 fn each<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
     list.as_array().expect("a list").iter().map(|line| line[key].as_str().unwrap_or("null")).collect()
 }
@@ -42,7 +42,7 @@ async fn requests_are_read_in_pages_and_one_is_shown_without_personal_values() {
     let env = AccountsEnv::new().await;
     let house = House::of(&env);
     for (n, name) in (0..3).zip(["ada", "barbara", "edsger"]) {
-        // ids sort by the millisecond
+        // Ids sort by the millisecond, so the clock must advance.
         env.clock.push(std::time::Duration::from_millis(1));
         env.asks(ADA + 100 + n, name).await;
     }
@@ -122,7 +122,7 @@ async fn whoever_lost_the_role_meanwhile_gets_nothing_approved() {
     let sim = discord().await;
     let mut house = House::of(&env);
     house.talk_to(&sim);
-    // nobody of that id is in the guild any more
+    // No member of the guild has this id any more.
     let gone = member(ADA + 500, &[harness::accounts::MEMBER]);
     let request = env.asks(gone.user_id.get(), "gone").await;
     let refused = house.runs(&["request", "approve", &request.code, "--as", &GRACE.to_string()]).fails(1);

@@ -1,8 +1,8 @@
-//! The bot is killed at every named crash point, started again, and what people began comes to its end: one account, one entry,
-//! one Keycloak user, no mail too many, an unbroken audit chain.
+//! The bot is killed at every named crash point and started again. Everything that people began must then finish: one account, one entry,
+//! one Keycloak user, no mail too many, and an unbroken audit chain.
 //!
-//! [`journey_through`] says which journey passes which point; a test holds that no point is without one. Each point has its own
-//! environment; several of them run at once.
+//! [`journey_through`] returns the journey that passes a point; a test checks that every point has one. Each point has its own environment;
+//! several environments run at once.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "most journeys differ at one place only")]
 
@@ -16,7 +16,7 @@ use testbed::{MailFault, wait_until};
 
 use harness::{Database, EnvOptions, Harness, TestEnv, bail_with, visit, visit_alone};
 
-/// How many environments live at once.
+/// How many environments run at once.
 const AT_ONCE: usize = 3;
 
 const FIFTEEN_DAYS: Duration = Duration::from_hours(15 * 24);
@@ -24,27 +24,27 @@ const FIFTEEN_DAYS: Duration = Duration::from_hours(15 * 24);
 /// What people do in an environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Journey {
-    /// Ada asks, grace approves, ada follows the link.
+    /// Ada asks, Grace approves, and Ada follows the link.
     Approve,
-    /// The same where a rule approves.
+    /// The same as `Approve`, but a rule approves.
     Automatic,
-    /// The mail cannot be sent; ada takes her request back.
+    /// The mail cannot be sent, and Ada cancels her request.
     CancelEarly,
-    /// Ada takes it back when the mail is out.
+    /// Ada cancels her request after the mail was sent.
     CancelLate,
-    /// The mail cannot be sent; linus puts it right and lets it go on.
+    /// The mail cannot be sent. Linus fixes the cause and retries the job.
     Retry,
-    /// The mail server is away.
+    /// The mail server is down.
     MailAway,
-    /// The mail server was away, and the second attempt succeeds.
+    /// The mail server was down, and the second attempt succeeds.
     MailBack,
     /// Nobody does anything until the bot has renewed a lease.
     Idle,
-    /// Nobody decides.
+    /// Nobody decides the request.
     Expiry,
     /// Nobody follows the link.
     Unused,
-    /// The password was set and nobody saw it.
+    /// The password was set, but the bot has not noticed it.
     Restored,
     /// Discord refuses messages for a while.
     NoMessages,
@@ -52,23 +52,23 @@ enum Journey {
     SlowRole,
     /// Discord refuses to grant the member role for a while.
     NoRole,
-    /// The bot is asked to stop in the middle.
+    /// The bot is asked to stop in the middle of a job.
     Stop,
-    /// Somebody enters ada by hand.
+    /// Someone creates Ada's entry by hand.
     Conflict,
-    /// Grace denies.
+    /// Grace denies the request.
     Deny,
-    /// Ada wants a reserved name first.
+    /// Ada first asks for a reserved name.
     ReservedName,
-    /// Ada presses on her own card.
+    /// Ada presses a button on her own card.
     OwnCard,
     /// Ada loses her role for a while.
     RoleLost,
-    /// Ada leaves.
+    /// Ada leaves the guild.
     Leaves,
-    /// Ada wants the mail again before she follows the link.
+    /// Ada asks for the mail again before she follows the link.
     MailAgain,
-    /// Somebody else sets the password; ada says so.
+    /// Someone else sets the password, and Ada reports it.
     NotMe,
     /// Linus posts the panel.
     Panel,
@@ -80,7 +80,7 @@ fn journey_through(point: &str) -> Journey {
     match name {
         "job.mail_refund" | "job.operator" | "retry" => Journey::Retry,
         "job.mail_unknown" => Journey::MailAway,
-        // Only a mail that was tried before is recorded by itself, and only after it the directory is asked again.
+        // A mail is recorded by itself only if it was tried before, and only after such a mail does the worker query the directory again.
         "provision.mail" | "provision.invite.before_call" | "provision.invite.after_call" => {
             Journey::MailBack
         }
@@ -112,7 +112,7 @@ fn journey_through(point: &str) -> Journey {
     }
 }
 
-/// Asked of every environment, whatever happens there.
+/// Plays a journey in an environment and checks the result.
 async fn travel(env: &TestEnv, journey: Journey) -> Result<()> {
     match journey {
         Journey::Approve | Journey::Automatic | Journey::SlowRole | Journey::NoRole => {
@@ -150,7 +150,7 @@ async fn travel(env: &TestEnv, journey: Journey) -> Result<()> {
             mail.set_fault(MailFault::RefuseConnections).await?;
             let approved = async {
                 env.grace_approves().await?;
-                // The next life sends the mail; the one that dies found nobody who takes it.
+                // The restarted bot sends the mail; the bot that is killed could not reach the mail server.
                 wait_until("the death", harness::test_env::LIMIT, async || env.is_dead().await).await
             };
             let approved = approved.await;
@@ -233,7 +233,7 @@ async fn is_used(env: &TestEnv) -> Result<()> {
     Ok(())
 }
 
-/// Discord's answer comes when the lease had to be renewed.
+/// Discord answers only after the lease had to be renewed.
 async fn is_used_at_last(env: &TestEnv) -> Result<()> {
     let answered = async {
         wait_until("the renewal", harness::test_env::LIMIT * 4, async || env.is_dead().await).await?;
@@ -256,7 +256,7 @@ async fn mail_is_refused(env: &TestEnv, journey: Journey) -> Result<()> {
     }
     env.learns_mail_client()?;
     if env.deaths() == 0 {
-        // The point is the retry's own commit: its life begins now.
+        // The point is in the commit of the retry itself, so the bot is armed only now.
         env.stops().await?;
         env.starts_armed().await?;
     } else {
@@ -267,7 +267,7 @@ async fn mail_is_refused(env: &TestEnv, journey: Journey) -> Result<()> {
     is_used(env).await
 }
 
-/// The first mail met no mail server; the second goes out. If its record is lost, an operator decides.
+/// The first mail fails because the mail server is down, and the second is sent. If its record is lost, an operator decides.
 async fn mail_comes_back(env: &TestEnv) -> Result<()> {
     env.starts().await?;
     env.ada_asks().await?;
@@ -293,7 +293,7 @@ async fn mail_comes_back(env: &TestEnv) -> Result<()> {
     is_used(env).await
 }
 
-/// Linus lets the job go on.
+/// Linus retries the job.
 async fn retries(env: &TestEnv) -> Result<()> {
     let linus = env.person("linus");
     let goes_on = "SELECT 'yes' FROM job WHERE kind = 'provision' AND state <> 'needs_operator'";
@@ -303,13 +303,13 @@ async fn retries(env: &TestEnv) -> Result<()> {
     .await
 }
 
-/// Ada asks for the mail again, in as many lives of the bot as it takes: one mail more, whatever happens, and she is told.
+/// Ada asks for the mail again, however often the bot is restarted. Exactly one more mail is sent, and she is told.
 async fn mails_again(env: &TestEnv) -> Result<()> {
     let ada = env.person("ada");
     env.starts_armed().await?;
     is_invited(env).await?;
     env.wait_until_idle().await?;
-    // The pause after the first mail.
+    // The pause after the first mail must be over.
     env.advances(Duration::from_mins(6))?;
     let asked = async || ada.tries_to_run("/account password").await;
     env.gets_through("a second mail", asked).await?;
@@ -321,7 +321,7 @@ async fn mails_again(env: &TestEnv) -> Result<()> {
     is_used(env).await
 }
 
-/// Linus posts the panel: it stands once, and its button opens the form.
+/// Linus posts the panel. It is posted once, and its button opens the form.
 async fn is_posted(env: &TestEnv) -> Result<()> {
     let (ada, linus) = (env.person("ada"), env.person("linus"));
     env.starts_armed().await?;
@@ -336,7 +336,7 @@ async fn is_posted(env: &TestEnv) -> Result<()> {
     env.is_in_order("", 0).await
 }
 
-/// Ada's password was set by somebody else; she says so on the message that told her.
+/// Someone else set Ada's password. She reports it with the button on the message that told her.
 async fn is_not_me(env: &TestEnv) -> Result<()> {
     let ada = env.person("ada");
     env.starts_armed().await?;
@@ -368,7 +368,7 @@ async fn is_stopped(env: &TestEnv) -> Result<()> {
     env.grace_approves().await?;
     env.waits_for(harness::IS_CLAIMED, "claimed").await?;
     env.is_told_to_stop().await?;
-    // The step ends, and the bot knows by then that no other is to follow.
+    // The bot was asked to stop before this step finishes, so no other step follows.
     env.sim.heals();
     let status = env.ends(Duration::from_secs(25)).await?;
     env.died_of(status)?;
@@ -394,7 +394,7 @@ async fn error_code(env: &TestEnv, journey: Journey) -> Result<()> {
             env.insists("the refusal", &ada, told, async || approves(&ada).await).await?;
         }
         Journey::RoleLost => {
-            // The card must be there before ada's role is gone.
+            // The card must be posted before Ada loses her role.
             env.wait_until_idle().await?;
             ada.loses("member");
             let told = ("SELECT 'told' FROM audit WHERE reason_code = 'role_lost' LIMIT 1", "told");
@@ -414,7 +414,7 @@ async fn error_code(env: &TestEnv, journey: Journey) -> Result<()> {
                 let form = async || grace.tries_to_press("Deny").await;
                 let form = env.gets_through("the form", form).await?;
                 if form.modal.is_none() {
-                    // The card was edited at the moment of the press, and she is told to press again.
+                    // The card was edited at the moment of the press, and the reply asks Grace to press again.
                     ensure!(harness::says_edited(&form), "no form opens: {form}");
                     return Ok(());
                 }
@@ -429,7 +429,7 @@ async fn error_code(env: &TestEnv, journey: Journey) -> Result<()> {
     is_used(env).await
 }
 
-/// One point, on one database.
+/// Tests one point on one database.
 async fn is_survived(
     harness: &'static Harness,
     database: Database,
@@ -456,7 +456,7 @@ async fn is_survived(
     }
 }
 
-/// Every point of these journeys, several at once; the table is printed.
+/// Tests every point of these journeys, several at once, and prints the table.
 fn survives(database: Database, wanted: impl Fn(Journey) -> bool) {
     let (harness, _visit) = visit();
     survives_in(harness, database, AT_ONCE, wanted);
@@ -474,7 +474,7 @@ fn survives_in(
         .enumerate()
         .filter(|(_, point)| is_tried_on(database, point) && wanted(journey_through(point)))
         .collect();
-    // What waits longest begins first, so that the others fill its time.
+    // Journeys that wait long start first, so that the others run meanwhile.
     points.sort_by_key(|(_, point)| !waits_long(journey_through(point)));
     let begun = std::time::Instant::now();
     let results = harness.runtime.block_on(
@@ -505,17 +505,18 @@ fn tell(line: &str) {
     println!("{line}");
 }
 
-/// Set to run every point on PostgreSQL, too (`./dev test --every-point`).
+/// Set this to run every point on PostgreSQL, too (`./dev test --every-point`).
 const EVERY_POINT: &str = "ACCOLADE_EVERY_POINT";
 
-/// All points on SQLite. On PostgreSQL, unless every point is asked for, those before a commit: what the point is in the middle of has
-/// happened outside, its record is lost, and the server has to let go of a dead process's transaction and leases.
+/// SQLite runs every point. PostgreSQL runs only those before a commit and those without a record, unless every point is asked for. At such
+/// a point the effect outside has happened and its record is lost, and the server must release the transaction and the leases of the dead
+/// process.
 fn is_tried_on(database: Database, point: &str) -> bool {
     #[expect(clippy::disallowed_methods, reason = "a test's own switch, not the product's configuration")]
     let is_every_point = std::env::var_os(EVERY_POINT).is_some();
     match database {
         Database::Sqlite => true,
-        // Only who is alone with its database may void the leases of earlier lives.
+        // Only a process that is alone with its database may void leases from an earlier run.
         Database::Postgres if point.ends_with(":app.void_leases") => false,
         // PostgreSQL flushes by itself.
         Database::Postgres if point.starts_with("store.flush.") => false,
@@ -525,7 +526,7 @@ fn is_tried_on(database: Database, point: &str) -> bool {
     }
 }
 
-/// Journeys in which pauses pass that no pushed time shortens.
+/// Journeys with pauses that advancing the clock cannot shorten.
 fn waits_long(journey: Journey) -> bool {
     matches!(journey, Journey::Restored | Journey::NoMessages)
 }
@@ -534,7 +535,7 @@ fn is_way_to_account(journey: Journey) -> bool {
     matches!(journey, Journey::Approve | Journey::Automatic | Journey::Idle)
 }
 
-/// Journeys that take back what was made, or end a request without an account.
+/// Journeys that undo what was made, or end a request without an account.
 fn is_way_back(journey: Journey) -> bool {
     matches!(
         journey,
@@ -574,29 +575,29 @@ fn refusals_setbacks_and_stops_survive_kills_on_postgres() {
 
 #[test]
 fn a_kill_around_an_uncertain_mail_costs_at_most_one_more_on_sqlite() {
-    // The mail server is taken from everybody.
+    // These journeys break the mail server for every environment.
     let (harness, _alone) = visit_alone();
     survives_in(harness, Database::Sqlite, 1, is_without_mail);
 }
 
 #[test]
 fn a_kill_around_an_uncertain_mail_costs_at_most_one_more_on_postgres() {
-    // The mail server is taken from everybody.
+    // These journeys break the mail server for every environment.
     let (harness, _alone) = visit_alone();
     survives_in(harness, Database::Postgres, 1, is_without_mail);
 }
 
-/// Journeys in which the mail server is away for everybody.
+/// Journeys in which the mail server is down for every environment.
 fn is_without_mail(journey: Journey) -> bool {
     matches!(journey, Journey::MailAway | Journey::MailBack)
 }
 
-/// Everything else, but not what breaks a server that the other environments use.
+/// All other journeys, except those that break a server that other environments use.
 fn is_with_trouble(journey: Journey) -> bool {
     !is_way_to_account(journey) && !is_way_back(journey) && !is_without_mail(journey)
 }
 
-/// Commits around which nothing is killed here, and why.
+/// Commits that have no crash point, each with the reason.
 const LEFT_OUT: &[(&str, &str)] = &[
     ("chain.started", "`migrate` makes it, and crash points are armed by `serve`"),
     ("deny_list", "only the command line edits the list: one transaction and nothing after it"),
@@ -610,12 +611,12 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("hold", "needs two people with one address; one transaction that nothing outside follows"),
 ];
 
-/// The labels in `….commit("label")` and the like below a folder.
+/// Collects the labels in `….commit("label")` and similar calls below a folder.
 fn commit_labels(folder: &std::path::Path, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).expect("the folder can be listed").flatten() {
         let path = entry.path();
         if path.file_stem().is_some_and(|name| name == "tests") {
-            // The unit tests: `tests.rs`, and the folder of its modules.
+            // Skip the unit tests: `tests.rs`, and the folder of its modules.
             continue;
         }
         if path.is_dir() {

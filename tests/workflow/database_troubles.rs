@@ -1,8 +1,8 @@
-//! The database answers and takes no changes: read-only as a standby is, without room, at odds with other transactions, locked by
-//! another process. People are refused calmly and in time, nothing is half-written, work waits, readiness says so, and when it is over
-//! everything goes on by itself, without a restart.
+//! The database answers but accepts no changes: it is read-only like a standby, it is full, it fails transactions because of conflicts, or
+//! another process locks it. Presses are refused politely and in time, nothing is half-written, jobs wait, and the readiness page reports
+//! it. When the trouble is over, everything continues by itself, without a restart.
 //!
-//! Each environment has a database of its own, so nobody else meets the trouble.
+//! Each environment has its own database, so the trouble affects no other test.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,25 +20,25 @@ use harness::{Database, EnvOptions, IS_CLAIMED, TestEnv, bail_with, visit};
 
 const ACCOUNTS: &str = "SELECT state FROM account";
 
-/// What must not be there of an approval that was refused.
+/// Rows that a refused approval must not leave.
 const OF_THE_APPROVAL: &str = "SELECT 'a decision' AS what FROM decision UNION ALL SELECT 'an account' FROM account \
     UNION ALL SELECT 'an audit row' FROM audit WHERE event = 'request.approved' \
     UNION ALL SELECT 'a job' FROM job WHERE kind = 'provision' UNION ALL SELECT 'a state' FROM request WHERE state <> 'waiting'";
 
-/// What people read while the database is busy, and while it has no room.
+/// What people read while the database is busy, and while it is full.
 const BUSY: &str = "The service is busy and nothing was lost. Please press the button again";
 const FULL: &str = "Nothing can be stored right now, and nothing was";
 
-/// The bot's own connections end, so that the next ones are under the new rule.
+/// Makes new connections read-only, and ends those of the bot so that it opens new ones.
 const READ_ONLY: &str = "DO $$ BEGIN \
     EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); \
     PERFORM pg_terminate_backend(pid) FROM pg_stat_activity \
     WHERE datname = current_database() AND application_name = 'accolade'; END $$";
-/// Connections that were opened meanwhile stay read-only: the bot must notice.
+/// Connections that were opened meanwhile stay read-only, and the bot must notice that.
 const WRITABLE: &str = "DO $$ BEGIN \
     EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database()); END $$";
 
-/// What the triggers call fails with a code, as the server's own would.
+/// The function that the triggers call fails with this code, as the server itself would.
 macro_rules! fails_with {
     ($code:literal) => {
         concat!(
@@ -49,13 +49,13 @@ macro_rules! fails_with {
         )
     };
 }
-/// Every change of any table calls it. Each table in a transaction of its own: who locks one table and holds no other cannot be part of
-/// a deadlock with the bot.
+/// Makes every change of any table call the function. Each table is altered in its own transaction: a session that locks one table and
+/// holds no other cannot be part of a deadlock with the bot.
 const EVERY_CHANGE_CALLS_IT: &str = "DO $$ DECLARE t record; BEGIN \
     FOR t IN SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' LOOP \
     EXECUTE format('CREATE OR REPLACE TRIGGER fails BEFORE INSERT OR UPDATE OR DELETE ON %I FOR EACH STATEMENT \
     EXECUTE FUNCTION fails()', t.name); COMMIT; END LOOP; END $$";
-/// The triggers stay: to take them away would lock the tables again.
+/// The triggers stay, because dropping them would lock the tables again.
 const CHANGES_SUCCEED: &str =
     "CREATE OR REPLACE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN RETURN NULL; END $f$";
 
@@ -71,7 +71,7 @@ impl Watched {
         self.port.address()
     }
 
-    /// Waits until the bot's log tells that a job has met the trouble: at its record, or where it began to read.
+    /// Waits until the bot's log says that the trouble interrupted a job, either when it recorded its steps or when it began to read.
     async fn is_met_by_job(&self) -> Result<()> {
         let log = self.folder.path().join("log");
         let told = ["the steps could not be recorded yet", "the store failed; the job continues"];
@@ -83,7 +83,7 @@ impl Watched {
     }
 }
 
-/// Meets the trouble twice: with a press, and with a job that is under way.
+/// Causes the trouble twice: during a press, and while a job runs.
 async fn outlives<T>(
     watched: &Watched,
     [told, readiness]: [&str; 2],
@@ -112,7 +112,7 @@ async fn outlives<T>(
     refused?;
     waits_until_part(watched.health(), "store", "ok").await?;
 
-    // The same press works, and its job meets the trouble.
+    // The same press succeeds, and the trouble interrupts its job.
     env.wait_until_idle().await?;
     env.holds_the_members_answer();
     env.grace_approves().await?;
@@ -155,7 +155,7 @@ fn last_lines(log: &Path) -> String {
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
-/// Trouble that statements begin, each by itself, and one ends.
+/// The statements begin the trouble, each run by itself, and one statement ends it.
 fn on_postgres(name: &str, told: [&str; 2], begin: &[&'static str], end: &'static str) {
     plays(name, EnvOptions::plain(Database::Postgres), async |watched| {
         let begins = async |env: &TestEnv| {
@@ -231,7 +231,7 @@ fn a_full_disk_below_sqlite_is_said_and_waited_for() {
             return Ok(());
         }
         let begins = async |env: &TestEnv| {
-            // What the log of changes has as room of its own is given back first.
+            // First give back the free space inside the write-ahead log, so that no change fits into it.
             let mut hand = SqliteConnection::connect(env.store_url()).await?;
             hand.execute("PRAGMA busy_timeout = 30000").await?;
             hand.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
@@ -247,7 +247,8 @@ fn a_full_disk_below_sqlite_is_said_and_waited_for() {
     });
 }
 
-/// Nobody knows what the disk holds after a flush that failed: the bot says so and ends, and its next start goes on with what is there.
+/// After a failed flush, the content of the disk is unknown. The bot logs this and exits, and its next start continues with what is on the
+/// disk.
 #[test]
 fn a_flush_that_fails_ends_the_bot_with_a_clear_message() {
     let (harness, _visit) = visit();
@@ -255,7 +256,7 @@ fn a_flush_that_fails_ends_the_bot_with_a_clear_message() {
         let env = TestEnv::new(harness, "db7", EnvOptions::plain(Database::Sqlite)).await?;
         let folder = tempfile::tempdir()?;
         let log = folder.path().join("log");
-        // The first flush is of the leases that are released at the start.
+        // The first flush is for the leases that are released at the start.
         starts_with(&env, &[("ACCOLADE_PANIC_AT", "store.flush.before:2")], &log).await?;
         let status = env.ends(Duration::from_secs(25)).await?;
         let said = std::fs::read_to_string(&log)?;

@@ -74,7 +74,7 @@ fn what_keycloak_does_not_tell_of_rights_is_not_checked_and_never_ok() {
         let practice = Practice::opens(keycloak, mail, "doctor-silent", Edits::default()).await?;
         practice.sets_up_with(&["--rights", "fine-grained"]).await?;
         hides_what_may_be_done(&practice).await?;
-        // A token without roles does not tell whether the client has needless rights.
+        // A token without roles does not show whether the client has needless rights.
         let roles = RemovedScope::off(&practice, "roles").await?;
         let told = tells_of_rights(&practice, &practice.config, ["ok", "not_checked"]).await;
         told.context("without the scope `roles`")?;
@@ -112,7 +112,7 @@ async fn hides_what_may_be_done(practice: &Practice) -> Result<()> {
         let told = tells_of_rights(practice, &through, ["not_checked", "not_checked"]).await;
         told.with_context(|| format!("without an answer from {place}"))?;
     }
-    // Without a subject the client does not know its own user, which serves as the example.
+    // Without a subject the client cannot tell which user is its own, and that user serves as the example.
     let claims =
         json!({"iat": now_in_seconds(), "resource_access": {"realm-management": {"roles": ["view-events"]}}});
     let token = ["e30", &URL_SAFE_NO_PAD.encode(claims.to_string()), "e30"].join(".");

@@ -1,5 +1,5 @@
-//! What could tell who has a name or an address: not only the words of an answer, but the job behind it. Counted, not timed: a machine
-//! that is busy makes each answer late, but no question more or less.
+//! What could reveal who has a name or an address: not only the text of a reply, but also the calls behind it. The tests count the calls
+//! and don't measure time, because a busy machine delays each reply but doesn't change the number of calls.
 
 use std::sync::{Arc, Mutex};
 
@@ -27,7 +27,7 @@ impl Statements {
     }
 }
 
-/// The text of one statement; a short one stands in the summary alone.
+/// The text of one statement. The log event of a short statement has it only in the summary.
 #[derive(Default)]
 struct Text(String);
 
@@ -53,7 +53,7 @@ impl<S: Subscriber> Layer<S> for Statements {
     }
 }
 
-/// Somebody new asks for a name with an address, from the form to `Send`: what the database was asked, and what they were told.
+/// Someone new asks for a name with an address, from the form to `Send`. Returns the statements that the database ran, and the result.
 async fn asks(
     env: &AccountsEnv,
     asked: &Statements,
@@ -70,7 +70,7 @@ async fn asks(
     (asked.taken(), sent.map(|sent| sent.automatic))
 }
 
-/// On `PostgreSQL`, whose driver runs in this thread and names each statement.
+/// Runs on `PostgreSQL`, because its driver runs in this thread and logs each statement.
 #[tokio::test]
 async fn the_database_is_asked_the_same_whoever_has_the_address_or_the_name() {
     let env = StoreEnv::on_postgres().await;
@@ -84,7 +84,7 @@ async fn the_database_is_asked_the_same_whoever_has_the_address_or_the_name() {
     let (unknown, told) = asks(&env, &asked, ADA + 10, ["fresh", "fresh@example.org"]).await;
     assert!(unknown.len() > 10 && told == Ok(false), "{told:?}: {unknown:#?}");
     assert!(unknown.iter().any(|text| text.contains("INSERT INTO request")), "{unknown:#?}");
-    // The address of an account that is being made, as it is and in other letters.
+    // The address of an account that is being made, as it is and in another letter case.
     for (user, name, address) in
         [(ADA + 11, "one", "eve@example.org"), (ADA + 12, "other", "EVE@Example.ORG")]
     {
@@ -94,7 +94,7 @@ async fn the_database_is_asked_the_same_whoever_has_the_address_or_the_name() {
     let known = asks(&env, &asked, ADA + 13, ["third", "eve@example.org"]).await;
     assert_eq!(known, (unknown, told), "of {:?}", active.state);
 
-    // A name that somebody has, had, or that looks like one.
+    // A name that someone has or had, or one that is confusable with it.
     let refused = Err(UseCaseError::because(ErrorCode::NameUnavailable));
     let (taken, told) = asks(&env, &asked, ADA + 20, ["eve", "twenty@example.org"]).await;
     assert_eq!(told, refused);
@@ -104,7 +104,8 @@ async fn the_database_is_asked_the_same_whoever_has_the_address_or_the_name() {
     }
 }
 
-/// What the worker asks directory and Keycloak about one request: kinds, and the names of parameters. Logging in is no part of it.
+/// What the worker asks the directory and Keycloak about one request: the kinds of calls, and the names of their parameters. Logins are
+/// left out.
 fn questions(lines: &Proxies) -> Vec<String> {
     let asked = [lines.directory.exchanges(), lines.keycloak.exchanges()].concat();
     let mut questions: Vec<String> = asked
@@ -168,7 +169,7 @@ fn directory_and_keycloak_are_asked_the_same_whoever_has_the_name_or_the_address
             let (asked, found) = asks(who, first, &address).await;
             assert_eq!((found.as_str(), &asked), (wanted, &unknown), "{who}");
         }
-        // The entries by hand are no accounts of ours.
+        // The entries made by hand are not our accounts.
         servers
             .keycloak
             .user_named(REALM, &username)

@@ -1,6 +1,6 @@
-//! Keycloak that does not show what is there: an import that it answers with nobody, groups that it does not list, a mapper that is gone,
-//! a sync that fails in part or is ignored. The worker relies only on what it reads back, waits with a code that says what is missing,
-//! and continues by itself or after an operator's retry.
+//! Keycloak does not show what exists: it answers an import with no user, it leaves out groups, a mapper is gone, or a sync fails in part
+//! or is ignored. The worker relies only on what it reads back, waits with a code that says what is missing, and continues by itself or
+//! after an operator's retry.
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ const NOBODY: Answer = Answer::HttpDocument("[]");
 /// Longer than any pause between two attempts.
 const A_WHILE: Duration = Duration::from_mins(2);
 
-/// An answer for these exchanges, in place of the server's.
+/// The proxy gives this answer to these exchanges, in place of the server.
 fn instead(which: Which, (after, times): (u32, u32), answer: Answer) -> Plan {
     Plan { after, times, ..Plan::answer(which, answer, Server::IsSpared) }
 }
 
-/// As often as Keycloak is asked: the pause before the next attempt is random and may be none.
+/// Answers every call, because the pause before the next attempt is random and may be zero.
 const ALWAYS: u32 = u32::MAX;
 
-/// A provisioning with these answers. The state, step and error code of the job afterwards, and how many answers were given.
+/// Runs a provisioning with these answers. Returns the state, step and error code of the job, and how many answers were given.
 async fn provision(env: &StepEnv, plans: Vec<Plan>) -> (String, usize) {
     env.approved().await;
     let lines = Proxies::start().await;
@@ -38,7 +38,7 @@ async fn provision(env: &StepEnv, plans: Vec<Plan>) -> (String, usize) {
     (env.text(standing).await, lines.hits().len())
 }
 
-/// Keycloak shows everything again: the account is made once, with one mail.
+/// Keycloak shows everything again, and the account is made once, with one mail.
 async fn is_made_in_the_end(env: &StepEnv) {
     env.clock.push(A_WHILE);
     env.drains().await;

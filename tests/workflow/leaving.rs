@@ -1,8 +1,8 @@
-//! The person leaves, is banned or loses the role while the account is made, before each step and after the mail. On real servers; after
-//! each case the checker looks at all five stores.
+//! The person leaves, is banned or loses the role while the account is made: before each step, and after the mail. The tests use real
+//! servers, and after each case the checker examines all five stores.
 //!
-//! Before `Send` and before the approval it is the use-cases that judge (`accounts_request`, the stories of leaving). From then on the
-//! worker does: right before the entry, and before the mail where the first judgement is old, because a server kept the job waiting.
+//! Before `Send` and before the approval, the use cases check eligibility (`accounts_request`, the stories of leaving). From then on the
+//! worker does: right before it creates the entry, and before the mail if the first check is old because a server kept the job waiting.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use accolade::domain::job::{JobKind, Step};
 
 use harness::{Database, MODERATORS, StepEnv};
 
-/// Longer than what Discord said of a member is good for.
+/// Longer than the bot may rely on what Discord said about a member.
 const LONG: Duration = Duration::from_hours(1);
 
-/// How somebody stops being entitled.
+/// How a person loses eligibility.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Departure {
     Leaves,
@@ -40,7 +40,7 @@ impl Departure {
     }
 }
 
-/// The account is undone, nothing stays outside, and the request says why.
+/// Checks that the account is undone, nothing stays outside, and the request gives the reason.
 async fn is_undone(env: &StepEnv, departure: Departure) {
     assert_eq!(env.standing().await, "failed undone closed");
     assert_eq!(env.text("SELECT reason_code FROM request").await, departure.code());
@@ -61,7 +61,7 @@ fn who_is_not_entitled_any_more_before_the_entry_gets_none() {
     }
 }
 
-/// The steps from the one after the judgement up to the mail.
+/// The steps after the eligibility check, up to the mail.
 fn steps_up_to_the_mail() -> Vec<Step> {
     let after = JobKind::Provision.plan().iter().skip_while(|step| **step != Step::Eligible).skip(1);
     let steps: Vec<Step> = after.copied().take_while(|step| *step != Step::Invite).collect();
@@ -109,7 +109,7 @@ fn who_leaves_in_the_moment_of_the_making_has_one_whole_account_or_none() {
             env.drains_up_to(step).await;
             departure.happens(env);
             env.drains().await;
-            // What was judged a moment ago holds: the end of such an account is a job of its own.
+            // A recent check still holds. Ending such an account takes a job of its own.
             assert_eq!(env.standing().await, "approved done invited");
             assert_eq!(env.outside().await.mails, 1);
         });

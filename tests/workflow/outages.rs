@@ -1,7 +1,7 @@
-//! Servers are killed, frozen and started again while a request is on its way: people get true words in time, nothing is lost, and
+//! Servers are killed, frozen and started again while a request is under way. People get truthful replies in time, nothing is lost, and
 //! when the server is back everything finishes by itself.
 //!
-//! Each test is alone with the servers that all environments share, and leaves them running.
+//! Each test has the shared servers to itself, and leaves them running.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use testbed::{MailFault, wait_until};
 use harness::test_env::LIMIT;
 use harness::{Database, EnvOptions, Harness, IS_CLAIMED, TestEnv, bail_with, visit_alone};
 
-/// How long after its server's return a job may take to be finished.
+/// How long a job may take to finish after its server is back.
 const FINISHED_WITHIN: Duration = Duration::from_mins(2);
 
-/// What a killed process may hold for at most, in milliseconds: another one asks every second or two, so that it has taken over
-/// within 20 s.
+/// The longest time that a killed process may still hold a lease, in milliseconds. Another process tries every second or two, so it takes
+/// over within 20 s.
 const HELD_FOR_AT_MOST: i64 = 16_000;
 
-/// What is left of leases, by the database's own clock.
+/// The time that is left of the leases, by the database's own clock.
 const LEFT_OF_LEASES: &str = "SELECT max(until) - CAST(floor(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT) AS ms FROM \
     (SELECT until FROM lease UNION ALL SELECT lease_until FROM job) AS held";
 
 const ACCOUNTS: &str = "SELECT state FROM account";
 const WAITS_FOR: &str = "SELECT error_code FROM job WHERE kind = 'provision'";
 
-/// Plays a story in an environment of its own, alone with the servers.
+/// Plays a story in its own environment, with the servers to itself.
 fn plays(name: &str, database: Database, story: impl AsyncFnOnce(&'static Harness, &TestEnv) -> Result<()>) {
     let (harness, _alone) = visit_alone();
     let played = harness.runtime.block_on(async {
@@ -42,20 +42,20 @@ fn plays(name: &str, database: Database, story: impl AsyncFnOnce(&'static Harnes
     }
 }
 
-/// Ada has asked, and everything was found free.
+/// Ada asks, and the check of her request is done.
 async fn ada_has_asked(env: &TestEnv) -> Result<()> {
     env.ada_asks().await?;
     env.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await
 }
 
-/// What `/account status` tells ada; it must answer in time whatever is down.
+/// Returns the reply to Ada's `/account status`, which must come in time whatever is down.
 async fn status(env: &TestEnv) -> Result<String> {
     let ada = env.person("ada");
     let reply = env.does("the status", async || ada.tries_to_run("/account status").await).await?;
     Ok(reply.text)
 }
 
-/// The approval is acknowledged, the status says that a server is waited for, and the account comes when it is back.
+/// The approval is acknowledged, the status says that the bot keeps trying, and the account is made when the server is back.
 async fn outlasts(
     env: &TestEnv,
     code: &str,
@@ -73,7 +73,7 @@ async fn outlasts(
         Ok(())
     };
     let waited = waits.await;
-    // Also after a failure: others use the server too.
+    // Restore the server even after a failure, because other tests use it, too.
     heals().await?;
     waited?;
     env.waits_within(FINISHED_WITHIN, ACCOUNTS, "invited").await?;
@@ -99,7 +99,7 @@ fn a_conflict_that_somebody_put_right_ends_with_an_account_after_a_retry() {
         let linus = env.person("linus");
         let retries =
             async || env.does("the retry", async || linus.tries_to_press("Retry").await).await.map(drop);
-        // Nothing was put right: it is a conflict anew.
+        // Nothing was fixed, so the conflict is found again.
         let again = ("SELECT COUNT(*) FROM audit WHERE event = 'job.needs_operator'", "2");
         env.insists("the first retry", &linus, again, retries).await?;
         env.waits_for(ACCOUNTS, "conflict").await?;
@@ -185,8 +185,8 @@ fn a_frozen_keycloak_is_waited_for() {
     });
 }
 
-/// One environment for each fault, one after the other. They share the mail server, so each one waits after its fault until the last
-/// one has had its own.
+/// Runs one environment for each fault, one after the other. They share the mail server, so each bot stays stopped after its fault until
+/// the last fault is over.
 #[test]
 fn an_uncertain_mail_is_said_to_be_uncertain_and_sent_once_more() {
     let faults = [
@@ -246,7 +246,7 @@ fn a_killed_postgres_is_waited_for_without_a_restart_of_the_bot() {
         let told = status(env).await;
         postgres.start().await?;
         let told = told?;
-        // An answer that needs more than 1.5 s is deferred and follows; it may come once the database is back.
+        // A reply that takes more than 1.5 s is deferred; it may arrive only when the database is back.
         let ada = env.person("ada");
         let true_words = ["nothing was lost", "went wrong", "is waiting for a decision"];
         let is_told = wait_until("a true word", LIMIT, async || {
@@ -287,13 +287,13 @@ fn on_postgres_a_second_serve_takes_over_from_a_killed_one() {
         env.waits_for(IS_CLAIMED, "claimed").await?;
         env.signals(Signal::SIGKILL).await?;
         env.ends(LIMIT).await?;
-        // How soon the second one can take over is decided here; how soon it does is the machine's affair, and measured elsewhere.
+        // This test decides how soon the second one can take over. How soon it does depends on the machine, and is measured elsewhere.
         let left: i64 = env.sees_in_store(LEFT_OF_LEASES).await?.parse()?;
         ensure!(left <= HELD_FOR_AT_MOST, "the killed one holds something for {left} ms");
         env.sim.heals();
         env.is_taken_over_by(second).await?;
         wait_until("the takeover", LIMIT, async || Ok(env.is_ready())).await?;
-        // An interaction and the job that the killed one had begun.
+        // The second one answers an interaction, and finishes the job that the killed one had begun.
         let told = status(env).await?;
         ensure!(told.contains("approved") || told.contains("is ready"), "{told}");
         env.waits_for(ACCOUNTS, "invited").await?;

@@ -1,10 +1,10 @@
-//! One provisioning with directory and Keycloak behind fault proxies. The line breaks at every message boundary, at every byte of the
-//! LDAP Add and of the mail call, in both directions; every result code and status is answered where it hurts most. After each fault
-//! the same worker runs on as time passes, the account must be made once, and the checker looks at all five stores.
+//! One provisioning runs with the directory and Keycloak behind fault proxies. The connection breaks at every message boundary, and at
+//! every byte of the LDAP Add and of the mail call, in both directions. Every result code and status is answered where it hurts most. After
+//! each fault the same worker continues as time passes, the account must be made once, and the checker examines all five stores.
 //!
-//! Many people ask in one case, one for each point, so that the servers and the guild are set up rarely. The short form takes all
-//! boundaries and a part of the bytes; with [`SWEEP`] every byte of every call is a point. That the door itself makes one entry of an Add
-//! whose line breaks at any of its bytes is shown in `doors`, for each byte and always.
+//! In one case many people ask, one for each point, so that the servers and the guild are set up rarely. The short form tests all
+//! boundaries and some of the bytes; with [`SWEEP`] every byte of every call is a point. The tests in `clients` always break an Add at each
+//! byte, and show that the client itself makes one entry.
 
 use std::time::Duration;
 
@@ -16,26 +16,26 @@ use testbed::proxy::{
 
 use harness::{AUTOMATIC, Database, MODERATORS, Proxies, StepEnv, shared};
 
-/// Set to break the line at every byte of every call (`./dev test --sweep`).
+/// Set this to break the connection at every byte of every call (`./dev test --sweep`).
 const SWEEP: &str = "ACCOLADE_SWEEP";
 
-/// How many people of one case ask, one after the other.
+/// How many people ask in one case, one after the other.
 const PEOPLE: usize = 100;
 
-/// Longer than any pause between two tries.
+/// Longer than any pause between two attempts.
 const A_WHILE: Duration = Duration::from_mins(2);
 
-/// How often time passes before a job that is not done counts as stuck.
+/// How often time passes before an unfinished job counts as stuck.
 const ROUNDS: usize = 6;
 
 const ADD: Which = Which::Ldap(Operation::Add);
 const MAIL: Which = Which::Http("PUT", "/execute-actions-email");
 
-/// In the short form: one of so many bytes. Primes, so that no field is met at the same place only.
+/// In the short form, one byte in so many is a point. The strides are primes, so that the points don't hit a field at the same place only.
 const STRIDE_OF_THE_ADD: usize = 5;
 const STRIDE_OF_THE_MAIL: usize = 47;
 
-/// One of so many, or with [`SWEEP`] each.
+/// Returns the stride of the short form, or 1 with [`SWEEP`].
 fn stride(short: usize) -> usize {
     if is_sweep() { 1 } else { short }
 }
@@ -46,21 +46,21 @@ enum Line {
     Keycloak,
 }
 
-/// Where the line breaks, once.
+/// Where the connection breaks, once.
 #[derive(Clone, Debug)]
 struct Point {
     line: Line,
     plan: Plan,
-    /// Only a mail cannot be looked for: where its own call breaks, one more may go out.
+    /// The most mails that may be sent. A mail can't be looked up, so a break in its own call may cost one more.
     most_mails: usize,
-    /// The call is made by a worker that starts: the bind, the token.
+    /// Whether the call is made only when a worker starts: the bind, the token.
     is_first: bool,
 }
 
-/// Parts of paths that tell the calls to Keycloak apart.
+/// Parts of paths that distinguish the calls to Keycloak.
 const PATHS: [&str; 5] = ["/token", "/users?", "/groups?", "/execute-actions-email", "/sync?"];
 
-/// What meets a call of this kind and no other.
+/// Returns the filter that matches calls of this kind and no other.
 fn which_of(kind: &Kind) -> Which {
     match kind {
         Kind::Ldap(operation) => Which::Ldap(*operation),
@@ -74,7 +74,7 @@ fn which_of(kind: &Kind) -> Which {
 }
 
 impl Point {
-    /// At a place in one call of several.
+    /// A place in one call of several.
     fn new(
         line: Line,
         calls: &[Exchange],
@@ -96,12 +96,12 @@ fn is_sweep() -> bool {
     std::env::var_os(SWEEP).is_some()
 }
 
-/// A name of the same length for each, so that every call has the same number of bytes.
+/// Returns a name of the same length for each number, so that every call has the same number of bytes.
 fn name_of(env: &StepEnv, number: usize) -> String {
     format!("p{number:03}{}", env.mark)
 }
 
-/// Lets time pass until the job of `username` is neither open nor being undone. Its state then, and the account's.
+/// Lets time pass until the job of `username` is neither open nor being undone. Returns the states of the job and of the account.
 async fn runs_on(env: &StepEnv, worker: &Background, username: &str) -> String {
     for _ in 0..ROUNDS {
         let [state, _, account] = job_of(env, username).await;
@@ -114,7 +114,7 @@ async fn runs_on(env: &StepEnv, worker: &Background, username: &str) -> String {
     panic!("the work for {username} is stuck: {:?}", job_of(env, username).await);
 }
 
-/// State and error code of the newest work for an account, and the account's state. All empty while there is no account.
+/// State and error code of the newest job for an account, and the account's state. All are empty while there is no account.
 async fn job_of(env: &StepEnv, username: &str) -> [String; 3] {
     let sql = format!(
         "SELECT job.state || ' ' || coalesce(job.error_code, '-') || ' ' || account.state FROM job \
@@ -126,7 +126,7 @@ async fn job_of(env: &StepEnv, username: &str) -> [String; 3] {
     [words.next(), words.next(), words.next()].map(Option::unwrap_or_default)
 }
 
-/// What one provisioning says to directory and Keycloak, from the bind and the token to the last read.
+/// The calls of one provisioning to the directory and Keycloak, from the bind and the token to the last read.
 fn calls() -> [(Line, Vec<Exchange>); 2] {
     let mut calls = [(Line::Directory, Vec::new()), (Line::Keycloak, Vec::new())];
     StepEnv::plays(Database::Sqlite, AUTOMATIC, async |env| {
@@ -146,7 +146,7 @@ fn calls() -> [(Line, Vec<Exchange>); 2] {
     calls
 }
 
-/// One person for each point: the line breaks there, and the account is made all the same.
+/// Provisions one person for each point. The connection breaks there, and the account must be made all the same.
 #[expect(clippy::print_stderr, reason = "shown only where a point fails: which one it was")]
 fn survives(points: &[Point]) {
     assert!(!points.is_empty(), "no points");
@@ -186,21 +186,21 @@ async fn is_survived(env: &StepEnv, lines: &Proxies, worker: &Background, (name,
     assert_eq!(runs_on(env, worker, name).await, "done invited");
 }
 
-/// Before each request, behind it (done, and the answer is lost), behind each answer.
+/// Before each request, after it (the effect is there, and the answer is lost), and after each answer.
 fn boundaries((line, calls): &(Line, Vec<Exchange>)) -> Vec<Point> {
     let places = [
         (Direction::ToServer, Place::Start),
         (Direction::ToServer, Place::End),
         (Direction::ToClient, Place::End),
     ];
-    // An orderly end and a reset in turn, so that each call meets both.
+    // A close and a reset alternate, so that each call gets both.
     let faults = [Fault::Cut, Fault::Reset].into_iter().cycle();
     let each = (0..calls.len()).flat_map(|at| places.map(|place| (at, place)));
     let point = |((at, (direction, place)), fault)| Point::new(*line, calls, at, (direction, place, fault));
     each.zip(faults).map(point).collect()
 }
 
-/// Every byte of one of the calls in both directions, or one of so many.
+/// Every byte of one of the calls in both directions, or one byte in `stride`.
 fn bytes((line, calls): &(Line, Vec<Exchange>), at: usize, stride: usize) -> Vec<Point> {
     let call = &calls[at];
     assert!(call.request_bytes > 0 && call.answer_bytes > 0, "{call:?}");
@@ -211,13 +211,13 @@ fn bytes((line, calls): &(Line, Vec<Exchange>), at: usize, stride: usize) -> Vec
     chosen.map(point).collect()
 }
 
-/// The bytes of the call that this meets.
+/// The bytes of the first call that matches `wanted`.
 fn bytes_of(calls: &(Line, Vec<Exchange>), wanted: Which, stride: usize) -> Vec<Point> {
     let at = calls.1.iter().position(|call| which_of(&call.kind) == wanted);
     bytes(calls, at.expect("a provisioning makes this call"), stride)
 }
 
-/// With [`SWEEP`] every byte of every call, else the message boundaries.
+/// Breaks at the message boundaries, and with [`SWEEP`] also at every byte of every call.
 #[test]
 fn a_line_that_breaks_at_any_message_boundary_of_a_provisioning_costs_nothing() {
     let mut points = Vec::new();
@@ -241,7 +241,7 @@ fn a_line_that_breaks_inside_the_mail_call_costs_at_most_one_more_mail() {
     survives(&bytes_of(&keycloak, MAIL, stride(STRIDE_OF_THE_MAIL)));
 }
 
-/// Somebody whose account is approved and not begun.
+/// Creates a person whose account is approved and whose job has not begun.
 async fn approved(env: &StepEnv, number: usize) -> String {
     let name = name_of(env, number);
     let request = env.asks_as(&env.guild.newcomer(&name).with_role("member").joins(), &name).await;
@@ -252,16 +252,16 @@ async fn approved(env: &StepEnv, number: usize) -> String {
 /// What a job does after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
-    /// It waits with this code, and the call is made again.
+    /// The job waits with this code, and the call is made again.
     Again(&'static str),
-    /// It waits for an operator with this code.
+    /// The job waits for an operator with this code.
     Operator(&'static str),
-    /// The same, and the account is in conflict.
+    /// The same as `Operator`, and the account is in conflict.
     Conflict(&'static str),
 }
 
 impl Then {
-    /// By the row's fate, where the answer's own code says no more.
+    /// Returns what the error class of a row requires, where the answer's own code says no more.
     const fn of(
         class: ErrorClass,
         down: &'static str,
@@ -275,13 +275,13 @@ impl Then {
         }
     }
 
-    /// The answer was given to the only call of `which` after `before` others. What stands now is what is said here; the call is made
-    /// again if it is to be made again, and only then.
+    /// Checks the job after the answer was given to the last of `so_far` calls of `which`. The call is made again only with
+    /// [`Then::Again`].
     async fn happens(self, env: &StepEnv, worker: &Background, name: &str, call: (&Proxy, Which, usize)) {
         let (proxy, which, so_far) = call;
         let found = job_of(env, name).await;
         match self {
-            // A pause is a number of milliseconds between none and a second: it may be over already.
+            // A pause lasts between zero and one second, so it may be over already.
             Self::Again(code) => assert!(found[0] == "done" || found[..2] == ["open", code], "{found:?}"),
             Self::Operator(code) => assert_eq!(found, ["needs_operator", code, "creating"]),
             Self::Conflict(code) => assert_eq!(found, ["needs_operator", code, "conflict"]),
@@ -309,14 +309,14 @@ fn the_work_does_what_the_row_of_each_ldap_result_code_says_when_the_add_is_answ
             worker.drain_once().await.expect("the store answers");
             assert_eq!(lines.hits().len(), 1);
             let then = match (code, class) {
-                // A success without an entry is somebody else's doing: nothing is claimed.
+                // If the Add succeeds without an entry, someone else is the cause, and the bot claims nothing.
                 (0, _) => Then::Conflict("directory_conflict"),
                 (_, ErrorClass::Fine | ErrorClass::AlreadyDone) => Then::Again("directory_refused"),
                 (_, class) => Then::of(class, "directory_down", "directory_refused", "directory_conflict"),
             };
             then.happens(env, &worker, &name, (&lines.directory, ADD, 1)).await;
             if matches!(code, 0 | 2 | 50) {
-                // One of each kind: what the operator lets go on comes to its end.
+                // Test one code of each kind: a job that an operator retries must finish.
                 env.is_let_go_on().await;
                 assert_eq!(runs_on(env, &worker, &name).await, "done invited");
             }
@@ -324,7 +324,7 @@ fn the_work_does_what_the_row_of_each_ldap_result_code_says_when_the_add_is_answ
     });
 }
 
-/// The rows of the table that an answer can have, each by its first status.
+/// The rows of the table that an answer can have. Each row is tested with its first status.
 fn statuses() -> impl Iterator<Item = (u16, ErrorClass)> {
     HTTP.iter().filter(|row| *row.0.start() >= 200).map(|row| (*row.0.start(), row.2))
 }
@@ -340,7 +340,8 @@ fn the_work_does_what_the_row_of_each_http_status_says_when_import_or_mail_is_an
                 eprintln!("{which:?} answered with {status}");
                 let name = approved(env, 2 * number + twin).await;
                 lines.forgets();
-                // Two searches of the step `free` come before the import's. A 401 is asked once more with a fresh token.
+                // Two searches of the step `recheck_availability` come before that of the import. After a 401 the client calls once more
+                // with a fresh token.
                 let after = if which == MAIL { 0 } else { 2 };
                 let times = if status == 401 { 2 } else { 1 };
                 let answer = Plan::answer(which, Answer::HttpStatus(status), Server::IsSpared);
@@ -351,13 +352,13 @@ fn the_work_does_what_the_row_of_each_http_status_says_when_import_or_mail_is_an
                 let refused =
                     if matches!(status, 401 | 403) { "keycloak_right_missing" } else { "keycloak_down" };
                 let then = match (which == MAIL, status, class) {
-                    // A success that is not the promised one proves nothing.
+                    // A success other than the promised one proves nothing.
                     (false, _, ErrorClass::Fine) => Then::Again("keycloak_down"),
                     (true, 400 | 404, _) => Then::Operator("mail_refused"),
                     (false, ..) | (true, 401 | 403, _) => {
                         Then::of(class, "keycloak_down", refused, "keycloak_down")
                     }
-                    // It may have gone out.
+                    // The mail may have been sent.
                     (true, ..) => Then::Again("mail_unknown"),
                 };
                 let so_far = usize::try_from(after).expect("none or two") + struck;
@@ -367,7 +368,7 @@ fn the_work_does_what_the_row_of_each_http_status_says_when_import_or_mail_is_an
     });
 }
 
-/// What is counted of mails, in the budgets and in the job, and what is noted of each.
+/// How many mails the budgets and the jobs count, and the state that is stored for each.
 async fn counted(env: &StepEnv) -> String {
     let mails = "SELECT (SELECT count(*) FROM budget WHERE kind LIKE 'mail%') || ' in budgets, ' || \
         (SELECT sum(mail_attempts) FROM job) || ' in jobs, ' || coalesce((SELECT group_concat(state) FROM mail), 'none') || ' noted'";

@@ -1,10 +1,10 @@
-//! What the running process denies itself and others, seen from outside.
+//! What the running process denies to itself and to others, checked from outside.
 
 use anyhow::{Context as _, Result, ensure};
 
 use harness::{Database, EnvOptions, TestEnv, visit};
 
-/// What the kernel says of a process in one line of a file below `/proc/PID`, blanks folded.
+/// Returns one line about a process from a file below `/proc/PID`, with blanks folded.
 fn kernel_says(pid: nix::unistd::Pid, file: &str, line_begins: &str) -> Result<String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).context("ask the kernel")?;
     let line = text.lines().find(|line| line.starts_with(line_begins)).context("no such line")?;

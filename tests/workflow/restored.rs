@@ -1,4 +1,4 @@
-//! Backup and restore: what a backup is, what is refused, and a restored bot that writes nothing until an operator agrees.
+//! Backup and restore: what a backup contains, what is refused, and that a restored bot writes nothing until an operator agrees.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -14,7 +14,7 @@ use harness::{Database, EnvOptions, TestEnv, bail_with, visit};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// What stands in a folder, by name, apart from the lock of `serve`.
+/// The names of the files in a folder, except the lock file of `serve`.
 fn names_in(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("the folder can be listed").flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -33,7 +33,7 @@ async fn a_backup_is_whole_for_its_owner_alone_never_overwrites_and_comes_back()
     house.runs(&["deny", "add", "--domain", "before.example"]).done();
     let backup = house.folder.join("kept.backup");
     let backup = backup.to_str().expect("a name");
-    // While somebody serves and writes.
+    // The backup is made while `serve` runs and writes.
     let serving = house.starts(&["serve"]);
     sim.waits_until_ready(&bot).await;
     let run = house.runs(&["backup", backup]);
@@ -46,7 +46,7 @@ async fn a_backup_is_whole_for_its_owner_alone_never_overwrites_and_comes_back()
     assert!(house.runs(&["restore", backup]).fails(1).contains("another `accolade serve`"));
     assert_eq!(serving.stops(), Some(0));
     assert_eq!(std::fs::read(backup).expect("it reads"), bytes);
-    // What was written after it is gone when it comes back, and the database of then is kept.
+    // A restore removes what was written after the backup, and keeps the database that it replaces.
     house.runs(&["deny", "add", "--domain", "after.example"]).done();
     let listed = |run: Value| run["denied"].as_array().map(Vec::len);
     assert_eq!(listed(house.runs(&["deny", "list", "--json"]).json()), Some(2));
@@ -58,7 +58,7 @@ async fn a_backup_is_whole_for_its_owner_alone_never_overwrites_and_comes_back()
     house.runs(&["audit", "verify"]).done();
     let kept: Vec<String> =
         names_in(&house.folder).into_iter().filter(|name| !before.contains(name)).collect();
-    // With what SQLite keeps beside a database.
+    // The kept files include those that SQLite stores beside a database.
     let kept_as = kept.first().expect("the former database is kept");
     assert!(kept_as.starts_with("accolade.sqlite.before-") && told.contains(kept_as.as_str()), "{told}");
     assert!(kept.iter().all(|name| name.starts_with(kept_as.as_str())), "{kept:?}");
@@ -70,7 +70,7 @@ fn what_is_no_whole_backup_of_this_key_is_refused_and_changes_nothing() {
     house.runs(&["migrate"]).done();
     house.runs(&["deny", "add", "--domain", "kept.example"]).done();
     let file = |name: &str| house.folder.join(name).to_str().expect("a name").to_owned();
-    // Somebody else's, one that was tampered with, one cut in half, and something else.
+    // A backup from another installation, one that was tampered with, one cut in half, and a file that is no backup.
     let stranger = House::new();
     stranger.runs(&["migrate"]).done();
     stranger.runs(&["backup", &file("foreign")]).done();
@@ -103,7 +103,7 @@ fn what_is_no_whole_backup_of_this_key_is_refused_and_changes_nothing() {
     }
 }
 
-/// Plays a story in an environment of its own.
+/// Plays a story in its own environment.
 fn plays(name: &str, database: Database, story: impl AsyncFnOnce(&TestEnv) -> Result<()>) {
     let (harness, _visit) = visit();
     let played: Result<()> = harness.runtime.block_on(async {
@@ -118,7 +118,7 @@ fn plays(name: &str, database: Database, story: impl AsyncFnOnce(&TestEnv) -> Re
     }
 }
 
-/// Runs a verb that must end with this code; what it printed.
+/// Runs a command that must exit with this code, and returns what it printed.
 async fn runs(env: &TestEnv, arguments: &[&str], code: i32) -> Result<String> {
     let run = env.command(arguments).output().await?;
     let err = String::from_utf8_lossy(&run.stderr).into_owned();
@@ -126,7 +126,7 @@ async fn runs(env: &TestEnv, arguments: &[&str], code: i32) -> Result<String> {
     Ok(String::from_utf8(run.stdout)?)
 }
 
-/// The differences that are about ada, by kind.
+/// The kinds of the differences that concern Ada.
 async fn differences(env: &TestEnv) -> Result<Vec<String>> {
     let found: Value = serde_json::from_str(&runs(env, &["restore", "--compare", "--json"], 3).await?)?;
     let listed = found["differences"].as_array().context("a list")?;
@@ -137,7 +137,7 @@ async fn differences(env: &TestEnv) -> Result<Vec<String>> {
     Ok(kinds)
 }
 
-/// Ends the bot, puts the backup back and starts it again: it answers that it is being checked.
+/// Stops the bot, restores the backup and starts the bot again. Its reply must say that it was restored.
 async fn comes_back(env: &TestEnv, backup: &str) -> Result<()> {
     env.stops().await?;
     runs(env, &["restore", backup], 0).await?;
@@ -151,7 +151,7 @@ async fn comes_back(env: &TestEnv, backup: &str) -> Result<()> {
     Ok(())
 }
 
-/// What was written to Discord, answers to interactions apart.
+/// What was written to Discord, except replies to interactions.
 fn effects(env: &TestEnv) -> Vec<String> {
     let requests = env.sim.requests().into_iter().map(|request| request.route);
     requests.filter(|route| !route.starts_with("GET ") && !route.contains("/interactions/")).collect()
@@ -164,7 +164,7 @@ async fn code_of_stopped_job(env: &TestEnv) -> Result<String> {
 #[test]
 fn a_restored_bot_makes_no_account_twice_sends_no_second_mail_and_goes_on_once_agreed() {
     plays("rs1", Database::Sqlite, async |env| {
-        // Approved while the bot is down: the job is there, and nothing outside.
+        // The request is approved while the bot is down, so the job exists and nothing outside does.
         env.starts().await?;
         env.ada_asks().await?;
         env.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
@@ -175,7 +175,7 @@ fn a_restored_bot_makes_no_account_twice_sends_no_second_mail_and_goes_on_once_a
         let folder = tempfile::tempdir()?;
         let backup = folder.path().join("backup").to_string_lossy().into_owned();
         runs(env, &["backup", &backup], 0).await?;
-        // Then everything happens.
+        // After the backup the account is made and activated.
         env.starts().await?;
         env.waits_for("SELECT state FROM account", "invited").await?;
         env.ada_sets_password().await?;
@@ -217,7 +217,7 @@ fn an_entry_made_after_the_backup_is_listed_and_left_alone() {
         let found = differences(env).await?;
         ensure!(found == ["entry_without_account"], "{found:?}");
         runs(env, &["restore", "--agree"], 0).await?;
-        // The request waits again. Approved once more, it meets the entry, and a person must look.
+        // The request waits again. After a second approval the job finds the entry, and an operator must decide.
         env.grace_approves().await?;
         env.waits_for("SELECT state FROM job WHERE kind = 'provision'", "needs_operator").await?;
         ensure!(env.mails() == 1, "{} mails", env.mails());

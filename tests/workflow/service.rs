@@ -1,4 +1,4 @@
-//! The running service as its operator sees it: a service manager, a watchdog, metrics, a reload.
+//! The running service as its operator uses it: a service manager, a watchdog, metrics, and reloads.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -36,7 +36,7 @@ impl Ear {
         Ok(Self { socket, path: path.to_string_lossy().into_owned(), heard: Vec::new(), _folder: folder })
     }
 
-    /// Takes in what was said since.
+    /// Reads what was sent since the last call.
     fn listens(&mut self) -> Result<()> {
         let mut bytes = [0; 4096];
         loop {
@@ -55,7 +55,7 @@ impl Ear {
         self.heard.iter().filter(|heard| heard.starts_with(line)).count()
     }
 
-    /// Waits until a line that begins so was heard so many times.
+    /// Waits until `times` lines that begin with `line` were received.
     async fn hears(&mut self, line: &str, times: usize) -> Result<()> {
         let heard = wait_until(line, LIMIT, async || {
             self.listens()?;
@@ -64,7 +64,7 @@ impl Ear {
         heard.await.with_context(|| format!("never {times} × {line:?}: {:?}", self.heard))
     }
 
-    /// Whether this span passes without a sign of life: what a manager waits for.
+    /// Whether nothing is received for this span. A service manager waits for such a silence.
     fn hears_nothing_for(&mut self, span: Duration) -> Result<bool> {
         self.listens()?;
         self.socket.set_nonblocking(false)?;
@@ -75,7 +75,7 @@ impl Ear {
     }
 }
 
-/// An environment whose bot has a health page of a known address and a log of its own.
+/// An environment whose bot has a health page at a known address and its own log.
 struct Watched {
     env: TestEnv,
     port: Port,
@@ -102,7 +102,7 @@ impl Watched {
         starts_with(&self.env, &settings, &self.log()).await
     }
 
-    /// Asks for a reload and waits until the log has its outcome for the `times`-th time.
+    /// Asks for a reload and waits until the log has this outcome for the `times`-th time.
     async fn reloads(&self, outcome: &str, times: usize) -> Result<()> {
         self.env.signals(Signal::SIGHUP).await?;
         wait_until(outcome, LIMIT, async || {
@@ -148,7 +148,7 @@ fn the_service_manager_hears_of_readiness_life_reload_and_the_end_when_they_are_
         ];
         watched.starts(&settings).await?;
         waits_for_gateway(watched.health(), 1).await?;
-        // On the gateway, and still not ready: it says for what it waits, and asks for time.
+        // The gateway is connected and the service is not ready, so it reports what it waits for and asks for more time.
         ear.hears("STATUS=waiting for directory;", 1).await?;
         ear.hears("EXTEND_TIMEOUT_USEC=", 1).await?;
         ensure!(ear.times("READY=1") == 0 && ear.times("WATCHDOG=1") == 0, "{:?}", ear.heard);
@@ -190,7 +190,7 @@ fn a_dead_worker_gives_no_sign_of_life_though_every_part_answers() {
     });
 }
 
-/// One look may meet a server that is slow for a moment.
+/// A single check may fail because a server is slow for a moment.
 async fn is_ready_in_the_end(watched: &Watched) -> Result<()> {
     wait_until("the readiness", LIMIT, async || {
         Ok(page(watched.health(), "/healthz/ready").await.is_ok_and(|(status, _)| status == 200))
@@ -211,7 +211,7 @@ fn guide() -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
-/// What a metrics page has: name -> labels, without those of buckets.
+/// The metrics on a page: name -> labels, without those of buckets.
 fn families(text: &str) -> BTreeMap<String, Vec<String>> {
     let mut found = BTreeMap::new();
     let mut family = String::new();
@@ -254,7 +254,7 @@ fn a_reload_brings_new_rules_words_and_secrets_to_what_comes_next() {
         watched.starts(&[("ACCOLADE__KEYCLOAK__CLIENT_SECRET_FILE", &secret.to_string_lossy())]).await?;
         waits_until_part(watched.health(), "keycloak", "check keycloak.client_id").await?;
         let ada = env.person("ada");
-        // Nobody is eligible any more.
+        // From now on nobody is eligible.
         env.changes_config(|config| {
             config["guild"][0]["rule"][0]["all_roles"] = json!(["1"]);
             config["log"]["filter"] = json!("info,accolade=debug");
@@ -262,7 +262,7 @@ fn a_reload_brings_new_rules_words_and_secrets_to_what_comes_next() {
         watched.reloads(RELOADED, 1).await?;
         let told = env.does("the form", async || ada.tries_to_run("/account request").await).await?;
         ensure!(told.modal.is_none() && told.text.contains("<@&1>"), "ada reads: {told}");
-        // The old rule, a name more that nobody gets, and the right secret.
+        // The old rule, one more reserved name, and the right secret.
         std::fs::copy(&harness.client_secret_file, &secret)?;
         env.changes_config(|config| {
             config["username"]["reserved"] = json!([env.username()]);
@@ -281,7 +281,7 @@ fn a_reload_brings_new_rules_words_and_secrets_to_what_comes_next() {
     });
 }
 
-/// The log's lines about keys, since the last reload.
+/// The keys that the log reports since the last reload.
 fn keys_told(log: &Path) -> Result<Vec<String>> {
     let said = std::fs::read_to_string(log)?;
     let keys = said.lines().filter_map(|line| {
@@ -297,11 +297,11 @@ fn a_reload_with_a_fault_or_with_what_needs_a_restart_changes_nothing_and_names_
         let env = &watched.env;
         let mut ear = Ear::opens()?;
         watched.starts(&[("NOTIFY_SOCKET", &ear.path.clone())]).await?;
-        // Before it listens for signals, the signal of a reload would end it.
+        // Wait for the gateway first: a reload signal that arrives before the bot handles signals would end it.
         waits_for_gateway(watched.health(), 1).await?;
         let ada = env.person("ada");
         let asks = async || env.does("the form", async || ada.tries_to_run("/account request").await).await;
-        // One key that cannot be taken, and a rule that could.
+        // Keys that cannot be reloaded, and a rule that could.
         env.changes_config(|config| {
             config["guild"][0]["rule"][0]["all_roles"] = json!(["1"]);
             config["keycloak"]["realm"] = json!("elsewhere");
@@ -311,7 +311,7 @@ fn a_reload_with_a_fault_or_with_what_needs_a_restart_changes_nothing_and_names_
         let told = keys_told(&watched.log())?;
         ensure!(told == ["keycloak.realm", "log.format"], "{told:?}");
         ensure!(asks().await?.modal.is_some(), "the old rule holds no more");
-        // A fault, and the same rule.
+        // An invalid value, and the same rule.
         env.changes_config(|config| {
             config["keycloak"]["realm"] = json!("master");
             config["budget"] = json!({"mails_in_all": 0});
@@ -323,7 +323,7 @@ fn a_reload_with_a_fault_or_with_what_needs_a_restart_changes_nothing_and_names_
         ensure!(asks().await?.modal.is_some(), "the old rule holds no more");
         ear.hears("STATUS=serving; the new configuration was REJECTED", 2).await?;
         is_ready_in_the_end(watched).await?;
-        // Nothing at all is a reload, too.
+        // A reload without any change succeeds, too.
         env.puts_rules_back()?;
         watched.reloads(RELOADED, 1).await?;
         env.stops().await

@@ -1,5 +1,5 @@
-//! One setting is wrong, and the whole binary runs with it: the operator reads what to change, people's requests are kept, and with the
-//! right setting everything goes on.
+//! The whole binary runs with one wrong setting. The operator reads what to change, requests are kept, and with the right setting
+//! everything continues.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,14 +19,14 @@ use harness::{Database, EnvOptions, Harness, TestEnv, bail_with, binary, visit, 
 const ACCOUNTS: &str = "SELECT state FROM account";
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// What one page of the health listener says, with its status.
+/// Returns the status and the text of one page of the health listener.
 pub(crate) async fn page(health: SocketAddr, path: &str) -> Result<(u16, String)> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
     let answer = client.get(format!("http://{health}{path}")).send().await.context("ask the health page")?;
     Ok((answer.status().as_u16(), answer.text().await?))
 }
 
-/// Waits until the readiness page says this of a part; the rest is none of our business.
+/// Waits until the readiness page reports this about a part; other parts do not matter.
 pub(crate) async fn waits_until_part(health: SocketAddr, part: &str, says: &str) -> Result<()> {
     let mut seen = String::new();
     let found = wait_until("the health page to say it", LIMIT, async || {
@@ -49,7 +49,7 @@ pub(crate) async fn waits_for_gateway(health: SocketAddr, up: u8) -> Result<()> 
     .await
 }
 
-/// Starts the environment's bot with other settings than its file has, logging into `log`.
+/// Starts the environment's bot with these settings in place of those in its file, logging into `log`.
 pub(crate) async fn starts_with(
     env: &TestEnv,
     settings: &[(&str, &str)],
@@ -59,7 +59,7 @@ pub(crate) async fn starts_with(
     env.is_taken_over_by(child).await
 }
 
-/// A member asks and a moderator approves while a server cannot be used; the operator is told; with the right setting the same request
+/// A member asks and a moderator approves while a server cannot be used, and the operator is told. With the right setting the same request
 /// becomes an account.
 fn a_wrong_setting(
     name: &str,
@@ -83,7 +83,7 @@ fn a_wrong_setting(
             waits_for_gateway(health, 1).await?;
             env.ada_asks().await?;
             env.grace_approves().await?;
-            // Whether it waits or asks for an operator: it is there.
+            // The job exists, whether it waits for a retry or for an operator.
             env.waits_for(
                 "SELECT count(*) FROM job WHERE kind = 'provision' AND error_code IS NOT NULL",
                 "1",
@@ -128,7 +128,7 @@ fn a_wrong_ca_of_the_directory_is_named_and_loses_no_request() {
 #[test]
 fn a_wrong_ca_of_keycloak_is_named_and_loses_no_request() {
     a_wrong_setting("w02", "keycloak", "check keycloak.ca_file", |harness, env| {
-        // Any server with a certificate that another CA signed will do.
+        // Any server whose certificate another CA signed will do.
         let elsewhere = harness.servers.slapd.ldaps_url.replace("ldaps://", "https://");
         vec![set("KEYCLOAK__URL", elsewhere), set("KEYCLOAK__CA_FILE", env.sim.ca_file().display())]
     });
@@ -167,7 +167,7 @@ fn while_discord_is_silent_at_the_start_the_worker_and_the_health_page_work() {
             env.starts().await?;
             env.ada_asks().await?;
             env.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
-            // Approved, and ended before anything was made.
+            // The request is approved, and the bot stops before anything is made.
             env.wait_until_idle().await?;
             env.holds_the_members_answer();
             env.grace_approves().await?;
@@ -240,7 +240,7 @@ fn a_defect_behind_a_button_is_said_with_its_reference_and_counted_and_the_bot_l
             let place =
                 said.lines().find(|line| line.contains("the program panicked")).context("the place")?;
             ensure!(place.contains(reference) && place.contains("src/crash.rs"), "{place}");
-            // The last is counted when Discord's answer to it is there, after the person has read it.
+            // The bot counts the last acknowledgement when Discord's answer to it arrives, which is after the person has read it.
             wait_until("the panic and three acknowledgements", LIMIT, async || {
                 let (_, metrics) = page(health, "/metrics").await?;
                 let answered = metrics
@@ -250,7 +250,7 @@ fn a_defect_behind_a_button_is_said_with_its_reference_and_counted_and_the_bot_l
                 Ok(metrics.contains("accolade_panics_total 1") && answered >= 3)
             })
             .await?;
-            // Nothing was sent, nothing was lost: the same button works now.
+            // Nothing was sent and nothing was lost, so the same button works now.
             let sent = env.does("the press", async || ada.tries_to_press("Send").await).await?;
             ensure!(sent.text.contains("our request"), "ada reads: {sent}");
             env.grace_approves().await?;
@@ -269,7 +269,7 @@ fn a_defect_behind_a_button_is_said_with_its_reference_and_counted_and_the_bot_l
     }
 }
 
-/// `setup keycloak` as an administrator types it.
+/// Runs `setup keycloak` as an administrator types it.
 async fn sets_up(harness: &Harness, file: &std::path::Path, flags: &[&str]) -> Result<std::process::Output> {
     let servers = &harness.servers;
     let run = tokio::process::Command::new(binary())
@@ -339,7 +339,7 @@ fn setup_keycloak_plans_makes_and_then_finds_nothing_to_do() {
         ensure!(nothing.status.code() == Some(0), "nothing is to be done: {nothing:?}");
         ensure!(!out(&nothing).contains("would "), "{}", out(&nothing));
 
-        // With what was printed the configuration is whole.
+        // With the printed values the configuration is complete.
         config["keycloak"]["federation_id"] = again["federation_id"].clone();
         config["keycloak"]["group_mapper_id"] = again["group_mapper_id"].clone();
         testbed::config::write(&file, &config)?;
@@ -357,7 +357,7 @@ fn setup_keycloak_plans_makes_and_then_finds_nothing_to_do() {
     }
 }
 
-/// Starts `serve` without its servers, lets the gateway close a good session, and expects the end with 1 and these words.
+/// Starts `serve` without its servers, lets the gateway close a good session, and expects exit code 1 and this text.
 async fn ends_after_the_close(code: u16, told: &str) {
     let sim = discord().await;
     let bot = sim.first_bot().expect("the guild has a bot");
@@ -398,7 +398,7 @@ async fn the_gateway_is_up_only_while_there_is_a_session_and_comes_back() {
     house.talk_to(&sim);
     house.set("http", "listen", json!(port.address().to_string()));
     house.runs(&["migrate"]).done();
-    // The door is open and nobody says READY.
+    // The gateway refuses new connections, so no session begins.
     sim.fails("*", Effect::GatewayRefuse, 1000);
     let serving = house.starts(&["serve"]);
     waits_for_gateway(port.address(), 0).await.expect("it is down");
@@ -412,7 +412,7 @@ async fn the_gateway_is_up_only_while_there_is_a_session_and_comes_back() {
     waits_for_gateway(port.address(), 0).await.expect("it is down again");
     sim.heals();
     waits_for_gateway(port.address(), 1).await.expect("it comes back");
-    // 4003 makes the library spin; the holder takes a new session.
+    // A close with 4003 makes the library spin, so the bot opens a new session.
     let sessions = || sim.gateway_log().iter().filter(|line| line.contains("identified")).count();
     let before = sessions();
     close(4003);

@@ -1,4 +1,4 @@
-//! A world that only the set-up commands made, from an empty directory server, no realm, and an application without a guild.
+//! A site that only the setup commands created, from an empty directory server, no realm, and an application without a guild.
 
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
@@ -264,7 +264,7 @@ async fn finishes(command: &mut tokio::process::Command) -> Result<Output> {
     tokio::time::timeout(Duration::from_mins(2), run).await.context("it ends")?.context("it runs")
 }
 
-/// Sets up a world with these flags for Keycloak, checks it, and plays the first story.
+/// Sets up a site with these flags for Keycloak, checks it, and plays the first story.
 fn runs_the_first_story(realm: &'static str, flags: &[&str]) {
     let (harness, _visit) = visit();
     let played: Result<()> = harness.runtime.block_on(async {

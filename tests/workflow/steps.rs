@@ -1,9 +1,9 @@
-//! Every step of every plan fails before its effect, fails after it (what was asked for is done, the answer is lost), loses its record
-//! (a crash between effect and record), runs twice, is undone, is undone twice. On real servers, and on both databases where the
-//! database has a part in it; after each case the checker looks at all five stores.
+//! Every step of every plan fails before its effect, fails after it (the effect is there, the answer is lost), loses its record (a crash
+//! between effect and record), runs twice, is undone, and is undone twice. The tests use real servers, and both databases where the
+//! database matters. After each case the checker examines all five stores.
 //!
-//! A new kind of job or a new step does not compile until [`journeys_of`] and [`question_of`] know it, and the journeys take their
-//! steps from the plans of the product.
+//! A new kind of job or a new step does not compile until [`journeys_of`] and [`question_of`] handle it. The journeys take their steps from
+//! the plans of the product.
 
 use std::collections::BTreeSet;
 
@@ -15,31 +15,31 @@ use harness::{AUTOMATIC, Database, MODERATORS, OutsideCall, StepEnv, WithdrawnBy
 /// One way through a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Journey {
-    /// The look at a request that moderators decide.
+    /// The check of a request that moderators decide.
     Check,
-    /// The look at a request that a rule approves.
+    /// The check of a request that a rule approves.
     AutomaticCheck,
     /// An account is made.
     Provision,
-    /// It is taken back before the mail.
+    /// The account is undone before the mail.
     Undo,
-    /// It is ended after the mail; nobody used it.
+    /// The account is withdrawn after the mail, because nobody used it.
     Withdraw,
-    /// It was to be ended because nobody used it, and has a password after all.
+    /// The account was to be withdrawn as unused, but it has a password.
     Restore,
-    /// The person wants it ended, and it has a password.
+    /// The person wants the account to end, and it has a password.
     Keep,
-    /// It is in use: the role.
+    /// The account is in use, and the role is granted.
     Welcome,
-    /// The mail with the first link goes out again.
+    /// The mail with the first link is sent again.
     Resend,
-    /// It is in use, and a mail with a link for another password goes out.
+    /// The account is in use, and a mail with a link for another password is sent.
     Reset,
-    /// It is in use, and the person says that somebody else set the password.
+    /// The account is in use, and the person reports that someone else set the password.
     NotMe,
 }
 
-/// The ways through the plans of a kind.
+/// The journeys through the plans of a kind.
 const fn journeys_of(kind: JobKind) -> &'static [Journey] {
     match kind {
         JobKind::Check => &[Journey::Check, Journey::AutomaticCheck],
@@ -55,7 +55,8 @@ fn journeys() -> impl Iterator<Item = Journey> {
     JobKind::ALL.iter().flat_map(|kind| journeys_of(*kind)).copied()
 }
 
-/// What the step asks of the world: the question with its effect, else the last one. `close` asks nothing: its effect is its record.
+/// The outside call of the step: the call with its effect, otherwise its last call. `finalize` makes none, because its effect is its
+/// record.
 const fn question_of(step: Step) -> Option<OutsideCall> {
     let request = match step {
         Step::CheckAvailability | Step::RecheckAvailability | Step::AwaitImport => {
@@ -78,12 +79,13 @@ const fn question_of(step: Step) -> Option<OutsideCall> {
     Some(OutsideCall::Server(request))
 }
 
-/// Whether the answer that is lost is that of an effect, which the step finds when it comes again.
+/// Whether the lost answer belongs to an effect that the step finds when it runs again.
 const fn looks_before_it_acts(step: Step) -> bool {
     matches!(step, Step::Groups | Step::Lock | Step::Disable | Step::Unlock | Step::GrantRole)
 }
 
-/// Whether the step comes to its end without the answer: its door looks again and finds what it did, or it tells that nobody knows.
+/// Whether the step finishes without the answer. Its client checks again and finds the effect, or the step reports that the outcome is
+/// unknown.
 const fn finds_its_effect(step: Step) -> bool {
     match step {
         Step::CreateEntry | Step::Remove | Step::Resend => true,
@@ -116,7 +118,7 @@ impl Journey {
         if self == Self::Undo { self.kind().undo_plan() } else { self.kind().plan() }
     }
 
-    /// The state of a work on this way.
+    /// The state of a job on this journey.
     const fn state(self) -> &'static str {
         match self {
             Self::Undo => "undoing",
@@ -149,10 +151,10 @@ impl Journey {
         }
     }
 
-    /// Whether the step asks anything of the world on this way.
+    /// Returns the outside call of the step on this journey, if it makes one.
     fn question_at(self, step: Step) -> Option<OutsideCall> {
         let applies = match step {
-            // What was used is not removed.
+            // An account that was used is not removed.
             Step::Remove => matches!(self, Self::Undo | Self::Withdraw),
             Step::Unlock => self == Self::Restore,
             Step::CheckAvailability
@@ -175,7 +177,7 @@ impl Journey {
         question_of(step).filter(|_| applies)
     }
 
-    /// The job stands before the first step of this way.
+    /// Brings the job to the first step of this journey.
     async fn begins(self, env: &StepEnv) {
         match self {
             Self::Check | Self::AutomaticCheck => {
@@ -220,7 +222,7 @@ impl Journey {
         assert_eq!(env.step().await, self.plan()[0].code());
     }
 
-    /// Everything is as this way ends, whatever happened on it.
+    /// Checks that everything is as this journey ends, whatever happened on it.
     async fn has_ended(self, env: &StepEnv, most_mails: usize) {
         match self {
             Self::Check => {
@@ -238,7 +240,7 @@ impl Journey {
                 env.has_nothing_left().await;
             }
             Self::Restore => {
-                // The restored account is welcomed: that job is the newest.
+                // The restored account gets a welcome job, which is the newest.
                 assert_eq!(env.standing().await, "approved done active");
                 assert!(env.bind_works().await, "the password still works");
                 assert!(env.user().await.is_some_and(|user| user.enabled), "the user is enabled again");
@@ -267,7 +269,7 @@ impl Journey {
     }
 }
 
-/// The account stands once, its groups are there, and its mails are counted.
+/// Checks that the account exists once and has its groups, and counts its mails.
 async fn is_made(env: &StepEnv, most_mails: usize) {
     assert_eq!(env.standing().await, "approved done invited");
     let outside = env.outside().await;
@@ -278,7 +280,7 @@ async fn is_made(env: &StepEnv, most_mails: usize) {
     assert_eq!(env.rows("SELECT id FROM account").await.len(), 1);
 }
 
-/// The account is made, and its password was seen.
+/// The account is made, and the worker found its password.
 async fn is_activated(env: &StepEnv) -> Job {
     let made = env.invited().await;
     env.sets_password().await;
@@ -288,7 +290,7 @@ async fn is_activated(env: &StepEnv) -> Job {
     made
 }
 
-/// What is noted of the mail that was asked for, what the person reads, and what the audit log has say the same.
+/// Checks that the stored state of the requested mail, the message to the person and the audit log agree.
 async fn is_told_of_the_mail(env: &StepEnv) {
     let noted = env.text("SELECT state FROM mail ORDER BY begun_at DESC, id DESC LIMIT 1").await;
     let (event, told) = match noted.as_str() {
@@ -302,7 +304,7 @@ async fn is_told_of_the_mail(env: &StepEnv) {
     assert!(read.contains(told), "ada does not read {told:?}: {read}");
 }
 
-/// Somebody else set the password: nobody gets in, nothing is deleted, and ada and the admins are told once.
+/// Checks the account after someone else set the password: nobody can log in, nothing is deleted, and Ada and the admins are told once.
 async fn is_locked(env: &StepEnv) {
     assert_eq!(env.standing().await, "approved done disabled");
     assert!(!env.bind_works().await, "the entry is locked");
@@ -320,7 +322,7 @@ async fn is_locked(env: &StepEnv) {
     assert_eq!(env.rows("SELECT seq FROM audit WHERE event = 'account.disabled'").await.len(), 1);
 }
 
-/// The account has a password and was to be ended: locked and kept, and admins are told once.
+/// Checks an account that was to end and has a password: it is locked and kept, and admins are told once.
 async fn is_kept(env: &StepEnv) {
     assert_eq!(env.text("SELECT state FROM account").await, "disabled");
     assert!(!env.bind_works().await, "the entry is locked");
@@ -331,7 +333,7 @@ async fn is_kept(env: &StepEnv) {
     assert!(!told.iter().any(|text| text.contains("needs an operator")), "{told:?}");
 }
 
-/// Plays one case for each step of each of these ways.
+/// Plays one case for each step of each of these journeys.
 #[expect(clippy::print_stderr, reason = "shown only where a case fails: which one it was")]
 fn plays_each(
     database: Database,
@@ -342,7 +344,7 @@ fn plays_each(
         for step in journey.plan() {
             eprintln!("{journey:?} at {step} on {database:?}");
             StepEnv::plays(database, journey.approval(), async |env| {
-                // Boxed, here and below: all ways together are too much for the stack of a test's thread.
+                // Boxed, here and below, because all journeys together need more stack than a test's thread has.
                 Box::pin(journey.begins(env)).await;
                 env.stands_at(journey.plan(), *step).await;
                 Box::pin(trial(env, journey, *step)).await;
@@ -361,8 +363,8 @@ fn every_step_has_a_plan_and_every_undo_a_way() {
     }
 }
 
-/// While all doors are away nothing is recorded and nothing changes outside; then the answer is lost, and nothing is recorded unless
-/// the door finds out by itself.
+/// While no client reaches its server, nothing is recorded and nothing changes outside. Then the answer is lost, and nothing is recorded
+/// unless the client finds the effect by itself.
 async fn fails_before_and_after(env: &StepEnv, journey: Journey, step: Step) {
     let records = env.records_of(step).await;
     let is_unrecorded = async || {
@@ -375,7 +377,7 @@ async fn fails_before_and_after(env: &StepEnv, journey: Journey, step: Step) {
         is_unrecorded().await;
         let mut after = env.outside().await;
         if before.users.is_empty() {
-            // A list of another case's test may have made Keycloak import the entry meanwhile.
+            // A listing in another test may have made Keycloak import the entry meanwhile.
             after.users.clear();
         }
         assert_eq!(after, before, "nothing happened outside");
@@ -383,14 +385,14 @@ async fn fails_before_and_after(env: &StepEnv, journey: Journey, step: Step) {
         if finds_its_effect(step) {
             assert_eq!(env.records_of(step).await, records + 1, "the step found what it did");
         } else if looks_before_it_acts(step) && env.records_of(step).await > records {
-            // The pause may be over before the worker looks for the last time: then the step came again, and found what it had done.
+            // The pause may be over before the worker's last poll. Then the step ran again and found its own effect.
             assert_eq!(env.newest_outcome_of(step).await, "unchanged", "its second look alone");
         } else {
             is_unrecorded().await;
         }
     }
     env.drains().await;
-    // Only a mail cannot be looked for: the budget allows one more.
+    // A mail can't be looked up, so the budget allows one more.
     Box::pin(journey.has_ended(env, if step == Step::Mail { 2 } else { 1 })).await;
 }
 
@@ -399,14 +401,14 @@ fn a_step_that_fails_before_its_effect_or_after_it_is_tried_again() {
     plays_each(Database::Sqlite, journeys(), &fails_before_and_after);
 }
 
-/// All that the database does for a step that failed is to keep when it is tried again and why, by one statement for all kinds of
-/// work: one plan shows it.
+/// For a failed step the database only stores when to retry it and why. One statement does this for all kinds of jobs, so one plan is
+/// enough.
 #[test]
 fn a_step_that_fails_before_its_effect_or_after_it_is_tried_again_on_postgres() {
     plays_each(Database::Postgres, [Journey::Provision], &fails_before_and_after);
 }
 
-/// The effect is there and its record is not; at the end the step runs once more, although all is as it should be.
+/// The effect is there and its record is not. At the end the step runs once more, although everything is as it should be.
 async fn loses_its_record_and_runs_twice(env: &StepEnv, journey: Journey, step: Step) {
     env.drains_and_loses_the_record_of(step).await;
     env.drains().await;
@@ -419,7 +421,7 @@ async fn loses_its_record_and_runs_twice(env: &StepEnv, journey: Journey, step: 
     Box::pin(journey.has_ended(env, most_mails)).await;
     let mut after = env.outside().await;
     if journey == Journey::Restore {
-        // What is in use again is locked and unlocked once more.
+        // An account that is in use again is locked and unlocked once more.
         before.written.clear();
         after.written.clear();
     }
@@ -436,13 +438,13 @@ fn a_step_whose_record_was_lost_or_that_runs_twice_has_no_second_effect_on_postg
     plays_each(Database::Postgres, journeys(), &loses_its_record_and_runs_twice);
 }
 
-/// Whether the mail was begun by then: it cannot be taken back, so the account is withdrawn.
+/// Whether the mail was begun by then. It cannot be recalled, so the account is withdrawn.
 fn is_mailed_at(step: Step) -> bool {
     matches!(step, Step::Mail | Step::Invite)
 }
 
-/// The effect is there and its record is not, and the person wants no account any more: everything of ours goes, and undoing it once
-/// more changes nothing.
+/// The effect is there and its record is not, and the person cancels. Everything of ours is removed, and undoing it once more changes
+/// nothing.
 async fn is_undone_twice(env: &StepEnv, journey: Journey, step: Step) {
     let job = env.job().await;
     env.drains_and_loses_the_record_of(step).await;
@@ -477,7 +479,7 @@ fn a_step_is_undone_although_its_record_was_lost_and_undoing_it_twice_changes_no
     plays_each(Database::Postgres, [Journey::Provision], &is_undone_twice);
 }
 
-/// The step was not begun, and the person wants no account any more.
+/// The step was not begun, and the person cancels.
 async fn is_cancelled(env: &StepEnv, _: Journey, step: Step) {
     let job = env.job().await;
     env.cancels(&job).await;

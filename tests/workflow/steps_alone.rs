@@ -1,6 +1,6 @@
-//! What single steps meet in the world: names, addresses and entries of others, people who leave, passwords that appear, replicas.
-//! On real servers; after each case the checker looks at all five stores. None of this depends on the database, so one is enough,
-//! but where replicas meet.
+//! What single steps find outside: names, addresses and entries of others, people who leave, passwords that appear, replicas. The tests use
+//! real servers, and after each case the checker examines all five stores. None of this depends on the database, so one database is enough,
+//! except for replicas.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn a_kill_between_two_convergent_steps_loses_their_records_and_the_next_claim_fi
             assert_eq!(events.len(), 1, "{events:?}");
             assert_eq!(env.text("SELECT event FROM audit WHERE event LIKE 'entry.%'").await, "entry.found");
             let after = env.outside().await;
-            // Groups that are set by now are among the entry's attributes, so its id is compared.
+            // Groups that are set by now are among the entry's attributes, so only its id is compared.
             let ids =
                 |outside: &OutsideState| outside.entries.iter().map(|entry| id_in(entry)).collect::<Vec<_>>();
             assert_eq!((ids(&after), after.users.len(), after.mails), (ids(&made), 1, 1));
@@ -105,7 +105,7 @@ fn who_still_has_the_role_gets_the_entry_that_had_to_wait_and_the_look_is_record
         env.clock.push(Duration::from_mins(10));
         env.drains().await;
         assert_eq!(env.standing().await, "approved done invited");
-        // Its time says since when the step after it is tried.
+        // The time of this record says since when the next step has been tried.
         assert_eq!(env.records_of(Step::Eligible).await, 1);
     });
 }
@@ -115,7 +115,7 @@ fn who_loses_the_role_while_the_entry_was_being_made_gets_no_mail() {
     StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
         env.approved().await;
         env.stands_at(JobKind::Provision.plan(), Step::CreateEntry).await;
-        // The look is old, and another rule fits by now: the second look is recorded, too.
+        // The first check is old and another rule matches by now, so the second check is recorded, too.
         env.ada.loses("member");
         env.ada.gains("guest");
         env.clock.push(Duration::from_mins(10));
@@ -151,7 +151,7 @@ fn a_wish_to_stop_that_comes_while_the_last_step_runs_ends_the_account() {
         lines.directory.plans(Plan::once(silence.0, silence.1, silence.2, silence.3));
         env.frees_leases().await;
         let worker = env.worker_behind(&lines);
-        // The worker has looked at the job and waits for the directory when ada takes her request back.
+        // The worker has read the job and waits for the directory when Ada cancels her request.
         let cancelling = async {
             wait_until("the silence", Duration::from_secs(10), async || Ok(!lines.hits().is_empty())).await?;
             env.cancels(&job).await;
@@ -168,7 +168,7 @@ fn a_wish_to_stop_that_comes_while_the_last_step_runs_ends_the_account() {
     });
 }
 
-/// Somebody else has the name: the entry stays as it is, to the last time stamp.
+/// Someone else has the name, and the entry stays as it is, including its time stamps.
 fn a_foreign_entry_before(step: Step) {
     StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
         env.approved().await;
@@ -346,7 +346,7 @@ fn an_entry_that_lost_our_mark_is_not_withdrawn() {
     });
 }
 
-/// By hand, with everything that a copy can have: the name, the address, the Discord id and even our mark.
+/// Recreates the entry by hand with everything that can be copied: the name, the address, the Discord id and even our mark.
 async fn makes_the_entry_anew(env: &StepEnv) {
     let slapd = &shared().servers.slapd;
     let ours = slapd.entry(&env.dn()).await.expect("the directory answers").expect("the entry");
@@ -360,7 +360,7 @@ async fn makes_the_entry_anew(env: &StepEnv) {
         ..PersonByHand::named(&env.username())
     };
     slapd.add_person_by_hand(&anew).await.expect("made anew by hand");
-    // Keycloak meets the new entry at its next look.
+    // Keycloak imports the new entry when it next reads the directory.
     let stranger = env.user().await.expect("keycloak imports it");
     assert_ne!(stranger.ldap_id.as_deref(), ours.value("entryUUID"));
 }
@@ -386,7 +386,7 @@ fn an_entry_that_was_made_anew_is_a_strangers_and_its_password_activates_nothing
         assert!(
             shared().servers.slapd.bind_works(&env.dn(), "a stranger's secret").await.expect("an answer")
         );
-        // The checker would take the copy for an orphan of ours.
+        // The checker would report the copy as an orphan of ours.
         shared().servers.slapd.delete(&env.dn()).await.expect("the copy goes");
     });
 }
@@ -407,7 +407,7 @@ fn a_check_that_runs_twice_asks_once_for_another_name() {
     });
 }
 
-/// A whole number in the metrics' text; 0 if it is not there.
+/// A whole number from the text of the metrics; 0 if it is missing.
 fn measured(text: &str, name: &str) -> u64 {
     let found = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     found.unwrap_or_default()
@@ -443,7 +443,7 @@ fn steps_calls_and_mails_are_counted_by_how_they_end() {
         again.register_metrics(&mut registry);
         text.clear();
         encode(&mut text, &registry).expect("encoding into a string works");
-        // A pause may be over before the worker looks for the last time: then there was another try.
+        // A pause may be over before the worker's last poll; then there was another attempt.
         let tries =
             measured(&text, "accolade_step_seconds_count{step=\"recheck_availability\",outcome=\"retry\"}");
         let down = measured(&text, "accolade_call_seconds_count{target=\"keycloak\",outcome=\"down\"}");

@@ -1,4 +1,4 @@
-//! The audit chain: every change of a row is found, a cut tail is found, erasure keeps it whole.
+//! The audit chain: a change of any row is found, a truncated tail is found, and erasure keeps the chain intact.
 
 use accolade::domain::audit::{Actor, Entry, Event, FIRST_PREV, Source, chain_hash};
 use accolade::domain::ids::PersonId;
@@ -80,8 +80,8 @@ on_both_databases! {
     }
 }
 
-/// One column of each row in turn is changed in the file and put back. That the hash covers every byte of every column is tried in
-/// `domain::audit`.
+/// One column of each row in turn is changed in the file and then restored. The tests in `domain::audit` show that the hash covers every
+/// byte of every column.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_any_row_is_found_and_named() {
     let env = StoreEnv::on_sqlite().await;
@@ -102,7 +102,7 @@ async fn a_change_of_any_row_is_found_and_named() {
     assert!(matches!(env.store.verify_audit(None).await.expect("reads"), AuditVerdict::Whole(_)));
 }
 
-/// A change of one column, and how it is put back.
+/// A change of one column, and the statement that reverts it.
 const COLUMNS: [(&str, &str); 14] = [
     ("UPDATE audit SET at = at + 1 WHERE seq = $1", "UPDATE audit SET at = at - 1 WHERE seq = $1"),
     (
@@ -174,7 +174,7 @@ async fn a_cut_tail_of_any_length_is_found_against_a_head_that_was_kept() {
     }
 }
 
-/// Somebody with the database in their hands changes a row and makes the chain anew from there to its end.
+/// Someone with access to the database changes a row and recomputes the chain from there to its end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tail_that_was_written_anew_is_found_against_a_head_that_was_kept() {
     let env = StoreEnv::on_sqlite().await;

@@ -1,5 +1,5 @@
-//! Fewer, larger statements: what one claim brings, jobs that are born claimed, batches of messages, and how many statements the verbs of
-//! one request take.
+//! Fewer, larger statements: what one claim reads, jobs that are claimed when they are created, batches of messages, and how many
+//! statements the operations of one request take.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn message(number: usize) -> NewOutbox {
     }
 }
 
-/// What the store did since.
+/// The statements and commits of the store since then.
 fn since(env: &StoreEnv, before: Counts) -> (u64, u64) {
     let now = env.store.counts();
     (now.statements - before.statements, now.commits - before.commits)
@@ -99,16 +99,16 @@ on_both_databases! {
         assert_eq!((job.owner.as_deref(), job.fence, job.attempt), (Some("me"), 1, 1));
         assert!(job.lease_until.is_some());
         assert!(env.store.claim_job("other", LEASE).await.expect("looks").is_none());
-        // A second one of the same person waits for it like any other job.
+        // A second job of the same person waits for it like any other job.
         let mut tx = env.store.begin().await.expect("begins");
         let second = tx.enqueue_job_claimed(new(JobKind::Welcome), "me", LEASE).await.expect("enqueues").job;
         assert_eq!((second.owner.as_deref(), second.fence, second.attempt, second.lease_until), (None, 0, 0, None));
-        // Its creator may write.
+        // The creator of a job may write.
         tx.finish_job(&job, JobState::Done).await.expect("finishes");
         tx.commit("test.finish").await.expect("commits");
         let next = env.store.claim_job("other", LEASE).await.expect("claims").expect("the second is due").job;
         assert_eq!(next.id, second.id);
-        // A creator that died: the lease ends, and another process goes on.
+        // If the creator died, the lease expires and another process claims the job.
         let mut tx = env.store.begin().await.expect("begins");
         tx.finish_job(&next, JobState::Done).await.expect("finishes");
         let third = tx.enqueue_job_claimed(new(JobKind::Check), "dead", Duration::ZERO).await.expect("enqueues").job;
@@ -141,13 +141,13 @@ on_both_databases! {
             (tx, job)
         };
         let claim = async || env.store.claim_job("worker", LEASE).await.expect("claims").map(|claimed| claimed.job);
-        // No worker has asked yet.
+        // No worker has asked for a job yet.
         let (tx, first) = enqueue().await;
         tx.commit("test.enqueue").await.expect("commits");
         assert_eq!(first.owner, None);
         assert_eq!(claim().await.expect("is due").id, first.id);
         assert_eq!(claim().await, None);
-        // Nothing waits: the next ones are claimed when they are created, each for the worker alone.
+        // No job waits, so the next ones are claimed for the worker when they are created.
         let mut handed = Vec::new();
         for _ in 0..16 {
             let (tx, job) = enqueue().await;
@@ -155,7 +155,7 @@ on_both_databases! {
             assert_eq!((job.owner.as_deref(), job.fence, job.attempt), (Some("worker"), 1, 1));
             handed.push(job);
         }
-        // That is as many as may wait in memory.
+        // No more jobs than that may wait in memory.
         let (tx, waiting) = enqueue().await;
         tx.commit("test.enqueue").await.expect("commits");
         assert_eq!(waiting.owner, None);
@@ -169,7 +169,7 @@ on_both_databases! {
         assert_eq!(behind.owner, None, "due jobs waited at the last claim");
         assert_eq!(claim().await.expect("is due").id, behind.id);
         assert_eq!(claim().await, None);
-        // What was not committed is not handed over, and a worker that stops gets nothing more.
+        // A job that was not committed is not handed over, and a worker that stops receives no more jobs.
         let (tx, undone) = enqueue().await;
         assert!(undone.owner.is_some());
         tx.roll_back().await.expect("rolls back");
@@ -233,7 +233,7 @@ on_both_databases! {
         let handed = tx.enqueue_job_at_once(new(JobKind::Check)).await.expect("enqueues");
         tx.commit("test.enqueue").await.expect("commits");
         assert!(!asked(Some(handed.id), "it is in memory").await);
-        // It waits for the first one of its person, which runs.
+        // It waits for the first job of its person, which is running.
         let mut tx = env.store.begin().await.expect("begins");
         let follower = tx.enqueue_job_at_once(new(JobKind::Welcome)).await.expect("enqueues");
         tx.commit("test.enqueue").await.expect("commits");
@@ -268,7 +268,7 @@ on_both_databases! {
         let claimed = env.claim_messages("a", LEASE, 3).await;
         let keys: Vec<_> = claimed.iter().map(|message| message.dedupe_key.as_str()).collect();
         assert_eq!(keys, ["notice:0", "notice:1", "notice:2"]);
-        // One is renewed while it is being sent, one is claimed by another process after its lease.
+        // One message is renewed while it is being sent, and one is claimed by another process after its lease.
         let mut tx = env.store.begin().await.expect("begins");
         tx.put_outbox(message(1)).await.expect("renews");
         tx.outbox_later(&claimed[2], env.clock.now(), ErrorCode::Internal)
@@ -306,8 +306,8 @@ on_both_databases! {
         assert_eq!(page.iter().filter(|row| row.personal.as_deref() == Some("a typed \"reason\" ☂")).count(), 10);
     }
 
-    /// Counted, not timed: what a request takes of the store, transaction by transaction. PostgreSQL needs some more: advisory locks,
-    /// savepoints and its own clock.
+    /// Counts the statements of a request, transaction by transaction, and doesn't measure time. PostgreSQL needs some more: advisory
+    /// locks, savepoints and its own clock.
     async fn the_transactions_of_one_request_take_no_more_statements_than_today(env: &StoreEnv) {
         let postgres = env.store.kind() == Kind::Postgres;
         let most = |sqlite: u64, more_on_postgres: u64| if postgres { sqlite + more_on_postgres } else { sqlite };

@@ -1,7 +1,7 @@
-//! The shared flush of SQLite's log: what is acknowledged survives a power cut, many commits share one flush, and a flush that fails
-//! ends every write.
+//! The shared flush of SQLite's write-ahead log: acknowledged changes survive a power cut, many commits share one flush, and a flush that
+//! fails ends every write.
 //!
-//! A power cut leaves what was on the disk: the database file, and the log as far as the last flush that ended had found it.
+//! A power cut leaves what was on the disk: the database file, and the part of the log that the last completed flush covered.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,14 @@ use tokio_util::task::TaskTracker;
 use harness::store::sqlite_config;
 use harness::{StoreEnv, private_folder};
 
-/// What the disk holds, and what was acknowledged. One lock: a cut sees both at the same moment.
+/// What the disk holds, and what was acknowledged. One lock guards both, so a power cut reads them at the same moment.
 #[derive(Default)]
 struct Disk {
     log: Vec<u8>,
     acknowledged: Vec<u64>,
 }
 
-/// Holds the flushes back until it is opened.
+/// Holds flushes back while it is closed.
 #[derive(Default)]
 struct Gate {
     is_closed: Mutex<bool>,
@@ -45,10 +45,11 @@ impl Gate {
     }
 }
 
-/// A store whose disk is watched.
+/// A store whose flushes are observed.
 struct Watched {
     env: StoreEnv,
-    /// The main file as it was when the store was opened. It is copied by another process: to close it here would drop SQLite's locks.
+    /// A copy of the main file from when the store was opened. Another process copies it, because closing the file here would drop SQLite's
+    /// locks.
     main: PathBuf,
     disk: Arc<Mutex<Disk>>,
     gate: Arc<Gate>,
@@ -57,7 +58,7 @@ struct Watched {
 impl Watched {
     async fn new() -> Self {
         let env = StoreEnv::on_sqlite().await;
-        // What migrating left is in the main file.
+        // Closing the store writes the result of the migrations into the main file.
         env.store.close().await;
         let env = env.reopened().await;
         let main = env.folder.path().join("main.copy");
@@ -81,13 +82,13 @@ impl Watched {
         Self { env, main, disk, gate }
     }
 
-    /// Stores a person and notes that this was acknowledged.
+    /// Stores a person and notes the acknowledgement.
     async fn stores(&self, user: u64) {
         self.env.person(user).await;
         self.disk.lock().expect("not poisoned").acknowledged.push(user);
     }
 
-    /// Cuts the power now, and starts again with what the disk holds. Whom of the acknowledged the store does not know any more.
+    /// Cuts the power now, and starts again with what the disk holds. Returns the acknowledged people who are missing from the store.
     async fn missing_after_power_cut(&self) -> Vec<u64> {
         let (log, acknowledged) = {
             let disk = self.disk.lock().expect("not poisoned");
@@ -147,7 +148,7 @@ async fn nothing_acknowledged_is_missing_after_a_power_cut() {
         })
         .collect();
     let mut seen = 0;
-    // Cuts while they write, each at another moment, and one at the end.
+    // Cut the power while they write, each time at another moment, and once at the end.
     while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
         assert_eq!(watched.missing_after_power_cut().await, [0_u64; 0]);
         seen += 1;
@@ -160,7 +161,7 @@ async fn nothing_acknowledged_is_missing_after_a_power_cut() {
     assert_eq!(watched.missing_after_power_cut().await, [0_u64; 0]);
 }
 
-/// The test above is not blind: commits that return before they are on the disk are found.
+/// Checks the test above: it finds commits that return before they are on the disk.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_acknowledgement_before_its_flush_is_found_by_the_power_cut() {
     let watched = Watched::new().await;
@@ -236,7 +237,7 @@ async fn a_reader_is_answered_when_what_it_saw_is_on_the_disk() {
         let store = store.clone();
         async move { store.read().await.expect("reads").person_of(DiscordUserId::new(1)).await }
     });
-    // The statement ran, and its answer is held back.
+    // The statement has run, and its answer is held back.
     testbed::wait_until("the statement", Duration::from_secs(20), async || {
         Ok(store.counts().statements > before.statements)
     })

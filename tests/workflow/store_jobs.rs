@@ -65,7 +65,7 @@ async fn of_two_transactions_that_wait_for_each_other_on_postgres_one_is_told_bu
     let ended = [one, other];
     let busy = ended.iter().filter(|end| matches!(end, Err(StoreError::Busy))).count();
     assert_eq!((busy, ended.iter().filter(|end| end.is_ok()).count()), (1, 1), "{ended:?}");
-    // Whoever was told so tries it once more, whole.
+    // A caller that gets this error retries the whole transaction once.
     writes_alone(&env, [grace, ada]).await.expect("it commits");
 }
 
@@ -77,7 +77,8 @@ async fn writes_alone(env: &StoreEnv, people: [DiscordUserId; 2]) -> Result<(), 
     tx.commit("test.deadlock").await
 }
 
-/// The wish looks, the job ends, and then the wish would be written. The end is later with each round, until that happens.
+/// The cancellation reads the job, the job finishes, and then the cancellation would be written. The job finishes later in each round,
+/// until that happens.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wish_to_stop_that_meets_the_end_of_the_work_on_postgres_is_not_taken_for_an_earlier_one() {
     let env = StoreEnv::on_postgres().await;
@@ -118,7 +119,7 @@ on_both_databases! {
         let claimed: Vec<_> = futures::future::join_all(claims).await.into_iter().flatten().collect();
         let ids: HashSet<_> = claimed.iter().map(|claimed| claimed.job.id).collect();
         assert_eq!(ids.len(), claimed.len(), "one job was claimed twice");
-        // On PostgreSQL a claim that met only locked rows finds nothing; the next look does.
+        // On PostgreSQL a claim that meets only locked rows finds nothing; the next claim finds them.
         let mut all = ids;
         while let Some(claimed) = env.store.claim_job("last", LEASE).await.expect("claims") {
             assert!(all.insert(claimed.job.id), "claimed again");
@@ -153,7 +154,7 @@ on_both_databases! {
         assert_eq!((free.lease_until, free.owner.as_deref()), (None, None));
         let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
         assert_eq!((claimed.owner.as_deref(), claimed.attempt, claimed.fence), (Some("a"), 1, 1));
-        // By the database's clock, which is this machine's.
+        // The lease follows the database's clock, which is this machine's.
         let until = claimed.lease_until.expect("a lease");
         let left = until.since(env.clock.now());
         assert!(left <= LEASE && left > Duration::ZERO, "{left:?}");
@@ -307,7 +308,7 @@ on_both_databases! {
         };
         assert!(mails().await[0].at >= begun);
         env.clock.push(hour / 2);
-        // The first was never heard of: what is settled is the one that was begun last.
+        // The result of the first mail was never received. The mail that was begun last is the one to settle.
         let mut tx = env.store.begin().await.expect("begins");
         tx.put_mail(account.id, job.id, hour * 2, MailState::Begun).await.expect("notes");
         tx.settle_mail(job.id, MailState::Accepted).await.expect("settles");
@@ -531,7 +532,7 @@ on_both_databases! {
         let claimed = env.claim_messages("a", LEASE, 1).await.pop().expect("is due");
         assert_eq!((claimed.params.as_str(), claimed.attempt), (r#"{"n":2}"#, 1));
         assert!(env.claim_messages("b", LEASE, 1).await.pop().is_none());
-        // The state changes while the message is on its way: it must be sent once more.
+        // The state changes while the message is being sent, so it must be sent once more.
         put(env, card(r#"{"n":3}"#)).await;
         let mut tx = env.store.begin().await.expect("begins");
         tx.outbox_sent(&claimed).await.expect("sent");
@@ -587,7 +588,7 @@ on_both_databases! {
         let day = Duration::from_hours(24);
         let mut allowed = 0;
         for attempt in 0..1_000_u32 {
-            // Fifty people, who write the address in every way that reaches the same box.
+            // Fifty people write the address in every form that reaches the same mailbox.
             let person = (attempt % 50).to_string();
             let address = if attempt % 2 == 0 { "victim@example.org" } else { "VICTIM@Example.ORG" };
             let mut tx = env.store.begin().await.expect("begins");
@@ -598,7 +599,7 @@ on_both_databases! {
             } else {
                 tx.roll_back().await.expect("rolls back");
             }
-            // All of it within the day.
+            // All attempts are within one day.
             env.clock.push(Duration::from_secs(80));
         }
         assert_eq!(allowed, 3);

@@ -1,4 +1,4 @@
-//! Requests in the store: drafts, races for one name or person, deciders against each other, erasure, sealing.
+//! Requests in the store: drafts, races for one name or person, competing decisions, erasure, sealing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use accolade::store::{AccountInserted, DraftChanged, RequestMove, RequestMoved, 
 use harness::StoreEnv;
 use harness::store::on_both_databases;
 
-/// Sends all drafts at the same moment, each in its own transaction; what each was told. A busy database is asked again.
+/// Sends all drafts at the same moment, each in its own transaction, and returns the results. Retries while the database is busy.
 async fn send_all_at_once(env: &StoreEnv, drafts: Vec<Request>) -> Vec<Sent> {
     let gate = Arc::new(tokio::sync::Barrier::new(drafts.len()));
     let tasks = drafts.into_iter().map(|draft| {
@@ -137,7 +137,7 @@ on_both_databases! {
         assert!(matches!(first, RequestMoved::Done(_)));
         let second = tx.move_request(&seen[1], RequestState::Approved, RequestMove::default()).await.expect("moves");
         assert!(matches!(second, RequestMoved::AddressInUse(_)), "{second:?}");
-        // The transaction is not spoilt by the index: the second request can be held in it.
+        // The violated index does not abort the transaction, so the second request can be held in it.
         let held = RequestMove { reason_code: Some(ErrorCode::AddressInUse), ..RequestMove::default() };
         assert!(matches!(
             tx.move_request(&seen[1], RequestState::Held, held).await.expect("moves"),
@@ -184,7 +184,7 @@ on_both_databases! {
         let person = env.person(1).await;
         let mut tx = env.store.begin().await.expect("begins");
         tx.put_draft(env.new_draft(person, "ada.lovelace", 7)).await.expect("a draft");
-        // A job for a person who does not exist meets the foreign key.
+        // A job for a person who does not exist violates the foreign key.
         let nobody = accolade::domain::ids::PersonId::new(env.store.ids().uuid());
         let job = accolade::store::NewJob {
             person_id: nobody,
@@ -215,7 +215,7 @@ on_both_databases! {
     }
 }
 
-/// A number as letters, so that names do not look alike.
+/// Writes a number as letters, so that the names are not confusable.
 fn letters(number: u64) -> String {
     let digits = [number / 400 % 20, number / 20 % 20, number % 20];
     digits
@@ -240,7 +240,7 @@ async fn a_sealed_value_moved_to_another_row_does_not_open() {
     assert!(matches!(view.request(first.id).await, Err(StoreError::Sealed { table: "request" })));
 }
 
-/// Sealed or not: what was erased is not in the file any more once SQLite has written its log into it.
+/// Sealed or not, an erased value is no longer in the file once SQLite has written its log into it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_erased_is_gone_from_the_file_too() {
     let env = StoreEnv::on_sqlite().await;
@@ -265,7 +265,7 @@ async fn what_was_erased_is_gone_from_the_file_too() {
     let mut tx = env.store.begin().await.expect("begins");
     assert_eq!(tx.expire_drafts(100).await.expect("expires"), 40);
     tx.commit("test.expire").await.expect("commits");
-    // The last connection that closes writes the log back.
+    // Closing the last connection writes the log back.
     env.store.close().await;
     let mut looked_into = 0;
     for file in std::fs::read_dir(env.folder.path()).expect("the folder").flatten() {

@@ -31,13 +31,13 @@ async fn every_statement_prepares_on_both_databases_with_the_same_parameters_and
         let a = lite.prepare(sql.sqlite.into_sql_str()).await.unwrap_or_else(|e| panic!("{name}: {e}"));
         count += 1;
         if sql.postgres.is_empty() {
-            // It is run on SQLite alone.
+            // The statement runs on SQLite only.
             continue;
         }
         let b = pg.prepare(sql.postgres.into_sql_str()).await.unwrap_or_else(|e| panic!("{name}: {e}"));
         let parameters = |found: Option<Either<usize, usize>>| found.map(Either::into_inner);
         let ours = if sql.sqlite.contains(';') {
-            // Two statements share their parameters by number, and each is counted by itself.
+            // Two statements share their parameters by number, and SQLite counts those of each statement separately.
             Some(highest_parameter(sql.sqlite))
         } else {
             parameters(a.parameters().map(|p| p.map_left(<[_]>::len)))
@@ -58,7 +58,7 @@ fn highest_parameter(text: &str) -> usize {
     numbers.max().unwrap_or(0)
 }
 
-/// Rows that refer to a new row are looked for only while a foreign key is violated, which never happens.
+/// SQLite searches for rows that refer to a new row only while a foreign key is violated, which never happens.
 const FOREIGN_KEY: &str = "SQLite plans it for a foreign key, and does not run it";
 
 /// The statements that may read a whole table or index on SQLite, as the planner names it, with the reason.
@@ -84,7 +84,7 @@ const SCANNING: &[(&str, &str)] = &[
     ("INSERT job", FOREIGN_KEY),
 ];
 
-/// What the plan of one statement scans: tables and indexes, not a subquery that it names itself, and no JSON.
+/// What the plan of one statement scans: tables and indexes, but no subquery that the statement names itself, and no JSON.
 async fn scanned(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
     let explain = sqlx::AssertSqlSafe(["EXPLAIN QUERY PLAN ", statement].concat());
     let plan: Vec<(i64, i64, i64, String)> =
@@ -107,7 +107,7 @@ async fn no_statement_reads_a_whole_table_unless_it_must() {
     let mut connection = SqliteConnection::connect(env.config.url.as_str()).await.expect("connects");
     let mut found = std::collections::BTreeSet::new();
     for (name, sql) in statements() {
-        // The export reads whole tables: its statements have the names of the tables.
+        // The export reads whole tables, and its statements have the names of the tables.
         let is_export = sql.sqlite.starts_with("SELECT * FROM ");
         if sql.sqlite.contains("SAVEPOINT") || is_export {
             continue;
@@ -153,7 +153,7 @@ fn the_checks_of_the_tables_name_exactly_the_codes_of_the_domain() {
             ("tell", all!(Notify)),
             ("outcome", codes(&effects)),
         ] {
-            // PostgreSQL changes a check by itself, SQLite with its table.
+            // PostgreSQL changes a check in place, and SQLite replaces the table.
             let check = format!("CHECK ({column} IN {wanted})");
             assert!(text.contains(&check), "{folder} lacks: {check}");
         }
@@ -174,7 +174,7 @@ fn every_column_says_what_it_is_for() {
     }
 }
 
-/// What each version of the schema may hold when the next one comes.
+/// The rows that each version of the schema may hold when the next migration runs.
 const FILLED: [&[&str]; 5] = [
     &[
         "INSERT INTO person (id, discord_id, lang, created_at) VALUES ('p', '1', 'en', 5)",
@@ -201,14 +201,14 @@ const FILLED: [&[&str]; 5] = [
     &[],
 ];
 
-/// One row of every table above, joined as they refer to each other.
+/// One row of every table above, joined by their references.
 const ALL_OF_IT: &str = "SELECT p.discord_id || r.code || a.username || t.username || w.step || s.step || m.state || o.kind || \
     c.channel_id || b.kind FROM person AS p JOIN request AS r ON r.person_id = p.id JOIN account AS a ON a.person_id = p.id \
     JOIN tombstone AS t ON t.person_id = p.id JOIN job AS w ON w.request_id = r.id JOIN job_step AS s ON s.job_id = w.id \
     JOIN mail AS m ON m.job_id = w.id JOIN outbox AS o ON o.target = r.id JOIN message AS c ON c.request_id = r.id \
     JOIN budget AS b ON b.kind = 'mail_all'";
 
-/// Migrates version by version; each meets the rows that the one before may have.
+/// Migrates version by version. Each migration runs on rows that the version before it may hold.
 async fn migrates_filled(config: &accolade::config::Store) {
     let clock = Arc::new(PushedClock::default());
     let migrate = async |version| {
@@ -268,7 +268,7 @@ async fn migrations_apply_one_by_one_on_a_filled_postgres() {
 async fn files_that_others_can_read_are_refused_with_the_fix_named() {
     let env = StoreEnv::on_sqlite().await;
     let file = env.file();
-    // Written to, so that what SQLite keeps beside the file is there.
+    // Write to the database first, so that the files that SQLite keeps beside it exist.
     env.person(1).await;
     let beside = |ending: &str| std::path::PathBuf::from([&*file.to_string_lossy(), ending].concat());
     let (wal, shm) = (beside("-wal"), beside("-shm"));
@@ -327,7 +327,7 @@ async fn a_locked_database_is_busy_within_two_seconds() {
     let env = StoreEnv::on_sqlite().await;
     let mut raw = SqliteConnection::connect(env.config.url.as_str()).await.expect("connects");
     raw.execute("BEGIN IMMEDIATE").await.expect("locks");
-    // Both wait by one runtime: a pause of the machine is a pause of both.
+    // The store and the time limit run on one runtime, so a pause of the machine delays both.
     let begun = tokio::time::timeout(Duration::from_millis(2_900), env.store.begin()).await;
     let busy = begun.expect("an answer within its limit").err().expect("is busy");
     assert!(matches!(busy, StoreError::Busy), "{busy:?}");

@@ -1,8 +1,8 @@
-//! Decisions that meet: of two at the same moment one wins, in one process and in two.
+//! Concurrent decisions: one of two simultaneous decisions wins, within one process and between two.
 
 use super::*;
 
-/// A moderator presses until the database has time for it.
+/// A moderator presses again until the database is no longer busy.
 async fn insists(press: impl AsyncFn() -> Result<Decided, UseCaseError>) -> Result<Decided, UseCaseError> {
     loop {
         let told = press().await;
@@ -12,7 +12,8 @@ async fn insists(press: impl AsyncFn() -> Result<Decided, UseCaseError>) -> Resu
     }
 }
 
-/// One moderator approves and one denies at once, through these use-cases; every third time both are the same. Whether it was approved.
+/// One moderator approves and one denies at once, through these use cases; in every third race both do the same. Returns whether it was
+/// approved.
 async fn race(env: &AccountsEnv, [one, other]: [&Accounts; 2], number: u64) -> bool {
     let user = EVE + 1000 + number;
     let request = env.asks(user, &letters("p", number)).await;
@@ -46,7 +47,7 @@ async fn race(env: &AccountsEnv, [one, other]: [&Accounts; 2], number: u64) -> b
     is_approved
 }
 
-/// Many races, some at the same time, and what the database has of them: one decision, one audit row, and of an approval one account
+/// Runs many races, some concurrently, and checks the database: each has one decision and one audit row, and each approval has one account
 /// with one job.
 async fn many_races(env: &AccountsEnv, other: &Accounts, how_many: u64, at_once: usize) {
     let races = (0..how_many).map(|number| {
@@ -71,7 +72,7 @@ async fn many_races(env: &AccountsEnv, other: &Accounts, how_many: u64, at_once:
         let found = rows.len();
         rows.sort();
         rows.dedup();
-        // News name the person, and each of these has one.
+        // The notification's target is the person, and each person has one notification.
         assert_eq!((found, rows.len()), (wanted, wanted), "{what}");
     }
     let decided = "SELECT r.id FROM request AS r LEFT JOIN job AS w ON w.request_id = r.id AND w.kind = 'provision' \
@@ -87,14 +88,14 @@ async fn a_thousand_races_of_approve_and_deny_have_one_winner_each() {
     many_races(&env, &other, 1000, 1).await;
 }
 
-/// An environment whose database is on a server; `options` are appended to its url.
+/// An environment whose database is on a server; `options` are appended to its URL.
 async fn env_on(server: &testbed::Postgres, options: &str) -> AccountsEnv {
     let url = server.new_database().await.expect("a database");
     let url = [&url, options].concat().parse().expect("a url");
     AccountsEnv::with(|config| config.store.url = url).await
 }
 
-/// The use-cases of a second process on the same database.
+/// The use cases of a second process on the same database.
 async fn beside(env: &AccountsEnv) -> Accounts {
     let store = Store::open(&env.config.store, env.clock.clone(), Arc::new(SystemRng)).await;
     let store = store.expect("the database, once more");
@@ -102,7 +103,7 @@ async fn beside(env: &AccountsEnv) -> Accounts {
     Accounts::new(env.config.clone(), env.clock.clone(), clients)
 }
 
-/// Under this isolation the server itself ends transactions that meet (40001): each is tried again whole.
+/// At this isolation level the server aborts conflicting transactions (40001). Each transaction is retried as a whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn races_of_two_processes_on_a_serializable_postgres_have_one_winner_each() {
     let server = testbed::Postgres::start_new().await.expect("PostgreSQL starts");
@@ -117,7 +118,7 @@ async fn a_thousand_races_of_two_processes_on_postgres_have_one_winner_each_and_
     let env = env_on(&server, "").await;
     let other = beside(&env).await;
     many_races(&env, &other, 1000, 4).await;
-    // What a process counted is seen when its connections have ended.
+    // A process's statistics are visible only after its connections have closed.
     env.store.close().await;
     other.store().close().await;
     let db = DbInspector::open(env.config.store.url.as_str()).await.expect("the database opens");

@@ -1,4 +1,4 @@
-//! The texts that are kept beside the audit log: who reads them, and when they are erased.
+//! The texts that are stored beside the audit log: who may read them, and when they are erased.
 
 use super::*;
 
@@ -12,7 +12,7 @@ async fn texts(env: &AccountsEnv, grant: &ViewGrant, request: &Request) -> Reque
     env.accounts.request_texts(grant, &shown.expect("the request")).await.expect("an answer")
 }
 
-/// How often the texts of this request were looked at.
+/// How many times the texts of this request were read.
 async fn text_views(env: &AccountsEnv, request: &Request) -> usize {
     let filter = AuditFilter { event: Some(Event::AdminViewed), ..AuditFilter::default() };
     let rows = env.store.read().await.expect("a view").audit_page(&filter, None, 50).await.expect("a page");
@@ -38,7 +38,7 @@ async fn the_reason_of_a_quiet_denial_is_read_by_moderators_and_each_look_is_aud
     assert_eq!(env.events().await.last().map(String::as_str), Some("press.refused"));
 }
 
-/// An account in use whose owner says "Not me" with a note.
+/// An active account whose owner says "Not me" with a note.
 async fn says_not_me(env: &AccountsEnv, note: &str) -> Request {
     let request = env.asks(ADA, "ada").await;
     let (account, job) = env.approves(&request).await;

@@ -1,4 +1,4 @@
-//! What admins read, each function once.
+//! The messages for admins; each function is called once.
 
 use super::{ADA, AT, Lang, admin};
 use crate::domain::account::{AccountState, DirectoryId, KeycloakId};

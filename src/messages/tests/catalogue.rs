@@ -1,4 +1,4 @@
-//! Compares `en.ftl` with the calls of `tr!` in all of `src`, and with the codes that messages are named after.
+//! Compares `en.ftl` with the calls of `tr!` in all of `src`, and with the codes after which messages are named.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::domain::comparison::DifferenceKind;
 use crate::domain::finding::{self, Attempt, Finding, System};
 use crate::domain::link::{self, LinkDifference};
 
-/// Each message with everything behind its `=`.
+/// Each message with the text after its `=`.
 fn messages() -> BTreeMap<&'static str, String> {
     let mut found = BTreeMap::new();
     let mut id = "";
@@ -25,7 +25,7 @@ fn messages() -> BTreeMap<&'static str, String> {
     found
 }
 
-/// What follows each `mark` in a text: names of variables, for example.
+/// The name after each `mark` in a text, such as names of variables.
 fn names_after<'a>(text: &'a str, mark: &'a str) -> BTreeSet<&'a str> {
     let is_inside = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let names = text.split(mark).skip(1).map(|rest| rest.split(|c| !is_inside(c)).next().unwrap_or_default());
@@ -39,7 +39,7 @@ struct Call {
     names: BTreeSet<String>,
 }
 
-/// The arguments of a call, in the code that begins behind its opening parenthesis.
+/// The arguments of a call, parsed from the code after its opening parenthesis.
 fn arguments(code: &str) -> Vec<&str> {
     let (mut depth, mut begin, mut is_text) = (0, 0, false);
     let mut found = Vec::new();
@@ -74,7 +74,7 @@ fn calls() -> Vec<Call> {
                 let code: Vec<&str> =
                     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
                 let code = code.join("\n");
-                // The mark is in two parts, so that this line is not read as a call.
+                // The mark is in two parts, so that this line is not parsed as a call.
                 for (at, mark) in code.match_indices(concat!("tr!", "(")) {
                     // This is `include_str!`.
                     if code[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_') {
@@ -97,7 +97,7 @@ fn calls() -> Vec<Call> {
     found
 }
 
-/// The kinds of messages that are named after codes, and the codes of each. Every one must be there.
+/// The kinds of messages that are named after codes, with all codes of each kind. Every such message must exist.
 fn named_after_codes() -> Vec<(&'static str, Vec<&'static str>)> {
     fn codes<T: Copy>(all: &[T], code: impl Fn(T) -> &'static str) -> Vec<&'static str> {
         all.iter().copied().map(code).collect()
@@ -117,7 +117,7 @@ fn named_after_codes() -> Vec<(&'static str, Vec<&'static str>)> {
     ]
 }
 
-/// The messages that only some error codes have.
+/// The messages that exist only for some error codes.
 fn named_after_some_codes() -> BTreeSet<String> {
     let of = |kind| ErrorCode::ALL.iter().map(move |code| id_of_code(kind, code.code()));
     of("failed").chain(of("why-code")).collect()

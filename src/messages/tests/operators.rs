@@ -1,4 +1,4 @@
-//! What operators read, each function once.
+//! The messages for operators; each function is called once.
 
 use std::time::Duration;
 

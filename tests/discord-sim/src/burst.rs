@@ -1,7 +1,8 @@
-//! Many people at once: a crowd that comes in one request, and a burst of interactions that is made first, sent then, and timed here.
+//! Many people at once: a crowd that joins in one request, and a burst of interactions that are created first, sent afterwards, and
+//! timed here.
 //!
-//! A watch in the simulator is the only one that hears no other traffic: from the moment an interaction is handed to the gateway to the
-//! moment its first answer has arrived whole, before anything judges it.
+//! The simulator measures the time, because no other traffic affects its clock: from the moment at which an interaction is handed to
+//! the gateway to the moment at which its first answer has arrived completely, before anything checks it.
 
 use std::time::Duration;
 
@@ -18,20 +19,20 @@ use crate::rest::ANSWER_WITHIN_MS;
 use crate::server::Sim;
 use crate::state::{Answered, InteractionKind, World};
 
-/// How long a burst is waited for, in real time: a deferred answer may follow late.
+/// How long a burst is awaited, in real time: the text of a deferred answer may follow late.
 const LIMIT: Duration = Duration::from_secs(40);
 
 #[derive(Deserialize)]
 pub(crate) struct Crowd {
     guild: Value,
-    /// How many come.
+    /// How many members join.
     count: u64,
-    /// Their user names are this and a number.
+    /// Each user name is this text and a number.
     name: String,
     roles: Value,
 }
 
-/// Lets many members join; gives their ids.
+/// Lets many members join and returns their ids.
 pub(crate) async fn add_crowd(State(sim): State<Sim>, Json(crowd): Json<Crowd>) -> Answer {
     const AGE_MS: i64 = 400 * 86_400_000;
     sim.change(|world| {
@@ -47,13 +48,13 @@ pub(crate) async fn add_crowd(State(sim): State<Sim>, Json(crowd): Json<Crowd>) 
     })
 }
 
-/// What somebody of a burst does.
+/// What a person of a burst does.
 #[derive(Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 enum Deed {
     /// Types a command.
     Command { text: String },
-    /// Fills the form that is open before them.
+    /// Fills in the person's open form.
     Submit { fields: Value },
     /// Presses the button with this label on this message.
     Press { label: String, message: Id },
@@ -64,7 +65,7 @@ struct Act {
     user: String,
     #[serde(flatten)]
     deed: Deed,
-    /// For `command`: where, as in `/as/{user}/command`.
+    /// For `command`: the place, as in `/as/{user}/command`.
     #[serde(default)]
     place: Value,
 }
@@ -72,17 +73,17 @@ struct Act {
 #[derive(Deserialize)]
 pub(crate) struct Burst {
     acts: Vec<Act>,
-    /// The pause from one to the next, in microseconds of real time; 0 sends all at once.
+    /// The pause between two interactions, in microseconds of real time; 0 sends all at once.
     #[serde(default)]
     every_us: u64,
 }
 
-/// Sends a burst and answers when every first answer is there or too late, and every deferred one was followed by its text: for each act
-/// `{"us", "kind", "text", "message"}`, where `us` is when the first answer came; null if nothing came in time.
+/// Sends a burst. Answers when every first answer has arrived or is too late, and every deferred answer was followed by its text. The
+/// result has `{"us", "kind", "text", "message"}` for each act, where `us` is when the first answer came; null if nothing came in time.
 pub(crate) async fn burst(State(sim): State<Sim>, Json(burst): Json<Burst>) -> Answer {
     let sent = if burst.every_us == 0 { at_once(&sim, &burst.acts) } else { paced(&sim, &burst).await };
     let sent = sent.map_err(|why| refuse(StatusCode::CONFLICT, &why.to_string()))?;
-    // What is answered stays answered, so each look goes on where the last one stopped.
+    // An answered interaction stays answered, so each check continues where the last one stopped.
     let mut seen = 0;
     let all = sim.wait(LIMIT, |world| {
         while sent.get(seen).is_some_and(|(id, _)| is_settled(world, *id)) {
@@ -90,7 +91,7 @@ pub(crate) async fn burst(State(sim): State<Sim>, Json(burst): Json<Burst>) -> A
         }
         (seen == sent.len()).then_some(())
     });
-    // What is missing then is missing in the answers.
+    // An interaction that is not settled by then is missing in the answers.
     let _: Option<()> = all.await;
     Ok(Json(sim.change_quietly(|world| {
         let answers: Vec<Value> = sent.iter().map(|(id, user)| answer_of(world, *id, *user)).collect();
@@ -154,7 +155,7 @@ fn open(world: &mut World, act: &Act) -> Result<(Opened, Id), CannotDo> {
     Ok((opened, user))
 }
 
-/// Answered in full, or so late that no answer counts any more.
+/// Whether an interaction is answered in full, or is so late that no answer counts any more.
 fn is_settled(world: &World, id: Id) -> bool {
     let Some(found) = world.interactions.get(&id) else { return true };
     match found.answered {

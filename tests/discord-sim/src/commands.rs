@@ -1,4 +1,4 @@
-//! Registration of application commands: what Discord refuses, and what it makes of the rest.
+//! Registration of application commands: what Discord refuses, and how it stores the rest.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -60,7 +60,7 @@ pub(crate) fn overwrite(
     Ok(Value::Array(made))
 }
 
-/// The commands as registered.
+/// The commands as they are registered.
 pub(crate) fn stored(world: &World, app: Id, guild: Option<Id>) -> Vec<Value> {
     let found = world.apps.get(&app);
     match guild {
@@ -69,7 +69,7 @@ pub(crate) fn stored(world: &World, app: Id, guild: Option<Id>) -> Vec<Value> {
     }
 }
 
-/// Fills in what Discord adds; a command of the same name and type keeps its id.
+/// Fills in what Discord adds. A command keeps its id if one of the same name and type existed.
 fn complete(world: &mut World, app: Id, guild: Option<Id>, command: &Value, had: &[Value]) -> Value {
     let kind = command["type"].as_u64().unwrap_or(1);
     let same = had.iter().find(|old| old["name"] == command["name"] && old["type"] == kind);
@@ -97,7 +97,7 @@ fn text_or_empty(value: &Value) -> Value {
     json!(value.as_str().unwrap_or_default())
 }
 
-/// Options come back without nulls and empty lists.
+/// Returns an option without nulls and empty lists, as Discord does.
 fn complete_option(option: &Value) -> Value {
     let mut kept = serde_json::Map::new();
     for (key, value) in option.as_object().into_iter().flatten() {
@@ -223,8 +223,8 @@ fn check_value_option(errors: &mut FormErrors, at: &str, option: &Value) {
     }
 }
 
-/// The characters that count towards 8,000: names, descriptions and choice values, all the way down.
-/// Of localized texts only the longest counts.
+/// The number of characters that count towards 8,000: names, descriptions and choice values, at every depth. Of localized texts only
+/// the longest counts.
 fn characters(part: &Value) -> usize {
     let own = ["name", "description"].map(|key| {
         let localized = part[format!("{key}_localizations")].as_object();

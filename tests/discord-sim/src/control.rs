@@ -54,7 +54,7 @@ pub(crate) fn routes() -> Router<Sim> {
         .route("/changes/{since}", get(changes))
 }
 
-/// The chat page; anything else is not there.
+/// Serves the chat page; any other path is not found.
 pub(crate) fn page(path: &str) -> Response<Body> {
     let (kind, text) = match path {
         "/" | "/index.html" => ("text/html; charset=utf-8", include_str!("page/index.html")),
@@ -208,7 +208,7 @@ async fn change_member(
     })
 }
 
-/// Applies what the body says about a member; what it does not name stays.
+/// Applies what the body says about a member; other properties stay unchanged.
 fn change_one(world: &mut World, guild: Id, user: Id, body: &Value) -> Result<(), (StatusCode, Json<Value>)> {
     match body["banned"].as_bool() {
         Some(true) => world.ban(guild, user, body["reason"].as_str().map(str::to_owned)),
@@ -253,7 +253,7 @@ fn change_one(world: &mut World, guild: Id, user: Id, body: &Value) -> Result<()
     Ok(())
 }
 
-/// Where somebody acts: `{"guild", "channel"}`, `channel` may be `dm`; both default to the first.
+/// The place where a person acts: `{"guild", "channel"}`. `channel` may be `dm`; both default to the first.
 pub(crate) fn place_of(
     world: &mut World,
     user: Id,
@@ -324,7 +324,7 @@ async fn select(State(sim): State<Sim>, Path(user): Path<String>, Json(body): Js
     shown(sim.select(user, body["select"].as_str().unwrap_or_default(), &values, which(&body)).await)
 }
 
-/// `"message": ID` or `"saying": TEXT` names the message; without either it is the newest one that has what is wanted.
+/// `"message": ID` or `"saying": TEXT` names the message. Without either it is the newest message that has the component.
 fn which(body: &Value) -> On<'_> {
     match (Id::of(&body["message"]), body["saying"].as_str()) {
         (Some(id), _) => On::Message(id),
@@ -333,7 +333,7 @@ fn which(body: &Value) -> On<'_> {
     }
 }
 
-/// `{"fields": {"username": "ada"}}`, or with `"cancel": true` closes the form.
+/// `{"fields": {"username": "ada"}}` submits the form; `"cancel": true` closes it.
 async fn submit(State(sim): State<Sim>, Path(user): Path<String>, Json(body): Json<Value>) -> Answer {
     let user = sim.read(|world| user_of(world, &user))?;
     if body["cancel"] == true {
@@ -366,7 +366,7 @@ struct Raw {
     place: Value,
 }
 
-/// A press or submit that Discord's client would never send: forged, old and foreign custom ids.
+/// A press or submit that Discord's client would never send: custom ids that are forged, old or foreign.
 async fn raw(State(sim): State<Sim>, Path(user): Path<String>, Json(body): Json<Raw>) -> Answer {
     let (user, place) = actor(&sim, &user, &body.place)?;
     shown(match body.kind {
@@ -378,7 +378,7 @@ async fn raw(State(sim): State<Sim>, Path(user): Path<String>, Json(body): Json<
 #[derive(Deserialize)]
 struct Seeing {
     unread: Option<u8>,
-    /// Waits so long for something unread, in real milliseconds.
+    /// How long to wait for an unread message, in real milliseconds.
     wait_ms: Option<u64>,
 }
 
@@ -426,7 +426,7 @@ fn seen_message(world: &World, id: Id, unread: bool) -> Value {
     })
 }
 
-/// Everything the page needs about one person: guild, channels, messages, open form, commands.
+/// Everything that the page needs about one person: guild, channels, messages, open form, commands.
 async fn view(State(sim): State<Sim>, Path(user): Path<String>) -> Answer {
     let user = sim.read(|world| user_of(world, &user))?;
     Ok(Json(sim.read(|world| {
@@ -455,7 +455,7 @@ async fn view(State(sim): State<Sim>, Path(user): Path<String>) -> Answer {
     })))
 }
 
-/// `/account request` and its like, for the suggestions of the page.
+/// The registered commands, such as `/account request`, for the suggestions of the page.
 fn known_commands(app: &crate::state::App) -> Vec<String> {
     fn walk(prefix: &str, part: &Value, found: &mut Vec<String>) {
         let name = format!("{prefix}{}", part["name"].as_str().unwrap_or_default());
@@ -479,7 +479,8 @@ fn known_commands(app: &crate::state::App) -> Vec<String> {
     found
 }
 
-/// Whether a bot is on the gateway, since when, and whether it has commands: a small part of the state, for those who ask often.
+/// Whether a bot is connected to the gateway, since when, and whether it has commands. This is a small part of the state, for clients
+/// that ask often.
 async fn connected(State(sim): State<Sim>) -> Answer {
     Ok(Json(sim.read(|world| {
         let is_connected = world.sessions.values().any(|session| session.connection.is_some());
@@ -541,11 +542,11 @@ async fn log(State(sim): State<Sim>) -> Answer {
     })))
 }
 
-/// Answers when something has changed since that count (or after 25 s), so that a page can follow.
+/// Answers when something has changed since that count, or after 25 s, so that a page can follow the changes.
 async fn changes(State(sim): State<Sim>, Path(since): Path<u64>) -> Answer {
     let mut changes = sim.changes();
     let limit = std::time::Duration::from_secs(25);
-    // An elapsed limit answers with the old count: the page asks again.
+    // After the time limit the old count is returned, and the page asks again.
     drop(tokio::time::timeout(limit, changes.wait_for(|count| *count > since)).await);
     let count = *changes.borrow();
     Ok(Json(json!({"count": count})))

@@ -1,27 +1,27 @@
-//! What a test breaks on purpose. A fault is used up by the requests and events that meet it.
+//! The faults that a test injects. A fault is used up by the requests and events that match it.
 
 use serde::{Deserialize, Serialize};
 
-/// One fault. `times` counts down; a fault at zero is gone.
+/// One fault. `times` counts down; a fault at zero is removed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Fault {
-    /// `POST /channels/{channel}/messages`, `POST /webhooks/*`, `*`: method (or `*`) and route.
-    /// Placeholders match whatever their names; a final `*` matches any rest. Ignored by gateway faults.
+    /// Method (or `*`) and route, such as `POST /channels/{channel}/messages`, `POST /webhooks/*` or `*`. Placeholders match whatever
+    /// their names are; a final `*` matches any rest. Gateway faults ignore it.
     #[serde(default = "any_route")]
     pub route: String,
-    /// What happens.
+    /// The effect.
     #[serde(flatten)]
     pub effect: Effect,
-    /// How often; 1 when absent.
+    /// How many requests or events it affects; 1 when absent.
     #[serde(default = "once")]
     pub times: u32,
 }
 
-/// What a fault does.
+/// The effect of a fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Effect {
-    /// 429; without `retry_after` (seconds) there is neither header nor body field to obey.
+    /// 429; without `retry_after` (seconds) the answer has neither header nor body field with a time.
     RateLimit {
         /// Seconds to wait.
         #[serde(default)]
@@ -40,19 +40,19 @@ pub enum Effect {
         /// How much later.
         ms: u64,
     },
-    /// Lets some requests pass, and holds each later one until everything is healed.
+    /// Lets some requests pass, and holds each later one until all faults are removed.
     Hold {
-        /// How many pass.
+        /// The number of requests that pass.
         #[serde(default)]
         after: u32,
     },
-    /// Cuts the connection without an answer.
+    /// Closes the connection without an answer.
     Cut {
-        /// Whether the request has its effect before the cut.
+        /// Whether the request takes effect before the connection is closed.
         #[serde(default)]
         after_effect: bool,
     },
-    /// 404 10015 on a follow-up although the interaction was answered in time.
+    /// Answers a follow-up with 404 10015 although the interaction was answered in time.
     UnknownWebhook,
     /// Closes gateway connections with a code, at once.
     GatewayClose {
@@ -73,11 +73,11 @@ pub enum Effect {
         /// Whether it may be resumed.
         resumable: bool,
     },
-    /// Leaves a heartbeat without ACK.
+    /// Leaves a heartbeat without an ACK.
     MissAck,
-    /// Sends an interaction `copies` times more.
+    /// Sends an interaction `copies` more times.
     DeliverAgain {
-        /// How many more.
+        /// How many more times.
         copies: u32,
     },
 }
@@ -90,7 +90,7 @@ fn once() -> u32 {
     1
 }
 
-/// The faults that still wait for their requests.
+/// The faults that have not been used up.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     waiting: Vec<Fault>,
@@ -115,7 +115,7 @@ impl Faults {
         self.waiting.iter().any(|fault| is_hold(fault) && matches_route(&fault.route, route))
     }
 
-    /// Takes one use of every fault that `wanted` picks for this route.
+    /// Uses up one count of the first fault that `wanted` selects for this route.
     pub(crate) fn take(&mut self, route: &str, wanted: impl Fn(&Effect) -> bool) -> Option<Effect> {
         let found = self
             .waiting

@@ -9,7 +9,7 @@ use crate::permissions::Permissions;
 use crate::server::Sim;
 use crate::state::World;
 
-/// A whole scene: bots and guilds.
+/// A whole fixture: bots and guilds.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SceneFile {
@@ -27,7 +27,7 @@ struct BotFile {
     allowed_intents: Option<u64>,
 }
 
-/// A guild with its roles (rising), channels, members and bots.
+/// A guild with its roles (lowest first), channels, members and bots.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GuildFile {
@@ -39,7 +39,7 @@ pub(crate) struct GuildFile {
     channels: Vec<ChannelFile>,
     #[serde(default)]
     members: Vec<MemberFile>,
-    /// Names of applications that are in it.
+    /// The names of the applications that are installed in it.
     #[serde(default)]
     bots: Vec<String>,
 }
@@ -58,7 +58,7 @@ struct RoleFile {
 struct ChannelFile {
     name: String,
     id: Option<Id>,
-    /// Names of the roles that see it; everybody when empty.
+    /// The names of the roles that can view it; everybody can when empty.
     #[serde(default)]
     only_for: Vec<String>,
 }
@@ -84,7 +84,7 @@ fn four_hundred_days() -> i64 {
     400 * 86_400_000
 }
 
-/// Loads bots and guilds from JSON and tells what was made, ids and tokens included.
+/// Loads bots and guilds from JSON and returns what was created, including ids and tokens.
 pub fn load_fixture(sim: &Sim, json: &str) -> anyhow::Result<Value> {
     let scene: SceneFile = serde_json::from_str(json).context("the fixture is no scene")?;
     sim.change(|world| {
@@ -158,7 +158,7 @@ pub(crate) fn make_guild(world: &mut World, file: &GuildFile) -> anyhow::Result<
     Ok(describe(world, guild))
 }
 
-/// A guild with the ids of all that is in it.
+/// A guild with the ids of everything in it.
 pub(crate) fn describe(world: &World, guild: Id) -> Value {
     let Some(found) = world.guilds.get(&guild) else {
         return Value::Null;

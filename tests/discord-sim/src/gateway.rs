@@ -1,4 +1,4 @@
-//! The gateway: HELLO, IDENTIFY, heartbeats, RESUME with replay, dispatch by intents and shard.
+//! The gateway: HELLO, IDENTIFY, heartbeats, RESUME with replay, and dispatch by intents and shard.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -15,9 +15,9 @@ use crate::objects;
 use crate::server::Sim;
 use crate::state::{Outgoing, Session, World};
 
-/// Client events allowed per connection and 60 s.
+/// The number of client events that a connection may send in 60 s.
 const EVENTS_PER_MINUTE: usize = 120;
-/// Dispatches kept for a replay.
+/// The number of dispatches that are kept for a replay.
 const REPLAY: usize = 5_000;
 
 /// Serves one connection until either side ends it.
@@ -32,7 +32,7 @@ pub(crate) async fn serve(sim: Sim, mut socket: WebSocket, version: Option<Strin
     }
     let (sender, mut outgoing) = mpsc::unbounded_channel();
     let mut talk = Talk { sim, sender, session: None, recent: VecDeque::new() };
-    // A client that has been silent for this long is gone (Discord allows about one interval and a half).
+    // A client that is silent for this long is disconnected (Discord allows about one and a half intervals).
     let patience = Duration::from_millis(interval_ms * 3 / 2 + 5_000);
     let code = loop {
         tokio::select! {
@@ -48,7 +48,7 @@ pub(crate) async fn serve(sim: Sim, mut socket: WebSocket, version: Option<Strin
             },
         }
     };
-    // What was already queued goes out before the close.
+    // Frames that are already queued are sent before the close.
     while let Ok(Outgoing::Frame(text)) = outgoing.try_recv() {
         if socket.send(Message::Text(text.into())).await.is_err() {
             break;
@@ -57,14 +57,14 @@ pub(crate) async fn serve(sim: Sim, mut socket: WebSocket, version: Option<Strin
     talk.end();
     match code {
         Some(code) => close(&mut socket, code).await,
-        // A close is answered with a close (RFC 6455 section 5.5.1): it is queued, and a client waits for it.
+        // A close frame is answered with a close frame (RFC 6455 section 5.5.1). It is queued, and the client waits for it.
         None => drop(socket.flush().await),
     }
 }
 
 async fn close(socket: &mut WebSocket, code: u16) {
     let frame = CloseFrame { code, reason: reason(code).into() };
-    // The peer may be gone already: then there is nobody to tell.
+    // The peer may have disconnected already, so an error is ignored.
     drop(socket.send(Message::Close(Some(frame))).await);
 }
 
@@ -96,7 +96,7 @@ struct Talk {
 }
 
 impl Talk {
-    /// Takes a frame. `Some(code)` ends the connection, with a close frame when there is a code.
+    /// Handles a frame. `Some(code)` ends the connection, with a close frame when there is a code.
     #[expect(clippy::option_option, reason = "`Some(None)` is an end without a close frame")]
     fn hear(&mut self, message: &Message) -> Option<Option<u16>> {
         let bytes: &[u8] = match message {
@@ -104,7 +104,7 @@ impl Talk {
             Message::Binary(bytes) => bytes,
             Message::Ping(_) | Message::Pong(_) => return None,
             Message::Close(frame) => {
-                // 1000 and 1001 end the session; any other end leaves it for a RESUME.
+                // 1000 and 1001 end the session; any other close leaves it for a RESUME.
                 if frame.as_ref().is_none_or(|frame| matches!(frame.code, 1000 | 1001))
                     && let Some(session) = self.session.take()
                 {
@@ -150,7 +150,7 @@ impl Talk {
         }
     }
 
-    /// The close code that a test wants instead of a session.
+    /// The close code with which a test refuses the session.
     fn refused(&self) -> Option<u16> {
         let taken = self
             .sim
@@ -217,7 +217,7 @@ impl Talk {
         self.sim.change(|world| world.send_chunks(&session, data));
     }
 
-    /// Leaves the session without a connection, for a RESUME.
+    /// Detaches the session from its connection, for a RESUME.
     fn end(&mut self) {
         let Some(name) = self.session.take() else { return };
         let sender = self.sender.clone();
@@ -232,7 +232,7 @@ impl Talk {
 }
 
 impl Session {
-    /// Numbers a dispatch, keeps it for a replay and sends it when somebody is connected.
+    /// Numbers a dispatch, keeps it for a replay, and sends it if a client is connected.
     fn send(&mut self, event: &str, payload: &Value) {
         self.seq += 1;
         let text = json!({"op": 0, "t": event, "s": self.seq, "d": payload}).to_string();
@@ -322,7 +322,7 @@ impl World {
         Ok(true)
     }
 
-    /// Sends an event to one application: to the right shard, if its intents cover it.
+    /// Sends an event to one application: to the matching shard, if its intents cover the event.
     pub(crate) fn dispatch_to(
         &mut self,
         app: Id,
@@ -339,7 +339,7 @@ impl World {
         }
     }
 
-    /// Sends something that is no dispatch to every connection.
+    /// Sends a frame that is no dispatch to every connection.
     pub(crate) fn tell_connections(&mut self, make: impl Fn() -> Outgoing) {
         for session in self.sessions.values_mut() {
             if let Some(connection) = &session.connection {

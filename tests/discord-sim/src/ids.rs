@@ -1,4 +1,4 @@
-//! Snowflakes and times as Discord writes them. No state lives here.
+//! Snowflakes and times in Discord's formats. This module has no state.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,10 +6,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// 2015-01-01T00:00Z in milliseconds: the first moment of Discord's snowflakes.
+/// 2015-01-01T00:00Z in Unix milliseconds: the epoch of Discord's snowflakes.
 const EPOCH_MS: i64 = 1_420_070_400_000;
 
-/// A snowflake. In JSON it is a string; numbers are accepted too, as Discord accepts them.
+/// A snowflake. In JSON it is a string; numbers are accepted too, as by Discord.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub u64);
 
@@ -19,7 +19,7 @@ impl Id {
         Self((((ms - EPOCH_MS).max(1) as u64) << 22) | (low_bits & 0x3f_ffff))
     }
 
-    /// When the thing with this id was made, in Unix milliseconds.
+    /// When the object with this id was created, in Unix milliseconds.
     pub fn made_at_ms(self) -> i64 {
         (self.0 >> 22) as i64 + EPOCH_MS
     }
@@ -72,7 +72,7 @@ pub(crate) fn iso(ms: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}000+00:00")
 }
 
-/// The date of a day counted from 1970-01-01 (Howard Hinnant's `civil_from_days`).
+/// The date of a day number since 1970-01-01 (Howard Hinnant's `civil_from_days`).
 fn civil(days: i64) -> (i64, i64, i64) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);

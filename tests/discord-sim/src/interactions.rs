@@ -1,4 +1,4 @@
-//! What people do: commands, buttons, selects and forms, and how each becomes an `INTERACTION_CREATE`.
+//! What people do: commands, buttons, selects and forms, and the `INTERACTION_CREATE` event for each.
 
 mod parse;
 
@@ -18,7 +18,7 @@ use crate::state::{Interaction, InteractionKind, Message, World};
 
 pub(crate) use parse::command_data;
 
-/// Something that Discord's own client would not let a person do.
+/// An action that Discord's own client would not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct CannotDo(pub String);
@@ -26,19 +26,19 @@ pub struct CannotDo(pub String);
 /// A field of an open form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Field {
-    /// The name under which the bot gets the value.
+    /// The name under which the bot receives the value.
     pub custom_id: String,
-    /// What the person reads above it.
+    /// The text above the field.
     pub label: String,
-    /// What stands in it.
+    /// The current value.
     pub value: String,
     /// The grey text of an empty field.
     pub placeholder: String,
-    /// Whether the form may not be sent without it.
+    /// Whether the form can be sent only with a value in it.
     pub required: bool,
-    /// Fewest characters.
+    /// The minimum number of characters.
     pub min_length: u64,
-    /// Most characters.
+    /// The maximum number of characters.
     pub max_length: u64,
     /// Whether it has several lines.
     pub paragraph: bool,
@@ -54,7 +54,7 @@ pub struct Modal {
 }
 
 impl Modal {
-    /// What stands in a field, by custom id or label.
+    /// The value of a field, by custom id or label.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.fields
             .iter()
@@ -63,18 +63,18 @@ impl Modal {
     }
 }
 
-/// What a person sees in answer to what they did.
+/// What a person sees in answer to an action.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Reply {
-    /// The answering message as text, or why there is none.
+    /// The answering message as text, or the reason why there is none.
     pub text: String,
     /// The message, when there is one.
     pub message: Option<Id>,
-    /// The form that opened.
+    /// The form that was opened.
     pub modal: Option<Modal>,
     /// Whether the bot failed to answer in time.
     pub failed: bool,
-    /// Whether only this person sees the message.
+    /// Whether the message is visible to this person only.
     pub ephemeral: bool,
 }
 
@@ -84,7 +84,7 @@ impl fmt::Display for Reply {
     }
 }
 
-/// A form that is open before a person, with what its submit has to carry.
+/// A person's open form, with the data that its submit must contain.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenModal {
     pub(crate) app: Id,
@@ -93,7 +93,7 @@ pub(crate) struct OpenModal {
     pub(crate) custom_id: String,
     pub(crate) source_message: Option<Id>,
     pub(crate) shown: Modal,
-    /// The components as the bot sent them, to be mirrored.
+    /// The components as the bot sent them, which the submit repeats.
     components: Vec<Value>,
 }
 
@@ -119,7 +119,7 @@ impl OpenModal {
         }
     }
 
-    /// Fills fields by custom id or label and checks what the client checks before it sends.
+    /// Fills in fields by custom id or label, and checks what the client checks before it sends.
     pub(crate) fn fill(&self, values: &[(String, String)]) -> Result<Value, CannotDo> {
         for (name, _) in values {
             if !self.shown.fields.iter().any(|field| field.custom_id == *name || field.label == *name) {
@@ -187,14 +187,14 @@ pub(crate) struct Place {
     pub(crate) channel: Id,
 }
 
-/// On which message a button or select is looked for.
+/// The message in which a button or select is searched.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum On<'a> {
-    /// The newest one that has it.
+    /// The newest message that has it.
     Newest,
-    /// This one.
+    /// The message with this id.
     Message(Id),
-    /// The newest one that has it and whose text contains this.
+    /// The newest message that has it and whose text contains this.
     Saying(&'a str),
 }
 
@@ -214,7 +214,7 @@ impl From<Option<Id>> for On<'_> {
     }
 }
 
-/// An interaction that is there and that its application has not heard of.
+/// An interaction that exists but was not sent to its application yet.
 pub(crate) struct Opened {
     pub(crate) id: Id,
     app: Id,
@@ -223,7 +223,7 @@ pub(crate) struct Opened {
 }
 
 impl World {
-    /// Finds the button (or select) among the messages that the person sees.
+    /// Finds the button (or select) in the messages that the person sees.
     pub(crate) fn find_component(
         &self,
         user: Id,
@@ -235,7 +235,7 @@ impl World {
             On::Newest | On::Saying(_) => self.messages.values().collect(),
         };
         seen.retain(|message| sight::sees(self, user, message));
-        // The newest is the one that changed last: an edited message is where the person looks.
+        // The newest message is the one that changed last, because a person reads an edited message again.
         seen.sort_by_key(|message| message.edited_ms.unwrap_or(message.created_ms));
         seen.into_iter().rev().filter(|message| on.is_it(message)).find_map(|message| {
             let parts = sight::interactive_parts(message);
@@ -246,7 +246,7 @@ impl World {
         })
     }
 
-    /// Opens an interaction, which [`World::deliver`] sends: a burst is made first and sent then.
+    /// Creates an interaction, which [`World::deliver`] sends: all interactions of a burst are created before the first is sent.
     #[expect(clippy::too_many_arguments, reason = "an interaction is made of these and of nothing else")]
     pub(crate) fn open_interaction(
         &mut self,
@@ -286,10 +286,10 @@ impl World {
         Opened { id, app, guild: place.guild, payload }
     }
 
-    /// Sends an opened interaction to its application; gives its id.
+    /// Sends an opened interaction to its application and returns its id.
     pub(crate) fn deliver(&mut self, opened: &Opened) -> Id {
         let again = self.faults.take("*", |effect| matches!(effect, Effect::DeliverAgain { .. }));
-        // With such an address Discord posts there, and the gateway hears nothing ("Receiving an Interaction").
+        // With such an address Discord posts the interaction there and sends no event to the gateway ("Receiving an Interaction").
         if self.apps.get(&opened.app).is_some_and(|app| app.interactions_url.is_some()) {
             return opened.id;
         }

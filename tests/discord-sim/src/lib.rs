@@ -1,15 +1,15 @@
 //! A simulated Discord: it sends what Discord sends and refuses what Discord refuses.
 //!
-//! Start at [`Sim::start`]. The rooms:
+//! Start at [`Sim::start`]. The modules:
 //!
-//! - `ids`, `state`, `permissions`, `objects`: what exists, and how Discord writes it as JSON;
-//! - `gateway`: the websocket; `rest`: the routes; `rate`: buckets and 429s; `faults`: what a test breaks;
+//! - `ids`, `state`, `permissions`, `objects`: the state, and its JSON in Discord's format;
+//! - `gateway`: the websocket; `rest`: the routes; `rate`: buckets and 429s; `faults`: the injected faults;
 //! - `limits`, `commands`: what Discord refuses in messages, modals and commands;
-//! - `interactions`: what people do; `sight`: what they see; `people`: the vocabulary of the tests; `burst`: many at once, timed;
+//! - `interactions`: what people do; `sight`: what they see; `people`: the actions for tests; `burst`: many people at once, timed;
 //! - `server`, `control`, `page`: the listeners, the control routes and the chat page.
 //!
-//! Nothing here may depend on the bot or on the libraries the bot uses for Discord: a mistake of theirs
-//! must not become a rule of the simulator.
+//! Nothing here may depend on the bot or on the libraries that the bot uses for Discord: an error in them must not become a rule of the
+//! simulator.
 // A guild has more than forty fields, and `json!` recurses once for each.
 #![recursion_limit = "256"]
 #![expect(

@@ -1,4 +1,4 @@
-//! What Discord refuses in messages and modals: lengths, counts, uniqueness. Pure; no state.
+//! What Discord refuses in messages and modals: lengths, counts, uniqueness. These functions are pure.
 
 use std::collections::BTreeSet;
 
@@ -6,17 +6,17 @@ use serde_json::{Map, Value, json};
 
 use crate::rest::ApiError;
 
-/// The flag of Components V2 messages.
+/// The flag of messages with Components V2.
 const IS_COMPONENTS_V2: u64 = 1 << 15;
 
-/// Collects the `errors` tree of a 50035.
+/// Collects the `errors` tree of a 50035 error.
 #[derive(Debug, Default)]
 pub(crate) struct FormErrors {
     tree: Map<String, Value>,
 }
 
 impl FormErrors {
-    /// Adds a fault at a path such as `embeds.0.title`.
+    /// Adds an error at a path such as `embeds.0.title`.
     pub(crate) fn add(&mut self, path: &str, code: &str, message: &str) {
         let mut node = &mut self.tree;
         for part in path.split('.').filter(|part| !part.is_empty()) {
@@ -30,7 +30,7 @@ impl FormErrors {
         }
     }
 
-    /// A text of at most `max` characters (and at least `min`).
+    /// Checks that a text has at most `max` (and at least `min`) characters.
     pub(crate) fn length(&mut self, path: &str, value: &Value, min: usize, max: usize) {
         let Some(text) = value.as_str() else {
             if !value.is_null() {
@@ -46,7 +46,7 @@ impl FormErrors {
         }
     }
 
-    /// Like `length`, and the field must be there.
+    /// Like `length`, but the field is required.
     pub(crate) fn required_length(&mut self, path: &str, value: &Value, min: usize, max: usize) {
         if value.is_null() || (min > 0 && value.as_str() == Some("")) {
             self.add(path, "BASE_TYPE_REQUIRED", "This field is required");
@@ -71,7 +71,7 @@ pub(crate) fn list<'a>(body: &'a Value, key: &str) -> &'a [Value] {
     body[key].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Checks a message that is created, or edited when `exists` says that there is one already.
+/// Checks a message that is created, or edited if `exists` contains the current one.
 pub(crate) fn check_message(body: &Value, exists: Option<&crate::state::Message>) -> Result<(), ApiError> {
     let mut errors = FormErrors::default();
     errors.length("content", &body["content"], 0, 2000);
@@ -175,7 +175,7 @@ fn chars(value: &Value) -> usize {
     value.as_str().map_or(0, |text| text.chars().count())
 }
 
-/// A legacy message's rows: five rows, five buttons or one select in each.
+/// Checks the rows of a legacy message: at most five rows, with five buttons or one select in each.
 fn check_rows(errors: &mut FormErrors, rows: &[Value]) {
     if rows.len() > 5 {
         errors.add("components", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 5 in length.");
@@ -297,7 +297,7 @@ fn check_custom_id(errors: &mut FormErrors, at: &str, component: &Value, ids: &m
     }
 }
 
-/// Components V2: at most 40 in all, nothing beside them, unique custom ids wherever they are nested.
+/// Checks Components V2: at most 40 in all, no other content, and unique custom ids at every depth.
 fn check_v2(errors: &mut FormErrors, body: &Value) {
     for key in ["content", "embeds", "poll", "sticker_ids"] {
         if full(&body[key]) || body[key].is_object() {
@@ -333,7 +333,7 @@ fn walk_v2(errors: &mut FormErrors, at: &str, component: &Value, ids: &mut BTree
     total
 }
 
-/// A modal: title, custom id, one to five rows with one text input each, or Labels.
+/// Checks a modal: title, custom id, and one to five rows with one text input each, or Labels.
 pub(crate) fn check_modal(data: &Value) -> Result<(), ApiError> {
     let mut errors = FormErrors::default();
     errors.required_length("data.title", &data["title"], 1, 45);

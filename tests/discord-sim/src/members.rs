@@ -1,4 +1,4 @@
-//! Changes of members, roles and guilds, each with the events that Discord sends for it.
+//! Changes of members, roles and guilds, with the events that Discord sends for each.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::objects;
 use crate::permissions::Permissions;
 use crate::state::{Guild, Member, Role, User, World};
 
-/// Intents that gate events.
+/// The intents that select events.
 pub(crate) const GUILDS: u64 = 1;
 pub(crate) const GUILD_MEMBERS: u64 = 1 << 1;
 pub(crate) const GUILD_MODERATION: u64 = 1 << 2;
@@ -15,7 +15,7 @@ pub(crate) const GUILD_MESSAGES: u64 = 1 << 9;
 pub(crate) const DIRECT_MESSAGES: u64 = 1 << 12;
 
 impl World {
-    /// A new user whose account is `age_ms` old.
+    /// Adds a user whose account is `age_ms` old.
     pub(crate) fn add_user(&mut self, username: &str, is_bot: bool, age_ms: i64) -> Id {
         let id = self.id_made_at(self.now_ms() - age_ms);
         let user = User {
@@ -30,7 +30,7 @@ impl World {
         id
     }
 
-    /// A new guild with @everyone and its owner.
+    /// Adds a guild with @everyone and its owner.
     pub(crate) fn add_guild(&mut self, name: &str, owner: Id) -> Id {
         let id = self.new_id();
         self.add_guild_with_id(id, name, owner)
@@ -48,7 +48,7 @@ impl World {
         }
     }
 
-    /// Gives a user who is nowhere yet the id that a fixture asks for.
+    /// Gives a user who is in no guild yet the id that a fixture asks for.
     pub(crate) fn renumber_user(&mut self, user: Id, wanted: Option<Id>) -> Id {
         match (wanted, self.users.remove(&user)) {
             (Some(wanted), Some(mut moved)) => {
@@ -64,7 +64,7 @@ impl World {
         }
     }
 
-    /// A guild whose id is given.
+    /// Adds a guild with a given id.
     pub(crate) fn add_guild_with_id(&mut self, id: Id, name: &str, owner: Id) -> Id {
         let everyone = Role {
             id,
@@ -93,7 +93,7 @@ impl World {
         self.add_member_as(guild, user, age_ms, |_| {});
     }
 
-    /// Like `add_member`, with what the member is from the first moment on.
+    /// Like `add_member`, and sets the member's properties before the event is sent.
     pub(crate) fn add_member_as(
         &mut self,
         guild: Id,
@@ -121,7 +121,7 @@ impl World {
         }
     }
 
-    /// A new role above every other one of the guild.
+    /// Adds a role above all others of the guild.
     pub(crate) fn add_role(&mut self, guild: Id, name: &str, permissions: Permissions) -> Id {
         let id = self.new_id();
         let Some(found) = self.guilds.get_mut(&guild) else {
@@ -136,7 +136,7 @@ impl World {
         id
     }
 
-    /// Changes a role in place and tells the bots.
+    /// Changes a role and sends the event to the bots.
     pub(crate) fn change_role(&mut self, guild: Id, role: Id, change: impl FnOnce(&mut Role)) {
         let Some(found) = self.guilds.get_mut(&guild).and_then(|g| g.roles.get_mut(&role)) else {
             return;
@@ -146,7 +146,7 @@ impl World {
         self.dispatch(guild, "GUILD_ROLE_UPDATE", &payload, GUILDS);
     }
 
-    /// Deletes a role. Members lose it without a member event, as at Discord.
+    /// Deletes a role. Members lose it without a member event, as in Discord.
     pub(crate) fn delete_role(&mut self, guild: Id, role: Id) {
         let Some(found) = self.guilds.get_mut(&guild) else {
             return;
@@ -167,7 +167,7 @@ impl World {
         self.dispatch(guild, "GUILD_ROLE_DELETE", &json!({"guild_id": guild, "role_id": role}), GUILDS);
     }
 
-    /// Changes a member and tells the bots; nothing happens when nothing changed.
+    /// Changes a member and sends the event to the bots, unless nothing changed.
     pub(crate) fn change_member(
         &mut self,
         guild: Id,
@@ -189,7 +189,7 @@ impl World {
         self.send_member(guild, user, "GUILD_MEMBER_UPDATE");
     }
 
-    /// Takes a member out of the guild: it left or was kicked.
+    /// Removes a member from the guild, who left or was kicked.
     pub(crate) fn remove_member(&mut self, guild: Id, user: Id, event: &'static str) {
         let removed = self.guilds.get_mut(&guild).and_then(|found| found.members.remove(&user));
         if removed.is_none() {

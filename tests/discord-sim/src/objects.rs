@@ -6,7 +6,7 @@ use crate::ids::{Id, iso};
 use crate::permissions::Permissions;
 use crate::state::{Channel, Guild, Interaction, InteractionKind, Member, Message, Role, World};
 
-/// The name that other members read.
+/// The name that is shown to other members.
 pub(crate) fn display_name(world: &World, user: Id) -> String {
     world.users.get(&user).map_or_else(
         || user.to_string(),
@@ -32,7 +32,7 @@ pub(crate) fn user(world: &World, id: Id) -> Value {
     object
 }
 
-/// A bot's own user: what `GET /users/@me` and READY give.
+/// A bot's own user, as in `GET /users/@me` and READY.
 pub(crate) fn own_user(world: &World, id: Id) -> Value {
     let mut object = user(world, id);
     for (key, value) in [
@@ -103,7 +103,7 @@ pub(crate) fn channel(world: &World, channel: &Channel, viewer: Option<Id>) -> V
     })
 }
 
-/// The guild as `GET /guilds/{guild}` gives it.
+/// The guild, as in `GET /guilds/{guild}`.
 pub(crate) fn guild(guild: &Guild) -> Value {
     let roles: Vec<Value> = guild.roles.values().map(role).collect();
     json!({
@@ -122,7 +122,7 @@ pub(crate) fn guild(guild: &Guild) -> Value {
     })
 }
 
-/// `GUILD_CREATE` as a bot without the presence intent gets it: its own member only.
+/// `GUILD_CREATE` for a bot without the presence intent: it contains only the bot's own member.
 pub(crate) fn guild_create(world: &World, of: &Guild, bot: Id) -> Value {
     let mut object = guild(of);
     let own: Vec<Value> = of.members.get(&bot).map(|found| member(world, found)).into_iter().collect();
@@ -176,7 +176,7 @@ pub(crate) fn message(world: &World, message: &Message) -> Value {
     object
 }
 
-/// Files of a message that one person sees say so.
+/// The files of a message. Those of an ephemeral message are marked as ephemeral.
 fn attachments(message: &Message) -> Vec<Value> {
     let mut attachments = message.attachments.clone();
     if message.ephemeral_to.is_some() {
@@ -216,12 +216,12 @@ fn interaction_metadata(world: &World, found: &Interaction) -> Value {
     object
 }
 
-/// `{"0": guild}` for an app that is installed in the guild; `"0": "0"` in the bot's own direct messages.
+/// `{"0": guild}` for an app that is installed in the guild; `"0": "0"` in the direct messages with the bot.
 pub(crate) fn owners(guild: Option<Id>) -> Value {
     json!({"0": guild.map_or_else(|| "0".to_owned(), |id| id.to_string())})
 }
 
-/// The application as `GET /oauth2/applications/@me` gives it.
+/// The application, as in `GET /oauth2/applications/@me`.
 pub(crate) fn application(world: &World, app: Id) -> Value {
     let Some(found) = world.apps.get(&app) else {
         return Value::Null;
@@ -243,7 +243,7 @@ pub(crate) fn application(world: &World, app: Id) -> Value {
     })
 }
 
-/// The limited-intent flags that an unverified application shows for its allowed privileged intents.
+/// The limited-intent flags of an unverified application for its allowed privileged intents.
 pub(crate) fn application_flags(allowed_intents: u64) -> u64 {
     [(1 << 8, 1 << 13), (1 << 1, 1 << 15), (1 << 15, 1 << 19)]
         .into_iter()
@@ -251,7 +251,7 @@ pub(crate) fn application_flags(allowed_intents: u64) -> u64 {
         .fold(0, |flags, (_, flag)| flags | flag)
 }
 
-/// Permissions of a user in a channel; everything in a direct message.
+/// The permissions of a user in a channel; all of them in a direct message.
 pub(crate) fn permissions_for(world: &World, user: Id, channel: &Channel) -> Permissions {
     match channel.guild.and_then(|id| world.guilds.get(&id)) {
         Some(guild) => guild.permissions_in(user, channel, world.now_ms()),

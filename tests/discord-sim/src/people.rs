@@ -1,4 +1,4 @@
-//! The vocabulary of the tests: bots, guilds, and people who act and see.
+//! The actions for tests: bots, guilds, and people who act and see.
 
 mod acts;
 mod guild;
@@ -17,7 +17,7 @@ use crate::server::Sim;
 use crate::sight::{self, Unread};
 use crate::state::World;
 
-/// Somebody in a guild, in a channel of it.
+/// A person who acts in one channel of a guild.
 #[derive(Debug, Clone)]
 pub struct Person {
     pub(crate) sim: Sim,
@@ -32,7 +32,7 @@ impl fmt::Display for Person {
     }
 }
 
-/// A press that waits to be done: `grace.presses("Approve").on(message).await`.
+/// A press that is done when it is awaited: `grace.presses("Approve").on(message).await`.
 #[must_use = "a press happens when it is awaited"]
 #[derive(Debug)]
 pub struct Press {
@@ -42,7 +42,7 @@ pub struct Press {
 }
 
 impl Press {
-    /// Presses the button of this message, not of the newest one that has it.
+    /// Presses the button of this message, not of the newest message that has it.
     pub fn on(mut self, message: Id) -> Self {
         self.on = Some(message);
         self
@@ -72,7 +72,7 @@ impl Person {
         self.sim.read(|world| world.users.get(&self.id).map(|user| user.username.clone()).unwrap_or_default())
     }
 
-    /// The same person, in another channel of the guild.
+    /// The same person in another channel of the guild.
     ///
     /// # Panics
     /// If the guild has no such channel.
@@ -83,14 +83,14 @@ impl Person {
         Self { place: Place { guild: Some(self.guild), channel }, ..self.clone() }
     }
 
-    /// The same person, in the direct messages with a bot.
+    /// The same person in the direct messages with a bot.
     #[must_use]
     pub fn in_dm_with(&self, bot: &Bot) -> Self {
         let channel = self.sim.change(|world| world.dm_channel(self.id, bot.user));
         Self { place: Place { guild: None, channel }, ..self.clone() }
     }
 
-    /// Types a command and waits for the bot's first answer (or the 3 s in which it must come).
+    /// Types a command and waits for the bot's first answer (or for the 3 s within which it must come).
     ///
     /// # Panics
     /// If Discord's client would not send it, for example because there is no such command.
@@ -109,15 +109,15 @@ impl Person {
         Press { person: self.clone(), label: label.to_owned(), on: None }
     }
 
-    /// Like [`Self::presses`], for buttons that may not be there.
+    /// Like [`Self::presses`], for buttons that may not exist.
     pub async fn tries_to_press(&self, label: &str) -> Result<Reply, CannotDo> {
         self.sim.press(self.id, label, On::Newest).await
     }
 
-    /// Presses a button that no message shows: a forged, old or foreign custom id.
+    /// Presses a button that no message shows, with a custom id that is forged, old or foreign.
     ///
     /// # Panics
-    /// If there is no bot that could be asked.
+    /// If there is no bot in this place.
     pub async fn presses_raw(&self, custom_id: &str) -> Reply {
         let pressed = self.sim.press_raw(self.id, self.place, custom_id, None).await;
         self.done(pressed)
@@ -126,7 +126,7 @@ impl Person {
     /// Sends a form that no bot has opened, with these fields.
     ///
     /// # Panics
-    /// If there is no bot that could be asked.
+    /// If there is no bot in this place.
     pub async fn submits_raw(&self, custom_id: &str, fields: &[(&str, &str)]) -> Reply {
         let submitted = self.sim.submit_raw(self.id, self.place, custom_id, &owned(fields)).await;
         self.done(submitted)
@@ -142,10 +142,10 @@ impl Person {
         self.done(selected)
     }
 
-    /// Fills the open form (by custom id or label; other fields stay) and sends it.
+    /// Fills in the open form (by custom id or label; other fields keep their values) and sends it.
     ///
     /// # Panics
-    /// If no form is open, or the client would refuse what was typed.
+    /// If no form is open, or the client would refuse a value.
     pub async fn submits(&self, fields: &[(&str, &str)]) -> Reply {
         let tried = self.tries_to_submit(fields).await;
         self.done(tried)
@@ -156,12 +156,12 @@ impl Person {
         self.sim.submit(self.id, &owned(fields)).await
     }
 
-    /// The form that is open before the person.
+    /// The person's open form.
     pub fn open_form(&self) -> Option<Modal> {
         self.sim.read(|world| world.modals.get(&self.id).map(|open| open.shown.clone()))
     }
 
-    /// All unread messages as text, which are read then. Waits for nothing.
+    /// All unread messages as text, which are then marked as read. Does not wait.
     #[expect(clippy::unused_async, reason = "part of the vocabulary that reads alike: each deed is awaited")]
     pub async fn sees(&self) -> String {
         self.read_now().into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("\n")
@@ -172,7 +172,7 @@ impl Person {
         sight::mask_ids(&self.sees().await)
     }
 
-    /// Unread messages with their ids, which are read then.
+    /// Unread messages with their ids, which are then marked as read.
     pub fn read_now(&self) -> Vec<(Id, String)> {
         self.sim.change(|world| {
             let unread = world.unread_by(self.id);
@@ -194,15 +194,15 @@ impl Person {
         })
     }
 
-    /// Waits until an unread message has this text; that message is read then. Gives its text.
+    /// Waits until an unread message contains this text and marks that message as read. Returns its text.
     ///
     /// # Panics
-    /// If it does not come within the patience of the options; shows everything the person sees.
+    /// If it does not arrive within the `patience` of the options; shows everything that the person sees.
     pub async fn waits_for(&self, text: &str) -> String {
         self.waits_for_message(text).await.1
     }
 
-    /// Like [`Self::waits_for`], and gives the message's id too.
+    /// Like [`Self::waits_for`], and returns the message's id too.
     ///
     /// # Panics
     /// Like [`Self::waits_for`].
@@ -220,10 +220,10 @@ impl Person {
         })
     }
 
-    /// Opens the file below a message: its name, and what is in it.
+    /// Opens the file of a message. Returns its name and its content.
     ///
     /// # Panics
-    /// If the person does not see the message, or it has no file or several.
+    /// If the person does not see the message, or if it has no file or several.
     pub fn opens_file(&self, message: Id) -> (String, Vec<u8>) {
         let found = self.sim.read(|world| {
             let message =
@@ -252,7 +252,7 @@ impl Person {
         self.sim.change(|world| world.remove_member(self.guild, self.id, "kicked"));
     }
 
-    /// Comes (back) into the guild, without roles.
+    /// Joins the guild (again), without roles.
     pub fn joins(&self) {
         self.sim.change(|world| world.add_member(self.guild, self.id, 0));
     }
@@ -281,7 +281,7 @@ impl Person {
         });
     }
 
-    /// The names of the roles the person has now.
+    /// The names of the roles that the person has now.
     pub fn roles(&self) -> Vec<String> {
         self.sim.read(|world| {
             let Some(guild) = world.guilds.get(&self.guild) else {
@@ -297,12 +297,12 @@ impl Person {
         self.sim.read(|world| world.guilds.get(&self.guild).is_some_and(|g| g.members.contains_key(&self.id)))
     }
 
-    /// Takes no more direct messages (403 50007).
+    /// Stops accepting direct messages (403 50007).
     pub fn closes_dms(&self) {
         self.set_dms(false);
     }
 
-    /// Takes direct messages again.
+    /// Accepts direct messages again.
     pub fn opens_dms(&self) {
         self.set_dms(true);
     }
@@ -315,12 +315,12 @@ impl Person {
         });
     }
 
-    /// Accepts the rules: membership screening ends.
+    /// Accepts the rules, which ends membership screening.
     pub fn finishes_screening(&self) {
         self.sim.change(|world| world.change_member(self.guild, self.id, "changed", |m| m.pending = false));
     }
 
-    /// Is timed out for a while.
+    /// Is timed out for this long.
     pub fn is_timed_out(&self, how_long: Duration) {
         self.sim.change(|world| {
             let until = world.now_ms() + how_long.as_millis() as i64;
@@ -330,7 +330,7 @@ impl Person {
         });
     }
 
-    /// The guild this person acts in.
+    /// The guild in which this person acts.
     pub fn guild_handle(&self) -> Guild {
         Guild { sim: self.sim.clone(), id: self.guild }
     }
@@ -346,7 +346,7 @@ impl Sim {
         self.change(|world| world.ban(person.guild, person.id, None));
     }
 
-    /// Lifts a ban. The person is not a member until they join.
+    /// Lifts a ban. The person is not a member until they join again.
     pub fn unbans(&self, person: &Person) {
         self.change(|world| world.unban(person.guild, person.id));
     }
@@ -361,27 +361,27 @@ impl Sim {
         self.breaks(Fault { route: route.to_owned(), effect, times });
     }
 
-    /// Takes away every fault that has not happened yet.
+    /// Removes every fault that has not been used up.
     pub fn heals(&self) {
         self.change(|world| world.faults.clear());
     }
 
-    /// Messages whose present text nobody has read.
+    /// Messages whose current text nobody has read.
     pub fn unread(&self) -> Vec<Unread> {
         self.read(World::unread_by_all)
     }
 
-    /// House rules that a bot broke, such as a mention without `allowed_mentions`.
+    /// Rules of Accolade that a bot broke, such as a mention without `allowed_mentions`.
     pub fn violations(&self) -> Vec<String> {
         self.read(|world| world.record.violations.clone())
     }
 
-    /// Routes that were asked for and that the simulator does not have.
+    /// Routes that were requested but that the simulator does not have.
     pub fn unknown_routes(&self) -> Vec<String> {
         self.read(|world| world.record.unknown_routes.clone())
     }
 
-    /// What people saw fail with "The application did not respond"; forgotten then.
+    /// What failed for people with "The application did not respond"; the list is then cleared.
     pub fn takes_silences(&self) -> Vec<String> {
         self.change(|world| std::mem::take(&mut world.record.silences))
     }
@@ -391,17 +391,17 @@ impl Sim {
         self.read(|world| world.record.requests.clone())
     }
 
-    /// What happened at the gateway so far: sessions, resumed sessions.
+    /// What has happened at the gateway so far: sessions, resumed sessions.
     pub fn gateway_log(&self) -> Vec<String> {
         self.read(|world| world.record.gateway.iter().map(|(_, what)| what.clone()).collect())
     }
 
-    /// Requests that were sent although a 429 had asked to wait longer.
+    /// Requests that were sent before the time that a 429 had asked to wait was over.
     pub fn requests_inside_retry_after(&self) -> Vec<Request> {
         self.read(|world| world.record.requests.iter().filter(|r| r.inside_retry_after).cloned().collect())
     }
 
-    /// The true history of all members.
+    /// The complete history of all members.
     pub fn member_facts(&self) -> Vec<MemberFact> {
         self.read(|world| world.record.members.clone())
     }
@@ -425,7 +425,7 @@ impl Sim {
     /// Waits until a bot is connected and has registered commands.
     ///
     /// # Panics
-    /// If that does not happen within the patience of the options.
+    /// If that does not happen within the `patience` of the options.
     pub async fn waits_until_ready(&self, bot: &Bot) {
         let look = |world: &mut World| {
             let app = world.apps.get(&bot.id)?;
@@ -437,10 +437,10 @@ impl Sim {
         assert!(ready.is_some(), "the bot {} did not connect and register its commands", bot.name());
     }
 
-    /// Fails when anything is left over: unread messages, unknown routes, violations, silences.
+    /// Fails when anything is left: unread messages, unknown routes, violations, silences.
     ///
     /// # Panics
-    /// With a list of all of them.
+    /// If anything is left; the message lists all of it.
     pub fn assert_clean(&self) {
         let mut left: Vec<String> = Vec::new();
         for unread in self.unread() {

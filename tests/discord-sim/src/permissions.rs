@@ -1,4 +1,4 @@
-//! Permission bits, and how they are computed for a member in a channel.
+//! Permission bits, and how a member's permissions in a channel are computed.
 
 use serde_json::Value;
 
@@ -16,11 +16,11 @@ impl Permissions {
     pub const VIEW_CHANNEL: Self = Self(1 << 10);
     /// Writing into a channel.
     pub const SEND_MESSAGES: Self = Self(1 << 11);
-    /// Reading what was said before.
+    /// Reading earlier messages.
     pub const READ_MESSAGE_HISTORY: Self = Self(1 << 16);
     /// Granting and editing roles below one's own.
     pub const MANAGE_ROLES: Self = Self(1 << 28);
-    /// Deleting messages of others.
+    /// Deleting the messages of others.
     pub const MANAGE_MESSAGES: Self = Self(1 << 13);
     /// Kicking members.
     pub const KICK_MEMBERS: Self = Self(1 << 1);
@@ -30,7 +30,7 @@ impl Permissions {
     pub const MENTION_EVERYONE: Self = Self(1 << 17);
     /// Using slash commands.
     pub const USE_APPLICATION_COMMANDS: Self = Self(1 << 31);
-    /// What @everyone may do in a new guild of the simulator.
+    /// The permissions of @everyone in a new guild of the simulator.
     pub const EVERYONE: Self = Self(
         Self::VIEW_CHANNEL.0
             | Self::SEND_MESSAGES.0
@@ -38,10 +38,10 @@ impl Permissions {
             | Self::USE_APPLICATION_COMMANDS.0
             | 1 << 14,
     );
-    /// Every bit this simulator knows: what an administrator has.
+    /// Every bit that the simulator supports: the permissions of an administrator.
     pub const ALL: Self = Self((1 << 51) - 1);
 
-    /// Whether every bit of `other` is set here.
+    /// Whether every bit of `other` is set.
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
@@ -106,7 +106,7 @@ impl Guild {
     }
 }
 
-/// Reads a bit set that a client sent as a string or number.
+/// Parses a bit set that a client sent as a string or number.
 pub(crate) fn bits_of(value: &Value) -> Option<u64> {
     value.as_str().and_then(|text| text.parse().ok()).or_else(|| value.as_u64())
 }

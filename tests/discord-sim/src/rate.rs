@@ -1,6 +1,6 @@
-//! Rate limits: one bucket per method, route and major parameter, and the global limit of a bot.
+//! Rate limits: one bucket for each method, route and major parameter, and a global limit for each bot.
 //!
-//! Discord does not publish the numbers; these are sane defaults and can be set per route.
+//! Discord does not publish the numbers. These are plausible defaults, which can be set for each route.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,31 +9,31 @@ use serde_json::{Value, json};
 use crate::faults::matches_route;
 use crate::ids::Id;
 
-/// So many requests in so many milliseconds.
+/// A number of requests in a number of milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit {
     pub(crate) requests: u32,
     pub(crate) window_ms: i64,
 }
 
-/// What the headers say where nothing is refused.
+/// The limit in the headers where nothing is refused.
 const UNREACHED: Limit = Limit { requests: 1_000_000, window_ms: 1_000 };
 
 #[derive(Debug)]
 struct Bucket {
     left: u32,
     reset_ms: i64,
-    /// Until when a 429 asked to wait.
+    /// The end of the time that a 429 asked to wait.
     wait_until_ms: i64,
 }
 
-/// All buckets, and the limits they follow.
+/// All buckets and their limits.
 #[derive(Debug)]
 pub(crate) struct RateBook {
-    /// Patterns of routes with their limit; the first match counts.
+    /// Patterns of routes with their limits; the first match applies.
     pub(crate) limits: Vec<(String, Limit)>,
     pub(crate) global: Option<Limit>,
-    /// Off: no limit at all; the headers speak of one that nobody reaches, because clients hold back by themselves.
+    /// If false, nothing is limited. The headers then contain a limit that nobody reaches, because clients delay their own requests.
     pub(crate) enforced: bool,
     buckets: BTreeMap<String, Bucket>,
     recent: BTreeMap<Id, VecDeque<i64>>,
@@ -61,11 +61,11 @@ impl Default for RateBook {
     }
 }
 
-/// What the limits say about one request.
+/// The result of the limits for one request.
 #[derive(Debug)]
 pub(crate) struct Judgement {
     pub(crate) headers: Vec<(&'static str, String)>,
-    /// The body of a 429, when the request is one too many.
+    /// The body of a 429, if the request exceeds a limit.
     pub(crate) refused: Option<Value>,
     pub(crate) inside_retry_after: bool,
 }
@@ -117,12 +117,12 @@ impl RateBook {
         Judgement { headers, refused: None, inside_retry_after: inside }
     }
 
-    /// Remembers that a 429 (of a fault) asked everything to wait.
+    /// Records that an injected 429 asked all requests to wait.
     pub(crate) fn asked_all_to_wait(&mut self, app: Id, until_ms: i64) {
         self.global_wait_ms.insert(app, until_ms);
     }
 
-    /// Remembers that a 429 (of a fault) asked to wait.
+    /// Records that an injected 429 asked a route to wait.
     pub(crate) fn asked_to_wait(&mut self, app: Id, route: &str, major: &str, until_ms: i64) {
         let key = format!("{app} {route} {major}");
         let bucket = self.buckets.entry(key).or_insert(Bucket { left: 0, reset_ms: 0, wait_until_ms: 0 });
@@ -144,7 +144,7 @@ impl RateBook {
 }
 
 fn refusal(wait_ms: i64, global: bool, inside: bool, mut headers: Vec<(&'static str, String)>) -> Judgement {
-    // The header is in whole seconds, rounded up; the body has the decimals.
+    // The header is in whole seconds, rounded up; the body has the fraction.
     headers.push(("Retry-After", ((wait_ms + 999) / 1000).to_string()));
     headers.push(("X-RateLimit-Scope", if global { "global" } else { "user" }.to_owned()));
     if global {
@@ -161,7 +161,7 @@ fn seconds(ms: i64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
-/// A stable opaque name (FNV-1a), as Discord's bucket hashes are opaque.
+/// A stable opaque name (FNV-1a), because Discord's bucket hashes are opaque too.
 fn bucket_name(route: &str) -> String {
     let hash = route.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

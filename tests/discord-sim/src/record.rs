@@ -1,4 +1,4 @@
-//! What really happened, with virtual times: requests, memberships, violations. Later judges read it.
+//! What happened, with virtual times: requests, memberships, violations. Checks read it afterwards.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -13,17 +13,17 @@ pub struct Request {
     pub at_ms: i64,
     /// `POST /channels/{channel}/messages`: method and route, without ids and tokens.
     pub route: String,
-    /// The path as asked for, interaction tokens masked.
+    /// The path as requested, with interaction tokens masked.
     pub path: String,
-    /// The application it came from, when its token was right.
+    /// The application that sent it, if its token was valid.
     pub app: Option<Id>,
-    /// The status it was answered with; 0 when the connection was cut.
+    /// The status of the answer; 0 when the connection was cut.
     pub status: u16,
-    /// Discord's error code, when the answer had one.
+    /// Discord's error code, if the answer had one.
     pub code: Option<i64>,
-    /// The JSON body, tokens masked.
+    /// The JSON body, with tokens masked.
     pub body: Value,
-    /// Whether it was sent although a 429 had asked to wait longer.
+    /// Whether it was sent before the time that a 429 had asked to wait was over.
     pub inside_retry_after: bool,
 }
 
@@ -50,29 +50,29 @@ pub struct MemberFact {
     pub roles: Vec<Id>,
 }
 
-/// What is kept for the whole life of a simulator.
+/// The records that are kept for the whole lifetime of a simulator.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     pub(crate) requests: Vec<Request>,
     pub(crate) members: Vec<MemberFact>,
     pub(crate) violations: Vec<String>,
     pub(crate) unknown_routes: Vec<String>,
-    /// Interactions that nobody answered in time, as people saw it.
+    /// Interactions that were not answered in time, as shown to people.
     pub(crate) silences: Vec<String>,
-    /// When a bot identified last, in virtual Unix milliseconds.
+    /// When a bot last identified, in virtual Unix milliseconds.
     pub(crate) identified_ms: Option<i64>,
     /// `(time, what)`: gateway connections, closes, dispatch counts.
     pub(crate) gateway: Vec<(i64, String)>,
 }
 
 impl World {
-    /// Notes a breach of the house's rules that Discord itself would let pass.
+    /// Records that a bot broke one of Accolade's own rules, which Discord itself would allow.
     pub(crate) fn note_violation(&mut self, what: String) {
         tracing::error!(violation = %what, "the bot broke a rule");
         self.record.violations.push(what);
     }
 
-    /// Notes a member's state after `event`.
+    /// Records a member's state after `event`.
     pub(crate) fn note_member(&mut self, guild: Id, user: Id, event: &'static str) {
         let at_ms = self.now_ms();
         let Some(found) = self.guilds.get(&guild) else {
@@ -97,7 +97,7 @@ impl World {
         self.record.gateway.push((at_ms, what));
     }
 
-    /// Notes that an interaction got no answer in time.
+    /// Records that an interaction was not answered in time.
     pub(crate) fn note_silence(&mut self, interaction: Id) {
         let Some(found) = self.interactions.get_mut(&interaction) else {
             return;

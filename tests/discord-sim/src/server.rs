@@ -1,4 +1,4 @@
-//! Starts a simulator: the world behind its lock, the plain and the TLS listener, the CA file.
+//! Starts a simulator: the state behind its lock, the plain and the TLS listener, and the CA file.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,22 +26,22 @@ use crate::faults::{Effect, Fault};
 use crate::state::{Outgoing, World};
 use crate::{control, gateway, rest};
 
-/// How a simulator is started.
+/// The options of a simulator.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Plain HTTP port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
     /// TLS port on 127.0.0.1; 0 takes a free one.
     pub tls_port: u16,
-    /// Where the CA goes; a temporary folder when absent.
+    /// Where the CA is written; a temporary folder when absent.
     pub ca_file: Option<PathBuf>,
-    /// The heartbeat interval that HELLO asks for.
+    /// The heartbeat interval in HELLO.
     pub heartbeat_interval_ms: u64,
     /// Whether buckets and the global limit refuse anything.
     pub rate_limits: bool,
     /// How long `waits_for` waits, in real time.
     pub patience: Duration,
-    /// The gateway address that bots are given, when something stands in between; else the plain listener's.
+    /// The gateway address that bots are given when there is a proxy in between; otherwise that of the plain listener.
     pub gateway_url: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl Default for Options {
     }
 }
 
-/// Marks an answer that is to be no answer: the connection is cut instead.
+/// Marks a request that must not be answered: the connection is closed instead.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cut;
 
@@ -84,7 +84,7 @@ pub struct Sim {
 #[derive(Debug)]
 struct Running {
     _stop: DropGuard,
-    /// The folder of the CA, when it is ours to remove.
+    /// The folder of the CA, if the simulator has to remove it.
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -132,19 +132,19 @@ impl Sim {
         look(&self.lock())
     }
 
-    /// Changes the world and wakes everybody who waits for a change.
+    /// Changes the state and wakes everything that waits for a change.
     pub(crate) fn change<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         let made = act(&mut self.lock());
         self.shared.changed.send_modify(|count| *count += 1);
         made
     }
 
-    /// Changes the world without waking anybody: for looks that mark messages as read.
+    /// Changes the state without waking anything: for reads that mark messages as read.
     pub(crate) fn change_quietly<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         act(&mut self.lock())
     }
 
-    /// Waits until `look` finds something, at most `limit` of real time.
+    /// Waits until `look` returns something, for at most `limit` of real time.
     pub(crate) async fn wait<T>(
         &self,
         limit: Duration,
@@ -163,17 +163,17 @@ impl Sim {
         tokio::time::timeout(limit, waiting).await.ok().flatten()
     }
 
-    /// A token of the changes so far, for pages that follow what happens.
+    /// A receiver of the number of changes so far, for pages that follow them.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changed.subscribe()
     }
 
-    /// The options it was started with.
+    /// The options with which it was started.
     pub fn options(&self) -> &Options {
         &self.shared.options
     }
 
-    /// `http://127.0.0.1:PORT/api`: for clients that can be pointed at plain HTTP.
+    /// `http://127.0.0.1:PORT/api`, for clients that can use plain HTTP.
     pub fn api_url(&self) -> String {
         format!("http://{}/api", self.shared.plain)
     }
@@ -183,7 +183,7 @@ impl Sim {
         format!("http://{}", self.shared.plain)
     }
 
-    /// The websocket that `GET /gateway` hands out.
+    /// The websocket address in the answer to `GET /gateway`.
     pub fn gateway_url(&self) -> String {
         self.read(|world| world.gateway_url.clone())
     }
@@ -203,7 +203,7 @@ impl Sim {
         &self.shared.ca_file
     }
 
-    /// Puts a fault in place; gateway faults such as a close happen at once.
+    /// Injects a fault; gateway faults such as a close happen at once.
     pub fn breaks(&self, fault: Fault) {
         self.change(|world| match fault.effect {
             Effect::GatewayClose { code } => {
@@ -234,17 +234,17 @@ impl Sim {
         });
     }
 
-    /// Moves virtual time on (or back, with a negative number of milliseconds).
+    /// Moves virtual time forward (or back, with a negative number of milliseconds).
     pub fn advance_ms(&self, by_ms: i64) {
         self.change(|world| world.offset_ms += by_ms);
     }
 
-    /// From now on virtual time passes only where it is moved: for counts within a span that a busy machine would exceed.
+    /// Stops virtual time, which then changes only when it is moved: for counts within a time span that a busy machine would exceed.
     pub fn stops_time(&self) {
         self.change(|world| world.stands_at_ms = Some(crate::state::real_ms()));
     }
 
-    /// Moves virtual time on: deadlines, snowflakes and limits see it at once.
+    /// Moves virtual time forward, with immediate effect on deadlines, snowflakes and limits.
     pub fn advance(&self, by: Duration) {
         self.advance_ms(by.as_millis() as i64);
     }
@@ -256,7 +256,7 @@ impl Sim {
 }
 
 impl World {
-    /// 4009 ends the session itself: a RESUME must not find it again.
+    /// 4009 ends the session itself, so a RESUME must not find it.
     fn gateway_timeout_only(&mut self, code: u16) -> bool {
         if matches!(code, 4007 | 4009) {
             self.tell_connections(|| Outgoing::Close(code));
@@ -267,7 +267,7 @@ impl World {
     }
 }
 
-/// A CA of its own and a certificate for Discord's hosts, made anew at each start.
+/// Creates a CA and a certificate for Discord's hosts, new at each start.
 fn certificate() -> anyhow::Result<(TlsAcceptor, String)> {
     let ca_key = rcgen::KeyPair::generate()?;
     let mut ca = rcgen::CertificateParams::new(Vec::<String>::new())?;
@@ -301,7 +301,7 @@ async fn listen(
             () = stop.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        // A connection that breaks while it is accepted concerns nobody else.
+        // A connection that breaks while it is accepted does not affect the others.
         let Ok((stream, _)) = accepted else { continue };
         drop(stream.set_nodelay(true));
         let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
@@ -345,7 +345,7 @@ fn router(sim: Sim) -> Router {
     Router::new().nest("/sim", control::routes()).fallback(entrance).with_state(sim)
 }
 
-/// `/api…` is REST, a websocket upgrade is the gateway wherever it comes, everything else is the page.
+/// `/api…` is REST, a websocket upgrade is the gateway on any path, and everything else is the page.
 async fn entrance(State(sim): State<Sim>, request: Request) -> Response<Body> {
     let path = request.uri().path().to_owned();
     let query: BTreeMap<String, String> =

@@ -1,4 +1,4 @@
-//! What a person sees: which messages, as which text, and what is still unread.
+//! What a person sees: which messages, their text, and which are unread.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::objects;
 use crate::permissions::Permissions;
 use crate::state::{Message, World};
 
-/// A message that somebody should have read.
+/// A message that a person should have read.
 #[derive(Debug, Clone, Serialize)]
 pub struct Unread {
     /// The message.
@@ -18,7 +18,7 @@ pub struct Unread {
     pub place: String,
     /// The only person who sees it, if it is ephemeral.
     pub only_for: Option<String>,
-    /// As a person reads it.
+    /// The text as a person reads it.
     pub text: String,
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn sees(world: &World, user: Id, message: &Message) -> bool {
     })
 }
 
-/// Buttons and selects of a message, wherever they are nested.
+/// The buttons and selects of a message, at every depth.
 pub(crate) fn interactive_parts(message: &Message) -> Vec<Value> {
     fn walk(part: &Value, found: &mut Vec<Value>) {
         if matches!(part["type"].as_u64(), Some(2 | 3 | 5..=8)) {
@@ -50,7 +50,7 @@ pub(crate) fn interactive_parts(message: &Message) -> Vec<Value> {
     found
 }
 
-/// A message as plain text: where, who, content, embeds, buttons in brackets.
+/// A message as plain text: place, author, content, embeds, and buttons in brackets.
 pub(crate) fn render(world: &World, message: &Message) -> String {
     let mut lines = Vec::new();
     if message.is_loading() {
@@ -129,7 +129,7 @@ pub(crate) fn place_name(world: &World, message: &Message) -> String {
     }
 }
 
-/// Mentions as names, as a client shows them.
+/// Replaces mentions with names, as a client shows them.
 pub(crate) fn with_names(world: &World, message: &Message, text: &str) -> String {
     let guild = world.channels.get(&message.channel).and_then(|channel| channel.guild);
     let mut shown = String::new();
@@ -162,7 +162,7 @@ pub(crate) fn with_names(world: &World, message: &Message, text: &str) -> String
     shown
 }
 
-/// Hides snowflakes, UUIDs, hex ids and times, so that two runs give the same text.
+/// Masks snowflakes, UUIDs, hex ids and times, so that two runs give the same text.
 pub(crate) fn mask_ids(text: &str) -> String {
     use std::sync::LazyLock;
 
@@ -184,7 +184,7 @@ pub(crate) fn mask_ids(text: &str) -> String {
 }
 
 impl World {
-    /// The messages a person sees and has not read in their present version, oldest change first.
+    /// The messages that a person sees and whose current version they have not read, oldest change first.
     pub(crate) fn unread_by(&self, user: Id) -> Vec<Id> {
         let mut found: Vec<&Message> = self
             .messages
@@ -205,7 +205,7 @@ impl World {
         self.messages.get(&id).map(|message| render(self, message)).unwrap_or_default()
     }
 
-    /// Messages whose present version nobody has read.
+    /// Messages whose current version nobody has read.
     pub(crate) fn unread_by_all(&self) -> Vec<Unread> {
         self.messages
             .values()

@@ -1,4 +1,4 @@
-//! What exists in the simulated Discord. Plain data and look-ups; rules live in the other rooms.
+//! The state of the simulated Discord. Plain data and lookups; the rules are in the other modules.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -19,9 +19,9 @@ pub(crate) struct App {
     pub(crate) user: Id,
     pub(crate) name: String,
     pub(crate) token: String,
-    /// Intents the application may ask for; others close the gateway with 4014.
+    /// The intents that the application may ask for; others close the gateway with 4014.
     pub(crate) allowed_intents: u64,
-    /// Where interactions go instead of the gateway, if anywhere.
+    /// The address to which interactions are sent instead of the gateway, if any.
     pub(crate) interactions_url: Option<String>,
     pub(crate) global_commands: Vec<Value>,
     pub(crate) guild_commands: BTreeMap<Id, Vec<Value>>,
@@ -44,7 +44,7 @@ pub(crate) struct Role {
     pub(crate) position: i64,
     pub(crate) permissions: u64,
     pub(crate) managed: bool,
-    /// The bot whose own role this is, if it is one.
+    /// The bot whose managed role this is, if any.
     pub(crate) bot: Option<Id>,
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct Channel {
     pub(crate) name: String,
     pub(crate) position: i64,
     pub(crate) overwrites: Vec<Overwrite>,
-    /// Of a direct message channel: the person and the bot.
+    /// The person and the bot of a direct message channel.
     pub(crate) recipients: Vec<Id>,
 }
 
@@ -99,16 +99,16 @@ pub(crate) struct Message {
     pub(crate) components: Vec<Value>,
     pub(crate) attachments: Vec<Value>,
     pub(crate) flags: u64,
-    /// The only person who sees it, when it is ephemeral.
+    /// The only person who sees it, if it is ephemeral.
     pub(crate) ephemeral_to: Option<Id>,
     pub(crate) nonce: Option<Value>,
     pub(crate) created_ms: i64,
     pub(crate) edited_ms: Option<i64>,
     pub(crate) pinged: Vec<Id>,
     pub(crate) interaction: Option<Id>,
-    /// Counts up with every edit; compared with `seen`.
+    /// Incremented by every edit; compared with `seen`.
     pub(crate) version: u32,
-    /// The version each person has seen last.
+    /// The version that each person has read last.
     pub(crate) seen: BTreeMap<Id, u32>,
     pub(crate) deleted: bool,
 }
@@ -122,7 +122,7 @@ impl Message {
     }
 }
 
-/// What a bot answered first to an interaction.
+/// The kind of a bot's first answer to an interaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answered {
     Message,
@@ -150,18 +150,18 @@ pub(crate) struct Interaction {
     pub(crate) guild: Option<Id>,
     pub(crate) channel: Id,
     pub(crate) kind: InteractionKind,
-    /// `/account request`, a custom id: what a reader of the log looks for.
+    /// `/account request` or a custom id, to identify the interaction in the log.
     pub(crate) what: String,
     pub(crate) created_ms: i64,
     pub(crate) answered: Option<Answered>,
     pub(crate) answered_ms: Option<i64>,
-    /// When it was handed to the gateway, by a clock that nobody pushes.
+    /// When it was handed to the gateway, by a clock that tests cannot move.
     pub(crate) sent_at: Instant,
-    /// How long after that the first answer had arrived whole, before anything judged it.
+    /// How long after that the first answer had arrived completely, before anything checked it.
     pub(crate) answered_after: Option<Duration>,
     /// Whether a follow-up, an edit or a deletion came after the first answer.
     pub(crate) is_followed_up: bool,
-    /// The message that `@original` means.
+    /// The message that `@original` refers to.
     pub(crate) original: Option<Id>,
     /// The message whose component was used (also of the modal opened from it).
     pub(crate) source_message: Option<Id>,
@@ -169,31 +169,31 @@ pub(crate) struct Interaction {
     pub(crate) failed: bool,
 }
 
-/// What a gateway connection is told to send.
+/// What a gateway connection has to send.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
     Frame(String),
     Close(u16),
 }
 
-/// A gateway session, which survives its connection for a RESUME.
+/// A gateway session, which outlives its connection for a RESUME.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) app: Id,
     pub(crate) intents: u64,
     pub(crate) shard: (u64, u64),
     pub(crate) seq: u64,
-    /// Sent dispatches, for the replay.
+    /// The dispatches that were sent, for the replay.
     pub(crate) sent: VecDeque<(u64, String)>,
     pub(crate) connection: Option<mpsc::UnboundedSender<Outgoing>>,
     pub(crate) member_requests: BTreeMap<Id, i64>,
 }
 
-/// Everything. One lock holds it; nothing waits while holding it.
+/// The whole state. One lock protects it; nothing waits while it holds the lock.
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) offset_ms: i64,
-    /// What real time is taken for, where it does not pass.
+    /// The fixed value of real time while virtual time is stopped.
     pub(crate) stands_at_ms: Option<i64>,
     pub(crate) low_bits: u64,
     pub(crate) last_id: u64,
@@ -202,7 +202,7 @@ pub(crate) struct World {
     pub(crate) guilds: BTreeMap<Id, Guild>,
     pub(crate) channels: BTreeMap<Id, Channel>,
     pub(crate) messages: BTreeMap<Id, Message>,
-    /// What is in the attached files, by the attachments' ids.
+    /// The content of the attached files, by the attachments' ids.
     pub(crate) files: BTreeMap<Id, Vec<u8>>,
     pub(crate) interactions: BTreeMap<Id, Interaction>,
     pub(crate) tokens: BTreeMap<String, Id>,
@@ -220,7 +220,7 @@ pub(crate) fn real_ms() -> i64 {
 }
 
 impl World {
-    /// Empties it: no bots, guilds or people; time is real again. Limits and addresses stay.
+    /// Removes all bots, guilds and people and resets virtual time to real time. Limits and addresses stay.
     pub(crate) fn reset(&mut self) {
         let enforced = self.rate.enforced;
         let gateway_url = std::mem::take(&mut self.gateway_url);
@@ -234,7 +234,7 @@ impl World {
         self.stands_at_ms.unwrap_or_else(real_ms) + self.offset_ms
     }
 
-    /// A new snowflake of this moment, greater than every one before it.
+    /// A new snowflake of this moment, greater than every earlier one.
     pub(crate) fn new_id(&mut self) -> Id {
         let low = self.next_low_bits();
         let id = Id::at(self.now_ms(), low).0.max(self.last_id + 1);
@@ -248,7 +248,7 @@ impl World {
         Id::at(ms, low)
     }
 
-    /// Starts at random, so that two simulators never give the same ids.
+    /// Starts at a random number, so that two simulators never create the same ids.
     fn next_low_bits(&mut self) -> u64 {
         if self.low_bits == 0 {
             self.low_bits = u64::from(rand::random::<u32>()) | 1 << 40;
@@ -283,7 +283,7 @@ impl World {
         self.guilds.values().find(|guild| guild.name == name || guild.id.to_string() == name).map(|g| g.id)
     }
 
-    /// The direct message channel of a person and a bot; made when there is none.
+    /// The direct message channel of a person and a bot, which is created if there is none.
     pub(crate) fn dm_channel(&mut self, person: Id, bot: Id) -> Id {
         let found = self
             .channels

@@ -1,5 +1,5 @@
-//! The floor of `./dev bench`: a serenity program without a store that opens the form, answers its submit and updates the message on
-//! `Send`. No bot on this library can acknowledge sooner, so the product's times are measured in multiples of this program's.
+//! The floor of `./dev bench`: a serenity program without a store that opens the form, answers its submission and updates the message on
+//! `Send`. No bot on this library can acknowledge faster, so the product's times are measured in multiples of this program's.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use serenity::all::{
 };
 use serenity::async_trait;
 
-/// The fields of the product's form: name, label, and whether Discord insists on them.
+/// The fields of the product's form: name, label, and whether Discord requires them.
 const FIELDS: [(&str, &str, bool); 5] = [
     ("username", "User name", true),
     ("address", "Mail address", true),
@@ -28,7 +28,7 @@ struct Arguments {
     /// The file with the bot's token.
     #[arg(long, value_name = "FILE")]
     token_file: PathBuf,
-    /// The loopback address that stands in for discord.com.
+    /// The loopback address that replaces discord.com.
     #[arg(long, value_name = "ADDRESS")]
     address: SocketAddr,
     /// The CA (PEM) of that address.
@@ -81,7 +81,7 @@ fn form() -> CreateInteractionResponse {
     CreateInteractionResponse::Modal(form)
 }
 
-/// Shows what was typed, with a `Send` button.
+/// Shows the typed values, with a `Send` button.
 fn draft(submit: &ModalInteraction) -> CreateInteractionResponse {
     let rows = submit.data.components.iter().flat_map(|row| &row.components);
     let typed: Vec<&str> = rows
@@ -97,21 +97,21 @@ fn draft(submit: &ModalInteraction) -> CreateInteractionResponse {
     CreateInteractionResponse::Message(message)
 }
 
-/// The product's words, so that the benchmark recognises the answer.
+/// The product's reply, so that the benchmark recognises it.
 fn sent() -> CreateInteractionResponse {
     let message =
         CreateInteractionResponseMessage::new().content("Sent. Your request is ECHO.").components(Vec::new());
     CreateInteractionResponse::UpdateMessage(message)
 }
 
-/// The log of the process; the benchmark counts what was not answered by itself.
+/// Writes an error to the log of the process. The benchmark itself counts missing answers.
 fn report(error: &serenity::Error) {
     use std::io::Write as _;
     drop(writeln!(std::io::stderr(), "echo-bot: {error}"));
 }
 
-/// Calls to discord.com go to the loopback address under its own CA, as the product's do under `discord.endpoint`. Without serenity's
-/// limiter, as the product answers interactions.
+/// Sends calls for discord.com to the loopback address under its own CA, as the product does with `discord.endpoint`. Without serenity's
+/// rate limiter, because the product answers interactions without it.
 fn http(arguments: &Arguments) -> Result<Http> {
     ensure!(arguments.address.ip().is_loopback(), "only a simulated Discord on this machine is called");
     let token = std::fs::read_to_string(&arguments.token_file).context("read the token")?;

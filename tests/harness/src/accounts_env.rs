@@ -1,4 +1,4 @@
-//! The use-cases alone: a store on disk, a clock that stands until it is pushed, and a guild with its rules. No server runs.
+//! The use-cases without a server: a store on disk, a clock that moves only when a test pushes it, and a guild with its rules.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use super::files::{load_config, private_folder, write_secret};
 
 /// The guild.
 pub const GUILD: GuildId = GuildId::new(9001);
-/// The channel of the requests' cards.
+/// The channel of the request cards.
 pub const CARDS: ChannelId = ChannelId::new(9002);
 /// The role of members.
 pub const MEMBER: RoleId = RoleId::new(9003);
@@ -42,7 +42,7 @@ pub const MODERATOR: RoleId = RoleId::new(9005);
 /// The role of admins.
 pub const ADMIN: RoleId = RoleId::new(9006);
 
-/// The use-cases on a store of their own, in a guild with its rules.
+/// The use-cases with a store of their own, in a guild with its rules.
 pub struct AccountsEnv {
     /// The use-cases.
     pub accounts: Accounts,
@@ -62,7 +62,7 @@ impl AccountsEnv {
         Self::with(|_| {}).await
     }
 
-    /// An environment whose configuration was changed before it was opened.
+    /// An environment whose configuration is changed before the store is opened.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = private_folder();
         let mut config = loaded(folder.path());
@@ -78,17 +78,17 @@ impl AccountsEnv {
         Self { accounts, store, clock, config, interactions: AtomicU64::new(1), _folder: folder }
     }
 
-    /// An operator at the command line, as an admin.
+    /// An operator at the command line, with the rights of an admin.
     pub fn admin(&self, purpose: Purpose) -> Admin {
         self.accounts.authorize_operator(&operator(), purpose)
     }
 
-    /// An operator at the command line, who looks at requests.
+    /// An operator at the command line, who may read requests.
     pub fn view_grant(&self) -> ViewGrant {
         self.accounts.authorize_operator_reader(&operator())
     }
 
-    /// A press or command of a member with the role that the first rule asks for.
+    /// A press or command of a member who has the role that the first rule requires.
     pub fn caller(&self, user: u64) -> Caller {
         self.caller_with(user, &[MEMBER])
     }
@@ -104,7 +104,7 @@ impl AccountsEnv {
         }
     }
 
-    /// Submits the form.
+    /// Submits the form and returns the draft that is shown.
     pub async fn drafts(&self, user: u64, username: &str) -> DraftShown {
         self.accounts.save_draft(&self.caller(user), typed(username)).await.expect("a draft")
     }
@@ -114,20 +114,20 @@ impl AccountsEnv {
         self.accounts.send(&self.caller(user), draft.id, draft.nonce).await
     }
 
-    /// A request that waits for a decision.
+    /// Creates a request that waits for a decision.
     pub async fn asks(&self, user: u64, username: &str) -> Request {
         let draft = self.drafts(user, username).await.request;
         self.sends(user, &draft).await.expect("a sent request");
         self.request(draft.id).await
     }
 
-    /// A request as it is stored.
+    /// Reads a request as it is stored.
     pub async fn request(&self, id: RequestId) -> Request {
         let mut view = self.store.read().await.expect("a view");
         view.request(id).await.expect("an answer").expect("the request")
     }
 
-    /// Holds a request, as the look at directory and Keycloak does.
+    /// Holds a request, as the availability check does.
     pub async fn holds(&self, request: &Request, code: ErrorCode) -> Request {
         let mut tx = self.store.begin().await.expect("a transaction");
         let change = RequestMove { reason_code: Some(code), ..RequestMove::default() };
@@ -137,7 +137,7 @@ impl AccountsEnv {
         request
     }
 
-    /// Approves a request as the worker does for a rule.
+    /// Approves a request, as the worker does for an automatic rule.
     pub async fn approves(&self, request: &Request) -> (Account, Job) {
         let mut tx = self.store.begin().await.expect("a transaction");
         let approved = tx
@@ -149,7 +149,7 @@ impl AccountsEnv {
         (account, job)
     }
 
-    /// Brings an account into a state, as the worker does.
+    /// Moves an account to a state, as the worker does.
     pub async fn account_becomes(&self, account: &Account, state: AccountState) -> Account {
         let now = self.clock.now();
         let mut changed = account.clone();
@@ -167,7 +167,7 @@ impl AccountsEnv {
         account
     }
 
-    /// An account that was in use and is closed: its name stands in a tombstone.
+    /// Creates an account that was active and is closed, so that a tombstone reserves its name.
     pub async fn leaves_tombstone(&self, user: u64, username: &str) {
         let mut tx = self.store.begin().await.expect("a transaction");
         let person = tx.ensure_person(DiscordUserId::new(user), "en").await.expect("a person");
@@ -179,7 +179,7 @@ impl AccountsEnv {
         self.account_becomes(&active, AccountState::Closed).await;
     }
 
-    /// The events of the audit log, oldest first, without the chain's start.
+    /// The events of the audit log, oldest first, without the first row of the chain.
     pub async fn events(&self) -> Vec<String> {
         self.audit().await.into_iter().map(|(event, _, _)| event).collect()
     }
@@ -203,7 +203,7 @@ impl AccountsEnv {
             .collect()
     }
 
-    /// Whether messages are in the outbox.
+    /// Whether the outbox contains messages.
     pub async fn has_unsent_messages(&self) -> bool {
         self.store.read().await.expect("a view").oldest_outbox().await.expect("an answer").is_some()
     }
@@ -217,7 +217,7 @@ impl AccountsEnv {
         claimed
     }
 
-    /// Empties the outbox and gives the dedupe keys of what was in it. A card that waits for its next change is in it, too.
+    /// Empties the outbox and returns the dedupe keys of its messages, including a card that waits for its next change.
     pub async fn takes_messages(&self) -> Vec<String> {
         self.clock.push(Duration::from_secs(1));
         let mut keys = Vec::new();
@@ -237,7 +237,7 @@ pub fn operator() -> Operator {
     Operator { login: "grace".to_owned() }
 }
 
-/// What a person types into the form.
+/// The text that a person types into the form.
 pub fn typed(username: &str) -> FormInput {
     FormInput {
         username: username.to_owned(),
@@ -248,7 +248,7 @@ pub fn typed(username: &str) -> FormInput {
     }
 }
 
-/// What Discord says of a member.
+/// The facts that Discord reports about a member.
 pub fn member(user: u64, roles: &[RoleId]) -> MemberFacts {
     MemberFacts {
         user_id: DiscordUserId::new(user),
@@ -263,7 +263,7 @@ pub fn member(user: u64, roles: &[RoleId]) -> MemberFacts {
     }
 }
 
-/// The configuration of an operator's folder whose servers are away.
+/// The configuration in an operator's folder, whose servers are unreachable.
 pub fn config_in(folder: &Path, secrets: &Path) -> Value {
     let rule = |name: &str, role: RoleId, approval: &str| {
         json!({
@@ -287,7 +287,7 @@ pub fn config_in(folder: &Path, secrets: &Path) -> Value {
 }
 
 fn loaded(folder: &Path) -> Config {
-    // Beside the folder of `secrets` that a test of the command line makes.
+    // This folder is next to the folder of `secrets` that a command-line test creates.
     let secrets = folder.join("library");
     std::fs::create_dir(&secrets).expect("a folder for secrets");
     for name in ["token", "bind", "client"] {

@@ -1,4 +1,4 @@
-//! The clock of the tests: tests push it in place of waiting.
+//! The clock of the tests: a test pushes it instead of waiting.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use accolade::clock::{Clock, SystemClock};
 use accolade::domain::ids::Timestamp;
 use futures::future::BoxFuture;
 
-/// The machine's time plus what a test added, or a time that stands still until a test pushes it.
+/// The machine's time plus the time that a test added, or a fixed time that changes only when a test pushes it.
 #[derive(Debug, Default)]
 pub struct PushedClock {
     pushed: AtomicI64,
@@ -15,12 +15,12 @@ pub struct PushedClock {
 }
 
 impl PushedClock {
-    /// A clock that stands at this moment, in milliseconds since 1970. Its pauses are over at once.
+    /// A clock that is fixed at this moment, in milliseconds since 1970. Its pauses end at once.
     pub const fn standing_at(milliseconds: i64) -> Self {
         Self { pushed: AtomicI64::new(0), stands_at: Some(milliseconds) }
     }
 
-    /// Pushes the clock.
+    /// Moves the clock forward.
     pub fn push(&self, span: Duration) {
         let span = i64::try_from(span.as_millis()).expect("a short span");
         self.pushed.fetch_add(span, Ordering::SeqCst);

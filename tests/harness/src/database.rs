@@ -1,4 +1,4 @@
-//! A database of a test's own, on SQLite or PostgreSQL.
+//! A database for one test, on SQLite or PostgreSQL.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::clock::PushedClock;
 use crate::files::write_secret;
 use crate::{Database, Harness};
 
-/// `[store]` and the URL, with its password.
+/// `[store]` and the URL with its password.
 #[derive(Debug)]
 pub(crate) struct TestDatabase {
     pub(crate) section: Value,
@@ -23,7 +23,7 @@ pub(crate) struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// A database whose files lie in `folder`. The SQLite file has a folder of its own, which does not exist yet.
+    /// A database whose files are in `folder`. The SQLite file has its own folder, which does not exist yet.
     pub(crate) async fn new(harness: &'static Harness, database: Database, folder: &Path) -> Self {
         let key_file = folder.join("store.key");
         match database {
@@ -47,7 +47,7 @@ impl TestDatabase {
     }
 }
 
-/// Copies a database with our tables and no rows, which is migrated once. Its key goes to `key_file`.
+/// Copies a database that has our tables and no rows; it is migrated once. The key is written to `key_file`.
 async fn copy_of_empty(postgres: &Postgres, key_file: &Path) -> String {
     static EMPTY: OnceCell<(String, Vec<u8>)> = OnceCell::const_new();
     let (empty, key) = EMPTY
@@ -70,7 +70,7 @@ async fn copy_of_empty(postgres: &Postgres, key_file: &Path) -> String {
     url
 }
 
-/// Makes or completes the tables, again while the database says that it is busy.
+/// Creates or migrates the tables, and retries while the database reports that it is busy.
 pub(crate) async fn migrate(config: &config::Store, clock: Arc<dyn Clock>) {
     let migrate = async || Store::migrate(config, Arc::clone(&clock), Arc::new(SystemRng)).await;
     crate::store_env::insists(migrate).await.expect("the tables are made");

@@ -1,4 +1,4 @@
-//! Changes that a test makes in its own database: jobs are stopped and torn by triggers, never by code of the product.
+//! Changes that a test makes in its own database, so the product contains no code for them.
 
 #![expect(
     clippy::disallowed_types,
@@ -10,14 +10,14 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
 
-/// A connection of the test's own to a database.
+/// The test's own connection to a database.
 pub(crate) enum DbTriggers {
     Sqlite(sqlx::SqlitePool),
     Postgres(sqlx::PgPool),
 }
 
 impl DbTriggers {
-    /// One connection: another would not know which triggers are there.
+    /// Opens the database with a single connection.
     pub(crate) async fn open(url: &str) -> Self {
         if url.starts_with("sqlite") {
             let pool = SqlitePoolOptions::new().max_connections(1).connect(url).await;
@@ -37,7 +37,7 @@ impl DbTriggers {
         ended.expect("the database does what we ask");
     }
 
-    /// Releases all leases, as a start of `serve` does, and makes everything due.
+    /// Releases all leases, as `serve` does when it starts, and makes every job and message due.
     pub(crate) async fn frees_leases(&self) {
         self.runs(
             "UPDATE job SET lease_until = 0, owner = NULL, next_run = 0 WHERE state IN ('open', 'undoing'); \
@@ -46,7 +46,7 @@ impl DbTriggers {
         .await;
     }
 
-    /// Puts the jobs of a kind back to `step`.
+    /// Sets the jobs of a kind back to `step`.
     pub(crate) async fn puts_back(&self, kind: JobKind, state: &str, step: Step) {
         self.runs(&format!(
             "UPDATE job SET state = '{state}', step = '{step}', attempt = 0 WHERE kind = '{kind}'"

@@ -1,9 +1,9 @@
-//! The simulated guild that most tests play in, and its section of the configuration.
+//! The simulated guild that most tests use, and its section of the configuration.
 
 use discord_sim::{Bot, Guild, GuildBuilder, Permissions, Sim};
 use serde_json::{Value, json};
 
-/// The roles and channels of every guild, with the bot. The caller adds its people.
+/// The roles and channels of every guild, and the bot. The caller adds the people.
 pub(crate) fn builder(sim: &Sim, name: &str, bot: &Bot) -> GuildBuilder {
     sim.guild(name)
         .role("member")
@@ -17,7 +17,7 @@ pub(crate) fn builder(sim: &Sim, name: &str, bot: &Bot) -> GuildBuilder {
         .bot(bot)
 }
 
-/// A rule that gives a group to those who have a role.
+/// A rule that grants a group to members with a role.
 pub(crate) fn rule(guild: &Guild, name: &str, role: &str, approval: &str) -> Value {
     json!({
         "name": name, "all_roles": [guild.role(role).id.to_string()], "groups": ["members"], "approval": approval,

@@ -1,8 +1,8 @@
 //! The environments that the tests of Accolade run in.
 //!
-//! - [`shared()`] starts the servers once for a test binary; tests that break one of them take them with [`visit_alone`].
-//! - [`Story`] has a guild and the bot in this process; people act and read. [`TestEnv`] has the bot as a process that may be killed.
-//! - [`StepEnv`] has the worker alone, step by step. [`AccountsEnv`] has the use-cases alone. [`StoreEnv`] has the store alone.
+//! - [`shared()`] starts the servers once for each test binary; a test that breaks one of them locks them with [`visit_alone`].
+//! - [`Story`] runs a guild and the bot in this process; people act and read. [`TestEnv`] runs the bot as a process that may be killed.
+//! - [`StepEnv`] runs only the worker, step by step. [`AccountsEnv`] has only the use-cases. [`StoreEnv`] has only the store.
 //! - [`PushedClock`] is the clock of all of them, `testbed::config` writes every configuration, and
 //!   [`DbInspector`] reads every database.
 
@@ -24,11 +24,11 @@ pub mod story;
 pub mod test_env;
 
 pub mod accounts {
-    //! The use-cases on a store of their own.
+    //! The use-cases with a store of their own.
     pub use crate::accounts_env::*;
 }
 pub mod store {
-    //! The store on both databases.
+    //! The store, on both databases.
     pub use crate::store_env::*;
 }
 

@@ -1,4 +1,4 @@
-//! The log of all stories, kept in memory so that each story can search it for its secrets.
+//! The log of all stories, kept in memory so that each story can search it for its own secrets.
 
 use std::io;
 use std::sync::{Mutex, Once};
@@ -30,7 +30,7 @@ fn begin() {
     let tells = std::panic::take_hook();
     let log = Log { format: LogFormat::Text, filter: "info,accolade=debug".to_owned() };
     accolade::telemetry::start_into(&log, || Lines).expect("nobody else took the log");
-    // The product's hook hides the message of a panic. A failed test has to show it.
+    // The product's panic hook hides the message, but a failed test has to show it.
     let counts = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         tells(panic);
@@ -38,7 +38,7 @@ fn begin() {
     }));
 }
 
-/// The last lines, for a story that failed.
+/// The last lines, for the report of a failed story.
 pub(crate) fn tail(lines: usize) -> String {
     let bytes = LINES.lock().expect("not poisoned");
     let text = String::from_utf8_lossy(&bytes);
@@ -46,7 +46,7 @@ pub(crate) fn tail(lines: usize) -> String {
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
-/// Whether one line has all of these.
+/// Whether one line contains all of these parts.
 pub(crate) fn has_line(parts: &[&str]) -> bool {
     let bytes = LINES.lock().expect("not poisoned");
     String::from_utf8_lossy(&bytes).lines().any(|line| parts.iter().all(|part| line.contains(part)))

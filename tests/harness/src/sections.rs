@@ -1,4 +1,4 @@
-//! Single sections of a configuration, read by the product's own reader.
+//! Single sections of a configuration, parsed by the product's own reader.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use testbed::config::{Sections, directory_away, keycloak_away, plain_directory, 
 
 use crate::files::{load_config, private_folder, write_secret};
 
-/// A configuration whose servers are all away; a test puts its own section into it.
+/// A configuration whose servers are all unreachable; a test inserts its own section.
 fn away(folder: &Path) -> Sections {
     let secret = write_secret(folder, "secret", "a secret");
     Sections {
@@ -33,7 +33,7 @@ pub fn directory(slapd: &Slapd) -> config::Directory {
     loaded(|sections| sections.directory = plain_directory(slapd, &slapd.ldap_url)).directory
 }
 
-/// `[keycloak]` with these keys, whose other keys have their defaults. `keys` name the file of the secret and the ids.
+/// `[keycloak]` with these keys and defaults for all others. `keys` contains the file of the secret and the ids.
 pub fn keycloak(secret_file: &Path, keys: &Value) -> config::Keycloak {
     let mut section = keycloak_away(secret_file);
     for (key, value) in keys.as_object().into_iter().flatten() {

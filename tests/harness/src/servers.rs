@@ -1,4 +1,4 @@
-//! The servers that all tests of a binary share: started by the first test that needs them, ended with the process.
+//! The servers that all tests of a binary share: the first test that needs them starts them, and they end with the process.
 
 use std::path::PathBuf;
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -18,11 +18,11 @@ use crate::files::{private_folder, write_secret};
 /// Keycloak's realm.
 pub const REALM: &str = "accounts";
 
-/// The groups of the directory that the bot may fill; `unmanaged` is not one of them.
+/// The groups of the directory that the bot may fill; `unmanaged` is not among them.
 const GROUPS: [(&str, Managed); 3] =
     [("members", Managed::Yes), ("wiki", Managed::Yes), ("unmanaged", Managed::No)];
 
-/// The shared servers, with a realm that the bot's own set-up made.
+/// The shared servers, with a realm that the bot's own set-up created.
 #[derive(Debug)]
 pub struct Harness {
     /// slapd, Keycloak and the mail catcher.
@@ -39,19 +39,19 @@ pub struct Harness {
 
 static USERS: RwLock<()> = RwLock::new(());
 
-/// Starts the servers at the first call.
+/// Returns the servers and starts them at the first call.
 pub fn shared() -> &'static Harness {
     static HARNESS: OnceLock<Harness> = OnceLock::new();
     HARNESS.get_or_init(|| {
         rustls::crypto::ring::default_provider().install_default().ok();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
-            // As `serve` has it.
+            // The same stack size as in `serve`.
             .thread_stack_size(4 * 1024 * 1024)
             .enable_all()
             .build()
             .expect("a runtime");
-        // On a thread of its own, because a test may call from inside a runtime.
+        // It runs on its own thread, because a test may call this function from inside a runtime.
         let started = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(start_servers())).join());
         let started = started.expect("starting the servers does not panic");
         let (servers, ids, folder) = started.expect("the servers start");
@@ -66,19 +66,19 @@ pub fn shared() -> &'static Harness {
     })
 }
 
-/// The servers, for a test that breaks none of them. Others use them at the same time.
+/// Locks the servers for a test that breaks none of them. Other tests use them at the same time.
 pub fn visit() -> (&'static Harness, RwLockReadGuard<'static, ()>) {
     let guard = USERS.read().unwrap_or_else(PoisonError::into_inner);
     (shared(), guard)
 }
 
-/// The servers, for a test that kills, freezes or breaks one of them. No other test uses them until the guard is dropped.
+/// Locks the servers for a test that kills, freezes or breaks one of them. No other test uses them until the guard is dropped.
 pub fn visit_alone() -> (&'static Harness, RwLockWriteGuard<'static, ()>) {
     let guard = USERS.write().unwrap_or_else(PoisonError::into_inner);
     (shared(), guard)
 }
 
-/// The built `accolade`: cargo builds it for every test binary, which lies one folder below it.
+/// The path of the built `accolade`. Cargo builds it for every test binary, which is one folder below it.
 pub fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own file");
     let folder = test.parent().and_then(std::path::Path::parent).expect("the folder of the build");
@@ -127,7 +127,7 @@ impl Harness {
         &self.ids[1]
     }
 
-    /// A configuration with these servers.
+    /// A configuration that uses these servers.
     pub fn config(&self, discord: Value, guilds: Vec<Value>, store: Value) -> Value {
         let ids = [self.ids[0].as_str(), self.ids[1].as_str()];
         let registration = Registration { realm: REALM, secret_file: &self.client_secret_file, ids };
@@ -136,7 +136,7 @@ impl Harness {
         Sections { discord, guilds, directory, keycloak, store }.whole()
     }
 
-    /// What the checker finds wrong in the five stores, of the people with `names_with` in their user names.
+    /// The violations that the checker finds in the five stores, for people whose user names contain `names_with`.
     pub async fn violations(
         &self,
         names_with: &str,

@@ -1,4 +1,4 @@
-//! The worker alone, step by step: a guild, a database and user names of its own, on the shared servers. No bot runs.
+//! The worker alone, step by step: a guild, a database and user names of its own, with the shared servers. No bot runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,60 +33,61 @@ use crate::{Database, DbInspector, PushedClock, guild, private_folder, write_sec
 
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// A moderator decides.
+/// The approval in which a moderator decides.
 pub const MODERATORS: &str = "moderators";
-/// A rule decides.
+/// The approval in which a rule decides.
 pub const AUTOMATIC: &str = "automatic";
 
-/// How often a job is taken up again that a server holds up though it is there.
+/// How often a job is retried that waits for a server although the server is reachable.
 const TRIES: usize = 5;
 
-/// Jobs that wait for a server's answer. A halted job sleeps for longer.
+/// Jobs that wait for a server's answer. A halted job has a much later `next_run`.
 const HELD_UP: &str = "SELECT id FROM job WHERE state IN ('open', 'undoing') AND lease_until = 0 AND next_run < 9000000000000 \
     AND error_code IN ('directory_down', 'keycloak_down', 'store_busy')";
 
-/// More often than any client tries by itself.
+/// More retries than any client makes by itself.
 const ALWAYS: u32 = 1000;
 
-/// A question to the world outside, whose answer can be lost.
+/// A call to an external system, whose answer can be lost.
 #[derive(Clone, Copy, Debug)]
 pub enum OutsideCall {
-    /// To directory or Keycloak.
+    /// To the directory or Keycloak.
     Server(Which),
     /// To Discord, by its route.
     Discord(&'static str),
 }
 
-/// The time stamps that the directory gives to every write.
+/// The timestamps that the directory sets at every write.
 const WRITTEN: [&str; 2] = ["entryCSN", "modifyTimestamp"];
 
-/// What stands outside for one environment, down to the time stamps of the directory: equal means that nothing was written.
+/// The external state of one environment, including the directory's timestamps: two equal states mean that nothing was written between
+/// them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutsideState {
     /// The people's entries.
     pub entries: Vec<String>,
     /// When the entries were last written.
     pub written: Vec<String>,
-    /// Who is in which group.
+    /// The members of each group.
     pub memberships: Vec<String>,
     /// Keycloak's users.
     pub users: Vec<String>,
-    /// How many mails were sent.
+    /// The number of mails that were sent.
     pub mails: usize,
-    /// The member's roles at Discord.
+    /// The member's roles in Discord.
     pub roles: Vec<String>,
 }
 
-/// Fault proxies in front of directory and Keycloak.
+/// Fault proxies in front of the directory and Keycloak.
 pub struct Proxies {
-    /// To the directory.
+    /// The proxy of the directory.
     pub directory: Proxy,
-    /// To Keycloak.
+    /// The proxy of Keycloak.
     pub keycloak: Proxy,
 }
 
 impl Proxies {
-    /// Starts both.
+    /// Starts both proxies.
     pub async fn start() -> Self {
         let servers = &shared().servers;
         let lay = async |url: &str, speech| {
@@ -99,12 +100,12 @@ impl Proxies {
         }
     }
 
-    /// What struck on both lines.
+    /// The faults that occurred on both connections.
     pub fn hits(&self) -> Vec<Hit> {
         [self.directory.hits(), self.keycloak.hits()].concat()
     }
 
-    /// Forgets the hits.
+    /// Deletes the recorded hits.
     pub fn forgets(&self) {
         self.directory.forgets();
         self.keycloak.forgets();
@@ -113,18 +114,18 @@ impl Proxies {
 
 /// A guild, a database and a worker. Ada asks for an account.
 pub struct StepEnv {
-    /// In every user name.
+    /// A text that every user name contains.
     pub mark: String,
     /// The simulated Discord.
     pub sim: Sim,
-    /// Its guild.
+    /// The guild in it.
     pub guild: Guild,
-    /// Who asks for an account.
+    /// The person who asks for an account.
     pub ada: Person,
     config: Arc<Config>,
-    /// Its clock.
+    /// The worker's clock.
     pub clock: Arc<PushedClock>,
-    /// Its store.
+    /// The worker's store.
     pub store: Store,
     directory: Directory,
     keycloak: Keycloak,
@@ -135,7 +136,7 @@ pub struct StepEnv {
 }
 
 impl StepEnv {
-    /// Sets an environment up, plays it, and has the checker look at all five stores.
+    /// Sets up an environment, runs the test in it, and has the checker examine all five stores.
     pub fn plays(database: Database, approval: &str, acts: impl AsyncFnOnce(&Self)) {
         let (harness, _others) = visit();
         harness.runtime.block_on(async {
@@ -192,7 +193,7 @@ impl StepEnv {
         }
     }
 
-    /// The user name that ada asks for: of this environment alone.
+    /// The user name that ada asks for, which is unique to this environment.
     pub fn username(&self) -> String {
         ["ada", &self.mark].concat()
     }
@@ -207,12 +208,12 @@ impl StepEnv {
         shared().servers.slapd.person_dn(&self.username())
     }
 
-    /// A worker as a fresh process has it.
+    /// A worker as a new process creates it.
     pub fn worker(&self) -> Background {
         self.worker_with(Arc::clone(&self.config), self.directory.clone(), self.keycloak.clone())
     }
 
-    /// A worker with other clients.
+    /// A worker whose clients have another configuration.
     fn worker_through(&self, config: Config) -> Background {
         let directory = Directory::new(&config.directory).expect("the directory's settings");
         let keycloak = Keycloak::new(&config.keycloak).expect("keycloak's settings");
@@ -231,15 +232,14 @@ impl StepEnv {
         })
     }
 
-    /// A worker whose Keycloak alone is away.
+    /// A worker that cannot reach Keycloak.
     pub fn worker_without_keycloak(&self) -> Background {
         let mut config = (*self.config).clone();
         config.keycloak.url = "http://127.0.0.1:1".parse().expect("a url");
         self.worker_through(config)
     }
 
-    /// A fresh process takes up what is there and runs it until nothing is due. What a server on a busy machine answered too late is
-    /// tried again.
+    /// Runs all jobs in a new process until nothing is due. If a server on a busy machine answers too late, its jobs are retried.
     pub async fn drains(&self) {
         for _ in 0..TRIES {
             self.triggers.frees_leases().await;
@@ -250,7 +250,7 @@ impl StepEnv {
         }
     }
 
-    /// The same while directory, Keycloak and Discord are away; they are back afterwards.
+    /// As [`Self::drains`], while the directory, Keycloak and Discord are unreachable. They are reachable again afterwards.
     pub async fn drains_without_servers(&self) {
         self.triggers.frees_leases().await;
         self.sim.fails("*", Effect::Status { status: 503 }, ALWAYS);
@@ -261,7 +261,7 @@ impl StepEnv {
         self.sim.heals();
     }
 
-    /// The same while the answer to one question never comes, though what was asked for is done. How many answers were lost.
+    /// As [`Self::drains`], while every answer to one call is lost although the call takes effect. Returns how many answers were lost.
     pub async fn drains_and_loses_answers_to(&self, question: OutsideCall) -> usize {
         self.triggers.frees_leases().await;
         let request = match question {
@@ -298,7 +298,7 @@ impl StepEnv {
         proxy.hits().len()
     }
 
-    /// A worker that reaches directory and Keycloak through fault proxies, with budgets that many people do not use up.
+    /// A worker that reaches the directory and Keycloak through fault proxies, with rate limits that many people do not reach.
     pub fn worker_behind(&self, lines: &Proxies) -> Background {
         let mut config = (*self.config).clone();
         config.directory.url =
@@ -311,7 +311,7 @@ impl StepEnv {
         self.worker_through(config)
     }
 
-    /// The use-cases, over the store and the clients of the worker.
+    /// The use-cases, with the store and the clients of the worker.
     pub fn accounts(&self) -> Accounts {
         let clients = Clients {
             store: self.store.clone(),
@@ -323,7 +323,7 @@ impl StepEnv {
         Accounts::new(SharedConfig::from(Arc::clone(&self.config)), self.clock.clone(), clients)
     }
 
-    /// One press or command of Ada's, with her roles as Discord sends them.
+    /// A press or command of Ada's, with her roles as Discord sends them.
     pub async fn caller(&self, interaction: u64) -> Caller {
         let (guild, user) = (GuildId::new(self.guild.id.0), DiscordUserId::new(self.ada.id().0));
         Caller {
@@ -335,7 +335,7 @@ impl StepEnv {
         }
     }
 
-    /// An operator lets the newest job go on, at the command line under grace's name.
+    /// An operator retries the newest job at the command line, under grace's name.
     pub async fn is_let_go_on(&self) {
         let accounts = self.accounts();
         let grace = Reviewer {
@@ -351,17 +351,17 @@ impl StepEnv {
         accounts.retry(&admin, job, Nonce::NONE).await.expect("it goes on");
     }
 
-    /// All leases end, and everything is due.
+    /// Releases all leases and makes everything due.
     pub async fn frees_leases(&self) {
         self.triggers.frees_leases().await;
     }
 
-    /// Ada's request, sent, with its look not yet made.
+    /// Ada sends her request; its availability check has not run yet.
     pub async fn asks(&self) -> Request {
         self.asks_as(&self.ada, &self.username()).await
     }
 
-    /// Somebody's request for a name with the address of that name.
+    /// A person requests a name, with the address that belongs to the name.
     pub async fn asks_as(&self, who: &Person, username: &str) -> Request {
         let address = [username, "@people.example"].concat();
         let sent = self.tries_to_ask(who, username, &address).await;
@@ -369,7 +369,7 @@ impl StepEnv {
         request
     }
 
-    /// Somebody fills in the form and presses `Send`.
+    /// A person fills in the form and presses `Send`.
     pub async fn tries_to_ask(&self, who: &Person, username: &str, address: &str) -> Sent {
         let mut tx = self.store.begin().await.expect("begins");
         let person = tx.ensure_person(DiscordUserId::new(who.id().0), "en").await.expect("a person");
@@ -416,7 +416,7 @@ impl StepEnv {
         told
     }
 
-    /// Grace approves ada's request: the job `provision` is there, nothing of it has run.
+    /// Grace approves ada's request: the job `provision` exists, and none of its steps has run.
     pub async fn approved(&self) -> Job {
         let request = self.asks().await;
         self.approves(&request).await
@@ -434,7 +434,7 @@ impl StepEnv {
         job
     }
 
-    /// The account is made and the mail is out.
+    /// Creates the account and sends the mail.
     pub async fn invited(&self) -> Job {
         let job = self.approved().await;
         self.drains().await;
@@ -442,7 +442,7 @@ impl StepEnv {
         job
     }
 
-    /// A withdrawal of ada's account, as time or the person asks for it.
+    /// Enqueues a withdrawal of ada's account, as an expired invitation or the person causes it.
     pub async fn withdraws(&self, provision: &Job, by: WithdrawnBy) {
         let mut tx = self.store.begin().await.expect("begins");
         let withdraw = NewJob {
@@ -458,7 +458,7 @@ impl StepEnv {
         tx.commit("test.withdraws").await.expect("commits");
     }
 
-    /// A job that the person asked for, on the account that `provision` made.
+    /// Enqueues a job that the person asked for, on the account that `provision` created.
     pub async fn wants(&self, kind: JobKind, provision: &Job) {
         let mut tx = self.store.begin().await.expect("begins");
         let job = NewJob {
@@ -471,20 +471,20 @@ impl StepEnv {
         tx.commit("test.wants").await.expect("commits");
     }
 
-    /// The person asks to stop what is being made.
+    /// The person cancels a running job.
     pub async fn cancels(&self, job: &Job) {
         let mut tx = self.store.begin().await.expect("begins");
         assert_eq!(tx.ask_cancel(job.id).await.expect("an answer"), CancelAsk::Asked);
         tx.commit("test.cancels").await.expect("commits");
     }
 
-    /// Runs the plan up to `step`, without it.
+    /// Runs the plan up to `step`, but not `step` itself.
     pub async fn drains_up_to(&self, step: Step) {
         self.drains_until(StopAt::Before(step)).await;
         assert_eq!(self.step().await, step.code(), "the plan stands before the step");
     }
 
-    /// Runs on until the worker stops there.
+    /// Runs the jobs until the worker stops at `stop`.
     pub async fn drains_until(&self, stop: StopAt) {
         for _ in 0..TRIES {
             self.triggers.frees_leases().await;
@@ -498,7 +498,7 @@ impl StepEnv {
         panic!("the worker never came to {stop:?}");
     }
 
-    /// Runs the plan up to `step`; at its first one the job stands already.
+    /// Runs the plan up to `step`. If `step` is the first one, the job is already there.
     pub async fn stands_at(&self, plan: &[Step], step: Step) {
         if plan.first() != Some(&step) {
             self.drains_up_to(step).await;
@@ -506,14 +506,14 @@ impl StepEnv {
         assert_eq!(self.step().await, step.code());
     }
 
-    /// Runs on until the effect of `step` has happened. Everything since the last barrier is lost, as a crash leaves it.
+    /// Runs the jobs until the effect of `step` has happened. Everything since the last barrier is lost, as after a crash.
     pub async fn drains_and_loses_the_record_of(&self, step: Step) {
         let records = self.records_of(step).await;
         self.drains_until(StopAt::After(step)).await;
         assert_eq!(self.records_of(step).await, records, "the record of the step is lost");
     }
 
-    /// Puts finished jobs of a kind back to `step`.
+    /// Sets finished jobs of a kind back to `step`.
     pub async fn puts_back(&self, kind: JobKind, state: &str, step: Step) {
         self.triggers.puts_back(kind, state, step).await;
     }
@@ -535,13 +535,13 @@ impl StepEnv {
         self.rows(&format!("SELECT id FROM job_step WHERE step = '{step}'")).await.len()
     }
 
-    /// What the last record of a step says that it did.
+    /// The outcome in the newest record of a step.
     pub async fn newest_outcome_of(&self, step: Step) -> String {
         self.text(&format!("SELECT outcome FROM job_step WHERE step = '{step}' ORDER BY id DESC LIMIT 1"))
             .await
     }
 
-    /// Request, newest job and account, by their states.
+    /// The states of the newest request, job and account.
     pub async fn standing(&self) -> String {
         let request = self.text("SELECT state FROM request ORDER BY id DESC LIMIT 1").await;
         let job = self.text("SELECT state FROM job ORDER BY seq DESC LIMIT 1").await;
@@ -568,7 +568,7 @@ impl StepEnv {
         assert_eq!(set, testbed::browser::Outcome::PasswordSet);
     }
 
-    /// Whether the directory lets ada in.
+    /// Whether ada can bind to the directory with her password.
     pub async fn bind_works(&self) -> bool {
         shared().servers.slapd.bind_works(&self.dn(), "Correct-horse-1").await.expect("the directory answers")
     }
@@ -578,7 +578,7 @@ impl StepEnv {
         shared().servers.keycloak.user_named(REALM, &self.username()).await.expect("keycloak answers")
     }
 
-    /// A user of Keycloak's own with ada's name.
+    /// Creates a local user in Keycloak with ada's name.
     pub async fn somebody_makes_a_local_user(&self) {
         let user = testbed::keycloak_admin::LocalUser {
             username: &self.username(),
@@ -588,12 +588,12 @@ impl StepEnv {
         shared().servers.keycloak.create_local_user(REALM, user).await.expect("keycloak makes it");
     }
 
-    /// Whether ada has the role of those whose account is in use.
+    /// Whether ada has the role for people with an active account.
     pub fn has_role(&self) -> bool {
         self.ada.roles().contains(&"account-holder".to_owned())
     }
 
-    /// Nothing of ours is left outside.
+    /// Asserts that nothing of ours is left in the external systems.
     pub async fn has_nothing_left(&self) {
         let outside = self.outside().await;
         let left = [outside.entries, outside.memberships, outside.users].concat();
@@ -605,7 +605,7 @@ impl StepEnv {
         self.guild.history("log").into_iter().map(|(_, text)| text).collect()
     }
 
-    /// What stands outside now.
+    /// The external state at this moment.
     pub async fn outside(&self) -> OutsideState {
         let servers = &shared().servers;
         let mut people = servers.slapd.people().await.expect("the directory answers");
@@ -621,9 +621,9 @@ impl StepEnv {
         let mut users = Vec::new();
         for mut user in servers.keycloak.users_with(REALM, &self.mark).await.expect("keycloak answers") {
             if user.username.contains(&self.mark) {
-                // The moment of the last logout: ending sessions twice moves it and harms nobody.
+                // The time of the last logout: ending the sessions twice changes it and does no harm.
                 user.all["notBefore"].take();
-                // The directory's own, which we have from the entry.
+                // This is the directory's timestamp, which the entry already contains.
                 user.all["attributes"]["modifyTimestamp"].take();
                 let groups = servers.keycloak.user_groups(REALM, &user.id).await.expect("keycloak answers");
                 users.push(format!("{} {groups:?} {:?}", user.id, user.all));
@@ -639,7 +639,7 @@ impl StepEnv {
         }
     }
 
-    /// Takes this environment's entries and users away: every list of Keycloak's users asks the directory for each of them.
+    /// Deletes this environment's entries and users, because every list of Keycloak's users queries the directory for each of them.
     async fn cleans_up(&self) {
         let servers = &shared().servers;
         for entry in servers.slapd.people().await.expect("the directory answers") {
@@ -649,13 +649,13 @@ impl StepEnv {
         }
         for user in servers.keycloak.users_with(REALM, &self.mark).await.expect("keycloak answers") {
             if user.username.contains(&self.mark) {
-                // It may be gone by itself: Keycloak drops users whose entry it misses.
+                // The user may be gone already, because Keycloak drops users whose entry is missing.
                 servers.keycloak.delete_user(REALM, &user.id).await.ok();
             }
         }
     }
 
-    /// The checker finds nothing wrong in any of the five stores, and the bot kept Discord's rules.
+    /// Asserts that the checker finds no violation in the five stores, and that the bot kept Discord's rules.
     pub async fn is_in_order(&self) {
         let cards = self.guild.history("account-requests").into_iter().map(|(_, text)| text).collect();
         let found = shared().violations(&self.mark, &self.db, cards).await;

@@ -41,10 +41,10 @@ macro_rules! on_both_databases {
 }
 pub use on_both_databases;
 
-/// One PostgreSQL for the tests that run at the moment. It stops with the last of them.
+/// The PostgreSQL that the running tests share. It stops with the last of them.
 static POSTGRES: Mutex<Weak<testbed::Postgres>> = Mutex::const_new(Weak::new());
 
-/// The PostgreSQL of the tests that run at the moment.
+/// Returns the PostgreSQL that the running tests share.
 pub async fn postgres() -> Arc<testbed::Postgres> {
     let mut shared = POSTGRES.lock().await;
     if let Some(server) = shared.upgrade() {
@@ -68,7 +68,7 @@ pub struct StoreEnv {
     _server: Option<Arc<testbed::Postgres>>,
 }
 
-/// The guild of all requests.
+/// The guild of every request.
 pub const GUILD: GuildId = GuildId::new(81_384_788_765_712_384);
 
 impl StoreEnv {
@@ -99,7 +99,7 @@ impl StoreEnv {
         Self { store, config, clock, folder, _server: server }
     }
 
-    /// Runs a statement on the database without the store; how many rows it touched.
+    /// Runs a statement on the database without the store. Returns the number of changed rows.
     pub async fn changes(&self, statement: &'static str) -> u64 {
         Raw::connect(&self.config).await.runs(statement).await
     }
@@ -109,14 +109,14 @@ impl StoreEnv {
         self.folder.path().join("store.sqlite")
     }
 
-    /// The same with a new store, after the first was closed.
+    /// Closes the store and opens a new one on the same database.
     #[must_use]
     pub async fn reopened(mut self) -> Self {
         self.store = self.open_again().await.expect("opens");
         self
     }
 
-    /// Opens the same database once more.
+    /// Opens a second store on the same database.
     pub async fn open_again(&self) -> Result<Store, StoreError> {
         Store::open(&self.config, self.clock.clone(), Arc::new(SystemRng)).await
     }
@@ -171,7 +171,7 @@ impl StoreEnv {
         }
     }
 
-    /// Presses `Send` in a transaction of its own.
+    /// Presses `Send`, in its own transaction.
     pub async fn send(&self, draft: &Request) -> Sent {
         let mut tx = self.store.begin().await.expect("begins");
         let sent = tx.send_draft(self.send_of(draft)).await.expect("answers");
@@ -189,7 +189,7 @@ impl StoreEnv {
     }
 }
 
-/// A connection to one of the two databases without the store.
+/// A connection to one of the two databases that bypasses the store.
 #[derive(Debug)]
 pub enum Raw {
     /// The file.
@@ -199,7 +199,7 @@ pub enum Raw {
 }
 
 impl Raw {
-    /// Connects to the database that a store is configured with.
+    /// Connects to the database in a store's configuration.
     pub async fn connect(config: &config::Store) -> Self {
         let url = config.url.as_str();
         if config.url.scheme() == "sqlite" {
@@ -209,7 +209,7 @@ impl Raw {
         }
     }
 
-    /// Runs a statement; how many rows it touched.
+    /// Runs a statement. Returns the number of changed rows.
     pub async fn runs(&mut self, statement: &'static str) -> u64 {
         match self {
             Self::Sqlite(c) => c.execute(statement).await.expect("runs").rows_affected(),
@@ -225,7 +225,7 @@ impl Raw {
         }
     }
 
-    /// The first column of the only row, a text.
+    /// The first column of the only row, as text.
     pub async fn text(&mut self, statement: &'static str) -> String {
         let row: (String,) = match self {
             Self::Sqlite(c) => sqlx::query_as(statement).fetch_one(c).await.expect("reads"),
@@ -266,7 +266,7 @@ pub async fn postgres_config(server: &testbed::Postgres, folder: &TempDir) -> co
     }
 }
 
-/// Repeats a call while the store is busy: many callers wait for one writer.
+/// Repeats a call while the store is busy, because many callers wait for one writer.
 pub async fn insists<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
     loop {
         match ask().await {

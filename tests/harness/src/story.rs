@@ -1,6 +1,6 @@
-//! Stories: the bot in this process, a guild of its own, and people who act and read.
+//! Stories: the bot in this process, a guild for each story, and people who act and read.
 //!
-//! All stories share one slapd, Keycloak and mail catcher. Each has its guild, its database and its bot.
+//! All stories share one slapd, one Keycloak and one mail catcher. Each story has its own guild, database and bot.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use testbed::{MailFault, wait_until};
 use crate::servers::{REALM, binary, shared, visit, visit_alone};
 use crate::{DbInspector, PushedClock, guild, log, private_folder, write_secret};
 
-/// How long a story waits for anything.
+/// The longest time that a story waits for anything.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// Values of the configuration that a story may set.
@@ -44,16 +44,16 @@ impl Default for Options {
     }
 }
 
-/// The guild's rules of a story.
+/// The rules of a story's guild.
 #[derive(Clone, Debug)]
 pub struct Rules {
     rule: Value,
-    /// Other values of the configuration.
+    /// The other values of the configuration.
     pub options: Options,
 }
 
 impl Rules {
-    /// Members ask, moderators approve; the form asks for a reason.
+    /// Members ask and moderators approve. The form asks for a reason.
     pub fn moderators() -> Self {
         Self {
             rule: json!({"name": "members", "approval": "moderators", "ask_reason": true}),
@@ -61,7 +61,7 @@ impl Rules {
         }
     }
 
-    /// Members get an account as soon as everything is free.
+    /// Members get an account without a moderator as soon as name and address are free.
     pub fn automatic() -> Self {
         Self { rule: json!({"name": "trusted", "approval": "automatic"}), options: Options::default() }
     }
@@ -74,7 +74,7 @@ impl Rules {
         guild::section(guild, &[rule])
     }
 
-    /// Other values for the configuration.
+    /// The same rules with other values in the configuration.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
         change(&mut self.options);
@@ -108,12 +108,12 @@ impl Form {
     }
 }
 
-/// One story: its people, its guild, its bot.
+/// One story, with its people, its guild and its bot.
 pub struct Story {
     name: &'static str,
     /// The simulated Discord.
     pub sim: Sim,
-    /// The bot's application there.
+    /// The bot's application in it.
     pub bot: Bot,
     /// The guild.
     pub guild: Guild,
@@ -128,19 +128,19 @@ pub struct Story {
 }
 
 impl Story {
-    /// Sets the story up, plays it, and ends it clean.
+    /// Sets up the story, runs it, and ends it with all checks.
     pub fn plays(name: &'static str, rules: Rules, acts: impl AsyncFnOnce(&Self)) {
         log::capture();
         let (harness, _others) = visit();
         harness.runtime.block_on(Self::goes(name, rules, acts));
     }
 
-    /// As [`Story::plays`], while no other story plays: for stories that break a server which all share.
+    /// As [`Story::plays`], while no other story runs: for stories that break a shared server.
     pub fn plays_alone(name: &'static str, rules: Rules, acts: impl AsyncFnOnce(&Self)) {
         log::capture();
         let (harness, _alone) = visit_alone();
         harness.runtime.block_on(async {
-            // An earlier story may have failed before it healed the catcher.
+            // An earlier story may have failed before it repaired the mail catcher.
             harness.servers.mail.set_fault(MailFault::None).await.expect("the mail catcher answers");
             Self::goes(name, rules, acts).await;
         });
@@ -204,7 +204,7 @@ impl Story {
         story
     }
 
-    /// Starts the bot, and waits until it is on the gateway.
+    /// Starts the bot and waits until it is connected to the gateway.
     pub async fn starts(&self) {
         let running = app::start(self.config.clone(), self.clock.clone(), Arc::new(SystemRng)).await;
         let running = running.expect("the bot starts");
@@ -212,30 +212,31 @@ impl Story {
         self.sim.waits_until_ready(&self.bot).await;
     }
 
-    /// Stops the bot in an orderly way.
+    /// Shuts the bot down in an orderly way.
     pub async fn stops(&self) {
         if let Some(running) = self.app.lock().await.take() {
             running.stop().await;
         }
     }
 
-    /// One round of expiry and tidying, at once.
+    /// Runs one round of expiry and housekeeping at once.
     pub async fn tidies(&self) {
         let worker = self.app.lock().await.as_ref().expect("the bot runs").background().clone();
-        // The bot's own round may take the lease from under this one.
+        // The bot's own round may take the lease before this one.
         while let Err(error) = worker.housekeep().await {
             assert!(matches!(error, accolade::store::StoreError::LostLease), "{error}");
         }
     }
 
-    /// Runs the bot's command line beside the running bot; it must succeed.
+    /// Runs the bot's command line while the bot is running; it must succeed.
     pub async fn commands(&self, arguments: &[&str]) -> String {
         let (code, out) = self.commands_with_code(arguments).await;
         assert_eq!(code, Some(0), "accolade {arguments:?}: {out}");
         out
     }
 
-    /// Runs the bot's command line beside the running bot: its exit code, and what it said (a failure with the reason).
+    /// Runs the bot's command line while the bot is running. Returns its exit code and its output, which includes the reason of a
+    /// failure.
     pub async fn commands_with_code(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let run = tokio::process::Command::new(binary())
             .arg("--config")
@@ -249,14 +250,14 @@ impl Story {
         (output.status.code(), said.into_owned())
     }
 
-    /// The story's database, opened beside the running bot.
+    /// Opens the story's database while the bot is running.
     pub async fn store(&self) -> Store {
         Store::open(&self.config.store, self.clock.clone(), Arc::new(SystemRng))
             .await
             .expect("the database opens")
     }
 
-    /// The custom ids of a verb's buttons in the order in which the bot first sent them, however long ago.
+    /// The custom ids of a verb's buttons, in the order in which the bot first sent them, since the start of the story.
     pub fn buttons_sent(&self, verb: &str) -> Vec<String> {
         fn walk(value: &Value, found: &mut Vec<String>) {
             match value {
@@ -283,7 +284,8 @@ impl Story {
         seen
     }
 
-    /// Grace approves, and the worker has no answer about the member until Discord is healed: the approval itself asks for two.
+    /// Grace approves, and the worker gets no answer about the member until Discord is healed. The approval itself makes two such
+    /// calls.
     pub async fn is_approved_and_not_begun(&self) {
         self.wait_until_idle().await;
         self.sim.fails("GET /guilds/{guild}/members/{user}", discord_sim::Effect::Hold { after: 2 }, 1);
@@ -293,22 +295,22 @@ impl Story {
         self.waits_for_rows(approved, &["approved"]).await;
     }
 
-    /// A person of the guild, in `#general`.
+    /// A person of the guild, who acts in `#general`.
     pub fn person(&self, name: &str) -> Person {
         self.guild.member(name)
     }
 
-    /// The user name that a person asks for: unique among all stories.
+    /// The user name that a person asks for, unique among all stories.
     pub fn username(&self, person: &str) -> String {
         format!("{person}.{}", self.name)
     }
 
-    /// A person's mail address: unique among all stories.
+    /// A person's mail address, unique among all stories.
     pub fn address(&self, person: &str) -> String {
         format!("{person}.{}@people.example", self.name)
     }
 
-    /// A legal form of a person. Its personal values become canaries: they must never reach the log.
+    /// A valid form of a person. Its personal values become canaries, which must never appear in the log.
     pub fn form(&self, person: &str) -> Form {
         let (address, given, family) = (
             self.address(person),
@@ -328,7 +330,7 @@ impl Story {
         ])
     }
 
-    /// From now on this must never be found in the log.
+    /// Adds a value that must not appear in the log from now on.
     pub fn keeps_secret(&self, value: &str) {
         self.canaries.lock().expect("not poisoned").push(value.to_owned());
     }
@@ -343,14 +345,14 @@ impl Story {
         who.presses("Send").await.text
     }
 
-    /// A person hands in a legal request, and a moderator has read its card, checked.
+    /// A person sends a valid request, and a moderator reads its card after the availability check.
     pub async fn asks(&self, person: &str) {
         let said = self.asks_with(person, &self.form(person)).await;
         assert!(said.contains("A moderator will review it"), "{said}");
         self.person("grace").waits_for("name and address are free").await;
     }
 
-    /// Grace approves the request on the newest card, everything is made, and the person is told.
+    /// Grace approves the request on the newest card, the account is created, and the person is told.
     pub async fn is_approved(&self, person: &str) {
         let grace = self.person("grace");
         let pressed = grace.presses("Approve").await;
@@ -360,32 +362,32 @@ impl Story {
         self.reads_mail(person);
     }
 
-    /// What `/account status` says to a person.
+    /// The answer to a person's `/account status`.
     pub async fn status(&self, person: &str) -> String {
         let reply = self.person(person).runs("/account status").await;
         assert!(reply.ephemeral, "the status is shown to everybody: {reply}");
         reply.text
     }
 
-    /// Pushes time for the bot and for Discord.
+    /// Moves the clocks of the bot and of Discord forward.
     pub fn advances(&self, by: Duration) {
         self.clock.push(by);
         self.sim.advance(by);
     }
 
-    /// Pushes time for the bot alone: what Discord sends from now on comes this late.
+    /// Moves only the bot's clock forward, so what Discord sends from now on arrives late by `span`.
     pub fn the_bot_is_ahead_by(&self, span: Duration) {
         self.clock.push(span);
     }
 
-    /// Waits for a line of this guild's in the log that says something.
+    /// Waits for a log line that names this guild and contains the text.
     pub async fn waits_for_log(&self, text: &str) {
         let guild = self.guild.id.to_string();
         let found = wait_until("the log says it", LIMIT, async || Ok(log::has_line(&[&guild, text]))).await;
         assert!(found.is_ok(), "no line of the log has {guild} and {text:?}");
     }
 
-    /// Waits for a mail to the person and takes the link out of it.
+    /// Waits for a mail to the person and returns its link.
     pub async fn mailed_link(&self, person: &str) -> String {
         let address = self.address(person);
         let mail = shared().servers.mail.wait_for_mail_to(&address, LIMIT).await.expect("a mail arrives");
@@ -398,7 +400,7 @@ impl Story {
         link
     }
 
-    /// Follows the link and sets a password.
+    /// Follows the link and sets a password. Returns the password.
     pub async fn sets_password(&self, person: &str, link: &str) -> String {
         let password = format!("Pw-{person}-{}-1", self.name);
         self.keeps_secret(&password);
@@ -408,17 +410,17 @@ impl Story {
         password
     }
 
-    /// The mail's link is followed, the password set, and the person told that the account is in use.
+    /// The person follows the mail's link, sets a password, and is told that the account is active.
     pub async fn activates(&self, person: &str) -> String {
         let link = self.mailed_link(person).await;
         let password = self.sets_password(person, &link).await;
         self.person(person).waits_for("A password was set").await;
-        // The address and the reason are erased by now, from the card too.
+        // The address and the reason are erased by then, also from the card.
         self.person("grace").waits_for("Account created").await;
         password
     }
 
-    /// Whether the directory takes the password.
+    /// Whether the directory accepts the password.
     pub async fn bind_works(&self, person: &str, password: &str) -> bool {
         let slapd = &shared().servers.slapd;
         let dn = slapd.person_dn(&self.username(person));
@@ -433,7 +435,7 @@ impl Story {
         matches!(login.await.expect("Keycloak's pages answer"), Login::Refused(_))
     }
 
-    /// Logs in by authorization code; the groups of the token, without a leading slash.
+    /// Logs in with the authorization code flow. Returns the groups in the token, without a leading slash.
     pub async fn groups_in_token(&self, person: &str, password: &str) -> Vec<String> {
         let url = &shared().servers.keycloak.public_url;
         let username = self.username(person);
@@ -454,31 +456,31 @@ impl Story {
         slapd.entry(&slapd.person_dn(&self.username(person))).await.expect("the directory answers")
     }
 
-    /// Whether Keycloak has a user of the person's name.
+    /// Whether Keycloak has a user with the person's name.
     pub async fn has_keycloak_user(&self, person: &str) -> bool {
         let keycloak = &shared().servers.keycloak;
         keycloak.user_named(REALM, &self.username(person)).await.expect("Keycloak answers").is_some()
     }
 
-    /// How many mails went to the person.
+    /// The number of mails to the person.
     pub fn mails_to(&self, person: &str) -> usize {
         let address = self.address(person);
         shared().servers.mail.messages().iter().filter(|mail| mail.is_to(&address)).count()
     }
 
-    /// Says that the mails to a person are as expected, read or not.
+    /// Marks the mails to the person as expected.
     pub fn reads_mail(&self, person: &str) {
         self.mails_read.lock().expect("not poisoned").push(self.address(person));
     }
 
-    /// Nothing was made for the person: no entry, no Keycloak user, no mail.
+    /// Asserts that nothing was created for the person: no entry, no Keycloak user, no mail.
     pub async fn nothing_is_made_for(&self, person: &str) {
         assert!(self.entry(person).await.is_none(), "{person} has an entry");
         assert!(!self.has_keycloak_user(person).await, "{person} has a Keycloak user");
         assert_eq!(self.mails_to(person), 0, "{person} got mail");
     }
 
-    /// The person has no unread message of their own: what stands in channels for all does not count, and is read now.
+    /// Asserts that the person has no unread message of their own. Messages in public channels do not count; they are marked as read.
     pub fn is_told_nothing(&self, person: &str) {
         for (_, text) in self.person(person).read_now() {
             assert!(text.starts_with('#') && !text.contains("(only you)"), "{person} was told: {text}");
@@ -495,7 +497,7 @@ impl Story {
         self.db.column(sql).await.expect("the database answers")
     }
 
-    /// Waits until a query on the story's database answers with `wanted` as its first column.
+    /// Waits until the first column of a query on the story's database equals `wanted`.
     pub async fn waits_for_rows(&self, sql: &str, wanted: &[&str]) {
         let mut seen = Vec::new();
         let found = wait_until("the rows are as wanted", LIMIT, async || {
@@ -506,7 +508,7 @@ impl Story {
         assert!(found.is_ok(), "`{sql}` stays at {seen:?}, wanted {wanted:?}");
     }
 
-    /// Pushes time over every pause between two tries, until a query answers with something.
+    /// Moves the clocks past every pause between two tries, until a query returns a row.
     pub async fn hurries_until(&self, sql: &str) {
         let waited = wait_until("the job goes on", LIMIT, async || {
             let now = self.clock.now().as_millis() + 1000;
@@ -523,13 +525,13 @@ impl Story {
         assert!(waited.is_ok(), "`{sql}` stays empty: {jobs:?}");
     }
 
-    /// Waits until no job and no message is on its way.
+    /// Waits until no job and no message is open.
     pub async fn wait_until_idle(&self) {
         self.waits_for_rows("SELECT kind FROM job WHERE state IN ('open', 'undoing')", &[]).await;
         self.waits_for_rows("SELECT kind FROM outbox", &[]).await;
     }
 
-    /// Personal values and secrets are in no file of the database, not even where they were erased.
+    /// Asserts that no file of the database contains a personal value or a secret, not even one that was erased.
     fn files_hide(&self, canaries: &[String]) {
         let mut looked_into = 0;
         for file in std::fs::read_dir(self.folder.path()).expect("the folder").flatten() {
@@ -547,12 +549,12 @@ impl Story {
         assert!(looked_into > 0, "the database's file was not found");
     }
 
-    /// Nothing that people were sent shows what is behind the bot: no server, no name in the directory, no filter, no SQL, no source.
+    /// Asserts that no message reveals internals: no server, no name in the directory, no filter, no SQL, no source.
     fn nobody_saw_an_inside(&self) {
         let (slapd, keycloak) = (&shared().servers.slapd, &shared().servers.keycloak);
         let folder = self.folder.path().to_string_lossy().into_owned();
         let ours = [&slapd.base, &slapd.ldap_url, &slapd.ldaps_url, &keycloak.url, &slapd.bot_dn, &folder];
-        // Outside of code spans, where people's own words stand.
+        // Code spans are left out, because they contain people's own text.
         let inside = [
             "dc=",
             "ou=",
@@ -624,7 +626,7 @@ impl Drop for Story {
     }
 }
 
-/// Every text that a message or a form shows to people.
+/// Collects every text that a message or a form shows to people.
 fn texts_in(body: &Value, found: &mut Vec<String>) {
     const SHOWN: [&str; 6] = ["content", "title", "label", "placeholder", "value", "description"];
     match body {
@@ -641,7 +643,7 @@ fn texts_in(body: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// No story's name may begin with another's: names tell whose entries and mails are whose.
+/// Reserves a story's name. No name may be a prefix of another, because names tell which entries and mails belong to which story.
 fn take_name(name: &'static str) {
     static TAKEN: Mutex<Vec<&str>> = Mutex::new(Vec::new());
     assert!(name.len() <= 9, "{name} is too long: user names have 20 characters");
@@ -654,7 +656,7 @@ fn take_name(name: &'static str) {
     assert_eq!(clash, None, "{name} is taken");
 }
 
-/// Directory and Keycloak are stopped. They go on when this value is dropped, so a failed story leaves no frozen server.
+/// The directory and Keycloak are stopped. They continue when this value is dropped, so a failed story leaves no frozen server.
 pub struct Frozen;
 
 impl Frozen {

@@ -1,7 +1,7 @@
-//! The bot as a process: a simulated guild, a database and the real binary for each test, on the shared servers.
+//! The bot as a process: each test has its own simulated guild, database and `accolade` process, with the shared servers.
 //!
-//! The binary may die at a crash point at any moment. The environment notices, starts it again without the point, and people press
-//! again what was not acknowledged. Start with [`TestEnv::new`].
+//! The binary may be killed at a crash point at any moment. The environment detects this and starts it again without the crash point,
+//! and people repeat what was not acknowledged. Start with [`TestEnv::new`].
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -27,36 +27,36 @@ use crate::database::{TestDatabase, migrate};
 use crate::servers::{Harness, REALM, binary};
 use crate::{Database, DbInspector, guild, private_folder, write_secret};
 
-/// How long people wait for anything.
+/// The longest time that people wait for anything.
 pub const LIMIT: Duration = Duration::from_secs(90);
 
-/// Longer than any lease of the bot: on PostgreSQL a killed process's leases live on.
+/// Longer than any lease of the bot: on PostgreSQL the leases of a killed process stay valid until they expire.
 const LEASES_ARE_OVER: Duration = Duration::from_secs(31);
 
-/// The request that was sent. A form that was acknowledged by nobody is filled in again, and its first draft expires.
+/// The request that was sent. If nobody acknowledged a form, it is filled in again, and the first draft expires.
 pub const SENT: &str = "SELECT state FROM request WHERE state NOT IN ('draft', 'expired')";
 
-/// Whether a worker is at making the account.
+/// Whether a worker has claimed the job that creates the account.
 pub const IS_CLAIMED: &str =
     "SELECT 'claimed' FROM job WHERE kind = 'provision' AND state = 'open' AND lease_until > 0";
 
-/// What is special about an environment.
+/// The options of an environment.
 #[derive(Clone, Debug)]
 pub struct EnvOptions {
     /// The bot's database.
     pub database: Database,
-    /// The crash point at which the bot that [`TestEnv::starts_armed`] starts is killed.
+    /// The crash point at which the bot is killed that [`TestEnv::starts_armed`] starts.
     pub crash_at: Option<String>,
-    /// Accounts come without a moderator.
+    /// Whether accounts are approved without a moderator.
     pub automatic: bool,
-    /// Keycloak does not know this client and refuses the mail, until the configuration is put right.
+    /// Whether Keycloak refuses the mail because its client is unknown, until the configuration is corrected.
     pub mail_client_is_unknown: bool,
-    /// The SQLite file lies on a small file system of its own, where one can be mounted.
+    /// Whether the SQLite file is on a small file system of its own, if one can be mounted.
     pub has_small_disk: bool,
 }
 
 impl EnvOptions {
-    /// Nothing special.
+    /// The default options.
     pub const fn plain(database: Database) -> Self {
         Self {
             database,
@@ -70,20 +70,20 @@ impl EnvOptions {
 
 /// A guild, a database and the bot as a process.
 pub struct TestEnv {
-    /// In every user name.
+    /// A text that every user name contains.
     pub name: String,
     harness: &'static Harness,
     options: EnvOptions,
-    // Ends before what it uses.
+    // Dropped before the values that the process uses.
     process: BotProcess,
     deaths: AtomicU32,
-    /// How far time was pushed, in milliseconds.
+    /// How far the clocks were moved forward, in milliseconds.
     pushed: AtomicU64,
     /// The simulated Discord.
     pub sim: Sim,
     bot: Bot,
     guild: Guild,
-    // Goes before the folder that it is mounted in.
+    // Dropped before the folder in which it is mounted.
     disk: Option<Tmpfs>,
     folder: TempDir,
     store_url: String,
@@ -92,7 +92,8 @@ pub struct TestEnv {
 }
 
 impl TestEnv {
-    /// Makes guild, people, configuration and database. The bot does not run yet. `name` is short and unique: it is in user names.
+    /// Creates the guild, people, configuration and database without starting the bot. `name` is short and unique, because user names
+    /// contain it.
     pub async fn new(
         harness: &'static Harness,
         name: impl Into<String>,
@@ -152,31 +153,31 @@ impl TestEnv {
         config::write(&self.process.config, &config)
     }
 
-    /// Changes the configuration on disk; a running bot does not know.
+    /// Changes the configuration on disk. A running bot does not reload it.
     pub fn changes_config(&self, change: impl FnOnce(&mut Value)) -> Result<()> {
         let mut config: Value = toml::from_str(&std::fs::read_to_string(&self.process.config)?)?;
         change(&mut config);
         config::write(&self.process.config, &config)
     }
 
-    /// Puts the first rules back into the configuration. The section `[username]` stays as a test left it.
+    /// Restores the first rules in the configuration. The section `[username]` keeps the changes of a test.
     pub fn puts_rules_back(&self) -> Result<()> {
         let now: Value = toml::from_str(&std::fs::read_to_string(&self.process.config)?)?;
         self.writes_config(MAIL_CLIENT)?;
         self.changes_config(|config| config["username"] = now["username"].clone())
     }
 
-    /// Where the database is.
+    /// The URL of the database.
     pub fn store_url(&self) -> &str {
         &self.store_url
     }
 
-    /// The small file system below the database, if there is one.
+    /// The small file system that contains the database, if there is one.
     pub fn disk(&self) -> Option<&Tmpfs> {
         self.disk.as_ref()
     }
 
-    /// A run of the command line with this environment's configuration.
+    /// A command-line call with this environment's configuration.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command
@@ -189,7 +190,7 @@ impl TestEnv {
         command
     }
 
-    /// A `serve` with this environment's configuration that is expected to end at once.
+    /// A `serve` with this environment's configuration that is expected to exit at once.
     pub fn serve(&self) -> Command {
         self.command(&["serve"])
     }
@@ -204,7 +205,7 @@ impl TestEnv {
         self.waits_until_connected().await
     }
 
-    /// Starts the bot so that it ends at the crash point. It may die before it is connected.
+    /// Starts the bot so that it is killed at the crash point. This may happen before it is connected.
     pub async fn starts_armed(&self) -> Result<()> {
         let point = self.options.crash_at.as_ref().map(|point| format!("{point}:1"));
         self.process.start(point.as_deref()).await?;
@@ -219,18 +220,18 @@ impl TestEnv {
         .await
     }
 
-    /// Asks the bot to stop, and sees that it has heard.
+    /// Sends SIGTERM to the bot and waits until its session has ended.
     pub async fn is_told_to_stop(&self) -> Result<()> {
         self.signals(Signal::SIGTERM).await?;
         wait_until("the end of its session", LIMIT, async || Ok(!self.is_ready())).await
     }
 
-    /// Whether a bot is on the gateway.
+    /// Whether a bot is connected to the gateway.
     pub fn is_ready(&self) -> bool {
         self.sim.is_connected(&self.bot)
     }
 
-    /// Starts the bot again after a death at the crash point. Any other end is a failure.
+    /// Starts the bot again if it was killed at the crash point. Any other exit is a failure.
     async fn lives_if_it_may(&self) -> Result<()> {
         let Some(status) = self.process.ended().await? else { return Ok(()) };
         ensure!(status.signal() == Some(9), "the bot ended with {status}");
@@ -239,28 +240,28 @@ impl TestEnv {
         self.process.start(None).await
     }
 
-    /// The old connection's end must be seen first, or a new one could be taken for it.
+    /// Waits for the end of the old connection, because otherwise it could be mistaken for a new one.
     async fn sees_the_old_connection_end(&self) -> Result<()> {
         wait_until("the old connection to end", Duration::from_secs(10), async || Ok(!self.is_ready())).await
     }
 
-    /// Counts a death, and pushes time until the dead process's leases have run out.
+    /// Counts a death, and on PostgreSQL moves the clocks forward until the killed process's leases have expired.
     fn counts_death(&self) -> Result<()> {
         self.deaths.fetch_add(1, Ordering::Relaxed);
         match self.options.database {
-            // The next process holds the file's lock, so it voids the earlier leases.
+            // The next process holds the lock of the file, so it releases the earlier leases.
             Database::Sqlite => Ok(()),
             Database::Postgres => self.advances(LEASES_ARE_OVER),
         }
     }
 
-    /// Starts the bot again if it died at its crash point, and waits until it is connected.
+    /// Starts the bot again if it was killed at its crash point, and waits until it is connected.
     pub async fn lives(&self) -> Result<()> {
         self.lives_if_it_may().await?;
         if self.is_ready() { Ok(()) } else { self.waits_until_connected().await }
     }
 
-    /// Whether the bot has ended. Starts nothing.
+    /// Whether the bot has exited. Does not start it again.
     pub async fn is_dead(&self) -> Result<bool> {
         Ok(self.process.has_ended().await? || self.deaths() > 0)
     }
@@ -293,32 +294,33 @@ impl TestEnv {
         self.launch().start()
     }
 
-    /// Starts a bot with other settings than the file has, logging into `log`.
+    /// Starts another bot with settings that override those of the file, and writes its log to `log`.
     pub fn stands_by_with(&self, settings: &[(&str, &str)], log: &Path) -> Result<Process> {
         let launch = self.launch().log_into(log);
         settings.iter().fold(launch, |launch, (name, value)| launch.environment(name, *value)).start()
     }
 
-    /// Makes the second bot the environment's bot.
+    /// Makes the second process the environment's bot.
     pub async fn is_taken_over_by(&self, second: Process) -> Result<()> {
         self.process.adopt(second).await
     }
 
-    /// Kills the bot as a power cut would and waits until it has ended. It is not started again.
+    /// Kills the bot as a power cut would, and waits until it has ended. Does not start it again.
     pub async fn kill_and_collect(&self) -> Result<()> {
         self.process.pid().await.context("the bot does not run")?;
         self.process.kill_and_collect(LIMIT).await?;
         self.sees_the_old_connection_end().await
     }
 
-    /// Waits until the bot has ended, without starting it again.
+    /// Waits until the bot has exited. Does not start it again.
     pub async fn ends(&self, limit: Duration) -> Result<ExitStatus> {
         let status = self.process.collect(limit).await?;
         self.sees_the_old_connection_end().await?;
         Ok(status)
     }
 
-    /// Ends the bot in an orderly way; it must exit with 0. If it meets its crash point on the way, it is started and ended once more.
+    /// Shuts the bot down in an orderly way; it must exit with 0. If it is killed at its crash point meanwhile, it is started and shut
+    /// down once more.
     pub async fn stops(&self) -> Result<()> {
         self.lives().await?;
         self.signals(Signal::SIGTERM).await?;
@@ -340,11 +342,11 @@ impl TestEnv {
         self.writes_config(MAIL_CLIENT)
     }
 
-    /// Pushes time for the bot and for Discord.
+    /// Moves the clocks of the bot and of Discord forward.
     pub fn advances(&self, by: Duration) -> Result<()> {
         let by_ms = u64::try_from(by.as_millis())?;
         let pushed = self.pushed.fetch_add(by_ms, Ordering::Relaxed) + by_ms;
-        // Put in place whole: a bot that reads an empty file would fall back to the machine's time.
+        // The file is replaced atomically, because a bot that reads an empty file would fall back to the machine's time.
         let next = self.folder.path().join("offset.next");
         config::write_private(&next, &pushed.to_string())?;
         std::fs::rename(next, &self.process.offset).context("put the offset in place")?;
@@ -377,7 +379,7 @@ impl TestEnv {
         Ok(opened)
     }
 
-    /// Forgets the open database, because another one was put in its place.
+    /// Closes the inspector of the database, because another database has replaced it.
     pub async fn looks_anew(&self) {
         *self.db.lock().await = None;
     }
@@ -394,12 +396,12 @@ impl TestEnv {
         Ok(seen)
     }
 
-    /// Waits until a query answers with `wanted`, while the bot lives on.
+    /// Waits until a query answers with `wanted`, and restarts the bot when it is killed.
     pub async fn waits_for(&self, sql: &str, wanted: &str) -> Result<()> {
         self.waits_within(LIMIT, sql, wanted).await
     }
 
-    /// The same with its own limit.
+    /// As [`Self::waits_for`], with a given limit.
     pub async fn waits_within(&self, limit: Duration, sql: &str, wanted: &str) -> Result<()> {
         let mut seen = String::new();
         let found = wait_until("the store to say it", limit, async || {
@@ -411,7 +413,7 @@ impl TestEnv {
         found.with_context(|| format!("`{sql}` stays at {seen:?}, wanted {wanted:?}"))
     }
 
-    /// The same with time pushed by a minute each time that a message waits for its next try.
+    /// As [`Self::waits_for`], and moves the clocks forward by a minute each time a message waits for its next try.
     pub async fn lets_time_pass_until(&self, sql: &str, wanted: &str) -> Result<()> {
         let mut passed_for = String::new();
         wait_until("the store to say it", LIMIT, async || {
@@ -427,7 +429,7 @@ impl TestEnv {
         .await
     }
 
-    /// Does something until it is acknowledged. Only the bot's death excuses silence.
+    /// Repeats an act until it is acknowledged. A missing answer is a failure unless the bot was killed.
     pub async fn does(&self, what: &str, act: impl AsyncFn() -> Result<Reply, CannotDo>) -> Result<Reply> {
         let mut answer = None;
         let mut why_not = String::new();
@@ -443,7 +445,7 @@ impl TestEnv {
                     });
                     dies.await.with_context(|| format!("{what}: no answer, and it lives: {reply}"))?;
                 }
-                // What there is to press comes in its time.
+                // The button or form may not exist yet.
                 Err(why) => why_not = why.to_string(),
             }
             Ok(answer.is_some())
@@ -453,7 +455,7 @@ impl TestEnv {
         answer.context("an answer")
     }
 
-    /// The same, again while the answer is that much is going on.
+    /// As [`Self::does`], and repeats the act while the bot answers that it is busy.
     pub async fn gets_through(
         &self,
         what: &str,
@@ -468,8 +470,8 @@ impl TestEnv {
         Ok(answer)
     }
 
-    /// Repeats an act until a query answers with `wanted`: once for each start of the bot, and once more each
-    /// time the bot answers that it is busy or that the card has changed. An answer that comes later than the acknowledgement is seen, too.
+    /// Repeats an act until a query answers with `wanted`: once for each start of the bot, and once more each time the bot answers that
+    /// it is busy or that the card has changed. This includes answers that arrive after the acknowledgement.
     pub async fn insists(
         &self,
         what: &str,
@@ -504,7 +506,7 @@ impl TestEnv {
         Ok(())
     }
 
-    /// Ada fills in the form, again if much is going on.
+    /// Ada fills in the form, and repeats it while the bot is busy.
     pub async fn ada_wants(&self, username: &str) -> Result<()> {
         let ada = self.person("ada");
         let address = self.address();
@@ -521,7 +523,7 @@ impl TestEnv {
         .await
     }
 
-    /// Grace approves. A press whose commit the death prevented is seen by the card, which still has its buttons.
+    /// Grace approves. If the bot was killed before the commit, the card still has its buttons and she presses again.
     pub async fn grace_approves(&self) -> Result<()> {
         let grace = self.person("grace");
         self.insists("the approval", &grace, (SENT, "approved"), async || {
@@ -540,7 +542,7 @@ impl TestEnv {
         Ok(())
     }
 
-    /// Neither directory nor Keycloak let ada in.
+    /// Asserts that neither the directory nor Keycloak accepts ada's login.
     pub async fn is_locked(&self) -> Result<()> {
         let slapd = &self.harness.servers.slapd;
         let dn = slapd.person_dn(&self.username());
@@ -550,7 +552,7 @@ impl TestEnv {
         Ok(())
     }
 
-    /// An administrator sets ada's password in the directory, where no event of Keycloak tells of it.
+    /// An administrator sets ada's password in the directory, which creates no event in Keycloak.
     pub async fn sets_password_by_hand(&self) -> Result<()> {
         let slapd = &self.harness.servers.slapd;
         slapd
@@ -558,7 +560,7 @@ impl TestEnv {
             .await
     }
 
-    /// An administrator enters somebody with ada's Discord id, without our mark.
+    /// An administrator creates an entry with ada's Discord id, without our mark.
     pub async fn enters_ada_by_hand(&self) -> Result<()> {
         let by_hand = testbed::slapd::PersonByHand {
             discord_id: Some(self.person("ada").id().to_string()),
@@ -567,7 +569,7 @@ impl TestEnv {
         self.harness.servers.slapd.add_person_by_hand(&by_hand).await.map(|_| ())
     }
 
-    /// Counts an end that the crash point brought, or takes an orderly one.
+    /// Counts an exit at the crash point, and accepts an orderly one.
     pub fn died_of(&self, status: ExitStatus) -> Result<()> {
         if let Some(9) = status.signal() {
             return self.counts_death();
@@ -576,25 +578,25 @@ impl TestEnv {
         Ok(())
     }
 
-    /// How many mails went to ada.
+    /// The number of mails to ada.
     pub fn mails(&self) -> usize {
         let address = self.address();
         self.harness.servers.mail.messages().iter().filter(|mail| mail.is_to(&address)).count()
     }
 
-    /// After the two that an approval asks for, no question about a member is answered until Discord is healed. Only at rest: a card
-    /// that is still to be posted asks for its member, too.
+    /// Holds every answer about a member until Discord is healed, except the two that an approval needs. Call it only when the bot is
+    /// idle, because a card that is still to be posted also asks for its member.
     pub fn holds_the_members_answer(&self) {
         self.sim.fails("GET /guilds/{guild}/members/{user}", discord_sim::Effect::Hold { after: 2 }, 1);
     }
 
-    /// Waits until no job and no message is left.
+    /// Waits until no job and no message is open.
     pub async fn wait_until_idle(&self) -> Result<()> {
         self.waits_within(Duration::from_mins(2), OPEN, "").await
     }
 
-    /// Ends the bot when nothing is left to do. A command that it answered later than it acknowledged may leave something after
-    /// that moment, and on the way out, too: then the bot is started again and does it.
+    /// Stops the bot when nothing is left to do. A command that finishes after its acknowledgement may leave a job after that moment,
+    /// even during the shutdown. In this case the bot is started again and completes it.
     async fn stop_when_idle(&self) -> Result<()> {
         let mut left = String::new();
         for _ in 0..3 {
@@ -609,8 +611,8 @@ impl TestEnv {
         bail!("each time that the bot ends it leaves something to do: {left}")
     }
 
-    /// Ends the bot and looks at all five stores: nothing lost, nothing doubled, the chain whole; accounts in these states and as
-    /// many entries and Keycloak users.
+    /// Stops the bot and checks all five stores: nothing is lost or duplicated, the audit chain is complete, the accounts have these
+    /// states, and there are as many entries and Keycloak users as given.
     pub async fn is_in_order(&self, accounts: &str, entries: usize) -> Result<()> {
         self.stop_when_idle().await?;
         let servers = &self.harness.servers;
@@ -638,7 +640,7 @@ impl TestEnv {
         Ok(())
     }
 
-    /// What the bot said last, for a failure's report.
+    /// The last lines of the bot's log and the messages that ada sees, for the report of a failure.
     pub fn last_words(&self) -> String {
         let text = std::fs::read_to_string(self.process.log_path()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
@@ -647,14 +649,14 @@ impl TestEnv {
     }
 }
 
-/// What is left to do.
+/// The open jobs and messages.
 const OPEN: &str =
     "SELECT kind FROM job WHERE state IN ('open', 'undoing') UNION ALL SELECT kind FROM outbox";
 
-/// The answer of a bot whose database took too long: nothing happened, and the person is asked to press again.
+/// The answer when the database took too long: nothing happened, and the person is asked to press again.
 const BUSY: &str = "press the button again";
 
-/// The answer to a press on a card that was edited at the same moment. The card that stands there now can be pressed.
+/// The answer to a press on a card that was edited at the same moment. The person can press the button of the current card.
 const EDITED: &str = "is out of date";
 
 fn times_told_to_press_again(who: &Person) -> usize {
@@ -666,12 +668,12 @@ fn says_busy(reply: &Reply) -> bool {
     reply.text.contains(BUSY)
 }
 
-/// Whether a press was told that its card was edited meanwhile.
+/// Whether the answer to a press says that the card was edited meanwhile.
 pub fn says_edited(reply: &Reply) -> bool {
     reply.text.contains(EDITED)
 }
 
-/// Fails with everything that helps.
+/// Fails with all details that help to find the cause.
 pub fn bail_with(env: &TestEnv, error: &anyhow::Error) -> Result<()> {
     bail!("{error:#}\n--- the end of the bot's log:\n{}", env.last_words())
 }

@@ -1,4 +1,4 @@
-//! The bot as a process that is killed, stopped and started again: the only place where tests start `accolade serve`.
+//! The bot as a process that tests kill, stop and restart. No other code in the tests starts `accolade serve`.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -13,26 +13,26 @@ use tokio::sync::Mutex;
 use crate::process::{Launch, Process};
 use crate::waiting::wait_until;
 
-/// One bot, through all its starts.
+/// One bot, across all its starts.
 #[derive(Debug)]
 pub struct BotProcess {
     program: PathBuf,
     folder: PathBuf,
-    /// Where its processes are noted, for a run that is killed.
+    /// The folder where its processes are recorded, so that they can be ended after the test run is killed.
     records: PathBuf,
     /// Its configuration.
     pub config: PathBuf,
-    /// The file with the offset of its clock.
+    /// The file that contains the offset of its clock.
     pub offset: PathBuf,
     health: Option<String>,
     process: Mutex<Option<Process>>,
     ends_of_its_own: AtomicU64,
-    /// Whether this process was told to die at a crash point.
+    /// Whether this process was told to exit at a crash point.
     is_armed: AtomicBool,
 }
 
 impl BotProcess {
-    /// A bot that does not run yet, with its configuration and its log in `folder`.
+    /// A bot that is not running yet. Its configuration and its log are in `folder`.
     pub fn new(program: &Path, folder: &Path) -> Self {
         Self {
             program: program.to_owned(),
@@ -47,26 +47,26 @@ impl BotProcess {
         }
     }
 
-    /// Notes its processes in another folder, for a run that is killed.
+    /// Records its processes in another folder, so that they can be ended after the test run is killed.
     #[must_use]
     pub fn record_in(mut self, folder: &Path) -> Self {
         folder.clone_into(&mut self.records);
         self
     }
 
-    /// Serves its health page at this address.
+    /// Serves the bot's health page at this address.
     #[must_use]
     pub fn with_health(mut self, address: String) -> Self {
         self.health = Some(address);
         self
     }
 
-    /// Where that is; empty if the configuration says it.
+    /// The address of the health page; empty if the configuration sets it.
     pub fn health(&self) -> &str {
         self.health.as_deref().unwrap_or_default()
     }
 
-    /// How its process is started.
+    /// How the bot's process is started.
     pub fn launch(&self) -> Launch {
         let launch = Launch::new("accolade", &self.program, &self.folder)
             .record_in(&self.records)
@@ -78,18 +78,18 @@ impl BotProcess {
         }
     }
 
-    /// What it has logged since its first start.
+    /// The log of all runs since its first start.
     pub fn log(&self) -> String {
         let bytes = std::fs::read(self.launch().log_path()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Where that is.
+    /// The path of the log.
     pub fn log_path(&self) -> PathBuf {
         self.launch().log_path()
     }
 
-    /// Starts it, to die at this crash point if one is named. Nothing happens if it runs.
+    /// Starts the bot. If a crash point is named, the process exits there. Does nothing if the bot runs.
     pub async fn start(&self, crash_at: Option<&str>) -> Result<()> {
         let mut process = self.process.lock().await;
         if process.is_some() {
@@ -104,7 +104,7 @@ impl BotProcess {
         Ok(())
     }
 
-    /// Ends it as a power cut would.
+    /// Kills it as a power cut would.
     pub async fn kill(&self) {
         drop(self.process.lock().await.take());
     }
@@ -116,7 +116,7 @@ impl BotProcess {
         }
     }
 
-    /// Ends it as a power cut would, and returns when it has ended.
+    /// Kills it as a power cut would, and returns when it has ended.
     pub async fn kill_and_collect(&self, limit: Duration) -> Result<ExitStatus> {
         self.signal(Signal::SIGKILL).await;
         self.collect(limit).await
@@ -133,7 +133,7 @@ impl BotProcess {
         status.context("an end")
     }
 
-    /// Whether it has ended or was never started. It is not collected.
+    /// Whether it has ended or was never started. This does not collect the process.
     pub async fn has_ended(&self) -> Result<bool> {
         match self.process.lock().await.as_mut() {
             Some(process) => Ok(process.ended()?.is_some()),
@@ -141,14 +141,14 @@ impl BotProcess {
         }
     }
 
-    /// Takes over a process that was started by hand.
+    /// Takes over a process that was started elsewhere.
     pub async fn adopt(&self, process: Process) -> Result<()> {
         let before = self.process.lock().await.replace(process);
         ensure!(before.is_none(), "the first bot still runs");
         Ok(())
     }
 
-    /// How it has ended, if it has; it can be started again then.
+    /// The exit status if the process has ended. It can be started again then.
     pub async fn ended(&self) -> Result<Option<ExitStatus>> {
         let mut process = self.process.lock().await;
         let Some(running) = process.as_mut() else { return Ok(None) };
@@ -159,7 +159,7 @@ impl BotProcess {
         Ok(ended)
     }
 
-    /// Asks it to end and waits for that. It must exit with 0, unless it meets its crash point on the way.
+    /// Asks the process to end and waits for that. It must exit with 0, unless it reaches its crash point first.
     pub async fn terminate(&self, limit: Duration) -> Result<()> {
         self.signal(Signal::SIGTERM).await;
         let status = self.collect(limit).await?;
@@ -168,7 +168,7 @@ impl BotProcess {
         Ok(())
     }
 
-    /// Starts a bot again that has ended by itself, as a supervisor does. Whether it had.
+    /// Restarts a bot that ended by itself, as a supervisor does. Returns whether it had ended.
     pub async fn supervise(&self) -> Result<bool> {
         let Some(status) = self.ended().await? else { return Ok(false) };
         if status.signal() != Some(9) {
@@ -184,7 +184,7 @@ impl BotProcess {
         self.process.lock().await.as_ref().map(Process::pid)
     }
 
-    /// How often it ended without being told to.
+    /// How many times the process ended without being told to.
     pub fn ends_of_its_own(&self) -> u64 {
         self.ends_of_its_own.load(Ordering::Relaxed)
     }

@@ -1,7 +1,7 @@
-//! The person's browser, as far as Keycloak's pages need one: follows the link of a mail, fills in forms, logs in.
+//! A person's browser, limited to what Keycloak's pages need: it follows the link of a mail, fills in forms and logs in.
 //!
-//! It keeps its own cookies. Keycloak marks them `Secure` even on plain http; browsers send such cookies to loopback
-//! all the same, ready-made cookie jars do not, and then the page of the link only ever shows itself again.
+//! It keeps its own cookies. Keycloak marks them `Secure` even on plain http. Browsers send such cookies to loopback anyway, but the usual
+//! cookie jars do not, and then the page of the link only leads back to itself.
 
 use anyhow::{Context as _, Result, bail};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -16,35 +16,35 @@ use crate::keycloak::client_builder;
 /// More redirects and "click here" pages than any flow has.
 const MOST_PAGES: usize = 20;
 
-/// What became of a followed link.
+/// The result of following a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The password form was sent, and Keycloak took it.
+    /// The password form was sent, and Keycloak accepted it.
     PasswordSet,
-    /// Keycloak did not go on, and says why.
+    /// Keycloak did not continue, and gave a reason.
     Refused {
         /// HTTP status of the page.
         status: u16,
-        /// What the page says.
+        /// The message of the page.
         message: String,
     },
 }
 
-/// What became of a login.
+/// The result of a login.
 #[derive(Clone, Debug)]
 pub enum Login {
-    /// The person is in.
+    /// The login succeeded.
     Tokens(Box<Tokens>),
-    /// What the page says.
+    /// The message of the page.
     Refused(String),
 }
 
-/// What an application gets to know. Signatures are not checked: the tokens come straight from Keycloak.
+/// What an application receives. Signatures are not checked, because the tokens come straight from Keycloak.
 #[derive(Clone, Debug)]
 pub struct Tokens {
     /// For calls to APIs.
     pub access_token: String,
-    /// For a new access token.
+    /// For getting a new access token.
     pub refresh_token: Option<String>,
     /// The decoded access token.
     pub access_claims: Value,
@@ -53,7 +53,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// The `groups` claim (of the id token, else of the access token), empty if there is none.
+    /// The `groups` claim of the id token, or else of the access token; empty if there is none.
     pub fn groups(&self) -> Vec<String> {
         let claim = self.id_claims.get("groups").or_else(|| self.access_claims.get("groups"));
         let names = claim.and_then(Value::as_array).into_iter().flatten();
@@ -66,7 +66,7 @@ impl Tokens {
     }
 }
 
-/// Does what a person does with the mailed link: opens it, clicks on, types the new password twice.
+/// Follows the mailed link as a person does: opens it, clicks through, and types the new password twice.
 pub async fn follow_action_link(link: &str, new_password: &str) -> Result<Outcome> {
     let mut browser = Browser::new()?;
     let page = browser.open_password_form(link).await?;
@@ -81,8 +81,8 @@ pub async fn follow_action_link(link: &str, new_password: &str) -> Result<Outcom
     Ok(page.into_refusal())
 }
 
-/// Opens the mailed link and goes on to the password form, but sends nothing: what a link checker does, or a person
-/// who leaves the page open. Says whether the form was reached.
+/// Opens the mailed link and continues to the password form, but sends nothing, as a link checker does or a person who leaves the page
+/// open. Returns whether the form was reached.
 pub async fn reaches_password_form(link: &str) -> Result<bool> {
     let page = Browser::new()?.open_password_form(link).await?;
     Ok(page.form_with("password-new").is_some())
@@ -165,7 +165,7 @@ fn decode_claims(token: &str) -> Result<Value> {
 struct Browser {
     client: reqwest::Client,
     cookies: Vec<Cookie>,
-    /// A redirect to an address that begins so is the end of the way: nobody listens there.
+    /// A redirect to an address with this prefix ends the flow, because nothing listens there.
     stop_at: Option<String>,
 }
 
@@ -195,7 +195,7 @@ impl Browser {
         Ok(Self { client: client_builder().build()?, cookies: Vec::new(), stop_at: None })
     }
 
-    /// Opens the link and clicks "proceed" until there is a form, or a page that leads nowhere.
+    /// Opens the link and clicks "proceed" until there is a form, or a page without a way to continue.
     async fn open_password_form(&mut self, link: &str) -> Result<Page> {
         let mut page = self.open(Url::parse(link).context("read the mailed link")?).await?.into_page()?;
         for _ in 0..MOST_PAGES {
@@ -251,7 +251,7 @@ impl Browser {
             self.cookies.retain(|old| {
                 (&old.host, &old.path, &old.name) != (&cookie.host, &cookie.path, &cookie.name)
             });
-            // Keycloak takes a cookie away by emptying it.
+            // Keycloak deletes a cookie by emptying it.
             if !cookie.value.is_empty() {
                 self.cookies.push(cookie);
             }
@@ -292,7 +292,7 @@ impl Form {
 }
 
 impl Page {
-    /// The form that has a field of this name, with its hidden fields.
+    /// The form that has a field with this name, including its hidden fields.
     fn form_with(&self, field: &str) -> Option<Form> {
         let (forms, inputs) = (selector("form"), selector("input"));
         let document = Html::parse_document(&self.html);
@@ -308,7 +308,7 @@ impl Page {
         Some(Form { action, fields: fields.collect() })
     }
 
-    /// "Click here to proceed": the way from the mailed link to its actions.
+    /// The link "Click here to proceed", which leads from the mailed link to its actions.
     fn proceed_link(&self) -> Option<Url> {
         let document = Html::parse_document(&self.html);
         let links = selector("#kc-info-message a[href]");
@@ -322,7 +322,7 @@ impl Page {
         document.select(&selector("#kc-error-message")).next().is_some()
     }
 
-    /// What the page tells the person.
+    /// The message that the page shows to the person.
     fn message(&self) -> String {
         let document = Html::parse_document(&self.html);
         let places = [

@@ -1,8 +1,8 @@
-//! What is made once and then copied: the unpacked and built Keycloak, a database with only the schema and the
-//! administrator in it, and Java's ahead-of-time cache.
+//! What is made once and then copied: the unpacked and built Keycloak, a database that contains only the schema and the administrator, and
+//! Java's ahead-of-time cache.
 //!
-//! One file lock guards the whole of it, so two sets of servers never build at once; the lock ends with its process. What a killed
-//! run left half made has no `finished.json` and is made anew.
+//! One file lock guards the whole cache, so two sets of servers never build at once. The lock ends with its process. Incomplete results of
+//! a killed run have no `finished.json` and are made again.
 
 use std::{
     fs::{self, File},
@@ -22,14 +22,14 @@ use crate::{
     slapd::write_new_secret,
 };
 
-/// To be raised when the way of building changes.
+/// Must be raised when the build steps change.
 const LAYOUT: u32 = 1;
 const BUILD_LIMIT: Duration = Duration::from_mins(10);
 
-/// How long each stage of [`prepare`] took; empty when all was there.
+/// How long each stage of [`prepare`] took; empty if everything was already cached.
 pub(crate) type Stages = Vec<(&'static str, Duration)>;
 
-/// A Keycloak that only wants a copy of its template database to start.
+/// A Keycloak that needs only a copy of its template database to start.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     pub(crate) java: Java,
@@ -37,7 +37,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// The code: shared by every set of servers, never written after the build.
+    /// The code. Every set of servers shares it, and nothing writes to it after the build.
     pub(crate) fn tree(&self) -> PathBuf {
         self.folder.join(format!("keycloak-{VERSION}"))
     }
@@ -55,7 +55,7 @@ impl Prepared {
         fs::read_to_string(self.folder.join("admin.password")).context("read the administrator's password")
     }
 
-    /// A home of its own for one server: links to the shared code, and a data folder that is its own.
+    /// Makes a home for one server: links to the shared code, and a data folder of its own.
     pub(crate) fn make_home(&self, home: &Path) -> Result<()> {
         fs::create_dir_all(home.join("data/h2")).context("make Keycloak's data folder")?;
         for part in ["bin", "conf", "lib", "providers", "themes", "version.txt"] {
@@ -78,7 +78,7 @@ pub(crate) fn cache_folder() -> Result<PathBuf> {
     Ok(base.join("accolade"))
 }
 
-/// Makes what is missing, and waits while another process makes it.
+/// Makes what is missing. If another process is making it, waits for that process.
 pub(crate) async fn prepare() -> Result<(Prepared, Stages)> {
     let cache = cache_folder()?;
     let java = Java::find()?;
@@ -159,7 +159,7 @@ async fn run(launch: Launch) -> Result<()> {
     Ok(())
 }
 
-/// Starts once on an empty database, and keeps what the schema and the first administrator made of it.
+/// Starts Keycloak once on an empty database, and keeps the resulting database with the schema and the first administrator.
 async fn make_template(prepared: &Prepared) -> Result<()> {
     let home = prepared.folder.join("template-home");
     prepared.make_home(&home)?;
@@ -175,7 +175,7 @@ async fn make_template(prepared: &Prepared) -> Result<()> {
         .environment("KC_BOOTSTRAP_ADMIN_PASSWORD", &admin_password);
     let mut process = launch.start()?;
     keycloak::wait_until_ready(&mut process, management.number(), &launch.log_path()).await?;
-    // Writing the ahead-of-time cache is part of Java's orderly end, and takes longer than a mere stop.
+    // Java writes the ahead-of-time cache during an orderly exit, which takes longer than a normal stop.
     tokio::task::spawn_blocking(move || process.stop_within(Duration::from_mins(2))).await?;
     fs::rename(home.join("data/h2"), prepared.template()).context("keep the template database")?;
     fs::remove_dir_all(home).context("remove the template's home")

@@ -1,4 +1,4 @@
-//! The testbed's own certificate authority: one per set of servers, good for `127.0.0.1` and `localhost`.
+//! The testbed's own certificate authority: one for each set of servers, valid for `127.0.0.1` and `localhost`.
 
 use std::{
     fs,
@@ -16,24 +16,24 @@ use rcgen::{
 pub enum Flaw {
     /// Nothing.
     None,
-    /// An authority signed it that nobody here trusts.
+    /// It is signed by an authority that the client does not trust.
     StrangersAuthority,
-    /// It is another server's.
+    /// It belongs to another server.
     AnotherName,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// Its time has not come.
+    /// It is not valid yet.
     NotYetValid,
 }
 
-/// A certificate with its key, and the file of the authority that clients are told to trust, as PEM.
+/// A certificate with its key, and the file (PEM) of the authority that clients are configured to trust.
 pub(crate) struct Papers {
     pub(crate) certificate: String,
     pub(crate) key: String,
     pub(crate) trusted: String,
 }
 
-/// A certificate for `names` with a flaw.
+/// Makes a certificate for `names` with the given flaw.
 pub(crate) fn make_papers(names: &[&str], flaw: Flaw) -> Result<Papers> {
     let (trusted, issuer) = make_authority()?;
     let (_, stranger) = make_authority()?;
@@ -64,7 +64,7 @@ pub(crate) fn make_certificates(folder: &Path) -> Result<PathBuf> {
     Ok(ca_file)
 }
 
-/// A new authority: its certificate, and what signs with it.
+/// Makes a new authority: its certificate, and the issuer that signs with it.
 fn make_authority() -> Result<(String, Issuer<'static, KeyPair>)> {
     let key = KeyPair::generate()?;
     let mut authority = CertificateParams::new(Vec::new())?;
@@ -76,7 +76,7 @@ fn make_authority() -> Result<(String, Issuer<'static, KeyPair>)> {
     Ok((certificate, Issuer::new(authority, key)))
 }
 
-/// A server of these names, to be signed.
+/// Makes an unsigned server certificate for these names.
 fn make_server(names: &[&str]) -> Result<(CertificateParams, KeyPair)> {
     let mut server = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
     server.distinguished_name.push(DnType::CommonName, names.first().copied().unwrap_or_default());
@@ -86,7 +86,7 @@ fn make_server(names: &[&str]) -> Result<(CertificateParams, KeyPair)> {
     Ok((server, KeyPair::generate()?))
 }
 
-/// Long enough for any test, and in a form that every TLS library reads.
+/// A validity long enough for any test, in a form that every TLS library can read.
 fn set_validity(params: &mut CertificateParams) {
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2049, 1, 1);

@@ -1,8 +1,8 @@
-//! Decides, from all five stores, whether anything was lost, doubled, orphaned or told wrongly.
+//! Decides from all five stores whether anything was lost, duplicated, orphaned or reported wrongly.
 //!
-//! It knows the product's tables and the words of its codes, and nothing of its code: own SQL, own LDAP, own HTTP, and an own
-//! reading of the audit chain. It looks at a world at rest: nothing is being worked on. [`Checker`] reads what every test has;
-//! [`authority`], [`secrets`], [`told`] and [`leaks`] need what only a campaign knows.
+//! It uses the product's tables and codes but none of its code: it has its own SQL, LDAP and HTTP, and its own reader of the audit chain.
+//! It checks an idle environment, in which no job is in progress. [`Checker`] reads what every test has; [`authority`], [`secrets`],
+//! [`told`] and [`leaks`] need data that only a campaign has.
 
 pub mod authority;
 pub mod leaks;
@@ -21,7 +21,7 @@ use crate::keycloak_admin::User;
 use crate::mail::Mail;
 use crate::slapd::{Entry, Slapd};
 
-/// Something that must never be so.
+/// A violation of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Which rule is broken.
@@ -33,25 +33,25 @@ pub struct Violation {
 /// The rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
-    /// I1: every acknowledged request is decided or honestly waiting, and no job is left open.
+    /// I1: every acknowledged request is decided or correctly shown as waiting, and no job is left open.
     NothingLost,
     /// I2: at most one entry and one Keycloak user for each Discord id, address and user name.
     NoSecondAccount,
-    /// I3: each entry with our mark has its live account, and the reverse.
+    /// I3: each entry with our mark has its live account, and each live account has its entry.
     NoOrphan,
-    /// I4: no mail before approval, none to strangers, never more than the budget.
+    /// I4: no mail before approval, no mail to strangers, and never more than the limit.
     MailBounded,
-    /// I5: no entry and no decision without somebody who was entitled at that moment.
+    /// I5: every entry and every decision had a person who was entitled at that moment.
     Authority,
-    /// I6: the chain is whole, and each change of state has its row.
+    /// I6: the chain is complete, and each change of state has its row.
     AuditWhole,
-    /// I7: no secret and no personal value anywhere but where it belongs.
+    /// I7: secrets and personal values appear only where they belong.
     NothingLeaks,
     /// I8: nothing is usable before the link was followed.
     NothingUsableEarly,
-    /// I9: no message claims what is not so.
+    /// I9: no message makes a false claim.
     WordsAreTrue,
-    /// I10: the queues are empty, and nothing is held that was not held before.
+    /// I10: the queues are empty, and no process holds more than before.
     QueuesEmpty,
 }
 
@@ -76,7 +76,7 @@ impl Rule {
         format!("I{}", at + 1)
     }
 
-    /// The rule in words.
+    /// Describes the rule.
     pub const fn says(self) -> &'static str {
         match self {
             Self::NothingLost => "no acknowledged request is lost, no job is left open",
@@ -93,7 +93,7 @@ impl Rule {
     }
 }
 
-/// Where to look.
+/// Where the checker reads.
 #[derive(Debug)]
 pub struct Checker<'a> {
     /// The directory.
@@ -106,13 +106,13 @@ pub struct Checker<'a> {
     pub mail: &'a Mail,
     /// The database.
     pub store: &'a DbInspector,
-    /// What moderators see in the request channel of the simulated Discord, one text a message.
+    /// What moderators see in the request channel of the simulated Discord, one text for each message.
     pub cards: Vec<String>,
-    /// Only user names that contain this are this world's: servers may be shared.
+    /// Only user names that contain this text belong to this environment, because servers may be shared.
     pub names_with: &'a str,
 }
 
-/// How many mails the making of one account may cause: one, and one after an unknown outcome.
+/// How many mails one account may cause: one, and a second after an unknown outcome.
 const MAILS_PER_JOB: usize = 2;
 
 struct Seen {
@@ -126,7 +126,7 @@ struct Seen {
 }
 
 impl Checker<'_> {
-    /// Looks at everything; an empty list is a world in order.
+    /// Checks everything. An empty list means that there is no violation.
     pub async fn check(&self) -> Result<Vec<Violation>> {
         let seen = self.look().await?;
         let mut found = Vec::new();
@@ -189,7 +189,7 @@ impl Checker<'_> {
         for entry in &seen.entries {
             let (Some(uid), Some(address)) = (entry.value("uid"), entry.value("mail")) else { continue };
             let count = mails.iter().filter(|mail| mail.is_to(address)).count();
-            // Each time that the person asked for the mail again, one more.
+            // Each resend that the person requested allows one more mail.
             let again = seen.jobs.iter().filter(|job| job["kind"] == "resend" && is_of(job, uid, seen));
             let most = MAILS_PER_JOB + again.count();
             if count > most {
@@ -241,7 +241,7 @@ fn is_ours(entry: &Entry) -> bool {
     entry.values("description").iter().any(|value| value.starts_with("accolade:"))
 }
 
-/// Whether the job is on the account of this user name.
+/// Whether the job belongs to the account with this user name.
 fn is_of(job: &JsonRow, username: &str, seen: &Seen) -> bool {
     seen.accounts.iter().any(|account| account["id"] == job["account_id"] && account["username"] == username)
 }
@@ -355,7 +355,7 @@ const COVERED: [&str; 13] = [
     "personal_hash",
 ];
 
-/// The canonical bytes of a row, version 1, as `docs/decisions/0006-audit-bytes.md` has them.
+/// The canonical bytes of a row, version 1, as `docs/decisions/0006-audit-bytes.md` defines them.
 fn canonical_bytes(row: &JsonRow) -> Vec<u8> {
     let mut bytes = vec![1];
     for column in COVERED {
@@ -380,7 +380,7 @@ fn canonical_bytes(row: &JsonRow) -> Vec<u8> {
     bytes
 }
 
-/// What happens to a request once at the most. A wish to stop and its fulfilment are two changes of one event.
+/// Events that happen at most once for a request. The wish to stop and its completion are two changes of one event.
 const ONCE: [&str; 9] = [
     "request.submitted",
     "request.approved",

@@ -1,6 +1,6 @@
-//! The only writer of the bot's configurations: sections as JSON, the whole as TOML.
+//! Writes all configurations of the bot: sections as JSON, the whole as TOML.
 //!
-//! A test changes the [`Value`] before it is written, so that every key can be set, wrong values included.
+//! A test changes the [`Value`] before it is written, so it can set every key, including to wrong values.
 
 use std::fmt::Display;
 use std::fs;
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use crate::keycloak::Keycloak;
 use crate::slapd::Slapd;
 
-/// The client that mailed links lead to.
+/// The client to which mailed links lead.
 pub const MAIL_CLIENT: &str = "account-link";
 
-/// Where the page of that client leads back to.
+/// The redirect address of that client.
 pub const REDIRECT: &str = "http://localhost/welcome";
 
 /// `[discord]`, with the simulated Discord in place of the real one.
@@ -44,7 +44,7 @@ pub fn plain_directory(slapd: &Slapd, url: &str) -> Value {
     section
 }
 
-/// `[directory]` of a server that is away: nothing listens on port 1.
+/// `[directory]` for a server that is down: nothing listens on port 1.
 pub fn directory_away(bind_password_file: &Path) -> Value {
     json!({
         "url": "ldap://127.0.0.1:1", "plaintext_on_loopback": true,
@@ -72,7 +72,7 @@ pub fn keycloak(keycloak: &Keycloak, registration: Registration<'_>) -> Value {
     section
 }
 
-/// `[keycloak]` of a server that is away: nothing listens on port 1.
+/// `[keycloak]` for a server that is down: nothing listens on port 1.
 pub fn keycloak_away(secret_file: &Path) -> Value {
     let ids = ["00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"];
     let mut section = registered(Registration { realm: "test", secret_file, ids });
@@ -90,7 +90,7 @@ fn registered(registration: Registration<'_>) -> Value {
     })
 }
 
-/// `[store]` on SQLite.
+/// `[store]` for SQLite.
 pub fn sqlite(file: &Path, key_file: &Path) -> Value {
     json!({"url": format!("sqlite://{}", file.display()), "key_file": key_file})
 }
@@ -111,7 +111,7 @@ pub struct Sections {
 }
 
 impl Sections {
-    /// The whole configuration, with its health page on a free port.
+    /// The whole configuration, with the health page on a free port.
     pub fn whole(self) -> Value {
         json!({
             "discord": self.discord,
@@ -124,13 +124,13 @@ impl Sections {
     }
 }
 
-/// Writes a configuration as TOML into a file that only its owner can read.
+/// Writes a configuration as TOML to a file that only its owner can read.
 pub fn write(file: &Path, config: &Value) -> Result<()> {
     let text = toml::to_string(config).context("write the configuration as TOML")?;
     write_private(file, &text)
 }
 
-/// Writes a file, or replaces it. Only its owner can read it.
+/// Writes or replaces a file that only its owner can read.
 pub fn write_private(file: &Path, text: &str) -> Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! The bot's database, read without the bot's code: plain SQL on SQLite or PostgreSQL, rows as JSON.
+//! Reads the bot's database without the bot's code: plain SQL on SQLite or PostgreSQL, rows as JSON.
 
 #![expect(
     clippy::disallowed_types,
@@ -14,15 +14,15 @@ use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, Column as _, Row as _, TypeInfo as _, ValueRef as _};
 
-/// One asker rarely asks two things at once, and the server has its connections for the bots.
+/// A test rarely runs two queries at once, and the server needs its connections for the bots.
 const CONNECTIONS: u32 = 2;
 
-/// A connection of our own to the bot's database. It only reads.
+/// A separate, read-only connection to the bot's database.
 #[derive(Clone, Debug)]
 pub enum DbInspector {
     /// The embedded database.
     Sqlite(SqlitePool),
-    /// The one for several machines.
+    /// The database for several machines.
     Postgres(PgPool),
 }
 
@@ -50,7 +50,7 @@ impl DbInspector {
         Ok(Self::Sqlite(pool.context("open the bot's database")?))
     }
 
-    /// The rows of a query that both databases take.
+    /// Returns the rows of a query that works on both databases.
     pub async fn rows(&self, sql: &str) -> Result<Vec<JsonRow>> {
         match self {
             Self::Sqlite(pool) => {
@@ -68,13 +68,13 @@ impl DbInspector {
         }
     }
 
-    /// The first column of a query, as text; nothing for NULL.
+    /// Returns the first column of a query as text; an empty text for NULL.
     pub async fn column(&self, sql: &str) -> Result<Vec<String>> {
         let rows = self.rows(sql).await?;
         Ok(rows.iter().filter_map(|row| row.values().next()).map(text_of).collect())
     }
 
-    /// Every row of every table, one JSON object a line.
+    /// Returns every row of every table, one JSON object per line.
     pub async fn dump(&self) -> Result<String> {
         let list = match self {
             Self::Sqlite(_) => {
@@ -86,7 +86,7 @@ impl DbInspector {
         };
         let mut lines = Vec::new();
         for table in self.column(list).await? {
-            // The name comes from the database's own list, and SQL takes no parameter for a table.
+            // The name comes from the database's own list. SQL accepts no parameter for a table name.
             let quoted = table.replace('"', "\"\"");
             for row in self.rows(&format!("SELECT * FROM \"{quoted}\"")).await? {
                 lines.push(json!({"table": table, "row": row}).to_string());
@@ -97,7 +97,7 @@ impl DbInspector {
     }
 }
 
-/// A value as people read it: text without quotes, nothing for null.
+/// Formats a value for people: text without quotes, nothing for null.
 pub fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -1,5 +1,5 @@
-//! Temporary folders that do not pile up: each is locked while its process lives, and what a killed process left is
-//! removed by the next one that makes a folder.
+//! Temporary folders that do not accumulate: each is locked while its process lives, and the next process that makes a folder removes what
+//! a killed process left.
 
 use std::{
     fs::{self, File},
@@ -13,10 +13,10 @@ use tempfile::TempDir;
 use crate::process::clean_leftovers;
 
 const PREFIXES: [&str; 2] = ["accolade-servers-", "accolade-postgres-"];
-/// A folder this young may belong to a process that has not locked it yet.
+/// A younger folder may belong to a process that has not locked it yet.
 const TOO_YOUNG: Duration = Duration::from_mins(1);
 
-/// A folder that is removed with this value, or by a later process.
+/// A folder that is removed when this value is dropped, or else by a later process.
 #[derive(Debug)]
 pub(crate) struct TemporaryFolder {
     folder: TempDir,
@@ -45,7 +45,7 @@ impl TemporaryFolder {
     }
 }
 
-/// Where builds put their outputs: the folder above the one that this program was built into.
+/// The folder for build outputs: the parent of the folder into which this program was built.
 pub(crate) fn outputs() -> Result<PathBuf> {
     let program = std::env::current_exe().context("find the own program")?;
     let mut folder = program.as_path();
@@ -58,7 +58,7 @@ pub(crate) fn outputs() -> Result<PathBuf> {
     Ok(std::env::temp_dir())
 }
 
-/// A folder that cannot be removed is somebody else's, and no reason to fail.
+/// A folder that can't be removed belongs to another user, which is no reason to fail.
 fn remove_abandoned() {
     let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
     for entry in entries.flatten() {

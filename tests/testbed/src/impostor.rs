@@ -1,4 +1,4 @@
-//! A server that is not who it should be: it speaks TLS with a flawed certificate, and counts what it is told nevertheless.
+//! A server with a false identity: it speaks TLS with a flawed certificate, and counts what a client sends nevertheless.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,12 +27,12 @@ pub enum Opening {
     Postgres,
 }
 
-/// The server. It ends with this.
+/// The running server. Dropping it stops it.
 #[derive(Debug)]
 pub struct Impostor {
     /// Where it listens.
     pub address: SocketAddr,
-    /// The authority that a careful operator told the client to trust.
+    /// The authority that a careful operator configures the client to trust.
     pub ca_file: PathBuf,
     told: Arc<AtomicUsize>,
     met: Arc<AtomicUsize>,
@@ -41,7 +41,7 @@ pub struct Impostor {
 }
 
 impl Impostor {
-    /// Starts one whose certificate should be for `names`.
+    /// Starts a server whose certificate should be for `names`.
     pub async fn start(names: &[&str], flaw: Flaw, opening: Opening) -> Result<Self> {
         rustls::crypto::ring::default_provider().install_default().ok();
         let papers = make_papers(names, flaw)?;
@@ -62,7 +62,7 @@ impl Impostor {
                 meets.fetch_add(1, Ordering::SeqCst);
                 let (acceptor, counts) = (acceptor.clone(), Arc::clone(&counts));
                 tokio::spawn(async move {
-                    // Whoever distrusts ends the handshake; that is what the test waits for.
+                    // A client that distrusts the certificate ends the handshake. The test waits for that.
                     drop(hear(stream, &acceptor, opening, &counts).await);
                 });
             }
@@ -70,12 +70,12 @@ impl Impostor {
         Ok(Self { address, ca_file, told, met, task, _folder: folder })
     }
 
-    /// How many bytes it was told inside TLS: a password would be among them.
+    /// How many bytes it received inside TLS. A password would be among them.
     pub fn told(&self) -> usize {
         self.told.load(Ordering::SeqCst)
     }
 
-    /// How many came to it.
+    /// How many clients connected.
     pub fn met(&self) -> usize {
         self.met.load(Ordering::SeqCst)
     }
@@ -98,7 +98,7 @@ async fn hear(
         Opening::StartTls => {
             let mut request = [0; 512];
             let length = stream.read(&mut request).await?;
-            // SEQUENCE, its length, and the message's id as an INTEGER of one byte.
+            // SEQUENCE, its length, and the message id as an INTEGER of one byte.
             let id = *request.get(..length).and_then(|read| read.get(4)).context("no request")?;
             // ExtendedResponse: success, no matched name, no text.
             let granted = [0x30, 0x0c, 0x02, 0x01, id, 0x78, 0x07, 0x0a, 0x01, 0x00, 0x04, 0x00, 0x04, 0x00];

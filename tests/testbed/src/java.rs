@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 /// Keycloak 26 needs at least this.
 const OLDEST: u32 = 17;
-/// From here on one start can record an ahead-of-time cache for the next.
+/// From this version on, a start can record an ahead-of-time cache for the next one.
 const FIRST_WITH_AOT_CACHE: u32 = 25;
 
 /// A Java that can run Keycloak.
@@ -55,8 +55,8 @@ impl Java {
         self.home.join("bin/java")
     }
 
-    /// The arguments that `kc.sh` of Keycloak 26.7 gives to Java, so that we need no shell between us and the server:
-    /// its pid is ours, and it dies with us. `tree` holds the code, `home` the data.
+    /// The arguments that `kc.sh` of Keycloak 26.7 passes to Java. No shell runs between the testbed and the server, so the pid is the
+    /// server's own and the server dies with the testbed. `tree` contains the code, `home` the data.
     pub(crate) fn keycloak_arguments(tree: &Path, home: &Path) -> Vec<String> {
         let mut arguments: Vec<String> = [
             "-Djava.util.concurrent.ForkJoinPool.common.threadFactory=io.quarkus.bootstrap.forkjoin.QuarkusForkJoinWorkerThreadFactory",
@@ -71,7 +71,7 @@ impl Java {
             "-Djava.security.egd=file:/dev/urandom",
             "-Xms256m",
             "-Xmx1g",
-            // Short runs on few cores: a simple collector and a quick compiler beat the defaults.
+            // Short runs on few cores: a simple collector and a fast compiler beat the defaults.
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "--add-opens=java.base/java.util=ALL-UNNAMED",

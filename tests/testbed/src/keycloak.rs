@@ -1,4 +1,4 @@
-//! Keycloak from its published distribution, on loopback, on a copy of a prepared database.
+//! Keycloak from its published distribution, on loopback, with a copy of a prepared database.
 
 use std::{
     fs,
@@ -23,29 +23,29 @@ use crate::{
 pub const VERSION: &str = "26.7.3";
 /// The administrator of the realm `master`.
 pub const ADMIN: &str = "admin";
-/// Seven seconds on a quiet machine, six times that on a busy one.
+/// A start takes seven seconds on an idle machine, and six times that on a busy one.
 const START_LIMIT: Duration = Duration::from_mins(3);
 
-/// The address that Keycloak gives as its own, in mails and as issuer (`KC_HOSTNAME`).
+/// The address that Keycloak reports as its own, in mails and as issuer (`KC_HOSTNAME`).
 #[derive(Clone, Debug, Default)]
 pub enum PublicUrl {
-    /// The one where it listens: `http://127.0.0.1:PORT`.
+    /// The address where it listens: `http://127.0.0.1:PORT`.
     #[default]
     AsListening,
-    /// `http://localhost:PORT`, which is easier on people.
+    /// `http://localhost:PORT`, which is easier to read.
     Localhost,
-    /// Any other.
+    /// Any other address.
     Fixed(String),
-    /// None: it believes whatever host a caller names.
+    /// None: it accepts any host that a caller names.
     Unset,
 }
 
-/// How a test wants its Keycloak.
+/// The options of a test's Keycloak.
 #[derive(Clone, Debug, Default)]
 pub struct KeycloakOptions {
-    /// What it calls itself.
+    /// The address that it reports.
     pub public_url: PublicUrl,
-    /// The port that people know it by; any other if that is taken.
+    /// The preferred port; any other if that is taken.
     pub wished_port: Option<u16>,
 }
 
@@ -54,7 +54,7 @@ pub struct KeycloakOptions {
 pub struct Keycloak {
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub url: String,
-    /// What it calls itself.
+    /// The address that it reports.
     pub public_url: String,
     /// The administrator's name in the realm `master`.
     pub admin_user: String,
@@ -72,9 +72,9 @@ pub struct Keycloak {
 }
 
 impl Keycloak {
-    /// Starts one in `folder`. The first start on a machine builds the cache and takes minutes.
+    /// Starts a Keycloak in `folder`. The first start on a machine builds the cache and takes minutes.
     ///
-    /// It trusts `directory_ca`, so that the directory may be reached over TLS too.
+    /// It trusts `directory_ca`, so that it can also reach the directory over TLS.
     pub async fn start_in(
         servers: &Path,
         options: KeycloakOptions,
@@ -127,7 +127,7 @@ impl Keycloak {
         Ok(keycloak)
     }
 
-    /// Starts it again with the same data on the same port. Nothing happens if it runs.
+    /// Restarts it with the same data on the same port. Does nothing if it runs.
     pub async fn start(&self) -> Result<()> {
         if self.lock().is_some() {
             return Ok(());
@@ -138,28 +138,28 @@ impl Keycloak {
         Ok(())
     }
 
-    /// Ends it in an orderly way.
+    /// Stops it in an orderly way.
     pub fn stop(&self) {
         if let Some(process) = self.take() {
             process.stop();
         }
     }
 
-    /// Ends it as a power cut would.
+    /// Kills it as a power cut would.
     pub fn kill(&self) {
         if let Some(process) = self.take() {
             process.kill();
         }
     }
 
-    /// It keeps its connections and answers nothing.
+    /// Freezes it: connections stay open, and it answers nothing.
     pub fn freeze(&self) {
         if let Some(process) = &*self.lock() {
             process.freeze();
         }
     }
 
-    /// It goes on where it was frozen.
+    /// Resumes it after a freeze.
     pub fn thaw(&self) {
         if let Some(process) = &*self.lock() {
             process.thaw();
@@ -180,7 +180,7 @@ impl Keycloak {
     }
 }
 
-/// Makes the cache (unpack, build, template) without starting anything for good, and says what it took.
+/// Makes the cache (unpack, build, template) without starting a lasting server. Returns how long each stage took.
 pub async fn prepare() -> Result<Stages> {
     Ok(cache::prepare().await?.1)
 }
@@ -193,7 +193,7 @@ pub(crate) struct Address {
     pub(crate) public_url: Option<String>,
 }
 
-/// The one way in which Keycloak is started here.
+/// How Keycloak is started everywhere in the testbed.
 pub(crate) fn launch(
     prepared: &Prepared,
     folder: &Path,
@@ -206,7 +206,7 @@ pub(crate) fn launch(
         .arguments(Java::keycloak_arguments(&prepared.tree(), home))
         .arguments(["start", "--optimized"])
         .environment("KC_DB", "dev-file")
-        // H2 keeps commits in memory for half a second, and a kill would lose them as no database of a real Keycloak does.
+        // H2 keeps commits in memory for half a second. A kill would lose them, which the database of a production Keycloak does not do.
         .environment("KC_DB_URL_PROPERTIES", ";WRITE_DELAY=0")
         .environment("KC_HEALTH_ENABLED", "true")
         .environment("KC_CACHE", "local")
@@ -221,7 +221,7 @@ pub(crate) fn launch(
     }
 }
 
-/// The port opens seconds before the server is usable; only the health page on the management port tells.
+/// The port opens seconds before the server is usable. Only the health page on the management port reports that.
 pub(crate) async fn wait_until_ready(process: &mut Process, management: u16, log: &Path) -> Result<()> {
     let client = plain_client()?;
     let health = format!("http://127.0.0.1:{management}/health/ready");
@@ -235,13 +235,13 @@ pub(crate) async fn wait_until_ready(process: &mut Process, management: u16, log
     .await
 }
 
-/// Keeps no connection: a set of servers outlives the runtime of the test that made it, and a pooled connection does not.
+/// Keeps no connections: servers outlive the runtime of the test that made them, and a pooled connection does not.
 pub(crate) fn plain_client() -> Result<reqwest::Client> {
     client_builder().build().context("make an HTTP client")
 }
 
 pub(crate) fn client_builder() -> reqwest::ClientBuilder {
-    // Someone in this process may have installed a provider already; any will do.
+    // Other code in this process may have installed a provider already; any provider will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()

@@ -1,5 +1,5 @@
-//! What a test asks of Keycloak as its administrator: looking at users, groups and events, and setting a scene.
-//! The product never has these rights.
+//! What a test does in Keycloak as its administrator: it reads users, groups and events, and prepares states. The product never has these
+//! rights.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::{keycloak::Keycloak, mail::Mail};
 
-/// How long a token of the administrator is used: Keycloak lets it live a minute.
+/// How long a token of the administrator is reused. Keycloak's tokens are valid for a minute.
 const TOKEN_KEPT: Duration = Duration::from_secs(40);
 
-/// The administrator's last token and when it came. A new one costs Keycloak a hash of the password.
+/// The administrator's last token and when it was issued. A new one costs Keycloak a password hash.
 #[derive(Debug, Default)]
 pub(crate) struct KeptToken(Mutex<Option<(String, Instant)>>);
 
@@ -30,7 +30,7 @@ impl KeptToken {
     }
 }
 
-/// A user as the admin API shows it; `all` is the whole answer.
+/// A user as the admin API returns it; `all` is the whole answer.
 #[derive(Clone, Debug)]
 pub struct User {
     /// Keycloak's id.
@@ -39,15 +39,15 @@ pub struct User {
     pub username: String,
     /// Address.
     pub email: Option<String>,
-    /// Has the link in a mail been followed?
+    /// Whether the link in a mail was followed.
     pub email_verified: bool,
-    /// May log in (also false while the directory is away).
+    /// Whether the user may log in (also false while the directory is down).
     pub enabled: bool,
     /// The directory component it came from; `None` for a local user.
     pub federation_link: Option<String>,
     /// The directory's `entryUUID`.
     pub ldap_id: Option<String>,
-    /// Everything.
+    /// The whole answer.
     pub all: Value,
 }
 
@@ -80,7 +80,7 @@ impl User {
     }
 }
 
-/// A user of Keycloak's own, as an administrator makes one by hand.
+/// A local Keycloak user, as an administrator creates one by hand.
 #[derive(Clone, Debug)]
 pub struct LocalUser<'a> {
     /// Login name.
@@ -92,7 +92,7 @@ pub struct LocalUser<'a> {
 }
 
 impl Keycloak {
-    /// A fresh token of the administrator (they live a minute).
+    /// A fresh token of the administrator, valid for a minute.
     pub async fn admin_token(&self) -> Result<String> {
         let answer = self
             .http
@@ -111,7 +111,7 @@ impl Keycloak {
         Ok(token.to_owned())
     }
 
-    /// One call of the admin API; `path` is what follows `/admin/realms/`.
+    /// Makes one call to the admin API; `path` is what follows `/admin/realms/`.
     pub async fn admin_call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response> {
         let kept = self.token.usable();
         let is_kept = kept.is_some();
@@ -120,7 +120,7 @@ impl Keycloak {
             None => self.admin_token().await?,
         };
         let answer = self.send_with(&token, method.clone(), path, body).await?;
-        // A kept token knows nothing of a realm that was made after it, nor of a restart.
+        // A reused token does not cover a realm that was made after it, and is not valid after a restart.
         if is_kept && matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return self.send_with(&self.admin_token().await?, method, path, body).await;
         }
@@ -142,7 +142,7 @@ impl Keycloak {
         Ok(request.send().await?)
     }
 
-    /// A call that must succeed, and its JSON (null when there is none).
+    /// Makes a call that must succeed, and returns its JSON (null if there is none).
     pub async fn admin_json(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let answer = self.admin_call(method, path, body).await?;
         let bytes = accepted(path, answer).await?.bytes().await?;
@@ -153,13 +153,14 @@ impl Keycloak {
         self.admin_json(Method::PUT, path, Some(body)).await.map(|_| ())
     }
 
-    /// All users of a realm that Keycloak has (service accounts are not among them). This also imports from LDAP.
+    /// All users of a realm in Keycloak, without service accounts. This also imports users from LDAP.
     pub async fn users(&self, realm: &str) -> Result<Vec<User>> {
         let found = self.admin_json(Method::GET, &format!("{realm}/users?max=100000"), None).await?;
         found.as_array().context("a list of users")?.iter().cloned().map(User::read).collect()
     }
 
-    /// The users whose name contains `part`. With many users far cheaper than [`Keycloak::users`]: Keycloak asks the directory for each.
+    /// The users whose name contains `part`. With many users this is far cheaper than [`Keycloak::users`], because Keycloak queries the
+    /// directory for each.
     pub async fn users_with(&self, realm: &str, part: &str) -> Result<Vec<User>> {
         let query: String = url::form_urlencoded::byte_serialize(part.as_bytes()).collect();
         let path = format!("{realm}/users?username={query}&max=100000");
@@ -167,7 +168,7 @@ impl Keycloak {
         found.as_array().context("a list of users")?.iter().cloned().map(User::read).collect()
     }
 
-    /// The user of exactly this name. This also imports from LDAP.
+    /// The user with exactly this name. This also imports the user from LDAP.
     pub async fn user_named(&self, realm: &str, username: &str) -> Result<Option<User>> {
         let query: String = url::form_urlencoded::byte_serialize(username.as_bytes()).collect();
         let path = format!("{realm}/users?username={query}&exact=true");
@@ -195,7 +196,7 @@ impl Keycloak {
         Ok(sessions.as_array().context("sessions are a list")?.len())
     }
 
-    /// Sends this realm's mails to the catcher, with short limits.
+    /// Sends this realm's mails to the catcher, with short timeouts.
     pub async fn set_smtp(&self, realm: &str, mail: &Mail) -> Result<()> {
         let server = json!({
             "host": mail.smtp_addr.ip().to_string(), "port": mail.smtp_addr.port().to_string(),
@@ -205,7 +206,7 @@ impl Keycloak {
         self.admin_put(realm, &json!({ "smtpServer": server })).await
     }
 
-    /// Makes a user that does not come from the directory, and returns its id.
+    /// Creates a user that does not come from the directory, and returns its id.
     pub async fn create_local_user(&self, realm: &str, user: LocalUser<'_>) -> Result<String> {
         let mut body = json!({
             "username": user.username, "email": user.email, "enabled": true, "emailVerified": true,
@@ -223,7 +224,7 @@ impl Keycloak {
         self.admin_put(&format!("{realm}/users/{user_id}"), change).await
     }
 
-    /// Takes a user away; one from the directory is deleted there too if Keycloak may.
+    /// Deletes a user. A user from the directory is deleted there too if Keycloak has that right.
     pub async fn delete_user(&self, realm: &str, user_id: &str) -> Result<()> {
         self.admin_json(Method::DELETE, &format!("{realm}/users/{user_id}"), None).await.map(|_| ())
     }
@@ -236,7 +237,7 @@ impl Keycloak {
         found.as_array().cloned().context("a list of events")
     }
 
-    /// The whole realm as the admin API shows it.
+    /// The whole realm as the admin API returns it.
     pub async fn realm(&self, realm: &str) -> Result<Value> {
         self.admin_json(Method::GET, realm, None).await
     }
@@ -246,7 +247,7 @@ impl Keycloak {
         self.admin_put(realm, change).await
     }
 
-    /// Takes a realm away with all in it. Nothing happens if there is none.
+    /// Deletes a realm with all its data. Does nothing if there is none.
     pub async fn delete_realm(&self, realm: &str) -> Result<()> {
         let answer = self.admin_call(Method::DELETE, realm, None).await?;
         if answer.status() == StatusCode::NOT_FOUND {
@@ -256,13 +257,13 @@ impl Keycloak {
     }
 }
 
-/// The id of what was just made: the last part of `Location`.
+/// The id of the new object: the last part of `Location`.
 pub fn id_of_new(answer: &Response) -> Result<String> {
     let location = answer.headers().get("location").context("Keycloak gave no Location")?.to_str()?;
     location.rsplit('/').next().map(str::to_owned).context("Location holds no id")
 }
 
-/// The answer if it is a success, else an error with what Keycloak said.
+/// Returns the answer if it is a success, or else an error with Keycloak's message.
 pub async fn accepted(what: &str, answer: Response) -> Result<Response> {
     let status = answer.status();
     if status.is_success() {

@@ -1,7 +1,7 @@
-//! Real servers for tests and the sandbox: slapd, Keycloak, PostgreSQL, a mail catcher, and a browser for the link in
-//! the mail. What is simulated (Discord) lives elsewhere, and nothing here knows the bot's code.
+//! Real servers for tests and the sandbox: slapd, Keycloak, PostgreSQL, a mail catcher, and a browser for the link in the mail. The
+//! simulated Discord is elsewhere, and nothing here uses the bot's code.
 //!
-//! Start at [`TestServers`]: it holds one of each in one folder, and stops all of them when it goes.
+//! Start at [`TestServers`]: it contains one of each server in one folder, and stops all of them when it is dropped.
 
 #![expect(clippy::disallowed_methods, reason = "the testbed owns real time, processes and the environment")]
 

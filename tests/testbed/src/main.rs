@@ -1,4 +1,4 @@
-//! `testbed`: the servers without a test, for the sandbox and for people.
+//! `testbed` runs the servers without a test, for the sandbox and for people.
 
 use std::{io::Write as _, path::PathBuf, process::ExitCode, time::Instant};
 
@@ -25,7 +25,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Start all servers, print one JSON line for each, and stay until Ctrl-C or TERM.
+    /// Start all servers, print one JSON line for each, and run until Ctrl-C or TERM.
     Servers {
         /// Keep logs, data and state.json in this folder.
         #[arg(long, value_name = "DIR")]
@@ -37,15 +37,15 @@ enum Verb {
         #[arg(long)]
         without_keycloak: bool,
     },
-    /// Start everything, play the first story, stay up.
+    /// Start everything, run the first story, and keep running.
     Sandbox(SandboxOptions),
-    /// Be a person of the running sandbox.
+    /// Act as a person in the running sandbox.
     As(AsOptions),
-    /// Let things break at random while many people are at it, and look whether anything was lost, doubled or told wrongly.
+    /// Cause random faults while many people use the bot, and check whether anything was lost, duplicated or reported wrongly.
     Faults(FaultsOptions),
-    /// Measure what the bot costs, against fixed goals; exits with 3 after `--check` if one is missed.
+    /// Measure what the bot costs, against fixed goals; with `--check`, exits with 3 if a goal is missed.
     Bench(BenchOptions),
-    /// Make the caches (unpack and build Keycloak, template database), and say how long each stage took.
+    /// Make the caches (unpack and build Keycloak, template database), and print how long each stage took.
     Prepare,
 }
 
@@ -61,7 +61,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<ExitCode> {
-    // A database that a campaign kills is no news.
+    // A campaign kills databases on purpose, so such warnings are not useful.
     let filter = tracing_subscriber::EnvFilter::new("info,sqlx=error");
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     let done = match Arguments::parse().verb {

@@ -1,7 +1,7 @@
-//! Ports on loopback that stay ours while a server is down, so that a killed server can come back on its port.
+//! Ports on loopback that stay reserved while a server is down, so that a killed server can return on its port.
 //!
-//! They lie below the range from which the kernel takes ports for outgoing connections, and a lock on a file per port
-//! keeps two sets of servers (also in two processes) apart. The lock ends with the process, so nothing has to be cleaned.
+//! They are below the range from which the kernel takes ports for outgoing connections. A lock on a file for each port separates sets of
+//! servers, even in different processes. The lock ends with its process, so nothing needs to be cleaned up.
 
 use std::{
     fs::{self, File},
@@ -15,7 +15,7 @@ use rand::Rng as _;
 
 const OURS: std::ops::Range<u16> = 20_000..32_000;
 
-/// A port that no other set of servers takes while this value lives.
+/// A port that no other set of servers uses while this value lives.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
@@ -23,7 +23,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// Any free port.
+    /// Reserves any free port.
     pub fn free() -> Result<Self> {
         let mut rng = rand::rng();
         for _ in 0..500 {
@@ -34,7 +34,7 @@ impl Port {
         bail!("found no free port between {} and {}", OURS.start, OURS.end)
     }
 
-    /// The wished port if it is free (the sandbox likes to keep its addresses), else any.
+    /// Reserves the preferred port if it is free (the sandbox keeps its addresses that way), otherwise any.
     pub fn free_preferring(wished: Option<u16>) -> Result<Self> {
         if let Some(number) = wished
             && let Some(port) = Self::take(number)?

@@ -1,7 +1,7 @@
-//! PostgreSQL on loopback, with a database of its own for each test.
+//! PostgreSQL on loopback, with a separate database for each test.
 //!
-//! It refuses to run as root, so root hands it to an unprivileged user, in a folder which that user owns. That folder
-//! lies directly below the temporary one, because the servers' own folder may be closed to that user.
+//! It refuses to run as root, so root runs it as an unprivileged user, in a folder that this user owns. The folder is directly below the
+//! temporary folder, because the servers' own folder may be closed to that user.
 
 #![expect(
     clippy::disallowed_types,
@@ -40,10 +40,10 @@ const SUPERUSER: &str = "accolade";
 /// Whether a commit survives a power cut of the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// It does not, and costs no flush: there is no power cut in tests.
+    /// It does not, which saves the flushes. Tests have no power cut.
     #[default]
     ForTests,
-    /// It does, as PostgreSQL ships: for measurements.
+    /// It does, as in PostgreSQL's defaults. For measurements.
     AsShipped,
 }
 
@@ -56,10 +56,10 @@ impl Durability {
     }
 }
 
-/// A running PostgreSQL. Dropping it ends it and removes its data.
+/// A running PostgreSQL. Dropping it stops it and removes its data.
 #[derive(Debug)]
 pub struct Postgres {
-    /// The password of every URL, alone in a file.
+    /// The file that contains only the password of every URL.
     pub password_file: PathBuf,
     tools: Tools,
     password: String,
@@ -67,7 +67,7 @@ pub struct Postgres {
     databases: AtomicU32,
     launch: Launch,
     process: Mutex<Option<Process>>,
-    // Removed last: the server writes there until it is gone.
+    // Dropped last, because the server writes there until it has ended.
     _folder: TemporaryFolder,
 }
 
@@ -125,7 +125,7 @@ impl Postgres {
                 "unix_socket_directories=",
                 "-c",
                 durability.setting(),
-                // Many bots at once, each with its pool, and the connections of killed ones go a moment later.
+                // Many bots run at once, each with a pool, and the connections of killed bots close a moment later.
                 "-c",
                 "max_connections=400",
             ]);
@@ -144,13 +144,13 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// Stores the password anew, hashed once instead of 4096 times. A debug build spends more on the proof of one connection
-    /// than on all that it then does with it, and nobody guesses this password.
+    /// Stores the password again with one hash iteration instead of 4096. A debug build spends more time on authenticating a connection
+    /// than on everything else that the connection does, and nobody guesses this password.
     async fn make_logins_cheap(&self) -> Result<()> {
         let url = format!("postgres://{SUPERUSER}:{}@{}/postgres", self.password, self.port.address());
         let mut connection = PgConnection::connect(&url).await.context("log in to PostgreSQL")?;
         let verifier = scram_verifier(self.password.as_bytes());
-        // The verifier is base64 and a few signs of its own.
+        // The verifier consists of base64 and a few separators.
         sqlx::query(AssertSqlSafe(format!("ALTER ROLE {SUPERUSER} PASSWORD '{verifier}'")))
             .execute(&mut connection)
             .await
@@ -158,7 +158,7 @@ impl Postgres {
         connection.close().await.context("log out of PostgreSQL")
     }
 
-    /// Starts it again with the same data on the same port. Nothing happens if it runs.
+    /// Restarts it with the same data on the same port. Does nothing if it runs.
     pub async fn start(&self) -> Result<()> {
         {
             let mut process = self.lock();
@@ -169,7 +169,7 @@ impl Postgres {
         }
         wait_until("PostgreSQL to answer", START_LIMIT, || async {
             if !self.lock().as_mut().is_some_and(Process::is_running) {
-                // After a kill the old children need a moment to notice, and until then a new server refuses.
+                // After a kill the old child processes need a moment to exit. Until then a new server refuses to start.
                 *self.lock() = Some(self.launch.start()?);
             }
             let port = self.port.number().to_string();
@@ -185,7 +185,7 @@ impl Postgres {
         self.make_database(&[]).await
     }
 
-    /// Makes a copy of a database that nobody is connected to, by its URL, and returns the copy's.
+    /// Copies a database without connections, given by its URL, and returns the URL of the copy.
     pub async fn copy_of(&self, url: &str) -> Result<String> {
         let original = url.rsplit('/').next().context("the url names no database")?;
         self.make_database(&["-T", original]).await
@@ -202,19 +202,19 @@ impl Postgres {
         Ok(format!("postgres://{SUPERUSER}:{}@{}/{name}", self.password, self.port.address()))
     }
 
-    /// The same URL for a configuration that keeps the password in [`Postgres::password_file`].
+    /// The same URL for a configuration that stores the password in [`Postgres::password_file`].
     pub fn without_password(&self, url: &str) -> String {
         url.replacen(&format!(":{}@", self.password), "@", 1)
     }
 
-    /// Ends it in an orderly way; open connections are closed.
+    /// Stops it in an orderly way; open connections are closed.
     pub fn stop(&self) {
         if let Some(process) = self.take() {
             process.stop();
         }
     }
 
-    /// Ends it as a power cut would.
+    /// Kills it as a power cut would.
     pub fn kill(&self) {
         if let Some(process) = self.take() {
             process.kill();
@@ -240,8 +240,8 @@ impl Postgres {
     }
 }
 
-/// What PostgreSQL stores of a password (`SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`, RFC 5803), with one
-/// iteration (RFC 5802 section 3).
+/// What PostgreSQL stores for a password (`SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`, RFC 5803), with one iteration (RFC
+/// 5802 section 3).
 fn scram_verifier(password: &[u8]) -> String {
     let salt: [u8; 16] = rand::random();
     let salted = hmac(password, &[salt.as_slice(), &1_u32.to_be_bytes()].concat());
@@ -252,7 +252,7 @@ fn scram_verifier(password: &[u8]) -> String {
     format!("SCRAM-SHA-256$1:{salt}${stored_key}:{server_key}")
 }
 
-/// HMAC-SHA-256 (RFC 2104) under a key of one block at the most.
+/// HMAC-SHA-256 (RFC 2104) with a key of at most one block.
 fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
     let padded = |with: u8| {
         let mut block = [with; 64];
@@ -263,7 +263,7 @@ fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(padded(0x5c)).chain_update(inner).finalize().into()
 }
 
-/// PostgreSQL's programs, run as the right user.
+/// PostgreSQL's programs, run as the correct user.
 #[derive(Debug)]
 struct Tools {
     binaries: PathBuf,
@@ -303,7 +303,7 @@ impl Tools {
         Ok(())
     }
 
-    /// Gives a file to the user that PostgreSQL runs as.
+    /// Changes the owner of a file to the user that runs PostgreSQL.
     fn hand_over(&self, path: &Path) -> Result<()> {
         if let Some(user) = &self.user {
             nix::unistd::chown(path, Some(user.uid), Some(user.gid))
@@ -313,7 +313,7 @@ impl Tools {
     }
 }
 
-/// Debian keeps each major version in a folder of its own and none of them on the path.
+/// Debian installs each major version in its own folder and none of them on the path.
 fn newest_binaries() -> Result<PathBuf> {
     let versions =
         fs::read_dir("/usr/lib/postgresql").context("look for PostgreSQL in /usr/lib/postgresql")?;

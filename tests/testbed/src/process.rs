@@ -1,9 +1,9 @@
-//! Child processes that never outlive us: started, frozen, stopped and recorded here, and nowhere else.
+//! Child processes that never outlive the testbed. Only this module starts, freezes, stops and records them.
 //!
-//! Three nets, because a test can end in three ways. An orderly end drops [`Process`], which kills its own pid. A killed
-//! test process takes its children along (`PR_SET_PDEATHSIG`, set by `setpriv`). And should both fail, `state.json` in
-//! the servers' folder says which pids with which start times were ours, for [`clean_leftovers`].
-//! Never by name: another set of servers on this machine has processes of the same name.
+//! There are three safeguards, because a test can end in three ways. In an orderly end, dropping [`Process`] kills its own pid. A killed
+//! test process takes its children with it (`PR_SET_PDEATHSIG`, set by `setpriv`). If both fail, `state.json` in the servers' folder
+//! records which pids with which start times belonged to the testbed, for [`clean_leftovers`]. Processes are never killed by name, because
+//! another set of servers on this machine has processes with the same name.
 
 use std::{
     fs::{self, File},
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::waiting::block_until;
 
-/// How long a server may take to end by itself before it is killed.
+/// How long a server may take to exit before it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// How to start a program.
@@ -42,7 +42,7 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// `program` in `folder`, where its log (`<name>.log`) and, unless said otherwise, `state.json` are.
+    /// Runs `program` in `folder`, which also contains its log (`<name>.log`) and, unless changed, `state.json`.
     pub fn new(name: &'static str, program: impl Into<PathBuf>, folder: &Path) -> Self {
         Self {
             name,
@@ -57,48 +57,48 @@ impl Launch {
         }
     }
 
-    /// Puts `state.json` into the servers' folder instead.
+    /// Writes `state.json` to the servers' folder instead.
     pub fn record_in(mut self, folder: &Path) -> Self {
         folder.clone_into(&mut self.records);
         self
     }
 
-    /// Puts the program's output into this file instead.
+    /// Writes the program's output to this file instead.
     pub fn log_into(mut self, file: &Path) -> Self {
         file.clone_into(&mut self.log);
         self
     }
 
-    /// What stands behind the program's name.
+    /// The arguments of the program.
     pub fn arguments<I: Into<String>>(mut self, arguments: impl IntoIterator<Item = I>) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
 
-    /// One variable of its environment.
+    /// Sets an environment variable of the program.
     pub fn environment(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.push((name.to_owned(), value.into()));
         self
     }
 
-    /// Runs as this user. Only root can do that; `None` leaves the user as it is.
+    /// Runs the program as this user. Only root can do that; `None` keeps the current user.
     pub(crate) fn run_as(mut self, user: Option<User>) -> Self {
         self.user = user;
         self
     }
 
-    /// What asks this program to end in an orderly way (TERM unless said otherwise).
+    /// The signal that asks this program to end in an orderly way (TERM by default).
     pub(crate) const fn stop_signal(mut self, signal: Signal) -> Self {
         self.stop_signal = signal;
         self
     }
 
-    /// Where the program's output goes.
+    /// The file that receives the program's output.
     pub fn log_path(&self) -> PathBuf {
         self.log.clone()
     }
 
-    /// Starts the program. Its pid is the program's own: `setpriv` only sets the death signal and steps aside.
+    /// Starts the program. The pid is the program's own, because `setpriv` only sets the death signal and then executes the program.
     pub fn start(&self) -> Result<Process> {
         let log = File::options().create(true).append(true).open(self.log_path()).context("open a log")?;
         let mut command = Command::new("setpriv");
@@ -108,7 +108,7 @@ impl Launch {
             command.arg("--clear-groups");
         }
         command.arg("--").arg(&self.program).args(&self.arguments);
-        // What the user's own shell says about Keycloak or the bot is not meant for ours.
+        // The user's own variables for Keycloak or the bot must not affect these processes.
         for (name, _) in std::env::vars_os() {
             if [b"KC_".as_slice(), b"ACCOLADE_"].iter().any(|ours| name.as_encoded_bytes().starts_with(ours))
             {
@@ -124,7 +124,7 @@ impl Launch {
         Ok(Process { child, record, records: self.records.clone(), stop_signal: self.stop_signal })
     }
 
-    /// Runs the program to its end and says how it ended.
+    /// Runs the program until it exits and returns its exit status.
     pub(crate) fn run(&self, limit: Duration) -> Result<ExitStatus> {
         let mut process = self.start()?;
         if !block_until(limit, || !process.is_running()) {
@@ -153,14 +153,14 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// How it ended; `None` while it runs.
+    /// The exit status; `None` while it runs.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.child.try_wait().with_context(|| format!("look after {}", self.record.name))
     }
 
-    /// Sends it a signal. Nothing happens if it has ended.
+    /// Sends it a signal. Does nothing if it has ended.
     pub fn signal(&self, signal: Signal) {
-        // An error means that it is gone already, which every caller is content with.
+        // An error means that the process has already ended, which is fine for every caller.
         let _ = kill(Pid::from_raw(self.child.id() as i32), signal);
     }
 
@@ -169,7 +169,7 @@ impl Process {
         self.stop_within(STOP_LIMIT);
     }
 
-    /// The same for what needs its time.
+    /// The same with a limit, for processes that need more time.
     pub(crate) fn stop_within(mut self, limit: Duration) {
         self.signal(Signal::SIGCONT);
         self.signal(self.stop_signal);
@@ -178,17 +178,17 @@ impl Process {
         }
     }
 
-    /// As a power cut: no word, no flush.
+    /// Kills the process as a power cut would, without a flush.
     pub(crate) fn kill(self) {
         drop(self);
     }
 
-    /// Stops the process where it stands: connections stay open and nothing answers.
+    /// Freezes the process: connections stay open and it answers nothing.
     pub(crate) fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
     }
 
-    /// Lets a frozen process go on.
+    /// Resumes a frozen process.
     pub(crate) fn thaw(&self) {
         self.signal(Signal::SIGCONT);
     }
@@ -204,8 +204,8 @@ impl Drop for Process {
     }
 }
 
-/// The death signal is bound to the parent *thread*: a worker of a test's runtime would take the servers along when
-/// that one test ends. So one thread starts every child and lives as long as the process.
+/// The death signal is bound to the parent *thread*: if a worker of a test's runtime started the servers, they would die when that one test
+/// ends. So one thread starts every child and lives as long as the process.
 fn spawn_from_keeper(command: Command) -> Result<Child> {
     type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
     static KEEPER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
@@ -223,7 +223,7 @@ fn spawn_from_keeper(command: Command) -> Result<Child> {
     Ok(result.recv().context("the thread that starts processes gave no answer")??)
 }
 
-/// The unprivileged user for programs that refuse root, or `None` when we are not root.
+/// The unprivileged user for programs that refuse root, or `None` if this process is not root.
 pub(crate) fn unprivileged_user() -> Result<Option<User>> {
     if !Uid::effective().is_root() {
         return Ok(None);
@@ -236,7 +236,7 @@ pub(crate) fn unprivileged_user() -> Result<Option<User>> {
     bail!("there is neither a user `postgres` nor `nobody` to run PostgreSQL as")
 }
 
-/// One line of `state.json`: enough to know a process again, and never to mistake another for it.
+/// One line of `state.json`: enough to identify a process, and never to confuse it with another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     name: String,
@@ -247,7 +247,7 @@ struct Record {
 
 impl Record {
     fn of(name: &str, pid: u32) -> Result<Self> {
-        // A short program may have ended by now; its remains wait for us and still tell.
+        // A short program may already have ended. Its zombie stays until it is collected and still has these values.
         let (_, start_time) = life_of(pid).with_context(|| format!("{name} left no trace"))?;
         Ok(Self { name: name.to_owned(), pid, start_time })
     }
@@ -260,21 +260,21 @@ impl Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Alive {
     Yes,
-    /// Only its remains are there, which nobody has collected.
+    /// A zombie that nobody has collected.
     No,
 }
 
 /// Whether a process lives, and its start time; `None` when there is no such process.
 fn life_of(pid: u32) -> Option<(Alive, u64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in parentheses and may hold blanks; the state is the first after it,
-    // field 22 the 20th.
+    // The second field is the program's name in parentheses and may contain blanks. The state is the first field after it, and field 22 is
+    // the 20th after it.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let alive = if matches!(fields.next()?, "Z" | "X") { Alive::No } else { Alive::Yes };
     Some((alive, fields.nth(18)?.parse().ok()?))
 }
 
-/// Several servers of one set of servers start at the same time and share the file.
+/// Several servers of one set start at the same time and share the file.
 fn state_lock() -> MutexGuard<'static, ()> {
     static LOCK: Mutex<()> = Mutex::new(());
     LOCK.lock().unwrap_or_else(PoisonError::into_inner)
@@ -311,8 +311,8 @@ fn forget(folder: &Path, record: &Record) -> Result<()> {
     write_state(folder, &records)
 }
 
-/// Kills what a dead set of servers left running in `folder`: exactly the pids of its `state.json` whose start time still matches.
-/// Returns the names of what was killed.
+/// Kills the processes that a dead set of servers left in `folder`: exactly those pids in its `state.json` whose start time still matches.
+/// Returns the names of the killed processes.
 pub fn clean_leftovers(folder: &Path) -> Result<Vec<String>> {
     let _guard = state_lock();
     let mut killed = Vec::new();

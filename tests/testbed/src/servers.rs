@@ -21,28 +21,28 @@ use crate::{
 
 const PROVISION_LIMIT: Duration = Duration::from_mins(2);
 
-/// Is a part without settings of its own wished?
+/// Whether to start a server that has no options of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wanted {
     /// Start it.
     Yes,
-    /// Do without.
+    /// Do not start it.
     #[default]
     No,
 }
 
-/// Which servers a test wants.
+/// The servers that a test needs.
 #[derive(Clone, Debug, Default)]
 pub struct ServerOptions {
-    /// Where everything is kept, also afterwards; a temporary folder for `None`.
+    /// The folder for all data, which is kept; a temporary folder for `None`.
     pub folder: Option<PathBuf>,
     /// The directory.
     pub slapd: Wanted,
-    /// What is special about its settings and its first entries.
+    /// Changes to its settings and to its first entries.
     pub slapd_edits: Edits,
-    /// Keycloak; `None` does without.
+    /// Keycloak; not started for `None`.
     pub keycloak: Option<KeycloakOptions>,
-    /// The mail catcher; `None` does without.
+    /// The mail catcher; not started for `None`.
     pub mail: Option<MailOptions>,
     /// PostgreSQL.
     pub postgres: Wanted,
@@ -51,7 +51,7 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// The directory, Keycloak and the mail catcher: what one account needs.
+    /// The directory, Keycloak and the mail catcher, which an account needs.
     pub fn servers() -> Self {
         Self {
             keycloak: Some(KeycloakOptions::default()),
@@ -60,18 +60,18 @@ impl ServerOptions {
         }
     }
 
-    /// Only the directory, which is there in a moment.
+    /// Only the directory, which starts within a moment.
     pub fn slapd_alone() -> Self {
         Self { slapd: Wanted::Yes, ..Self::default() }
     }
 }
 
-/// A part of a set of servers that is used as if it were always there. Using one that was not asked for is a mistake in the test.
+/// A server that is accessed as if it were always present. Accessing one that was not requested is a mistake in the test.
 #[derive(Debug)]
 pub struct Part<T>(Option<T>);
 
 impl<T> Part<T> {
-    /// The part, if this set of servers was started with it.
+    /// The server, if this set was started with it.
     pub const fn started(&self) -> Option<&T> {
         self.0.as_ref()
     }
@@ -85,7 +85,7 @@ impl<T> Deref for Part<T> {
     }
 }
 
-/// Running servers. Dropping the servers ends them.
+/// Running servers. Dropping this stops them.
 #[derive(Debug)]
 pub struct TestServers {
     /// The directory.
@@ -102,7 +102,7 @@ pub struct TestServers {
 #[derive(Debug)]
 enum Folder {
     Temporary(TemporaryFolder),
-    /// Locked, so that a second set of servers there does not take a living first one for a leftover.
+    /// Locked, so that a second set of servers in this folder does not treat a living first one as a leftover.
     Kept {
         path: PathBuf,
         _lock: File,
@@ -119,8 +119,8 @@ impl Folder {
 }
 
 impl TestServers {
-    /// Starts what is wished, the slow parts at the same time, and returns when all of it is ready. What a dead set of servers left running
-    /// in a kept folder is ended first, and its data removed.
+    /// Starts the wanted servers, the slow ones in parallel, and returns when all are ready. First ends what a dead set of servers left
+    /// running in a kept folder, and removes its data.
     pub async fn start(options: ServerOptions) -> Result<Self> {
         let folder = make_folder(options.folder.clone())?;
         let path = folder.path();
@@ -157,13 +157,13 @@ impl TestServers {
         })
     }
 
-    /// Where the servers keeps logs, data and `state.json`.
+    /// The folder with logs, data and `state.json`.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Has the product's own `setup keycloak --apply` make the realm that its configuration names, then sends the
-    /// realm's mails to the catcher. Returns what the command printed as JSON.
+    /// Has the product's own `setup keycloak --apply` make the realm that its configuration names, then sends the realm's mails to the
+    /// catcher. Returns the JSON that the command printed.
     pub async fn provision(&self, accolade: &Path, config: &Path, realm: &str) -> Result<serde_json::Value> {
         let output = self.run_setup(accolade, config).await?;
         if !output.status.success() {
@@ -189,7 +189,7 @@ impl TestServers {
             .args(["--federation-bind-dn", &self.slapd.keycloak_dn])
             .arg("--federation-bind-password-file")
             .arg(&self.slapd.keycloak_password_file)
-            // Straight to the directory, also where the bot's own way leads through something that breaks.
+            // Keycloak connects directly to the directory, even if the bot connects through a proxy that injects faults.
             .args(["--federation-url", &self.slapd.ldap_url])
             .stdin(Stdio::null())
             .kill_on_drop(true)
@@ -200,9 +200,9 @@ impl TestServers {
             .context("run accolade")
     }
 
-    /// Ends everything in an orderly way. A kept folder stays.
+    /// Stops everything in an orderly way. A kept folder stays.
     pub async fn stop(self) {
-        // Waiting for processes blocks, and somebody else's tasks may share this thread.
+        // Waiting for processes blocks, and other tasks may run on this thread.
         let ended = tokio::task::spawn_blocking(move || {
             if let Some(keycloak) = self.keycloak.started() {
                 keycloak.stop();
@@ -221,7 +221,7 @@ impl TestServers {
     }
 }
 
-/// Said when a test fails, because the folder with the logs goes with the servers.
+/// Printed when a test fails, because the folder with the logs is removed with the servers.
 const LINES_OF_EACH_LOG: usize = 40;
 
 impl Drop for TestServers {

@@ -1,6 +1,6 @@
 //! OpenLDAP's slapd with the overlays and access rules of `slapd/config.ldif`.
 //!
-//! Everything read or written here uses the root DN: this is the test's own eye and hand, never the bot's.
+//! Everything read or written here uses the root DN. These are operations of the test, never of the bot.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -23,23 +23,23 @@ use crate::{
 };
 
 const BASE: &str = "dc=example,dc=org";
-/// Who may change the server's settings; the password is the root DN's.
+/// The DN that may change the server's settings. Its password is that of the root DN.
 pub const CONFIG_ADMIN: &str = "cn=admin,cn=config";
-/// Where the settings of the database are.
+/// The entry with the settings of the database.
 pub const DATABASE: &str = "olcDatabase={1}mdb,cn=config";
 const START_LIMIT: Duration = Duration::from_secs(20);
 const CALL_LIMIT: Duration = Duration::from_secs(5);
 
-/// May the bot change who is in the group?
+/// Whether the bot may change the members of the group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Managed {
     /// The group carries the mark `businessCategory: accolade`.
     Yes,
-    /// It does not, and the access rules keep the bot out.
+    /// It does not carry the mark, and the access rules deny the bot.
     No,
 }
 
-/// Somebody whom an administrator entered by hand. Without `mark` the entry is not ours.
+/// A person whom an administrator entered by hand. Without `mark` the entry is not ours.
 #[derive(Clone, Debug, Default)]
 pub struct PersonByHand {
     /// The RDN.
@@ -54,12 +54,12 @@ pub struct PersonByHand {
     pub discord_id: Option<String>,
     /// `description`, such as `accolade:<id>`.
     pub mark: Option<String>,
-    /// A password from the start.
+    /// The initial password.
     pub password: Option<String>,
 }
 
 impl PersonByHand {
-    /// A foreign entry with an address `<uid>@example.org`.
+    /// A foreign entry with the address `<uid>@example.org`.
     pub fn named(uid: &str) -> Self {
         Self {
             uid: uid.to_owned(),
@@ -71,14 +71,14 @@ impl PersonByHand {
     }
 }
 
-/// How a directory differs from the usual one.
+/// How a directory differs from the default one.
 #[derive(Clone, Copy, Debug)]
 pub struct Edits {
     /// Changes `slapd/config.ldif`.
     pub config: fn(&str) -> String,
     /// Changes `slapd/data.ldif`.
     pub data: fn(&str) -> String,
-    /// The attribute that has no index.
+    /// The attribute without an index.
     pub without_index: Option<&'static str>,
     /// What slapd writes to its log (`-d`): `filter` reports searches without an index.
     pub log_level: &'static str,
@@ -93,14 +93,14 @@ impl Default for Edits {
 /// An entry as the directory holds it, operational attributes included. Attribute names are as the server writes them.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Where it is.
+    /// The DN of the entry.
     pub dn: String,
     /// Every value of every attribute, as text.
     pub attributes: BTreeMap<String, Vec<String>>,
 }
 
 impl Entry {
-    /// The values of an attribute, whatever the case of its name; empty if it is absent.
+    /// The values of an attribute, ignoring the case of its name; empty if it is absent.
     pub fn values(&self, attribute: &str) -> &[String] {
         self.attributes
             .iter()
@@ -108,7 +108,7 @@ impl Entry {
             .map_or(&[], |(_, values)| values.as_slice())
     }
 
-    /// The first value.
+    /// The first value of an attribute.
     pub fn value(&self, attribute: &str) -> Option<&str> {
         self.values(attribute).first().map(String::as_str)
     }
@@ -117,7 +117,7 @@ impl Entry {
 /// A directory server with the tree `dc=example,dc=org`.
 #[derive(Debug)]
 pub struct Slapd {
-    /// `ldap://127.0.0.1:PORT`, StartTLS offered.
+    /// `ldap://127.0.0.1:PORT`, which offers StartTLS.
     pub ldap_url: String,
     /// `ldaps://127.0.0.1:PORT`.
     pub ldaps_url: String,
@@ -125,23 +125,23 @@ pub struct Slapd {
     pub ca_file: PathBuf,
     /// The suffix.
     pub base: String,
-    /// Where people live.
+    /// The entry above all people.
     pub people_dn: String,
-    /// Where groups live.
+    /// The entry above all groups.
     pub groups_dn: String,
     /// The bot's service account.
     pub bot_dn: String,
     /// Its password.
     pub bot_password: String,
-    /// The same in a file, without a line end.
+    /// The same password in a file, without a line end.
     pub bot_password_file: PathBuf,
     /// Keycloak's service account.
     pub keycloak_dn: String,
     /// Its password.
     pub keycloak_password: String,
-    /// The same in a file, without a line end.
+    /// The same password in a file, without a line end.
     pub keycloak_password_file: PathBuf,
-    /// The root DN, above every access rule.
+    /// The root DN, to which no access rule applies.
     pub admin_dn: String,
     /// Its password (also that of `cn=admin,cn=config`).
     pub admin_password: String,
@@ -167,7 +167,7 @@ impl Slapd {
             folder.join("cfg").display().to_string(),
             "-h".to_owned(),
             format!("{plain}/ {secured}/"),
-            // `-d` keeps it in the foreground, so that its pid is ours.
+            // `-d` keeps it in the foreground, so that the child's pid is slapd's own.
             "-d".to_owned(),
             edits.log_level.to_owned(),
         ]);
@@ -225,8 +225,8 @@ impl Slapd {
         Ok(())
     }
 
-    /// Replaces everything in the directory by the tree that it began with and these entries (LDIF). It is down meanwhile. The
-    /// server's own settings stay.
+    /// Replaces all entries of the directory with its initial tree and these entries (LDIF). The server is down meanwhile. Its settings
+    /// stay.
     pub async fn replace_entries(&self, ldif: &str) -> Result<()> {
         let folder = self.bot_password_file.parent().context("slapd has no folder")?;
         self.stop();
@@ -241,7 +241,7 @@ impl Slapd {
         self.start().await
     }
 
-    /// Starts it again on the same ports with the same data. Nothing happens if it runs.
+    /// Restarts it on the same ports with the same data. Does nothing if it runs.
     pub async fn start(&self) -> Result<()> {
         {
             let mut process = self.lock();
@@ -259,28 +259,28 @@ impl Slapd {
         .await
     }
 
-    /// Ends it in an orderly way.
+    /// Stops it in an orderly way.
     pub fn stop(&self) {
         if let Some(process) = self.take() {
             process.stop();
         }
     }
 
-    /// Ends it as a power cut would.
+    /// Kills it as a power cut would.
     pub fn kill(&self) {
         if let Some(process) = self.take() {
             process.kill();
         }
     }
 
-    /// It keeps its connections and answers nothing.
+    /// Freezes it: connections stay open, and it answers nothing.
     pub fn freeze(&self) {
         if let Some(process) = &*self.lock() {
             process.freeze();
         }
     }
 
-    /// It goes on where it was frozen.
+    /// Resumes it after a freeze.
     pub fn thaw(&self) {
         if let Some(process) = &*self.lock() {
             process.thaw();
@@ -300,7 +300,7 @@ impl Slapd {
         self.lock().take()
     }
 
-    /// Adds a group with only the placeholder in it.
+    /// Adds a group that contains only the placeholder.
     pub async fn add_group(&self, name: &str, managed: Managed) -> Result<String> {
         let dn = format!("cn={},{}", ldap3::dn_escape(name), self.groups_dn);
         let placeholder = format!("cn=nobody,ou=services,{BASE}");
@@ -317,7 +317,7 @@ impl Slapd {
         Ok(dn)
     }
 
-    /// Adds somebody as an administrator would, and returns the DN.
+    /// Adds a person as an administrator would, and returns the DN.
     pub async fn add_person_by_hand(&self, person: &PersonByHand) -> Result<String> {
         let dn = self.person_dn(&person.uid);
         let full_name = format!("{} {}", person.given_name, person.family_name);
@@ -343,7 +343,7 @@ impl Slapd {
         Ok(dn)
     }
 
-    /// Replaces the values of an attribute; none takes it away.
+    /// Replaces the values of an attribute; an empty list removes it.
     pub async fn set_attribute(&self, dn: &str, attribute: &str, values: &[&str]) -> Result<()> {
         let change = Mod::Replace(attribute, values.iter().copied().collect());
         self.connect_as_admin()
@@ -355,21 +355,21 @@ impl Slapd {
         Ok(())
     }
 
-    /// Replaces the values of an attribute of the server's own settings, below `cn=config`; gives what stood there.
+    /// Replaces the values of a setting of the server, below `cn=config`. Returns the previous values.
     pub async fn set_config(&self, dn: &str, attribute: &str, values: &[&str]) -> Result<Vec<String>> {
         let mut ldap = self.connect_as(CONFIG_ADMIN, &self.admin_password).await?;
         let found = ldap.search(dn, Scope::Base, "(objectClass=*)", vec![attribute]).await?;
         let (rows, _) = found.success().context("read the server's settings")?;
         let row = rows.into_iter().next().map(SearchEntry::construct).map(read_entry);
         let before = row.context("no such settings")?.values(attribute).to_vec();
-        // One after the other: a set has no order, and rules have.
+        // One after the other, because a set has no order but rules do.
         let mut changes = vec![Mod::Replace(attribute, values.iter().take(1).copied().collect())];
         changes.extend(values.iter().skip(1).map(|value| Mod::Add(attribute, HashSet::from([*value]))));
         ldap.modify(dn, changes).await?.success().context("change the server's settings")?;
         Ok(before)
     }
 
-    /// How many comparisons of each attribute slapd could not answer from an index, by its log. Needs the log level `filter`.
+    /// How many comparisons of each attribute slapd could not answer from an index, according to its log. Needs the log level `filter`.
     pub fn unindexed_comparisons(&self) -> Result<BTreeMap<String, usize>> {
         let log = fs::read_to_string(self.launch.log_path()).context("read slapd's log")?;
         // `<= mdb_equality_candidates: (uid) not indexed`
@@ -384,7 +384,7 @@ impl Slapd {
         Ok(counts)
     }
 
-    /// Takes an entry away.
+    /// Deletes an entry.
     pub async fn delete(&self, dn: &str) -> Result<()> {
         self.connect_as_admin().await?.delete(dn).await?.success().context("delete an entry")?;
         Ok(())
@@ -395,7 +395,7 @@ impl Slapd {
         format!("uid={},{}", ldap3::dn_escape(uid), self.people_dn)
     }
 
-    /// The entry with its operational attributes, or `None`.
+    /// The entry with its operational attributes, or `None` if it does not exist.
     pub async fn entry(&self, dn: &str) -> Result<Option<Entry>> {
         let found = self.search(dn, Scope::Base, "(objectClass=*)").await?;
         Ok(found.into_iter().next())
@@ -411,7 +411,7 @@ impl Slapd {
         self.search(&self.groups_dn, Scope::OneLevel, "(objectClass=*)").await
     }
 
-    /// The people as LDIF, as evidence. Passwords show only that they are there.
+    /// The people as LDIF, as evidence. For passwords it shows only that they exist.
     pub async fn ldif_of_people(&self) -> Result<String> {
         let mut text = String::new();
         for entry in self.people().await? {
@@ -427,7 +427,7 @@ impl Slapd {
         Ok(text)
     }
 
-    /// Would the directory let this person in? `false` for wrong credentials and locks, an error for an outage.
+    /// Whether the directory accepts this bind. `false` for wrong credentials and locks, an error for an outage.
     pub async fn bind_works(&self, dn: &str, password: &str) -> Result<bool> {
         let mut ldap = self.connect().await?;
         let LdapResult { rc, .. } = ldap.with_timeout(CALL_LIMIT).simple_bind(dn, password).await?;
@@ -439,14 +439,14 @@ impl Slapd {
         }
     }
 
-    /// A connection bound as `dn`, to try what that account may do.
+    /// A connection bound as `dn`, to test what that account may do.
     pub async fn connect_as(&self, dn: &str, password: &str) -> Result<Ldap> {
         let mut ldap = self.connect().await?;
         ldap.with_timeout(CALL_LIMIT).simple_bind(dn, password).await?.success().context("bind")?;
         Ok(ldap)
     }
 
-    /// A connection that nobody is bound on.
+    /// An unbound connection.
     pub async fn connect(&self) -> Result<Ldap> {
         let settings = LdapConnSettings::new().set_conn_timeout(CALL_LIMIT);
         let (connection, ldap) = LdapConnAsync::with_settings(settings, &self.ldap_url).await?;
@@ -472,8 +472,8 @@ impl Slapd {
     }
 }
 
-/// Ubuntu's `AppArmor` profile goes by the path of slapd and lets it read only the system's own folders; a copy is free.
-/// The copy is slapadd too, as `slapd -T add`.
+/// Ubuntu's `AppArmor` profile applies to the path of slapd and allows it to read only the system's own folders; a copy is not restricted.
+/// The copy also serves as slapadd, as `slapd -T add`.
 fn program_in(folder: &Path) -> PathBuf {
     folder.join("run/slapd")
 }
@@ -494,7 +494,7 @@ fn add_offline(folder: &Path, database: &str, file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The settings without an attribute's index.
+/// The settings without the index of an attribute.
 fn without_index(config: &str, attribute: Option<&str>) -> String {
     let is_kept = |name: &&str| attribute != Some(*name);
     let lines = config.lines().filter_map(|line| {
@@ -517,7 +517,7 @@ fn read_entry(row: SearchEntry) -> Entry {
     Entry { dn: row.dn, attributes }
 }
 
-/// A new random password, also written to `file` for its owner only.
+/// Writes a new random password to `file` for its owner only, and returns it.
 pub(crate) fn write_new_secret(file: &Path) -> Result<String> {
     use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
     let secret = hex::encode(rand::random::<[u8; 16]>());
@@ -532,7 +532,7 @@ pub(crate) fn write_new_secret(file: &Path) -> Result<String> {
     Ok(secret)
 }
 
-/// slapd's own `{SSHA}` form of the password in `file`.
+/// The password in `file` in slapd's own `{SSHA}` form.
 fn hash_password(file: &Path) -> Result<String> {
     let output = Command::new("/usr/sbin/slappasswd")
         .args(["-h", "{SSHA}", "-T"])

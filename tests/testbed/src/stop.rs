@@ -1,4 +1,4 @@
-//! Ctrl-C and TERM: what was started is stopped in order before the process ends.
+//! Ctrl-C and TERM: everything that was started is stopped in order before the process ends.
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,7 +11,7 @@ pub struct StopSignals {
 }
 
 impl StopSignals {
-    /// From now on neither ends the process by itself.
+    /// From now on neither signal ends the process by itself.
     pub fn listen() -> Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).context("listen for Ctrl-C")?,
@@ -19,7 +19,7 @@ impl StopSignals {
         })
     }
 
-    /// Returns when one of them comes.
+    /// Returns when one of the signals arrives.
     pub async fn wait(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

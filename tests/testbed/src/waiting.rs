@@ -1,10 +1,10 @@
-//! The only place where tests let time pass: a condition that is asked again until a limit, and the pause that is itself the fault.
+//! The only place where tests let time pass: a condition that is polled up to a limit, and a pause that is part of a fault.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// Asks `condition` until it says yes, at most for `limit`. `what` completes the sentence "waited … for …".
+/// Polls `condition` until it is true, for at most `limit`. `what` completes the sentence "waited … for …".
 pub async fn wait_until(
     what: &str,
     limit: Duration,
@@ -16,12 +16,12 @@ pub async fn wait_until(
     bail!("waited {limit:?} for {what}");
 }
 
-/// The same for a condition that may stay false: whether it came true within the limit.
+/// The same for a condition that may stay false. Returns whether it became true within the limit.
 pub async fn comes_true(limit: Duration, condition: impl AsyncFnMut() -> Result<bool>) -> Result<bool> {
     ask(limit, pause_after, condition).await
 }
 
-/// The same with a fixed pause between two looks, for a condition that is expensive to ask or that pushes time.
+/// The same with a fixed pause between polls, for a condition that is expensive to evaluate or that advances time.
 pub(crate) async fn comes_true_at_looks(
     limit: Duration,
     pause: Duration,
@@ -61,12 +61,13 @@ pub(crate) fn block_until(limit: Duration, mut condition: impl FnMut() -> bool) 
     }
 }
 
-/// A span that is part of what is played: how long a fault lasts, or how long a person hesitates. Never a way to wait for something.
+/// A span that is part of the scenario: how long a fault lasts, or how long a person hesitates. Never a way to wait for a result.
 pub(crate) async fn let_pass(span: Duration) {
     tokio::time::sleep(span).await;
 }
 
-/// Short at first, so that what is ready at once is seen at once. Later longer, so that asking slows no slow start.
+/// Short at first, so that a condition that is true at once is detected at once. Longer later, so that polling does not slow down a slow
+/// start.
 fn pause_after(elapsed: Duration) -> Duration {
     (elapsed / 20).clamp(Duration::from_millis(5), Duration::from_millis(100))
 }

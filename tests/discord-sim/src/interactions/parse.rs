@@ -1,4 +1,4 @@
-//! Reads what a person types after `/` against the registered commands, as Discord's client would.
+//! Parses what a person types after `/` with the registered commands, as Discord's client would.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use crate::objects;
 use crate::permissions::{Permissions, bits_of};
 use crate::state::World;
 
-/// A typed command: whose it is, its data, and its name for the record.
+/// A parsed command: its application, its data, and its name for the record.
 pub(crate) struct Typed {
     pub(crate) app: Id,
     pub(crate) data: Value,
@@ -23,7 +23,7 @@ pub(crate) fn command_data(world: &World, user: Id, place: Place, typed: &str) -
     let name = rest.next().ok_or_else(|| CannotDo("no command was typed".to_owned()))?;
     let (app, command) = find_command(world, user, place, name)?;
     let mut what = format!("/{name}");
-    // Down the subcommands; each level wraps the options of the next one.
+    // Walks down the subcommands; each level wraps the options of the next one.
     let mut path = Vec::new();
     let mut options = list(&command, "options").to_vec();
     while options.iter().any(|option| matches!(option["type"].as_u64(), Some(1 | 2))) {
@@ -52,7 +52,7 @@ pub(crate) fn command_data(world: &World, user: Id, place: Place, typed: &str) -
     Ok(Typed { app, data, what })
 }
 
-/// The command as this person sees it here: guild commands win over global ones.
+/// The command as this person sees it here: guild commands take precedence over global ones.
 fn find_command(world: &World, user: Id, place: Place, name: &str) -> Result<(Id, Value), CannotDo> {
     let no_such = || CannotDo(format!("there is no command /{name} here"));
     let found = world.apps.values().find_map(|app| {
@@ -87,7 +87,7 @@ fn find_command(world: &World, user: Id, place: Place, name: &str) -> Result<(Id
     }
 }
 
-/// Splits at spaces, but not inside double quotes; the quotes go away.
+/// Splits at spaces, but not inside double quotes. The quotes are removed.
 fn split_words(typed: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
@@ -116,7 +116,7 @@ fn read_options(
         });
         match (named, texts.last_mut()) {
             (Some((option, value)), _) => texts.push((option, value.to_owned())),
-            // A value may have spaces: what names no option belongs to the one before it.
+            // A value may contain spaces: a word that names no option belongs to the option before it.
             (None, Some((_, text))) => {
                 text.push(' ');
                 text.push_str(word);

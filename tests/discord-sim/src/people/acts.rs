@@ -1,4 +1,4 @@
-//! The deeds themselves, shared by the vocabulary and the control routes: send, then wait for the answer.
+//! The actions themselves, shared by the tests and the control routes: each sends, then waits for the answer.
 
 use serde_json::{Value, json};
 
@@ -80,7 +80,7 @@ impl Sim {
         Ok(self.first_answer(user, id).await)
     }
 
-    /// A press of a custom id that no message need show.
+    /// Presses a custom id, which no message needs to show.
     pub(crate) async fn press_raw(
         &self,
         user: Id,
@@ -110,7 +110,7 @@ impl Sim {
             let opened =
                 world.open_interaction(user, open.app, place, kind, &what, &data, open.source_message);
             let id = world.deliver(&opened);
-            // It closes when the answer comes; a failed submit leaves it open, as Discord's client does.
+            // The form closes when the answer arrives. A failed submit leaves it open, as Discord's client does.
             world.modals.remove(&user);
             Ok((id, open))
         })?;
@@ -123,7 +123,7 @@ impl Sim {
         Ok(reply)
     }
 
-    /// A form that no bot has opened.
+    /// Sends a form that no bot has opened.
     pub(crate) async fn submit_raw(
         &self,
         user: Id,
@@ -147,7 +147,7 @@ impl Sim {
         Ok(self.first_answer(user, id).await)
     }
 
-    /// Waits for the first answer, or for the 3 virtual seconds in which it must come.
+    /// Waits for the first answer, or for the 3 virtual seconds within which it must arrive.
     pub(crate) async fn first_answer(&self, user: Id, id: Id) -> Reply {
         let mut changes = self.changes();
         loop {
@@ -167,13 +167,13 @@ impl Sim {
                 return Reply { text, failed: true, ..Reply::default() };
             }
             let wait = std::time::Duration::from_millis(left_ms as u64 + 2);
-            // Whichever comes first: the loop looks again.
+            // After a change or the timeout, the loop checks again.
             drop(tokio::time::timeout(wait, changes.changed()).await);
         }
     }
 }
 
-/// A member acts in the guild's channels they see; a person in their own direct messages.
+/// Checks that a member acts in a guild channel that they see, or in their own direct messages.
 fn may_act(world: &World, user: Id, place: Place) -> Result<(), CannotDo> {
     let nobody = || CannotDo("this person does not see that channel".to_owned());
     let channel = world.channels.get(&place.channel).ok_or_else(nobody)?;
@@ -187,7 +187,7 @@ impl World {
         Ok(self.deliver(&opened))
     }
 
-    /// Opens the press of a button or the choice of a select.
+    /// Creates the interaction of a pressed button or a chosen option.
     pub(crate) fn open_component(&mut self, user: Id, message: Id, data: &Value) -> Result<Opened, CannotDo> {
         let found =
             self.messages.get(&message).ok_or_else(|| CannotDo("there is no such message".to_owned()))?;
@@ -199,7 +199,7 @@ impl World {
         Ok(self.open_interaction(user, app, place, kind, &what, data, Some(message)))
     }
 
-    /// The bot of a place: of a direct message its other side, of a guild the first one in it.
+    /// The bot of a place: the other side of a direct message, or the first bot in a guild.
     fn app_at(&self, place: Place) -> Result<Id, CannotDo> {
         let found = self.apps.values().find(|app| match place.guild {
             Some(guild) => self.guilds.get(&guild).is_some_and(|g| g.members.contains_key(&app.user)),
@@ -208,7 +208,7 @@ impl World {
         found.map(|app| app.id).ok_or_else(|| CannotDo("there is no bot here".to_owned()))
     }
 
-    /// The newest visible message of the place; else one that has been deleted since.
+    /// The newest visible message of the place, or else a new one that is marked as deleted.
     fn some_message(&mut self, user: Id, place: Place) -> Result<Id, CannotDo> {
         let mut visible = self.messages.values().rev().filter(|m| m.channel == place.channel);
         if let Some(message) = visible.find(|message| sight::sees(self, user, message)) {
@@ -238,7 +238,7 @@ impl World {
         Ok(id)
     }
 
-    /// What the person sees of the first answer; that counts as read.
+    /// What the person sees of the first answer, which is then marked as read.
     fn reply_of(&mut self, user: Id, id: Id, answered: Answered) -> Reply {
         let original = self.interactions.get(&id).and_then(|found| found.original);
         match answered {

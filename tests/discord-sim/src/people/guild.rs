@@ -1,4 +1,4 @@
-//! Guilds, bots and newcomers: how a test sets its scene.
+//! Guilds, bots and newcomers: the set-up of a test.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::permissions::Permissions;
 use crate::server::Sim;
 use crate::state::{App, Channel as StoredChannel, Overwrite, World};
 
-/// How old accounts and memberships are unless a test says otherwise.
+/// The age of accounts and memberships, unless a test sets another one.
 const AGE: Duration = Duration::from_hours(400 * 24);
 
 /// A bot that may connect: its application and its token.
@@ -41,7 +41,7 @@ impl Bot {
         self.sim.read(|world| world.apps.get(&self.id).map(|app| app.token.clone()).unwrap_or_default())
     }
 
-    /// Sends its interactions to a web address, where nobody answers: the gateway gets none. `None` brings them back.
+    /// Sends its interactions to a web address, where no server answers, and not to the gateway. `None` restores the gateway.
     pub fn takes_interactions_at(&self, url: Option<&str>) {
         self.sim.change(|world| {
             if let Some(app) = world.apps.get_mut(&self.id) {
@@ -50,7 +50,7 @@ impl Bot {
         });
     }
 
-    /// Sets which intents it may ask for; others close the gateway with 4014.
+    /// Sets the intents that it may ask for; others close the gateway with 4014.
     pub fn allows_intents(&self, intents: u64) {
         self.sim.change(|world| {
             if let Some(app) = world.apps.get_mut(&self.id) {
@@ -78,7 +78,7 @@ pub struct Channel {
     pub name: String,
 }
 
-/// A guild of the simulator.
+/// A guild in the simulator.
 #[derive(Debug, Clone)]
 pub struct Guild {
     pub(crate) sim: Sim,
@@ -86,7 +86,7 @@ pub struct Guild {
     pub id: Id,
 }
 
-/// A guild that is being set up; roles rise in the order in which they are named.
+/// A guild that is being set up. Each role is above those that were added before it.
 #[derive(Debug)]
 #[must_use = "the guild exists after `build`"]
 pub struct GuildBuilder {
@@ -99,12 +99,12 @@ pub struct GuildBuilder {
 }
 
 impl GuildBuilder {
-    /// Adds a role without permissions of its own, above those before it.
+    /// Adds a role without permissions of its own, above the earlier ones.
     pub fn role(self, name: &str) -> Self {
         self.role_with(name, Permissions(0))
     }
 
-    /// Adds a role with permissions, above those before it.
+    /// Adds a role with permissions, above the earlier ones.
     pub fn role_with(mut self, name: &str, permissions: Permissions) -> Self {
         self.roles.push((name.to_owned(), permissions));
         self
@@ -115,7 +115,7 @@ impl GuildBuilder {
         self.private_channel(name, &[])
     }
 
-    /// Adds a text channel that only these roles (and bots) see; everybody when there are none.
+    /// Adds a text channel that only these roles (and bots) see; everybody sees it when there are none.
     pub fn private_channel(mut self, name: &str, roles: &[&str]) -> Self {
         self.channels.push((name.to_owned(), roles.iter().map(|&role| role.to_owned()).collect()));
         self
@@ -133,7 +133,7 @@ impl GuildBuilder {
         self
     }
 
-    /// Makes the guild. The owner is a user of its own, who does nothing.
+    /// Creates the guild. Its owner is a separate user, who does nothing.
     ///
     /// # Panics
     /// If a person or channel names a role that the guild does not have.
@@ -169,7 +169,7 @@ fn role_named(world: &World, guild: Id, name: &str) -> Id {
 }
 
 impl World {
-    /// A text channel; with roles, only they and bots see it.
+    /// Adds a text channel. With roles, only members with one of them and bots see it.
     pub(crate) fn add_channel(&mut self, guild: Id, name: &str, only_for: &[Id]) -> Id {
         let id = self.new_id();
         let view = Permissions::VIEW_CHANNEL.0;
@@ -202,7 +202,7 @@ impl World {
         id
     }
 
-    /// A new application with its bot user.
+    /// Adds an application with its bot user.
     pub(crate) fn add_app(&mut self, name: &str, token: Option<String>) -> Id {
         use base64::Engine as _;
         let id = self.id_made_at(self.now_ms() - AGE.as_millis() as i64);
@@ -225,13 +225,13 @@ impl World {
         id
     }
 
-    /// Brings a bot into a guild with more than it needs, as before anybody looked at its rights.
+    /// Adds a bot to a guild with more permissions than it needs, as when nobody has restricted them.
     pub(crate) fn install(&mut self, guild: Id, app: Id) {
         let permissions = Permissions::MANAGE_ROLES | Permissions::BAN_MEMBERS | Permissions::EVERYONE;
         self.install_with(guild, app, permissions);
     }
 
-    /// Brings a bot into a guild, with its managed role on top and a view of private channels.
+    /// Adds a bot to a guild, with its managed role on top and access to private channels.
     pub(crate) fn install_with(&mut self, guild: Id, app: Id, permissions: Permissions) {
         let Some((user, name)) = self.apps.get(&app).map(|app| (app.user, app.name.clone())) else {
             return;
@@ -248,14 +248,14 @@ impl World {
             }
         }
         let joined = AGE.as_millis() as i64;
-        // The role is there before GUILD_CREATE is sent.
+        // The role exists before GUILD_CREATE is sent.
         self.add_member(guild, user, joined);
         self.change_member(guild, user, "roles", |member| member.roles.push(role));
     }
 }
 
 impl Sim {
-    /// Registers an application with a fresh token.
+    /// Registers an application with a new token.
     pub fn bot(&self, name: &str) -> Bot {
         let (id, user) = self.change(|world| {
             let id = world.add_app(name, None);
@@ -284,7 +284,7 @@ impl Sim {
 }
 
 impl Guild {
-    /// The simulator it lives in.
+    /// The simulator that contains it.
     pub fn sim(&self) -> &Sim {
         &self.sim
     }
@@ -298,10 +298,10 @@ impl Guild {
         Role { id, name: name.to_owned() }
     }
 
-    /// Sets what a role may do.
+    /// Sets the permissions of a role.
     ///
     /// # Panics
-    /// If there is none of that name.
+    /// If there is no role with that name.
     pub fn role_may(&self, name: &str, permissions: Permissions) {
         self.sim.change(|world| {
             let role = role_named(world, self.id, name);
@@ -342,7 +342,7 @@ impl Guild {
         Person { sim: self.sim.clone(), guild: self.id, id, place: Place { guild: Some(self.id), channel } }
     }
 
-    /// Somebody who comes into the guild; say who they are, then `joins`.
+    /// A person who will join the guild; set their properties, then call `joins`.
     pub fn newcomer(&self, name: &str) -> PersonBuilder {
         PersonBuilder {
             guild: self.clone(),
@@ -355,7 +355,7 @@ impl Guild {
         }
     }
 
-    /// Deletes a role; members lose it without any member event, as at Discord.
+    /// Deletes a role. Members lose it without a member event, as in Discord.
     ///
     /// # Panics
     /// If there is none.
@@ -364,7 +364,7 @@ impl Guild {
         self.sim.change(|world| world.delete_role(self.id, role));
     }
 
-    /// Takes permissions from everybody in a channel, the bot included, but not from administrators.
+    /// Denies permissions in a channel to everybody except administrators. This includes the bot.
     ///
     /// # Panics
     /// If there is no such channel.
@@ -378,7 +378,7 @@ impl Guild {
         });
     }
 
-    /// Somebody who may deletes a message.
+    /// Deletes a message, as a person who may do so.
     pub fn deletes_message(&self, message: Id) {
         self.sim.change(|world| {
             if let Some(message) = world.messages.get_mut(&message) {
@@ -387,7 +387,7 @@ impl Guild {
         });
     }
 
-    /// Sets a role's position: higher ones are above.
+    /// Sets a role's position; a higher position is above a lower one.
     ///
     /// # Panics
     /// If there is no such role.
@@ -405,12 +405,12 @@ impl Guild {
         self.sim.change(|world| world.change_role(self.id, role, |role| role.permissions = permissions.0));
     }
 
-    /// Somebody who manages the guild opens an invite that asks for these permissions.
+    /// Adds the bot with these permissions, as a person who manages the guild does with an invite.
     pub fn invites(&self, bot: &Bot, permissions: Permissions) {
         self.sim.change(|world| world.install_with(self.id, bot.id, permissions));
     }
 
-    /// Makes an exception of a channel for a role of this name (`@everyone` is one), instead of any before it.
+    /// Sets a channel's overwrite for a role with this name (`@everyone` is one), and replaces an earlier one.
     ///
     /// # Panics
     /// If there is no such channel or role.
@@ -424,7 +424,7 @@ impl Guild {
         });
     }
 
-    /// What stands in a channel for everybody, as text, oldest first. Reads nothing.
+    /// The public messages of a channel as text, oldest first. Marks nothing as read.
     ///
     /// # Panics
     /// If there is no such channel.
@@ -440,7 +440,7 @@ impl Guild {
     }
 }
 
-/// Somebody about to join.
+/// A person who is about to join.
 #[derive(Debug)]
 #[must_use = "nobody comes before `joins`"]
 pub struct PersonBuilder {
@@ -454,13 +454,13 @@ pub struct PersonBuilder {
 }
 
 impl PersonBuilder {
-    /// How old the Discord account is (its snowflake tells).
+    /// Sets how old the Discord account is, which its snowflake shows.
     pub fn account_age(mut self, age: Duration) -> Self {
         self.account_age = age;
         self
     }
 
-    /// How long ago they joined; just now unless said.
+    /// Sets how long ago they joined; the default is now.
     pub fn joined_ago(mut self, ago: Duration) -> Self {
         self.joined_ago = ago;
         self
@@ -472,19 +472,19 @@ impl PersonBuilder {
         self
     }
 
-    /// Has not finished membership screening.
+    /// Leaves membership screening unfinished.
     pub fn in_screening(mut self) -> Self {
         self.pending = true;
         self
     }
 
-    /// The client's language, such as `de`.
+    /// Sets the client's language, such as `de`.
     pub fn speaking(mut self, locale: &str) -> Self {
         locale.clone_into(&mut self.locale);
         self
     }
 
-    /// Joins.
+    /// Joins the guild.
     ///
     /// # Panics
     /// If the guild lacks a role that was given.

@@ -55,7 +55,7 @@ pub(super) fn overwrite_commands(world: &mut World, call: &Call) -> Answer {
     commands::overwrite(world, app, guild, &call.body).map(|made| (200, Some(made)))
 }
 
-/// The application must be the caller's own, the guild one that it is in.
+/// Checks that the application is the caller's own, and that it is in the guild.
 fn own_commands(world: &World, call: &Call) -> Result<(Id, Option<Id>), ApiError> {
     let app = call.app()?;
     if call.id("application")? != app {

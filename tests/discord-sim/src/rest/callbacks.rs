@@ -77,7 +77,7 @@ fn too_many_choices() -> ApiError {
     ApiError::form(json!({"data": {"choices": {"_errors": [fault]}}}))
 }
 
-/// Which answers an interaction may get: 7 and 6 need a message, 9 no modal, 8 an autocomplete.
+/// The answers that an interaction may get: 6 and 7 need a message, 9 must not follow a modal, 8 needs an autocomplete.
 fn legal_kind(body: &Value, found: &Interaction) -> Result<Answered, ApiError> {
     let has_source = found.source_message.is_some();
     let completes = found.kind == InteractionKind::Autocomplete;
@@ -90,7 +90,7 @@ fn legal_kind(body: &Value, found: &Interaction) -> Result<Answered, ApiError> {
         Some(9) if matches!(found.kind, InteractionKind::Command | InteractionKind::Component) => {
             Some(Answered::Modal)
         }
-        // 1 answers a PING, which never comes over the gateway; 12 starts activities.
+        // 1 answers a PING, which is never sent over the gateway; 12 starts activities.
         _ => None,
     };
     answered.ok_or_else(|| {
@@ -100,7 +100,7 @@ fn legal_kind(body: &Value, found: &Interaction) -> Result<Answered, ApiError> {
     })
 }
 
-/// The answering message; only the EPHEMERAL flag of the answer decides who sees it, for ever.
+/// Creates the answering message. Only the EPHEMERAL flag of the answer decides who sees it, permanently.
 fn respond(world: &mut World, data: &Value, found: &Interaction, flags: u64) -> Id {
     let is_ephemeral = data["flags"].as_u64().unwrap_or(0) & Message::EPHEMERAL != 0;
     let draft = Draft {

@@ -1,4 +1,4 @@
-//! Routes about channels and their messages, direct messages among them.
+//! Routes for channels and their messages, including direct messages.
 
 use serde_json::{Value, json};
 
@@ -11,10 +11,10 @@ use crate::objects;
 use crate::permissions::Permissions;
 use crate::state::{Channel, Message, World};
 
-/// How long Discord remembers an enforced nonce: "a few minutes" in its documentation.
+/// How long Discord stores an enforced nonce: "a few minutes" in its documentation.
 const NONCE_MS: i64 = 5 * 60_000;
 
-/// The channel of the path, with what the caller may do there.
+/// The channel in the path, with the caller's permissions in it.
 fn own_channel<'a>(world: &'a World, call: &Call) -> Result<(&'a Channel, Id, Permissions), ApiError> {
     let (id, bot) = (call.id("channel")?, own_user(world, call)?);
     let channel = world.channels.get(&id).ok_or_else(|| ApiError::unknown(10003, "Channel"))?;
@@ -61,7 +61,7 @@ pub(super) fn messages(world: &mut World, call: &Call) -> Answer {
         .values()
         .filter(|m| m.channel == channel.id && !m.deleted && m.ephemeral_to.is_none() && m.id > after);
     let visible: Vec<&Message> = visible.filter(|m| before.0 == 0 || m.id < before).collect();
-    // After: the oldest ones that follow; otherwise the newest ones. Always newest first.
+    // With `after`, the oldest messages that follow it; otherwise the newest ones. The order is always newest first.
     let picked: Vec<&Message> = if after.0 > 0 {
         visible.into_iter().take(limit).collect()
     } else {
@@ -98,7 +98,7 @@ pub(super) fn send(world: &mut World, call: &Call) -> Answer {
     Ok((200, message_object(world, made)))
 }
 
-/// The message that an enforced nonce has made already.
+/// The message that was already created with an enforced nonce.
 fn sent_before(world: &World, app: Id, channel: Id, body: &Value) -> Option<Value> {
     if body["enforce_nonce"] != true || body["nonce"].is_null() {
         return None;
@@ -152,7 +152,7 @@ pub(super) fn delete(world: &mut World, call: &Call) -> Answer {
     Ok((204, None))
 }
 
-/// What a new message is made from, beside its body.
+/// The properties of a new message that are not in its body.
 pub(crate) struct Draft {
     pub(crate) app: Id,
     pub(crate) channel: Id,
@@ -162,7 +162,7 @@ pub(crate) struct Draft {
     pub(crate) flags: u64,
 }
 
-/// Makes a message; its body has been checked.
+/// Creates a message whose body has been checked.
 pub(crate) fn post(world: &mut World, body: &Value, draft: &Draft) -> Id {
     let (id, now_ms) = (world.new_id(), world.now_ms());
     let settable = draft.flags | 4 | 1 << 12 | 1 << 15;
@@ -192,7 +192,7 @@ pub(crate) fn post(world: &mut World, body: &Value, draft: &Draft) -> Id {
     id
 }
 
-/// Applies an edit; its body has been checked. Fields that are absent stay.
+/// Applies an edit whose body has been checked. Absent fields keep their values.
 pub(crate) fn change(world: &mut World, id: Id, body: &Value) {
     let now_ms = world.now_ms();
     let Some(channel) = world.messages.get(&id).map(|message| message.channel) else {
@@ -270,7 +270,7 @@ fn without_nulls(value: &Value) -> Value {
     }
 }
 
-/// Discord gives every component an `id` of its own.
+/// Gives every component its own `id`, as Discord does.
 fn number_components(mut component: Value, next: &mut u64) -> Value {
     *next += 1;
     if component["id"].as_u64().is_none_or(|id| id == 0) {
@@ -289,7 +289,7 @@ fn number_components(mut component: Value, next: &mut u64) -> Value {
     component
 }
 
-/// Who is pinged. A body that mentions somebody without `allowed_mentions` is a violation of the house.
+/// The users that a message pings. A body that mentions somebody without `allowed_mentions` violates one of Accolade's own rules.
 fn judge_mentions(world: &mut World, body: &Value, channel: Id) -> Vec<Id> {
     let content = body["content"].as_str().unwrap_or_default();
     let users: Vec<Id> = content
@@ -309,7 +309,7 @@ fn judge_mentions(world: &mut World, body: &Value, channel: Id) -> Vec<Id> {
     users.into_iter().filter(|id| everybody || named.contains(id)).collect()
 }
 
-/// Tells bots that asked for messages; an ephemeral message is nobody's event.
+/// Sends the event to bots that asked for messages. An ephemeral message creates no event.
 fn announce(world: &mut World, id: Id, event: &str) {
     let Some(message) = world.messages.get(&id).filter(|message| message.ephemeral_to.is_none()) else {
         return;

@@ -1,4 +1,4 @@
-//! Routes about guilds, members, roles and bans, with permissions and the role hierarchy.
+//! Routes for guilds, members, roles and bans, with permissions and the role hierarchy.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::objects;
 use crate::permissions::Permissions;
 use crate::state::{Guild, World};
 
-/// The guild of the path, if the caller is in it. Discord does not tell a foreign guild from none.
+/// The guild in the path, if the caller is in it. Discord answers alike for a foreign guild and one that does not exist.
 fn own_guild<'a>(world: &'a World, call: &Call) -> Result<(&'a Guild, Id), ApiError> {
     let (id, bot) = (call.id("guild")?, own_user(world, call)?);
     match world.guilds.get(&id) {
@@ -109,7 +109,7 @@ pub(super) fn revoke(world: &mut World, call: &Call) -> Answer {
     Ok((204, None))
 }
 
-/// `MANAGE_ROLES`, and the role below the bot's highest one; @everyone and managed roles never.
+/// Checks `MANAGE_ROLES`, and that the role is below the bot's highest one. @everyone and managed roles are always refused.
 fn may_give(world: &World, call: &Call) -> Result<(Id, Id, Id), ApiError> {
     let (guild, bot) = own_guild(world, call)?;
     let (user, role) = (call.id("user")?, call.id("role")?);

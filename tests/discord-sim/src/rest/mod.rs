@@ -1,6 +1,6 @@
-//! The REST entrance: the table of routes, authorization, limits, faults and the record of requests.
+//! The REST entry point: the table of routes, authorization, limits, faults and the record of requests.
 //!
-//! A route that is not in the table is answered with 404, logged loudly and remembered.
+//! A route that is not in the table is answered with 404, logged and recorded.
 
 mod applications;
 mod callbacks;
@@ -71,23 +71,23 @@ impl ApiError {
     }
 }
 
-/// A good answer; `None` is an empty 204.
+/// A successful answer; `None` is an empty 204.
 type Answer = Result<(u16, Option<Value>), ApiError>;
 
-/// A request as the routes read it.
+/// A parsed request.
 #[derive(Debug)]
 struct Call {
     params: BTreeMap<&'static str, String>,
     query: BTreeMap<String, String>,
     body: Value,
-    /// The bot that asks; `None` on routes without authorization.
+    /// The bot that sent it; `None` on routes without authorization.
     app: Option<Id>,
     /// When the whole request had arrived.
     arrived: Instant,
 }
 
 impl Call {
-    /// An id of the path; what is no number is refused as Discord refuses it.
+    /// An id in the path. A value that is no number is refused as Discord refuses it.
     fn id(&self, name: &'static str) -> Result<Id, ApiError> {
         let text = self.params.get(name).map(String::as_str).unwrap_or_default();
         text.parse().map_err(|_| {
@@ -104,12 +104,12 @@ impl Call {
         self.app.ok_or_else(ApiError::unauthorized)
     }
 
-    /// Booleans of queries are `true`, `True` or `1`.
+    /// Whether a Boolean of the query is `true`, `True` or `1`.
     fn asks(&self, name: &str) -> bool {
         self.query.get(name).is_some_and(|value| matches!(value.as_str(), "true" | "True" | "1"))
     }
 
-    /// A number of the query within its range.
+    /// A number in the query, which must be within its range.
     fn number(
         &self,
         name: &str,
@@ -171,7 +171,7 @@ const ROUTES: &[(&str, Auth, Handler)] = &[
     ("GET /guilds/{guild}/bans/{user}", Auth::Bot, guilds::ban),
 ];
 
-/// The route of a request. Literal segments win over placeholders, because they come first in the table.
+/// The route of a request. Literal segments take precedence over placeholders, because they come first in the table.
 fn find_route(
     method: &Method,
     path: &str,
@@ -199,7 +199,7 @@ fn find_route(
     })
 }
 
-/// Takes one request below `/api/v10` or `/api`.
+/// Handles one request below `/api/v10` or `/api`.
 pub(crate) async fn serve(
     sim: Sim,
     method: Method,
@@ -235,7 +235,7 @@ pub(crate) async fn serve(
     if matches!(fault, Some(Effect::Hold { .. })) {
         let mut changes = sim.changes();
         while sim.read(|world| world.faults.holds(route)) {
-            // The sender lives as long as the simulator.
+            // The sender exists as long as the simulator.
             if changes.changed().await.is_err() {
                 break;
             }
@@ -278,7 +278,7 @@ fn masked(path: &str, params: &BTreeMap<&'static str, String>) -> String {
     params.get("token").map_or_else(|| path.to_owned(), |token| path.replace(token.as_str(), "{token}"))
 }
 
-/// Everything after the waiting: limits, authorization, the fault, the route itself, the record.
+/// Everything after the delays: limits, authorization, the fault, the route itself, the record.
 fn run(
     world: &mut World,
     mut request: Request,
@@ -375,7 +375,7 @@ fn run(
     finish(world, request, status, body.as_ref(), &headers)
 }
 
-/// The application whose interaction token is in the path.
+/// The application that owns the interaction token in the path.
 fn owner_of(world: &World, call: &Call) -> Option<Id> {
     let interaction = world.tokens.get(call.params.get("token")?)?;
     world.interactions.get(interaction).map(|found| found.app)
@@ -405,7 +405,7 @@ fn response(status: u16, body: Option<&Value>, headers: &[(&'static str, String)
     let mut made = Response::new(body.map_or_else(Body::empty, |body| Body::from(body.to_string())));
     *made.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if body.is_some() {
-        // Exactly this: discord.py does not parse the body when a charset follows.
+        // Exactly this value: discord.py does not parse the body when a charset follows.
         made.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
     }
     for (name, value) in headers {

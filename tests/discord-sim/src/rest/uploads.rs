@@ -1,4 +1,4 @@
-//! Files that a bot attaches: multipart bodies, the limits on them, and what becomes of them in a message.
+//! Files that a bot attaches: multipart bodies, their limits, and the attachments of the message.
 
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
@@ -8,16 +8,16 @@ use crate::ids::Id;
 use crate::limits::{FormErrors, list};
 use crate::state::World;
 
-/// How large all files of one message may be together, for bots without a boosted server.
+/// The maximum size of all files of a message together, for bots on a server without boosts.
 const MOST_BYTES: usize = 10 * 1024 * 1024;
 
-/// How many files one message takes.
+/// The maximum number of files of a message.
 const MOST_FILES: usize = 10;
 
-/// What is less than this is an index of the request's files, and no snowflake.
+/// A smaller number is an index of the request's files and not a snowflake.
 const SMALLEST_SNOWFLAKE: u64 = 1 << 22;
 
-/// A file as it came: `files[n]`.
+/// A file of the request: `files[n]`.
 #[derive(Debug, Clone)]
 pub(super) struct Upload {
     index: u64,
@@ -106,12 +106,12 @@ fn kind_of(filename: &str) -> &'static str {
     }
 }
 
-/// Keeps the files, and writes into the body what the message's attachments become: the new ones whole, older ones by their ids.
+/// Stores the files and writes the message's attachments into the body: new ones in full, older ones by their ids.
 pub(super) fn settle(world: &mut World, app: Option<Id>, body: &mut Body) -> Result<(), ApiError> {
     if body.files.iter().map(|file| file.bytes.len()).sum::<usize>() > MOST_BYTES {
         return Err(ApiError::new(413, 40005, "Request entity too large"));
     }
-    // A first answer carries its message in `data`.
+    // A first answer has its message in `data`.
     let is_answer = body.json["type"].is_u64() && body.json["data"].is_object();
     let message = if is_answer { &mut body.json["data"] } else { &mut body.json };
     let named = list(message, "attachments").to_vec();
@@ -152,7 +152,7 @@ fn keep(world: &mut World, app: Option<Id>, file: &Upload, filename: Option<&str
     })
 }
 
-/// The attachments of a message whose body has been settled: new ones whole, older ones that the body names.
+/// The attachments of a message whose body has been settled: new ones in full, and the older ones that the body names.
 pub(super) fn of_body(body: &Value, before: &[Value]) -> Vec<Value> {
     let one = |entry: &Value| {
         if entry["url"].is_string() {

@@ -1,4 +1,4 @@
-//! Follow-ups and `@original`: what a bot says after its first answer, for 15 minutes.
+//! Follow-ups and `@original`: what a bot sends after its first answer, for 15 minutes.
 
 use super::channels::{Draft, change, message_object, post, remove};
 use super::{Answer, ApiError, Call};
@@ -6,10 +6,10 @@ use crate::ids::Id;
 use crate::limits;
 use crate::state::{Interaction, Message, World};
 
-/// How long an interaction's token lives.
+/// How long an interaction's token is valid.
 const TOKEN_MS: i64 = 15 * 60_000;
 
-/// The answered interaction of the token in the path.
+/// The answered interaction that owns the token in the path.
 fn own_interaction(world: &World, call: &Call) -> Result<Interaction, ApiError> {
     let unknown = || ApiError::unknown(10015, "Webhook");
     let id = world.tokens.get(call.text("token")).ok_or_else(unknown)?;
@@ -20,11 +20,11 @@ fn own_interaction(world: &World, call: &Call) -> Result<Interaction, ApiError> 
     if world.now_ms() - found.created_ms > TOKEN_MS {
         return Err(ApiError::new(401, 50027, "Invalid Webhook Token"));
     }
-    // Before the first answer there is nothing to follow up.
+    // Before the first answer, Discord accepts no follow-up.
     if found.answered.is_none() { Err(unknown()) } else { Ok(found.clone()) }
 }
 
-/// Notes that something came after the first answer.
+/// Records that something was sent after the first answer.
 fn note_follow_up(world: &mut World, call: &Call) -> Result<(), ApiError> {
     let id = own_interaction(world, call)?.id;
     if let Some(found) = world.interactions.get_mut(&id) {
@@ -37,7 +37,7 @@ pub(super) fn follow_up(world: &mut World, call: &Call) -> Answer {
     let found = own_interaction(world, call)?;
     limits::check_message(&call.body, None)?;
     note_follow_up(world, call)?;
-    // The first follow-up after a deferred answer is that answer: its own flag is ignored.
+    // The first follow-up after a deferred answer replaces that answer, so its own flag is ignored.
     if let Some(waiting) = found.original.filter(|id| is_loading(world, *id)) {
         change(world, waiting, &call.body);
         if let Some(message) = world.messages.get_mut(&waiting) {
@@ -61,7 +61,7 @@ fn is_loading(world: &World, id: Id) -> bool {
     world.messages.get(&id).is_some_and(|message| message.is_loading() && !message.deleted)
 }
 
-/// `@original`, or a message that this interaction's token has sent.
+/// `@original`, or a message that was sent with this interaction's token.
 fn own_message(world: &World, call: &Call) -> Result<Id, ApiError> {
     let found = own_interaction(world, call)?;
     let id = if call.text("message") == "@original" { found.original } else { Some(call.id("message")?) };

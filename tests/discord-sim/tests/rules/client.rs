@@ -1,4 +1,4 @@
-//! A small bot, written against Discord's documentation: websocket and HTTP, nothing of the simulator's.
+//! A small bot, written against Discord's documentation: websocket and HTTP, without any code of the simulator.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-/// `GUILDS`, `GUILD_MEMBERS`, `GUILD_MODERATION`: what Accolade asks for.
+/// `GUILDS`, `GUILD_MEMBERS`, `GUILD_MODERATION`: the intents that Accolade asks for.
 pub(crate) const INTENTS: u64 = 1 | 1 << 1 | 1 << 2;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A village with a member, a moderator and a bot.
+/// A guild with a member, a moderator and a bot.
 pub(crate) struct Scene {
     pub(crate) sim: Sim,
     pub(crate) bot: Bot,
@@ -45,7 +45,7 @@ impl Scene {
         Self { sim, bot, guild, ada, grace }
     }
 
-    /// REST as the bot.
+    /// A REST client with the bot's token.
     pub(crate) fn rest(&self) -> Rest {
         Rest::new(&self.sim, Some(self.bot.token()))
     }
@@ -67,7 +67,7 @@ impl Scene {
     }
 }
 
-/// HTTP requests of a bot (or of nobody, for interaction routes).
+/// HTTP requests of a bot (or without a token, for interaction routes).
 pub(crate) struct Rest {
     client: Client,
     base: String,
@@ -76,7 +76,7 @@ pub(crate) struct Rest {
 
 impl Rest {
     pub(crate) fn new(sim: &Sim, token: Option<String>) -> Self {
-        // Another test of this process may have installed it already: that is as good.
+        // Another test of this process may have installed it already, which has the same effect.
         drop(rustls::crypto::ring::default_provider().install_default());
         Self { client: Client::new(), base: format!("{}/v10", sim.api_url()), token }
     }
@@ -92,7 +92,7 @@ impl Rest {
         request.send().await.expect("the simulator answers")
     }
 
-    /// A body with files, as Discord's reference tells to send them.
+    /// Sends a body with files, as Discord's reference describes.
     pub(crate) async fn send_files(
         &self,
         method: Method,
@@ -147,7 +147,7 @@ impl Rest {
     }
 }
 
-/// The path of an interaction's webhook, with what follows.
+/// The path of an interaction's webhook, followed by `rest`.
 pub(crate) fn webhook(interaction: &Value, rest: &str) -> String {
     let app = interaction["application_id"].as_str().expect("an application");
     let token = interaction["token"].as_str().expect("a token");
@@ -211,7 +211,7 @@ impl Gateway {
         }
     }
 
-    /// Waits for a dispatch of this name; others may come before it.
+    /// Waits for a dispatch with this name; others may arrive before it.
     pub(crate) async fn event(&mut self, name: &str) -> Value {
         loop {
             let frame = self.frame().await.unwrap_or_else(|code| panic!("closed with {code} before {name}"));
@@ -225,7 +225,7 @@ impl Gateway {
         self.event("INTERACTION_CREATE").await
     }
 
-    /// Sends a heartbeat and waits for its ACK; gives the names of the dispatches before it.
+    /// Sends a heartbeat and waits for its ACK. Returns the names of the dispatches before it.
     pub(crate) async fn events_so_far(&mut self) -> Vec<String> {
         self.say(&json!({"op": 1, "d": self.seq})).await;
         let mut names = Vec::new();
@@ -238,7 +238,7 @@ impl Gateway {
         }
     }
 
-    /// Drops the connection without a close frame.
+    /// Closes the connection without a close frame.
     pub(crate) fn breaks_off(self) -> u64 {
         self.seq
     }

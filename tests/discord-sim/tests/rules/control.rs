@@ -1,4 +1,4 @@
-//! The program and its control routes, as another process uses them.
+//! The program and its control routes, used as from another process.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -161,7 +161,7 @@ async fn a_burst_of_a_crowd_is_sent_at_once_and_each_first_answer_is_timed_or_mi
     let act = |user: &&str| json!({"user": user, "do": "command", "text": "/account request", "place": {"channel": "general"}});
     let acts: Vec<Value> = ids.iter().map(act).collect();
     let answering = async {
-        // Nobody is answered before all are heard: they did not wait for each other.
+        // All three interactions arrive before the first is answered, so they did not wait for each other.
         let heard = [gateway.interaction().await, gateway.interaction().await, gateway.interaction().await];
         let form = json!({"type": 9, "data": {"custom_id": "f", "title": "Account", "components": [{"type": 1,
             "components": [{"type": 4, "custom_id": "username", "label": "Name", "style": 1}]}]}});
@@ -193,7 +193,7 @@ async fn a_burst_of_a_crowd_is_sent_at_once_and_each_first_answer_is_timed_or_mi
         tokio::join!(post("/burst", json!({"acts": next, "every_us": 1000})), answering);
     assert_eq!(status, 200, "{told}");
     assert!(told["answers"][1]["text"].as_str().is_some_and(|text| text.ends_with("done")), "{told}");
-    // The form is gone, so Discord's client would have nothing to send.
+    // The form is closed, so Discord's client would have nothing to send.
     let (status, told) =
         post("/burst", json!({"acts": [{"user": ids[0], "do": "submit", "fields": {}}]})).await;
     assert_eq!((status, &told["error"]), (409, &json!("no form is open")));

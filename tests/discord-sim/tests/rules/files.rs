@@ -1,4 +1,4 @@
-//! The rules of attached files: how they come, how large they may be, who sees them, what an edit leaves of them.
+//! The rules of attached files: how they are sent, how large they may be, who sees them, and what an edit keeps of them.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ async fn files_that_are_too_large_too_many_or_missing_are_refused() {
         (400, Some(50035))
     );
     assert_eq!(send(&attaching("x", &[""]), &[("a.txt", vec![b'x'])]).await, (400, Some(50035)));
-    // A file alone is a message, and needs no entry in the body.
+    // A message may consist of a file alone, and the file needs no entry in the body.
     assert_eq!(send(&json!({}), &[("a.txt", vec![b'x'])]).await, (200, None));
     assert_eq!(send(&json!({}), &[]).await, (400, Some(50006)));
     let (status, answer) = rest.post(&path, &attaching("x", &["a.txt"])).await;

@@ -1,4 +1,4 @@
-//! The gateway's rules: who may connect, what is sent, what survives a lost connection.
+//! The rules of the gateway: who may connect, what is sent, and what outlasts a lost connection.
 
 use serde_json::json;
 
@@ -49,7 +49,7 @@ async fn a_bot_is_sent_to_the_gateway_that_the_options_name_and_so_is_its_resume
     let scene = Scene::with(Options { gateway_url: Some(elsewhere.to_owned()), ..Options::default() }).await;
     let (_, told) = scene.rest().get("/gateway").await;
     assert_eq!(told["url"], elsewhere);
-    // The listener itself is where it was.
+    // The listener itself still has its address.
     let mut gateway = Gateway::open_at(&format!("ws://{}/?v=10", scene.sim.address())).await;
     gateway.identify(&scene.bot.token(), INTENTS).await;
     let ready = gateway.event("READY").await;

@@ -1,4 +1,4 @@
-//! The rules of interactions: once, within 3 seconds, for 15 minutes, ephemeral for ever.
+//! The rules of interactions: answered once, within 3 seconds, for 15 minutes, and permanently ephemeral.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ async fn the_first_follow_up_edits_the_deferred_answer_and_cannot_change_who_see
     assert_eq!(waiting["flags"], 64 | 128);
     let (_, first) = rest.post(&webhook(&interaction, ""), &json!({"content": "secret", "flags": 0})).await;
     assert_eq!((&first["id"], &first["flags"]), (&waiting["id"], &json!(64)));
-    // The second one is a message of its own and public, because it does not say otherwise.
+    // The second follow-up is a separate message and public, because its flags do not say otherwise.
     let (_, second) = rest.post(&webhook(&interaction, ""), &json!({"content": "leak", "flags": 0})).await;
     assert_eq!(second["flags"], 0);
     assert_eq!(scene.ada.sees().await, "#general Accolade (only you): secret\n#general Accolade: leak");

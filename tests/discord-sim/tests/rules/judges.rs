@@ -1,4 +1,4 @@
-//! Judged by others: twilight's strict models and limits, and Discord's own OpenAPI where it is at hand.
+//! Checks against independent sources: twilight's strict models and limits, and Discord's own OpenAPI document if it is available.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ pub(crate) fn reads<T: DeserializeOwned>(what: &str, value: &Value) -> T {
     T::deserialize(value).unwrap_or_else(|error| panic!("twilight cannot read {what}: {error}\n{value:#}"))
 }
 
-/// An answer of each kind, so that every kind of interaction comes by.
+/// Creates an interaction of every kind and answers each.
 async fn interactions(scene: &Scene) -> Vec<Value> {
     let mut gateway = scene.connect().await;
     let rest = Rest::new(&scene.sim, None);
@@ -74,7 +74,7 @@ async fn twilight_reads_every_payload() {
     reads::<Vec<Message>>("messages", &rest.get(&path).await.1);
 }
 
-/// What twilight's limits refuse is refused here with 50035, and what they allow is taken.
+/// What twilight's limits refuse is refused here with 50035, and what they allow is accepted.
 #[tokio::test]
 async fn the_limits_of_messages_agree_with_twilights() {
     let scene = Scene::new().await;
@@ -184,7 +184,7 @@ async fn the_limits_of_commands_agree_with_twilights() {
     }
 }
 
-/// Every integer may also be a numeric string: ids and bit sets are.
+/// Allows a numeric string for every integer, because ids and bit sets are strings.
 fn relax(schema: &mut Value) {
     if let Some(map) = schema.as_object_mut() {
         if let Some(kind) = map.get_mut("type") {
@@ -204,7 +204,7 @@ fn relax(schema: &mut Value) {
     }
 }
 
-/// Faults that the specification finds in a value, at a place of the document such as `/paths/...`.
+/// The violations of the specification that a value contains, at a place of the document such as `/paths/...`.
 pub(crate) fn faults(document: &Value, place: &str, value: &Value) -> Vec<String> {
     let schema = document.pointer(place).unwrap_or_else(|| panic!("the OpenAPI has no {place}"));
     let whole = json!({"components": document["components"], "allOf": [schema]});

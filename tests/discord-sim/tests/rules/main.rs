@@ -1,4 +1,4 @@
-//! The simulator against Discord's rules, judged where possible by others than its author.
+//! The simulator against Discord's rules, which are checked with independent sources where possible.
 #![recursion_limit = "256"]
 
 mod client;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Rest, Scene};
 
-/// Asserts a refusal by status and code.
+/// Asserts a refusal with this status and code.
 fn refused((status, body): &(reqwest::StatusCode, Value), wanted: u16, code: i64) {
     assert_eq!((status.as_u16(), &body["code"]), (wanted, &json!(code)), "{body}");
 }
@@ -186,7 +186,7 @@ async fn a_full_bucket_answers_429_and_tells_how_long_to_wait() {
     assert_eq!(scene.sim.requests_inside_retry_after().len(), 1);
     scene.sim.advance(Duration::from_secs(6));
     assert_eq!(rest.post(&path, &body).await.0, 200);
-    // The global limit: fifty a second for a bot.
+    // The global limit is fifty requests a second for each bot.
     let mut last = 200;
     for _ in 0..51 {
         last = rest.get("/users/@me").await.0.as_u16();

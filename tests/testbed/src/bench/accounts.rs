@@ -1,4 +1,4 @@
-//! Accounts by a rule that needs no moderator, from the command to the mail, between rounds of the two baseline drivers.
+//! Measures accounts by a rule that needs no moderator, from the command to the mail, between rounds of the two baseline drivers.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use super::report::{Better, Pace, Report, Row, float, per_second, percentile_ms,
 use super::requester::{Approval, Requester};
 use crate::db_inspector::DbInspector;
 
-/// How many are made at once, how many by each baseline driver before and after the bot, and how many by the bot.
+/// How many accounts are made concurrently, how many each baseline driver makes before and after the bot, and how many the bot makes.
 #[derive(Clone, Copy)]
 struct Size {
     lanes: usize,
@@ -26,12 +26,12 @@ const SERIAL: Size = Size { lanes: 1, baseline: 25, bot: 60 };
 const FOUR: Size = Size { lanes: 4, baseline: 80, bot: 200 };
 const SIXTEEN: Size = Size { lanes: 16, baseline: 160, bot: 400 };
 
-/// Keycloak compiles while it runs. It is warm when a round is hardly quicker than the one before.
+/// Keycloak compiles code while it runs. It counts as warm when a round is hardly faster than the previous one.
 const WARM_ROUND: usize = 120;
 const WARM_ROUNDS: usize = 8;
 const WARM_WITHIN: f64 = 1.05;
 
-/// CPU time by process, and context switches of the bot.
+/// CPU time of each process, and context switches of the bot.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Usage {
     pub(super) bot: Duration,
@@ -43,7 +43,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// What each process has used so far.
+    /// Reads what each process has used so far.
     pub(super) fn read(env: &BenchEnv, bot: &BotProcess) -> Result<Self> {
         let servers = &env.servers;
         let postgres = servers.postgres.started().and_then(crate::Postgres::pid);
@@ -74,12 +74,12 @@ pub(super) fn ms_each(used: Duration, accounts: usize) -> f64 {
     used.as_secs_f64() * 1000.0 / float(accounts)
 }
 
-/// Accounts made in one way.
+/// Accounts that were made in one way.
 struct Run {
     times: Vec<Duration>,
     pace: Pace,
     used: Usage,
-    /// What the bot had counted before and after.
+    /// The bot's counters before and after the run.
     counted: [Counters; 2],
 }
 
@@ -89,11 +89,11 @@ impl Run {
     }
 }
 
-/// The same number at once: both baseline drivers before and after the bot.
+/// The same number of accounts, made concurrently by the bot and by both baseline drivers before and after it.
 struct Bracket {
     bare: [Run; 2],
     safe: [Run; 2],
-    /// The time includes no messages, because nobody waits for them; the CPU does.
+    /// The time excludes messages, because nobody waits for them. The CPU time includes them.
     bot: Run,
 }
 
@@ -131,7 +131,7 @@ impl Bracket {
         }
     }
 
-    /// Which process used the time of an account, in each of the three ways.
+    /// Adds each process's share of the CPU time of an account, for each of the three ways.
     fn push_shares(&self, lanes: usize, report: &mut Report) {
         let shares = |run: &Run| {
             let keycloak = shown(run.cpu_ms(|used| used.keycloak));
@@ -149,7 +149,7 @@ impl Bracket {
     }
 }
 
-/// Everything that makes accounts.
+/// The bot and the baseline drivers.
 struct Makers<'a> {
     env: &'a BenchEnv,
     baseline: BaselineDriver<'a>,
@@ -198,7 +198,7 @@ fn push_costs(sixteen: &Bracket, report: &mut Report) {
     report.push(row.stretch(1.4).note(note));
 }
 
-/// What is counted rather than timed. Polls and housekeeping of the same seconds are included.
+/// Adds what is counted rather than timed. Polls and housekeeping during the run are included.
 fn push_counts(bot: &Run, report: &mut Report) {
     let [before, after] = &bot.counted;
     let each = |sample: &str| Some(growth(before, after, sample)? / float(bot.pace.count));
@@ -282,7 +282,7 @@ impl Makers<'_> {
     }
 }
 
-/// Has the bot make so many accounts, so many at once; the times are from the press of `Send` to the mail.
+/// Has the bot make the given number of accounts concurrently. Times run from the press of `Send` to the mail.
 pub(super) async fn make_accounts(
     env: &BenchEnv,
     lanes: usize,
@@ -294,14 +294,14 @@ pub(super) async fn make_accounts(
     in_lanes(lanes, people.iter(), |person| make_account(env, person)).await
 }
 
-/// From the press of `Send` to the mail.
+/// Returns the time from the press of `Send` to the mail.
 pub(super) async fn make_account(env: &BenchEnv, person: &Requester) -> Result<Duration> {
     let pressed = person.request(&env.chat).await?;
     env.servers.mail.wait_for_mail_to(&person.address, MAIL_TIMEOUT).await?;
     Ok(pressed.elapsed())
 }
 
-/// Makes one after the other in each of so many lanes.
+/// Makes accounts in the given number of lanes, one after the other within each lane.
 async fn in_lanes<One, Made: Future<Output = Result<Duration>>>(
     lanes: usize,
     all: impl Iterator<Item = One>,

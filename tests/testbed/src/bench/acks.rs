@@ -1,5 +1,5 @@
-//! How soon a press is acknowledged, as a multiple of the floor's time: alone, in bursts, and at a steady rate while a thousand requests
-//! are open and the servers work or are frozen.
+//! Measures how fast a press is acknowledged, as a multiple of the floor's time: alone, in bursts, and at a steady rate while a thousand
+//! requests are open and the servers are working or frozen.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use super::report::{Better, Report, Row, percentile_ms, spread};
 use super::requester::Approval;
 use crate::db_inspector::DbInspector;
 
-/// So many at once, so many rounds.
+/// Concurrent requests, and the number of rounds.
 const SMALL: [(usize, usize); 3] = [(1, 100), (16, 12), (100, 4)];
 
-/// So many in the large burst, and so many are open then.
+/// The size of the large burst, and how many requests are then open.
 const MANY: usize = 1_000;
 
-/// Twenty a second, three callbacks each.
+/// Twenty requests a second, with three callbacks each.
 const STREAM: usize = 100;
 const STREAM_PAUSE: Duration = Duration::from_millis(50);
 
-/// How many requests pass before anything is measured: the first connection is made, pages are read.
+/// How many requests run before the measurement, so that connections are open and pages are in memory.
 const WARM_UP: usize = 20;
 
-/// The floor's answers, or the bot's: one round for each size of [`SMALL`], and one of [`MANY`].
+/// The answers of the floor or of the bot: one round for each size in [`SMALL`], and one of [`MANY`].
 struct Bursts {
     small: Vec<Round>,
     many: Round,
@@ -44,7 +44,7 @@ pub(super) async fn measure(env: &BenchEnv, report: &mut Report) -> Result<()> {
         small.push(rounds(env, &inspector, at_once, often).await?);
     }
     let many = burst_of_many(env, &bot, report).await?;
-    // The thousand are open now.
+    // The thousand requests are open now.
     let open = open_jobs(&inspector).await?;
     let during = stream(env).await?;
     let left = open_jobs(&inspector).await?;
@@ -103,7 +103,7 @@ fn push_bursts(ours: &Bursts, floor: &Bursts, report: &mut Report) {
     }
 }
 
-/// Bursts of people whose requests need a moderator, each after the one before has settled.
+/// Runs bursts of requests that need a moderator. Each burst starts after the previous one has settled.
 async fn rounds(env: &BenchEnv, inspector: &DbInspector, at_once: usize, often: usize) -> Result<Round> {
     let people = env.take_members(at_once * often, Approval::Moderators, "asks").await?;
     let mut all = Round::default();
@@ -114,7 +114,7 @@ async fn rounds(env: &BenchEnv, inspector: &DbInspector, at_once: usize, often: 
     Ok(all)
 }
 
-/// A thousand at once, whose accounts the bot begins to make at once.
+/// Sends a thousand requests at once. The bot starts to make their accounts immediately.
 async fn burst_of_many(env: &BenchEnv, bot: &BotProcess, report: &mut Report) -> Result<Round> {
     let people = env.take_members(MANY, Approval::Automatic, "many").await?;
     let before = (cpu_of(bot.pid())?, cpu_of(env.simulator_pid())?);
@@ -136,13 +136,13 @@ async fn stream(env: &BenchEnv) -> Result<Times> {
 
 struct Frozen {
     times: Times,
-    /// Jobs at the end of the stream.
+    /// Open jobs at the end of the stream.
     open: u64,
-    /// MiB.
+    /// Memory in MiB.
     memory: f64,
 }
 
-/// The stream while both servers are stopped and as many jobs are open again, and what the bot holds then.
+/// Measures the stream while both servers are stopped and the same number of jobs is open again, and what the bot then holds.
 async fn measure_frozen(env: &BenchEnv, bot: &BotProcess, inspector: &DbInspector) -> Result<Frozen> {
     let (slapd, keycloak) = (&env.servers.slapd, &env.servers.keycloak);
     slapd.freeze();

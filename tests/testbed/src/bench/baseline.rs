@@ -1,8 +1,8 @@
-//! The baseline drivers: what an account costs without the bot, store and Discord. They use the same service accounts as the bot, over
-//! one shared LDAP connection and one pool of HTTP connections, as the bot's clients do.
+//! The baseline drivers measure what an account costs without the bot, its store and Discord. They use the bot's service accounts, one
+//! shared LDAP connection and one pool of HTTP connections, as the bot's clients do.
 //!
-//! [`Flow::Bare`] makes only the calls without which there is no account. [`Flow::Safe`] also makes those without which an account
-//! might collide with another, or be announced before it is complete.
+//! [`Flow::Bare`] makes only the calls that an account needs. [`Flow::Safe`] also makes the calls that prevent collisions with other
+//! accounts and announcements of incomplete accounts.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,16 +19,16 @@ use crate::keycloak_admin::accepted;
 use crate::sandbox::product::{GROUP, MAIL_CLIENT, REALM, REDIRECT};
 use crate::waiting::wait_until;
 
-/// How long a token is used: Keycloak lets it live a minute.
+/// How long a token is reused. Keycloak's tokens are valid for a minute.
 const TOKEN_REUSE: Duration = Duration::from_secs(45);
 
-/// Which calls are made.
+/// Which calls a driver makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
-    /// LDAP add and group add; import search and mail at Keycloak.
+    /// An LDAP add and group add; an import search and a mail at Keycloak.
     Bare,
-    /// Also one LDAP search for user name, address and Discord id, Keycloak's exact searches for name and address, the entry read back,
-    /// and the groups of the imported user: five calls of Keycloak.
+    /// Also one LDAP search for user name, address and Discord id, Keycloak's exact searches for name and address, a read of the new entry,
+    /// and the groups of the imported user: five calls to Keycloak.
     Safe,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct BaselineDriver<'a> {
     made: AtomicU64,
 }
 
-/// What an account is made of.
+/// The values of one account.
 struct Person {
     username: String,
     address: String,
@@ -78,7 +78,7 @@ impl<'a> BaselineDriver<'a> {
         })
     }
 
-    /// Makes one account; returns how long it took until the mail was caught.
+    /// Makes one account and returns the time until the mail was caught.
     pub(super) async fn make_account(&self, flow: Flow) -> Result<Duration> {
         let username = username_of(self.made.fetch_add(1, Ordering::Relaxed), flow.part());
         let person = Person {
@@ -113,7 +113,7 @@ impl<'a> BaselineDriver<'a> {
         Ok(took)
     }
 
-    /// Nobody in the directory has the user name, the address or the Discord id.
+    /// Checks that no entry in the directory has the user name, the address or the Discord id.
     async fn check_directory(&self, person: &Person) -> Result<()> {
         let part = |name: &str, value: &str| ["(", name, "=", &ldap3::ldap_escape(value), ")"].concat();
         let filter = [
@@ -131,7 +131,7 @@ impl<'a> BaselineDriver<'a> {
         Ok(())
     }
 
-    /// Keycloak has nobody of this name or address.
+    /// Checks that no user in Keycloak has this name or address.
     async fn check_keycloak(&self, wanted: &[(&str, &str); 1]) -> Result<()> {
         let found = self.search(wanted).await?;
         ensure!(found.as_array().is_some_and(Vec::is_empty), "{:?} is taken at Keycloak", wanted[0]);
@@ -162,7 +162,7 @@ impl<'a> BaselineDriver<'a> {
         Ok(())
     }
 
-    /// The entry's lasting id, once the entry is there and in its group.
+    /// Returns the entry's permanent id once the entry exists and is in its group.
     async fn read_back(&self, person: &Person) -> Result<String> {
         let slapd = &self.env.servers.slapd;
         let attributes = vec!["entryUUID", "memberOf", "description", "employeeNumber"];
@@ -175,7 +175,7 @@ impl<'a> BaselineDriver<'a> {
         entry.attrs.get("entryUUID").and_then(|ids| ids.first()).cloned().context("an entry without an id")
     }
 
-    /// The exact search that makes Keycloak import the entry.
+    /// Sends the exact search that makes Keycloak import the entry.
     async fn await_import(&self, person: &Person, entry_id: Option<&str>) -> Result<String> {
         let mut id = None;
         wait_until("Keycloak to import the entry", MAIL_TIMEOUT, async || {

@@ -1,4 +1,4 @@
-//! Many people who act at once, or at a steady rate, timed by the simulator.
+//! Many people who act at once or at a steady rate. The simulator measures the times.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use super::requester::{Approval, Requester, is_busy, is_sent};
 use crate::sandbox::chat::Chat;
 use crate::sandbox::product::ids;
 
-/// The first answer to one act.
+/// The first answer to one action.
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Answer {
-    /// Microseconds; `None` if nothing came in time.
+    /// Microseconds; `None` if no answer came in time.
     us: Option<u64>,
     kind: Option<String>,
     text: Option<String>,
@@ -31,9 +31,9 @@ impl Answer {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Times {
     pub(super) took: Vec<Duration>,
-    /// How many never came.
+    /// How many answers never came.
     pub(super) missed: usize,
-    /// How many said that the service is busy.
+    /// How many answers said that the service is busy.
     pub(super) busy: usize,
 }
 
@@ -58,12 +58,12 @@ pub(super) struct Round {
     pub(super) command: Times,
     pub(super) form: Times,
     pub(super) send: Times,
-    /// How many requests were taken.
+    /// How many requests were accepted.
     pub(super) sent: usize,
 }
 
 impl Round {
-    /// Every callback.
+    /// The answers to all callbacks.
     pub(super) fn all(&self) -> Times {
         let mut all = self.command.clone();
         all.add(&self.form);
@@ -71,7 +71,7 @@ impl Round {
         all
     }
 
-    /// Each kind with its name.
+    /// The answers to each kind of callback, with its name.
     pub(super) fn kinds(&self) -> [(&'static str, &Times); 3] {
         [("command", &self.command), ("form", &self.form), ("Send", &self.send)]
     }
@@ -84,8 +84,8 @@ impl Round {
     }
 }
 
-/// All of them type the command, then all submit the form, then all press `Send`; each time at once, or one every `pause`.
-/// People who are not answered, or told that the service is busy, go no further.
+/// All people type the command, then all submit the form, then all press `Send`; each time at once, or one every `pause`. A person who gets
+/// no answer, or the answer that the service is busy, stops there.
 pub(super) async fn request_all(
     chat: &Chat,
     people: &[Requester],
@@ -100,14 +100,14 @@ pub(super) async fn request_all(
     Ok(round)
 }
 
-/// Drafts that wait for `Send`, and the answers to the two callbacks that made them.
+/// Drafts that wait for `Send`, and the answers to the two callbacks that created them.
 pub(super) struct Drafts {
     people: Vec<Requester>,
     messages: Vec<String>,
     pub(super) round: Round,
 }
 
-/// The first two callbacks of a request.
+/// Sends the first two callbacks of each request.
 pub(super) async fn draft_all(
     chat: &Chat,
     people: &[Requester],
@@ -127,7 +127,7 @@ pub(super) async fn draft_all(
     Ok(Drafts { people, messages, round })
 }
 
-/// The third callback: how soon it was answered, and whose requests were taken.
+/// Sends the third callback. Returns how fast it was answered, and whose requests were accepted.
 pub(super) async fn send_all(
     chat: &Chat,
     drafts: &Drafts,
@@ -151,7 +151,8 @@ async fn act(chat: &Chat, acts: Vec<Value>, pause: Duration) -> Result<Vec<Answe
     Ok(answers)
 }
 
-/// The people who can go on. Any answer but the expected one and "busy" is an error: the figures would be about something else.
+/// Returns the people who can continue. Any answer except the expected one and "busy" is an error, because the figures would describe
+/// something else.
 fn continuing(
     people: &[Requester],
     answers: &[Answer],

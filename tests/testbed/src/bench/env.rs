@@ -1,4 +1,5 @@
-//! What every part runs on: the servers, the simulated Discord with a guild of fifty thousand, the realm, and the bot's process.
+//! What every part of the bench runs on: the servers, the simulated Discord with a guild of fifty thousand, the realm, and the bot's
+//! process.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,17 +28,17 @@ use crate::servers::{ServerOptions, TestServers, Wanted};
 use crate::slapd::Managed;
 use crate::waiting::wait_until;
 
-/// The role of the rule that approves by itself.
+/// The role of the rule that approves automatically.
 const AUTOMATIC_ROLE: &str = "1180000000000000206";
 
-/// How many of the guild's members have that role, and how many need a moderator.
+/// How many members of the guild have that role, and how many need a moderator.
 const AUTOMATIC_MEMBERS: usize = 45_000;
 const MODERATED_MEMBERS: usize = 5_000;
 
-/// How many members join with one control request.
+/// How many members are added with one control request.
 const JOIN_BATCH: usize = 2_500;
 
-/// Real servers, the simulated Discord and what it takes to start a bot on them.
+/// Real servers, the simulated Discord, and the values that a bot needs to start on them.
 pub(super) struct BenchEnv {
     pub(super) servers: TestServers,
     pub(super) chat: Chat,
@@ -59,14 +60,14 @@ pub(super) struct BenchEnv {
 pub(super) struct Deployment {
     folder: PathBuf,
     config: PathBuf,
-    /// With a password where the database has one: for our own connections.
+    /// Includes the password if the database has one. The bench's own connections use it.
     pub(super) database_url: String,
     /// Where the bot serves its metrics.
     pub(super) health: SocketAddr,
 }
 
 impl Deployment {
-    /// A connection of the bench's own, which only reads.
+    /// Opens a read-only connection of the bench itself.
     pub(super) async fn inspector(&self) -> Result<DbInspector> {
         DbInspector::open(&self.database_url).await
     }
@@ -75,7 +76,7 @@ impl Deployment {
 /// A running bot.
 pub(super) struct BotProcess {
     process: Process,
-    /// From the start of its process to its IDENTIFY.
+    /// The time from the start of its process to its IDENTIFY.
     pub(super) identified_after: Duration,
 }
 
@@ -89,20 +90,20 @@ impl BotProcess {
         self.process.kill();
     }
 
-    /// Ends it in an orderly way.
+    /// Stops it in an orderly way.
     pub(super) fn stop(self) {
         self.process.stop();
     }
 }
 
 impl BenchEnv {
-    /// Starts everything but the bot, and has the bot's own `setup` make the realm.
+    /// Starts everything except the bot, and runs the bot's own `setup` to make the realm.
     pub(super) async fn start(options: &BenchOptions, database: Database) -> Result<Self> {
         let postgres = match database {
             Database::Sqlite => Wanted::No,
             Database::Postgres => Wanted::Yes,
         };
-        // The files of SQLite are flushed, so those of PostgreSQL must be too.
+        // SQLite flushes its files, so PostgreSQL must flush too.
         let durability = Durability::AsShipped;
         let servers = TestServers::start(ServerOptions {
             postgres,
@@ -124,7 +125,7 @@ impl BenchEnv {
         let port = Port::free()?;
         let fixture = folder.join("fixture.json");
         std::fs::write(&fixture, guild_of_ten(&token).to_string()).context("write the fixture")?;
-        // A burst is more than Discord allows in a second; with its limits the bench would measure the limits.
+        // A burst exceeds Discord's rate limits. With those limits the bench would measure the limits.
         let launch = Launch::new("discord-sim", &options.discord_sim, &folder)
             .record_in(servers.folder())
             .arguments(["--port".to_owned(), port.number().to_string(), "--no-rate-limits".to_owned()])
@@ -150,7 +151,7 @@ impl BenchEnv {
         Ok(env)
     }
 
-    /// The simulator's process.
+    /// The process id of the simulator.
     pub(super) fn simulator_pid(&self) -> u32 {
         self.simulator.pid()
     }
@@ -190,7 +191,7 @@ impl BenchEnv {
         };
         let automatic = json!({"name": "quick", "all_roles": [AUTOMATIC_ROLE], "groups": [GROUP], "approval": "automatic"});
         config["guild"][0]["rule"].as_array_mut().context("no rules")?.insert(0, automatic);
-        // Logs and polls as they ship. Only the budgets are wider: here one machine acts for a whole community.
+        // Logging and polling keep their defaults. Only the rate limits are wider, because one machine acts for a whole community.
         let top = config.as_object_mut().context("no configuration")?;
         top.remove("log");
         top["keycloak"].as_object_mut().context("no Keycloak")?.remove("event_poll");
@@ -202,7 +203,7 @@ impl BenchEnv {
         Ok(Deployment { folder, config: file, database_url, health: self.health.address() })
     }
 
-    /// An empty database, and a configuration that names it. What the servers hold stays.
+    /// Makes an empty database and a configuration that names it. The data of the servers stays.
     pub(super) async fn deploy(&self, name: &str) -> Result<Deployment> {
         let deployment = self.configure(name).await?;
         let mut migrate = tokio::process::Command::new(&self.accolade);
@@ -211,7 +212,7 @@ impl BenchEnv {
         Ok(deployment)
     }
 
-    /// Starts the bot and waits until people can use it.
+    /// Starts the bot and waits until it accepts requests.
     pub(super) async fn start_bot(&self, deployment: &Deployment) -> Result<BotProcess> {
         let launch = Launch::new("accolade", &self.accolade, &deployment.folder)
             .record_in(self.servers.folder())
@@ -219,7 +220,7 @@ impl BenchEnv {
         self.start_and_wait(&launch).await
     }
 
-    /// Starts the floor's program in the bot's place.
+    /// Starts the floor's program in place of the bot.
     pub(super) async fn start_floor(&self) -> Result<BotProcess> {
         let token_file = self.secrets.join("discord.token");
         let launch = Launch::new("echo-bot", &self.echo_bot, &self.folder)
@@ -245,7 +246,7 @@ impl BenchEnv {
         Ok(BotProcess { process, identified_after: Duration::from_millis(identified_after) })
     }
 
-    /// Lets the fifty thousand join, before a bot is there that would be told of each.
+    /// Adds the fifty thousand members before a bot runs, which would otherwise receive an event for each.
     pub(super) async fn fill_the_guild(&self) -> Result<()> {
         self.members().await.map(drop)
     }
@@ -273,7 +274,7 @@ impl BenchEnv {
         self.members.get_or_try_init(both).await
     }
 
-    /// Members who have done nothing yet. Their user names end with `part`.
+    /// Returns members who have not acted yet. Their user names end with `part`.
     pub(super) async fn take_members(
         &self,
         count: usize,
@@ -291,7 +292,7 @@ impl BenchEnv {
         Ok(named.collect())
     }
 
-    /// Waits until no job is left to do and no message to send.
+    /// Waits until no job and no message is pending.
     pub(super) async fn wait_until_idle(&self, inspector: &DbInspector) -> Result<()> {
         wait_until("the queues to empty", DRAIN_TIMEOUT, async || {
             Ok(open_jobs(inspector).await? == 0 && outbox(inspector).await? == 0)
@@ -299,14 +300,14 @@ impl BenchEnv {
         .await
     }
 
-    /// Ends everything.
+    /// Stops everything.
     pub(super) async fn stop(self) {
         self.simulator.stop();
         self.servers.stop().await;
     }
 }
 
-/// Jobs that are not done.
+/// Counts the jobs that are not done.
 pub(super) async fn open_jobs(inspector: &DbInspector) -> Result<u64> {
     count(inspector, "SELECT COUNT(*) FROM job WHERE state IN ('open', 'undoing')").await
 }
@@ -315,12 +316,12 @@ async fn outbox(inspector: &DbInspector) -> Result<u64> {
     count(inspector, "SELECT COUNT(*) FROM outbox").await
 }
 
-/// The number that a query returns.
+/// Returns the number that a query selects.
 pub(super) async fn count(inspector: &DbInspector, sql: &str) -> Result<u64> {
     inspector.column(sql).await?.first().context("no number")?.parse().context("read a number")
 }
 
-/// A user name whose letters no other number has. Names that look alike count as one name.
+/// Returns a user name whose letters no other number has. The bot treats user names that look alike as equal.
 pub(super) fn username_of(number: u64, part: &str) -> String {
     format!("{}.{part}", letters(number + 12))
 }

@@ -1,4 +1,4 @@
-//! The floor: how soon a serenity program without a store (`tests/echo-bot`) acknowledges the same bursts.
+//! Measures the floor: how fast a serenity program without a store (`tests/echo-bot`) acknowledges the same bursts.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::burst::{Round, request_all};
 use super::env::BenchEnv;
 use super::requester::Approval;
 
-/// The floor's answers to so many rounds of so many people at once.
+/// Returns the floor's answers to the given number of rounds and of concurrent people.
 pub(super) async fn rounds(
     env: &BenchEnv,
     at_once: usize,

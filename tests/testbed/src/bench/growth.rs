@@ -1,7 +1,8 @@
-//! Cost as the community grows: own and slapd's CPU for each account with few and with many people in the directory and rows in the store.
+//! Measures cost as the community grows: the CPU time of the bot and of slapd for each account, with few and with many people in the
+//! directory and rows in the store.
 //!
-//! Each size gets a directory and a database of its own, so that nothing of the other parts is in them. The people in the directory are
-//! not in the group that the rule gives: a `groupOfNames` of that size costs slapd more at every change, no matter who makes the change.
+//! Each size uses its own directory and database, so that no data of the other parts is in them. The people in the directory are not in the
+//! group that the rule grants: a change to a `groupOfNames` of that size costs slapd more, whoever makes the change.
 
 use std::fmt::Write as _;
 
@@ -20,19 +21,19 @@ const MANY: usize = 50_000;
 /// Rows in the large store.
 const ROWS: usize = 100_000;
 
-/// Accounts that the bot makes before its store is filled: the rows that are copied.
+/// How many accounts the bot makes before its store is filled. Their rows are the templates that are copied.
 const TEMPLATES: usize = 24;
 
-/// Accounts before anything is measured, and those that are.
+/// How many accounts are made before the measurement, and how many are measured.
 const WARM_UP: usize = 48;
 const ACCOUNTS: usize = 320;
 const LANES: usize = 16;
 
-/// Milliseconds of CPU for each account.
+/// Milliseconds of CPU time for each account.
 struct Cost {
     bot: f64,
     slapd: f64,
-    /// Rows that the store held at the start.
+    /// Rows in the store at the start.
     rows: u64,
 }
 
@@ -70,7 +71,7 @@ async fn cost_with(env: &BenchEnv, people: usize, rows: usize) -> Result<Cost> {
     Ok(Cost { bot: ms_each(used.bot, ACCOUNTS), slapd: ms_each(used.slapd, ACCOUNTS), rows })
 }
 
-/// The group of the rule, and people as the bot adds them.
+/// The group of the rule, and people as the bot adds them, as LDIF.
 fn ldif_of(env: &BenchEnv, people: usize) -> Result<String> {
     let slapd = &env.servers.slapd;
     let mut ldif = format!(

@@ -1,4 +1,5 @@
-//! A kill in the middle: everybody whose request was acknowledged gets an account, nothing is left half made, and few are mailed twice.
+//! Kills the bot during a burst. Every person whose request was acknowledged must get an account, no account may stay incomplete, and few
+//! people may get two mails.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,14 +15,14 @@ use crate::checker::Checker;
 use crate::sandbox::product::REALM;
 use crate::waiting::wait_until;
 
-/// So many ask, one after the other at this pause.
+/// How many people send a request, one after the other with this pause.
 const PEOPLE: usize = 150;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The kill comes when so many requests were acknowledged. Others are typed at that moment, and jobs are running.
+/// The bot is killed after this many acknowledged requests. Other requests are then in progress, and jobs are running.
 const ACKNOWLEDGED: usize = 75;
 
-/// At the end of the user names of this part, and of no other.
+/// The end of the user names of this part. No other part uses it.
 const NAMES: &str = "kill";
 
 pub(super) async fn measure(env: &BenchEnv, report: &mut Report) -> Result<()> {
@@ -34,7 +35,7 @@ pub(super) async fn measure(env: &BenchEnv, report: &mut Report) -> Result<()> {
     let acknowledged = AtomicUsize::new(0);
     let requests = people.iter().zip(0_u32..).map(async |(person, number)| {
         crate::waiting::let_pass(PAUSE * number).await;
-        // A press while no bot runs gets no answer, and so no promise.
+        // A press while no bot runs gets no answer, so the bot has promised nothing.
         let is_acknowledged = person.request(&env.chat).await.is_ok();
         acknowledged.fetch_add(usize::from(is_acknowledged), Ordering::Relaxed);
         is_acknowledged

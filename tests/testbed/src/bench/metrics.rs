@@ -1,4 +1,4 @@
-//! What the bot itself counted, read from its `/metrics` page.
+//! The bot's own counters, read from its `/metrics` page.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ pub(super) struct Counters {
     text: String,
 }
 
-/// How much a counter grew between two readings; `None` if the bot does not count it.
+/// Returns how much a counter grew between two readings; `None` if the bot does not have that counter.
 pub(super) fn growth(before: &Counters, after: &Counters, sample: &str) -> Option<f64> {
     Some(after.total(sample)? - before.total(sample).unwrap_or(0.0))
 }
@@ -22,7 +22,8 @@ impl Counters {
         Ok(Self { text: answer.text().await.context("read metrics")? })
     }
 
-    /// The sum of a sample over all label values. `sample` is its name, or its name and one label such as `calls_count{target="mail"`.
+    /// Returns the sum of a sample over all label values. `sample` is its name, or its name and one label such as
+    /// `calls_count{target="mail"`.
     fn total(&self, sample: &str) -> Option<f64> {
         let (name, label) = sample.split_once('{').unwrap_or((sample, ""));
         let values = self.text.lines().filter_map(|line| {

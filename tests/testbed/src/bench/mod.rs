@@ -1,8 +1,8 @@
-//! `./dev bench`: what the bot costs, as ratios to yardsticks of the same run, on real servers and a simulated Discord.
+//! `./dev bench` measures what the bot costs on real servers and a simulated Discord, as ratios to yardsticks of the same run.
 //!
 //! Start at [`run`]. [`env`] starts the servers and the bot; [`baseline`] and [`floor`] are the yardsticks; [`requester`] and [`burst`]
-//! act as people. [`startup`], [`accounts`], [`acks`], [`kill`], [`overload`], [`growth`] and [`soak`] are the parts that measure;
-//! [`procfs`] and [`metrics`] read what a process used and counted; [`report`] compares with the goals.
+//! simulate people. [`startup`], [`accounts`], [`acks`], [`kill`], [`overload`], [`growth`] and [`soak`] are the parts that measure;
+//! [`procfs`] and [`metrics`] read resource usage and counters; [`report`] compares the results with the goals.
 //! `docs/speed.md` explains the results.
 
 mod accounts;
@@ -35,21 +35,21 @@ use report::{Better, Report, Row};
 /// A part of the bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Start to IDENTIFY, memory at rest.
+    /// The time from start to IDENTIFY, and memory when idle.
     Start,
     /// Throughput, latency, CPU and counts for each account.
     Accounts,
-    /// How soon a press is acknowledged, and memory after the bursts.
+    /// How fast a press is acknowledged, and memory after the bursts.
     Acks,
-    /// What a kill in the middle loses or repeats.
+    /// What is lost or repeated after a kill during a burst.
     Kill,
-    /// Twice the rate that the bot can bear.
+    /// Twice the rate that the bot can sustain.
     Overload,
     /// The cost of an account in a large community.
     Growth,
 }
 
-/// A database that the bot stores its rows in.
+/// The kind of database that the bot uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Database {
     Sqlite,
@@ -71,7 +71,7 @@ enum Databases {
     #[default]
     Sqlite,
     Postgres,
-    /// One after the other, and compared.
+    /// One database after the other, and a comparison.
     Both,
 }
 
@@ -85,34 +85,34 @@ impl Databases {
     }
 }
 
-/// What `testbed bench` takes.
+/// The options of `testbed bench`.
 #[derive(Args, Debug)]
 pub struct BenchOptions {
     /// Exit with 3 if a goal is missed.
     #[arg(long)]
     check: bool,
-    /// Measure this part alone (may be given again).
+    /// Measure only this part (may be repeated).
     #[arg(long, value_name = "PART", value_enum)]
     only: Vec<Part>,
     /// The bot's database.
     #[arg(long, value_name = "DATABASE", value_enum, default_value = "sqlite")]
     database: Databases,
-    /// Instead of the parts: a steady rate for so long (`1h`), after which the process must hold no more than before.
+    /// Instead of the parts, run at a steady rate for this long (`1h`). Afterwards the process must hold no more than before.
     #[arg(long, value_name = "SPAN", conflicts_with_all = ["only", "check"])]
     soak: Option<humantime::Duration>,
-    /// The built `accolade`: the release build, as it ships.
+    /// The built `accolade`, which must be the release build.
     #[arg(long, value_name = "PATH")]
     accolade: PathBuf,
-    /// The built `discord-sim`: a release build too, or the bench measures the simulator.
+    /// The built `discord-sim`. It must be a release build too, or the bench measures the simulator.
     #[arg(long, value_name = "PATH")]
     discord_sim: PathBuf,
-    /// The built `echo-bot`: the floor of the acknowledgements, a release build too.
+    /// The built `echo-bot`, which is the floor of the acknowledgements; also a release build.
     #[arg(long, value_name = "PATH")]
     echo_bot: PathBuf,
 }
 
 impl BenchOptions {
-    /// Whether a missed goal is a failure. A soak has no other purpose.
+    /// Whether a missed goal is a failure. A soak always fails on a missed goal.
     pub const fn fails_on_a_miss(&self) -> bool {
         self.check || self.soak.is_some()
     }
@@ -122,12 +122,12 @@ impl BenchOptions {
     }
 }
 
-/// How the run compares with the goals.
+/// The result of comparing the run with the goals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Every goal that belongs to the measured parts is met.
     Met,
-    /// At least one is missed or could not be measured.
+    /// At least one goal is missed or could not be measured.
     Missed,
 }
 
@@ -189,7 +189,7 @@ async fn measure(options: &BenchOptions, env: &BenchEnv, report: &mut Report) ->
         say("Twice the rate that the bot can bear …");
         overload::measure(env, report).await.context("measure an overload")?;
     }
-    // Last: it replaces everything in the directory.
+    // This part runs last because it replaces everything in the directory.
     if options.wants(Part::Growth) {
         say("A small and a large community …");
         growth::measure(env, report).await.context("measure growth")?;
@@ -201,24 +201,24 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// The release binary on disk.
+/// The size of the release binary on disk.
 fn binary_size(options: &BenchOptions) -> Result<Row> {
     let bytes = std::fs::metadata(&options.accolade).context("look at the built accolade")?.len();
     let megabytes = report::float(usize::try_from(bytes)?) / 1e6;
     Ok(Row::new("release binary", "MB", Better::Lower, megabytes, 25.0).stretch(20.0))
 }
 
-/// Writes a line for people to standard error.
+/// Writes a line to standard error.
 fn say(line: &str) {
-    // A closed terminal must not end the run half way.
+    // A closed terminal must not stop the run.
     drop(writeln!(std::io::stderr(), "{line}"));
 }
 
 /// How long the bot may take to connect on a busy machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long an account may take until its mail is there.
+/// How long an account may take until its mail arrives.
 const MAIL_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long a queue may take to empty.
+/// How long a queue may take to drain.
 const DRAIN_TIMEOUT: Duration = Duration::from_mins(3);

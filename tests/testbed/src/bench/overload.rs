@@ -1,4 +1,4 @@
-//! Twice the rate that the bot can bear, for a while: people must still be answered in time, and the queue that grows must be worked off.
+//! Applies twice the rate that the bot can sustain, for a while. The bot must still answer in time and must work off the growing queue.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -12,15 +12,15 @@ use super::report::{Report, Row, per_second, shown, spread};
 use super::requester::Approval;
 use crate::db_inspector::DbInspector;
 
-/// How the bearable rate is found: so many accounts, so many at once.
+/// How the sustainable rate is measured: the number of accounts, and how many are made concurrently.
 const PROBE: usize = 160;
 const PROBE_LANES: usize = 16;
 
-/// How many times the bearable rate, and how long.
+/// The multiple of the sustainable rate, and the duration.
 const FACTOR: f64 = 2.0;
 const SPAN: Duration = Duration::from_secs(10);
 
-/// How often the queue is looked at.
+/// How often the queue length is sampled.
 const SAMPLE_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) async fn measure(env: &BenchEnv, report: &mut Report) -> Result<()> {
@@ -37,7 +37,7 @@ pub(super) async fn measure(env: &BenchEnv, report: &mut Report) -> Result<()> {
     let people = usize::try_from(SPAN.as_nanos() / pause.as_nanos()).context("too many people")?;
     let people = env.take_members(people, Approval::Automatic, "over").await?;
     env.servers.mail.clear();
-    // Drafts cost nothing later. They are made first, so that every press of `Send` comes at the full rate.
+    // Drafts cost nothing later. They are created first, so that every press of `Send` comes at the full rate.
     let drafts = draft_all(&env.chat, &people, Approval::Automatic, pause).await?;
     let mut longest = 0;
     let (times, taken) = tokio::select! {
@@ -73,7 +73,7 @@ pub(super) async fn measure(env: &BenchEnv, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Keeps the longest queue seen until the caller drops it.
+/// Records the longest queue until the caller drops the future.
 async fn watch_queue(inspector: &DbInspector, longest: &mut u64) -> Result<Infallible> {
     loop {
         *longest = open_jobs(inspector).await?.max(*longest);

@@ -1,4 +1,4 @@
-//! What a process used and holds, as `/proc` tells it.
+//! What a process uses and holds, read from `/proc`.
 
 use std::fs;
 use std::time::Duration;
@@ -9,28 +9,28 @@ use super::report::float;
 use crate::checker::leaks::holdings_of;
 use crate::waiting::wait_until;
 
-/// The clock ticks of `/proc/PID/stat` are hundredths of a second on every Linux (`USER_HZ`).
+/// The clock ticks in `/proc/PID/stat` are hundredths of a second on every Linux (`USER_HZ`).
 const TICK: Duration = Duration::from_millis(10);
 
-/// Memory counts as settled when so many samples in a row differ by no more than this.
+/// Memory counts as settled when this many consecutive samples differ by no more than this amount.
 const SETTLED_SAMPLES: usize = 10;
 const SETTLED_KIB: u64 = 128;
 
-/// The CPU time that all threads of a process have used, ended ones included.
+/// The CPU time that all threads of a process have used, including ended threads.
 pub(super) fn cpu_of(pid: u32) -> Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("read a process's times")?;
     let [user, system, ..] = times_in(&stat).context("understand a process's times")?;
     Ok(TICK * (user + system))
 }
 
-/// The CPU time of a process and its children, ended ones included: PostgreSQL has one process for each connection.
+/// The CPU time of a process and its children, including ended ones. PostgreSQL has one process for each connection.
 pub(super) fn cpu_of_family(parent: u32) -> Result<Duration> {
     let mut ticks = 0;
     for entry in fs::read_dir("/proc").context("list processes")?.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
-        // A process may end between the two reads; its parent has its time then.
+        // A process may end between the two reads. Its parent's time then includes its own.
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
         if pid == parent {
             ticks += times_in(&stat).context("understand a process's times")?.iter().sum::<u32>();
@@ -41,7 +41,8 @@ pub(super) fn cpu_of_family(parent: u32) -> Result<Duration> {
     Ok(TICK * ticks)
 }
 
-/// User and system time, and those of ended children: fields 14 to 17, counted after the name in parentheses, which may hold blanks.
+/// User and system time of the process and of its ended children: fields 14 to 17, counted after the name in parentheses, which may contain
+/// blanks.
 fn times_in(stat: &str) -> Option<[u32; 4]> {
     let mut fields = fields_of(stat)?.skip(11).map_while(|field| field.parse().ok());
     Some([fields.next()?, fields.next()?, fields.next()?, fields.next()?])
@@ -51,12 +52,12 @@ fn parent_in(stat: &str) -> Option<u32> {
     fields_of(stat)?.nth(1)?.parse().ok()
 }
 
-/// The fields of `/proc/PID/stat` from the third on.
+/// The fields of `/proc/PID/stat` from the third one.
 fn fields_of(stat: &str) -> Option<impl Iterator<Item = &str>> {
     Some(stat.rsplit_once(')')?.1.split_whitespace())
 }
 
-/// How often the kernel has switched away from the threads that a process has now, of their own will or not.
+/// How many voluntary and involuntary context switches the current threads of a process have had.
 pub(super) fn context_switches_of(pid: u32) -> Result<u64> {
     let mut switches = 0;
     for thread in fs::read_dir(format!("/proc/{pid}/task")).context("list a process's threads")?.flatten() {
@@ -72,14 +73,14 @@ fn switches_in(status: &str) -> u64 {
     lines.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum()
 }
 
-/// How many sockets a process has open.
+/// How many open sockets a process has.
 pub(super) fn connections_of(pid: u32) -> Result<usize> {
     let files = fs::read_dir(format!("/proc/{pid}/fd")).context("list a process's files")?;
     let targets = files.flatten().filter_map(|file| fs::read_link(file.path()).ok());
     Ok(targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count())
 }
 
-/// Resident memory once it no longer changes, in MiB.
+/// Returns the resident memory in MiB once it no longer changes.
 pub(super) async fn settled_memory(pid: u32) -> Result<f64> {
     let mut samples: Vec<u64> = Vec::new();
     wait_until("the bot's memory to settle", Duration::from_secs(20), async || {
@@ -128,7 +129,7 @@ mod tests {
     fn an_open_socket_is_a_connection() {
         let before = connections_of(std::process::id()).expect("this process");
         let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket");
-        // Other tests of this process may open sockets too, but none closes one that was counted before.
+        // Other tests in this process may open sockets, but none closes a socket that was counted before.
         assert!(connections_of(std::process::id()).expect("this process") > 0, "{before}");
         drop(socket);
     }

@@ -10,7 +10,7 @@ use super::Database;
 /// Which direction is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Better {
-    /// A time, a size, a count of losses.
+    /// A time, a size or a number of losses.
     Lower,
     /// A rate.
     Higher,
@@ -23,7 +23,7 @@ pub(super) enum Verdict {
     Stretch,
     Met,
     Missed,
-    /// The bot does not count it, so the goal can't be judged. `--check` treats it as missed.
+    /// The bot does not count it, so the goal can't be evaluated. `--check` treats it as missed.
     NotCounted,
 }
 
@@ -90,24 +90,24 @@ impl Row {
         Self::new(what, "", Better::Lower, measured, goal)
     }
 
-    /// A count of what must not happen, or only so often.
+    /// A count of something that must not happen, or only rarely.
     pub(super) fn count(what: impl Into<String>, measured: usize, goal: f64) -> Self {
         Self::new(what, "", Better::Lower, float(measured), goal)
     }
 
-    /// The stretch goal.
+    /// Sets the stretch goal.
     pub(super) fn stretch(mut self, stretch: f64) -> Self {
         self.stretch = Some(stretch);
         self
     }
 
-    /// What helps to read the figure.
+    /// Adds a note that explains the figure.
     pub(super) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
         self
     }
 
-    /// With `--database both`, PostgreSQL's figure is compared with SQLite's.
+    /// Marks the row for comparison: with `--database both`, PostgreSQL's figure is compared with SQLite's.
     pub(super) fn compared(mut self) -> Self {
         self.compared = Compared::Yes;
         self
@@ -120,7 +120,7 @@ impl Row {
             Better::Higher => measured >= goal,
         };
         match (reaches(self.goal), self.stretch) {
-            // A figure that is not a number reaches no goal.
+            // NaN never meets a goal.
             (false, _) => Verdict::Missed,
             (true, Some(stretch)) if reaches(stretch) => Verdict::Stretch,
             (true, _) => Verdict::Met,
@@ -170,7 +170,7 @@ struct Section {
 }
 
 impl Report {
-    /// What follows was measured on this database.
+    /// Starts the results of this database.
     pub(super) fn begin(&mut self, database: Database) {
         self.sections.push(Section { database, rows: Vec::new(), notes: Vec::new() });
     }
@@ -182,7 +182,7 @@ impl Report {
         }
     }
 
-    /// Adds something about the run that has no goal.
+    /// Adds a fact about the run that has no goal.
     pub(super) fn note(&mut self, text: String) {
         super::say(&format!("  {text}"));
         if let Some(section) = self.sections.last_mut() {
@@ -190,7 +190,7 @@ impl Report {
         }
     }
 
-    /// Adds a row for each figure that both databases have: PostgreSQL's ÷ SQLite's, so that lower is better.
+    /// Adds a row for each figure that both databases have. It is PostgreSQL's figure divided by SQLite's, so lower is better.
     pub(super) fn compare_databases(&mut self) {
         let rows_of = |database: Database| {
             let sections = self.sections.iter().filter(move |section| section.database == database);
@@ -220,7 +220,7 @@ impl Report {
         measured.chain(self.comparison.iter().map(|row| (Database::Postgres, row)))
     }
 
-    /// The goals that were missed or could not be judged.
+    /// The goals that were missed or could not be evaluated.
     pub(super) fn missed(&self) -> Vec<String> {
         let missed = self.all().filter(|(_, row)| !row.verdict().passes());
         missed
@@ -233,7 +233,7 @@ impl Report {
             .collect()
     }
 
-    /// For people.
+    /// Formats the report for people.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         for section in &self.sections {
@@ -259,7 +259,7 @@ impl Report {
         text
     }
 
-    /// For programs.
+    /// Formats the report for programs.
     pub(super) fn json(&self, at: &str, processors: usize) -> String {
         let rows: Vec<Value> = self.all().map(|(database, row)| row.json(database)).collect();
         let notes: Vec<&String> = self.sections.iter().flat_map(|section| &section.notes).collect();
@@ -270,13 +270,13 @@ impl Report {
     }
 }
 
-/// A count as a number to calculate with.
+/// Converts a count to a float.
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 pub(super) const fn float(count: usize) -> f64 {
     count as f64
 }
 
-/// A number with as many digits as are meaningful.
+/// Formats a number with its significant digits.
 pub(super) fn shown(number: f64) -> String {
     match number {
         number if number.fract() == 0.0 => format!("{number:.0}"),
@@ -286,21 +286,21 @@ pub(super) fn shown(number: f64) -> String {
     }
 }
 
-/// So many accounts in so long.
+/// A number of accounts and the time they took.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     pub(super) count: usize,
     pub(super) took: Duration,
 }
 
-/// Accounts in a second over several rounds together; not a number for none.
+/// Accounts per second over all rounds; NaN if there are none.
 pub(super) fn per_second(rounds: &[Pace]) -> f64 {
     let took: Duration = rounds.iter().map(|round| round.took).sum();
     let count: usize = rounds.iter().map(|round| round.count).sum();
     float(count) / took.as_secs_f64()
 }
 
-/// The time within which so many percent lie, in milliseconds; not a number for none.
+/// The given percentile in milliseconds; NaN if there are no times.
 pub(super) fn percentile_ms(times: &[Duration], percent: usize) -> f64 {
     if times.is_empty() {
         return f64::NAN;
@@ -311,7 +311,7 @@ pub(super) fn percentile_ms(times: &[Duration], percent: usize) -> f64 {
     float(micros) / 1000.0
 }
 
-/// Median and 99th percentile, for a note.
+/// Median and 99th percentile, as a note.
 pub(super) fn spread(times: &[Duration]) -> String {
     format!("p50 {} p99 {}", shown(percentile_ms(times, 50)), shown(percentile_ms(times, 99)))
 }

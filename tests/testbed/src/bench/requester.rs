@@ -1,4 +1,4 @@
-//! People who ask for an account, one act after the other.
+//! People who request an account, one action after the other.
 
 use std::time::Instant;
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::sandbox::chat::Chat;
 
-/// A member, and what they type.
+/// A member, and the values that they type.
 #[derive(Clone, Debug)]
 pub(super) struct Requester {
-    /// The id at Discord.
+    /// The Discord user id.
     pub(super) id: String,
     pub(super) username: String,
     pub(super) address: String,
@@ -19,9 +19,9 @@ pub(super) struct Requester {
 /// Who approves a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Approval {
-    /// The rule itself.
+    /// The rule approves automatically.
     Automatic,
-    /// Moderators; the form asks why.
+    /// Moderators approve; the form asks for a reason.
     Moderators,
 }
 
@@ -30,7 +30,7 @@ impl Requester {
         [("username", &self.username), ("address", &self.address), ("given", "Ada"), ("family", "Lovelace")]
     }
 
-    /// What they type into the form of a rule with this approval.
+    /// The values for the form of a rule with this approval.
     pub(super) fn fields(&self, approval: Approval) -> Value {
         let mut fields = json!({});
         for (name, value) in self.form() {
@@ -42,8 +42,8 @@ impl Requester {
         fields
     }
 
-    /// Opens the form of an automatic rule, fills it and presses `Send`; returns the moment of that press. An error if one of the three
-    /// was not acknowledged.
+    /// Opens the form of an automatic rule, fills it in and presses `Send`. Returns the time of that press, or an error if one of the three
+    /// actions was not acknowledged.
     pub(super) async fn request(&self, chat: &Chat) -> Result<Instant> {
         let opened = chat.command(&self.id, "/account request").await?;
         ensure!(opened.modal_fields().is_some(), "no form opened: {}", opened.text());
@@ -57,7 +57,7 @@ impl Requester {
     }
 }
 
-/// Whether a reply says that the request was taken.
+/// Whether a reply says that the request was accepted.
 pub(super) fn is_sent(text: &str) -> bool {
     text.contains("Sent. Your request is")
 }

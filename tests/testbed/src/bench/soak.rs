@@ -1,7 +1,7 @@
-//! A steady rate for a long time, after which the process must hold no more memory, files and connections than before.
+//! Runs at a steady rate for a long time. Afterwards the process must hold no more memory, files and connections than before.
 //!
-//! A leak grows with every request. So the samples of the second quarter are compared with those of the last: by then caches, pools and
-//! the allocator have reached their size.
+//! A leak grows with every request. The samples of the second quarter are compared with those of the last, because caches, pools and the
+//! allocator have reached their size by then.
 
 use std::time::Duration;
 
@@ -16,20 +16,20 @@ use super::report::{Report, Row, float, spread};
 use super::requester::Approval;
 use crate::checker::leaks::holdings_of;
 
-/// One account a second.
+/// One account per second.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// So many accounts may be in the making at once; more means that the bot has stopped working.
+/// How many accounts may be in progress at once. More means that the bot has stopped working.
 const AT_ONCE: usize = 128;
 
-/// How many samples are taken, and the least pause between two.
+/// How many samples are taken, and the minimum pause between two.
 const SAMPLES: u32 = 240;
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
-/// The shortest soak whose quarters say anything.
+/// The shortest soak whose quarters are meaningful.
 const SHORTEST: Duration = Duration::from_mins(1);
 
-/// What the process held at one moment.
+/// What the process holds at one moment.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     memory_kib: u64,
@@ -81,7 +81,7 @@ pub(super) async fn measure(env: &BenchEnv, span: Duration, report: &mut Report)
     Ok(())
 }
 
-/// Takes samples until the caller drops it.
+/// Takes samples until the caller drops the future.
 async fn take_samples(
     bot: &BotProcess,
     every: Duration,

@@ -1,4 +1,4 @@
-//! From the start of the process to its IDENTIFY, and what it holds at rest.
+//! Measures the time from the start of the process to its IDENTIFY, and what the process holds when idle.
 
 use anyhow::Result;
 
@@ -6,7 +6,7 @@ use super::env::BenchEnv;
 use super::procfs::settled_memory;
 use super::report::{Better, Report, Row, percentile_ms};
 
-/// How often it is started.
+/// How many times the bot is started.
 const STARTS: usize = 5;
 
 pub(super) async fn measure(env: &BenchEnv, report: &mut Report) -> Result<()> {

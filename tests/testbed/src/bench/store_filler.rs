@@ -1,7 +1,8 @@
-//! Fills a store with copies of the rows that the bot itself wrote, while no bot runs. Keys are changed so that each copy is a person of
-//! its own and every constraint of the schema holds.
+//! Fills a store with copies of the rows that the bot wrote, while no bot runs. Keys are changed so that each copy is a separate person and
+//! every constraint of the schema holds.
 //!
-//! Copied accounts are `active`, because the bot polls `invited` ones. Sealed columns keep the template's bytes: nobody opens them here.
+//! Copied accounts are `active`, because the bot polls `invited` ones. Sealed columns keep the template's bytes, because nothing decrypts
+//! them here.
 
 #![expect(
     clippy::disallowed_types,
@@ -13,16 +14,16 @@ use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
 
-/// The tables that grow with the community, each after those that it refers to.
+/// The tables that grow with the community. Each comes after the tables that it references.
 const TABLES: [&str; 7] = ["person", "request", "decision", "account", "job", "job_step", "mail"];
 
-/// A connection that writes.
+/// A connection that can write.
 enum Writer {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
-/// A column, and whether it holds text.
+/// A column, and whether it contains text.
 struct Column {
     name: String,
     kind: String,
@@ -33,13 +34,13 @@ impl Column {
         self.kind.eq_ignore_ascii_case("text")
     }
 
-    /// The database numbers such rows itself.
+    /// Whether the database assigns the numbers of such rows.
     fn is_numbered(&self) -> bool {
         matches!(self.name.as_str(), "id" | "seq") && !self.is_text()
     }
 }
 
-/// Copies the rows that are there until [`TABLES`] hold at least `wanted` rows; returns how many they hold.
+/// Copies the existing rows until [`TABLES`] contain at least `wanted` rows. Returns how many rows they contain.
 pub(super) async fn fill(url: &str, wanted: usize) -> Result<u64> {
     let mut writer = Writer::open(url).await?;
     let templates = writer.rows().await?;
@@ -88,7 +89,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The rows of all tables together.
+    /// The total number of rows in all tables.
     async fn rows(&mut self) -> Result<u64> {
         let counts = TABLES.map(|table| format!("(SELECT COUNT(*) FROM {table})")).join(" + ");
         let sql = AssertSqlSafe(format!("SELECT {counts}"));
@@ -116,7 +117,7 @@ impl Writer {
         Ok(found.into_iter().map(|(name, kind)| Column { name, kind }).collect())
     }
 
-    /// Twelve hexadecimal digits of an expression.
+    /// Twelve hexadecimal digits derived from an expression.
     fn hex(&self, of: &str) -> String {
         match self {
             Self::Sqlite(_) => format!("printf('%012x', {of})"),
@@ -124,7 +125,7 @@ impl Writer {
         }
     }
 
-    /// The statement that copies every row of a table so many times. In it, `copy.n` numbers the copies and `source.template` the rows.
+    /// The statement that copies every row of a table `copies` times. In it, `copy.n` numbers the copies and `source.template` the rows.
     fn copy_of(&self, table: &str, columns: &[Column], copies: u64) -> String {
         let kept: Vec<&Column> = columns.iter().filter(|column| !column.is_numbered()).collect();
         let names: Vec<&str> = kept.iter().map(|column| column.name.as_str()).collect();
@@ -145,12 +146,12 @@ impl Writer {
         match column.name.as_str() {
             "state" if table == "account" => "'active'".to_owned(),
             "activated_at" => "source.created_at".to_owned(),
-            // Snowflakes of a time in which Discord has given none yet.
+            // Snowflakes from a time for which Discord has issued none yet.
             "discord_id" | "interaction_id" => format!("CAST(8000000000000000000 + {number} AS TEXT)"),
             "username" | "skeleton" => format!("'copy' || {number}"),
             "code" => format!("upper(substr({}, 5))", self.hex(number)),
             _ if !column.is_text() => name,
-            // Ids and keyed hashes: the end is replaced, in rows and in references to them alike.
+            // Ids and keyed hashes: the end is replaced in the same way in rows and in references to them.
             _ => format!(
                 "CASE WHEN length({name}) = 36 AND substr({name}, 9, 1) = '-' AND substr({name}, 24, 1) = '-' \
                  THEN substr({name}, 1, 24) || {end} \

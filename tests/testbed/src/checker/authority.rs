@@ -1,7 +1,7 @@
-//! I5: no entry without a person who was entitled when it was made, no decision without a moderator who was one at that moment.
+//! I5: each entry needs a person who was entitled when it was made, and each decision a moderator who held the role at that moment.
 //!
-//! The simulated Discord keeps the true history of roles and every request of the bot. An entry is lawful if the bot fetched the
-//! member shortly before, and the member was entitled at that fetch; whoever loses a role a moment later could not be known.
+//! The simulated Discord keeps the true history of roles and of the bot's calls. An entry is valid if the bot fetched the member shortly
+//! before and the member was entitled at that fetch. The bot cannot detect a role that is lost a moment later.
 
 use std::collections::HashMap;
 
@@ -11,38 +11,38 @@ use super::{Rule, Violation, note};
 use crate::db_inspector::{DbInspector, JsonRow, text_of};
 use crate::slapd::Entry;
 
-/// How old the fetch may be that an entry or a decision rests on, in the environment's time. The bot itself asks again after half a
-/// minute; the rest is for calls under way and for time that is pushed meanwhile.
+/// The maximum age of the fetch on which an entry or a decision is based, in the environment's time. The bot itself fetches again after
+/// half a minute; the rest allows for calls in progress and for time that is advanced meanwhile.
 const FETCHED_WITHIN_MS: i64 = 120_000;
 
-/// The directory's times are whole seconds.
+/// The directory stores times in whole seconds.
 const A_SECOND_MS: i64 = 1000;
 
-/// Where the truth about roles is.
+/// Where the true history of roles is.
 pub struct Authority<'a> {
     /// The simulated Discord's log.
     pub log: &'a Value,
-    /// The role that entitles to an account.
+    /// The role that entitles a member to an account.
     pub member_role: &'a str,
-    /// Roles that entitle to decide.
+    /// Roles that entitle a member to decide.
     pub deciding_roles: &'a [&'a str],
     /// The environment's time at a real moment, in milliseconds.
     pub at_real: &'a dyn Fn(i64) -> i64,
-    /// What the bot's clock may have said at a moment of the environment's time: something else while it was set apart.
+    /// What the bot's clock may have shown at a moment of the environment's time. It differs while a fault shifted that clock.
     pub bot_said: &'a dyn Fn(i64) -> i64,
 }
 
-/// What was so of somebody from a moment on.
+/// What holds for a user from a moment on.
 struct Fact<'a> {
     at_ms: i64,
     present: bool,
     roles: Vec<&'a str>,
 }
 
-/// What was so of each user, in order.
+/// The facts about each user, in order.
 type Facts<'a> = HashMap<&'a str, Vec<Fact<'a>>>;
 
-/// When the bot got an answer about each user.
+/// When the bot received an answer about each user.
 type Fetches<'a> = HashMap<&'a str, Vec<i64>>;
 
 impl Fact<'_> {
@@ -63,7 +63,7 @@ impl Authority<'_> {
         by_user
     }
 
-    /// The moments at which the bot got an answer about a member.
+    /// The moments at which the bot received an answer about a member.
     fn fetches(&self) -> Fetches<'_> {
         let mut by_user = Fetches::new();
         for request in self.log["requests"].as_array().into_iter().flatten() {
@@ -77,7 +77,7 @@ impl Authority<'_> {
         by_user
     }
 
-    /// Looks at every marked entry and every decision.
+    /// Checks every marked entry and every decision.
     pub async fn check(&self, store: &DbInspector, entries: &[Entry]) -> anyhow::Result<Vec<Violation>> {
         let accounts = store
             .rows("SELECT a.id, p.discord_id FROM account a JOIN person p ON p.id = a.person_id")
@@ -118,7 +118,7 @@ impl Authority<'_> {
         let earliest = (self.at_real)(made_ms) - FETCHED_WITHIN_MS;
         let of_user = facts.get(user.as_str()).map_or(&[][..], Vec::as_slice);
         let is_lawful = fetches.get(user.as_str()).into_iter().flatten().any(|at| {
-            // What was heard while the bot's clock was ahead bears that time, and looks fresh until then.
+            // An answer that arrived while the bot's clock was ahead is stored with that time, and counts as recent until then.
             let is_recent = [*at, (self.bot_said)(*at)].iter().any(|at| (earliest..=made).contains(at));
             is_recent && was_so(of_user, at - 50, at + 50, &[self.member_role])
         });
@@ -135,7 +135,7 @@ impl Authority<'_> {
         let code = text_of(&decision["code"]);
         let (approver, applicant) = (text_of(&decision["approver"]), text_of(&decision["applicant"]));
         if approver.is_empty() {
-            // An operator at the command line, or a rule; who is neither has no row of a person.
+            // An operator at the command line, or a rule. Neither has a row of a person.
             return;
         }
         if approver == applicant {
@@ -160,7 +160,7 @@ impl Authority<'_> {
     }
 }
 
-/// Whether somebody had one of the roles at any moment of a span.
+/// Whether the user had one of the roles at any moment of a span.
 fn was_so(facts: &[Fact<'_>], from: i64, to: i64, wanted: &[&str]) -> bool {
     let at_first = facts.iter().rev().find(|fact| fact.at_ms <= from);
     let within = facts.iter().filter(|fact| (from..=to).contains(&fact.at_ms));

@@ -1,4 +1,4 @@
-//! I10, its second half: a process at rest holds no more than it held before.
+//! The second half of I10: an idle process holds no more than it held before.
 
 use std::fs;
 
@@ -15,10 +15,10 @@ pub struct Holdings {
     pub memory_kib: u64,
 }
 
-/// What may come and go without being a leak: pooled connections, a worker thread, pages that the allocator keeps.
+/// Differences that are not a leak: pooled connections, a worker thread, pages that the allocator keeps.
 const SLACK: Holdings = Holdings { descriptors: 30, threads: 12, memory_kib: 96 * 1024 };
 
-/// What a process holds now; `None` if there is no such process.
+/// What a process holds now; `None` if the process does not exist.
 pub fn holdings_of(pid: u32) -> Option<Holdings> {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count();
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -33,7 +33,7 @@ pub fn holdings_of(pid: u32) -> Option<Holdings> {
     })
 }
 
-/// Compares what a process holds at rest with what one held at rest before.
+/// Compares what a process holds when idle with what it held when idle before.
 pub fn check(before: Holdings, now: Holdings) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut compare = |what: &str, before: u64, now: u64, slack: u64| {

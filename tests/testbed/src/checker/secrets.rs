@@ -1,4 +1,4 @@
-//! I7: secrets, link tokens and what people typed turn up nowhere but where the design wants them.
+//! I7: secrets, link tokens and what people typed appear only where the design allows them.
 
 use serde_json::Value;
 
@@ -7,29 +7,29 @@ use super::{Rule, Violation, note};
 /// What one person typed, and who may read it.
 #[derive(Clone, Debug)]
 pub struct Typed {
-    /// Whose it is.
+    /// The person's Discord id.
     pub discord_id: String,
-    /// Address and names: only the person reads them back.
+    /// Address and names. Only the person may read them.
     pub private: Vec<String>,
-    /// The reason: moderators read it on the card.
+    /// The reason. Moderators read it on the card.
     pub reason: String,
-    /// A moderator's reason for a denial: the person reads it, unless it was quiet.
+    /// A moderator's reason for a denial. The person reads it unless the denial was quiet.
     pub denial: String,
 }
 
-/// Everything that must not turn up.
+/// All values that must not appear.
 #[derive(Clone, Debug, Default)]
 pub struct Canaries {
-    /// Passwords, tokens, keys, parts of links: nowhere.
+    /// Passwords, tokens, keys and parts of links. They must not appear anywhere.
     pub secrets: Vec<String>,
     /// What people typed.
     pub typed: Vec<Typed>,
-    /// The channel where cards are.
+    /// The channel that contains the cards.
     pub card_channel: String,
 }
 
 impl Canaries {
-    /// Looks through a text in which nothing of them may be: a log, a dump of the store, a command line.
+    /// Searches a text in which none of these values may appear: a log, a dump of the store, a command line.
     pub fn look_through(&self, place: &str, text: &str) -> Vec<Violation> {
         let mut found = Vec::new();
         for secret in self.secrets.iter().filter(|secret| secret.len() >= 8) {
@@ -49,7 +49,7 @@ impl Canaries {
         found
     }
 
-    /// Looks through the messages of the simulated Discord's log, each by who reads it.
+    /// Searches the messages in the simulated Discord's log, each according to who can read it.
     pub fn look_through_messages(&self, log: &Value) -> Vec<Violation> {
         let mut found = Vec::new();
         for message in log["messages"].as_array().into_iter().flatten() {
@@ -87,7 +87,7 @@ fn tell(found: &mut Vec<Violation>, what: &str, place: &str, line: &str) {
     note(found, Rule::NothingLeaks, format!("{what} is in {place}: {line}"));
 }
 
-/// The line around a find, without the find itself: a report must not spread what it complains of.
+/// The line around a match without the match itself, because a report must not spread the value that it reports.
 fn line_at(text: &str, at: usize, found: &str) -> String {
     let begin = text[..at].rfind('\n').map_or(0, |end| end + 1);
     let end = text[at..].find('\n').map_or(text.len(), |end| at + end);

@@ -1,4 +1,5 @@
-//! I1 and I9 by what people were told: whoever read that their request is sent has one, and no message claims what is not so.
+//! I1 and I9, checked against what people were told: a person who read that their request was sent has a request, and no message makes a
+//! false claim.
 
 use std::collections::HashMap;
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 use super::{Rule, Violation, note};
 use crate::db_inspector::{DbInspector, JsonRow, text_of};
 
-/// Looks at every message of the simulated Discord's log.
+/// Checks every message in the simulated Discord's log.
 pub async fn check(log: &Value, store: &DbInspector) -> anyhow::Result<Vec<Violation>> {
     let requests = store.rows("SELECT code, state FROM request").await?;
     let accounts = store.rows("SELECT username, state, invited_at, activated_at FROM account").await?;
@@ -29,7 +30,7 @@ pub async fn check(log: &Value, store: &DbInspector) -> anyhow::Result<Vec<Viola
 fn word_after<'a>(text: &'a str, before: &str) -> Option<&'a str> {
     let rest = text.split_once(before)?.1;
     let end = rest.find(|sign: char| sign.is_whitespace() || sign == ',').unwrap_or(rest.len());
-    // Codes and names stand in code spans.
+    // Codes and names are in code spans.
     Some(rest[..end].trim_end_matches('.').trim_matches('`'))
 }
 

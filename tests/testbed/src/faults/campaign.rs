@@ -1,4 +1,4 @@
-//! The campaign: rounds of faults while people are at it, each followed by healing, quiet, and the checker.
+//! The campaign: rounds of faults during people's journeys. After each round everything heals, becomes idle, and the checker runs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,38 +22,39 @@ use super::{Database, Paths};
 use crate::checker::Violation;
 use crate::waiting::{comes_true_at_looks, let_pass};
 
-/// How many journeys run at all times.
+/// How many journeys run at any time.
 const JOURNEYS: usize = 12;
 
-/// How many faults strike at once at the most.
+/// The maximum number of simultaneous faults.
 const VOLLEY: usize = 4;
 
-/// Points between two looks of the checker.
+/// How many points lie between two runs of the checker.
 const ROUND: std::ops::Range<u64> = 15..31;
 
-/// Points of One environment, before people, database and Discord begin anew.
+/// How many points one environment gets before people, database and Discord start anew.
 const POINTS_OF_ONE: u64 = 300;
 
-/// How soon after the last fault every queue must be empty, in the environment's time. A clock that was an hour off put things off by that.
+/// How soon after the last fault every queue must be empty, in the environment's time. A clock that was an hour off delays work by that
+/// hour.
 pub(super) const DRAINED_WITHIN_MS: i64 = 120_000;
 const AN_HOUR_MS: i64 = 3_600_000;
 
-/// How soon after its start a killed bot must be at work again.
+/// How soon after its start a killed bot must claim jobs again.
 pub(super) const RESUMED_WITHIN_MS: u64 = 2000;
 
-/// How soon another bot must have taken over from a killed one, in the environment's time.
+/// How soon another bot must take over from a killed one, in the environment's time.
 pub(super) const TAKEN_OVER_WITHIN_MS: u64 = 20_000;
 
-/// The limit of a drain in real time, which pushed time shortens.
+/// The limit of a drain in real time. Advancing the environment's time shortens the drain.
 const DRAIN_LIMIT: Duration = Duration::from_secs(90);
 
-/// How long the last journeys may take when nothing breaks any more.
+/// How long the last journeys may take once no more faults happen.
 const LAST_JOURNEYS: Duration = Duration::from_mins(2);
 
-/// How often the checker looks at an environment in which something still moves.
+/// How often the checker retries while something in the environment still changes.
 const LOOKS: u32 = 5;
 
-/// How often an operator lets stopped job go on before it counts as stuck.
+/// How often an operator retries a stopped job before it counts as stuck.
 const RETRIES: u32 = 6;
 
 /// When a campaign ends.
@@ -64,7 +65,7 @@ pub(super) struct Limits {
     pub(super) only: Option<Fault>,
 }
 
-/// A campaign that runs.
+/// A running campaign.
 pub(super) struct Campaign {
     pub(super) paths: Paths,
     pub(super) database: Database,
@@ -74,7 +75,7 @@ pub(super) struct Campaign {
     pub(super) random: StdRng,
 }
 
-/// One environment's part of it.
+/// The part of the campaign that one environment runs.
 struct Visit<'a> {
     campaign: &'a mut Campaign,
     stage: Arc<Stage>,
@@ -90,7 +91,7 @@ impl Campaign {
             || !self.tally.violations.is_empty()
     }
 
-    /// Environment after environment until the points are made, the time is over, or something is wrong.
+    /// Runs one environment after the other until all points are made, the time is over, or a violation is found.
     pub(super) async fn run(&mut self) -> Result<()> {
         let mut number = 0;
         while !self.is_over() {
@@ -141,7 +142,7 @@ impl Campaign {
         stage.env.stop(Duration::from_secs(25)).await
     }
 
-    /// Some faults that strike at once, each somewhere else.
+    /// Draws faults that strike at the same time, each in a different place.
     fn volley(&mut self) -> Vec<Strike> {
         let mut volley: Vec<Strike> = Vec::new();
         for _ in 0..self.random.random_range(1..=VOLLEY) {
@@ -154,7 +155,7 @@ impl Campaign {
         volley
     }
 
-    /// What repeats this campaign.
+    /// The command that repeats this campaign.
     fn seed_command(&self) -> String {
         let only = self.limits.only.map(|fault| format!(" --only {}", fault.id())).unwrap_or_default();
         format!(
@@ -178,12 +179,12 @@ impl Visit<'_> {
         self.comes_to_an_end().await
     }
 
-    /// Some faults, then quiet and the checker.
+    /// Runs some faults, then waits until the environment is idle and runs the checker.
     async fn round(&mut self) -> Result<Vec<Found>> {
         let points = self.campaign.random.random_range(ROUND);
         let end = self.campaign.tally.points + points;
         let begun = Instant::now();
-        // A round in which little can be struck ends, too.
+        // A round in which few faults can strike must end too.
         while self.campaign.tally.points < end
             && !self.campaign.is_over()
             && begun.elapsed() < Duration::from_mins(1)
@@ -192,7 +193,7 @@ impl Visit<'_> {
             self.point().await?;
             self.stage.env.supervise().await?;
             if let Err(error) = self.stage.env.skip_pauses().await {
-                // The database may be what broke.
+                // The database itself may be broken.
                 tracing::debug!(%error, "no pause was skipped");
             }
         }
@@ -242,7 +243,7 @@ impl Visit<'_> {
         Ok(())
     }
 
-    /// As many journeys as always; one that never came to its end is an error.
+    /// Keeps the number of journeys constant. A journey that never ended is an error.
     fn keeps_journeys_going(&mut self) -> Result<()> {
         while let Some(ended) = self.journeys.try_join_next() {
             ended.context("a journey panicked")??;
@@ -256,7 +257,7 @@ impl Visit<'_> {
         Ok(())
     }
 
-    /// Everything heals, people hold still, the queues empty, and the checker looks.
+    /// Heals everything, pauses the people, drains the queues and runs the checker.
     async fn quiet(&mut self) -> Result<Vec<Found>> {
         let stage = Arc::clone(&self.stage);
         stage.heals().await.context("heal everything")?;
@@ -287,8 +288,8 @@ impl Visit<'_> {
         Ok(found)
     }
 
-    /// What the checker finds. A press that Discord delivered late may have its effect while it looks: then it took two moments for
-    /// one, and looks again.
+    /// Returns what the checker finds. A press that Discord delivered late may take effect while the checker reads. The checker then
+    /// combined two different states, and runs again.
     async fn look(&self, latest: i64) -> Result<Vec<Found>> {
         let env = &self.stage.env;
         let mut found = Vec::new();
@@ -305,7 +306,7 @@ impl Visit<'_> {
         Ok(found)
     }
 
-    /// Nothing breaks any more: everybody comes to the end of their way.
+    /// Without further faults, waits until every person's journey has ended.
     async fn comes_to_an_end(&mut self) -> Result<Vec<Found>> {
         let ended = comes_true_at_looks(LAST_JOURNEYS, Duration::from_millis(200), async || {
             while let Some(ended) = self.journeys.try_join_next() {
@@ -336,10 +337,10 @@ impl From<Violation> for Found {
     }
 }
 
-/// Waits until nothing is left to do, with time pushed over every pause. What is too late is found.
+/// Waits until no work is left and advances time over every pause. Returns a finding if something is too late.
 async fn drain(stage: &Stage, latest: i64) -> Result<Option<Found>> {
     let env = &stage.env;
-    // What stands behind work that waits for a person waits with it.
+    // A job that is queued after one that waits for a person waits too.
     let sql = "SELECT w.kind || ' at ' || w.step || ': ' || COALESCE(w.error_code, '-') AS what FROM job w \
         WHERE w.state IN ('open', 'undoing') AND NOT EXISTS (SELECT 1 FROM job e WHERE e.person_id = w.person_id \
         AND e.seq < w.seq AND e.state = 'needs_operator') \
@@ -366,7 +367,7 @@ async fn drain(stage: &Stage, latest: i64) -> Result<Option<Found>> {
     Ok(Some(Found { rule: "I10".to_owned(), what }))
 }
 
-/// Who has followed their link, and the bot has not looked since.
+/// People who followed their link although the bot has not checked their password since.
 async fn unseen_passwords(stage: &Stage) -> Result<Vec<String>> {
     let sql = "SELECT username AS what FROM account WHERE state IN ('creating', 'invited')";
     let unused = stage.env.db.column(sql).await?;
@@ -378,7 +379,7 @@ async fn unseen_passwords(stage: &Stage) -> Result<Vec<String>> {
     Ok(unused.iter().filter(has_password).map(|name| format!("the first password of {name}")).collect())
 }
 
-/// A generator for a campaign that goes on from so many points.
+/// Creates the generator for a campaign that continues after the given number of points.
 pub(super) fn generator(seed: u64, points: u64) -> StdRng {
     StdRng::seed_from_u64(seed ^ points.rotate_left(32))
 }

@@ -35,35 +35,35 @@ const LEASES_ARE_OVER: Duration = Duration::from_secs(16);
 /// Longer than any renewal takes.
 const ABANDONED_AFTER: Duration = Duration::from_secs(6);
 
-/// Who decides; the last is an admin.
+/// The people who decide; the last one is an admin.
 pub(super) const MODERATORS: [&str; 4] = ["grace", "donald", "margaret", "linus"];
 
 /// The admin among them.
 pub(super) const ADMIN: &str = "linus";
 
-/// A guild, its bot and what both stand on.
+/// A guild, its bot, and what both depend on.
 pub(super) struct TestEnv {
-    /// In every user name of the environment.
+    /// A part of every user name of the environment.
     pub(super) tag: String,
     pub(super) chat: Chat,
     pub(super) time: Time,
-    /// The bot, and on PostgreSQL another beside it.
+    /// The bot. On PostgreSQL, a second bot runs beside it.
     pub(super) bots: Vec<BotProcess>,
     pub(super) db: DbInspector,
     pub(super) lines: DiscordProxies,
     pub(super) store_url: String,
-    /// The SQLite file lies in a small file system of its own, where one could be mounted.
+    /// The SQLite file is in a small file system of its own, if one could be mounted.
     pub(super) tmpfs: Option<Tmpfs>,
-    /// One form at a time is open before a person.
+    /// Each moderator has at most one form open at a time.
     pub(super) moderators: [Mutex<()>; MODERATORS.len()],
     people: AtomicU64,
-    /// Leases that were held when somebody last looked, and since when exactly these.
+    /// The leases that were held at the last check, and since when exactly these have been held.
     held_last: std::sync::Mutex<Option<(Vec<i64>, Instant)>>,
     simulator: Mutex<Option<Process>>,
     _ports: Vec<Port>,
 }
 
-/// The lines between the bot and its Discord.
+/// The proxies between the bot and its Discord.
 pub(super) struct DiscordProxies {
     /// HTTP over TLS.
     pub(super) discord: Proxy,
@@ -71,7 +71,7 @@ pub(super) struct DiscordProxies {
     pub(super) gateway: Proxy,
 }
 
-/// What an environment is started with.
+/// The options of an environment.
 pub(super) struct Plan<'a> {
     pub(super) paths: &'a Paths,
     pub(super) number: u64,
@@ -79,7 +79,7 @@ pub(super) struct Plan<'a> {
 }
 
 impl TestEnv {
-    /// Makes and starts everything of an environment, and waits until its bot is connected.
+    /// Creates and starts everything in an environment, and waits until its bot is connected.
     pub(super) async fn start(servers: &Servers, plan: &Plan<'_>) -> Result<Self> {
         let folder = servers.real.folder().join(format!("environment{}", plan.number));
         make_private(&folder)?;
@@ -134,13 +134,13 @@ impl TestEnv {
         Ok(env)
     }
 
-    /// Whether a bot is on the gateway.
+    /// Whether a bot is connected to the gateway.
     pub(super) async fn is_connected(&self) -> Result<bool> {
         let told = self.chat.control(Method::GET, "connected", &Value::Null).await?;
         Ok(told["connected"] == true)
     }
 
-    /// Waits for that; a bot that has ended meanwhile is started again.
+    /// Waits until a bot is connected. A bot that has ended meanwhile is started again.
     pub(super) async fn wait_until_connected(&self) -> Result<()> {
         wait_until("the bot to connect", CONNECTS_WITHIN, async || {
             self.supervise().await?;
@@ -156,7 +156,7 @@ impl TestEnv {
         .await
     }
 
-    /// Starts again what has ended, as a supervisor does.
+    /// Restarts bots that have ended, as a supervisor does.
     pub(super) async fn supervise(&self) -> Result<()> {
         for bot in &self.bots {
             bot.supervise().await?;
@@ -165,7 +165,7 @@ impl TestEnv {
         Ok(())
     }
 
-    /// On a database that several bots share, a dead process's leases run out by time alone.
+    /// On a database that several bots share, the leases of a dead process end only when they expire.
     pub(super) async fn expire_leases(&self) -> Result<()> {
         match self.db {
             DbInspector::Sqlite(_) => Ok(()),
@@ -173,7 +173,7 @@ impl TestEnv {
         }
     }
 
-    /// Pushes time to the moment when something that waits is due, if nothing is being worked on. Whether it did.
+    /// Advances time to the moment when something that waits is due, if nothing is in progress. Returns whether it did.
     pub(super) async fn skip_pauses(&self) -> Result<bool> {
         let sql = "SELECT next_run, lease_until FROM job WHERE state IN ('open', 'undoing') \
             UNION ALL SELECT next_run, lease_until FROM outbox";
@@ -195,13 +195,13 @@ impl TestEnv {
         Ok(true)
     }
 
-    /// Whether work or a message is on its way.
+    /// Whether a job or a message is in progress.
     pub(super) async fn is_at_work(&self) -> Result<bool> {
         let sql = "SELECT id AS what FROM job WHERE state IN ('open', 'undoing') UNION ALL SELECT id AS what FROM outbox";
         Ok(!self.db.column(sql).await?.is_empty())
     }
 
-    /// Whether nobody renews these leases: who works renews them every few seconds.
+    /// Whether these leases are no longer renewed. A working bot renews its leases every few seconds.
     fn are_abandoned(&self, held: Vec<i64>) -> bool {
         let mut last = self.held_last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
@@ -213,12 +213,12 @@ impl TestEnv {
         }
     }
 
-    /// A number that nobody of the environment has had.
+    /// Returns a number that no person in the environment has had.
     pub(super) fn next_person(&self) -> u64 {
         self.people.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The steps that are being worked on at this moment.
+    /// The steps that are in progress at this moment.
     pub(super) async fn steps_at_work(&self) -> Vec<String> {
         let sql = "SELECT step FROM job WHERE state IN ('open', 'undoing') AND lease_until > 0 AND step IS NOT NULL";
         let mut steps = self.db.column(sql).await.unwrap_or_default();
@@ -232,7 +232,7 @@ impl TestEnv {
         self.chat.control(Method::GET, "log", &Value::Null).await
     }
 
-    /// Grows with everything that a bot does: what it writes at Discord, and what it notes.
+    /// A value that grows with every action of a bot: what it writes to Discord, and what it records in the audit log.
     pub(super) async fn movements(&self) -> Result<(usize, Vec<String>)> {
         let log = self.discord_log().await?;
         let requests = log["requests"].as_array().into_iter().flatten();
@@ -242,7 +242,7 @@ impl TestEnv {
         Ok((written, self.db.column(noted).await?))
     }
 
-    /// What a bot asked of Discord that Discord does not have, or not in that way. No fault excuses it.
+    /// Calls of a bot that Discord does not have, or not in that form. No fault excuses them.
     pub(super) async fn discord_rules_broken(&self) -> Result<Vec<String>> {
         let noted = self.chat.control(Method::GET, "state", &Value::Null).await?;
         let list = |name: &str| -> Result<Vec<String>> {
@@ -252,7 +252,7 @@ impl TestEnv {
         Ok([list("violations")?, list("unknown_routes")?].concat())
     }
 
-    /// Ends everything of the environment; the bots in an orderly way.
+    /// Stops everything in the environment; the bots in an orderly way.
     pub(super) async fn stop(&self, limit: Duration) -> Result<()> {
         for bot in &self.bots {
             if bot.pid().await.is_some() {
@@ -289,12 +289,12 @@ async fn start_discord(
         ])
         .arguments(["--fixture".to_owned(), fixture.display().to_string()])
         .arguments(["--gateway".to_owned(), format!("ws://{}", lines.gateway.address)])
-        // What the campaign asks for in a minute is more than a guild sees in a week.
+        // The campaign makes more requests in a minute than a guild makes in a week.
         .arguments(["--no-rate-limits"]);
     start_simulator(&launch).await
 }
 
-/// What a environment's configuration is made of.
+/// The values from which an environment's configuration is made.
 struct EnvConfig<'a> {
     servers: &'a Servers,
     chat: &'a Chat,
@@ -304,7 +304,7 @@ struct EnvConfig<'a> {
 }
 
 impl EnvConfig<'_> {
-    /// Writes the configuration of each bot and makes the database, whose URL it returns.
+    /// Writes the configuration of each bot and makes the database. Returns its URL.
     async fn configure(&self, paths: &Paths, bots: &[BotProcess]) -> Result<String> {
         let database = self.store.join("accolade.sqlite");
         let (store, url) = self.store(&database).await?;
@@ -313,7 +313,7 @@ impl EnvConfig<'_> {
                 make_private(folder)?;
             }
         }
-        // The offset is one for all.
+        // All bots share one clock offset.
         if let Some(second) = bots.get(1) {
             std::os::unix::fs::symlink(self.folder.join("offset"), &second.offset)
                 .context("share the offset")?;
@@ -346,7 +346,7 @@ impl EnvConfig<'_> {
         config["keycloak"]["event_poll"] = json!("500ms");
         config["store"] = store.clone();
         config["log"]["filter"] = json!("info");
-        // A environment's people share a mail domain no more than they share a name; what counts them all would only make them wait.
+        // The people in an environment share neither a mail domain nor a name. Limits that count all of them would only make them wait.
         config["budget"] = json!({
             "mails_in_all": 100_000, "mails_per_domain": 100_000, "requests_per_person": 100,
             "name_checks_per_person": 100,
@@ -376,7 +376,7 @@ impl EnvConfig<'_> {
     }
 }
 
-/// A number in letters none of which looks like another: user names that look alike are one to the bot.
+/// Writes a number in letters none of which looks like another, because the bot treats user names that look alike as equal.
 pub(crate) fn letters(mut number: u64) -> String {
     const LETTERS: &[u8] = b"bfghjkpqstxz";
     let mut text = String::new();
@@ -389,5 +389,5 @@ pub(crate) fn letters(mut number: u64) -> String {
     }
 }
 
-/// The guild, for control routes.
+/// The guild that control routes use.
 pub(super) const GUILD: &str = ids::GUILD;

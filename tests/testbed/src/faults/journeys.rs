@@ -1,7 +1,7 @@
-//! What people do while things break: they ask, decide, take back, leave, lose roles, and press again what was not acknowledged.
+//! What people do while faults happen: they request, decide, cancel, leave, lose roles, and press again when a press was not acknowledged.
 //!
-//! A journey never assumes that something went well: it acts, looks into the store, and acts again. Each act passes the gate of the
-//! [`Stage`], which is closed while the checker looks.
+//! A journey never assumes that an action succeeded: it acts, reads the store, and acts again. Each action passes the gate of the
+//! [`Stage`], which is closed while the checker runs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,41 +20,41 @@ use crate::browser::{self, Outcome};
 use crate::sandbox::chat::Answer;
 use crate::waiting::{comes_true_at_looks, let_pass, wait_until};
 
-/// How long a journey may take while the gate is open and things break all the time.
+/// How long a journey may take while the gate is open and faults keep happening.
 const PATIENCE: Duration = Duration::from_mins(4);
 
-/// What somebody reads who took something back, or has nothing to take back any more.
+/// The reply to a person who cancelled, or who has nothing left to cancel.
 const TAKEN_BACK: [&str; 4] =
     ["is cancelled", "nothing to cancel", "no longer open", "already have an account"];
 
-/// The bot's pause between two mails of one account.
+/// The bot's pause between two mails for one account.
 const COOL_DOWN_MS: i64 = 5 * 60_000;
 
-/// Between two looks.
+/// The pause between two reads of the store.
 const LOOK: Duration = Duration::from_millis(120);
 
 /// What happens to a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Journey {
-    /// Asks, is approved, follows the link.
+    /// Requests, is approved, follows the link.
     Used,
-    /// Asks, is approved, and leaves the mail alone.
+    /// Requests, is approved, and ignores the mail.
     Invited,
-    /// Says of the password that it was somebody else's.
+    /// Says that somebody else set the password.
     NotMe,
-    /// Asks for the mail again once the pause after the first is over.
+    /// Requests the mail again once the pause after the first is over.
     AsksAgain,
-    /// Is denied, and told.
+    /// Is denied and told so.
     Denied,
     /// Is denied quietly.
     DeniedQuietly,
-    /// Takes the request back while it waits.
+    /// Cancels the request before a decision.
     CancelledWaiting,
-    /// Takes it back at any moment after the approval.
+    /// Cancels at any moment after the approval.
     CancelledMaking,
-    /// Takes it back when the mail is out.
+    /// Cancels when the mail has been sent.
     CancelledInvited,
-    /// Has no role when it is first approved, and gets it back.
+    /// Lacks the role at the first approval, and gets it back.
     RoleAwayAtApproval,
     /// Loses the role at any moment after the approval.
     RoleLostWhileMaking,
@@ -64,17 +64,17 @@ pub(super) enum Journey {
     IsBanned,
     /// Two moderators press approve and deny at once.
     TwoModerators,
-    /// Types wrong things first.
+    /// First types invalid values.
     WrongForms,
-    /// Takes no direct messages.
+    /// Accepts no direct messages.
     ClosedMessages,
     /// The moderator who presses first has lost the role.
     PowerlessModerator,
-    /// Asks, and nobody decides. Only where violations are planted.
+    /// Requests, and nobody decides. Only used where violations are planted.
     Waits,
 }
 
-/// How often each is drawn.
+/// The weight of each journey.
 const OFTEN: &[(Journey, u32)] = &[
     (Journey::Used, 20),
     (Journey::Invited, 14),
@@ -96,7 +96,7 @@ const OFTEN: &[(Journey, u32)] = &[
 ];
 
 impl Journey {
-    /// Draws one.
+    /// Draws a journey.
     pub(super) fn drawn(random: &mut StdRng) -> Self {
         OFTEN.choose_weighted(random, |(_, often)| *often).map_or(Self::Used, |(journey, _)| *journey)
     }
@@ -111,7 +111,7 @@ pub(super) struct Traveller {
     begun: Instant,
 }
 
-/// Somebody new goes on a journey. An error says what never came.
+/// Sends a new person on a journey. An error names what never happened.
 pub(super) async fn travels(stage: Arc<Stage>, journey: Journey, seed: u64) -> Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
     let person = {
@@ -126,7 +126,7 @@ pub(super) async fn travels(stage: Arc<Stage>, journey: Journey, seed: u64) -> R
     went.with_context(|| format!("{journey:?} of {name}"))
 }
 
-/// Where a journey's account may stand at its end.
+/// The states that a journey's account may have at its end.
 const MADE: &[&str] = &["invited", "active"];
 const GONE: &[&str] = &["closed", "disabled"];
 const ANYWHERE: &[&str] = &["invited", "active", "closed", "disabled"];
@@ -157,7 +157,7 @@ impl Traveller {
                 if self.random.random_bool(0.5) {
                     self.follows_the_link().await?;
                 }
-                // The pause is as long as a round, so patience begins anew.
+                // The pause is as long as a round, so the time limit starts again.
                 self.begun = Instant::now();
                 let asked = self.asks_for_the_mail_again().await;
                 self.stage.notes_pause(&self.person.name, None);
@@ -196,13 +196,13 @@ impl Traveller {
         }
     }
 
-    /// Waits a little, at random.
+    /// Waits for a short random time.
     async fn dawdles(&mut self, most_ms: u64) {
         let pause = self.random.random_range(0..most_ms);
         let_pass(Duration::from_millis(pause)).await;
     }
 
-    /// Does something again and again until it says that it is done.
+    /// Repeats an action until it returns a value.
     async fn until<T>(&self, what: &str, mut act: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
         let (mut last, mut done) = (None, None);
         let left = PATIENCE.saturating_sub(self.begun.elapsed());
@@ -213,7 +213,7 @@ impl Traveller {
             let _open = self.stage.gate.read().await;
             match act().await {
                 Ok(found) => done = found,
-                // What there is to press comes in its time, and servers come back.
+                // Buttons appear later, and servers recover.
                 Err(error) => last = Some(error),
             }
             Ok(done.is_some())
@@ -231,7 +231,7 @@ impl Traveller {
         self.person.changes(self.env(), &change).await
     }
 
-    /// Fills in the form and sends it, until the store has the request.
+    /// Fills in the form and sends it until the store contains the request.
     async fn asks(&self) -> Result<()> {
         self.until("the request", async || {
             if self.person.request(self.env()).await?.is_some() {
@@ -283,13 +283,13 @@ impl Traveller {
         .await
     }
 
-    /// A moderator presses on the card, and nothing is expected of it.
+    /// A moderator presses a button on the card. No particular outcome is expected.
     async fn is_pressed(&self, moderator: usize, label: &str, card: &str) -> Result<Answer> {
         let _alone = self.env().moderators[moderator].lock().await;
         self.env().chat.press_on(MODERATORS[moderator], label, card).await
     }
 
-    /// A moderator fills in the denial.
+    /// A moderator fills in the form for a denial.
     async fn is_refused(&self, moderator: usize, label: &str, card: &str) -> Result<Answer> {
         let _alone = self.env().moderators[moderator].lock().await;
         let chat = &self.env().chat;
@@ -299,11 +299,11 @@ impl Traveller {
     }
 
     fn any_moderator(&mut self) -> usize {
-        // The admin may approve, too.
+        // The admin may approve too.
         self.random.random_range(0..MODERATORS.len())
     }
 
-    /// Acts on the card until the request is no longer open, each time with a look before.
+    /// Acts on the card until the request is no longer open. Reads the request before each action.
     async fn is_decided(&self, act: impl AsyncFn(&str) -> Result<()>) -> Result<()> {
         let card = self.card().await?;
         self.until("the decision", async || {
@@ -328,11 +328,11 @@ impl Traveller {
         self.arrives(MADE).await
     }
 
-    /// Waits until the account stands at one of these, or cannot go on without a person for a reason that may be.
+    /// Waits until the account is in one of these states, or has stopped for a person with an allowed reason.
     async fn arrives(&self, wanted: &[&str]) -> Result<()> {
         self.until("the end of the way", async || {
             let request = self.person.request(self.env()).await?.context("the request is gone")?;
-            // Taken back or failed before there was an account.
+            // Cancelled or failed before there was an account.
             if matches!(request.state.as_str(), "denied" | "cancelled" | "failed" | "expired") {
                 return Ok(Some(()));
             }
@@ -365,7 +365,7 @@ impl Traveller {
             .until("taking it back", async || {
                 let told = self.env().chat.command(&self.person.name, "/account cancel").await?;
                 let text = told.text();
-                // Anything else asks to do it again, in one way or another.
+                // Any other reply asks the person to try again.
                 let is_heard = TAKEN_BACK.iter().any(|said| text.contains(said));
                 Ok((answered(&told) && is_heard).then(|| text.contains(TAKEN_BACK[0])))
             })
@@ -380,7 +380,7 @@ impl Traveller {
         let moderator = self.any_moderator();
         {
             let _open = self.stage.gate.read().await;
-            // Refused, lost or not there: the checker knows that nobody without the role was approved.
+            // The press may be refused, lost or impossible. The checker verifies that nobody without the role was approved.
             drop(self.is_pressed(moderator, "Approve", card.card.as_deref().unwrap_or_default()).await);
         }
         self.changes(json!({"roles": ["member"]})).await?;
@@ -429,7 +429,7 @@ impl Traveller {
             let _alone = self.env().moderators[moderator].lock().await;
             let (powerless, message) =
                 (json!({"roles": ["member"]}), card.card.as_deref().unwrap_or_default());
-            // The press is on its way when the role goes: whether it counts is decided by the look at that moment.
+            // The press is in progress when the role is removed. The bot's check at that moment decides whether the press counts.
             let pressing = self.env().chat.press_on(name, "Approve", message);
             let (pressed, changed) = tokio::join!(pressing, change_member(self.env(), name, &powerless));
             drop(pressed);
@@ -441,13 +441,13 @@ impl Traveller {
         self.arrives(MADE).await
     }
 
-    /// Follows the newest link until the directory takes the password, and waits for the bot to see it.
+    /// Follows the newest link until the directory accepts the password, and waits until the bot has detected it.
     async fn follows_the_link(&self) -> Result<()> {
         let dn = self.servers().real.slapd.person_dn(&self.person.name);
         let has_account =
             self.person.account(self.env()).await?.is_some_and(|(state, _)| MADE.contains(&state.as_str()));
         if !has_account {
-            // It stopped for a reason that may be.
+            // The job stopped for an allowed reason.
             return Ok(());
         }
         self.until("a password through the link", async || {
@@ -466,7 +466,7 @@ impl Traveller {
         self.arrives(&["active", "disabled"]).await
     }
 
-    /// Asks when the pause after the newest mail is over, and until it was settled what became of the asking.
+    /// Requests the mail when the pause after the newest mail is over, until the outcome of the request is settled.
     async fn asks_for_the_mail_again(&self) -> Result<()> {
         self.until("the mail again", async || {
             let account = self.person.account(self.env()).await?;
@@ -479,7 +479,7 @@ impl Traveller {
             }
             let (until, now) = (mails.newest_at_ms + COOL_DOWN_MS, self.env().time.now_ms());
             if until > now + COOL_DOWN_MS {
-                // Sent while the bot's clock was an hour ahead: nobody waits that long.
+                // It was sent while the bot's clock was an hour ahead. Nobody waits that long.
                 return Ok(Some(()));
             }
             self.stage.notes_pause(&self.person.name, Some(until));
@@ -491,7 +491,7 @@ impl Traveller {
         .await
     }
 
-    /// Presses and confirms until the account is locked, unless it never came into use.
+    /// Presses and confirms until the account is locked, unless it was never activated.
     async fn says_it_was_somebody_else(&self) -> Result<()> {
         self.until("the lock", async || {
             let account = self.person.account(self.env()).await?;
@@ -504,7 +504,7 @@ impl Traveller {
                     form.modal_fields().context("no form opens")?;
                     chat.submit(&self.person.name, &[]).await?;
                 }
-                // The message with the button may have met closed doors; the status has it, too.
+                // The message with the button may have been refused. The status has the button too.
                 Err(_) => drop(chat.command(&self.person.name, "/account status").await?),
             }
             Ok(None)
@@ -517,10 +517,10 @@ fn answered(answer: &Answer) -> bool {
     !answer.failed()
 }
 
-/// How long a press on *Retry* may take until it shows, once it is acknowledged.
+/// How long after its acknowledgement a press on *Retry* may take to have an effect.
 const RETRY_SHOWS_WITHIN: Duration = Duration::from_secs(10);
 
-/// An operator lets go on what stopped for a person and may go on, and sees that it does. How many jobs that were.
+/// An operator retries the jobs that stopped for a person and may continue, and waits for the effect. Returns how many jobs those were.
 pub(super) async fn operator_retries(env: &TestEnv) -> Result<usize> {
     let sql = "SELECT w.id, w.revision, n.message_id AS note, c.message_id AS card FROM job w JOIN request r ON r.id = w.request_id \
         LEFT JOIN message n ON n.request_id = r.id AND n.kind = 'operator' \
@@ -529,7 +529,7 @@ pub(super) async fn operator_retries(env: &TestEnv) -> Result<usize> {
     let stopped = env.db.rows(sql).await?;
     let mut pressed = Vec::new();
     for job in &stopped {
-        // The note to admins has the button; a card has it, too, unless its request is over.
+        // The note to admins has the button. A card has it too, unless its request is over.
         for message in [&job["note"], &job["card"]].into_iter().filter_map(Value::as_str) {
             match env.chat.press_on(ADMIN, "Retry", message).await {
                 Ok(_) => {
@@ -540,7 +540,7 @@ pub(super) async fn operator_retries(env: &TestEnv) -> Result<usize> {
             }
         }
     }
-    // A press is acknowledged before it does anything; who looked in between would see work neither stopped nor under way.
+    // A press is acknowledged before it takes effect. A reader in between would find the job neither stopped nor in progress.
     let shows = wait_until("the retries to show", RETRY_SHOWS_WITHIN, async || {
         let still = env.db.rows(sql).await?;
         Ok(!pressed.iter().any(|job| still.contains(job)))

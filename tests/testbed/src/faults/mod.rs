@@ -1,8 +1,8 @@
-//! `./dev faults`: things break at random while many people are at it, then everything heals, and the checker looks at all five stores.
+//! `./dev faults` causes random faults while many people use the bot. Then everything heals, and the checker reads all five stores.
 //!
-//! Start at [`run`]. `servers` outlive a `environment`; `journeys` are what its people do; `point` names the faults, `inject` makes them
-//! happen; `campaign` plays the rounds; `verdict` asks the checker; `plants` break each rule on purpose, so that the checker is known
-//! to find it. `docs/faults.md` is for readers outside.
+//! Start at [`run`]. `servers` outlive an `environment`; `journeys` are what its people do; `point` names the faults, `inject` causes them;
+//! `campaign` runs the rounds; `verdict` runs the checker; `plants` breaks each rule on purpose, to prove that the checker detects it.
+//! `docs/faults.md` is for outside readers.
 
 mod campaign;
 mod env;
@@ -43,17 +43,17 @@ pub use plants::{Planted, plant_all};
 pub use point::CRASH_POINTS;
 pub use tmpfs::{Filling, Tmpfs};
 
-/// Which database the bot keeps its books in.
+/// The database that the bot uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Database {
     /// The embedded one.
     Sqlite,
-    /// The one for several machines.
+    /// The database for several machines.
     Postgres,
 }
 
 impl Database {
-    /// As in flags and files.
+    /// The name in flags and files.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
@@ -73,16 +73,16 @@ pub struct Paths {
     pub discord_sim: PathBuf,
 }
 
-/// What `testbed faults` takes.
+/// The options of `testbed faults`.
 #[derive(Args, Debug)]
 pub struct FaultsOptions {
     /// How many faults are injected.
     #[arg(long, default_value_t = 300)]
     points: u64,
-    /// End after so many seconds, however many points were made.
+    /// End after this many seconds, however many points were made.
     #[arg(long)]
     seconds: Option<u64>,
-    /// What decides everything that is drawn.
+    /// The seed of everything that is drawn.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The bot's database.
@@ -91,17 +91,17 @@ pub struct FaultsOptions {
     /// Only this fault, such as `F08`.
     #[arg(long, value_name = "FAULT", value_parser = Fault::named)]
     only: Option<Fault>,
-    /// Go on from the counts of an earlier `faults.json`.
+    /// Continue from the counts of an earlier `faults.json`.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
-    /// Break this rule on purpose (`I1` to `I10`): the checker must find it. Exits with 1 if it does, with 2 if it does not.
+    /// Break this rule on purpose (`I1` to `I10`); the checker must find it. Exits with 1 if it does, with 2 if it does not.
     #[arg(long, value_name = "RULE", value_parser = plants::rule_named, conflicts_with_all = ["points", "seconds", "only", "resume"])]
     plant: Option<Rule>,
     #[command(flatten)]
     paths: Paths,
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Nothing was found.
@@ -142,7 +142,7 @@ pub async fn run(options: FaultsOptions) -> Result<Verdict> {
         random: generator(options.seed, before),
         tally,
     };
-    // Journeys stay on this thread: they mostly wait. A campaign that is stopped says what it counted, and leaves nothing running.
+    // Journeys stay on this thread because they mostly wait. A campaign that is stopped reports its counts and leaves no process running.
     let ran = tokio::select! {
         ran = async { tokio::task::LocalSet::new().run_until(campaign.run()).await } => ran,
         () = stop.wait() => Err(anyhow!("stopped before its end")),

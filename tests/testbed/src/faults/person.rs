@@ -1,4 +1,4 @@
-//! A person of an environment: what they see in Discord, and what the store holds about them.
+//! A person in an environment: what they see in Discord, and what the store contains about them.
 
 use anyhow::{Context as _, Result};
 use rand::Rng as _;
@@ -9,22 +9,22 @@ use serde_json::{Value, json};
 use super::env::{GUILD, TestEnv, letters};
 use crate::db_inspector::text_of;
 
-/// A member with everything that they type. Each value is nobody else's, so that it is known again wherever it turns up.
+/// A member and everything that they type. Each value is unique, so that it is recognised wherever it appears.
 #[derive(Clone, Debug)]
 pub(super) struct Person {
-    /// At Discord, and the user name that they want.
+    /// The name at Discord, and the user name that they want.
     pub(super) name: String,
     pub(super) discord_id: String,
     pub(super) address: String,
     pub(super) given: String,
     pub(super) family: String,
     pub(super) reason: String,
-    /// What a moderator types if they are denied.
+    /// The reason that a moderator types for a denial.
     pub(super) denial: String,
     pub(super) password: String,
 }
 
-/// Where a person's newest request stands.
+/// The state of a person's newest request.
 #[derive(Clone, Debug)]
 pub(super) struct RequestSeen {
     pub(super) request: String,
@@ -37,10 +37,10 @@ pub(super) struct RequestSeen {
 /// The mails of a person's newest account.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mails {
-    /// When the newest was begun, by the bot's clock; 0 if there is none.
+    /// When the newest mail was started, by the bot's clock; 0 if there is none.
     pub(super) newest_at_ms: i64,
     pub(super) was_asked_again: bool,
-    /// Nothing that was asked for again is under way.
+    /// No mail that the person requested again is in progress.
     pub(super) is_settled: bool,
 }
 
@@ -50,7 +50,7 @@ fn word(random: &mut StdRng, length: usize) -> String {
 }
 
 impl Person {
-    /// Somebody new joins the guild as a member.
+    /// A new person joins the guild as a member.
     pub(super) async fn joins(env: &TestEnv, random: &mut StdRng) -> Result<Self> {
         let number = env.next_person();
         let name = format!("{}.{}", letters(number + 12), env.tag);
@@ -70,7 +70,7 @@ impl Person {
         })
     }
 
-    /// What they type into the form.
+    /// The values that they type into the form.
     pub(super) fn form(&self) -> [(String, &str); 5] {
         [
             ("username", self.name.as_str()),
@@ -82,19 +82,19 @@ impl Person {
         .map(|(field, value)| (field.to_owned(), value))
     }
 
-    /// What is personal about them.
+    /// Their personal values.
     pub(super) fn canaries(&self) -> [&str; 3] {
         [&self.address, &self.given, &self.family]
     }
 
-    /// Changes what Discord knows of them, such as `{"roles": []}`.
+    /// Changes what Discord stores about them, such as `{"roles": []}`.
     pub(super) async fn changes(&self, env: &TestEnv, change: &Value) -> Result<()> {
         change_member(env, &self.name, change).await
     }
 
-    /// Their newest request that is more than a draft.
+    /// Returns their newest request that is not a draft.
     pub(super) async fn request(&self, env: &TestEnv) -> Result<Option<RequestSeen>> {
-        // The id is the simulator's own number.
+        // The id is a number from the simulator.
         let sql = format!(
             "SELECT r.id, r.code, r.state, m.message_id FROM request r JOIN person p ON p.id = r.person_id \
              LEFT JOIN message m ON m.request_id = r.id AND m.kind = 'card' \
@@ -110,7 +110,7 @@ impl Person {
         }))
     }
 
-    /// The state of their newest account, and the code for which its job stopped, if it did.
+    /// Returns the state of their newest account, and the code for which its job stopped, if it did.
     pub(super) async fn account(&self, env: &TestEnv) -> Result<Option<(String, Option<String>)>> {
         let sql = format!(
             "SELECT a.state, (SELECT w.error_code FROM job w WHERE w.account_id = a.id AND w.state = 'needs_operator' LIMIT 1) AS stopped \
@@ -121,7 +121,7 @@ impl Person {
         Ok(rows.first().map(|row| (text_of(&row["state"]), row["stopped"].as_str().map(str::to_owned))))
     }
 
-    /// The mails of their newest account, and whether they asked for one themselves.
+    /// Returns the mails of their newest account, and whether they requested one themselves.
     pub(super) async fn mails(&self, env: &TestEnv) -> Result<Mails> {
         let sql = format!(
             "SELECT (SELECT MAX(m.begun_at) FROM mail m WHERE m.account_id = a.id) AS newest, \
@@ -141,7 +141,7 @@ impl Person {
     }
 }
 
-/// Changes what Discord knows of a member.
+/// Changes what Discord stores about a member.
 pub(super) async fn change_member(env: &TestEnv, name: &str, change: &Value) -> Result<()> {
     env.chat.control(Method::PATCH, &format!("members/{GUILD}/{name}"), change).await.map(drop)
 }

@@ -1,4 +1,4 @@
-//! Violations made on purpose, in the real stores: the checker that finds none of them would be blind.
+//! Violations made on purpose in the real stores, to prove that the checker detects them.
 
 #![expect(clippy::disallowed_types, reason = "what is planted is made of ids of the small world's own")]
 
@@ -28,31 +28,31 @@ use crate::sandbox::product::ids;
 use crate::slapd::PersonByHand;
 use crate::waiting::wait_until;
 
-/// Who may change slapd's own configuration, and where it has its rules of uniqueness.
+/// The account that may change slapd's own configuration, and the entry with its uniqueness rules.
 const CONFIG_ADMIN: &str = "cn=admin,cn=config";
 const UNIQUE: &str = "olcOverlay={2}unique,olcDatabase={1}mdb,cn=config";
 
-/// How long anything here may take when nothing breaks.
+/// How long anything here may take. There are no faults.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// What became of one planted violation.
+/// The result of one planted violation.
 #[derive(Clone, Debug)]
 pub struct Planted {
     /// `I1` to `I10`.
     pub rule: String,
-    /// What the checker says that it did not say before.
+    /// What the checker reports and did not report before.
     pub found: Vec<String>,
-    /// Whether it names the rule.
+    /// Whether a report names the rule.
     pub is_found: bool,
 }
 
-/// The rule of this name, as a flag takes it.
+/// Parses the name of a rule from a flag.
 pub(super) fn rule_named(name: &str) -> Result<Rule> {
     let found = Rule::ALL.into_iter().find(|known| known.id().eq_ignore_ascii_case(name));
     found.with_context(|| format!("no rule is called {name}; there are I1 to I10"))
 }
 
-/// Plants one violation in a small world. The world is fine before.
+/// Plants one violation in a small environment that had none before.
 pub(super) async fn run(paths: &Paths, database: Database, rule: Rule) -> Result<Verdict> {
     let planted = plant(paths, database, &[rule]).await?;
     let planted = planted.first().context("a planted violation")?;
@@ -67,7 +67,7 @@ pub(super) async fn run(paths: &Paths, database: Database, rule: Rule) -> Result
     Ok(Verdict::Blind)
 }
 
-/// Plants one of each, one after the other, in one small world.
+/// Plants a violation of each rule, one after the other, in one small environment.
 pub async fn plant_all(paths: &Paths, database: Database) -> Result<Vec<Planted>> {
     plant(paths, database, &Rule::ALL).await
 }
@@ -101,7 +101,7 @@ async fn plant(paths: &Paths, database: Database, rules: &[Rule]) -> Result<Vec<
     Ok(planted)
 }
 
-/// A small world at rest: one account in use, one whose mail is out, two requests that wait.
+/// A small idle environment: one active account, one whose mail was sent, and two waiting requests.
 struct Garden {
     stage: Arc<Stage>,
     used: Person,
@@ -127,7 +127,7 @@ impl Garden {
         Ok(Self { stage: Arc::clone(stage), used, invited, waiting: [one, other] })
     }
 
-    /// Breaks the rule. What is returned has to be kept for as long as it is to stay broken.
+    /// Breaks the rule. The returned value must be kept for as long as the violation is to last.
     async fn plant(&self, rule: Rule) -> Result<Vec<TcpStream>> {
         let stage = &self.stage;
         let slapd = &stage.servers.real.slapd;
@@ -170,7 +170,7 @@ impl Garden {
         Ok(Vec::new())
     }
 
-    /// Somebody else's entry with the Discord id of one that exists, after somebody has loosened the overlay that forbids it.
+    /// Adds another person's entry with the Discord id of an existing one, after relaxing the overlay that forbids it.
     async fn adds_a_second_entry(&self) -> Result<()> {
         let slapd = &self.stage.servers.real.slapd;
         let names_only = HashSet::from(["ldap:///ou=people,dc=example,dc=org?uid?sub"]);
@@ -207,7 +207,7 @@ impl Garden {
         self.stage.servers.real.mail.wait_for_mail_to(&to, LIMIT).await.map(drop)
     }
 
-    /// The bot's own message says something else, by the bot's own token.
+    /// Edits the text of the bot's own message with the bot's own token.
     async fn edits_a_card(&self) -> Result<()> {
         let request = self.waiting[1].request(&self.stage.env).await?.context("a request")?;
         let card = request.card.context("a card")?;
@@ -226,7 +226,7 @@ impl Garden {
         Ok(())
     }
 
-    /// Connections that the bot holds and nobody needs.
+    /// Opens connections that the bot holds and nothing needs.
     async fn holds_connections(&self) -> Result<Vec<TcpStream>> {
         let bot = &self.stage.env.bots[0];
         let pid = bot.pid().await.context("the bot runs")?;
@@ -242,7 +242,7 @@ impl Garden {
         Ok(held)
     }
 
-    /// A statement that the product would never make.
+    /// Runs a statement that the product would never run.
     async fn execute(&self, sql: String) -> Result<()> {
         let url = &self.stage.env.store_url;
         if url.starts_with("sqlite") {

@@ -1,4 +1,4 @@
-//! The faults: what each is called, how often it is drawn, and where it can happen.
+//! The faults: the name of each, how often it is drawn, and where it can happen.
 
 use anyhow::{Result, bail};
 use rand::rngs::StdRng;
@@ -29,7 +29,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// Every one, in the order of their names.
+    /// All faults, ordered by name.
     pub(super) const ALL: [Self; 17] = [
         Self::Kill,
         Self::Stop,
@@ -50,7 +50,7 @@ impl Fault {
         Self::Clock,
     ];
 
-    /// Its name in flags and tables.
+    /// The name in flags and tables.
     pub(super) const fn id(self) -> &'static str {
         match self {
             Self::Kill => "F01",
@@ -73,7 +73,7 @@ impl Fault {
         }
     }
 
-    /// What it is.
+    /// Describes the fault.
     pub(super) const fn says(self) -> &'static str {
         match self {
             Self::Kill => "the bot is killed, at any moment or at a crash point",
@@ -98,7 +98,7 @@ impl Fault {
 
     const fn often(self) -> u32 {
         match self {
-            // A killed Keycloak needs as long as fifty other points.
+            // Restarting a killed Keycloak takes as long as fifty other points.
             Self::KillKeycloak => 1,
             Self::Terminate | Self::DiskFull | Self::Locked | Self::Clock => 10,
             Self::KillDirectory | Self::Mail => 12,
@@ -112,7 +112,7 @@ impl Fault {
         }
     }
 
-    /// Whether it can happen on this database.
+    /// Whether the fault can happen on this database.
     pub(super) fn is_possible_on(self, database: Database) -> bool {
         match database {
             Database::Sqlite => self != Self::KillPostgres,
@@ -120,7 +120,7 @@ impl Fault {
         }
     }
 
-    /// By its name.
+    /// Finds a fault by its name.
     pub(super) fn named(id: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|fault| fault.id().eq_ignore_ascii_case(id));
         let Some(found) = found else {
@@ -130,7 +130,7 @@ impl Fault {
         Ok(found)
     }
 
-    /// Draws one of those that can happen, or the only one that is wanted.
+    /// Draws one of the possible faults, or the only one that is wanted.
     pub(super) fn drawn(random: &mut StdRng, database: Database, only: Option<Self>) -> Self {
         if let Some(only) = only {
             return only;
@@ -141,7 +141,7 @@ impl Fault {
     }
 }
 
-/// Crash points at which the bot is told to die: of the walk to an account, of the ways back, and of what only is noted.
+/// Crash points at which the bot is told to exit: on the way to an account, on the ways back, and in what is only recorded.
 pub const CRASH_POINTS: &[&str] = &[
     "check.check_availability.before_call",
     "store.commit.before:check.check_availability",

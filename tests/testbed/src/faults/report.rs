@@ -1,4 +1,4 @@
-//! What helps whoever has to find out why something was wrong: the bot's last words and the rows around it.
+//! What helps to find the cause of a violation: the end of the bot's log and the related rows.
 
 use std::io::Write as _;
 
@@ -8,7 +8,7 @@ use super::tally::Found;
 /// How much of the bot's log is shown.
 const LINES: usize = 60;
 
-/// Prints what is wrong, what repeats it and what helps, and keeps the rest in a folder.
+/// Prints the violation, the command that repeats it and what helps to explain it, and keeps the rest in a folder.
 pub(super) async fn helps(stage: &Stage, found: &[Found], repeats: String) {
     for violation in found {
         say(&format!("VIOLATION {}: {}", violation.rule, violation.what));
@@ -64,8 +64,8 @@ async fn keep(stage: &Stage) -> anyhow::Result<String> {
     Ok(folder.display().to_string())
 }
 
-/// What people read goes to standard error, line by line.
+/// Writes a line for people to standard error.
 pub(super) fn say(line: &str) {
-    // A closed terminal must not end the campaign half way.
+    // A closed terminal must not stop the campaign.
     drop(writeln!(std::io::stderr(), "{line}"));
 }

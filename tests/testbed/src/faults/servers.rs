@@ -1,4 +1,4 @@
-//! The servers of a campaign, each behind a line that can be broken, and what outlives an environment: secrets and the realm.
+//! The servers of a campaign, each behind a line that can be broken, and the values that outlive an environment: secrets and the realm.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,11 @@ use crate::slapd::Managed;
 
 /// Real servers and the lines to them.
 pub(super) struct Servers {
-    // Ends before what is behind it.
+    // Dropped before the servers behind it.
     pub(super) lines: ServerLines,
     pub(super) real: TestServers,
     pub(super) database: Database,
-    /// Where every secret's file is.
+    /// The folder that contains the files of all secrets.
     pub(super) secrets: PathBuf,
     pub(super) token: String,
     /// The ids that `setup keycloak` printed.
@@ -33,7 +33,7 @@ pub(super) struct ServerLines {
     pub(super) keycloak: Proxy,
     /// Between Keycloak and the mail catcher.
     pub(super) smtp: Proxy,
-    /// Only where the bot's database is PostgreSQL.
+    /// Only present if the bot's database is PostgreSQL.
     pub(super) postgres: Option<Proxy>,
 }
 
@@ -51,7 +51,7 @@ impl Servers {
         Ok(Self { lines, real: servers, database, secrets, token, keycloak_ids: OnceCell::new() })
     }
 
-    /// The ids of the federation and of its mapper. The first caller's configuration makes the realm.
+    /// Returns the ids of the federation and of its mapper. The first caller's configuration makes the realm.
     pub(super) async fn realm(&self, accolade: &Path, config: &Path) -> Result<[&str; 2]> {
         let make = async || {
             let made = self.real.provision(accolade, config, REALM).await?;
@@ -73,7 +73,7 @@ impl Servers {
         self.real.keycloak.set_realm(REALM, &json!({ "smtpServer": server })).await
     }
 
-    /// Every secret that exists here, as text.
+    /// All secrets that exist here, as text.
     pub(super) fn secret_values(&self) -> Result<Vec<String>> {
         let files = std::fs::read_dir(&self.secrets).context("list the secrets")?.flatten();
         let servers = [
@@ -88,7 +88,7 @@ impl Servers {
             .collect()
     }
 
-    /// Removes the people that an environment left behind, so that the next one starts with empty servers.
+    /// Removes the people that an environment left, so that the next one starts with empty servers.
     pub(super) async fn forget_people(&self) -> Result<()> {
         let slapd = &self.real.slapd;
         for entry in slapd.people().await? {
@@ -127,7 +127,7 @@ impl ServerLines {
         })
     }
 
-    /// All of them.
+    /// All lines.
     pub(super) fn all(&self) -> impl Iterator<Item = &Proxy> {
         [&self.ldap, &self.keycloak, &self.smtp].into_iter().chain(&self.postgres)
     }
@@ -138,7 +138,7 @@ fn address_in(url: &str) -> Result<SocketAddr> {
     address.parse().context("no address in a URL")
 }
 
-/// Makes a folder that only we may enter.
+/// Makes a folder that only its owner may enter.
 pub(super) fn make_private(folder: &Path) -> Result<()> {
     crate::sandbox::make_private(folder)
 }

@@ -1,4 +1,4 @@
-//! What journeys, faults and the checker share: the environment, the servers, and the gate that is closed while the checker looks.
+//! What journeys, faults and the checker share: the environment, the servers, and the gate that is closed while the checker runs.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,21 +14,21 @@ use super::person::Person;
 use super::servers::Servers;
 use crate::MailFault;
 
-/// An environment on its servers, with everybody who ever came to it.
+/// An environment on its servers, with all people who joined it.
 pub(super) struct Stage {
     pub(super) env: TestEnv,
     pub(super) servers: Arc<Servers>,
-    /// Journeys act under its read half.
+    /// Journeys act while they hold the read half.
     pub(super) gate: RwLock<()>,
     people: Mutex<Vec<Person>>,
-    /// What each traveller waits for, for a report.
+    /// What each traveller waits for, for reports.
     waits: Mutex<BTreeMap<String, String>>,
-    /// When, in the environment's time, each of those may go on who must let time pass.
+    /// When each traveller who must let time pass may continue, in the environment's time.
     pauses: Mutex<BTreeMap<String, i64>>,
 }
 
 impl Stage {
-    /// With nobody on it yet.
+    /// A stage without people.
     pub(super) fn new(env: TestEnv, servers: Arc<Servers>) -> Self {
         Self {
             env,
@@ -40,12 +40,12 @@ impl Stage {
         }
     }
 
-    /// Notes a person for the checker.
+    /// Records a person for the checker.
     pub(super) fn knows(&self, person: &Person) {
         self.people.lock().unwrap_or_else(PoisonError::into_inner).push(person.clone());
     }
 
-    /// Notes what somebody waits for; nothing any more at the end of their way.
+    /// Records what a person waits for; `None` at the end of their journey.
     pub(super) fn notes_wait(&self, name: &str, what: Option<String>) {
         let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         match what {
@@ -54,12 +54,12 @@ impl Stage {
         };
     }
 
-    /// What everybody waits for.
+    /// What all people wait for.
     pub(super) fn waits(&self) -> BTreeMap<String, String> {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes until when somebody must let time pass; nothing once they go on.
+    /// Records until when a person must let time pass; `None` once they continue.
     pub(super) fn notes_pause(&self, name: &str, until_ms: Option<i64>) {
         let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
         match until_ms {
@@ -68,7 +68,7 @@ impl Stage {
         };
     }
 
-    /// Pushes time over the pauses that people must make. Minutes, so only where no job is under way.
+    /// Advances time over the pauses that people must make. These last minutes, so this happens only while no job is in progress.
     pub(super) async fn lets_time_pass(&self) -> Result<()> {
         let last =
             self.pauses.lock().unwrap_or_else(PoisonError::into_inner).values().max().copied().unwrap_or(0);
@@ -78,12 +78,12 @@ impl Stage {
         }
     }
 
-    /// Everybody who came.
+    /// All people who joined.
     pub(super) fn people(&self) -> Vec<Person> {
         self.people.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends every fault and brings back every server and bot that is gone.
+    /// Ends every fault and restarts every server and bot that is down.
     pub(super) async fn heals(&self) -> Result<()> {
         self.servers.heal_lines().await?;
         self.env.lines.discord.heals().await?;

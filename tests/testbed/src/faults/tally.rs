@@ -1,4 +1,4 @@
-//! What a campaign counted, as a table for people and as `faults.json` for the next campaign.
+//! The counts of a campaign, as a table for people and as `faults.json` for the next campaign.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Database;
 use super::point::Fault;
 
-/// Something that was never to be.
+/// A violation that was found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Found {
     /// `I1` to `I10`.
@@ -18,26 +18,26 @@ pub(super) struct Found {
     pub(super) what: String,
 }
 
-/// The counts of one campaign, and of those that it goes on from.
+/// The counts of one campaign, and of those that it continues.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Tally {
     pub(super) seed: u64,
     pub(super) database: String,
     pub(super) points: u64,
     pub(super) violations: Vec<Found>,
-    /// Fault, step, how often.
+    /// Counts by fault and step.
     pub(super) hits: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Points for each fault; a point may hit several steps that are at work.
+    /// Points for each fault. A point may hit several steps that are in progress.
     pub(super) by_fault: BTreeMap<String, u64>,
     pub(super) journeys: u64,
     pub(super) rounds: u64,
     pub(super) seconds: u64,
-    /// How often a bot ended without being told to, and was started again.
+    /// How many times a bot ended without being told to, and was restarted.
     pub(super) ends_of_its_own: u64,
-    /// From the moment when nobody was on the gateway to the next connection, in milliseconds.
+    /// From the moment when no bot was on the gateway to the next connection, in milliseconds.
     pub(super) restarts_ms: Vec<u64>,
-    /// From the end of all faults to empty queues, in milliseconds of the environment's time; without rounds in which the bot's clock was
-    /// an hour off, because what it put off then waits for that hour.
+    /// From the end of all faults to empty queues, in milliseconds of the environment's time. Rounds in which the bot's clock was an hour
+    /// off are excluded, because work delayed in them waits for that hour.
     pub(super) drains_ms: Vec<u64>,
     /// From the start of a killed bot to its first claim, in milliseconds.
     #[serde(default)]
@@ -48,7 +48,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Begins at nothing, or where an earlier campaign on the same database ended.
+    /// Starts with zero counts, or with those of an earlier campaign on the same database.
     pub(super) fn begin(seed: u64, database: Database, earlier: Option<&Path>) -> Result<Self> {
         let Some(file) = earlier else {
             return Ok(Self { seed, database: database.name().to_owned(), ..Self::default() });
@@ -76,7 +76,7 @@ impl Tally {
         std::fs::write(file, text + "\n").context("write faults.json")
     }
 
-    /// Fault by step, for people.
+    /// Formats fault by step for people.
     pub(super) fn table(&self) -> String {
         let steps: BTreeSet<&String> = self.hits.values().flat_map(BTreeMap::keys).collect();
         let mut lines = Vec::new();
@@ -90,7 +90,7 @@ impl Tally {
         lines.join("\n")
     }
 
-    /// The measured times, for people.
+    /// Formats the measured times for people.
     pub(super) fn times(&self) -> String {
         let line = |what: &str, times: &[u64], goal_ms: Option<u64>| {
             let (median, most) = (percentile(times, 50), percentile(times, 99));
@@ -122,7 +122,7 @@ impl Tally {
         lines.join("\n")
     }
 
-    /// Points in a minute, of this campaign alone.
+    /// Points per minute of this campaign alone.
     pub(super) fn pace(points: u64, took: Duration) -> String {
         #[expect(clippy::cast_precision_loss, reason = "a pace of some hundreds")]
         let pace = points as f64 * 60.0 / took.as_secs_f64().max(1.0);
@@ -130,7 +130,7 @@ impl Tally {
     }
 }
 
-/// The value below which so many of a hundred lie; 0 of none.
+/// The value at this percentile; 0 if there are no values.
 pub(crate) fn percentile(values: &[u64], percent: usize) -> u64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();

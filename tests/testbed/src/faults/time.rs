@@ -1,4 +1,4 @@
-//! Pushed time: what stands for waiting. The simulated Discord and the bot go together, unless a fault sets the bot's clock apart.
+//! Advanced time replaces waiting. The simulated Discord and the bot share one time unless a fault shifts the bot's clock.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -21,17 +21,17 @@ pub(super) struct Time {
 struct State {
     pushed_ms: i64,
     skew_ms: i64,
-    /// From which real millisecond on time was pushed how far.
+    /// Pairs of a real millisecond and how far time is advanced from then on.
     pushes: Vec<(i64, i64)>,
-    /// From which moment of the environment's time on the bot's clock was how far apart.
+    /// Pairs of a moment of the environment's time and how far the bot's clock is shifted from then on.
     skews: Vec<(i64, i64)>,
 }
 
-/// How long before its record the bot may have heard something.
+/// How long before it is recorded the bot may have received an answer.
 const HEARD_BEFORE_MS: i64 = 10_000;
 
 impl Time {
-    /// Real time, until it is pushed. The bot reads its offset in `file`.
+    /// Starts with real time. The bot reads its offset from `file`.
     pub(super) fn new(chat: Chat, file: &Path) -> Self {
         Self { chat, file: file.to_owned(), state: Mutex::default() }
     }
@@ -52,7 +52,7 @@ impl Time {
         real_ms + pushed.map_or(0, |(_, pushed)| *pushed)
     }
 
-    /// Pushes time for everybody.
+    /// Advances time for the bot and the simulated Discord.
     pub(super) async fn advance(&self, by: Duration) -> Result<()> {
         let by_ms = i64::try_from(by.as_millis()).context("a short while")?;
         {
@@ -65,7 +65,7 @@ impl Time {
         self.chat.control(Method::POST, "time", &json!({"advance_ms": by_ms})).await.map(drop)
     }
 
-    /// Sets the bot's clock apart from everybody's.
+    /// Shifts only the bot's clock.
     pub(super) fn set_apart(&self, skew_ms: i64) -> Result<()> {
         let now = self.now_ms();
         {
@@ -76,7 +76,7 @@ impl Time {
         self.write()
     }
 
-    /// What the bot's clock may have said when it wrote down what it heard at a moment of the environment's time.
+    /// What the bot's clock may have shown when the bot recorded an answer that it received at a moment of the environment's time.
     pub(super) fn bot_said(&self, at_ms: i64) -> i64 {
         let state = self.state();
         let skew_at =
@@ -87,7 +87,7 @@ impl Time {
 
     fn write(&self) -> Result<()> {
         let state = self.state();
-        // Put in place whole: a bot that reads an empty file would fall back to the machine's time.
+        // The file is replaced atomically. A bot that reads an empty file would fall back to the machine's time.
         let next = self.file.with_extension("next");
         std::fs::write(&next, format!("{} {}", state.pushed_ms, state.skew_ms))
             .context("write the offset")?;

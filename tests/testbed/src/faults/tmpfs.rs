@@ -1,4 +1,4 @@
-//! A small file system for the SQLite file, so that a full disk harms nobody else. Only root can mount one.
+//! A small file system for the SQLite file, so that a full disk affects nothing else. Only root can mount one.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -7,14 +7,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-/// A mounted file system; it goes with this value.
+/// A mounted file system. Dropping this value unmounts it.
 #[derive(Debug)]
 pub struct Tmpfs {
     folder: PathBuf,
 }
 
 impl Tmpfs {
-    /// Mounts one over this folder, or says why not and does without.
+    /// Mounts a file system over this folder, or logs a warning and returns `None` if that is not possible.
     pub fn mount(folder: &Path) -> Option<Self> {
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=64m,mode=0700", "accolade-faults"])
@@ -31,13 +31,13 @@ impl Tmpfs {
         }
     }
 
-    /// Takes all room until the returned value is dropped.
+    /// Uses up all space until the returned value is dropped.
     pub fn fill(&self) -> Result<Filling> {
         let path = self.folder.join("filling");
         let mut file = File::create(&path).context("make a filling")?;
         let filling = Filling(path);
         let block = vec![0; 64 * 1024];
-        // The first write that does not fit wholly ends it; a smaller rest is filled byte block by byte block.
+        // The first write that does not fit completely ends the loop. Smaller blocks then fill the rest.
         while file.write_all(&block).is_ok() {}
         while file.write_all(&block[..512]).is_ok() {}
         Ok(filling)
@@ -46,12 +46,12 @@ impl Tmpfs {
 
 impl Drop for Tmpfs {
     fn drop(&mut self) {
-        // Lazily: a process that is about to end may still hold a file.
+        // A lazy unmount, because a process that is about to end may still have a file open.
         drop(Command::new("umount").arg("-l").arg(&self.folder).output());
     }
 }
 
-/// What takes the room.
+/// The file that uses up the space.
 #[derive(Debug)]
 pub struct Filling(PathBuf);
 

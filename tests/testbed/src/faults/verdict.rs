@@ -1,4 +1,4 @@
-//! The checker's question to an environment at rest: is everything as it must be? All ten rules, from all five stores.
+//! Runs the checker on an idle environment: all ten rules, from all five stores.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,17 +13,17 @@ use crate::checker::secrets::{Canaries, Typed};
 use crate::checker::{Checker, Rule, Violation, told};
 use crate::sandbox::product::{REALM, ids};
 
-/// How many mails one account may cause: one, and one after an unknown outcome.
+/// How many mails one account may cause: one, and a second after an unknown outcome.
 const MAILS_PER_ACCOUNT: usize = 2;
 
-/// What the checker remembers of an environment from look to look.
+/// What the checker keeps about an environment between its runs.
 #[derive(Default)]
 pub(super) struct Memory {
-    /// What each bot held when it was first at rest.
+    /// What each bot held when it was first idle.
     held: Mutex<HashMap<usize, Holdings>>,
 }
 
-/// Looks at everything. The environment is at rest: nothing is open, and nobody acts.
+/// Checks everything. The environment is idle: no work is open, and nobody acts.
 pub(super) async fn check(stage: &Stage, memory: &Memory) -> Result<Vec<Violation>> {
     let (env, servers) = (&stage.env, &stage.servers.real);
     let log = env.discord_log().await.context("read the simulated Discord's log")?;
@@ -65,10 +65,10 @@ fn cards_in(log: &Value) -> Vec<String> {
         .collect()
 }
 
-/// I4 by the inbox alone: also the mails of people whose entry is gone again.
+/// Checks I4 with the inbox alone, including the mails of people whose entry no longer exists.
 async fn mails_are_wanted(stage: &Stage, found: &mut Vec<Violation>) -> Result<()> {
     let people = stage.people();
-    // Each time that somebody asked for the mail again, one more.
+    // Each resend that a person requested allows one more mail.
     let sql =
         "SELECT p.discord_id AS what FROM job w JOIN person p ON p.id = w.person_id WHERE w.kind = 'resend'";
     let asked = stage.env.db.column(sql).await?;
@@ -97,7 +97,7 @@ async fn mails_are_wanted(stage: &Stage, found: &mut Vec<Violation>) -> Result<(
     Ok(())
 }
 
-/// Everything that must not turn up anywhere.
+/// All values that must not appear anywhere.
 fn canaries(stage: &Stage) -> Result<Canaries> {
     let people = stage.people();
     let mut secrets = stage.servers.secret_values()?;
@@ -105,7 +105,7 @@ fn canaries(stage: &Stage) -> Result<Canaries> {
     let mails = stage.servers.real.mail.messages();
     let keys = mails.iter().flat_map(|mail| &mail.links).filter_map(|link| {
         let (_, query) = link.split_once("key=")?;
-        // The signature: the part of a link's token that is nobody else's.
+        // The signature is the part of a link's token that is unique.
         query.split('&').next()?.rsplit('.').next().map(str::to_owned)
     });
     secrets.extend(keys);
@@ -130,7 +130,7 @@ async fn nothing_leaks(stage: &Stage, log: &Value, found: &mut Vec<Violation>) -
             let url = format!("http://{}/metrics", bot.health());
             crate::keycloak::plain_client()?.get(url).send().await?.text().await.context("read the metrics")
         };
-        // A bot that stands by has a page of its own; one that was just started may not listen yet.
+        // A standby bot has its own page. One that was just started may not listen yet.
         if let Ok(text) = metrics.await {
             found.extend(canaries.look_through("the metrics", &text));
         }
@@ -140,7 +140,7 @@ async fn nothing_leaks(stage: &Stage, log: &Value, found: &mut Vec<Violation>) -
     Ok(())
 }
 
-/// Descriptors, threads and memory of each bot, against what it held when it was first at rest.
+/// Compares descriptors, threads and memory of each bot with what it held when it was first idle.
 async fn nothing_is_held(stage: &Stage, memory: &Memory, found: &mut Vec<Violation>) {
     for (at, bot) in stage.env.bots.iter().enumerate() {
         let Some(now) = bot.pid().await.and_then(leaks::holdings_of) else { continue };

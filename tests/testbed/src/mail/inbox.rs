@@ -14,10 +14,10 @@ use tokio::net::TcpListener;
 
 use super::{CaughtMail, MailFault, PostOffice};
 
-/// No caller waits longer than this in one request.
+/// The maximum time that one request waits.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-/// Answers until it is dropped.
+/// Serves requests until the future is dropped.
 pub(super) async fn serve(listener: TcpListener, office: Arc<PostOffice>) {
     let routes = Router::new()
         .route("/", get(page))
@@ -30,7 +30,7 @@ pub(super) async fn serve(listener: TcpListener, office: Arc<PostOffice>) {
     }
 }
 
-/// The page shows mails as text built by script, and may load nothing from anywhere.
+/// The page shows mails as text built by a script. It may load nothing from other addresses.
 async fn page() -> Response {
     let policy = HeaderValue::from_static(
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'",
@@ -47,7 +47,7 @@ struct Wanted {
     wait_ms: u64,
 }
 
-/// All mails, or those to one address; with `wait_ms` it answers when the first one is there.
+/// All mails, or those to one address. With `wait_ms` it answers as soon as the first one has arrived.
 async fn list(State(office): State<Arc<PostOffice>>, Query(wanted): Query<Wanted>) -> Json<Vec<CaughtMail>> {
     if let Some(address) = &wanted.to {
         office.wait_for(address, wanted.after, Duration::from_millis(wanted.wait_ms).min(LONGEST_WAIT)).await;

@@ -1,4 +1,4 @@
-//! A caught mail, read as a mail program would read it.
+//! A caught mail, parsed as a mail program parses it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,10 +6,10 @@ use mail_parser::MessageParser;
 use scraper::{Html, Selector};
 use serde::{Deserialize, Serialize};
 
-/// One mail. Addresses are those of the envelope: who it was really for.
+/// One mail. Addresses are those of the envelope, which are the real recipients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaughtMail {
-    /// Grows from 1, and does not start again when the inbox is cleared.
+    /// Counts from 1, and continues when the inbox is cleared.
     pub id: u64,
     /// Milliseconds since 1970, real time.
     pub received_at: u64,
@@ -23,12 +23,12 @@ pub struct CaughtMail {
     pub text: String,
     /// The HTML part, empty if there is none.
     pub html: String,
-    /// Every web link of the HTML part (of the text where there is no HTML), each once, in order.
+    /// Every web link of the HTML part (of the text if there is no HTML), each once, in order.
     pub links: Vec<String>,
 }
 
 impl CaughtMail {
-    /// Is this address, letter case aside, among the recipients?
+    /// Whether this address is among the recipients, ignoring letter case.
     pub fn is_to(&self, address: &str) -> bool {
         self.to.iter().any(|recipient| recipient.eq_ignore_ascii_case(address))
     }

@@ -1,7 +1,7 @@
-//! The mail catcher: takes every mail that Keycloak sends, delivers none, and shows them to tests and people.
+//! The mail catcher: it accepts every mail that Keycloak sends, delivers none, and shows them to tests and people.
 //!
-//! `smtp.rs` speaks to Keycloak, `inbox.rs` to browsers and scripts, `message.rs` says what a caught mail is. All run on
-//! a thread of their own, because a set of servers outlives the runtime of the test that made it.
+//! `smtp.rs` receives mails from Keycloak, `inbox.rs` serves browsers and scripts, `message.rs` defines a caught mail. All run on a
+//! separate thread, because the servers outlive the runtime of the test that made them.
 
 mod inbox;
 mod message;
@@ -22,24 +22,23 @@ pub use message::CaughtMail;
 
 use crate::ports::Port;
 
-/// What goes wrong with mails until it is set otherwise.
+/// The fault of the catcher, until another one is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MailFault {
-    /// All is well.
+    /// No fault.
     #[default]
     None,
     /// "Try again later" to every recipient.
     Refuse450,
     /// "No such mailbox" to every recipient.
     Refuse550,
-    /// The mail is taken and kept, but the answer comes this much later (milliseconds in JSON): the sender may have
-    /// given up by then.
+    /// The mail is accepted and kept, but the answer comes after this delay (milliseconds in JSON). The sender may have given up by then.
     #[serde(with = "as_milliseconds")]
     Delay(Duration),
-    /// The mail is taken and kept, and the connection is lost before the answer.
+    /// The mail is accepted and kept, and the connection is lost before the answer.
     AcceptThenDrop,
-    /// Nobody listens.
+    /// Nothing listens.
     RefuseConnections,
 }
 
@@ -57,7 +56,7 @@ mod as_milliseconds {
     }
 }
 
-/// Ports that people know the catcher by; others if those are taken.
+/// The preferred ports of the catcher; others if those are taken.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MailOptions {
     /// SMTP.
@@ -69,9 +68,9 @@ pub struct MailOptions {
 /// A running mail catcher. Dropping it stops it.
 #[derive(Debug)]
 pub struct Mail {
-    /// Where it takes mails.
+    /// Where it accepts mails.
     pub smtp_addr: SocketAddr,
-    /// The web inbox, and `/api/messages` below it.
+    /// The web inbox, with `/api/messages` below it.
     pub inbox_url: String,
     post_office: Arc<PostOffice>,
     stop: CancellationToken,
@@ -104,12 +103,12 @@ impl Mail {
         Ok(Self { smtp_addr, inbox_url, post_office, stop, thread: Some(thread), _ports: ports })
     }
 
-    /// All that was caught since the last [`Mail::clear`], oldest first.
+    /// All mails since the last [`Mail::clear`], oldest first.
     pub fn messages(&self) -> Vec<CaughtMail> {
         self.post_office.messages()
     }
 
-    /// The first mail to this address (letter case aside), now or within `limit`.
+    /// The first mail to this address (ignoring letter case), already present or arriving within `limit`.
     pub async fn wait_for_mail_to(&self, address: &str, limit: Duration) -> Result<CaughtMail> {
         match self.post_office.wait_for(address, 0, limit).await {
             Some(mail) => Ok(mail),
@@ -130,12 +129,12 @@ impl Mail {
         }
     }
 
-    /// Sets what goes wrong from now on. When this returns, it is in force.
+    /// Sets the fault from now on. It is in effect when this returns.
     pub async fn set_fault(&self, fault: MailFault) -> Result<()> {
         self.post_office.set_fault(fault).await
     }
 
-    /// Forgets all mails.
+    /// Deletes all mails.
     pub fn clear(&self) {
         self.post_office.clear();
     }
@@ -176,10 +175,10 @@ async fn serve(
 #[derive(Debug)]
 struct PostOffice {
     mails: Mutex<Vec<CaughtMail>>,
-    /// The id of the newest mail; waiters look again when it changes.
+    /// The id of the newest mail. Waiting requests check again when it changes.
     newest: watch::Sender<u64>,
     fault: watch::Sender<MailFault>,
-    /// Is somebody listening for mails?
+    /// Whether the catcher is listening for mails.
     listening: watch::Sender<bool>,
 }
 
@@ -213,7 +212,7 @@ impl PostOffice {
 
     fn keep(&self, from: &str, to: Vec<String>, raw: &[u8]) {
         let mut mails = self.lock();
-        // Ids go on after `clear`, so that "newer than" keeps its meaning.
+        // Ids continue after `clear`, so that "newer than" keeps its meaning.
         let id = *self.newest.borrow() + 1;
         mails.push(message::read_mail(id, from, to, raw));
         drop(mails);

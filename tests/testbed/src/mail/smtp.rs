@@ -1,4 +1,4 @@
-//! As much of SMTP (RFC 5321) as a sender needs, with limits, and with the faults of [`MailFault`].
+//! The part of SMTP (RFC 5321) that a sender needs, with limits and with the faults of [`MailFault`].
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ const LONGEST_MAIL: usize = 2 * 1024 * 1024;
 const MOST_RECIPIENTS: usize = 100;
 const WHAT_WE_CAN: &str = "250-localhost\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 2097152";
 
-/// Takes mails until it is dropped. While connections are refused nobody listens at all.
+/// Accepts mails until the future is dropped. While connections are refused, nothing listens.
 pub(super) async fn serve(first: TcpListener, address: SocketAddr, office: &std::sync::Arc<PostOffice>) {
     let mut faults = office.fault.subscribe();
     let mut sessions = JoinSet::new();
@@ -38,7 +38,7 @@ pub(super) async fn serve(first: TcpListener, address: SocketAddr, office: &std:
             Some(stream) = accept(listener.as_ref()) => {
                 let office = std::sync::Arc::clone(office);
                 sessions.spawn(async move {
-                    // A sender that hangs up in the middle is its own business.
+                    // A sender that disconnects in the middle is not an error here.
                     let _ = Session::new(stream).run(&office).await;
                 });
             }
@@ -57,7 +57,7 @@ struct Session {
     to: Vec<String>,
 }
 
-/// What follows an answer.
+/// What happens after an answer.
 enum Next {
     Continue,
     HangUp,
@@ -147,7 +147,7 @@ impl Session {
         Ok(Next::Continue)
     }
 
-    /// The mail up to the lone dot, dots unstuffed (RFC 5321 section 4.5.2); `None` if it is too long or cut off.
+    /// The mail up to the lone dot, with dots unstuffed (RFC 5321 section 4.5.2); `None` if it is too long or incomplete.
     async fn read_mail(&mut self) -> std::io::Result<Option<Vec<u8>>> {
         let mut mail = Vec::new();
         while let Some(line) = self.read_line().await? {
@@ -163,7 +163,7 @@ impl Session {
         Ok(None)
     }
 
-    /// One line with its end; `None` at the end of the connection or for a line without end.
+    /// One line with its line end; `None` at the end of the connection or for an endless line.
     async fn read_line(&mut self) -> std::io::Result<Option<Vec<u8>>> {
         let mut line = Vec::new();
         (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut line).await?;
@@ -180,7 +180,7 @@ impl Session {
     }
 }
 
-/// `a@b` out of `TO:<a@b> SIZE=1`.
+/// Extracts `a@b` from `TO:<a@b> SIZE=1`.
 fn address_in(rest: &str) -> String {
     let start = rest.find('<').map_or(0, |at| at + 1);
     let end = rest.find('>').unwrap_or(rest.len());

@@ -1,13 +1,13 @@
-//! Where one message ends and the next begins, for LDAP and HTTP/1.1. Pure.
+//! Finds where one message ends and the next begins, for LDAP and HTTP/1.1. Pure functions.
 
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::plan::{Answer, Kind, Operation};
 
-/// The language on a line.
+/// The protocol on a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speech {
-    /// Bytes: PostgreSQL, SMTP, anything under TLS.
+    /// Uninterpreted bytes: PostgreSQL, SMTP, anything under TLS.
     Bytes,
     /// LDAP without TLS.
     Ldap,
@@ -19,11 +19,11 @@ pub enum Speech {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) kind: Kind,
-    /// What its answer is found by: the message id of LDAP.
+    /// The value that identifies its answer: the message id of LDAP.
     pub(super) id: u32,
 }
 
-/// The length of the LDAP message that begins `bytes`, if it is all there (X.690 section 8.1, definite lengths).
+/// The length of the LDAP message at the start of `bytes`, if it is complete (X.690 section 8.1, definite lengths).
 pub(super) fn ldap_length(bytes: &[u8]) -> Result<Option<usize>> {
     let Some((tag, rest)) = bytes.split_first() else { return Ok(None) };
     ensure!(*tag == 0x30, "no LDAP message begins with {tag:#04x}");
@@ -32,7 +32,7 @@ pub(super) fn ldap_length(bytes: &[u8]) -> Result<Option<usize>> {
     Ok((bytes.len() >= whole).then_some(whole))
 }
 
-/// How many bytes the length itself takes, and what it says.
+/// How many bytes the length field takes, and its value.
 fn ber_length(bytes: &[u8]) -> Result<Option<(usize, usize)>> {
     let Some(first) = bytes.first() else { return Ok(None) };
     if first & 0x80 == 0 {
@@ -44,7 +44,7 @@ fn ber_length(bytes: &[u8]) -> Result<Option<(usize, usize)>> {
     Ok(Some((1 + more, digits.iter().fold(0, |sum, digit| sum << 8 | usize::from(*digit)))))
 }
 
-/// The message id and the tag of the operation in a whole LDAP message.
+/// The message id and the tag of the operation in a complete LDAP message.
 pub(super) fn ldap_head(message: &[u8]) -> Result<(u32, u8)> {
     let (head, _) = ber_length(message.get(1..).context("too short")?)?.context("too short")?;
     let content = message.get(1 + head..).context("too short")?;
@@ -54,7 +54,7 @@ pub(super) fn ldap_head(message: &[u8]) -> Result<(u32, u8)> {
     Ok((id, *operation.first().context("no operation")?))
 }
 
-/// What a whole LDAP request asks for.
+/// What a complete LDAP request asks for.
 pub(super) fn ldap_asked(message: &[u8]) -> Result<Asked> {
     let (id, tag) = ldap_head(message)?;
     let operation = match tag {
@@ -76,7 +76,7 @@ pub(super) const fn ldap_is_partial(tag: u8) -> bool {
     matches!(tag, 0x64 | 0x73 | 0x79)
 }
 
-/// The length of the head of an HTTP message, and of its body if it is all there.
+/// The length of the head of an HTTP message, and of its body if it is complete.
 struct HttpLength {
     head: usize,
     body: Body,
@@ -129,7 +129,7 @@ fn chunks_length(bytes: &[u8]) -> Result<Option<usize>> {
     }
 }
 
-/// The first HTTP request in `bytes`, if it is all there: its length and what it asks for.
+/// The first HTTP request in `bytes`, if it is complete: its length and what it asks for.
 pub(super) fn http_request(bytes: &[u8]) -> Result<Option<(usize, Asked)>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);
@@ -141,7 +141,7 @@ pub(super) fn http_request(bytes: &[u8]) -> Result<Option<(usize, Asked)>> {
     Ok(length.map(|length| (length, Asked { kind, id: 0 })))
 }
 
-/// The length of the first HTTP answer in `bytes`, if it is all there. `is_to_head`: it answers a HEAD and has no body.
+/// The length of the first HTTP answer in `bytes`, if it is complete. An answer to a HEAD request has no body.
 pub(super) fn http_answer_length(bytes: &[u8], asked: &Kind, is_ended: bool) -> Result<Option<usize>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut answer = httparse::Response::new(&mut headers);
@@ -152,7 +152,7 @@ pub(super) fn http_answer_length(bytes: &[u8], asked: &Kind, is_ended: bool) -> 
     whole(bytes, &HttpLength { head, body }, is_ended)
 }
 
-/// The bytes of a made-up answer to `asked`, and whether the line ends behind them.
+/// The bytes of a made-up answer to `asked`, and whether the line ends after them.
 pub(super) fn made_up(answer: &Answer, asked: &Asked) -> (Vec<u8>, bool) {
     match answer {
         Answer::LdapResult(code) => (ldap_result(asked, *code), false),
@@ -190,7 +190,7 @@ fn ldap_result(asked: &Asked, code: u8) -> Vec<u8> {
         Kind::Ldap(Operation::Compare) => 0x6f,
         Kind::Ldap(Operation::Extended | Operation::Silent) | Kind::Connection | Kind::Http(..) => 0x78,
     };
-    // resultCode, matchedDN and diagnosticMessage, the latter two empty.
+    // `resultCode`, `matchedDN` and `diagnosticMessage`; the last two are empty.
     ldap_message(asked.id, tag, &[0x0a, 1, code, 0x04, 0, 0x04, 0])
 }
 
@@ -202,7 +202,7 @@ fn disconnection() -> Vec<u8> {
     ldap_message(0, 0x78, &content)
 }
 
-/// A message whose content is short enough for lengths of one byte.
+/// A message whose content is short enough for a length of one byte.
 fn ldap_message(id: u32, tag: u8, content: &[u8]) -> Vec<u8> {
     let short = |length: usize| u8::try_from(length).expect("made-up answers are short");
     let id = id.to_be_bytes();

@@ -1,7 +1,7 @@
 //! One connection through the proxy: two pumps, and the faults that strike in them.
 //!
-//! The pump to the server reads the requests, learns which of them are to be struck, and tells the pump to the client by the queue
-//! of [`Owed`] answers. A line whose language is not read has one request and one answer that never end.
+//! The pump to the server reads the requests, decides which of them are struck, and passes that to the pump to the client in the queue of
+//! [`Owed`] answers. A line whose protocol is not parsed has one request and one answer that never end.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,20 +22,20 @@ use super::plan::{Direction, Fault, Hit, Kind, Place, Plan, Server};
 struct Owed {
     exchange: usize,
     asked: Asked,
-    /// What happens to it, once.
+    /// The fault that strikes it once.
     plan: Option<Plan>,
-    /// How many bytes of it have passed, where it comes in several messages.
+    /// How many bytes of it have passed, if it consists of several messages.
     passed: usize,
 }
 
-/// Bytes of a request or an answer, and how many of it passed before them.
+/// Bytes of a request or an answer, and how many of its bytes passed before them.
 #[derive(Clone, Copy)]
 struct Part<'a> {
     passed: usize,
     bytes: &'a [u8],
 }
 
-/// How a line goes on after a fault.
+/// How a line continues after a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Onward {
     Passes,
@@ -47,11 +47,11 @@ struct Line<'a> {
     to_client: tokio::sync::Mutex<OwnedWriteHalf>,
     to_server: tokio::sync::Mutex<OwnedWriteHalf>,
     owed: Mutex<VecDeque<Owed>>,
-    /// The server's line is closed on purpose, and the client does not hear of it.
+    /// The server's side was closed on purpose, and the client is not told.
     is_half_open: AtomicBool,
 }
 
-/// Carries a connection until one side ends it or a fault does.
+/// Carries a connection until one side or a fault ends it.
 pub(super) async fn carry(shared: &Arc<Shared>, client: TcpStream, server: TcpStream) -> Result<()> {
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -65,7 +65,7 @@ pub(super) async fn carry(shared: &Arc<Shared>, client: TcpStream, server: TcpSt
         is_half_open: AtomicBool::new(false),
     };
     if shared.speech == Speech::Bytes {
-        // Before either pump runs: the server may speak first.
+        // Must happen before either pump runs, because the server may send first.
         let (exchange, plan) = shared.begin(&Kind::Connection);
         let asked = Asked { kind: Kind::Connection, id: 0 };
         line.owed().push_back(Owed { exchange, asked, plan, passed: 0 });
@@ -94,7 +94,7 @@ impl Line<'_> {
                 }
             }
             if from_client.read_buf(&mut bytes).await? == 0 {
-                // The client sends no more; what it is owed still comes.
+                // The client sends no more, but still receives the answers that it is owed.
                 self.to_server.lock().await.shutdown().await?;
                 return std::future::pending().await;
             }
@@ -150,7 +150,7 @@ impl Line<'_> {
                 }
             }
             if is_ended {
-                // What is left is no message; the client may make of it what it can.
+                // The remaining bytes are no complete message. They are passed to the client unchanged.
                 self.to_client.lock().await.write_all(&bytes).await?;
                 return Ok(());
             }
@@ -161,7 +161,7 @@ impl Line<'_> {
         }
     }
 
-    /// The first answer in `bytes` and what it answers; nothing of an unasked message.
+    /// The first answer in `bytes` and the request that it answers; `None` for a message that was not requested.
     fn first_answer(&self, bytes: &[u8], is_ended: bool) -> Result<Option<(usize, Option<Owed>)>> {
         let mut owed = self.owed();
         if self.shared.speech == Speech::Http {
@@ -182,7 +182,7 @@ impl Line<'_> {
         if !framing::ldap_is_partial(tag) {
             return Ok(Some((length, owed.remove(at))));
         }
-        // Of several messages the plan strikes in the one that its place is in; the others pass.
+        // If the answer has several messages, the plan strikes in the message that contains its place; the others pass.
         let strikes_later = owed[at].plan.as_ref().is_some_and(|plan| match (&plan.fault, plan.place) {
             (Fault::Instead(..), _) | (_, Place::Start) => false,
             (_, Place::Byte(offset)) => offset >= owed[at].passed + length,
@@ -212,7 +212,7 @@ impl Line<'_> {
         self.strike(&asked.kind, &plan, Part { passed, bytes: answer }, &self.to_client).await
     }
 
-    /// Bytes without messages: the place of a fault counts from the beginning of the connection.
+    /// Passes bytes without message boundaries. The place of a fault counts from the beginning of the connection.
     async fn pump_bytes(&self, mut from: OwnedReadHalf, direction: Direction) -> Result<()> {
         let to = if direction == Direction::ToServer { &self.to_server } else { &self.to_client };
         let (exchange, mut plan) = self.part_of_connection(direction)?;
@@ -248,7 +248,7 @@ impl Line<'_> {
         }
     }
 
-    /// The exchange that a connection of bytes is, and its fault if it strikes on this way.
+    /// The exchange that a connection of bytes counts as, and its fault if it strikes in this direction.
     fn part_of_connection(&self, direction: Direction) -> Result<(usize, Option<Plan>)> {
         let mut owed = self.owed();
         let connection = owed.front_mut().context("it was begun with the line")?;
@@ -261,7 +261,7 @@ impl Line<'_> {
         self.shared.note(hit);
     }
 
-    /// Writes what comes before the place of the fault, lets it happen, and writes the rest if there is a rest.
+    /// Writes the bytes before the place of the fault, applies the fault, and writes the rest if there is any.
     async fn strike(
         &self,
         kind: &Kind,
@@ -272,11 +272,11 @@ impl Line<'_> {
         let offset = plan.place.offset_in(part.passed + part.bytes.len());
         let (before, rest) = part.bytes.split_at(offset.saturating_sub(part.passed));
         let mut to = to.lock().await;
-        // Noted first: whoever gets these bytes may look for it at once.
+        // The hit is recorded first, because the recipient of these bytes may read the record at once.
         self.note(kind, plan, offset);
         to.write_all(before).await?;
         match &plan.fault {
-            // Both halves are dropped when this line's future ends: that closes in order.
+            // Both halves are dropped when this line's future ends, which closes them in order.
             Fault::Cut => return Ok(Onward::Ends),
             Fault::Reset => {
                 drop(to);
@@ -307,13 +307,13 @@ impl Line<'_> {
                 }
             }
             Fault::Corrupt => to.write_all(&self.corrupt(rest)).await?,
-            // It is told instead of an answer and never struck into one.
+            // This fault replaces a whole answer and never strikes inside one.
             Fault::Instead(..) => to.write_all(rest).await?,
         }
         Ok(Onward::Passes)
     }
 
-    /// Another byte in place of the first.
+    /// Replaces the first byte with another value.
     fn corrupt(&self, bytes: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         if let Some(first) = bytes.first_mut() {

@@ -1,8 +1,8 @@
-//! The fault proxy: a TCP proxy in front of a real server that breaks what passes, exactly where it is told to.
+//! The fault proxy: a TCP proxy in front of a real server that breaks the traffic exactly where a plan says.
 //!
-//! `plan.rs` has the words for faults, `framing.rs` finds the messages of LDAP and HTTP, `line.rs` carries one connection. Without
-//! a plan everything passes. One seed decides every corrupted byte. It runs on a thread of its own, because a set of servers
-//! outlives the runtime of the test that made it.
+//! `plan.rs` defines the faults, `framing.rs` finds the messages of LDAP and HTTP, `line.rs` carries one connection. Without a plan
+//! everything passes. One seed decides every corrupted byte. The proxy runs on a separate thread, because a set of servers outlives the
+//! runtime of the test that made it.
 
 mod framing;
 mod line;
@@ -41,13 +41,13 @@ struct Shared {
     server: SocketAddr,
     speech: Speech,
     state: Mutex<State>,
-    /// Whether new connections are taken.
+    /// Whether new connections are accepted.
     is_open: watch::Sender<bool>,
-    /// Whether the port is bound, as the listening task has made it.
+    /// Whether the listening task has bound the port.
     listens: watch::Sender<bool>,
-    /// Counts the times that faults ended: what stalls goes on then.
+    /// Counts how many times faults ended. Stalled lines continue then.
     heals: watch::Sender<u64>,
-    /// Cancelled to end the connections of the moment.
+    /// Cancelled to end the current connections.
     lines: Mutex<CancellationToken>,
 }
 
@@ -68,7 +68,7 @@ impl Shared {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes an exchange that begins, and takes the fault that is planned for it.
+    /// Records the start of an exchange, and takes the fault that is planned for it.
     fn begin(&self, kind: &Kind) -> (usize, Option<Plan>) {
         let mut state = self.state();
         state.exchanges.push(Exchange { kind: kind.clone(), request_bytes: 0, answer_bytes: 0 });
@@ -89,7 +89,7 @@ impl Shared {
         (at, Some(struck))
     }
 
-    /// Takes the fault that is planned for the bytes that come next on this way.
+    /// Takes the fault that is planned for the next bytes in this direction.
     fn begin_bytes(&self, direction: Direction) -> Option<Plan> {
         let mut state = self.state();
         let fits = |plan: &Plan| plan.which == Which::NextBytes && plan.direction == direction;
@@ -108,7 +108,7 @@ impl Shared {
     }
 
     fn count(&self, exchange: usize, direction: Direction, bytes: usize) {
-        // Forgotten exchanges are counted nowhere.
+        // Exchanges that were cleared are not counted.
         if let Some(exchange) = self.state().exchanges.get_mut(exchange) {
             match direction {
                 Direction::ToServer => exchange.request_bytes += bytes,
@@ -166,7 +166,7 @@ impl Proxy {
         self.shared.state().plans.push(plan);
     }
 
-    /// Ends all faults: plans are forgotten, what stalls goes on, and connections are taken again.
+    /// Ends all faults: plans are removed, stalled lines continue, and connections are accepted again.
     pub async fn heals(&self) -> Result<()> {
         self.shared.state().plans.clear();
         self.shared.heals.send_modify(|count| *count += 1);
@@ -174,30 +174,30 @@ impl Proxy {
         self.listens_is(true).await
     }
 
-    /// Refuses connections from now on, as a server does that is not there, and ends the present ones.
+    /// Refuses connections from now on, as if the server were down, and ends the current ones.
     pub async fn refuses(&self) -> Result<()> {
         self.shared.is_open.send_replace(false);
         self.cuts_all();
         self.listens_is(false).await
     }
 
-    /// Ends every connection of the moment.
+    /// Ends all current connections.
     pub fn cuts_all(&self) {
         let ended = std::mem::take(&mut *self.shared.lines());
         ended.cancel();
     }
 
-    /// What struck so far, in order.
+    /// The faults that struck so far, in order.
     pub fn hits(&self) -> Vec<Hit> {
         self.shared.state().hits.clone()
     }
 
-    /// What passed so far, in order of the requests.
+    /// The exchanges so far, in order of the requests.
     pub fn exchanges(&self) -> Vec<Exchange> {
         self.shared.state().exchanges.clone()
     }
 
-    /// Forgets what passed and what struck.
+    /// Clears the recorded exchanges and faults.
     pub fn forgets(&self) {
         let mut state = self.shared.state();
         state.hits.clear();
@@ -215,13 +215,13 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.stop.cancel();
         if let Some(thread) = self.thread.take() {
-            // A panic there has been printed.
+            // A panic on that thread has already been printed.
             let _ = thread.join();
         }
     }
 }
 
-/// Listens while it may, and carries each connection until the proxy stops.
+/// Listens while the proxy is open, and carries each connection until the proxy stops.
 async fn serve(shared: Arc<Shared>, address: SocketAddr, stop: CancellationToken) {
     let lines = TaskTracker::new();
     let mut is_open = shared.is_open.subscribe();
@@ -242,7 +242,7 @@ async fn serve(shared: Arc<Shared>, address: SocketAddr, stop: CancellationToken
                     return;
                 }
                 accepted = listener.accept() => {
-                    // A client that is gone again is no concern.
+                    // A client that has already disconnected is ignored.
                     let Ok((client, _)) = accepted else { continue };
                     let (shared, stop) = (Arc::clone(&shared), stop.clone());
                     lines.spawn(async move {
@@ -267,7 +267,7 @@ async fn serve(shared: Arc<Shared>, address: SocketAddr, stop: CancellationToken
 
 async fn carry(shared: &Arc<Shared>, client: TcpStream) {
     let ended = shared.lines().clone();
-    // A server that is not there is a connection that ends at once.
+    // If the server is down, the connection ends at once.
     let Ok(server) = TcpStream::connect(shared.server).await else { return };
     tokio::select! {
         () = ended.cancelled() => {}

@@ -1,8 +1,8 @@
-//! What goes wrong, where: the words in which a test or a campaign tells the proxy its faults.
+//! What goes wrong and where: the types with which a test or a campaign defines faults for the proxy.
 
 use std::time::Duration;
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// The request.
@@ -30,11 +30,11 @@ pub enum Operation {
     Compare,
     /// `ExtendedRequest`: `StartTLS`, "Who am I?".
     Extended,
-    /// Unbind, abandon, and whatever has no answer.
+    /// Unbind, abandon, and every other request without an answer.
     Silent,
 }
 
-/// One request with its answer. On a line whose language the proxy does not read, all bytes of a connection are one exchange.
+/// One request with its answer. On a line whose protocol the proxy does not parse, all bytes of a connection are one exchange.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A whole connection.
@@ -45,16 +45,16 @@ pub enum Kind {
     Http(String, String),
 }
 
-/// Which exchanges a plan strikes.
+/// The exchanges that a plan strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// Whatever comes next.
+    /// Any exchange.
     Any,
     /// An LDAP operation.
     Ldap(Operation),
     /// An HTTP call of this method whose path and query contain the text.
     Http(&'static str, &'static str),
-    /// The bytes that come next on a line without messages, however old its connection is; the place counts from their beginning.
+    /// The next bytes on a line without messages, however old its connection is. The place counts from the first of these bytes.
     NextBytes,
 }
 
@@ -69,14 +69,14 @@ impl Which {
     }
 }
 
-/// Where in the request or in the answer a fault strikes.
+/// The place in the request or in the answer where a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Before its first byte.
     Start,
-    /// After this many bytes of it; behind its end where it is shorter.
+    /// After this many bytes of it; after its end if it is shorter.
     Byte(usize),
-    /// Behind its last byte, of its last message where an answer has several. For a request: it was sent, and the answer is lost.
+    /// After its last byte, or that of its last message if an answer has several. For a request: it was sent, and the answer is lost.
     End,
 }
 
@@ -90,12 +90,12 @@ impl Place {
     }
 }
 
-/// Whether the server hears of a call whose answer is made up.
+/// Whether the server receives a call whose answer is made up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
-    /// It does not: nothing happens there.
+    /// It does not, so nothing happens there.
     IsSpared,
-    /// It does, and what it answers is thrown away.
+    /// It does, and its answer is discarded.
     Acts,
 }
 
@@ -104,53 +104,53 @@ pub enum Server {
 pub enum Answer {
     /// The LDAP result that belongs to the operation, with this code and no text.
     LdapResult(u8),
-    /// The notice of disconnection (RFC 4511 section 4.4.1) with `unavailable`, and the end of the line.
+    /// The notice of disconnection (RFC 4511 section 4.4.1) with `unavailable`; then the line ends.
     LdapDisconnection,
-    /// An HTTP status with a small body of JSON.
+    /// An HTTP status with a small JSON body.
     HttpStatus(u16),
-    /// Status 200 with this document of JSON.
+    /// Status 200 with this JSON document.
     HttpDocument(&'static str),
-    /// Status 200 with a page for people where a program expects JSON.
+    /// Status 200 with an HTML page where a program expects JSON.
     HttpPage,
     /// Status 429 with this `Retry-After` in seconds.
     HttpTooMany(u32),
 }
 
-/// What goes wrong.
+/// The kind of fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Both lines are closed in order.
+    /// Both sides are closed in order.
     Cut,
-    /// Both lines are reset.
+    /// Both sides are reset.
     Reset,
-    /// Nothing more comes on this way until [`super::Proxy::heals`].
+    /// Nothing more passes in this direction until [`super::Proxy::heals`].
     Stall,
-    /// The server's line is closed; the client's stays open, and nothing comes.
+    /// The server's side is closed. The client's stays open, and nothing arrives.
     HalfOpen,
-    /// The rest comes this much later.
+    /// The rest arrives this much later.
     Latency(Duration),
-    /// The rest comes byte by byte with this pause before each.
+    /// The rest arrives byte by byte with this pause before each.
     Drip(Duration),
-    /// The byte at the place is another one, by the proxy's seed.
+    /// The byte at the place is replaced. The proxy's seed decides the new value.
     Corrupt,
-    /// The client reads this instead of the server's answer. The plan's direction and place do not matter.
+    /// The client receives this instead of the server's answer. The plan's direction and place do not matter.
     Instead(Answer, Server),
 }
 
 /// One planned fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Which exchange.
+    /// The exchanges that it may strike.
     pub which: Which,
     /// How many of those pass first.
     pub after: u32,
-    /// How many it strikes then.
+    /// How many it then strikes.
     pub times: u32,
-    /// In the request or in the answer.
+    /// Whether it strikes in the request or in the answer.
     pub direction: Direction,
-    /// Where in it.
+    /// The place in it.
     pub place: Place,
-    /// What happens.
+    /// The fault.
     pub fault: Fault,
 }
 
@@ -160,7 +160,7 @@ impl Plan {
         Self { which, after: 0, times: 1, direction, place, fault }
     }
 
-    /// The next such exchange reads a made-up answer.
+    /// Answers the next such exchange with a made-up answer.
     pub const fn answer(which: Which, answer: Answer, server: Server) -> Self {
         Self::once(which, Direction::ToClient, Place::Start, Fault::Instead(answer, server))
     }
@@ -169,23 +169,23 @@ impl Plan {
 /// A fault that struck.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hit {
-    /// In which exchange.
+    /// The exchange.
     pub kind: Kind,
-    /// In the request or in the answer.
+    /// Whether it struck in the request or in the answer.
     pub direction: Direction,
     /// After how many bytes of it.
     pub offset: usize,
-    /// What happened.
+    /// The fault.
     pub fault: Fault,
 }
 
 /// An exchange that passed or was struck, in the order of the requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// What it was.
+    /// The kind of exchange.
     pub kind: Kind,
     /// The length of the request.
     pub request_bytes: usize,
-    /// The length of the answer as the server gave it; 0 while there is none.
+    /// The length of the server's answer; 0 while there is none.
     pub answer_bytes: usize,
 }

@@ -1,4 +1,4 @@
-//! People at the simulated Discord, through its control routes: they type, press, fill forms and read.
+//! People in the simulated Discord, driven through its control routes: they type, press, fill in forms and read.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -12,23 +12,23 @@ use super::place::read_state;
 use super::times;
 use crate::waiting::wait_until;
 
-/// Who is in the sandbox's guild.
+/// The members of the sandbox's guild.
 const PEOPLE: [&str; 6] = ["ada", "grace", "linus", "edsger", "barbara", "mallory"];
 
 /// The simulated Discord's addresses, and a client for its control routes.
 #[derive(Clone, Debug)]
 pub(crate) struct Chat {
-    /// REST for independent clients.
+    /// REST for other clients.
     pub(crate) api: String,
-    /// Where the bot connects.
+    /// The address to which the bot connects.
     pub(crate) tls: String,
-    /// The CA of that.
+    /// The CA of that address.
     pub(crate) ca: String,
     /// The chat page.
     pub(crate) page: String,
     /// The control routes.
     pub(crate) control: String,
-    /// The guild that people are in.
+    /// The guild of these people.
     pub(crate) guild: String,
     client: reqwest::Client,
 }
@@ -38,7 +38,7 @@ pub(crate) struct Chat {
 pub(crate) struct Answer(Value);
 
 impl Answer {
-    /// What a person at a terminal needs to go on: the text, and the fields of an open form.
+    /// What a person at a terminal needs to continue: the text, and the fields of an open form.
     fn for_terminal(&self, person: &str) -> String {
         let Some(fields) = self.modal_fields() else { return self.text() };
         let title = self.0["modal"]["title"].as_str().unwrap_or("A form");
@@ -51,7 +51,7 @@ impl Answer {
         self.0["failed"] == true
     }
 
-    /// As a person reads it.
+    /// The text as a person reads it.
     pub(crate) fn text(&self) -> String {
         match self.0["text"].as_str() {
             Some(text) => text.to_owned(),
@@ -59,12 +59,12 @@ impl Answer {
         }
     }
 
-    /// The answering message, if there is one.
+    /// The message that answers, if there is one.
     pub(crate) fn message(&self) -> Option<String> {
         self.0["message"].as_str().map(str::to_owned)
     }
 
-    /// The names of the fields, if a form opened.
+    /// The names of the fields, if a form was opened.
     pub(crate) fn modal_fields(&self) -> Option<Vec<String>> {
         let fields = self.0["modal"]["fields"].as_array()?;
         Some(fields.iter().filter_map(|field| field["custom_id"].as_str().map(str::to_owned)).collect())
@@ -72,7 +72,7 @@ impl Answer {
 }
 
 impl Chat {
-    /// From the line that the simulator prints when it is ready.
+    /// Parses the line that the simulator prints when it is ready.
     pub(crate) fn new(ready: &Value, guild: &str) -> Result<Self> {
         let part = |name: &str| {
             ready[name]
@@ -130,19 +130,19 @@ impl Chat {
         self.act(person, "submit", &json!({"fields": fields})).await
     }
 
-    /// Another control route, such as `members`; `path` is what follows `/sim/`.
+    /// Calls another control route, such as `members`; `path` is what follows `/sim/`.
     pub(crate) async fn control(&self, method: reqwest::Method, path: &str, body: &Value) -> Result<Value> {
         let url = format!("{}/{path}", self.control);
         self.call(self.client.request(method, url).json(body)).await
     }
 
-    /// What the person sees, newest last; reading marks it as read.
+    /// Returns what the person sees, newest last, and marks it as read.
     pub(crate) async fn sees(&self, person: &str) -> Result<String> {
         let url = format!("{}/as/{person}/sees", self.control);
         Ok(Answer(self.call(self.client.get(url)).await?).text())
     }
 
-    /// Waits until the person sees `wanted` somewhere; answers with the message that has it.
+    /// Waits until a message that the person sees contains `wanted`. Returns that message.
     pub(crate) async fn wait_for(&self, person: &str, wanted: &str) -> Result<String> {
         let mut seen = String::new();
         wait_until("a message arrives", STEP_LIMIT, async || {
@@ -154,7 +154,7 @@ impl Chat {
         Ok(seen)
     }
 
-    /// The names of the bot's commands, once it is connected.
+    /// The names of the bot's commands, once it has registered them.
     pub(crate) async fn commands(&self) -> Result<Vec<String>> {
         let state = self.call(self.client.get(format!("{}/state", self.control))).await?;
         let bot = &state["bots"][0];
@@ -165,7 +165,7 @@ impl Chat {
         Ok(commands.iter().filter_map(|command| command.as_str().map(str::to_owned)).collect())
     }
 
-    /// Everything that everybody sees, and every request that the bot made, for `--keep`.
+    /// All messages that anyone sees, and every request that the bot made, for `--keep`.
     pub(crate) async fn everything(&self) -> Result<Value> {
         let mut people = Map::new();
         for person in PEOPLE {
@@ -184,17 +184,18 @@ fn client() -> Result<reqwest::Client> {
         .context("make an HTTP client")
 }
 
-/// What `testbed as` takes: be a person of the running sandbox.
+/// The options of `testbed as`: act as a person in the running sandbox.
 #[derive(Args, Debug)]
 pub struct AsOptions {
-    /// Who to be: ada, grace, linus, edsger, barbara, mallory.
+    /// The person: ada, grace, linus, edsger, barbara, mallory.
     name: String,
-    /// A command (`/account request`), `press LABEL`, `press LABEL on CODE` (of the message that has this text), `submit field=value …`, or `sees`.
+    /// A command (`/account request`), `press LABEL`, `press LABEL on CODE` (on the message with this text), `submit field=value …`, or
+    /// `sees`.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
 }
 
-/// Acts as a person of the running sandbox and prints what they see.
+/// Acts as a person in the running sandbox and prints what they see.
 pub async fn run_as(options: &AsOptions) -> Result<()> {
     let state = read_state()?;
     let guild = state["guild"].as_str().context("state.json names no guild")?;

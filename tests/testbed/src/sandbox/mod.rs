@@ -1,8 +1,8 @@
-//! `./dev sandbox`: everything on this machine, the first story played before your eyes, and then it is yours.
+//! `./dev sandbox` starts everything on this machine, runs the first story while you watch, and then leaves the sandbox to you.
 //!
-//! Start at [`run`]. `place` is where it lives and what an earlier run left, `product` starts the simulated Discord and the
-//! bot as programs, `chat` is people at the simulated Discord, `story` plays the steps,
-//! `report` writes what `--report` and `--keep` ask for.
+//! Start at [`run`]. `place` is the folder and what an earlier run left there, `product` starts the simulated Discord and the bot as
+//! programs, `chat` simulates people at the simulated Discord, `story` runs the steps, `report` writes the output of `--report` and
+//! `--keep`.
 
 pub(crate) mod chat;
 mod place;
@@ -28,19 +28,19 @@ pub(crate) use place::make_private;
 use product::Product;
 use report::Report;
 
-/// What `testbed sandbox` takes.
+/// The options of `testbed sandbox`.
 #[derive(Args, Debug)]
 pub struct SandboxOptions {
-    /// End after the story; 0 only if every step held.
+    /// Stop after the story; exit with 0 only if every step succeeded.
     #[arg(long)]
     once: bool,
-    /// Write `{"ok", "steps": [{"name", "ok", "evidence"}]}` into this file.
+    /// Write `{"ok", "steps": [{"name", "ok", "evidence"}]}` to this file.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Leave the bot's log, the replies, a dump of the store and `canaries.txt` in this folder.
+    /// Write the bot's log, the replies, a dump of the store and `canaries.txt` to this folder.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
-    /// Only start; play nothing.
+    /// Only start; run no story.
     #[arg(long, conflicts_with = "once")]
     no_story: bool,
     /// The built `accolade`.
@@ -51,16 +51,16 @@ pub struct SandboxOptions {
     discord_sim: PathBuf,
 }
 
-/// Whether every step held.
+/// Whether every step succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All of them, or nothing was played.
+    /// All steps succeeded, or none was run.
     Held,
-    /// At least one did not.
+    /// At least one step failed.
     Broke,
 }
 
-/// Starts everything, plays the story, and stays until Ctrl-C unless told otherwise.
+/// Starts everything, runs the story, and keeps running until Ctrl-C unless told otherwise.
 pub async fn run(options: SandboxOptions) -> Result<Outcome> {
     let mut stop = StopSignals::listen()?;
     tokio::select! {
@@ -72,7 +72,7 @@ pub async fn run(options: SandboxOptions) -> Result<Outcome> {
     }
 }
 
-/// Everything that runs.
+/// The running servers and programs.
 struct Sandbox {
     servers: TestServers,
     product: Product,
@@ -168,10 +168,10 @@ async fn stage<T>(what: &str, expected: &str, job: impl Future<Output = Result<T
     Ok(done)
 }
 
-/// What people read goes to standard error, line by line.
+/// Writes a line for people to standard error.
 fn say(line: &str) {
     use std::io::Write as _;
-    // A closed terminal must not end the sandbox half way.
+    // A closed terminal must not stop the sandbox.
     drop(writeln!(std::io::stderr(), "{line}"));
 }
 

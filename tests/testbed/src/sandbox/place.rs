@@ -1,4 +1,4 @@
-//! Where the sandbox lives, and what an earlier run left there.
+//! The sandbox's folder, and what an earlier run left there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Finds the folder, ends what a killed run left, and removes its data.
+    /// Finds the folder, ends processes that a killed run left, and removes its data.
     pub(super) fn prepare() -> Result<Self> {
         let place = Self { folder: folder()? };
         fs::create_dir_all(place.servers()).context("make the sandbox's folder")?;
@@ -33,17 +33,17 @@ impl Place {
         Ok(place)
     }
 
-    /// The servers' folder.
+    /// The folder of the servers.
     pub(super) fn servers(&self) -> PathBuf {
         self.folder.join("servers")
     }
 
-    /// The bot's and the simulator's folder, fresh at each start, readable by nobody else.
+    /// The folder of the bot and the simulator, created anew at each start and readable only by its owner.
     pub(super) fn run(&self) -> PathBuf {
         self.folder.join("run")
     }
 
-    /// Writes where everything is, for `./dev as` and for whatever else wants to join.
+    /// Writes all addresses, for `./dev as` and other clients.
     pub(super) fn write_state(&self, servers: &TestServers, product: &Product) -> Result<()> {
         let keycloak = &servers.keycloak;
         let slapd = &servers.slapd;
@@ -60,13 +60,13 @@ impl Place {
         fs::write(self.folder.join("state.json"), text).context("write state.json")
     }
 
-    /// Nothing runs here any more.
+    /// Removes the state file, because nothing runs here any more.
     pub(super) fn forget_state(&self) {
         drop(fs::remove_file(self.folder.join("state.json")));
     }
 }
 
-/// Reads what a running sandbox wrote.
+/// Reads the state file of a running sandbox.
 pub(super) fn read_state() -> Result<serde_json::Value> {
     let file = folder()?.join("state.json");
     let text = fs::read_to_string(file).context("no sandbox is running: start it with `./dev sandbox`")?;
@@ -79,7 +79,7 @@ fn folder() -> Result<PathBuf> {
     Ok(outputs.join("sandbox"))
 }
 
-/// Makes a folder that only we may enter.
+/// Makes a folder that only its owner may enter.
 pub(crate) fn make_private(folder: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).context("make a private folder")

@@ -1,4 +1,4 @@
-//! The simulated Discord and the bot, started as the programs that people would start.
+//! Starts the simulated Discord and the bot as the programs that a user would start.
 
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -24,13 +24,13 @@ pub(crate) const REALM: &str = "sandbox";
 /// The group that the sandbox's rule grants.
 pub(crate) const GROUP: &str = "members";
 pub(crate) use crate::config::MAIL_CLIENT;
-/// Where its page leads back to.
+/// The redirect address of the page.
 pub(crate) const REDIRECT: &str = "http://localhost:8700/welcome";
 
 const READY_LIMIT: Duration = Duration::from_mins(1);
 const COMMAND_LIMIT: Duration = Duration::from_mins(2);
 
-/// The guild of the sandbox: ids are made up, and stay the same from run to run.
+/// The ids in the sandbox's guild. They are made up, and are the same in every run.
 pub(crate) mod ids {
     pub(crate) const GUILD: &str = "1180000000000000100";
     pub(crate) const MEMBER: &str = "1180000000000000201";
@@ -125,7 +125,7 @@ impl Product {
         Ok(product)
     }
 
-    /// Waits until the bot has registered its commands; answers with their names.
+    /// Waits until the bot has registered its commands, and returns their names.
     pub(super) async fn wait_until_ready(&self) -> Result<Vec<String>> {
         wait_until("the bot registers its commands", READY_LIMIT, async || {
             Ok(self
@@ -140,14 +140,14 @@ impl Product {
         self.chat.commands().await
     }
 
-    /// Runs the bot's command line with the sandbox's configuration; fails unless it exits with 0.
+    /// Runs the bot's command line with the sandbox's configuration. Fails unless it exits with 0.
     pub(super) async fn accolade(&self, arguments: &[&str]) -> Result<String> {
         let mut command = tokio::process::Command::new(&self.accolade);
         command.arg("--config").arg(&self.config_file);
         run_accolade(command, arguments, COMMAND_LIMIT).await
     }
 
-    /// Every secret that exists here, as text.
+    /// All secrets that exist here, as text.
     pub(super) fn secrets(&self) -> Result<Vec<String>> {
         let mut found = Vec::new();
         let own =
@@ -158,14 +158,14 @@ impl Product {
         Ok(found)
     }
 
-    /// Ends the bot in an orderly way.
+    /// Stops the bot in an orderly way.
     pub(super) fn stop_bot(&mut self) {
         if let Some(bot) = self.bot.take() {
             bot.stop();
         }
     }
 
-    /// Ends the simulator.
+    /// Stops the simulator.
     pub(super) fn stop_chat(&mut self) {
         if let Some(simulator) = self.simulator.take() {
             simulator.stop();
@@ -197,7 +197,7 @@ fn ready_line(log: &Path) -> Option<Value> {
         .find(|line| line["ready"] == true)
 }
 
-/// A token of Discord's shape: the application's id, a time and a secret part.
+/// A token in Discord's format: the application's id, a time and a secret part.
 pub(crate) fn new_token() -> String {
     format!(
         "MTE4MDAwMDAwMDAwMDAwMDAwMQ.{}.{}",
@@ -206,7 +206,7 @@ pub(crate) fn new_token() -> String {
     )
 }
 
-/// Writes a new file that only we can read.
+/// Writes a new file that only its owner can read.
 pub(crate) fn write_secret(file: &Path, secret: &str) -> Result<()> {
     use std::io::Write as _;
     let mut file = fs::OpenOptions::new()
@@ -223,17 +223,17 @@ pub(crate) fn id_in(made: &Value, key: &str) -> Result<String> {
     made[key].as_str().map(str::to_owned).with_context(|| format!("setup keycloak names no {key}"))
 }
 
-/// What the bot's configuration is made of.
+/// The values from which the bot's configuration is made.
 pub(crate) struct Configuration<'a> {
     /// The servers.
     pub(crate) servers: &'a TestServers,
     /// Discord.
     pub(crate) chat: &'a Chat,
-    /// Where the secrets' files are.
+    /// The folder that contains the files of the secrets.
     pub(crate) secrets: &'a Path,
     /// The SQLite file.
     pub(crate) database: &'a Path,
-    /// Where health and metrics are served.
+    /// The address where health and metrics are served.
     pub(crate) health: String,
 }
 
@@ -242,7 +242,7 @@ impl Configuration<'_> {
         config::write(file, &self.value(keycloak_ids))
     }
 
-    /// The whole of it; the ids are those of the federation and of its group mapper.
+    /// The whole configuration. The ids are those of the federation and of its group mapper.
     pub(crate) fn value(&self, keycloak_ids: [&str; 2]) -> Value {
         let slapd = &self.servers.slapd;
         let secret_file = self.secrets.join("client.secret");
@@ -289,7 +289,7 @@ fn fixture_of(token: &str) -> Value {
     scene_with(token, &people)
 }
 
-/// The guild, the bot and these people with their roles, as the simulator takes them.
+/// The guild, the bot and these people with their roles, in the simulator's format.
 pub(crate) fn scene_with(token: &str, people: &[(&str, &[&str])]) -> Value {
     let members: Vec<Value> =
         people.iter().map(|(name, roles)| json!({"name": name, "roles": roles})).collect();
@@ -313,7 +313,7 @@ pub(crate) fn scene_with(token: &str, people: &[(&str, &[&str])]) -> Value {
     })
 }
 
-/// Runs a verb of the bot's command line, for so long at most; fails unless it exits with 0. What it printed.
+/// Runs a command of the bot's command line with a time limit, and returns its output. Fails unless it exits with 0.
 pub(crate) async fn run_accolade(
     mut command: tokio::process::Command,
     arguments: &[&str],

@@ -1,4 +1,4 @@
-//! What `--report` and `--keep` leave behind.
+//! Writes the output of `--report` and `--keep`.
 
 use std::fs;
 use std::path::Path;
@@ -19,16 +19,16 @@ pub(super) struct StepReport {
     evidence: Value,
 }
 
-/// The story as it went, and every value that must not turn up anywhere.
+/// The results of the story, and every value that must not appear anywhere.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     steps: Vec<StepReport>,
-    /// Secrets, link tokens and personal values, as they were used.
+    /// The secrets, link tokens and personal values that were used.
     pub(super) canaries: Vec<String>,
 }
 
 impl Report {
-    /// Notes how a step went.
+    /// Records the result of a step.
     pub(super) fn add(&mut self, name: &'static str, went: &Result<Value>) {
         let (ok, evidence) = match went {
             Ok(evidence) => (true, evidence.clone()),
@@ -37,7 +37,7 @@ impl Report {
         self.steps.push(StepReport { name, ok, evidence });
     }
 
-    /// Whether every step held.
+    /// Whether every step succeeded.
     pub(super) fn outcome(&self) -> Outcome {
         if self.steps.iter().all(|step| step.ok) { Outcome::Held } else { Outcome::Broke }
     }
@@ -49,7 +49,7 @@ impl Report {
         fs::write(file, text).context("write the report")
     }
 
-    /// Leaves the bot's log, the replies, a dump of the store and the canaries in `folder`.
+    /// Writes the bot's log, the replies, a dump of the store and the canaries to `folder`.
     pub(super) async fn keep(&self, folder: &Path, product: &Product, replies: &Value) -> Result<()> {
         fs::create_dir_all(folder).context("make the folder of --keep")?;
         fs::copy(&product.log_file, folder.join("bot.log")).context("keep the bot's log")?;

@@ -1,6 +1,6 @@
-//! The first story, step by step, on the real servers: a member asks, a moderator approves, the person logs in.
+//! The first story, step by step, on real servers: a member requests an account, a moderator approves, the person logs in.
 //!
-//! The names of the steps are fixed: others read them in the report.
+//! The names of the steps are fixed, because other programs read them in the report.
 
 use std::time::Instant;
 
@@ -31,7 +31,7 @@ struct Story<'a> {
     canaries: Vec<String>,
 }
 
-/// Plays all steps; the first that does not hold ends the story, and the rest is reported as not reached.
+/// Runs all steps. The first step that fails ends the story, and the rest is reported as not reached.
 pub(super) async fn play(servers: &TestServers, product: &Product, report: &mut Report) {
     for value in [ADDRESS, GIVEN, FAMILY, REASON] {
         report.canaries.push(value.to_owned());
@@ -64,7 +64,7 @@ pub(super) async fn play(servers: &TestServers, product: &Product, report: &mut 
     report.canaries.append(&mut playing.canaries);
 }
 
-/// The steps, and how each is told on the terminal.
+/// The steps, and the text that the terminal shows for each.
 const STEPS: [(&str, &str); 15] = [
     ("servers_ready", "slapd, Keycloak and the mail catcher answer"),
     ("bot_ready", "the bot is on the gateway and has registered its commands"),
@@ -88,7 +88,7 @@ fn show(name: &str, says: &str, went: &Result<Value>, begun: Instant) {
     say(&format!("{mark} {name:18} {says} ({:.1} s)", begun.elapsed().as_secs_f32()));
     match went {
         Ok(Value::Object(parts)) => {
-            // Lists are for the report; the terminal shows what a line can hold.
+            // Lists go only into the report. The terminal shows what fits on a line.
             for (part, value) in parts.iter().filter(|(_, value)| !value.is_array() || part_is_short(value)) {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 for (number, line) in text.lines().enumerate() {
@@ -106,7 +106,7 @@ fn part_is_short(value: &Value) -> bool {
     value.to_string().len() < 120
 }
 
-/// The last of several messages, which begins where a line is not indented.
+/// The last of several messages. A message begins at a line without indentation.
 fn newest_of(messages: &str) -> String {
     let lines: Vec<&str> = messages.lines().collect();
     let begins = lines.iter().rposition(|line| !line.starts_with(' ')).unwrap_or(0);
@@ -135,7 +135,7 @@ impl Story<'_> {
         }
     }
 
-    /// The newest request, as far as it is not personal.
+    /// The newest request, without personal values.
     async fn newest_request(&self) -> Result<Value> {
         let sql = "SELECT id, code, state, rule, username, reason_code FROM request ORDER BY created_at DESC, id DESC LIMIT 1";
         Ok(self.store.rows(sql).await?.into_iter().next().map_or(Value::Null, Value::Object))

@@ -1,10 +1,10 @@
-//! Discord's timestamps (`<t:1700000000:R>`), as its client would show them, for a terminal.
+//! Formats Discord's timestamps (`<t:1700000000:R>`) for a terminal, as its client would show them.
 
 use std::borrow::Cow;
 
 use jiff::Timestamp;
 
-/// The text with every timestamp in words: `:R` as a span from `now`, everything else as a date.
+/// Replaces every timestamp in the text with words: `:R` with a span from `now`, all others with a date.
 pub(super) fn in_words(text: &str, now: Timestamp) -> Cow<'_, str> {
     if !text.contains("<t:") {
         return text.into();
@@ -26,7 +26,7 @@ pub(super) fn in_words(text: &str, now: Timestamp) -> Cow<'_, str> {
     shown.into()
 }
 
-/// `1700000000` or `1700000000:R`.
+/// Parses `1700000000` or `1700000000:R`.
 fn spoken(stamp: &str, now: Timestamp) -> Option<String> {
     let (second, style) = stamp.split_once(':').unwrap_or((stamp, "f"));
     let at = Timestamp::from_second(second.parse().ok()?).ok()?;
@@ -36,7 +36,7 @@ fn spoken(stamp: &str, now: Timestamp) -> Option<String> {
     Some(at.strftime("%d %B %Y %H:%M UTC").to_string())
 }
 
-/// A distance in its largest unit.
+/// Formats a distance in its largest unit.
 fn span(seconds: i64) -> String {
     const UNITS: [(i64, &str); 6] = [
         (365 * 86_400, "year"),

@@ -1,7 +1,7 @@
-//! The access rules of `slapd/config.ldif`, tried from the side of those whom they keep out.
+//! The access rules of `slapd/config.ldif`, tested with the accounts that they restrict.
 //!
-//! Each line says who tries what, and the result code (RFC 4511 appendix A): 0 done, 50 insufficient rights, 32 not
-//! there (also: not visible), 19 constraint, 49 wrong credentials.
+//! Each line states who attempts what, and the result code (RFC 4511 appendix A): 0 success, 50 insufficient rights, 32 no such object
+//! (also: not visible), 19 constraint violation, 49 wrong credentials.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use testbed::{Managed, ServerOptions, Slapd, TestServers, slapd::PersonByHand};
 const MARK: &str = "accolade:0190a5a0-0000-7000-8000-000000000001";
 const LOCKED: &str = "000001010000Z";
 
-/// A directory with `ours` (marked), `theirs` (not), a managed and a foreign group.
+/// A directory with `ours` (marked), `theirs` (unmarked), a managed and a foreign group.
 async fn start() -> TestServers {
     let servers = TestServers::start(ServerOptions::slapd_alone()).await.expect("slapd starts");
     let slapd = &servers.slapd;
@@ -35,7 +35,7 @@ async fn as_keycloak(slapd: &Slapd) -> Ldap {
 
 type Attributes<'a> = Vec<(&'a str, HashSet<&'a str>)>;
 
-/// A lawful new person, and what a case adds or replaces.
+/// A valid new person, with the attributes that a case adds or replaces.
 fn person<'a>(uid: &'a str, changes: &[(&'a str, &'a [&'a str])]) -> Attributes<'a> {
     let mut attributes: Attributes<'a> = vec![
         ("objectClass", HashSet::from(["inetOrgPerson"])),
@@ -66,7 +66,7 @@ fn one(value: &str) -> HashSet<&str> {
     HashSet::from([value])
 }
 
-/// The names of the attributes that `ldap` sees at `dn`, or the result code.
+/// The names of the attributes that `ldap` can read at `dn`, or the result code.
 async fn visible(ldap: &mut Ldap, dn: &str) -> Result<Vec<String>, u32> {
     let all = vec!["*", "+", "userPassword", "pwdHistory", "pwdChangedTime"];
     let result = ldap.search(dn, Scope::Base, "(objectClass=*)", all).await.expect("the server answers");
@@ -245,8 +245,8 @@ async fn the_bot_changes_only_what_is_ours_and_only_what_it_needs() {
     }
 }
 
-/// A limit of these rules, kept here so that nobody believes otherwise: the right that an Add needs for `uid` and the
-/// mark also lets the bot add further values to an entry of ours. Never a taken name, and it can't take one away.
+/// Documents a limit of these rules: the right that an Add needs for `uid` and the mark also lets the bot add further values to one of our
+/// entries. It can't add a name that is taken, and it can't remove one.
 #[tokio::test]
 async fn the_bot_can_give_our_entry_a_second_free_name_but_not_a_taken_one_and_takes_none_away() {
     let servers = start().await;

@@ -85,7 +85,7 @@ async fn the_mailed_link_sets_a_password_that_opens_directory_and_login() {
     servers.stop().await;
 }
 
-/// In the same set of servers, because a Keycloak takes seconds.
+/// Uses the same set of servers, because starting Keycloak takes seconds.
 async fn mail_faults_reach_keycloak(servers: &TestServers, user_id: &str) {
     let faults = [
         (MailFault::Refuse450, 0),

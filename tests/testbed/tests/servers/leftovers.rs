@@ -1,6 +1,6 @@
-//! What a killed test process leaves: nothing.
+//! A killed test process leaves nothing behind.
 //!
-//! Uses the `testbed` binary as the process that is killed: it holds a set of servers as a test would.
+//! The `testbed` binary serves as the process that is killed, because it holds a set of servers as a test would.
 
 use std::{
     path::{Path, PathBuf},
@@ -80,7 +80,7 @@ async fn a_bed_that_is_told_to_end_ends_and_forgets_its_servers() {
     assert_eq!(state.trim(), "[]");
 }
 
-/// A process that no death signal reaches stands for what is left when the first net fails.
+/// A process that ignores the death signal represents what is left when the first safeguard fails.
 #[tokio::test]
 async fn leftovers_are_known_by_pid_and_start_time() {
     let folder = folder();

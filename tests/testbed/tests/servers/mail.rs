@@ -1,4 +1,4 @@
-//! The mail catcher, spoken to as a mail server is.
+//! The mail catcher, addressed as a mail server.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const LETTER: &str = "From: Accounts <accounts@example.org>\r\nTo: ada@example.o
     --b\r\nContent-Type: text/html; charset=UTF-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
     <p><a href=3D\"https://example.org/link?a=3D1&amp;b=3D2\">Follow</a> <a href=3D\"mailto:x@y\">mail</a></p>\r\n--b--\r\n";
 
-/// Sends one mail and returns the last answer of the server, or what went wrong on the way.
+/// Sends one mail and returns the last answer of the server, or the error that occurred.
 async fn send(mail: &Mail, to: &str) -> std::io::Result<String> {
     let (reader, mut writer) = TcpStream::connect(mail.smtp_addr).await?.into_split();
     let mut answers = BufReader::new(reader).lines();
@@ -33,7 +33,7 @@ async fn send(mail: &Mail, to: &str) -> std::io::Result<String> {
     next_answer(&mut answers).await
 }
 
-/// The last line of an answer: the one whose code is followed by a blank.
+/// Returns the last line of an answer: the one whose code is followed by a blank.
 async fn next_answer(
     answers: &mut tokio::io::Lines<BufReader<tokio::net::tcp::OwnedReadHalf>>,
 ) -> std::io::Result<String> {

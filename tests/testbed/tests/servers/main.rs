@@ -1,4 +1,4 @@
-//! The testbed tried on itself: real servers, real refusals, and nothing left running.
+//! The testbed tested on itself: real servers, real rejections, and no process left running.
 
 mod access;
 mod account;

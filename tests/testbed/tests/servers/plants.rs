@@ -1,11 +1,11 @@
-//! The checker of the fault campaign is not blind: one violation of each rule is planted in the real stores, and named.
+//! The checker of the fault campaign detects one planted violation of each rule in the real stores, and names the rule.
 
 use std::path::PathBuf;
 
 use testbed::checker::Rule;
 use testbed::faults::{Database, Paths, plant_all};
 
-/// The programs beside the testbed's own, which `./dev test` has built.
+/// The path of another program, which `./dev test` has built beside the testbed's own.
 fn built(name: &str) -> PathBuf {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_testbed")).with_file_name(name);
     assert!(

@@ -1,4 +1,4 @@
-//! The fault proxy in front of the real directory and the mail catcher: each fault is what it says, and strikes where it says.
+//! The fault proxy in front of the real directory and the mail catcher: each fault has the described effect, at the planned place.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,13 @@ use tokio::net::TcpStream;
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// How long an answer may take that comes.
+/// How long to wait for an answer that arrives.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// How long somebody waits who is not answered.
+/// How long to wait where no answer arrives.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A directory with a proxy before it.
+/// A directory behind a proxy.
 struct ProxiedServers {
     servers: TestServers,
     proxy: Proxy,
@@ -35,7 +35,7 @@ impl ProxiedServers {
         &self.servers.slapd
     }
 
-    /// Bound through the proxy as the administrator.
+    /// A connection through the proxy, bound as the administrator.
     async fn ldap(&self) -> Ldap {
         let url = format!("ldap://{}", self.proxy.address);
         let settings = LdapConnSettings::new().set_conn_timeout(LIMIT);
@@ -85,7 +85,7 @@ async fn without_a_plan_everything_passes_and_is_counted() {
     let wanted = [Operation::Bind, Operation::Add, Operation::Search].map(Kind::Ldap);
     assert_eq!(kinds, wanted.iter().collect::<Vec<_>>());
     assert!(exchanges.iter().all(|exchange| exchange.request_bytes > 10 && exchange.answer_bytes > 10));
-    // The answer to a search is its entries and its end.
+    // The answer to a search consists of its entries and its end.
     assert!(exchanges[2].answer_bytes > 100, "{exchanges:?}");
     assert!(servers.proxy.hits().is_empty());
 }
@@ -99,7 +99,7 @@ async fn a_request_that_is_cut_anywhere_before_its_end_has_no_effect_and_one_cut
     for (at, cut) in [0, 1, length / 2, length - 1].into_iter().enumerate() {
         let mut ldap = servers.ldap().await;
         servers.proxy.plans(Plan::once(ADD, Direction::ToServer, Place::Byte(cut), Fault::Cut));
-        // As long as the measured one.
+        // The uid has the same length as the measured one.
         let uid = format!("cut-at{at}");
         servers.adds(&mut ldap, &uid).await.expect_err("the line is cut");
         assert!(!servers.has(&uid).await, "cut after {cut} of {length} bytes");
@@ -121,7 +121,7 @@ async fn an_answer_is_made_up_whether_or_not_the_server_acts() {
     servers.proxy.plans(Plan::answer(ADD, Answer::LdapResult(52), Server::Acts));
     assert_eq!(servers.adds(&mut ldap, "acted").await.expect("an answer"), 52);
     assert!(servers.has("acted").await);
-    // The line lives on, and the fault struck once.
+    // The connection still works, and the fault struck once.
     assert_eq!(servers.adds(&mut ldap, "after").await.expect("an answer"), 0);
     servers.proxy.plans(Plan::answer(ADD, Answer::LdapDisconnection, Server::IsSpared));
     servers.adds(&mut ldap, "disconnected").await.expect_err("the server says goodbye");
@@ -192,7 +192,7 @@ async fn an_answer_of_several_messages_is_cut_at_each_of_its_bytes() {
         let mut ldap = servers.ldap().await;
         let people = &servers.slapd().people_dn;
         let found = ldap.with_timeout(SOON).search(people, Scope::Base, "(objectClass=*)", ["ou"]).await?;
-        // Entries of a search whose end never came are dropped with it.
+        // Entries of a search without an end are dropped with it.
         Ok::<_, ldap3::LdapError>(found.success()?.0.len())
     };
     servers.proxy.forgets();
@@ -247,7 +247,7 @@ async fn http_calls_are_found_by_method_and_path_and_answered_in_their_place() {
         assert!(told.json::<Vec<serde_json::Value>>().await.is_err(), "it is no list");
     }
 
-    // The server clears its mails, and the client does not learn of it.
+    // The server deletes its mails, and the client is not told.
     let mut line = TcpStream::connect(mail.smtp_addr).await.expect("a line");
     let letter = "EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nHello\r\n.\r\n";
     line.write_all(letter.as_bytes()).await.expect("sent");
@@ -275,7 +275,7 @@ async fn an_old_connection_of_bytes_is_struck_in_what_comes_next() {
     assert!(rest.ends_with(b"\r\n250"), "{:?}", String::from_utf8_lossy(&rest));
     let hit = proxy.hits().pop().expect("a hit");
     assert_eq!((hit.kind, hit.direction), (Kind::Connection, Direction::ToClient));
-    // A new connection is whole.
+    // A new connection is not affected.
     let mut line = TcpStream::connect(proxy.address).await.expect("a line");
     line.read_exact(&mut greeting).await.expect("a greeting");
     assert_eq!(&greeting, b"220");

@@ -1,11 +1,11 @@
-//! A realm made by hand, so that the browser and the mails can be tried without the product.
+//! A realm made by hand, to test the browser and the mails without the product.
 
 use anyhow::Result;
 use reqwest::Method;
 use serde_json::{Value, json};
 use testbed::{TestServers, keycloak_admin};
 
-/// The client that people log in at, and its address, where nobody listens.
+/// The client where people log in, and its address, where nothing listens.
 pub(crate) const CLIENT: &str = "app";
 pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:9/callback";
 
@@ -80,7 +80,7 @@ async fn make_component(servers: &TestServers, realm: &str, body: &Value) -> Res
     keycloak_admin::id_of_new(&keycloak_admin::accepted("make a component", answer).await?)
 }
 
-/// Keycloak's default mapper takes the full name for the first one.
+/// Keycloak's default mapper uses the full name as the first name.
 async fn correct_first_name(servers: &TestServers, realm: &str, ldap: &str) -> Result<()> {
     let path = format!("{realm}/components?parent={ldap}&name=first%20name");
     let found = servers.keycloak.admin_json(Method::GET, &path, None).await?;

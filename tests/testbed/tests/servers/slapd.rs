@@ -1,4 +1,4 @@
-//! The directory as a test uses it.
+//! The directory as tests use it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Faults of Discord, by the simulator's own controls.
+//! Faults of Discord, caused through the simulator's controls.
 
 use anyhow::Result;
 use rand::Rng as _;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Hand, STRIKES_WITHIN};
 use crate::waiting::comes_true;
 
-/// The bot's calls, and the step that each belongs to.
+/// The bot's calls, and the step to which each belongs.
 const ROUTES: &[(&str, &str, u32)] = &[
     ("POST /interactions/{interaction}/{token}/callback", "acknowledge", 8),
     ("* /webhooks/*", "follow up", 3),
@@ -61,13 +61,13 @@ pub(super) async fn refuse(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     Ok(if is_struck { vec![step.to_owned()] } else { Vec::new() })
 }
 
-/// Puts a fault in place and waits until something has met it.
+/// Sets a fault and waits until it has taken effect.
 async fn is_met(hand: &Hand<'_>, fault: &Value) -> Result<bool> {
     let placed = breaks(hand, fault).await?;
     comes_true(STRIKES_WITHIN, async || Ok(waiting(hand).await? != placed)).await
 }
 
-/// Somebody who came takes no direct messages for a while, or takes them again.
+/// A person stops accepting direct messages for a while, or accepts them again.
 async fn close_messages(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     let people = hand.stage.people();
     let Some(person) = people.choose(&mut hand.random) else { return Ok(Vec::new()) };
@@ -76,7 +76,7 @@ async fn close_messages(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     Ok(vec!["tell".to_owned()])
 }
 
-/// The gateway is closed, asks for another connection, forgets the session, or says things twice.
+/// The gateway closes the connection, asks for a reconnect, drops the session, or sends events twice.
 pub(super) async fn trouble_gateway(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     let draw = hand.random.random_range(0..20);
     let (fault, waits) = match draw {
@@ -91,7 +91,7 @@ pub(super) async fn trouble_gateway(hand: &mut Hand<'_>) -> Result<Vec<String>> 
     let steps = hand.steps().await;
     let is_struck = if waits {
         if draw == 11 {
-            // The next connection is refused: there has to be one.
+            // The fault refuses the next connection, so there must be one.
             breaks(hand, &fault).await?;
             breaks(hand, &json!({"kind": "reconnect"})).await?;
             true

@@ -1,4 +1,4 @@
-//! Faults of the lines: cut, silent, corrupted, and answered by somebody else.
+//! Faults of the lines: cut, silent, corrupted, or with a made-up answer.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::proxy::{
 use crate::sandbox::product::REALM;
 use crate::waiting::{comes_true, let_pass};
 
-/// What is struck on the line to the directory, and how often.
+/// What is struck on the line to the directory, and with which weight.
 const LDAP: &[(Which, u32)] = &[
     (Which::Ldap(Operation::Search), 5),
     (Which::Ldap(Operation::Add), 6),
@@ -39,7 +39,7 @@ const KEYCLOAK: &[(Which, u32)] = &[
     (Which::Any, 2),
 ];
 
-/// The lines and how often each is broken. Those to Discord and PostgreSQL carry no messages that the proxy reads.
+/// The lines, and how often each is broken. The proxy does not parse messages on the lines to Discord and PostgreSQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
     Ldap,
@@ -60,14 +60,14 @@ impl Line {
         (Self::Postgres, 10),
     ];
 
-    /// The line that a fault touches; one of several is drawn.
+    /// Draws the line that a fault touches, if there are several.
     pub(super) fn drawn(random: &mut StdRng, database: Database, fault: Fault) -> Option<Self> {
         match fault {
             Fault::Cut | Fault::Stall | Fault::Corrupt => {}
             Fault::LdapCode | Fault::KillDirectory => return Some(Self::Ldap),
             Fault::HttpStatus | Fault::KillKeycloak => return Some(Self::Keycloak),
             Fault::Mail => return Some(Self::Smtp),
-            // Both stand in the one list of the simulator.
+            // The simulator has one list for both faults.
             Fault::Discord | Fault::Gateway => return Some(Self::Discord),
             Fault::KillPostgres => return Some(Self::Postgres),
             Fault::Kill | Fault::Stop | Fault::Terminate | Fault::DiskFull | Fault::Locked | Fault::Clock => {
@@ -110,7 +110,7 @@ impl Line {
         let table = match self {
             Self::Ldap => LDAP,
             Self::Keycloak => KEYCLOAK,
-            // A mail has a connection of its own.
+            // Each mail uses its own connection.
             Self::Smtp => return Which::Any,
             Self::Discord | Self::Gateway | Self::Postgres => return Which::NextBytes,
         };
@@ -118,11 +118,11 @@ impl Line {
     }
 }
 
-/// Cuts a line, lets it fall silent, or spoils what comes.
+/// Cuts a line, silences it, or corrupts its bytes.
 pub(super) async fn break_line(hand: &mut Hand<'_>, fault: Fault, line: Line) -> Result<Vec<String>> {
     let Some(proxy) = line.proxy(hand) else { return Ok(Vec::new()) };
     if fault == Fault::Cut && hand.random.random_bool(0.1) {
-        // Refused for a moment: as a server that is not there.
+        // Refuses connections for a moment, as if the server were down.
         let away = hand.span(10, 400);
         let steps = hand.steps().await;
         proxy.refuses().await?;
@@ -149,8 +149,8 @@ pub(super) async fn break_line(hand: &mut Hand<'_>, fault: Fault, line: Line) ->
     Ok(struck.iter().map(|kind| step_of(line, kind)).collect())
 }
 
-/// A value inside an unencrypted answer could become another one, which nobody could notice; TLS is there for that. So the line to Discord,
-/// which has it, is corrupted anywhere, and the plain ones where a message stops being one.
+/// Corruption could turn a value inside an unencrypted answer into another valid one, which nothing could detect; TLS exists to prevent
+/// that. So the line to Discord, which uses TLS, is corrupted anywhere, and the plain lines only where the message becomes invalid.
 fn may_be_corrupted(line: Line) -> bool {
     matches!(line, Line::Ldap | Line::Keycloak | Line::Discord)
 }
@@ -187,20 +187,20 @@ fn spared_or_not(hand: &mut Hand<'_>) -> Server {
     if hand.random.random_bool(0.5) { Server::IsSpared } else { Server::Acts }
 }
 
-/// Plans a fault and waits until it has struck; it is forgotten if it does not in time.
+/// Plans a fault and waits until it has struck. If it does not strike in time, the plan is removed.
 async fn is_struck(proxy: &Proxy, plan: Plan) -> Result<Vec<Kind>> {
     let before = proxy.hits().len();
     proxy.plans(plan);
     comes_true(STRIKES_WITHIN, async || Ok(proxy.hits().len() > before)).await?;
     let struck: Vec<Kind> = proxy.hits().split_off(before).into_iter().map(|hit| hit.kind).collect();
     if struck.is_empty() {
-        // A line that fell silent goes on with this, too; nothing struck here.
+        // This also resumes a line that fell silent, but nothing struck here.
         proxy.heals().await?;
     }
     Ok(struck)
 }
 
-/// The step that an exchange belongs to, in the words of the bot.
+/// The bot's name of the step to which an exchange belongs.
 fn step_of(line: Line, kind: &Kind) -> String {
     let step = match kind {
         Kind::Connection => return format!("{} bytes", line.name()),
@@ -230,7 +230,7 @@ fn step_of_call(method: &str, path: &str) -> &'static str {
     }
 }
 
-/// Result codes that a directory may give, and whether it has done the thing nevertheless.
+/// Result codes that a directory may return. Whether it still performed the operation is drawn separately.
 const CODES: &[u8] = &[51, 52, 53, 50, 19, 68, 80, 3];
 
 pub(super) async fn answer_with_ldap_code(hand: &mut Hand<'_>) -> Result<Vec<String>> {
@@ -252,7 +252,8 @@ pub(super) async fn answer_with_status(hand: &mut Hand<'_>) -> Result<Vec<String
             Answer::HttpStatus(*statuses.choose(&mut hand.random).unwrap_or(&500))
         }
     };
-    // These say that nothing was done, and a mail's budget is given back for them: no server does it and answers so.
+    // These statuses mean that nothing was done, and the bot refunds a mail's quota for them. No server performs the call and then answers
+    // so.
     let says_undone = matches!(answer, Answer::HttpStatus(401 | 403 | 404));
     let effect = if says_undone { Server::IsSpared } else { spared_or_not(hand) };
     let plan = Plan::answer(which, answer, effect);
@@ -265,7 +266,7 @@ async fn strike_with(hand: &mut Hand<'_>, line: Line, plan: Plan) -> Result<Vec<
     Ok(struck.iter().map(|kind| step_of(line, kind)).collect())
 }
 
-/// The mail server is in trouble until a mail has met it.
+/// The mail server fails until a mail has been affected.
 pub(super) async fn trouble_mail(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     let faults = [
         MailFault::Refuse450,
@@ -276,7 +277,7 @@ pub(super) async fn trouble_mail(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     ];
     let fault = *faults.choose(&mut hand.random).unwrap_or(&MailFault::Refuse450);
     let mail = &hand.stage.servers.real.mail;
-    // Whoever sends a mail comes through this line.
+    // Every sender of mail uses this line.
     let line = &hand.stage.servers.lines.smtp;
     let before = line.exchanges().len();
     mail.set_fault(fault).await?;

@@ -1,4 +1,4 @@
-//! How each fault is made to happen. Every function says at which steps it struck; at none, it did not strike and is no point.
+//! How each fault is caused. Every function returns the steps at which it struck. Without a step it did not strike and is no point.
 
 mod discord;
 mod lines;
@@ -17,23 +17,23 @@ use super::stage::Stage;
 use crate::waiting::comes_true;
 use lines::Line;
 
-/// How long a fault may wait for what it is to strike.
+/// How long a fault may wait for its target.
 const STRIKES_WITHIN: Duration = Duration::from_millis(700);
 
-/// How long a process may live on until it is at work.
+/// How long to wait until a process is working on a job.
 const AT_JOB_WITHIN: Duration = Duration::from_millis(400);
 
-/// What is at hand where a fault is made.
+/// What a fault needs.
 pub(super) struct Hand<'a> {
     pub(super) stage: &'a Stage,
     pub(super) random: StdRng,
-    /// What this fault measured of the other bot's taking over.
+    /// How long the other bot took to take over during this fault.
     pub(super) takeovers_ms: Vec<u64>,
-    /// How long after its start a killed bot was at work again.
+    /// How long after its start a killed bot claimed a job again.
     pub(super) resumes_ms: Vec<u64>,
 }
 
-/// A fault and where it strikes. Several strike at once only if they touch different things.
+/// A fault and the place where it strikes. Several strike at once only if they touch different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Strike {
     pub(super) fault: Fault,
@@ -76,7 +76,7 @@ impl Hand<'_> {
         Duration::from_millis(self.random.random_range(from_ms..to_ms))
     }
 
-    /// The steps at work, in a moment if none is now; or that all was at rest.
+    /// The steps in progress. If there are none, waits briefly for one, and otherwise reports that all was at rest.
     async fn steps(&self) -> Vec<String> {
         let mut steps = Vec::new();
         let looked = comes_true(AT_JOB_WITHIN, async || {
@@ -87,7 +87,7 @@ impl Hand<'_> {
     }
 }
 
-/// Makes a fault happen, and ends it unless it ends by itself.
+/// Causes a fault, and ends it unless it ends by itself.
 pub(super) async fn strike(hand: &mut Hand<'_>, strike: Strike) -> Result<Vec<String>> {
     match strike.fault {
         Fault::Kill => processes::kill(hand).await,

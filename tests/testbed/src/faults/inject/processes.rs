@@ -1,4 +1,4 @@
-//! Faults of whole processes: the bot and the servers are killed, frozen, stopped.
+//! Faults of whole processes: the bot and the servers are killed, frozen or stopped.
 
 use std::time::{Duration, Instant};
 
@@ -12,22 +12,22 @@ use super::Hand;
 use crate::faults::point::CRASH_POINTS;
 use crate::waiting::{comes_true, let_pass, wait_until};
 
-/// A lease of the bot.
+/// The duration of the bot's lease.
 const LEASE: Duration = Duration::from_secs(15);
 
 /// How long an orderly stop may take.
 const STOPS_WITHIN: Duration = Duration::from_secs(25);
 
-/// How long a life may go on that was told to die at a crash point.
+/// How long a process may run that was told to exit at a crash point.
 const DIES_WITHIN: Duration = Duration::from_millis(1500);
 
-/// How long a restarted bot is watched for its first claim.
+/// How long to wait for the first claim of a restarted bot.
 const RESUMES_WITHIN: Duration = Duration::from_secs(3);
 
-/// How long the dead process may still hold the gateway.
+/// How long the gateway lease of the dead process may still be valid.
 const GATEWAY_LEASE: Duration = Duration::from_secs(12);
 
-/// How soon another process must have taken over from a killed one.
+/// How soon another process must take over from a killed one.
 const TAKEN_OVER_WITHIN_MS: i64 = 20_000;
 
 pub(super) async fn kill(hand: &mut Hand<'_>) -> Result<Vec<String>> {
@@ -57,12 +57,12 @@ pub(super) async fn kill(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     Ok(steps)
 }
 
-/// How often any job was claimed.
+/// How many claims of jobs there have been.
 async fn claims(hand: &Hand<'_>) -> Option<String> {
     hand.stage.env.db.column("SELECT COALESCE(SUM(fence), 0) FROM job").await.ok()?.pop()
 }
 
-/// Measures how long after its start the bot claims work again.
+/// Measures how long after its start the bot claims jobs again.
 async fn resumes(hand: &mut Hand<'_>, before: Option<String>) {
     let begun = Instant::now();
     let is_claimed = async || Ok(claims(hand).await != before);
@@ -71,15 +71,15 @@ async fn resumes(hand: &mut Hand<'_>, before: Option<String>) {
     }
 }
 
-/// Of two bots one is dead: the other is on the gateway in time, and then the dead one comes back.
+/// One of two bots is dead. The other must connect to the gateway in time; then the dead one is restarted.
 async fn is_taken_over(hand: &mut Hand<'_>, dead: usize, steps: Vec<String>) -> Result<Vec<String>> {
     let env = &hand.stage.env;
     let begun = env.time.now_ms();
     env.time.advance(GATEWAY_LEASE).await?;
-    // A machine that is busy with more than this may take longer to notice; what counts is the environment's time.
+    // A busy machine may take longer to detect the failure. Only the environment's time counts.
     let limit = Duration::from_mins(1);
     let taken_over = wait_until("the other bot to take over", limit, async || {
-        // The other one may meet a fault at its own start; whoever runs two has something that starts them again.
+        // The other bot may hit a fault at its own start. An operator of two bots also has a supervisor that restarts them.
         for (at, bot) in env.bots.iter().enumerate() {
             if at != dead {
                 bot.supervise().await?;
@@ -103,7 +103,7 @@ pub(super) async fn freeze(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     let (before, after) = (hand.span(10, 150), hand.span(10, 150));
     env.bots[at].signal(Signal::SIGSTOP).await;
     let_pass(before).await;
-    // Pushed time stands for waiting: to the database the leases have run out.
+    // Advancing time replaces waiting: for the database the leases have expired.
     let pushed = env.time.advance(LEASE.mul_f64(leases)).await;
     let_pass(after).await;
     env.bots[at].signal(Signal::SIGCONT).await;
@@ -115,7 +115,7 @@ pub(super) async fn terminate(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     let env = &hand.stage.env;
     let at = hand.random.random_range(0..env.bots.len());
     let steps = hand.steps().await;
-    // One that has just ended by itself, or been started a moment ago, hears nothing yet.
+    // A bot that has just ended by itself, or was just restarted, does not handle the signal yet.
     if env.bots[at].supervise().await? {
         return Ok(Vec::new());
     }

@@ -1,4 +1,4 @@
-//! Faults of what the bot stands on: the database's disk and lock, and the clock.
+//! Faults of the database's disk and lock, and of the clock.
 
 use anyhow::{Context as _, Result};
 use rand::Rng as _;
@@ -8,7 +8,7 @@ use super::Hand;
 
 const AN_HOUR_MS: i64 = 3_600_000;
 
-/// No room is left on the database's disk for a moment.
+/// The database's disk has no space left for a moment.
 pub(super) async fn fill_disk(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     let steps = hand.steps().await;
     let lasts = hand.span(50, 500);
@@ -19,10 +19,10 @@ pub(super) async fn fill_disk(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     Ok(steps)
 }
 
-/// Another process holds the database's only write lock.
+/// Another process holds the database's write lock.
 pub(super) async fn lock(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     let steps = hand.steps().await;
-    // Longer than the bot waits, sometimes.
+    // Sometimes longer than the bot waits.
     let lasts = if hand.random.random_bool(0.15) { hand.span(2100, 2600) } else { hand.span(50, 900) };
     let mut connection =
         SqliteConnection::connect(&hand.stage.env.store_url).await.context("open the database")?;
@@ -36,7 +36,7 @@ pub(super) async fn lock(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     Ok(steps)
 }
 
-/// The bot's clock jumps by an hour and comes back.
+/// The bot's clock jumps by an hour and then returns.
 pub(super) async fn set_clock_apart(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     let steps = hand.steps().await;
     let lasts = hand.span(100, 800);
