@@ -242,11 +242,7 @@ impl Tx {
             id, job.person_id.to_string(), job.account_id.map(|id| id.to_string()),
             job.request_id.map(|id| id.to_string()), job.kind.code(), PLAN_VERSION, first, now, owner, until)?;
         let claimed = row.claimed(&self.inner.keys, asked)?;
-        if claimed.job.owner.is_some() {
-            self.notifies_jobs = true;
-        } else {
-            self.leaves_jobs = true;
-        }
+        self.leaves_jobs |= claimed.job.owner.is_none();
         Ok(claimed)
     }
 

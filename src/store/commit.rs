@@ -68,13 +68,14 @@ impl Tx {
         }
         crash::commit_point("after", label);
         // Not before the commit: the loops that are woken act on what was committed.
+        let is_job_due = self.leaves_jobs || !self.handed.is_empty();
         for job in self.handed {
             inner.handover.hand_over(job);
         }
         if self.leaves_jobs {
             inner.handover.close_for_follower();
         }
-        if self.leaves_jobs || self.notifies_jobs {
+        if is_job_due {
             inner.notifications.job.notify_waiters();
         }
         if self.notifies_messages {

@@ -31,10 +31,8 @@ sql! {
     /// The database's own clock, for everything that replicas compare. SQLite has none but this machine's, which is asked directly.
     NOW = "SELECT 0",
         postgres: "SELECT CAST(floor(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT)";
-    /// Only one transaction at a time passes with this key. SQLite has one writer anyway.
-    LOCK_KEY = "SELECT length($1)",
-        postgres: "SELECT length(CAST(pg_advisory_xact_lock(hashtextextended($1, 0)) AS TEXT))::BIGINT";
-    /// The same for several keys, a JSON array, one after the other.
+    /// Only one transaction at a time passes with each of these keys, a JSON array, which are locked in order. SQLite has one writer
+    /// anyway.
     LOCK_KEYS = "SELECT json_array_length($1)",
         postgres: "SELECT count(CAST(pg_advisory_xact_lock(hashtextextended(k.value, 0)) AS TEXT)) \
         FROM (SELECT e.value FROM json_array_elements_text(CAST($1 AS JSON)) WITH ORDINALITY AS e (value, place) \
@@ -109,7 +107,6 @@ impl Store {
             audit: Vec::new(),
             handed: Vec::new(),
             leaves_jobs: false,
-            notifies_jobs: false,
             notifies_messages: false,
         })
     }
@@ -297,10 +294,7 @@ impl ReadConnection {
 
     /// Lets only one transaction at a time pass with this key, until it ends.
     pub(super) async fn lock_key(&mut self, key: &str) -> Result<(), StoreError> {
-        if matches!(self.conn, Conn::PostgresTx(_)) {
-            one!(self, LOCK_KEY, (Option<i64>,); key)?;
-        }
-        Ok(())
+        self.lock_keys(&[key.to_owned()]).await
     }
 
     /// The same for several keys, in their order.
@@ -339,8 +333,6 @@ pub struct Tx {
     pub(super) handed: Vec<ClaimedJob>,
     /// A job became due and waits in the database.
     pub(super) leaves_jobs: bool,
-    /// A job is handed over.
-    pub(super) notifies_jobs: bool,
     pub(super) notifies_messages: bool,
 }
 

@@ -20,8 +20,8 @@ use super::error::StoreError;
 use super::files;
 use crate::crash;
 
-/// How long a commit that nobody waits for may stay in the log alone. Long enough that the next durable commit usually takes it along,
-/// and short enough that whoever comes after a pause finds everything flushed.
+/// How long a commit that nobody waits for may stay in the log alone. Usually a durable commit follows sooner,
+/// and its flush covers both. After a pause a reader does not have to wait for a flush.
 const FLUSH_DELAY: Duration = Duration::from_millis(50);
 
 /// How far the log is on the disk.

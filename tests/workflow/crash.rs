@@ -66,7 +66,7 @@ enum Journey {
     RoleLost,
     /// Ada leaves the guild.
     Leaves,
-    /// Ada asks for the mail again before she follows the link.
+    /// Ada requests another mail before she follows the link.
     MailAgain,
     /// Someone else sets the password, and Ada reports it.
     NotMe,
@@ -303,7 +303,7 @@ async fn retries(env: &TestEnv) -> Result<()> {
     .await
 }
 
-/// Ada asks for the mail again, however often the bot is restarted. Exactly one more mail is sent, and she is told.
+/// Ada requests another mail. Exactly one more is sent even if the bot is restarted meanwhile, and she is told.
 async fn mails_again(env: &TestEnv) -> Result<()> {
     let ada = env.person("ada");
     env.starts_armed().await?;

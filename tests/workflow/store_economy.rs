@@ -8,9 +8,9 @@ use accolade::domain::account::AccountState;
 use accolade::domain::audit::{Actor, Entry, Event, Source};
 use accolade::domain::error_code::ErrorCode;
 use accolade::domain::ids::JobId;
-use accolade::domain::job::{JobKind, JobState, Outcome, Step};
+use accolade::domain::job::{Job, JobKind, JobState, Outcome, Step};
 use accolade::store::{
-    Approved, AuditVerdict, Counts, Kind, NewJob, NewOutbox, OutboxKind, Sent, StepRecord,
+    Approved, AuditVerdict, Counts, Kind, NewJob, NewOutbox, OutboxKind, Sent, StepRecord, Tx,
 };
 
 use harness::StoreEnv;
@@ -45,6 +45,20 @@ fn message(number: usize) -> NewOutbox {
 fn since(env: &StoreEnv, before: Counts) -> (u64, u64) {
     let now = env.store.counts();
     (now.statements - before.statements, now.commits - before.commits)
+}
+
+/// Creates a job of a new person, for the worker of this process if it may have it. The transaction is not committed yet.
+async fn enqueue_at_once(env: &StoreEnv, user: u64) -> (Tx, Job) {
+    let job = NewJob {
+        person_id: env.person(user).await,
+        account_id: None,
+        request_id: None,
+        kind: JobKind::Check,
+    };
+    let mut tx = env.store.begin().await.expect("begins");
+    let job = tx.enqueue_job_at_once(job).await.expect("enqueues");
+    env.clock.push(Duration::from_millis(1));
+    (tx, job)
 }
 
 on_both_databases! {
@@ -134,11 +148,7 @@ on_both_databases! {
         let mut user = 0;
         let mut enqueue = async || {
             user += 1;
-            let job = NewJob { person_id: env.person(user).await, account_id: None, request_id: None, kind: JobKind::Check };
-            let mut tx = env.store.begin().await.expect("begins");
-            let job = tx.enqueue_job_at_once(job).await.expect("enqueues");
-            env.clock.push(Duration::from_millis(1));
-            (tx, job)
+            enqueue_at_once(env, user).await
         };
         let claim = async || env.store.claim_job("worker", LEASE).await.expect("claims").map(|claimed| claimed.job);
         // No worker has asked for a job yet.
@@ -187,11 +197,8 @@ on_both_databases! {
         let mut user = 0;
         let mut enqueue = async || {
             user += 1;
-            let job = NewJob { person_id: env.person(user).await, account_id: None, request_id: None, kind: JobKind::Check };
-            let mut tx = env.store.begin().await.expect("begins");
-            let job = tx.enqueue_job_at_once(job).await.expect("enqueues");
+            let (tx, job) = enqueue_at_once(env, user).await;
             tx.commit("test.enqueue").await.expect("commits");
-            env.clock.push(Duration::from_millis(1));
             job
         };
         let claim = async || env.store.claim_job("worker", LEASE).await.expect("claims").map(|claimed| claimed.job);

@@ -1,4 +1,5 @@
-//! `eligible`: the member, as Discord showed them less than 30 s ago or shows them now, still fits the policy. If not, the job ends before anything was made.
+//! `eligible`: the member, as Discord showed them less than 30 s ago or shows them now, still fits the policy. If not, the job ends
+//! before anything was made.
 //!
 //! A job can wait for a server for hours after this step. The policy is then evaluated again before the entry is created, and before
 //! the mail, which can't be undone.
@@ -42,7 +43,8 @@ pub(super) async fn must_still_hold(ctx: &StepContext<'_>) -> Result<(), StepErr
     if is_decision_fresh(ctx, decided) {
         return Ok(());
     }
-    let fits = StepOutput::Rule(decide_rule(ctx).await?.1);
+    let (_, rule) = decide_rule(ctx).await?;
+    let fits = StepOutput::Rule(rule);
     let fitted = decided.output.as_deref().map_or(StepOutput::Nothing, StepOutput::parse);
     if fits == fitted { Ok(()) } else { Err(FailureAction::Undo { code: ErrorCode::RoleLost }.into()) }
 }

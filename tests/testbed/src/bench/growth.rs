@@ -2,7 +2,7 @@
 //! directory and rows in the store.
 //!
 //! Each size uses its own directory and database, so that no data of the other parts is in them. The people in the directory are not in the
-//! group that the rule grants: a change to a `groupOfNames` of that size costs slapd more, whoever makes the change.
+//! group that the rule grants: slapd needs more time for any change to a `groupOfNames` of that size.
 
 use std::fmt::Write as _;
 

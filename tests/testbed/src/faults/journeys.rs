@@ -42,7 +42,7 @@ pub(super) enum Journey {
     Invited,
     /// Says that somebody else set the password.
     NotMe,
-    /// Requests the mail again once the pause after the first is over.
+    /// Requests another mail when the pause after the first one has ended.
     AsksAgain,
     /// Is denied and told so.
     Denied,
