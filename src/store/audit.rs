@@ -2,7 +2,6 @@
 
 use super::audit_head::Head;
 use super::connection::{ReadConnection, Store, Tx};
-use super::database::Kind;
 use super::error::StoreError;
 use super::seal::Place;
 use super::sql::{all, bare, exec, maybe, one, sql};
@@ -303,14 +302,10 @@ impl Tx {
     /// Writes the collected entries at the end of the chain; the head that they lead to. The head stays locked until the commit, so this
     /// comes last.
     ///
-    /// On SQLite the head of this process's last commit is usually still the head: only the command line writes beside it. So the rows
-    /// are built on it without asking, and once more on the real one if it has moved.
+    /// The head of this process's last commit is usually still the head. So the rows are built on it without asking, and once more on
+    /// the real one if it has moved.
     pub(super) async fn append_audit(&mut self, entries: &[Entry]) -> Result<Head, StoreError> {
-        let known = match self.inner.db.kind() {
-            Kind::Sqlite => self.inner.audit_head.take(),
-            Kind::Postgres => None,
-        };
-        if let Some(known) = known
+        if let Some(known) = self.inner.audit_head.take()
             && let Some(head) = self.append_audit_to(&known, entries).await?
         {
             return Ok(head);

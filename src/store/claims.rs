@@ -10,19 +10,20 @@ use super::database::Kind;
 use super::error::StoreError;
 use super::handover::{ClaimedJob, Taker};
 use super::jobs::{NewJob, Row as JobRow, StepRow, job_columns, unless_overtaking};
-use super::leases::lease_end;
+use super::leases::lease_millis;
 use super::persons::Row as PersonRow;
 use super::request_rows::RequestRow;
 use super::seal::Keys;
-use super::sql::{all, bare, exec, one, sql};
+use super::sql::{all, bare, exec, one, postgres_now, sql};
 use crate::domain::job::{Job, PLAN_VERSION};
 
-/// The job to claim: due, free, of a known plan, and not behind an unfinished job of the same person that it waits for.
+/// The job to claim: due, free, of a known plan, and not behind an unfinished job of the same person that it waits for. `$now` is the
+/// database's clock.
 macro_rules! claimable {
-    () => {
+    ($($now:tt)+) => {
         concat!(
             "SELECT w.seq FROM job AS w WHERE w.state IN ('open', 'undoing') AND w.next_run <= $3 \
-             AND w.lease_until <= $4 AND w.plan_version <= $5 AND NOT EXISTS (SELECT e.seq FROM job AS e \
+             AND w.lease_until <= ", $($now)+, " AND w.plan_version <= $5 AND NOT EXISTS (SELECT e.seq FROM job AS e \
              WHERE e.person_id = w.person_id AND e.seq < w.seq AND e.state IN ('open', 'undoing', 'needs_operator') ",
             unless_overtaking!("w.kind"),
             ") ORDER BY w.next_run, w.seq LIMIT 1"
@@ -32,9 +33,12 @@ macro_rules! claimable {
 
 /// What a claim writes.
 macro_rules! claim {
-    () => {
-        "UPDATE job SET owner = $1, lease_until = $2, fence = fence + 1, attempt = attempt + 1, \
-         revision = revision + 1 WHERE seq = ("
+    ($($now:tt)+) => {
+        concat!(
+            "UPDATE job SET owner = $1, lease_until = ",
+            $($now)+,
+            " + $2, fence = fence + 1, attempt = attempt + 1, revision = revision + 1 WHERE seq = ("
+        )
     };
 }
 
@@ -105,14 +109,14 @@ macro_rules! postgres_rows {
     };
 }
 
-/// Creates a job that is already claimed (by `$9`, until `$10`), unless it has to wait for an earlier job of the same person.
+/// Creates a job that is already claimed (by `$9`, for `$10`), unless it has to wait for an earlier job of the same person.
 macro_rules! enqueue_claimed {
-    () => {
+    ($($now:tt)+) => {
         concat!(
             "INSERT INTO job (id, person_id, account_id, request_id, kind, plan_version, state, step, \
              revision, fence, owner, lease_until, attempt, next_run, mail_attempts, cancel_asked) \
              SELECT $1, $2, $3, $4, $5, CAST($6 AS BIGINT), 'open', $7, 1, b.free, CASE WHEN b.free = 1 THEN $9 END, \
-             CASE WHEN b.free = 1 THEN CAST($10 AS BIGINT) ELSE 0 END, b.free, CAST($8 AS BIGINT), 0, FALSE \
+             CASE WHEN b.free = 1 THEN ", $($now)+, " + CAST($10 AS BIGINT) ELSE 0 END, b.free, CAST($8 AS BIGINT), 0, FALSE \
              FROM (SELECT CASE WHEN EXISTS (SELECT 1 FROM job AS e WHERE e.person_id = $2 \
              AND e.state IN ('open', 'undoing', 'needs_operator') ",
             unless_overtaking!("$5"),
@@ -122,11 +126,11 @@ macro_rules! enqueue_claimed {
 }
 
 sql! {
-    ENQUEUE_CLAIMED = concat!(enqueue_claimed!(), job_columns!(), sqlite_rows!()),
-        postgres: concat!(enqueue_claimed!(), job_columns!(), postgres_rows!());
-    CLAIM = concat!(claim!(), claimable!(), ") RETURNING ", job_columns!(), sqlite_rows!()),
-        postgres: concat!(claim!(), claimable!(), " FOR UPDATE OF w SKIP LOCKED) RETURNING ", job_columns!(),
-            postgres_rows!());
+    ENQUEUE_CLAIMED = concat!(enqueue_claimed!("$11"), job_columns!(), sqlite_rows!()),
+        postgres: concat!(enqueue_claimed!(postgres_now!("$11")), job_columns!(), postgres_rows!());
+    CLAIM = concat!(claim!("$4"), claimable!("$4"), ") RETURNING ", job_columns!(), sqlite_rows!()),
+        postgres: concat!(claim!(postgres_now!("$4")), claimable!(postgres_now!("$4")),
+            " FOR UPDATE OF w SKIP LOCKED) RETURNING ", job_columns!(), postgres_rows!());
     VOID_JOB = "UPDATE job SET lease_until = 0, owner = NULL, revision = revision + 1 WHERE lease_until > 0";
     VOID_OUTBOX = "UPDATE outbox SET lease_until = 0, owner = NULL WHERE lease_until > 0";
     VOID_NAMED = "UPDATE lease SET until = 0 WHERE until > 0";
@@ -156,11 +160,11 @@ impl Store {
         let (left, oldest) = (handover.left(), handover.oldest());
         let asked = Instant::now();
         let mut autocommit = self.autocommit().await?;
-        let database_now = autocommit.database_now().await?;
         let now = autocommit.now();
         let due = oldest.map_or(now, |oldest| oldest.min(now)).as_millis();
-        let rows = all!(&mut autocommit, CLAIM, Row;
-            owner, lease_end(database_now, lease), due, database_now, PLAN_VERSION)?;
+        let clock_base = autocommit.clock_base();
+        let rows =
+            all!(&mut autocommit, CLAIM, Row; owner, lease_millis(lease), due, clock_base, PLAN_VERSION)?;
         autocommit.end_autocommit(!rows.is_empty());
         let Some(row) = rows.into_iter().next() else {
             if oldest.is_none() {
@@ -236,11 +240,12 @@ impl Tx {
         let id = self.inner.ids.uuid().to_string();
         let asked = Instant::now();
         let now = self.now().as_millis();
-        let until = lease_end(self.database_now().await?, lease);
+        let clock_base = self.clock_base();
         let first = job.kind.plan().first().map(|step| step.code());
         let row = one!(self, ENQUEUE_CLAIMED, Row;
             id, job.person_id.to_string(), job.account_id.map(|id| id.to_string()),
-            job.request_id.map(|id| id.to_string()), job.kind.code(), PLAN_VERSION, first, now, owner, until)?;
+            job.request_id.map(|id| id.to_string()), job.kind.code(), PLAN_VERSION, first, now, owner, lease_millis(lease),
+            clock_base)?;
         let claimed = row.claimed(&self.inner.keys, asked)?;
         self.leaves_jobs |= claimed.job.owner.is_none();
         Ok(claimed)

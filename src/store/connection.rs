@@ -19,12 +19,11 @@ use crate::domain::audit::Entry;
 use crate::domain::ids::Timestamp;
 
 sql! {
-    /// Starts what may fail without harm to the transaction. SQLite needs none: there a failed statement undoes only itself.
+    /// Starts what may fail without harm to the transaction. SQLite needs none: there a failed statement undoes only itself. The
+    /// transaction's end releases it, and a later one of the same name takes its place.
     SAVEPOINT = "SAVEPOINT attempt";
     /// The attempt failed.
     TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT attempt";
-    /// The attempt is over.
-    RELEASE_SAVEPOINT = "RELEASE SAVEPOINT attempt";
     /// A change without a meaning. SQLite would not write a row that stays as it is.
     TOUCH = "INSERT INTO lease (name, owner, fence, until) VALUES ('readiness', '', 1, 0) \
         ON CONFLICT (name) DO UPDATE SET fence = lease.fence + 1";
@@ -274,11 +273,8 @@ impl ReadConnection {
         result: sqlx::Result<Option<T>>,
     ) -> Result<Option<Option<T>>, StoreError> {
         let is_taken = matches!(&result, Err(sqlx::Error::Database(error)) if error.is_unique_violation());
-        if matches!(self.conn, Conn::PostgresTx(_)) && (is_taken || result.is_ok()) {
-            if is_taken {
-                exec!(self, TO_SAVEPOINT;)?;
-            }
-            exec!(self, RELEASE_SAVEPOINT;)?;
+        if matches!(self.conn, Conn::PostgresTx(_)) && is_taken {
+            exec!(self, TO_SAVEPOINT;)?;
         }
         if is_taken { Ok(None) } else { self.note(result).map(Some) }
     }
@@ -290,6 +286,15 @@ impl ReadConnection {
         }
         let now = one!(self, NOW, (i64,);)?.0;
         Ok(now.saturating_add(self.inner.clock.shift()))
+    }
+
+    /// What the statements that read the database's clock themselves bind (see [`postgres_now`]): the time by our clock on SQLite; on
+    /// `PostgreSQL` how far our clock is pushed.
+    pub(super) fn clock_base(&self) -> i64 {
+        match self.inner.db.kind() {
+            Kind::Sqlite => self.inner.clock.now().as_millis(),
+            Kind::Postgres => self.inner.clock.shift(),
+        }
     }
 
     /// Lets only one transaction at a time pass with this key, until it ends.

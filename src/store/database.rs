@@ -14,12 +14,13 @@ use sqlx::{PgPool, Postgres, Transaction};
 use super::counters::Counters;
 use super::error::StoreError;
 use super::flush::Flusher;
+use super::queue::{QUEUE_TIMEOUT, Queue};
 use super::sql::Raw;
 use super::sqlite::{ReaderGuard, Readers, Writer, WriterGuard};
 use super::write_health::WriteHealth;
 use crate::{config, net};
 
-/// How long a statement may wait for the one writer, or for a connection.
+/// How long nobody may get a connection before those who wait for one give up, and how long SQLite's file may be locked.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Connections to `PostgreSQL`, of each replica.
@@ -41,7 +42,7 @@ pub enum Kind {
 #[expect(clippy::large_enum_variant, reason = "there is one, behind the store's `Arc`")]
 pub(super) enum Db {
     Sqlite { path: PathBuf, writer: Option<Writer>, readers: Readers, flusher: Flusher },
-    Postgres { pool: PgPool, read_only: bool },
+    Postgres { pool: PgPool, queue: Queue, read_only: bool },
 }
 
 /// A connection: each statement alone, or all in one transaction.
@@ -137,7 +138,8 @@ fn is_local(options: &PgConnectOptions) -> bool {
 fn postgres_pool(options: PgConnectOptions, write_health: WriteHealth) -> PgPool {
     PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // The queue in front of the pool gives up earlier, unless there is progress.
+        .acquire_timeout(QUEUE_TIMEOUT)
         // A connection that was opened while the database was read-only is replaced.
         .before_acquire(move |_, connection| {
             Box::pin(std::future::ready(Ok(!write_health.is_stale(connection.age))))
@@ -169,7 +171,8 @@ impl Db {
                     Access::ReadOnly => options.options([("default_transaction_read_only", "on")]),
                 };
                 let pool = postgres_pool(options, write_health.clone());
-                Self::Postgres { pool, read_only: access == Access::ReadOnly }
+                let queue = Queue::new(ACQUIRE_TIMEOUT);
+                Self::Postgres { pool, queue, read_only: access == Access::ReadOnly }
             }
         }
     }
@@ -179,10 +182,10 @@ impl Db {
     pub(super) async fn begin(&self) -> Result<Conn, StoreError> {
         match self {
             Self::Sqlite { writer: Some(writer), .. } => writer.begin().await.map(Conn::SqliteTx),
-            Self::Postgres { pool, read_only: false } => {
-                within_timeout(async { pool.begin().await.map_err(StoreError::from_sqlx) })
-                    .await
-                    .map(Conn::PostgresTx)
+            Self::Postgres { pool, queue, read_only: false } => {
+                let begun = queue.wait_for(pool.begin()).await?.map_err(StoreError::from_sqlx)?;
+                queue.note_turn();
+                Ok(Conn::PostgresTx(begun))
             }
             Self::Sqlite { writer: None, .. } | Self::Postgres { read_only: true, .. } => {
                 Err(StoreError::ReadOnly)
@@ -196,7 +199,7 @@ impl Db {
             Self::Sqlite { writer: Some(writer), .. } => {
                 writer.autocommit().await.map(Conn::SqliteAutocommit)
             }
-            Self::Postgres { pool, read_only: false } => postgres_autocommit(pool).await,
+            Self::Postgres { pool, queue, read_only: false } => postgres_autocommit(pool, queue).await,
             Self::Sqlite { writer: None, .. } | Self::Postgres { read_only: true, .. } => {
                 Err(StoreError::ReadOnly)
             }
@@ -206,7 +209,7 @@ impl Db {
     pub(super) async fn read(&self) -> Result<Conn, StoreError> {
         match self {
             Self::Sqlite { readers, .. } => readers.acquire().await.map(Conn::SqliteReader),
-            Self::Postgres { pool, .. } => postgres_autocommit(pool).await,
+            Self::Postgres { pool, queue, .. } => postgres_autocommit(pool, queue).await,
         }
     }
 
@@ -286,14 +289,10 @@ impl Db {
     }
 }
 
-async fn postgres_autocommit(pool: &PgPool) -> Result<Conn, StoreError> {
-    within_timeout(async { pool.acquire().await.map_err(StoreError::from_sqlx) })
-        .await
-        .map(Conn::PostgresAutocommit)
-}
-
-async fn within_timeout<T>(wait: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    tokio::time::timeout(ACQUIRE_TIMEOUT, wait).await.unwrap_or(Err(StoreError::Busy))
+async fn postgres_autocommit(pool: &PgPool, queue: &Queue) -> Result<Conn, StoreError> {
+    let acquired = queue.wait_for(pool.acquire()).await?.map_err(StoreError::from_sqlx)?;
+    queue.note_turn();
+    Ok(Conn::PostgresAutocommit(acquired))
 }
 
 #[cfg(test)]

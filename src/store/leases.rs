@@ -45,6 +45,12 @@ pub(super) fn lease_end(now: i64, lease: Duration) -> i64 {
     Timestamp::from_millis(now).after(lease).as_millis()
 }
 
+/// The length of a lease in milliseconds, for statements that read the database's clock themselves. At most 49 days, so that the sum
+/// always fits.
+pub(super) fn lease_millis(lease: Duration) -> i64 {
+    u32::try_from(lease.as_millis()).unwrap_or(u32::MAX).into()
+}
+
 impl Store {
     /// Takes a lease, or renews the owner's own; `None` if another process holds it. A transaction of its own.
     pub async fn take_lease(

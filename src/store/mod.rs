@@ -34,6 +34,7 @@ mod open;
 mod outbox;
 mod panels;
 mod persons;
+mod queue;
 mod request_rows;
 mod requests;
 mod restored;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::connection::{ReadConnection, Tx};
 use super::error::StoreError;
-use super::leases::lease_end;
-use super::sql::{all, bare, exec, one, sql};
+use super::leases::lease_millis;
+use super::sql::{all, bare, exec, one, postgres_now, sql};
 use crate::domain::error_code::{ErrorCode, codes};
 use crate::domain::ids::{OutboxId, PersonId, RequestId, Timestamp};
 use crate::domain::notification::Notification;
@@ -63,17 +63,25 @@ pub struct Outbox {
     pub revision: i64,
 }
 
-/// The messages to claim: due and free.
+/// The messages to claim: due and free. `$now` is the database's clock.
 macro_rules! claimable {
-    () => {
-        "SELECT o.id FROM outbox AS o WHERE o.next_run <= $3 AND o.lease_until <= $4 ORDER BY o.next_run, o.id LIMIT $5"
+    ($($now:tt)+) => {
+        concat!(
+            "SELECT o.id FROM outbox AS o WHERE o.next_run <= $3 AND o.lease_until <= ",
+            $($now)+,
+            " ORDER BY o.next_run, o.id LIMIT $5"
+        )
     };
 }
 
 /// The writes of a claim, and the columns of [`Row`].
 macro_rules! claim {
-    () => {
-        "UPDATE outbox SET owner = $1, lease_until = $2, fence = fence + 1, attempt = attempt + 1 WHERE id IN ("
+    ($($now:tt)+) => {
+        concat!(
+            "UPDATE outbox SET owner = $1, lease_until = ",
+            $($now)+,
+            " + $2, fence = fence + 1, attempt = attempt + 1 WHERE id IN ("
+        )
     };
 }
 macro_rules! outbox_columns {
@@ -83,8 +91,9 @@ macro_rules! outbox_columns {
 }
 
 sql! {
-    CLAIM = concat!(claim!(), claimable!(), ") RETURNING ", outbox_columns!()),
-        postgres: concat!(claim!(), claimable!(), " FOR UPDATE OF o SKIP LOCKED) RETURNING ", outbox_columns!());
+    CLAIM = concat!(claim!("$4"), claimable!("$4"), ") RETURNING ", outbox_columns!()),
+        postgres: concat!(claim!(postgres_now!("$4")), claimable!(postgres_now!("$4")),
+            " FOR UPDATE OF o SKIP LOCKED) RETURNING ", outbox_columns!());
     OLDEST = "SELECT min(created_at) FROM outbox";
     PUT = "INSERT INTO outbox (id, kind, target, dedupe_key, params, revision, created_at, fence, lease_until, \
         attempt, next_run) VALUES ($1, $2, $3, $4, $5, 1, $6, 0, 0, 0, $7) \
@@ -149,10 +158,8 @@ impl Tx {
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<Outbox>, StoreError> {
-        let database_now = self.database_now().await?;
-        let now = self.now().as_millis();
-        let rows = all!(self, CLAIM, Row;
-            owner, lease_end(database_now, lease), now, database_now, i64::from(limit))?;
+        let (now, clock_base) = (self.now().as_millis(), self.clock_base());
+        let rows = all!(self, CLAIM, Row; owner, lease_millis(lease), now, clock_base, i64::from(limit))?;
         let mut claimed: Vec<Outbox> = rows.into_iter().map(Row::outbox).collect::<Result<_, _>>()?;
         // RETURNING keeps no order; ids grow with time.
         claimed.sort_by_key(|message| message.id.to_string());

@@ -31,6 +31,18 @@ macro_rules! sql {
     };
 }
 
+/// The server's clock within a statement of `PostgreSQL`, read once for each execution. `$base` is the parameter to which
+/// [`clock_base`](super::connection::ReadConnection::clock_base) is bound; on SQLite that parameter is the time itself.
+macro_rules! postgres_now {
+    ($base:literal) => {
+        concat!(
+            "(SELECT CAST(",
+            $base,
+            " AS BIGINT) + CAST(floor(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT))"
+        )
+    };
+}
+
 /// The bare connection: what a statement runs on.
 pub(super) enum Raw<'a> {
     Sqlite(&'a mut SqliteConnection),
@@ -101,4 +113,4 @@ macro_rules! unless_taken {
     }};
 }
 
-pub(super) use {all, bare, exec, maybe, one, sql, unless_taken};
+pub(super) use {all, bare, exec, maybe, one, postgres_now, sql, unless_taken};

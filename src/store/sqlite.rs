@@ -2,8 +2,6 @@
 
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
@@ -13,19 +11,16 @@ use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::error::StoreError;
 use super::flush::Flusher;
+use super::queue::{QUEUE_TIMEOUT, Queue};
 
 /// Readers beside the one writer.
 const READERS: u32 = 4;
-
-/// How long a transaction may wait in the queue for the writer while the writer makes progress, and how long a reader may wait.
-const QUEUE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The one connection that writes. Transactions queue for it in the order of their arrival.
 pub(super) struct Writer {
     options: SqliteConnectOptions,
     slot: Arc<Mutex<Slot>>,
-    /// How many transactions had the writer: the sign of progress for those in the queue.
-    turns: AtomicU64,
+    queue: Queue,
     flusher: Flusher,
     timeout: Duration,
 }
@@ -77,7 +72,7 @@ impl Writer {
         Self {
             options,
             slot: Arc::new(Mutex::new(Slot::default())),
-            turns: AtomicU64::new(0),
+            queue: Queue::new(timeout),
             flusher,
             timeout,
         }
@@ -85,7 +80,7 @@ impl Writer {
 
     /// Starts a transaction that holds SQLite's write lock.
     pub(super) async fn begin(&self) -> Result<WriterGuard, StoreError> {
-        let slot = self.queue().await?;
+        let slot = self.wait_for_slot().await?;
         let begun = tokio::time::timeout(self.timeout, self.begin_on(slot)).await;
         begun.unwrap_or(Err(StoreError::Busy))
     }
@@ -96,34 +91,22 @@ impl Writer {
             guard.held_mut().slot.is_unsettled = false;
             return Err(StoreError::from_sqlx(error));
         }
-        self.turns.fetch_add(1, Ordering::Relaxed);
+        self.queue.note_turn();
         Ok(guard)
     }
 
     /// The connection for one writing statement, which is a transaction by itself.
     pub(super) async fn autocommit(&self) -> Result<WriterGuard, StoreError> {
-        let slot = self.queue().await?;
+        let slot = self.wait_for_slot().await?;
         let connected = tokio::time::timeout(self.timeout, self.connect(slot)).await;
         let guard = connected.unwrap_or(Err(StoreError::Busy))?;
-        self.turns.fetch_add(1, Ordering::Relaxed);
+        self.queue.note_turn();
         Ok(guard)
     }
 
-    /// Waits for the writer: as long as it makes progress, but not longer than [`QUEUE_TIMEOUT`].
-    async fn queue(&self) -> Result<OwnedMutexGuard<Slot>, StoreError> {
+    async fn wait_for_slot(&self) -> Result<OwnedMutexGuard<Slot>, StoreError> {
         self.flusher.check()?;
-        let mut turn = pin!(Arc::clone(&self.slot).lock_owned());
-        let mut waited = Duration::ZERO;
-        loop {
-            let turns = self.turns.load(Ordering::Relaxed);
-            if let Ok(slot) = tokio::time::timeout(self.timeout, &mut turn).await {
-                return Ok(slot);
-            }
-            waited += self.timeout;
-            if self.turns.load(Ordering::Relaxed) == turns || waited >= QUEUE_TIMEOUT {
-                return Err(StoreError::Busy);
-            }
-        }
+        self.queue.wait_for(Arc::clone(&self.slot).lock_owned()).await
     }
 
     async fn connect(&self, mut slot: OwnedMutexGuard<Slot>) -> Result<WriterGuard, StoreError> {
@@ -321,6 +304,8 @@ impl Drop for ReaderGuard {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
     use crate::store::counters::Counters;
 
@@ -358,24 +343,24 @@ mod tests {
     async fn the_queue_waits_as_long_as_the_writer_makes_progress_and_no_longer() {
         let folder = tempfile::tempdir().expect("a folder");
         let limit = Duration::from_millis(200);
-        let writer = Arc::new(Writer { timeout: limit, ..writer(&folder) });
+        let writer = Arc::new(Writer { timeout: limit, queue: Queue::new(limit), ..writer(&folder) });
         let held = Arc::clone(&writer.slot).lock_owned().await;
         let refused = writer.begin().await.err();
         assert!(matches!(refused, Some(StoreError::Busy)), "nothing moves: {refused:?}");
         let (queued, moving) = (Arc::clone(&writer), Arc::clone(&writer));
-        let is_over = Arc::new(AtomicU64::new(0));
+        let is_over = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&is_over);
         let progress = std::thread::spawn(move || {
-            while stop.load(Ordering::Relaxed) == 0 {
-                moving.turns.fetch_add(1, Ordering::Relaxed);
+            while !stop.load(Ordering::Relaxed) {
+                moving.queue.note_turn();
                 std::thread::yield_now();
             }
         });
-        let mut waits = std::pin::pin!(async move { queued.queue().await.map(drop) });
+        let mut waits = std::pin::pin!(async move { queued.wait_for_slot().await.map(drop) });
         assert!(tokio::time::timeout(limit * 5, &mut waits).await.is_err(), "the writer makes progress");
         drop(held);
         waits.await.expect("has its turn");
-        is_over.store(1, Ordering::Relaxed);
+        is_over.store(true, Ordering::Relaxed);
         progress.join().expect("ends");
     }
 }

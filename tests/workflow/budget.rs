@@ -30,10 +30,9 @@ const LIMIT: Cost = Cost { statements: 40, commits: 7, flushes: 5, keycloak: 5, 
 /// What a moderator's decision may cost on top.
 const DECISION: Cost = Cost { statements: 10, commits: 3, flushes: 3, keycloak: 0, directory: 0, discord: 6 };
 
-/// What PostgreSQL may cost on top. The store reads the server's clock, locks keys and sets savepoints, which SQLite doesn't need.
-/// PostgreSQL flushes by itself.
+/// What PostgreSQL may cost on top. The store locks keys and sets savepoints, which SQLite doesn't need. PostgreSQL flushes by itself.
 const ON_POSTGRES: Cost =
-    Cost { statements: 25, commits: 0, flushes: 0, keycloak: 0, directory: 0, discord: 0 };
+    Cost { statements: 12, commits: 0, flushes: 0, keycloak: 0, directory: 0, discord: 0 };
 
 impl std::ops::Add for Cost {
     type Output = Self;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use accolade::clock::Clock;
 use accolade::domain::account::AccountState;
@@ -75,6 +75,32 @@ async fn writes_alone(env: &StoreEnv, people: [DiscordUserId; 2]) -> Result<(), 
         tx.ensure_person(person, "en").await?;
     }
     tx.commit("test.deadlock").await
+}
+
+/// Nine of the ten connections are held, so thirty transactions of a tenth of a second each take longer than anyone waits without
+/// progress.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_a_connection_to_postgres_waits_as_long_as_others_get_theirs() {
+    const WORK: Duration = Duration::from_millis(100);
+    let env = StoreEnv::on_postgres().await;
+    let begin = async || env.store.begin().await.expect("a connection is free");
+    let mut held = Vec::new();
+    for _ in 0..9 {
+        held.push(begin().await);
+    }
+    let works = async || {
+        let mut tx = env.store.begin().await?;
+        let begun = Instant::now();
+        while begun.elapsed() < WORK {
+            tx.job_counts().await?;
+        }
+        tx.commit("test.queue").await
+    };
+    let ended = futures::future::join_all((0..30).map(|_| works())).await;
+    assert!(ended.iter().all(Result::is_ok), "{ended:?}");
+    held.push(begin().await);
+    let refused = env.store.begin().await.err();
+    assert!(matches!(refused, Some(StoreError::Busy)), "nobody gives a connection back: {refused:?}");
 }
 
 /// The cancellation reads the job, the job finishes, and then the cancellation would be written. The job finishes later in each round,

@@ -80,6 +80,7 @@ pub(crate) struct Burst {
 
 /// Sends a burst. Answers when every first answer has arrived or is too late, and every deferred answer was followed by its text. The
 /// result has `{"us", "kind", "text", "message"}` for each act, where `us` is when the first answer came; null if nothing came in time.
+/// Text and message are those of the follow-up if one was sent, because it holds what the person asked for.
 pub(crate) async fn burst(State(sim): State<Sim>, Json(burst): Json<Burst>) -> Answer {
     let sent = if burst.every_us == 0 { at_once(&sim, &burst.acts) } else { paced(&sim, &burst).await };
     let sent = sent.map_err(|why| refuse(StatusCode::CONFLICT, &why.to_string()))?;
@@ -170,7 +171,8 @@ fn answer_of(world: &mut World, id: Id, user: Id) -> Value {
         return Value::Null;
     };
     let us = found.answered_after.map(|after| u64::try_from(after.as_micros()).unwrap_or(u64::MAX));
-    let (kind, message) = (found.answered.map(|answered| format!("{answered:?}")), found.original);
+    let (kind, message) =
+        (found.answered.map(|answered| format!("{answered:?}")), found.follow_up.or(found.original));
     if let Some(message) = message {
         world.mark_read(user, message);
     }

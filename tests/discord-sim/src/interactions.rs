@@ -275,6 +275,7 @@ impl World {
             sent_at: Instant::now(),
             answered_after: None,
             is_followed_up: false,
+            follow_up: None,
             original: None,
             source_message,
             choices: Vec::new(),

@@ -161,6 +161,8 @@ pub(crate) struct Interaction {
     pub(crate) answered_after: Option<Duration>,
     /// Whether a follow-up, an edit or a deletion came after the first answer.
     pub(crate) is_followed_up: bool,
+    /// The newest message that followed the first answer.
+    pub(crate) follow_up: Option<Id>,
     /// The message that `@original` refers to.
     pub(crate) original: Option<Id>,
     /// The message whose component was used (also of the modal opened from it).

@@ -11,7 +11,7 @@
 mod accounts_env;
 mod clock;
 mod database;
-mod db_triggers;
+mod db_editor;
 mod files;
 mod guild;
 mod log;

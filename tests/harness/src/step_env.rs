@@ -27,7 +27,7 @@ use testbed::db_inspector::{JsonRow, text_of};
 use testbed::proxy::{Direction, Fault, Hit, Place, Plan, Proxy, Speech, Which};
 
 use crate::database::{TestDatabase, migrate};
-use crate::db_triggers::DbTriggers;
+use crate::db_editor::DbEditor;
 use crate::servers::{REALM, shared, visit};
 use crate::{Database, DbInspector, PushedClock, guild, private_folder, write_secret};
 
@@ -130,7 +130,7 @@ pub struct StepEnv {
     directory: Directory,
     keycloak: Keycloak,
     discord: Discord,
-    triggers: DbTriggers,
+    editor: DbEditor,
     db: DbInspector,
     _folder: TempDir,
 }
@@ -187,7 +187,7 @@ impl StepEnv {
             directory,
             keycloak,
             discord,
-            triggers: DbTriggers::open(&url).await,
+            editor: DbEditor::open(&url).await,
             db: DbInspector::open(&url).await.expect("the database opens"),
             _folder: folder,
         }
@@ -242,7 +242,7 @@ impl StepEnv {
     /// Runs all jobs in a new process until nothing is due. If a server on a busy machine answers too late, its jobs are retried.
     pub async fn drains(&self) {
         for _ in 0..TRIES {
-            self.triggers.frees_leases().await;
+            self.editor.frees_leases().await;
             self.worker().drain_once().await.expect("the store answers");
             if self.rows(HELD_UP).await.is_empty() {
                 return;
@@ -252,7 +252,7 @@ impl StepEnv {
 
     /// As [`Self::drains`], while the directory, Keycloak and Discord are unreachable. They are reachable again afterwards.
     pub async fn drains_without_servers(&self) {
-        self.triggers.frees_leases().await;
+        self.editor.frees_leases().await;
         self.sim.fails("*", Effect::Status { status: 503 }, ALWAYS);
         let mut config = (*self.config).clone();
         config.directory.url = "ldaps://127.0.0.1:1".parse().expect("a url");
@@ -263,7 +263,7 @@ impl StepEnv {
 
     /// As [`Self::drains`], while every answer to one call is lost although the call takes effect. Returns how many answers were lost.
     pub async fn drains_and_loses_answers_to(&self, question: OutsideCall) -> usize {
-        self.triggers.frees_leases().await;
+        self.editor.frees_leases().await;
         let request = match question {
             OutsideCall::Server(request) => request,
             OutsideCall::Discord(route) => {
@@ -353,7 +353,7 @@ impl StepEnv {
 
     /// Releases all leases and makes everything due.
     pub async fn frees_leases(&self) {
-        self.triggers.frees_leases().await;
+        self.editor.frees_leases().await;
     }
 
     /// Ada sends her request; its availability check has not run yet.
@@ -487,7 +487,7 @@ impl StepEnv {
     /// Runs the jobs until the worker stops at `stop`.
     pub async fn drains_until(&self, stop: StopAt) {
         for _ in 0..TRIES {
-            self.triggers.frees_leases().await;
+            self.editor.frees_leases().await;
             let worker = self.worker();
             worker.stop_at(stop);
             worker.drain_once().await.expect("the store answers");
@@ -515,7 +515,7 @@ impl StepEnv {
 
     /// Sets finished jobs of a kind back to `step`.
     pub async fn puts_back(&self, kind: JobKind, state: &str, step: Step) {
-        self.triggers.puts_back(kind, state, step).await;
+        self.editor.puts_back(kind, state, step).await;
     }
 
     /// The newest job.

@@ -54,6 +54,9 @@ pub(super) fn follow_up(world: &mut World, call: &Call) -> Answer {
         flags: 0,
     };
     let made = post(world, &call.body, &draft);
+    if let Some(found) = world.interactions.get_mut(&found.id) {
+        found.follow_up = Some(made);
+    }
     Ok((200, message_object(world, made)))
 }
 

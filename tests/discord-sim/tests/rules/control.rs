@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
-use crate::client::{Gateway, INTENTS, Scene};
+use crate::client::{Gateway, INTENTS, Scene, webhook};
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/village.json");
 
@@ -193,6 +193,17 @@ async fn a_burst_of_a_crowd_is_sent_at_once_and_each_first_answer_is_timed_or_mi
         tokio::join!(post("/burst", json!({"acts": next, "every_us": 1000})), answering);
     assert_eq!(status, 200, "{told}");
     assert!(told["answers"][1]["text"].as_str().is_some_and(|text| text.ends_with("done")), "{told}");
+    // Whoever answers later with a message of its own is heard, too.
+    let press = json!([{"user": ids[1], "do": "press", "label": "Send", "message": answers[1]["message"]}]);
+    let answering = async {
+        let heard = gateway.interaction().await;
+        rest.answer(&heard, &json!({"type": 6})).await;
+        let refusal = json!({"content": "not now", "flags": 64});
+        assert_eq!(rest.post(&webhook(&heard, ""), &refusal).await.0, 200);
+    };
+    let ((_, told), ()) = tokio::join!(post("/burst", json!({"acts": press})), answering);
+    assert_eq!(told["answers"][0]["kind"], json!("DeferredUpdate"));
+    assert!(told["answers"][0]["text"].as_str().is_some_and(|text| text.ends_with("not now")), "{told}");
     // The form is closed, so Discord's client would have nothing to send.
     let (status, told) =
         post("/burst", json!({"acts": [{"user": ids[0], "do": "submit", "fields": {}}]})).await;

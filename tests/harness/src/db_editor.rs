@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::disallowed_types,
-    reason = "triggers are made from the names of plans and steps; no value of people is in them"
+    reason = "the statements are made from the names of plans and steps; no value of people is in them"
 )]
 
 use accolade::domain::job::{JobKind, Step};
@@ -11,12 +11,12 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
 
 /// The test's own connection to a database.
-pub(crate) enum DbTriggers {
+pub(crate) enum DbEditor {
     Sqlite(sqlx::SqlitePool),
     Postgres(sqlx::PgPool),
 }
 
-impl DbTriggers {
+impl DbEditor {
     /// Opens the database with a single connection.
     pub(crate) async fn open(url: &str) -> Self {
         if url.starts_with("sqlite") {
