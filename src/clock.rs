@@ -3,7 +3,7 @@
 //! No other module asks the machine for either. All others take a [`Clock`], [`Rng`] or [`Ids`].
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 
@@ -20,8 +20,34 @@ pub trait Clock: Send + Sync + 'static {
         0
     }
 
+    /// This moment by the monotonic clock.
+    fn moment(&self) -> Moment {
+        Moment { at: Instant::now(), pushed: self.shift() }
+    }
+
     /// Waits in real time. Loops read [`Clock::now`] again after each pause, so they notice pushed time.
     fn pause(&self, span: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// A moment by the monotonic clock of this process. Pushed time counts: it ends leases in the database, so their holders must see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    at: Instant,
+    pushed: i64,
+}
+
+impl Moment {
+    /// The time since `earlier`; zero if that is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        let pushed = u64::try_from(self.pushed.saturating_sub(earlier.pushed)).unwrap_or(0);
+        self.at.saturating_duration_since(earlier.at) + Duration::from_millis(pushed)
+    }
+
+    /// The moment `span` earlier.
+    #[cfg(test)]
+    pub(crate) fn before(self, span: Duration) -> Self {
+        Self { at: self.at.checked_sub(span).expect("an instant"), ..self }
+    }
 }
 
 /// The source of random bytes.
@@ -156,6 +182,15 @@ mod tests {
         fn fill(&self, bytes: &mut [u8]) {
             bytes.fill(0);
         }
+    }
+
+    #[test]
+    fn pushed_time_counts_between_two_moments_and_no_time_is_negative() {
+        let (earlier, hour) = (SystemClock.moment(), Duration::from_hours(1));
+        let later = Moment { pushed: 3_600_000, ..SystemClock.moment() };
+        assert!((hour..hour * 2).contains(&later.since(earlier)));
+        assert!(SystemClock.moment().since(earlier.before(hour)) >= hour);
+        assert_eq!(earlier.since(later), Duration::ZERO);
     }
 
     #[test]

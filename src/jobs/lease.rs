@@ -1,10 +1,11 @@
 //! The claim on one job: its lease, measured by the monotonic clock of this process, and its renewal.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::outcome::StepError;
+use crate::clock::Moment;
 use crate::domain::job::Job;
 use crate::store::StoreError;
 use crate::worker::context::{LEASE, WorkerContext};
@@ -18,7 +19,8 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// A claimed job. The row may change; id and fence do not.
 pub(super) struct Claim {
     pub(super) job: Job,
-    deadline: Mutex<Instant>,
+    /// When the store was asked for the lease, or for its last renewal: it began no earlier.
+    asked: Mutex<Moment>,
     /// A renewal found that somebody asked to cancel the job.
     cancel_asked: AtomicBool,
     /// Everything that the claim rests on is on the disk.
@@ -27,21 +29,23 @@ pub(super) struct Claim {
 
 impl Claim {
     /// `asked` is when the claim was sent to the store: the lease began no earlier.
-    pub(super) fn new(job: Job, asked: Instant) -> Self {
+    pub(super) fn new(job: Job, asked: Moment) -> Self {
         let cancel_asked = AtomicBool::new(job.cancel_asked);
-        Self { job, deadline: Mutex::new(asked + LEASE), cancel_asked, is_flushed: AtomicBool::new(false) }
+        Self { job, asked: Mutex::new(asked), cancel_asked, is_flushed: AtomicBool::new(false) }
     }
 
-    fn deadline(&self) -> Instant {
-        *self.deadline.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// How much of the lease is left by the clock of this process.
+    fn remaining(&self, worker: &WorkerContext) -> Duration {
+        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        LEASE.saturating_sub(worker.deps.clock.moment().since(asked))
     }
 
     async fn renew(&self, worker: &WorkerContext) -> Result<(), StoreError> {
-        let asked = Instant::now();
+        let asked = worker.deps.clock.moment();
         let mut tx = worker.deps.store.begin().await?;
         let renewed = tx.renew_job(&self.job, LEASE).await?;
         tx.commit_relaxed("job.renew").await?;
-        *self.deadline.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = asked + LEASE;
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = asked;
         self.cancel_asked.fetch_or(renewed.cancel_asked, Ordering::Relaxed);
         Ok(())
     }
@@ -52,7 +56,7 @@ impl Claim {
         worker: &WorkerContext,
         limit: Duration,
     ) -> Result<(), StepError> {
-        if self.deadline().saturating_duration_since(Instant::now()) > limit + MARGIN {
+        if self.remaining(worker) > limit + MARGIN {
             return Ok(());
         }
         self.renew(worker).await.map_err(StepError::from)
@@ -67,7 +71,7 @@ impl Claim {
                 Err(StoreError::LostLease) => return,
                 Err(error) => {
                     tracing::warn!(job.id = %self.job.id, error = %error, "a lease could not be renewed");
-                    if self.deadline() <= Instant::now() {
+                    if !self.holds(worker) {
                         return;
                     }
                 }
@@ -90,7 +94,7 @@ impl Claim {
     }
 
     /// Whether the lease still holds by the clock of this process.
-    pub(super) fn holds(&self) -> bool {
-        self.deadline() > Instant::now()
+    pub(super) fn holds(&self, worker: &WorkerContext) -> bool {
+        !self.remaining(worker).is_zero()
     }
 }

@@ -295,7 +295,7 @@ where
 {
     loop {
         match store().await {
-            Err(error) if error.is_passing() && ctx.claim.holds() => {
+            Err(error) if error.is_passing() && ctx.claim.holds(ctx.worker) => {
                 tracing::warn!(error = %error, "the steps could not be recorded yet");
                 ctx.worker.deps.clock.pause(BUSY_PAUSE).await;
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use discord_sim::{Options, Permissions, Sim};
 use futures::future::BoxFuture;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lease::Claim;
 use super::runner::{self, Look};
-use crate::clock::{Clock, SystemClock, SystemRng};
+use crate::clock::{Clock, Moment, SystemClock, SystemRng};
 use crate::config::{self, Config};
 use crate::directory::Directory;
 use crate::discord::Discord;
@@ -314,7 +314,7 @@ impl Town {
     async fn claimed(&self) -> Claim {
         let second = Duration::from_secs(1);
         let claimed = self.store.claim_job("somebody", second).await.expect("an answer");
-        Claim::new(claimed.expect("a job").job, Instant::now())
+        Claim::new(claimed.expect("a job").job, SystemClock.moment())
     }
 
     async fn is_renewed(&self, claim: &Claim) -> bool {
@@ -323,8 +323,8 @@ impl Town {
     }
 }
 
-fn before(span: Duration) -> Instant {
-    Instant::now().checked_sub(span).expect("an instant")
+fn before(span: Duration) -> Moment {
+    SystemClock.moment().before(span)
 }
 
 #[tokio::test]
@@ -333,11 +333,11 @@ async fn a_claim_holds_for_its_lease_and_no_longer() {
     town.approved(town.ada).await;
     let second = Duration::from_secs(1);
     let fresh = town.claimed().await;
-    assert!(fresh.holds());
+    assert!(fresh.holds(&town.worker));
     let job = town.job(&fresh.job).await;
-    assert!(Claim::new(job.clone(), before(LEASE.saturating_sub(second))).holds());
-    assert!(!Claim::new(job.clone(), before(LEASE)).holds());
-    assert!(!Claim::new(job, before(LEASE + second)).holds());
+    assert!(Claim::new(job.clone(), before(LEASE.saturating_sub(second))).holds(&town.worker));
+    assert!(!Claim::new(job.clone(), before(LEASE)).holds(&town.worker));
+    assert!(!Claim::new(job, before(LEASE + second)).holds(&town.worker));
 }
 
 #[tokio::test]
@@ -355,9 +355,9 @@ async fn before_a_call_that_a_lease_may_not_outlast_it_is_renewed() {
     assert!(town.is_renewed(&claim).await);
 
     let stale = Claim::new(town.job(&claim.job).await, before(LEASE));
-    assert!(!stale.holds());
+    assert!(!stale.holds(&town.worker));
     stale.must_outlast(&town.worker, limit).await.expect("a renewed lease");
-    assert!(stale.holds(), "it runs from the renewal");
+    assert!(stale.holds(&town.worker), "it runs from the renewal");
 }
 
 #[tokio::test]
@@ -374,7 +374,7 @@ async fn a_lease_is_kept_until_somebody_else_has_it() {
     tx.commit("test").await.expect("a commit");
     town.claimed().await;
     claim.keep(&town.worker).await;
-    assert!(claim.holds(), "by our own clock alone it would still be ours");
+    assert!(claim.holds(&town.worker), "by our own clock alone it would still be ours");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Claims of jobs: alone, or with everything that a worker needs (person, request, account and recorded steps) in one statement.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
@@ -15,6 +15,7 @@ use super::persons::Row as PersonRow;
 use super::request_rows::RequestRow;
 use super::seal::Keys;
 use super::sql::{all, bare, exec, one, postgres_now, sql};
+use crate::clock::Moment;
 use crate::domain::job::{Job, PLAN_VERSION};
 
 /// The job to claim: due, free, of a known plan, and not behind an unfinished job of the same person that it waits for. `$now` is the
@@ -158,7 +159,7 @@ impl Store {
     pub async fn claim_job(&self, owner: &str, lease: Duration) -> Result<Option<ClaimedJob>, StoreError> {
         let handover = &self.inner.handover;
         let (left, oldest) = (handover.left(), handover.oldest());
-        let asked = Instant::now();
+        let asked = self.inner.clock.moment();
         let mut autocommit = self.autocommit().await?;
         let now = autocommit.now();
         let due = oldest.map_or(now, |oldest| oldest.min(now)).as_millis();
@@ -195,7 +196,7 @@ impl Store {
 }
 
 impl Row {
-    fn claimed(self, keys: &Keys, asked: Instant) -> Result<ClaimedJob, StoreError> {
+    fn claimed(self, keys: &Keys, asked: Moment) -> Result<ClaimedJob, StoreError> {
         let person = self.person.ok_or(StoreError::Row { table: "person" })?;
         let request =
             self.request.map(|json| row_of::<RequestRow>(&json, "request").and_then(|row| row.request(keys)));
@@ -238,7 +239,7 @@ impl Tx {
     ) -> Result<ClaimedJob, StoreError> {
         self.lock_key(&job.person_id.to_string()).await?;
         let id = self.inner.ids.uuid().to_string();
-        let asked = Instant::now();
+        let asked = self.inner.clock.moment();
         let now = self.now().as_millis();
         let clock_base = self.clock_base();
         let first = job.kind.plan().first().map(|step| step.code());

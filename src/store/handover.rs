@@ -11,8 +11,9 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Moment;
 use crate::domain::account::Account;
 use crate::domain::ids::Timestamp;
 use crate::domain::job::{Job, JobStep};
@@ -36,7 +37,7 @@ pub struct ClaimedJob {
     /// The recorded steps, in order.
     pub steps: Vec<JobStep>,
     /// When the claim was sent to the database: the lease began no earlier.
-    pub asked: Instant,
+    pub asked: Moment,
 }
 
 /// The jobs on their way to the worker of this process.

@@ -159,12 +159,18 @@ impl BotProcess {
         Ok(ended)
     }
 
-    /// Asks the process to end and waits for that. It must exit with 0, unless it reaches its crash point first.
+    /// Asks the process to end and waits for that. It must exit with 0, unless it reaches its crash point first, or has only just been
+    /// started: the signal ends a process that does not handle it yet.
     pub async fn terminate(&self, limit: Duration) -> Result<()> {
+        let handles = self.pid().await.is_some_and(handles_sigterm);
         self.signal(Signal::SIGTERM).await;
         let status = self.collect(limit).await?;
         let met_its_point = self.is_armed.load(Ordering::Relaxed) && status.signal() == Some(9);
-        ensure!(status.success() || met_its_point, "after SIGTERM the bot ended with {status}");
+        let was_too_early = !handles && status.signal() == Some(15);
+        ensure!(
+            status.success() || met_its_point || was_too_early,
+            "after SIGTERM the bot ended with {status}"
+        );
         Ok(())
     }
 
@@ -187,5 +193,33 @@ impl BotProcess {
     /// How many times the process ended without being told to.
     pub fn ends_of_its_own(&self) -> u64 {
         self.ends_of_its_own.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether the process has a handler for SIGTERM: `SigCgt` of `proc_pid_status(5)`, a mask in which the lowest bit is signal 1.
+fn handles_sigterm(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (Signal::SIGTERM as u32 - 1)) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use tokio::signal::unix::{SignalKind, signal};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_process_that_handles_sigterm_is_told_from_one_that_does_not() {
+        let mut other = Command::new("cat").stdin(Stdio::piped()).spawn().expect("a process");
+        assert!(!handles_sigterm(other.id()));
+        other.kill().expect("is killed");
+        other.wait().expect("has ended");
+        assert!(!handles_sigterm(other.id()), "nobody is there");
+        let _handler = signal(SignalKind::terminate()).expect("a handler");
+        assert!(handles_sigterm(std::process::id()));
     }
 }
