@@ -12,6 +12,7 @@ use crate::domain::audit::{Actor, Entry, Event, Source};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{Nonce, PersonId, RequestId};
 use crate::domain::job::JobKind;
+use crate::domain::notification::Notification;
 use crate::domain::request::{Request, RequestState};
 use crate::store::{CancelAsk, NewJob, RequestMove, RequestMoved, Tx};
 
@@ -108,8 +109,17 @@ async fn end_open_request(
     tx.end_check(request.id).await?;
     tx.audit(entry(request, by).change(request.state.code(), RequestState::Cancelled.code()));
     tx.put_card(request.id).await?;
+    notify_person(&mut tx, request, by).await?;
     tx.commit("cancel").await?;
     Ok(Some(Cancelled { code: request.code.clone(), undo: false, withdraw: false }))
+}
+
+/// A person whose request an operator cancelled is told. Who cancels their own request reads it in the reply.
+async fn notify_person(tx: &mut Tx, request: &Request, by: &CancelledBy) -> Result<(), UseCaseError> {
+    if by.actor != Actor::Person(request.person_id) {
+        tx.put_notification(request.person_id, Notification::Cancelled, request.id).await?;
+    }
+    Ok(())
 }
 
 async fn undo_or_withdraw(
@@ -154,6 +164,7 @@ async fn undo_or_withdraw(
             }
             tx.audit(entry(request, by).change(request.state.code(), RequestState::Cancelled.code()));
             tx.put_card(request.id).await?;
+            notify_person(&mut tx, request, by).await?;
             tx.commit("cancel").await?;
             Ok(Some(Cancelled { code: request.code.clone(), undo: false, withdraw: true }))
         }

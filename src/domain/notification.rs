@@ -15,7 +15,7 @@ codes! {
         Failed = "failed",
         /// Nobody decided in time.
         Expired = "expired",
-        /// The request ended because the person left the guild, lost the role, or asked for it.
+        /// The request ended because the person left the guild or lost the role, or an operator cancelled it.
         Cancelled = "cancelled",
         /// The user name is taken; the person may choose another.
         NameTaken = "name_taken",

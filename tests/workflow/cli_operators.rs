@@ -167,8 +167,11 @@ async fn a_request_is_taken_back_and_its_making_undone() {
     let ada = env.asks(ADA, "ada").await;
     let grace = env.asks(GRACE, "grace.h").await;
     env.approves(&grace).await;
+    env.takes_messages().await;
     let cancelled = house.runs(&["request", "cancel", &ada.code.to_lowercase()]).done();
     assert!(cancelled.contains("is cancelled") && !cancelled.contains("removed"), "{cancelled}");
+    let told = env.takes_messages().await;
+    assert!(told.iter().any(|key| key.contains("cancelled")), "Ada is told: {told:?}");
     assert!(house.runs(&["request", "cancel", &grace.code]).done().contains("is being removed"));
     let again = house.runs(&["request", "cancel", &ada.code]);
     assert_eq!(again.code, Some(1), "{again:?}");
