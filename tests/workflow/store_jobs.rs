@@ -83,22 +83,22 @@ async fn writes_alone(env: &StoreEnv, people: [DiscordUserId; 2]) -> Result<(), 
 async fn whoever_waits_for_a_connection_to_postgres_waits_as_long_as_others_get_theirs() {
     const WORK: Duration = Duration::from_millis(100);
     let env = StoreEnv::on_postgres().await;
-    let begin = async || env.store.begin().await.expect("a connection is free");
+    let takes = async || env.store.begin().await.expect("a connection is free");
     let mut held = Vec::new();
     for _ in 0..9 {
-        held.push(begin().await);
+        held.push(takes().await);
     }
     let works = async || {
         let mut tx = env.store.begin().await?;
-        let begun = Instant::now();
-        while begun.elapsed() < WORK {
+        let started = Instant::now();
+        while started.elapsed() < WORK {
             tx.job_counts().await?;
         }
         tx.commit("test.queue").await
     };
     let ended = futures::future::join_all((0..30).map(|_| works())).await;
     assert!(ended.iter().all(Result::is_ok), "{ended:?}");
-    held.push(begin().await);
+    held.push(takes().await);
     let refused = env.store.begin().await.err();
     assert!(matches!(refused, Some(StoreError::Busy)), "nobody gives a connection back: {refused:?}");
 }

@@ -34,6 +34,14 @@ async fn send_all_at_once(env: &StoreEnv, drafts: Vec<Request>) -> Vec<Sent> {
 }
 
 on_both_databases! {
+    async fn hundreds_who_ask_at_once_are_all_served_and_none_is_told_busy(env: &StoreEnv) {
+        let asks = (0..400).map(async |number: u64| {
+            env.waiting(1_000 + number, &["ada.", &number.to_string()].concat()).await
+        });
+        let sent = futures::future::join_all(asks).await;
+        assert!(sent.iter().all(|request| request.state == RequestState::Waiting), "{sent:?}");
+    }
+
     async fn a_form_delivered_twice_is_one_draft(env: &StoreEnv) {
         let person = env.person(1).await;
         let first = env.draft(person, "ada.lovelace", 7).await;

@@ -91,7 +91,7 @@ pub struct FaultsOptions {
     /// Only this fault, such as `F08`.
     #[arg(long, value_name = "FAULT", value_parser = Fault::named)]
     only: Option<Fault>,
-    /// Continue from the counts of an earlier `faults.json`.
+    /// Continue from the counts of an earlier campaign, such as `target/faults-sqlite.json`.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
     /// Break this rule on purpose (`I1` to `I10`); the checker must find it. Exits with 1 if it does, with 2 if it does not.
@@ -149,7 +149,7 @@ pub async fn run(options: FaultsOptions) -> Result<Verdict> {
     };
     let mut tally = campaign.tally;
     tally.seconds += begun.elapsed().as_secs();
-    let file = outputs()?.join("faults.json");
+    let file = outputs()?.join(format!("faults-{}.json", options.database.name()));
     tally.write(&file)?;
     say(&format!("\n{}\n\n{}", tally.table(), tally.times()));
     say(&format!(

@@ -44,7 +44,7 @@ pub(super) async fn helps(stage: &Stage, found: &[Found], repeats: String) {
 }
 
 async fn keep(stage: &Stage) -> anyhow::Result<String> {
-    let folder = crate::folders::outputs()?.join("faults-kept");
+    let folder = crate::folders::outputs()?.join(format!("faults-kept-{}", stage.servers.database.name()));
     std::fs::create_dir_all(&folder)?;
     for (at, bot) in stage.env.bots.iter().enumerate() {
         std::fs::write(folder.join(format!("bot{at}.log")), bot.log())?;

@@ -1,4 +1,4 @@
-//! The counts of a campaign, as a table for people and as `faults.json` for the next campaign.
+//! The counts of a campaign, as a table for people and as JSON for the next campaign.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -53,8 +53,8 @@ impl Tally {
         let Some(file) = earlier else {
             return Ok(Self { seed, database: database.name().to_owned(), ..Self::default() });
         };
-        let text = std::fs::read_to_string(file).context("read the earlier faults.json")?;
-        let earlier: Self = serde_json::from_str(&text).context("understand the earlier faults.json")?;
+        let text = std::fs::read_to_string(file).context("read the earlier counts")?;
+        let earlier: Self = serde_json::from_str(&text).context("understand the earlier counts")?;
         anyhow::ensure!(earlier.database == database.name(), "that was on {}", earlier.database);
         anyhow::ensure!(earlier.violations.is_empty(), "the earlier campaign found a violation");
         Ok(Self { seed, ..earlier })
@@ -73,7 +73,7 @@ impl Tally {
     /// Writes the file.
     pub(super) fn write(&self, file: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).context("write JSON")?;
-        std::fs::write(file, text + "\n").context("write faults.json")
+        std::fs::write(file, text + "\n").context("write the counts")
     }
 
     /// Formats fault by step for people.
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn counts_go_on_from_an_earlier_file_of_the_same_database() {
         let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("faults.json");
+        let file = folder.path().join("counts.json");
         let mut first = Tally::begin(1, Database::Sqlite, None).expect("a beginning");
         first.hit(Fault::Kill, &["entry".to_owned()]);
         first.write(&file).expect("written");
