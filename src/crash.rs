@@ -81,13 +81,13 @@ points! {
 /// What happens at an armed point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
-    /// The process is gone (`ACCOLADE_CRASH_AT`).
+    /// The process is killed (`ACCOLADE_CRASH_AT`).
     Kill,
-    /// Whoever passes panics, as by a defect (`ACCOLADE_PANIC_AT`).
+    /// The task that reaches the point panics, as if by a defect (`ACCOLADE_PANIC_AT`).
     Panic,
 }
 
-/// Sets the point at which this process dies, or a pass panics. Called once for each manner, by the composition root; later calls
+/// Sets the point at which this process is killed or a task panics. The composition root calls it once for each manner; later calls
 /// change nothing. Without the feature `faults` it does nothing.
 pub fn arm(at: Option<CrashAt>, manner: Manner) {
     armed::set(at, manner);

@@ -1,5 +1,5 @@
-//! What is wrong outside, for an admin in chat: examined as `accolade doctor` does, with the service's own credentials, and for the
-//! admin's own guild alone.
+//! `/doctor`: checks the systems outside as `accolade doctor` does, with the service's own credentials, and reports on the admin's own
+//! guild alone.
 
 use super::authority::Admin;
 use super::context::Accounts;
@@ -7,19 +7,19 @@ use super::error::UseCaseError;
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::error_code::ErrorCode;
 
-/// What an admin is told.
+/// The answer to an admin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Diagnosed {
     /// The whole result.
     Evaluated(Diagnosis),
-    /// Another examination runs; this one was not begun.
+    /// Another check is running, so this one did not start.
     UnderWay,
-    /// The examination runs and takes too long to wait for.
+    /// The check runs, and takes too long to wait for.
     TakesLong,
 }
 
 impl Accounts {
-    /// Examines everything outside; audited when it begins.
+    /// Checks everything outside. The audit log records the beginning.
     pub async fn diagnose(&self, admin: &Admin) -> Result<Diagnosed, UseCaseError> {
         let examiner = self.clients().examiner.as_ref().ok_or(ErrorCode::Internal)?;
         let Some(lock) = examiner.try_lock() else { return Ok(Diagnosed::UnderWay) };
@@ -28,7 +28,7 @@ impl Accounts {
         config.guilds.retain(|guild| admin.guild().is_none_or(|seen| guild.id == seen));
         match tokio::time::timeout(examiner.timeout(), examiner.begin(config, lock)).await {
             Ok(Ok(Some(diagnosis))) => Ok(Diagnosed::Evaluated(diagnosis)),
-            // The panic hook has counted a panic and logged its place.
+            // The panic hook has counted a panic and logged its location.
             Ok(Ok(None) | Err(_)) => Err(ErrorCode::Internal.into()),
             Err(_) => Ok(Diagnosed::TakesLong),
         }

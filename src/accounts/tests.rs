@@ -120,7 +120,7 @@ async fn card(env: &AccountsEnv, request: &Request) -> Proof {
 }
 
 #[tokio::test]
-async fn approval_writes_decision_account_work_audit_row_and_card_together() {
+async fn approval_writes_decision_account_job_audit_row_and_card_together() {
     let env = AccountsEnv::new().await;
     let request = env.asks(ADA, "ada").await;
     env.takes_messages().await;

@@ -16,8 +16,8 @@ use crate::discord::ConnectError;
 use crate::domain::ids::{DiscordUserId, GuildId};
 use crate::telemetry::{self, GatewayClosure};
 
-/// Members leave and lose roles while requests wait: what was known of them then counts no more. Bans are audited by later versions,
-/// and a missing privileged intent must show at the first start and not after an update.
+/// Members leave and lose roles while requests wait, so what was known of them is no longer valid. Bans will be audited by a later
+/// version; a missing privileged intent must be seen at the first start, not after an update.
 const INTENTS: GatewayIntents =
     GatewayIntents::GUILDS.union(GatewayIntents::GUILD_MEMBERS).union(GatewayIntents::GUILD_MODERATION);
 
@@ -195,7 +195,7 @@ async fn handle_event(data: &Data, event: &FullEvent) {
     }
 }
 
-/// What Discord showed of a member before this event counts no more.
+/// Discards what Discord showed of a member before this event.
 fn forget_member(data: &Data, guild: serenity::GuildId, user: serenity::UserId) {
     data.discord.forget_member(GuildId::new(guild.get()), DiscordUserId::new(user.get()));
 }

@@ -5,15 +5,15 @@ use super::error_code::codes;
 codes! {
     /// How an account of the database and the world outside differ.
     pub enum DifferenceKind {
-        /// An entry carries our mark, and the database knows no such account.
+        /// An entry has our mark, and the database has no such account.
         EntryWithoutAccount = "entry_without_account",
-        /// The account ended in the database, and its entry is there.
+        /// The account ended in the database, and its entry still exists.
         EntryOfClosedAccount = "entry_of_closed_account",
-        /// The database knows an entry that is not there.
+        /// The database has an account whose entry does not exist.
         EntryMissing = "entry_missing",
-        /// The entry was made, or made anew, after the backup.
+        /// The entry was created, or created again, after the backup.
         EntryMadeSince = "entry_made_since",
-        /// A password was set of which the database does not know.
+        /// A password was set after the backup.
         PasswordSetSince = "password_set_since",
         /// The entry is locked, and the account is not disabled.
         LockedSince = "locked_since",

@@ -1,10 +1,10 @@
-//! What the bot may do in a guild, and what of it is more than it needs.
+//! The bot's permissions in a guild, and which of them it does not need.
 
-/// Rights of the bot in one guild, as Discord's bits ("Permissions" in its API reference).
+/// The bot's permissions in one guild, as Discord's bits ("Permissions" in its API reference).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuildRights(u64);
 
-/// Rights with which somebody who has the bot's token could harm the guild, by the names that Discord's settings show.
+/// Permissions with which somebody who has the bot's token could harm the guild, by the names that Discord's settings show.
 const HARMFUL: [(u64, &str); 13] = [
     (1 << 1, "Kick Members"),
     (1 << 2, "Ban Members"),
@@ -22,47 +22,47 @@ const HARMFUL: [(u64, &str); 13] = [
 ];
 
 impl GuildRights {
-    /// None.
+    /// No permission.
     pub const NONE: Self = Self(0);
-    /// Everything, whatever a channel says.
+    /// Every permission, in every channel.
     pub const ADMINISTRATOR: Self = Self(1 << 3);
-    /// Seeing a channel.
+    /// See a channel.
     pub const VIEW_CHANNEL: Self = Self(1 << 10);
-    /// Writing there.
+    /// Send messages.
     pub const SEND_MESSAGES: Self = Self(1 << 11);
-    /// Reading what stood there before.
+    /// Read earlier messages.
     pub const READ_MESSAGE_HISTORY: Self = Self(1 << 16);
-    /// Giving roles below one's own: needed for the role of account holders, and only for that.
+    /// Give roles below one's own. Needed only for the role of account holders.
     pub const MANAGE_ROLES: Self = Self(1 << 28);
-    /// What the bot needs where it posts.
+    /// What the bot needs in the channels where it posts.
     pub const POSTING: Self =
         Self(Self::VIEW_CHANNEL.0 | Self::SEND_MESSAGES.0 | Self::READ_MESSAGE_HISTORY.0);
-    /// All that there are.
+    /// All permissions.
     pub const EVERYTHING: Self = Self(u64::MAX);
 
-    /// Takes Discord's bits.
+    /// From Discord's bits.
     pub const fn new(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// Discord's bits, as invite URLs carry them.
+    /// As Discord's bits, which invite URLs contain.
     pub const fn bits(self) -> u64 {
         self.0
     }
 
-    /// Whether all of `other` are among these.
+    /// Whether these include all of `other`.
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// These and those.
+    /// Both together.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// The names of what should be taken away; empty if the bot has no more than it needs. `gives_a_role`: the configuration names
-    /// a role for account holders.
+    /// The names of the permissions that should be removed; empty if the bot has no more than it needs. `gives_a_role` says whether
+    /// the configuration names a role for account holders.
     pub fn beyond_need(self, gives_a_role: bool) -> Vec<&'static str> {
         if self.has(Self::ADMINISTRATOR) {
             // It contains all others.

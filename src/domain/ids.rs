@@ -156,7 +156,7 @@ uuid_id! {
     /// An account: the link between a person, an entry and a Keycloak user.
     AccountId "account id";
     /// A durable job.
-    JobId "work id";
+    JobId "job id";
     /// A Discord message that is waiting to be sent.
     OutboxId "outbox id";
 }

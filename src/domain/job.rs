@@ -1,91 +1,92 @@
-//! Durable jobs: which steps make, end or look after an account, and what a step's result means.
+//! Durable jobs: which steps create, end or check an account, and what a step's result means.
 //!
-//! A plan is a short list; the worker in `jobs` runs it. Names of kinds, steps and states stand in columns
-//! and must not change; a plan that changes its steps takes a new [`PLAN_VERSION`].
+//! A plan is a list of steps, which the worker in `jobs` runs. The names of kinds, steps and states are stored in columns, so they must
+//! not change. A plan whose steps change needs a new [`PLAN_VERSION`].
 
 use std::time::Duration;
 
 use super::error_code::{ErrorCode, codes};
 use super::ids::{AccountId, JobId, PersonId, RequestId, Timestamp};
 
-/// The version of the plans below, kept with each job.
+/// The version of the plans below, stored with each job.
 pub const PLAN_VERSION: i64 = 1;
 
-/// How many mails one job may cause at the most: one, and one more after an unknown outcome.
+/// The most mails that one job may cause: one, and another one if the outcome of the first is unknown.
 pub const MAILS_PER_JOB: i64 = 2;
 
 codes! {
     /// What a job is for.
     pub enum JobKind {
-        /// Look whether name, address and Discord id are free. Read-only.
+        /// Checks whether user name, address and Discord id are free. Writes nothing.
         Check = "check",
-        /// Make the account, up to the mail.
+        /// Creates the account, up to the mail.
         Provision = "provision",
-        /// End an account whose mail is out: disable, lock, look, and remove only if it never was activated.
+        /// Ends an account whose mail was sent: disables and locks it, and removes it only if it was never activated.
         Withdraw = "withdraw",
-        /// After activation: the member role.
+        /// Grants the member role after the activation.
         Welcome = "welcome",
-        /// The person wants the mail again.
+        /// Sends the mail again because the person asked for it.
         Resend = "resend",
-        /// The person says that somebody else set the password: lock, disable, end sessions. Nothing is removed.
+        /// Locks and disables the account and ends its sessions, because the person says that somebody else set the password. Removes
+        /// nothing.
         Lock = "lock",
     }
 }
 
 codes! {
-    /// Where a job stands.
+    /// The state of a job.
     pub enum JobState {
         /// Steps remain.
         Open = "open",
-        /// What was made is being taken back.
+        /// What was created is being undone.
         Undoing = "undoing",
-        /// A person has to look; it counts as unfinished.
+        /// It waits for an operator. It counts as unfinished.
         NeedsOperator = "needs_operator",
         /// All steps are done.
         Done = "done",
-        /// Everything of ours was taken back.
+        /// Everything that we created was undone.
         Undone = "undone",
     }
 }
 
 codes! {
-    /// One step. Each *ensures* its result: looks for our mark, acts only if needed, reads back.
+    /// One step. Each step makes sure of its result: it looks for our mark, acts only if needed, and reads the result back.
     pub enum Step {
-        /// Look in directory and Keycloak for name, address and Discord id.
+        /// Searches directory and Keycloak for user name, address and Discord id.
         CheckAvailability = "check_availability",
-        /// Fetch the member and judge the policy again.
+        /// Fetches the member and evaluates the policy again.
         Eligible = "eligible",
-        /// The look once more, ours excepted, right before anything is written.
+        /// Searches again right before anything is written; our own entry and user don't count.
         RecheckAvailability = "recheck_availability",
-        /// LDAP Add without a password, with the Discord id and our mark.
+        /// Adds the LDAP entry without a password, with the Discord id and our mark.
         CreateEntry = "create_entry",
-        /// Membership of the managed groups.
+        /// Adds the entry to the managed groups.
         Groups = "groups",
-        /// Keycloak shows a user with our federation link and our entry's id.
+        /// Waits until Keycloak shows a user with our federation link and our entry's id.
         AwaitImport = "await_import",
-        /// Keycloak shows the user's groups.
+        /// Waits until Keycloak shows the user's groups.
         AwaitGroupSync = "await_group_sync",
-        /// Keycloak mailed the action link; the budget was committed before.
+        /// Has Keycloak mail the action link. The rate limit was charged before.
         Mail = "mail",
         /// The account becomes `invited`.
         Invite = "invite",
-        /// Keycloak `enabled: false`, read back.
+        /// Sets `enabled: false` in Keycloak and reads it back.
         Disable = "disable",
-        /// The directory's lock.
+        /// Locks the entry in the directory.
         Lock = "lock",
-        /// The sessions in Keycloak end.
+        /// Ends the sessions in Keycloak.
         EndSessions = "end_sessions",
-        /// After the lock: was a password ever set?
+        /// Checks, after the lock, whether a password was ever set.
         CheckPassword = "check_password",
-        /// Take out of the groups and delete the entry, only if it is ours and never was activated.
+        /// Removes the entry from its groups and deletes it, only if it is ours and was never activated.
         Remove = "remove",
-        /// Unlock and enable again, where the look found an activated account that nobody wants gone.
+        /// Unlocks and enables the account again, if it turned out to be activated and nobody asked for its end.
         Unlock = "unlock",
-        /// Write the end into request and account.
+        /// Records the end in request and account.
         Finalize = "finalize",
-        /// The guild's member role.
+        /// Grants the guild's member role.
         GrantRole = "grant_role",
-        /// Keycloak mails one more link; whatever comes of it is told.
+        /// Has Keycloak mail one more link, and tells the person how that ended.
         Resend = "resend",
     }
 }
@@ -110,7 +111,7 @@ pub struct JobStep {
     pub outcome: String,
     /// What later steps need of it, as JSON.
     pub output: Option<String>,
-    /// Since when its result is known.
+    /// When its result was known.
     pub at: Timestamp,
 }
 
@@ -155,7 +156,7 @@ impl JobKind {
         )
     }
 
-    /// The steps that take everything of ours back, in order. Only `provision` leaves anything behind.
+    /// The steps that undo everything that we created, in order. Only `provision` creates anything.
     pub const fn undo_plan(self) -> &'static [Step] {
         match self {
             Self::Provision => &[
@@ -176,7 +177,7 @@ impl JobKind {
 pub enum Outcome {
     /// It acted.
     Applied,
-    /// It looked, and everything was as it should be.
+    /// Nothing had to be changed.
     Unchanged,
     /// It did not apply to this job.
     Skipped,
@@ -193,27 +194,27 @@ impl Outcome {
     }
 }
 
-/// What must happen after a step that did not succeed. The step decides, the worker obeys.
+/// What happens after a step that failed. The step decides; the worker does it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureAction {
-    /// Try again: after `after` if the server said so, else by the backoff ladder.
+    /// Try again: after `after` if the server said so, else after the backoff.
     Retry {
         /// Why.
         code: ErrorCode,
         /// What `Retry-After` said.
         after: Option<Duration>,
     },
-    /// It can never succeed: take everything of ours back, the request fails with this code.
+    /// It can never succeed: everything that we created is undone, and the request fails with this code.
     Undo {
         /// Why.
         code: ErrorCode,
     },
-    /// A person has to look; nothing is taken back, a retry is a press or a command.
+    /// An operator has to look. Nothing is undone; a button or a command tries it again.
     AskOperator {
         /// Why.
         code: ErrorCode,
     },
-    /// An entry or user is not ours or not the recorded one: the account is in conflict, nothing is written.
+    /// An entry or user is not ours or not the recorded one. The account is in conflict, and nothing is written.
     Conflict {
         /// Why.
         code: ErrorCode,
@@ -232,44 +233,44 @@ impl FailureAction {
     }
 }
 
-/// A job row: the saga itself.
+/// A job, as its row has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     /// Our id.
     pub id: JobId,
-    /// Order of making; works of one person run in this order.
+    /// The order of creation. Jobs of one person run in this order.
     pub seq: i64,
-    /// Whose it is.
+    /// The person it is for.
     pub person_id: PersonId,
-    /// Which account it makes or ends; `check` has none.
+    /// The account that it creates or ends; `check` has none.
     pub account_id: Option<AccountId>,
-    /// Which request caused it.
+    /// The request that caused it.
     pub request_id: Option<RequestId>,
     /// What it is for.
     pub kind: JobKind,
     /// The plan's version.
     pub plan_version: i64,
-    /// Where it stands.
+    /// Its state.
     pub state: JobState,
     /// The next step, while it is unfinished.
     pub step: Option<Step>,
     /// Counts every change.
     pub revision: i64,
-    /// Grows with each claim: a worker that lost its lease can write nothing.
+    /// Grows with each claim, so a worker that lost its lease can write nothing.
     pub fence: i64,
     /// Who claimed it.
     pub owner: Option<String>,
     /// Until when the claim holds.
     pub lease_until: Option<Timestamp>,
-    /// How often the present step was tried.
+    /// How often the current step was tried.
     pub attempt: i64,
-    /// Not before.
+    /// The earliest time of the next attempt.
     pub next_run: Timestamp,
     /// Why it waits or needs an operator.
     pub error_code: Option<ErrorCode>,
     /// How many mails were begun.
     pub mail_attempts: i64,
-    /// Somebody asked to stop it.
+    /// Whether somebody asked to cancel it.
     pub cancel_asked: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Given and family names: any script, one line, nothing that a mail or a page would take for markup.
+//! Given and family names: any script, one line, nothing that a mail program or a page could read as markup.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -7,7 +7,7 @@ use unicode_normalization::char::is_combining_mark;
 #[derive(Clone, PartialEq, Eq)]
 pub struct PersonName(String);
 
-/// Which rule of form a person's name breaks.
+/// Which rule a person's name breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IllegalPersonName {
     /// Nothing was typed.
@@ -19,18 +19,18 @@ pub enum IllegalPersonName {
     /// A control, format or bidi character, an angle bracket, or a character that shows nothing.
     #[error("the name has a character that is not allowed")]
     Character,
-    /// It reads like a web or mail address.
+    /// It looks like a web or mail address.
     #[error("the name reads like an address")]
     LooksLikeAddress,
 }
 
-/// The longest name in characters. More than any passport prints; Keycloak's own limit is 255.
+/// The longest name, in characters. Passports print fewer; Keycloak's limit is 255.
 pub const NAME_MAX: usize = 64;
 
 impl PersonName {
-    /// Checks what was typed: composed (NFC), runs of spaces drawn together, then judged.
+    /// Checks what was typed, after it was composed (NFC) and runs of spaces were reduced to one space.
     pub fn parse(typed: &str) -> Result<Self, IllegalPersonName> {
-        // No name needs more input than this, whatever composing makes of it.
+        // No name needs more input than this, even before it is composed.
         if typed.len() > NAME_MAX * 32 {
             return Err(IllegalPersonName::TooLong);
         }
@@ -63,9 +63,9 @@ impl std::fmt::Debug for PersonName {
     }
 }
 
-/// Whether a character shows as itself: no control, format, bidi, zero-width, private or blank-looking character.
+/// Whether a character is visible as itself: no control, format, bidi, zero-width, private or blank character.
 ///
-/// Zero-width joiners are left out too. Some scripts use them inside names, but nobody can see whether two names differ by one.
+/// Zero-width joiners are refused, too. Some scripts use them inside names, but nobody can see whether two names differ by one.
 pub fn is_shown(c: char) -> bool {
     !c.is_control()
         && !matches!(c,
@@ -73,20 +73,21 @@ pub fn is_shown(c: char) -> bool {
             '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{180e}'
             | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
             | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1345f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-            // Characters that show nothing: joiners, fillers, variation selectors, the braille blank, tags.
+            // Invisible characters: joiners, fillers, variation selectors, the braille blank, tags.
             | '\u{34f}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2800}' | '\u{3164}'
             | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}'
-            // Private use and the replacement of what could not be read.
+            // Private use, and the replacement of unreadable characters.
             | '\u{e000}'..='\u{f8ff}' | '\u{fffc}'..='\u{ffff}' | '\u{f0000}'..='\u{10ffff}')
 }
 
-/// One plain space for each run of spaces of any kind, none at the ends. Line breaks and tabs stay, to be refused.
+/// Replaces each run of spaces of any kind by one plain space, and removes spaces at the ends. Line breaks and tabs stay, so that they
+/// are refused.
 fn draw_spaces_together(name: &str) -> String {
     let is_space = |c: char| c.is_whitespace() && !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}');
     name.split(is_space).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a mail program would make a link of it: a scheme, `www.`, an `@`, or a domain with a path.
+/// Whether a mail program would turn it into a link: a scheme, `www.`, an `@`, or a domain with a path.
 fn reads_like_address(name: &str) -> bool {
     let lower = name.to_lowercase();
     let has_path = |word: &str| {

@@ -1,6 +1,7 @@
 //! How long to wait before the next try, and what the servers' result codes mean.
 //!
-//! One table per protocol, [`LDAP`] and [`HTTP`]; each row is tried through the real doors. Everything that asks "is this worth another try?" asks here.
+//! There is one table for each protocol, [`LDAP`] and [`HTTP`]. Tests try each row through the real clients. Whatever needs to know if
+//! another try makes sense asks here.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -11,15 +12,15 @@ use super::job::FailureAction;
 /// What an answer means for the next try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// It went well.
+    /// It succeeded.
     Fine,
-    /// The wanted state was there before: success, if it carries our mark.
+    /// The wanted state was there before. That is a success if it has our mark.
     AlreadyDone,
     /// The same call may succeed later.
     Retry,
     /// The name, address or id belongs to somebody else; the caller looks whose it is.
     Conflict,
-    /// The server will say the same again until a person changes something: a right, a rule, a setting.
+    /// The server will answer the same until somebody changes a right, a rule or a setting.
     Operator,
     /// What we named is not there.
     Absent,
@@ -28,7 +29,7 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
-    /// What a step makes of this fate when it has nothing better to say.
+    /// What a step does about this class, unless it knows better.
     pub const fn failure_action(self, code: ErrorCode, after: Option<Duration>) -> FailureAction {
         match self {
             Self::Fine | Self::AlreadyDone | Self::Retry => FailureAction::Retry { code, after },
@@ -38,8 +39,8 @@ impl ErrorClass {
     }
 }
 
-/// Every LDAP result code with its name and its fate: RFC 4511 appendix A, what RFC 3909, 4528 and 4370 add, and what client libraries
-/// make up for a server that is not there. What slapd, 389 and Samba were seen to answer decided the doubtful ones.
+/// Every LDAP result code with its name and its class: RFC 4511 appendix A, the codes of RFC 3909, 4528 and 4370, and those that client
+/// libraries use when a server is not there. In doubt, what slapd, 389 and Samba were seen to answer decided.
 pub const LDAP: &[(u32, &str, ErrorClass)] = &[
     (0, "success", ErrorClass::Fine),
     (1, "operationsError", ErrorClass::Retry),
@@ -97,7 +98,7 @@ pub const LDAP: &[(u32, &str, ErrorClass)] = &[
     (123, "authorizationDenied", ErrorClass::Operator),
 ];
 
-/// Every HTTP status of Keycloak's admin API with its fate, from and to.
+/// Every HTTP status of Keycloak's admin API with its class, as ranges.
 pub const HTTP: &[(RangeInclusive<u16>, &str, ErrorClass)] = &[
     // no answer yet, and never handed on as one
     (100..=199, "an interim answer", ErrorClass::Defect),
@@ -126,12 +127,12 @@ pub const HTTP: &[(RangeInclusive<u16>, &str, ErrorClass)] = &[
     (500..=599, "a fault of the server", ErrorClass::Retry),
 ];
 
-/// The fate of an LDAP result code. One that no row names is a defect: nobody knows what a repetition would do.
+/// The class of an LDAP result code. One that no row names is a defect, because nobody knows what a repetition would do.
 pub fn of_ldap(rc: u32) -> ErrorClass {
     LDAP.iter().find(|(code, _, _)| *code == rc).map_or(ErrorClass::Defect, |(_, _, class)| *class)
 }
 
-/// The fate of an HTTP status of Keycloak's admin API.
+/// The class of an HTTP status of Keycloak's admin API.
 pub fn of_http(status: u16) -> ErrorClass {
     HTTP.iter()
         .find(|(statuses, _, _)| statuses.contains(&status))
@@ -185,7 +186,7 @@ mod tests {
     /// A code that says that somebody else has it, or that somebody must change something, is never simply tried again, and one that
     /// says "not now" is never given up.
     #[test]
-    fn the_fates_that_faults_depend_on_are_these() {
+    fn the_classes_that_faults_depend_on_are_these() {
         for code in [1, 3, 11, 51, 52, 54, 80, 81, 85, 91] {
             assert_eq!(of_ldap(code), ErrorClass::Retry, "LDAP result code {code}");
         }

@@ -21,7 +21,7 @@ pub(super) struct Claim {
     pub(super) job: Job,
     /// When the store was asked for the lease, or for its last renewal: it began no earlier.
     asked: Mutex<Moment>,
-    /// A renewal found that somebody asked to cancel the job.
+    /// Whether a renewal found that somebody asked to cancel the job.
     cancel_asked: AtomicBool,
     /// Everything that the claim rests on is on the disk.
     is_flushed: AtomicBool,

@@ -252,7 +252,7 @@ async fn withdraw_instead(ctx: &StepContext<'_>) -> Result<NextAction, StoreErro
     Ok(NextAction::Over("withdrawn"))
 }
 
-/// The entry or the user belongs to somebody else: nothing is written there, the account says so, an operator must look.
+/// The entry or the user belongs to somebody else. Nothing is written there, the account is marked, and an operator has to look.
 async fn stop_in_conflict(ctx: &StepContext<'_>, code: ErrorCode) -> Result<NextAction, StoreError> {
     let mut tx = ctx.worker.deps.store.begin().await?;
     let (job, _) = transitions::catch_up(ctx, &mut tx).await?;

@@ -158,8 +158,8 @@ async fn run_step(ctx: &mut StepContext<'_>) -> Result<NextAction, StoreError> {
     }
 }
 
-/// Checked between steps: somebody asked to cancel what is being made. A claim hears of it when it begins, when it renews its lease,
-/// and at each barrier.
+/// Checks, between steps, whether somebody asked to cancel the account that is being created. A claim knows of it from its beginning, from
+/// each renewal of its lease, and from each barrier.
 async fn cancellation(ctx: &mut StepContext<'_>) -> Result<Option<FailureAction>, StoreError> {
     if ctx.job.kind != JobKind::Provision {
         return Ok(None);

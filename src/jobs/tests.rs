@@ -254,7 +254,7 @@ async fn whoever_left_before_the_account_was_made_gets_none_and_nothing_stays_be
 }
 
 #[tokio::test]
-async fn while_keycloak_is_away_the_work_waits_at_its_step_and_nothing_is_written() {
+async fn while_keycloak_is_away_the_job_waits_at_its_step_and_nothing_is_written() {
     let town = Town::new().await;
     let (_, job) = town.approved(town.ada).await;
     town.drains().await;

@@ -193,7 +193,7 @@ impl Shared {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let log = match file.take() {
             Some(log) if is_at(&log, &self.path)? => log,
-            // SQLite made the log anew, after it had written the old one into the database and flushed that.
+            // SQLite created a new log after it had written the old one into the database and flushed it.
             Some(_) | None => files::open_log(&self.path)?,
         };
         file.insert(log).sync_data()?;

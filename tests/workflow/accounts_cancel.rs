@@ -109,7 +109,7 @@ async fn while_the_account_is_made_the_worker_is_asked_to_undo_once() {
 }
 
 #[tokio::test]
-async fn work_that_waits_for_an_operator_can_be_taken_back_too() {
+async fn a_job_that_waits_for_an_operator_can_be_taken_back_too() {
     let env = AccountsEnv::new().await;
     let request = env.asks(ADA, "ada").await;
     env.approves(&request).await;
@@ -125,7 +125,7 @@ async fn work_that_waits_for_an_operator_can_be_taken_back_too() {
 }
 
 #[tokio::test]
-async fn after_the_mail_a_new_work_withdraws_the_account_once() {
+async fn after_the_mail_a_new_job_withdraws_the_account_once() {
     let env = AccountsEnv::new().await;
     let request = env.asks(ADA, "ada").await;
     let (account, _) = env.approves(&request).await;

@@ -71,7 +71,7 @@ fn steps_up_to_the_mail() -> Vec<Step> {
 
 #[test]
 #[expect(clippy::print_stderr, reason = "shown only where a case fails: which one it was")]
-fn who_leaves_while_a_server_keeps_the_work_waiting_gets_no_mail_and_nothing_stays() {
+fn who_leaves_while_a_server_keeps_the_job_waiting_gets_no_mail_and_nothing_stays() {
     for (step, departure) in steps_up_to_the_mail().into_iter().zip(Departure::ALL.into_iter().cycle()) {
         eprintln!("{departure:?} before {step}");
         StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {

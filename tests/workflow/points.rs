@@ -296,7 +296,7 @@ impl Then {
 
 #[test]
 #[expect(clippy::print_stderr, reason = "shown only where a row fails: which one it was")]
-fn the_work_does_what_the_row_of_each_ldap_result_code_says_when_the_add_is_answered_with_it() {
+fn the_job_does_what_the_row_of_each_ldap_result_code_says_when_the_add_is_answered_with_it() {
     StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
         let lines = Proxies::start().await;
         let worker = env.worker_behind(&lines);
@@ -331,7 +331,7 @@ fn statuses() -> impl Iterator<Item = (u16, ErrorClass)> {
 
 #[test]
 #[expect(clippy::print_stderr, reason = "shown only where a row fails: which one it was")]
-fn the_work_does_what_the_row_of_each_http_status_says_when_import_or_mail_is_answered_with_it() {
+fn the_job_does_what_the_row_of_each_http_status_says_when_import_or_mail_is_answered_with_it() {
     StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
         let lines = Proxies::start().await;
         let worker = env.worker_behind(&lines);

@@ -214,7 +214,7 @@ fn a_user_of_keycloaks_own_with_the_name_is_left_alone_and_our_entry_goes() {
 }
 
 #[test]
-fn after_a_conflict_was_put_right_the_work_goes_on_to_the_account_and_its_mail() {
+fn after_a_conflict_was_put_right_the_job_continues_to_the_account_and_its_mail() {
     StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
         env.approved().await;
         env.drains_up_to(Step::Groups).await;

@@ -106,7 +106,7 @@ async fn whoever_waits_for_a_connection_to_postgres_waits_as_long_as_others_get_
 /// The cancellation reads the job, the job finishes, and then the cancellation would be written. The job finishes later in each round,
 /// until that happens.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wish_to_stop_that_meets_the_end_of_the_work_on_postgres_is_not_taken_for_an_earlier_one() {
+async fn a_wish_to_stop_that_meets_the_end_of_the_job_on_postgres_is_not_taken_for_an_earlier_one() {
     let env = StoreEnv::on_postgres().await;
     for round in 0..100 {
         let job = enqueue(&env, round + 1, JobKind::Provision).await;
@@ -132,7 +132,7 @@ async fn a_wish_to_stop_that_meets_the_end_of_the_work_on_postgres_is_not_taken_
 }
 
 on_both_databases! {
-    async fn no_work_is_claimed_twice(env: &StoreEnv) {
+    async fn no_job_is_claimed_twice(env: &StoreEnv) {
         for user in 1..=20 {
             enqueue(env, user, JobKind::Welcome).await;
         }
@@ -153,7 +153,7 @@ on_both_databases! {
         assert_eq!(all.len(), 20);
     }
 
-    async fn works_of_one_person_run_in_their_order(env: &StoreEnv) {
+    async fn jobs_of_one_person_run_in_their_order(env: &StoreEnv) {
         let first = enqueue(env, 1, JobKind::Check).await;
         let second = enqueue(env, 1, JobKind::Welcome).await;
         let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("one is due").job;
@@ -194,7 +194,7 @@ on_both_databases! {
         assert_eq!((free.lease_until, free.owner, free.attempt), (None, None, 0));
     }
 
-    async fn what_is_known_of_works_reads_back(env: &StoreEnv) {
+    async fn what_is_known_of_jobs_reads_back(env: &StoreEnv) {
         let request = env.waiting(1, "ada.lovelace").await;
         let mut tx = env.store.begin().await.expect("begins");
         let mut jobs = Vec::new();
@@ -232,7 +232,7 @@ on_both_databases! {
         assert_eq!(view.oldest_due_job().await.expect("reads"), next_runs.into_iter().min());
     }
 
-    async fn a_work_is_due_from_its_time_on_and_not_before(env: &StoreEnv) {
+    async fn a_job_is_due_from_its_time_on_and_not_before(env: &StoreEnv) {
         let oldest = async || env.store.read().await.expect("reads").oldest_due_job().await.expect("reads");
         assert_eq!(oldest().await, None);
         let job = enqueue(env, 1, JobKind::Provision).await;
@@ -266,7 +266,7 @@ on_both_databases! {
         futures::future::join_all(all).await;
     }
 
-    async fn a_work_that_needs_an_operator_goes_on_in_the_plan_that_its_step_is_of(env: &StoreEnv) {
+    async fn a_job_that_needs_an_operator_continues_in_the_plan_that_its_step_is_of(env: &StoreEnv) {
         enqueue(env, 1, JobKind::Provision).await;
         for (undo, wanted) in [(None, JobState::Open), (Some(Step::Lock), JobState::Undoing)] {
             let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
@@ -300,7 +300,7 @@ on_both_databases! {
         assert!(env.store.claim_job("a", LEASE).await.expect("claims").is_none());
     }
 
-    async fn a_work_waits_for_exactly_those_earlier_ones_that_its_kind_waits_for(env: &StoreEnv) {
+    async fn a_job_waits_for_exactly_those_earlier_ones_that_its_kind_waits_for(env: &StoreEnv) {
         let pairs = JobKind::ALL.iter().flat_map(|earlier| JobKind::ALL.iter().map(move |kind| (earlier, kind)));
         for (user, (earlier, kind)) in (1..).zip(pairs) {
             let first = enqueue(env, user, *earlier).await;
@@ -480,7 +480,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_work_causes_no_more_mails_than_allowed(env: &StoreEnv) {
+    async fn a_job_causes_no_more_mails_than_allowed(env: &StoreEnv) {
         enqueue(env, 1, JobKind::Provision).await;
         let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
         let mut tx = env.store.begin().await.expect("begins");
@@ -493,7 +493,7 @@ on_both_databases! {
         tx.commit("test.mail").await.expect("commits");
     }
 
-    async fn waiting_work_is_woken_when_its_target_answers_again(env: &StoreEnv) {
+    async fn a_waiting_job_is_woken_when_its_target_answers_again(env: &StoreEnv) {
         enqueue(env, 1, JobKind::Provision).await;
         let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
         let mut tx = env.store.begin().await.expect("begins");
@@ -543,7 +543,7 @@ on_both_databases! {
         assert!(!asked.contains(&CancelAsk::Finished));
     }
 
-    async fn a_finished_work_cannot_be_asked_to_stop(env: &StoreEnv) {
+    async fn a_finished_job_cannot_be_asked_to_stop(env: &StoreEnv) {
         enqueue(env, 1, JobKind::Welcome).await;
         let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
         let mut tx = env.store.begin().await.expect("begins");

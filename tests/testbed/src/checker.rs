@@ -205,7 +205,7 @@ impl Checker<'_> {
                 note(
                     found,
                     Rule::MailBounded,
-                    format!("work {} began {} mails", text_of(&job["id"]), job["mail_attempts"]),
+                    format!("job {} began {} mails", text_of(&job["id"]), job["mail_attempts"]),
                 );
             }
         }
@@ -252,10 +252,10 @@ fn nothing_lost(seen: &Seen, found: &mut Vec<Violation>) {
         let id = text_of(&job["id"]);
         match state.as_str() {
             "open" | "undoing" => {
-                note(found, Rule::NothingLost, format!("work {id} is still {state} at {}", job["step"]));
+                note(found, Rule::NothingLost, format!("job {id} is still {state} at {}", job["step"]));
             }
             "needs_operator" if job["error_code"].is_null() => {
-                note(found, Rule::NothingLost, format!("work {id} needs an operator and says no reason"));
+                note(found, Rule::NothingLost, format!("job {id} needs an operator and says no reason"));
             }
             _ => {}
         }
