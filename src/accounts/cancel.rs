@@ -114,7 +114,7 @@ async fn end_open_request(
     Ok(Some(Cancelled { code: request.code.clone(), undo: false, withdraw: false }))
 }
 
-/// A person whose request an operator cancelled is told. Who cancels their own request reads it in the reply.
+/// Notifies the person if somebody else cancelled their request. People who cancel their own see it in the reply.
 async fn notify_person(tx: &mut Tx, request: &Request, by: &CancelledBy) -> Result<(), UseCaseError> {
     if by.actor != Actor::Person(request.person_id) {
         tx.put_notification(request.person_id, Notification::Cancelled, request.id).await?;

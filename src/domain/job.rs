@@ -25,7 +25,7 @@ codes! {
         Withdraw = "withdraw",
         /// Grants the member role after the activation.
         Welcome = "welcome",
-        /// Sends the mail again because the person asked for it.
+        /// Resends the mail at the request of the person.
         Resend = "resend",
         /// Locks and disables the account and ends its sessions, because the person says that somebody else set the password. Removes
         /// nothing.

@@ -12,7 +12,7 @@ use super::database::{Conn, Db, Kind};
 use super::error::StoreError;
 use super::handover::{ClaimedJob, Handover};
 use super::seal::Keys;
-use super::sql::{bare, exec, one, sql};
+use super::sql::{bare, exec, one, postgres_now, sql};
 use super::write_health::WriteHealth;
 use crate::clock::{Clock, Ids, Rng};
 use crate::domain::audit::Entry;
@@ -28,8 +28,8 @@ sql! {
     TOUCH = "INSERT INTO lease (name, owner, fence, until) VALUES ('readiness', '', 1, 0) \
         ON CONFLICT (name) DO UPDATE SET fence = lease.fence + 1";
     /// The database's own clock, for everything that replicas compare. SQLite has none but this machine's, which is asked directly.
-    NOW = "SELECT 0",
-        postgres: "SELECT CAST(floor(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT)";
+    NOW = "SELECT $1",
+        postgres: concat!("SELECT ", postgres_now!("$1"));
     /// Only one transaction at a time passes with each of these keys, a JSON array, which are locked in order. SQLite has one writer
     /// anyway.
     LOCK_KEYS = "SELECT json_array_length($1)",
@@ -281,11 +281,11 @@ impl ReadConnection {
 
     /// The database's clock, in milliseconds, pushed as far as ours is.
     pub(super) async fn database_now(&mut self) -> Result<i64, StoreError> {
-        if self.inner.db.kind() == Kind::Sqlite {
-            return Ok(self.inner.clock.now().as_millis());
+        let clock_base = self.clock_base();
+        match self.inner.db.kind() {
+            Kind::Sqlite => Ok(clock_base),
+            Kind::Postgres => Ok(one!(self, NOW, (i64,); clock_base)?.0),
         }
-        let now = one!(self, NOW, (i64,);)?.0;
-        Ok(now.saturating_add(self.inner.clock.shift()))
     }
 
     /// What the statements that read the database's clock themselves bind (see [`postgres_now`]): the time by our clock on SQLite; on

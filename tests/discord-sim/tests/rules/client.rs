@@ -15,7 +15,7 @@ pub(crate) const INTENTS: u64 = 1 | 1 << 1 | 1 << 2;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A guild with a member, a moderator and a bot.
-pub(crate) struct Scene {
+pub(crate) struct TestEnv {
     pub(crate) sim: Sim,
     pub(crate) bot: Bot,
     pub(crate) guild: Guild,
@@ -23,7 +23,7 @@ pub(crate) struct Scene {
     pub(crate) grace: Person,
 }
 
-impl Scene {
+impl TestEnv {
     pub(crate) async fn new() -> Self {
         Self::with(Options { rate_limits: false, ..Options::default() }).await
     }

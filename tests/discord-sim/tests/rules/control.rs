@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
-use crate::client::{Gateway, INTENTS, Scene, webhook};
+use crate::client::{Gateway, INTENTS, TestEnv, webhook};
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/village.json");
 
@@ -49,15 +49,15 @@ async fn the_program_says_in_one_line_where_it_is_and_stops_when_asked() {
 
 #[tokio::test]
 async fn people_act_and_see_through_the_control_routes() {
-    let scene = Scene::new().await;
-    let mut gateway: Gateway = scene.connect().await;
-    let control = format!("{}/sim", scene.sim.base_url());
+    let env = TestEnv::new().await;
+    let mut gateway: Gateway = env.connect().await;
+    let control = format!("{}/sim", env.sim.base_url());
     let client = reqwest::Client::new();
     let post = async |path: &str, body: Value| -> (u16, Value) {
         let sent = client.post(format!("{control}{path}")).json(&body).send().await.expect("up");
         (sent.status().as_u16(), sent.json().await.expect("JSON"))
     };
-    let rest = scene.rest();
+    let rest = env.rest();
     let answers = async {
         let interaction = gateway.interaction().await;
         rest.answer(&interaction, &json!({"type": 4, "data": {"content": "hello", "flags": 64}})).await
@@ -78,29 +78,31 @@ async fn people_act_and_see_through_the_control_routes() {
     let change = json!({"roles": [], "pending": true, "dms_open": false});
     let path = format!("{control}/members/Village/{eve}");
     assert_eq!(client.patch(path).json(&change).send().await.expect("up").status(), 200);
-    let (_, member) = rest.get(&format!("/guilds/{}/members/{eve}", scene.guild.id)).await;
+    let (_, member) = rest.get(&format!("/guilds/{}/members/{eve}", env.guild.id)).await;
     assert_eq!((&member["roles"], &member["pending"]), (&json!([]), &json!(true)));
     let log: Value =
         client.get(format!("{control}/log")).send().await.expect("up").json().await.expect("JSON");
     assert_eq!(log["interactions"][0]["answer"], "Message");
-    assert!(log["requests"].as_array().is_some_and(|list| {
-        list.iter().all(|request| !request.to_string().contains(&scene.bot.token()))
-    }));
+    assert!(
+        log["requests"].as_array().is_some_and(|list| {
+            list.iter().all(|request| !request.to_string().contains(&env.bot.token()))
+        })
+    );
 }
 
 #[tokio::test]
 async fn a_press_can_name_its_message_by_what_that_says() {
-    let scene = Scene::new().await;
-    let mut gateway = scene.connect().await;
-    let rest = scene.rest();
-    let channel = scene.guild.channel("account-requests").id;
+    let env = TestEnv::new().await;
+    let mut gateway = env.connect().await;
+    let rest = env.rest();
+    let channel = env.guild.channel("account-requests").id;
     let button = json!({"type": 2, "style": 1, "label": "Approve", "custom_id": "yes"});
     for text in ["the first request", "the second request"] {
         let card = json!({"content": text, "components": [{"type": 1, "components": [button]}]});
         assert_eq!(rest.post(&format!("/channels/{channel}/messages"), &card).await.0, 200);
     }
     let client = reqwest::Client::new();
-    let control = format!("{}/sim", scene.sim.base_url());
+    let control = format!("{}/sim", env.sim.base_url());
     let press = async |body: Value| {
         let press = client.post(format!("{control}/as/grace/press")).json(&body);
         let answer = press.send().await.expect("up");
@@ -122,42 +124,42 @@ async fn a_press_can_name_its_message_by_what_that_says() {
 
 #[tokio::test]
 async fn a_duplicate_delivery_and_a_close_code_reach_the_bot() {
-    let scene = Scene::new().await;
-    let mut gateway = scene.connect().await;
-    scene.sim.delivers_twice(1);
-    let rest = scene.rest();
+    let env = TestEnv::new().await;
+    let mut gateway = env.connect().await;
+    env.sim.delivers_twice(1);
+    let rest = env.rest();
     let twice = async {
         let (first, second) = (gateway.interaction().await, gateway.interaction().await);
         assert_eq!(first, second);
         rest.answer(&first, &json!({"type": 4, "data": {"content": "once", "flags": 64}})).await
     };
-    let (reply, _) = tokio::join!(scene.ada.runs("/account request"), twice);
+    let (reply, _) = tokio::join!(env.ada.runs("/account request"), twice);
     assert!(reply.text.ends_with("once"));
     let fault = serde_json::from_value(json!({"kind": "gateway_close", "code": 4009})).expect("a fault");
-    scene.sim.breaks(fault);
+    env.sim.breaks(fault);
     assert_eq!(gateway.frame().await, Err(4009));
-    let mut gateway = Gateway::open(&scene.sim).await;
-    gateway.identify(&scene.bot.token(), INTENTS).await;
+    let mut gateway = Gateway::open(&env.sim).await;
+    gateway.identify(&env.bot.token(), INTENTS).await;
     gateway.event("READY").await;
     assert_eq!(gateway.events_so_far().await, ["GUILD_CREATE"]);
 }
 
 #[tokio::test]
 async fn a_burst_of_a_crowd_is_sent_at_once_and_each_first_answer_is_timed_or_missing() {
-    let scene = Scene::new().await;
-    let mut gateway = scene.connect().await;
-    let rest = scene.rest();
+    let env = TestEnv::new().await;
+    let mut gateway = env.connect().await;
+    let rest = env.rest();
     let client = reqwest::Client::new();
-    let control = format!("{}/sim", scene.sim.base_url());
+    let control = format!("{}/sim", env.sim.base_url());
     let post = async |path: &str, body: Value| -> (u16, Value) {
         let sent = client.post(format!("{control}{path}")).json(&body).send().await.expect("up");
         (sent.status().as_u16(), sent.json().await.expect("JSON"))
     };
-    let crowd = json!({"guild": scene.guild.id, "count": 3, "name": "many", "roles": ["member"]});
+    let crowd = json!({"guild": env.guild.id, "count": 3, "name": "many", "roles": ["member"]});
     let (_, made) = post("/crowd", crowd).await;
     let ids: Vec<&str> =
         made["ids"].as_array().expect("ids").iter().map(|id| id.as_str().expect("an id")).collect();
-    assert_eq!(scene.guild.member("many2").id().to_string(), ids[2]);
+    assert_eq!(env.guild.member("many2").id().to_string(), ids[2]);
     let act = |user: &&str| json!({"user": user, "do": "command", "text": "/account request", "place": {"channel": "general"}});
     let acts: Vec<Value> = ids.iter().map(act).collect();
     let answering = async {
@@ -170,7 +172,7 @@ async fn a_burst_of_a_crowd_is_sent_at_once_and_each_first_answer_is_timed_or_mi
             json!([{"type": 1, "components": [{"type": 2, "style": 1, "label": "Send", "custom_id": "s"}]}]);
         let message = json!({"type": 4, "data": {"content": "draft", "flags": 64, "components": buttons}});
         assert_eq!(rest.answer(&heard[1], &message).await.0, 204);
-        scene.sim.advance(Duration::from_secs(4));
+        env.sim.advance(Duration::from_secs(4));
     };
     let ((status, told), ()) = tokio::join!(post("/burst", json!({"acts": acts})), answering);
     let answers = &told["answers"];
@@ -193,7 +195,7 @@ async fn a_burst_of_a_crowd_is_sent_at_once_and_each_first_answer_is_timed_or_mi
         tokio::join!(post("/burst", json!({"acts": next, "every_us": 1000})), answering);
     assert_eq!(status, 200, "{told}");
     assert!(told["answers"][1]["text"].as_str().is_some_and(|text| text.ends_with("done")), "{told}");
-    // Whoever answers later with a message of its own is heard, too.
+    // After a deferral, the burst reports the follow-up message.
     let press = json!([{"user": ids[1], "do": "press", "label": "Send", "message": answers[1]["message"]}]);
     let answering = async {
         let heard = gateway.interaction().await;
@@ -212,9 +214,9 @@ async fn a_burst_of_a_crowd_is_sent_at_once_and_each_first_answer_is_timed_or_mi
 
 #[tokio::test]
 async fn where_nothing_is_refused_the_headers_speak_of_no_limit_that_a_client_would_heed() {
-    let scene = Scene::new().await;
-    let rest = scene.rest();
-    let channel = scene.guild.channel("general").id;
+    let env = TestEnv::new().await;
+    let rest = env.rest();
+    let channel = env.guild.channel("general").id;
     for text in 0..7 {
         let path = format!("/channels/{channel}/messages");
         let sent = rest.send(reqwest::Method::POST, &path, Some(&json!({"content": text.to_string()}))).await;

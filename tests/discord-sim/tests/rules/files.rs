@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use twilight_model::channel::Message;
 
-use crate::client::{Rest, Scene, webhook};
+use crate::client::{Rest, TestEnv, webhook};
 use crate::judges::{faults, openapi, reads};
 
 const MIB: usize = 1024 * 1024;
@@ -17,16 +17,16 @@ fn attaching(content: &str, names: &[&str]) -> Value {
 
 #[tokio::test]
 async fn a_file_below_a_deferred_answer_is_seen_and_opened_by_its_person_alone() {
-    let scene = Scene::new().await;
-    let mut gateway = scene.connect().await;
-    let rest = Rest::new(&scene.sim, None);
+    let env = TestEnv::new().await;
+    let mut gateway = env.connect().await;
+    let rest = Rest::new(&env.sim, None);
     let bytes = b"a,b\r\n\"--x\",\x00\xff\r\n\r\n".to_vec();
     let work = async {
         let interaction = gateway.interaction().await;
         rest.answer(&interaction, &json!({"type": 5, "data": {"flags": 64}})).await;
         interaction
     };
-    let (reply, interaction) = tokio::join!(scene.ada.runs("/account request"), work);
+    let (reply, interaction) = tokio::join!(env.ada.runs("/account request"), work);
     assert!(reply.ephemeral, "{reply}");
     let path = webhook(&interaction, "/messages/@original");
     let body = attaching("your table", &["table.csv"]);
@@ -45,7 +45,7 @@ async fn a_file_below_a_deferred_answer_is_seen_and_opened_by_its_person_alone()
         let asked = [call, "/requestBody/content/multipart~1form-data/schema"].concat();
         assert_eq!(faults(&document, &asked, &body), Vec::<String>::new());
     }
-    let (message, text) = scene.ada.waits_for_message("your table").await;
+    let (message, text) = env.ada.waits_for_message("your table").await;
     assert_eq!(
         text,
         format!(
@@ -53,18 +53,18 @@ async fn a_file_below_a_deferred_answer_is_seen_and_opened_by_its_person_alone()
             bytes.len()
         )
     );
-    assert_eq!(scene.ada.opens_file(message), ("table.csv".to_owned(), bytes));
-    assert_eq!(scene.grace.sees().await, "");
-    let grace = scene.grace.clone();
+    assert_eq!(env.ada.opens_file(message), ("table.csv".to_owned(), bytes));
+    assert_eq!(env.grace.sees().await, "");
+    let grace = env.grace.clone();
     let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| grace.opens_file(message)));
     assert!(opened.is_err(), "grace opened what only ada sees");
 }
 
 #[tokio::test]
 async fn files_that_are_too_large_too_many_or_missing_are_refused() {
-    let scene = Scene::new().await;
-    let rest = scene.rest();
-    let path = format!("/channels/{}/messages", scene.guild.channel("general").id);
+    let env = TestEnv::new().await;
+    let rest = env.rest();
+    let path = format!("/channels/{}/messages", env.guild.channel("general").id);
     let send = async |body: &Value, files: &[(&str, Vec<u8>)]| {
         let (status, answer) = rest.send_files(Method::POST, &path, body, files).await;
         (status.as_u16(), answer["code"].as_i64())
@@ -89,9 +89,9 @@ async fn files_that_are_too_large_too_many_or_missing_are_refused() {
 
 #[tokio::test]
 async fn an_edit_keeps_the_files_that_it_names_or_says_nothing_of() {
-    let scene = Scene::new().await;
-    let rest = scene.rest();
-    let path = format!("/channels/{}/messages", scene.guild.channel("general").id);
+    let env = TestEnv::new().await;
+    let rest = env.rest();
+    let path = format!("/channels/{}/messages", env.guild.channel("general").id);
     let files = [("a.txt", vec![b'a']), ("b.txt", vec![b'b'])];
     let (_, made) = rest.send_files(Method::POST, &path, &attaching("x", &["a.txt", "b.txt"]), &files).await;
     let message = format!("{path}/{}", made["id"].as_str().expect("an id"));

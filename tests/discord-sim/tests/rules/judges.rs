@@ -8,16 +8,16 @@ use twilight_model::channel::message::Embed;
 use twilight_model::gateway::payload::incoming::{MemberUpdate, Ready};
 use twilight_model::guild::{Guild, Member, Role};
 
-use crate::client::{Rest, Scene};
+use crate::client::{Rest, TestEnv};
 
 pub(crate) fn reads<T: DeserializeOwned>(what: &str, value: &Value) -> T {
     T::deserialize(value).unwrap_or_else(|error| panic!("twilight cannot read {what}: {error}\n{value:#}"))
 }
 
 /// Creates an interaction of every kind and answers each.
-async fn interactions(scene: &Scene) -> Vec<Value> {
-    let mut gateway = scene.connect().await;
-    let rest = Rest::new(&scene.sim, None);
+async fn interactions(env: &TestEnv) -> Vec<Value> {
+    let mut gateway = env.connect().await;
+    let rest = Rest::new(&env.sim, None);
     let answers = [
         json!({"type": 4, "data": {"content": "press", "flags": 64, "components": [{"type": 1, "components": [
             {"type": 2, "style": 1, "label": "Open", "custom_id": "open"}]}]}}),
@@ -26,9 +26,9 @@ async fn interactions(scene: &Scene) -> Vec<Value> {
         json!({"type": 7, "data": {"content": "done", "components": []}}),
     ];
     let deeds = async {
-        scene.ada.runs("/account look user:grace").await;
-        scene.ada.presses("Open").await;
-        scene.ada.submits(&[("name", "Ada")]).await
+        env.ada.runs("/account look user:grace").await;
+        env.ada.presses("Open").await;
+        env.ada.submits(&[("name", "Ada")]).await
     };
     let bot = async {
         let mut heard = Vec::new();
@@ -44,30 +44,30 @@ async fn interactions(scene: &Scene) -> Vec<Value> {
     assert!(last.text.ends_with("done"), "{last}");
     heard.extend(gateway.frames.iter().filter(|frame| frame["t"] == "READY").map(|frame| frame["d"].clone()));
     heard.extend(gateway.frames.iter().filter(|frame| frame["t"] == "GUILD_CREATE").map(|f| f["d"].clone()));
-    scene.ada.gains("moderator");
+    env.ada.gains("moderator");
     heard.push(gateway.event("GUILD_MEMBER_UPDATE").await);
     heard
 }
 
 #[tokio::test]
 async fn twilight_reads_every_payload() {
-    let scene = Scene::new().await;
-    let heard = interactions(&scene).await;
+    let env = TestEnv::new().await;
+    let heard = interactions(&env).await;
     for interaction in &heard[..3] {
         let read: Interaction = reads("an interaction", interaction);
         assert!(read.data.is_some() && read.member.is_some() && read.channel.is_some());
     }
     assert!(reads::<Interaction>("a press", &heard[1]).message.is_some());
-    assert_eq!(heard[0]["data"]["options"][0]["options"][0]["value"], scene.grace.id().to_string());
-    assert!(heard[0]["data"]["resolved"]["members"][scene.grace.id().to_string()].is_object());
+    assert_eq!(heard[0]["data"]["options"][0]["options"][0]["value"], env.grace.id().to_string());
+    assert!(heard[0]["data"]["resolved"]["members"][env.grace.id().to_string()].is_object());
     reads::<Ready>("READY", &heard[3]);
     assert_eq!(reads::<Guild>("GUILD_CREATE", &heard[4]).members.len(), 1);
     reads::<MemberUpdate>("GUILD_MEMBER_UPDATE", &heard[5]);
-    let rest = scene.rest();
-    let guild = format!("/guilds/{}", scene.guild.id);
-    reads::<Member>("a member", &rest.get(&format!("{guild}/members/{}", scene.ada.id())).await.1);
+    let rest = env.rest();
+    let guild = format!("/guilds/{}", env.guild.id);
+    reads::<Member>("a member", &rest.get(&format!("{guild}/members/{}", env.ada.id())).await.1);
     reads::<Vec<Role>>("roles", &rest.get(&format!("{guild}/roles")).await.1);
-    let path = format!("/channels/{}/messages", scene.guild.channel("general").id);
+    let path = format!("/channels/{}/messages", env.guild.channel("general").id);
     let embed = json!({"title": "t", "fields": [{"name": "n", "value": "v", "inline": true}]});
     let (_, sent) = rest.post(&path, &json!({"content": "x", "embeds": [embed]})).await;
     reads::<Message>("a message", &sent);
@@ -77,9 +77,9 @@ async fn twilight_reads_every_payload() {
 /// What twilight's limits refuse is refused here with 50035, and what they allow is accepted.
 #[tokio::test]
 async fn the_limits_of_messages_agree_with_twilights() {
-    let scene = Scene::new().await;
-    let rest = scene.rest();
-    let path = format!("/channels/{}/messages", scene.guild.channel("general").id);
+    let env = TestEnv::new().await;
+    let rest = env.rest();
+    let path = format!("/channels/{}/messages", env.guild.channel("general").id);
     let text = |count: usize| "é".repeat(count);
     for count in [1, 2000, 2001] {
         let taken = rest.post(&path, &json!({"content": text(count)})).await.0 == 200;
@@ -117,9 +117,9 @@ async fn the_limits_of_messages_agree_with_twilights() {
 
 #[tokio::test]
 async fn the_limits_of_components_agree_with_twilights() {
-    let scene = Scene::new().await;
-    let rest = scene.rest();
-    let path = format!("/channels/{}/messages", scene.guild.channel("general").id);
+    let env = TestEnv::new().await;
+    let rest = env.rest();
+    let path = format!("/channels/{}/messages", env.guild.channel("general").id);
     let button = |label: usize, id: usize| json!({"type": 2, "style": 1, "label": "l".repeat(label), "custom_id": "c".repeat(id), "disabled": false});
     let row = |parts: Vec<Value>| json!({"type": 1, "components": parts});
     let buttons = |count: usize| (1..=count).map(|id| button(1, id)).collect::<Vec<_>>();
@@ -152,9 +152,9 @@ async fn the_limits_of_components_agree_with_twilights() {
 
 #[tokio::test]
 async fn the_limits_of_commands_agree_with_twilights() {
-    let scene = Scene::new().await;
-    let rest = scene.rest();
-    let path = format!("/applications/{}/commands", scene.bot.application_id());
+    let env = TestEnv::new().await;
+    let rest = env.rest();
+    let path = format!("/applications/{}/commands", env.bot.application_id());
     let option = |name: &str, required: bool| json!({"type": 3, "name": name, "description": "d", "required": required});
     let command = |name: &str, description: &str, options: Value| json!({"type": 1, "name": name, "description": description, "options": options});
     let numbered: Vec<Value> = (0..26).map(|number| option(&format!("o{number}"), false)).collect();
@@ -231,14 +231,13 @@ pub(crate) fn openapi() -> Option<Value> {
 #[tokio::test]
 async fn discords_openapi_accepts_the_answers() {
     let Some(document) = openapi() else { return };
-    let scene = Scene::new().await;
-    let heard = interactions(&scene).await;
-    let rest = scene.rest();
-    let (guild, channel, app) =
-        (scene.guild.id, scene.guild.channel("general").id, scene.bot.application_id());
+    let env = TestEnv::new().await;
+    let heard = interactions(&env).await;
+    let rest = env.rest();
+    let (guild, channel, app) = (env.guild.id, env.guild.channel("general").id, env.bot.application_id());
     let (_, sent) = rest.post(&format!("/channels/{channel}/messages"), &json!({"content": "x"})).await;
     let message = sent["id"].as_str().expect("an id");
-    let (ada, token) = (scene.ada.id(), heard[0]["token"].as_str().expect("a token"));
+    let (ada, token) = (env.ada.id(), heard[0]["token"].as_str().expect("a token"));
     rest.post("/users/@me/channels", &json!({"recipient_id": ada})).await;
     let mut all = Vec::new();
     for (template, path) in [
