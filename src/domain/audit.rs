@@ -41,10 +41,14 @@ codes! {
         EntryLocked = "entry.locked",
         /// The entry was deleted.
         EntryRemoved = "entry.removed",
+        /// The entry was gone already when it was to be removed: an earlier run removed it and lost its record, or someone else did.
+        EntryAbsent = "entry.absent",
         /// An entry of this name or Discord id is not ours.
         EntryConflict = "entry.conflict",
         /// Membership added.
         GroupAdded = "group.added",
+        /// The entry was a member already.
+        GroupFound = "group.found",
         /// Membership removed.
         GroupRemoved = "group.removed",
         /// Keycloak shows our entry.
@@ -79,6 +83,8 @@ codes! {
         DenyRemoved = "deny.removed",
         /// The member role was given.
         RoleGranted = "role.granted",
+        /// The member had the role already.
+        RoleFound = "role.found",
         /// A job stopped for an operator.
         JobNeedsOperator = "job.needs_operator",
         /// An admin let a job go on.

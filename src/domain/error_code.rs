@@ -70,6 +70,8 @@ codes! {
         OwnRequest = "own_request",
         /// Another moderator decided first, or the request has ended.
         AlreadyDecided = "already_decided",
+        /// The request was changed by someone else each time that this change was tried. Nothing was done.
+        ChangedMeanwhile = "changed_meanwhile",
         /// The button belongs to an older message, or to another person.
         StaleButton = "stale_button",
         /// The directory did not answer.
@@ -138,6 +140,7 @@ impl ErrorCode {
             | Self::NotModerator
             | Self::OwnRequest
             | Self::AlreadyDecided
+            | Self::ChangedMeanwhile
             | Self::StaleButton => false,
         }
     }

@@ -140,7 +140,14 @@ pub(super) enum StepOutput {
     Entry(DirectoryId),
     Groups {
         added: Vec<GroupName>,
+        /// The wanted groups that listed the entry already.
+        found: Vec<GroupName>,
         removed: Vec<GroupName>,
+    },
+    /// What became of the entry that was to be removed, and the groups that it was removed from before.
+    Removed {
+        password: PasswordState,
+        groups: Vec<GroupName>,
     },
     Import(KeycloakId),
     /// `invite` found that a password was set already.
@@ -157,7 +164,9 @@ impl StepOutput {
     pub(super) fn to_json(&self) -> Option<String> {
         let value = match self {
             Self::Rule(rule) => serde_json::json!({ "rule": rule.as_str() }),
-            Self::PasswordState(password) => serde_json::json!({ "password": password.code() }),
+            Self::PasswordState(password) | Self::Removed { password, .. } => {
+                serde_json::json!({ "password": password.code() })
+            }
             Self::Undo(code) => serde_json::json!({ "undo": code.code() }),
             Self::Nothing
             | Self::Availability(_)

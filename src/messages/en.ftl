@@ -153,6 +153,7 @@ ended-cancelled = cancelled
 ended-expired = not decided in time
 ended-failed = approved, but the account could not be created
 refusal-nothing-to-cancel = You have nothing to cancel. `/account status` shows where things stand.
+refusal-changed-meanwhile = Someone else changed this request at the same time. Nothing was done. Please try again.
 refusal-stale-button = This button is out of date. Use `/account status` to see the current state.
 refusal-card-changed = This button is out of date: its card has just changed. Look at the card, then press again.
 refusal-directory-down = The directory isn't responding. Nothing is lost; please try again in a few minutes.

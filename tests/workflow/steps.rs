@@ -224,6 +224,7 @@ impl Journey {
 
     /// Checks that everything is as this journey ends, whatever happened on it.
     async fn has_ended(self, env: &StepEnv, most_mails: usize) {
+        self.has_a_row_for_each_effect(env).await;
         match self {
             Self::Check => {
                 assert_eq!(env.standing().await, "waiting done");
@@ -264,6 +265,42 @@ impl Journey {
             Self::Welcome => {
                 assert_eq!(env.standing().await, "approved done active");
                 assert!(env.has_role());
+            }
+        }
+    }
+}
+
+impl Journey {
+    /// Checks that each effect has its row in the audit log. An attempt that lost its record leaves the row of what the next one found.
+    async fn has_a_row_for_each_effect(self, env: &StepEnv) {
+        const MADE: &[&[&str]] = &[
+            &["entry.created", "entry.found"],
+            &["group.added", "group.found"],
+            &["import.seen"],
+            &["mail.sent", "mail.unknown"],
+        ];
+        const LOCKED: &[&[&str]] = &[&["user.disabled"], &["entry.locked"], &["sessions.ended"]];
+        const REMOVED: &[&[&str]] = &[&["entry.removed", "entry.absent"]];
+        const RESTORED: &[&[&str]] = &[&["account.enabled"]];
+        const WELCOMED: &[&[&str]] = &[&["role.granted", "role.found"]];
+        let rows: Vec<&[&[&str]]> = match self {
+            Self::Check => vec![],
+            Self::AutomaticCheck | Self::Provision | Self::Resend => vec![MADE],
+            Self::Undo => vec![&MADE[..3], REMOVED],
+            Self::Withdraw => vec![MADE, REMOVED],
+            Self::Restore => vec![MADE, LOCKED, RESTORED, WELCOMED],
+            Self::Keep => vec![MADE, LOCKED],
+            Self::Welcome | Self::Reset => vec![MADE, WELCOMED],
+            Self::NotMe => vec![MADE, WELCOMED, LOCKED],
+        };
+        let events = env.rows("SELECT event FROM audit").await;
+        let events: Vec<&str> = events.iter().filter_map(|row| row["event"].as_str()).collect();
+        for row in rows.concat() {
+            assert!(row.iter().any(|event| events.contains(event)), "no {row:?} among {events:?}");
+        }
+        if events.contains(&"entry.removed") {
+            for row in LOCKED.iter().copied().chain([["group.removed"].as_slice()]) {
+                assert!(events.contains(&row[0]), "no {row:?} among {events:?}");
             }
         }
     }

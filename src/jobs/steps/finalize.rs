@@ -87,6 +87,7 @@ fn undo_cause(ctx: &StepContext<'_>) -> ErrorCode {
         | StepOutput::Import(_)
         | StepOutput::PasswordSeen
         | StepOutput::Resent(_)
+        | StepOutput::Removed { .. }
         | StepOutput::PasswordState(_) => None,
     });
     cause.unwrap_or(ErrorCode::Internal)

@@ -30,7 +30,12 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
 
 pub(super) fn apply(ctx: &mut StepContext<'_>, outcome: Outcome) {
     let role = ctx.served_guild().and_then(|guild| guild.member_role);
-    if let (Outcome::Applied, Some(role)) = (outcome, role) {
-        ctx.note_entry(ctx.entry(Event::RoleGranted).becoming(role.to_string()));
+    let event = match outcome {
+        Outcome::Applied => Event::RoleGranted,
+        Outcome::Unchanged => Event::RoleFound,
+        Outcome::Skipped => return,
+    };
+    if let Some(role) = role {
+        ctx.note_entry(ctx.entry(event).becoming(role.to_string()));
     }
 }

@@ -77,7 +77,7 @@ pub(super) fn apply(ctx: &mut StepContext<'_>, done: &StepDone) {
         Step::CreateEntry => create_entry::apply(ctx, done),
         Step::Groups => groups::apply(ctx, &done.output),
         Step::AwaitImport => await_import::apply(ctx, &done.output),
-        Step::Remove => remove::apply(ctx, done.outcome),
+        Step::Remove => remove::apply(ctx, done),
         Step::GrantRole => grant_role::apply(ctx, done.outcome),
         Step::Mail => mail::apply(ctx, done.outcome),
         Step::Disable => note_effect(ctx, done, Event::UserDisabled),
