@@ -73,7 +73,7 @@ points! {
         "app.void_leases" "lease.take" "lease.renew" "lease.give_back"
         "withdraw.finalize" "undo.finalize" "lock.finalize" "job.mail_budget" "job.mail_refund" "job.mail_unknown" "job.renew" "job.release" "job.wake" "job.later" "job.operator" "job.undo" "job.conflict"
         "activation.seen" "activation.cursor" "outbox.prepare" "outbox.sent" "outbox.later"
-        "upkeep.expire" "upkeep.withdraw" "upkeep.purge"
+        "housekeeping.expire" "housekeeping.withdraw" "housekeeping.purge"
     }
     else { "store.flush.before" "store.flush.after" "job.after_claim" "outbox.before_send" "outbox.after_send" }
 }

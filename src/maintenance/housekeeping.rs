@@ -23,7 +23,7 @@ const TEXTS_ERASED_AFTER: Duration = Duration::from_hours(90 * 24);
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(48);
 
 /// The name of the lease: two replicas at once would both enqueue the withdrawal of the same account.
-const NAME: &str = "upkeep";
+const NAME: &str = "housekeeping";
 
 /// One round. Returns how many rows were changed. The next round continues after a full batch. While another replica holds the lease
 /// nothing is changed.
@@ -57,7 +57,7 @@ async fn expire(worker: &WorkerContext) -> Result<usize, StoreError> {
         tx.put_card(request.id).await?;
         tx.put_notification(request.person_id, Notification::Expired, request.id).await?;
     }
-    tx.commit("upkeep.expire").await?;
+    tx.commit("housekeeping.expire").await?;
     Ok(usize::try_from(drafts).unwrap_or(usize::MAX).saturating_add(requests.len()))
 }
 
@@ -78,7 +78,7 @@ async fn withdraw_unused(worker: &WorkerContext, lease: &NamedLease) -> Result<u
         };
         tx.enqueue_job(job).await?;
     }
-    tx.commit("upkeep.withdraw").await?;
+    tx.commit("housekeeping.withdraw").await?;
     Ok(unused.len())
 }
 
@@ -92,6 +92,6 @@ async fn purge(worker: &WorkerContext) -> Result<usize, StoreError> {
     let texts = tx.erase_old_audit_texts(None, now.before(TEXTS_ERASED_AFTER), BATCH).await?;
     let budgets = tx.forget_budgets(now.before(FORGOTTEN_AFTER)).await?;
     let mails = tx.forget_mails(now.before(FORGOTTEN_AFTER)).await?;
-    tx.commit("upkeep.purge").await?;
+    tx.commit("housekeeping.purge").await?;
     Ok(usize::try_from(erased + reasons + texts + budgets + mails).unwrap_or(usize::MAX))
 }

@@ -727,16 +727,16 @@ on_both_databases! {
     }
 
     async fn what_is_written_under_a_lost_lease_is_not_written_and_nobody_takes_it_meanwhile(env: &StoreEnv) {
-        let over = env.store.take_lease("upkeep", "a", Duration::ZERO).await.expect("takes").expect("is free");
+        let over = env.store.take_lease("housekeeping", "a", Duration::ZERO).await.expect("takes").expect("is free");
         let mut tx = env.store.begin().await.expect("begins");
         let held = tx.renew_lease(&over, LEASE).await.expect("still ours: nobody took it");
-        tx.set_event_cursor("upkeep", &EventCursor::default()).await.expect("sets");
-        let taking = env.store.take_lease("upkeep", "b", LEASE);
+        tx.set_event_cursor("housekeeping", &EventCursor::default()).await.expect("sets");
+        let taking = env.store.take_lease("housekeeping", "b", LEASE);
         let (taken, committed) = futures::join!(taking, tx.commit("test.lease"));
         committed.expect("commits");
         assert!(taken.expect("asks").is_none(), "it was prolonged before the other could ask");
         let over = env.store.renew_lease(&held, Duration::ZERO).await.expect("renews");
-        env.store.take_lease("upkeep", "b", LEASE).await.expect("takes").expect("is over");
+        env.store.take_lease("housekeeping", "b", LEASE).await.expect("takes").expect("is over");
         let mut tx = env.store.begin().await.expect("begins");
         assert!(matches!(tx.renew_lease(&over, LEASE).await, Err(StoreError::LostLease)));
     }
