@@ -71,7 +71,7 @@ points! {
         "check.check_availability" "provision.mail" "provision.invite" "welcome.grant_role" "resend.resend"
         "draft" "send" "send_refused" "approve" "deny" "cancel" "retry" "password" "not_me" "panel" "press_refused" "role_lost" "member_gone"
         "app.void_leases" "lease.take" "lease.renew" "lease.give_back"
-        "withdraw.finalize" "undo.finalize" "lock.finalize" "job.mail_budget" "job.mail_refund" "job.mail_unknown" "job.renew" "job.release" "job.wake" "job.later" "job.operator" "job.undo" "job.conflict"
+        "withdraw.finalize" "undo.finalize" "lock.finalize" "job.mail_quota" "job.mail_refund" "job.mail_unknown" "job.renew" "job.release" "job.wake" "job.later" "job.operator" "job.undo" "job.conflict"
         "activation.seen" "activation.cursor" "outbox.prepare" "outbox.sent" "outbox.later"
         "housekeeping.expire" "housekeeping.withdraw" "housekeeping.purge"
     }

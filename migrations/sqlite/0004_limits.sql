@@ -1,6 +1,6 @@
 -- Rate limits, the deny list, and what only one replica does.
 
-CREATE TABLE budget (
+CREATE TABLE rate_limit (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- order of use
     kind TEXT NOT NULL, -- what is limited
     key TEXT NOT NULL, -- HMAC of the person, address or domain
@@ -8,9 +8,9 @@ CREATE TABLE budget (
 ) STRICT;
 
 -- A limit counts the uses of one key in a span.
-CREATE INDEX budget_use ON budget (kind, key, at);
+CREATE INDEX rate_limit_use ON rate_limit (kind, key, at);
 -- Housekeeping deletes old uses.
-CREATE INDEX budget_at ON budget (at);
+CREATE INDEX rate_limit_at ON rate_limit (at);
 
 CREATE TABLE deny (
     kind TEXT NOT NULL CHECK (kind IN ('person', 'address', 'domain')), -- what is denied

@@ -12,7 +12,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, Nonce, Timestamp};
 use crate::domain::job::{Job, JobKind, JobState};
 use crate::domain::mail::{Mail, MailUnavailable, PERSONAL_SPAN};
-use crate::store::{BudgetKind, NewJob, ReadConnection, StoreError, Tx};
+use crate::store::{NewJob, RateLimitKind, ReadConnection, StoreError, Tx};
 
 /// The pause between two mails to one account, so that the first can arrive.
 pub(super) const COOL_DOWN: Duration = Duration::from_mins(5);
@@ -67,8 +67,9 @@ impl Accounts {
         mails: &[Mail],
     ) -> Result<Option<Timestamp>, StoreError> {
         let key = account.person_id.to_string();
-        let limit = self.config().budget.mails_per_person;
-        let full_until = tx.budget_is_full_until(BudgetKind::MailPerson, &key, limit, PERSONAL_SPAN).await?;
+        let limit = self.config().rate_limits.mails_per_person;
+        let full_until =
+            tx.rate_limit_full_until(RateLimitKind::MailPerson, &key, limit, PERSONAL_SPAN).await?;
         let now = self.clock().now();
         Ok(full_until.max(cooled_down_at(mails)).filter(|at| *at > now))
     }

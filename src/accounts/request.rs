@@ -20,8 +20,8 @@ use crate::domain::request::{Answer, Form, Request, RequestKind, RequestState};
 use crate::domain::username::{Username, suggest_username};
 use crate::messages::notice;
 use crate::store::{
-    BudgetKind, DecisionCase, DraftChanged, NewDraft, NewJob, RequestMove, RequestMoved, SendDraft, SendNow,
-    Sent as StoreSent, StoreError, Tx,
+    DecisionCase, DraftChanged, NewDraft, NewJob, RateLimitKind, RequestMove, RequestMoved, SendDraft,
+    SendNow, Sent as StoreSent, StoreError, Tx,
 };
 
 /// How long a draft waits for `Send`. The interaction's token is valid for the same time, so the message can still be changed.
@@ -203,7 +203,7 @@ impl Accounts {
         let mut tx = self.store().begin().await?;
         let send = SendNow { draft, applicant: caller.user_id, rule: &rule.name, expires_at };
         if let Some(request) = Box::pin(tx.send_now(send)).await? {
-            self.take_request_budget(&mut tx, draft.person_id).await?;
+            self.take_request_rate_limit(&mut tx, draft.person_id).await?;
             record_sending(&mut tx, &request, guild).await?;
             tx.commit("send").await?;
             return Ok(sent(&request, rule, false));
@@ -213,7 +213,7 @@ impl Accounts {
             return Err(ErrorCode::DeniedPerson.into());
         }
         make_room_for(&mut tx, draft.person_id).await?;
-        self.take_request_budget(&mut tx, draft.person_id).await?;
+        self.take_request_rate_limit(&mut tx, draft.person_id).await?;
         let send = SendDraft {
             id: draft.id,
             person_id: draft.person_id,
@@ -239,9 +239,10 @@ impl Accounts {
     }
 
     /// Counts one request of the person, unless they have reached the limit of a day.
-    async fn take_request_budget(&self, tx: &mut Tx, person: PersonId) -> Result<(), UseCaseError> {
-        let allowed = self.config().budget.requests_per_person;
-        let is_counted = tx.take_budget(BudgetKind::RequestPerson, &person.to_string(), allowed, DAY).await?;
+    async fn take_request_rate_limit(&self, tx: &mut Tx, person: PersonId) -> Result<(), UseCaseError> {
+        let allowed = self.config().rate_limits.requests_per_person;
+        let is_counted =
+            tx.take_rate_limit(RateLimitKind::RequestPerson, &person.to_string(), allowed, DAY).await?;
         if is_counted { Ok(()) } else { Err(ErrorCode::TooMany.into()) }
     }
 
@@ -277,8 +278,11 @@ impl Accounts {
         let mut tx = self.store().begin().await?;
         let mut refused = refused;
         if refused.error_code == ErrorCode::NameUnavailable {
-            let allowed = self.config().budget.name_checks_per_person;
-            if !tx.take_budget(BudgetKind::NameCheck, &draft.person_id.to_string(), allowed, HOUR).await? {
+            let allowed = self.config().rate_limits.name_checks_per_person;
+            if !tx
+                .take_rate_limit(RateLimitKind::NameCheck, &draft.person_id.to_string(), allowed, HOUR)
+                .await?
+            {
                 refused = ErrorCode::TooMany.into();
             }
         }

@@ -13,7 +13,7 @@ const RELOADABLE: &[&str] = &[
     "guild",
     "request",
     "username",
-    "budget",
+    "rate_limits",
     "account",
     "log.filter",
     "directory.bind_password_file",

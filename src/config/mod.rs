@@ -30,8 +30,8 @@ pub use load::{
     load_for_setup, load_text,
 };
 pub use model::{
-    Account, Budget, Config, Directory, Discord, Endpoint, Flavour, Guild, Http, Keycloak, Log, LogFormat,
-    Request, Store, Username,
+    Account, Config, Directory, Discord, Endpoint, Flavour, Guild, Http, Keycloak, Log, LogFormat,
+    RateLimits, Request, Store, Username,
 };
 pub use shared_config::SharedConfig;
 pub use show::show;

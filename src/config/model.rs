@@ -33,8 +33,8 @@ pub struct Config {
     pub request: Request,
     /// `[username]`
     pub username: Username,
-    /// `[budget]`
-    pub budget: Budget,
+    /// `[rate_limits]`
+    pub rate_limits: RateLimits,
     /// `[account]`
     pub account: Account,
     /// `[http]`
@@ -229,9 +229,9 @@ pub struct Username {
     pub reserved: Vec<String>,
 }
 
-/// `[budget]`: rate limits, counted in the store before the action.
+/// `[rate_limits]`: rate limits, counted in the store before the action.
 #[derive(Clone, Debug, Serialize)]
-pub struct Budget {
+pub struct RateLimits {
     /// Mails to one address in 24 h. Default 3.
     pub mails_per_address: u32,
     /// Mails for one person in 24 h. Default 3.

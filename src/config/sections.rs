@@ -10,7 +10,7 @@ use url::Url;
 
 use super::files::{optional_ca, optional_secret, required_ca, required_secret, resolve, validate_mode};
 use super::model::{
-    Account, Budget, Config, Directory, Discord, Endpoint, Guild, Http, Keycloak, Log, Request, Store,
+    Account, Config, Directory, Discord, Endpoint, Guild, Http, Keycloak, Log, RateLimits, Request, Store,
     Username,
 };
 use super::reader::Section;
@@ -30,7 +30,7 @@ pub(super) fn config(top: &Section<'_>, folder: &Path) -> Option<Config> {
     let store = store(top, folder);
     let request = request(top);
     let username = username(top);
-    let budget = budget(top);
+    let rate_limits = rate_limits(top);
     let account = account(top);
     let http = http(top);
     let log = log(top);
@@ -42,7 +42,7 @@ pub(super) fn config(top: &Section<'_>, folder: &Path) -> Option<Config> {
         store: store?,
         request: request?,
         username: username?,
-        budget: budget?,
+        rate_limits: rate_limits?,
         account: account?,
         http: http?,
         log: log?,
@@ -417,8 +417,8 @@ fn username(top: &Section<'_>) -> Option<Username> {
     Some(Username { max: usize::try_from(max?).unwrap_or(usize::MAX), reserved })
 }
 
-fn budget(top: &Section<'_>) -> Option<Budget> {
-    let section = top.table("budget")?;
+fn rate_limits(top: &Section<'_>) -> Option<RateLimits> {
+    let section = top.table("rate_limits")?;
     let any = 1..=1_000_000;
     let mails_per_address = section.count("mails_per_address", 3, any.clone());
     let mails_per_person = section.count("mails_per_person", 3, any.clone());
@@ -427,7 +427,7 @@ fn budget(top: &Section<'_>) -> Option<Budget> {
     let requests_per_person = section.count("requests_per_person", 5, any.clone());
     let name_checks_per_person = section.count("name_checks_per_person", 5, any);
     section.finish();
-    Some(Budget {
+    Some(RateLimits {
         mails_per_address: mails_per_address?,
         mails_per_person: mails_per_person?,
         mails_per_domain: mails_per_domain?,

@@ -284,7 +284,7 @@ fn the_environment_stands_above_the_file_and_takes_lists_of_tables_whole() {
         &folder,
         EXAMPLE,
         &[
-            ("ACCOLADE__BUDGET__MAILS_IN_ALL", "7"),
+            ("ACCOLADE__RATE_LIMITS__MAILS_IN_ALL", "7"),
             ("ACCOLADE__DISCORD__ENDPOINT__ADDRESS", "127.0.0.1:1"),
             ("ACCOLADE__DISCORD__ENDPOINT__CA_FILE", "sim-ca.pem"),
             ("ACCOLADE__GUILD", guild),
@@ -295,7 +295,7 @@ fn the_environment_stands_above_the_file_and_takes_lists_of_tables_whole() {
     )
     .expect("a configuration")
     .config;
-    assert_eq!(config.budget.mails_in_all, 7);
+    assert_eq!(config.rate_limits.mails_in_all, 7);
     assert_eq!(config.discord.endpoint.map(|endpoint| endpoint.address.port()), Some(1));
     assert_eq!(config.guilds.iter().map(|guild| guild.id.get()).collect::<Vec<_>>(), [7]);
     assert_eq!(config.keycloak.realm, "true");
@@ -310,7 +310,7 @@ fn a_fault_of_the_environment_names_the_variable() {
         &folder,
         EXAMPLE,
         &[
-            ("ACCOLADE__BUDGET__MAILS_IN_ALL", "many"),
+            ("ACCOLADE__RATE_LIMITS__MAILS_IN_ALL", "many"),
             ("ACCOLADE__KEYCLOCK__REALM", "members"),
             ("ACCOLADE____X", "1"),
         ],
@@ -422,7 +422,7 @@ fn a_reload_takes_policy_words_budgets_and_filter_and_names_every_other_key() {
     let none: Vec<String> = Vec::new();
     assert_eq!(differences(&folder, &[]), (none.clone(), none.clone()));
     for (variable, value, key) in [
-        ("ACCOLADE__BUDGET__MAILS_IN_ALL", "7", "budget"),
+        ("ACCOLADE__RATE_LIMITS__MAILS_IN_ALL", "7", "rate_limits"),
         ("ACCOLADE__REQUEST__EXPIRES_AFTER", "3d", "request"),
         ("ACCOLADE__USERNAME__MAX", "9", "username"),
         ("ACCOLADE__ACCOUNT__UNUSED_AFTER", "9d", "account"),
@@ -513,7 +513,7 @@ proptest::proptest! {
     fn any_value_of_the_environment_is_read_or_refused(key in 0_usize..6, value in "\\PC{0,24}|[0-9]{1,24}[smhd]?|-?[0-9.]+") {
         let keys = [
             "ACCOLADE__REQUEST__EXPIRES_AFTER",
-            "ACCOLADE__BUDGET__MAILS_IN_ALL",
+            "ACCOLADE__RATE_LIMITS__MAILS_IN_ALL",
             "ACCOLADE__USERNAME__MAX",
             "ACCOLADE__HTTP__LISTEN",
             "ACCOLADE__KEYCLOAK__URL",

@@ -221,7 +221,7 @@ fn config_of(
         },
         request: config::Request { expires_after: hour * 24 * 14 },
         username: config::Username { max: 20, reserved: Vec::new() },
-        budget: config::Budget {
+        rate_limits: config::RateLimits {
             mails_per_address: 3,
             mails_per_person: 3,
             mails_per_domain: 20,

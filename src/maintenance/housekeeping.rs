@@ -90,8 +90,8 @@ async fn purge(worker: &WorkerContext) -> Result<usize, StoreError> {
     let reasons =
         tx.erase_old_audit_texts(Some(Event::RequestDenied), now.before(ERASED_AFTER), BATCH).await?;
     let texts = tx.erase_old_audit_texts(None, now.before(TEXTS_ERASED_AFTER), BATCH).await?;
-    let budgets = tx.forget_budgets(now.before(FORGOTTEN_AFTER)).await?;
+    let rate_limits = tx.forget_rate_limits(now.before(FORGOTTEN_AFTER)).await?;
     let mails = tx.forget_mails(now.before(FORGOTTEN_AFTER)).await?;
     tx.commit("housekeeping.purge").await?;
-    Ok(usize::try_from(erased + reasons + texts + budgets + mails).unwrap_or(usize::MAX))
+    Ok(usize::try_from(erased + reasons + texts + rate_limits + mails).unwrap_or(usize::MAX))
 }

@@ -18,7 +18,7 @@ sql! {
     OUTBOX = "SELECT * FROM outbox ORDER BY id";
     PANEL = "SELECT * FROM panel ORDER BY channel_id";
     MESSAGE = "SELECT * FROM message ORDER BY request_id, kind";
-    BUDGET = "SELECT * FROM budget ORDER BY id";
+    RATE_LIMIT = "SELECT * FROM rate_limit ORDER BY id";
     DENY = "SELECT * FROM deny ORDER BY key_hmac";
     EVENT_CURSOR = "SELECT * FROM event_cursor ORDER BY name";
     LEASE = "SELECT * FROM lease ORDER BY name";

@@ -1,4 +1,4 @@
-//! The only SQL. Persons, requests, accounts, durable jobs, outbox, budgets and the audit chain, on SQLite or `PostgreSQL`.
+//! The only SQL. Persons, requests, accounts, durable jobs, outbox, rate limits and the audit chain, on SQLite or `PostgreSQL`.
 //!
 //! Start with [`Store::open`], [`Store::begin`] (a writing [`Tx`]) and [`Store::read`] (a reading [`ReadConnection`]; every reading
 //! verb works in a transaction too, because [`Tx`] dereferences to [`ReadConnection`]).
@@ -11,7 +11,6 @@ mod answers;
 mod approval;
 mod audit;
 mod audit_head;
-mod budgets;
 mod claims;
 mod commit;
 mod connection;
@@ -35,6 +34,7 @@ mod outbox;
 mod panels;
 mod persons;
 mod queue;
+mod rate_limits;
 mod request_rows;
 mod requests;
 mod restored;
@@ -48,7 +48,6 @@ pub use answers::{CardCase, CardJob, Decided, DecisionCase, Overview, SendNow, T
 pub use approval::Approved;
 pub use audit::{AuditFault, AuditFilter, AuditRow, AuditVerdict, Order};
 pub use audit_head::Head;
-pub use budgets::{BudgetKind, RateLimit};
 pub use connection::{ReadConnection, Store, Tx};
 pub use counters::Counts;
 pub use database::Kind;
@@ -64,6 +63,7 @@ pub use links::Link;
 pub use messages::{Message, MessageKind};
 pub use open::{Migrated, ServingLock};
 pub use outbox::{NewOutbox, Outbox, OutboxKind};
+pub use rate_limits::{RateLimit, RateLimitKind};
 pub use requests::{DraftChanged, NewDraft, RequestFilter, RequestMove, RequestMoved, SendDraft, Sent};
 pub use restored::Restored;
 pub use sql::Sql;
@@ -75,7 +75,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, Sql)> {
         accounts::STATEMENTS,
         answers::STATEMENTS,
         audit::STATEMENTS,
-        budgets::STATEMENTS,
+        rate_limits::STATEMENTS,
         claims::STATEMENTS,
         connection::STATEMENTS,
         decisions::STATEMENTS,

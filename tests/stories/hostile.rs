@@ -208,7 +208,7 @@ fn nobody_gets_more_than_three_mails_a_day_whoever_asks_for_them() {
         let margaret = story.person("margaret");
         let form = story.form("margaret").without("answer").with("address", &victim);
         let said = story.asks_with("margaret", &form).await;
-        assert!(!said.contains("mail") || !said.contains("too"), "the budget shows: {said}");
+        assert!(!said.contains("mail") || !said.contains("too"), "the rate limit shows: {said}");
         let waits =
             "SELECT error_code FROM job WHERE kind = 'provision' AND state = 'open' AND lease_until = 0";
         story.waits_for_rows(waits, &["too_many"]).await;

@@ -154,8 +154,9 @@ fn three_mails_a_day_and_then_the_person_reads_when_to_ask_again() {
 }
 
 #[test]
-fn a_full_mail_budget_of_the_community_is_told_and_nothing_is_sent() {
-    let rules = Rules::moderators().with(|options| options.budget = serde_json::json!({"mails_in_all": 1}));
+fn a_full_mail_rate_limit_of_the_community_is_told_and_nothing_is_sent() {
+    let rules =
+        Rules::moderators().with(|options| options.rate_limits = serde_json::json!({"mails_in_all": 1}));
     Story::plays("pwheld", rules, async |story| {
         let ada = story.person("ada");
         story.asks("ada").await;

@@ -81,7 +81,7 @@ fn thirty_one_days_after_its_end_nothing_personal_is_left_of_a_request() {
         assert_eq!(story.rows(kept).await, Vec::<String>::new());
         assert_eq!(story.rows("SELECT count(*) FROM decision WHERE reason_enc IS NOT NULL").await, ["0"]);
         assert_eq!(story.rows("SELECT count(*) FROM audit_personal").await, ["0"], "the log kept the reason");
-        assert_eq!(story.rows("SELECT count(*) FROM budget").await, ["0"], "counters of a month ago");
+        assert_eq!(story.rows("SELECT count(*) FROM rate_limit").await, ["0"], "counters of a month ago");
         let verified = story.commands(&["audit", "verify"]).await;
         assert!(verified.contains("intact"), "{verified}");
         grace.sees().await;

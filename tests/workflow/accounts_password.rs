@@ -9,7 +9,7 @@ use accolade::domain::error_code::ErrorCode;
 use accolade::domain::ids::Nonce;
 use accolade::domain::job::{JobKind, JobState};
 use accolade::domain::mail::MailState;
-use accolade::store::{BudgetKind, NewJob};
+use accolade::store::{NewJob, RateLimitKind};
 
 use harness::AccountsEnv;
 
@@ -138,14 +138,14 @@ async fn asking_twice_is_one_mail_and_a_pause_lies_between_two() {
 }
 
 #[tokio::test]
-async fn who_used_up_the_budget_reads_when_there_is_room_again() {
+async fn who_used_up_the_rate_limit_reads_when_there_is_room_again() {
     let env = AccountsEnv::new().await;
     let account = account_in(&env, AccountState::Active).await;
     let (day, key) = (Duration::from_hours(24), account.person_id.to_string());
     let begun = accolade::clock::Clock::now(env.clock.as_ref());
     let mut tx = env.store.begin().await.expect("a transaction");
-    for _ in 0..env.config.budget.mails_per_person {
-        assert!(tx.take_budget(BudgetKind::MailPerson, &key, 3, day).await.expect("counts"));
+    for _ in 0..env.config.rate_limits.mails_per_person {
+        assert!(tx.take_rate_limit(RateLimitKind::MailPerson, &key, 3, day).await.expect("counts"));
     }
     tx.commit("test").await.expect("a commit");
     env.clock.push(Duration::from_hours(5));

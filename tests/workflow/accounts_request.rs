@@ -285,7 +285,7 @@ async fn who_tries_names_too_often_is_not_told_any_more_for_an_hour() {
 }
 
 #[tokio::test]
-async fn nobody_sends_more_requests_than_the_budget_in_a_day() {
+async fn nobody_sends_more_requests_than_the_rate_limit_in_a_day() {
     let env = AccountsEnv::new().await;
     for _ in 0..5 {
         env.asks(ADA, "ada").await;

@@ -368,9 +368,9 @@ fn the_job_does_what_the_row_of_each_http_status_says_when_import_or_mail_is_ans
     });
 }
 
-/// How many mails the budgets and the jobs count, and the state that is stored for each.
+/// How many mails the rate limits and the jobs count, and the state that is stored for each.
 async fn counted(env: &StepEnv) -> String {
-    let mails = "SELECT (SELECT count(*) FROM budget WHERE kind LIKE 'mail%') || ' in budgets, ' || \
+    let mails = "SELECT (SELECT count(*) FROM rate_limit WHERE kind LIKE 'mail%') || ' in rate limits, ' || \
         (SELECT sum(mail_attempts) FROM job) || ' in jobs, ' || coalesce((SELECT group_concat(state) FROM mail), 'none') || ' noted'";
     env.text(mails).await
 }
@@ -385,12 +385,12 @@ fn a_mail_that_certainly_was_not_sent_costs_nothing() {
             lines.keycloak.plans(Plan::answer(MAIL, Answer::HttpStatus(status), Server::IsSpared));
             worker.drain_once().await.expect("the store answers");
             assert_eq!(job_of(env, &name).await, ["needs_operator", code, "creating"]);
-            assert_eq!(counted(env).await, format!("0 in budgets, 0 in jobs, {noted} noted"));
+            assert_eq!(counted(env).await, format!("0 in rate limits, 0 in jobs, {noted} noted"));
 
             env.is_let_go_on().await;
             assert_eq!(runs_on(env, &worker, &name).await, "done invited");
             let noted = if noted == "none" { "accepted" } else { "refused,accepted" };
-            assert_eq!(counted(env).await, format!("4 in budgets, 1 in jobs, {noted} noted"));
+            assert_eq!(counted(env).await, format!("4 in rate limits, 1 in jobs, {noted} noted"));
         });
     }
 }

@@ -314,12 +314,12 @@ fn a_reload_with_a_fault_or_with_what_needs_a_restart_changes_nothing_and_names_
         // An invalid value, and the same rule.
         env.changes_config(|config| {
             config["keycloak"]["realm"] = json!("master");
-            config["budget"] = json!({"mails_in_all": 0});
+            config["rate_limits"] = json!({"mails_in_all": 0});
         })?;
         watched.reloads(REFUSED, 2).await?;
         let mut told = keys_told(&watched.log())?.split_off(2);
         told.sort();
-        ensure!(told == ["budget.mails_in_all", "keycloak.realm"], "{told:?}");
+        ensure!(told == ["rate_limits.mails_in_all", "keycloak.realm"], "{told:?}");
         ensure!(asks().await?.modal.is_some(), "the old rule holds no more");
         ear.hears("STATUS=serving; the new configuration was REJECTED", 2).await?;
         is_ready_in_the_end(watched).await?;

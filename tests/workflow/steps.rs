@@ -429,7 +429,7 @@ async fn fails_before_and_after(env: &StepEnv, journey: Journey, step: Step) {
         }
     }
     env.drains().await;
-    // A mail can't be looked up, so the budget allows one more.
+    // A mail can't be looked up, so the rate limit allows one more.
     Box::pin(journey.has_ended(env, if step == Step::Mail { 2 } else { 1 })).await;
 }
 

@@ -1,4 +1,4 @@
-//! Durable jobs in the store: claims, order, fences, mails, the outbox, budgets, leases, the deny list.
+//! Durable jobs in the store: claims, order, fences, mails, the outbox, rate limits, leases, the deny list.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,8 +13,8 @@ use accolade::domain::job::{JobKind, JobState, MAILS_PER_JOB, Outcome, Step};
 use accolade::domain::mail::MailState;
 use accolade::domain::mail_address::MailAddress;
 use accolade::store::{
-    Approved, BudgetKind, CancelAsk, DenyKind, EventCursor, Kind, MailSpend, MessageKind, NewDeny, NewJob,
-    NewOutbox, OutboxKind, StepRecord, StoreError,
+    Approved, CancelAsk, DenyKind, EventCursor, Kind, MailSpend, MessageKind, NewDeny, NewJob, NewOutbox,
+    OutboxKind, RateLimitKind, StepRecord, StoreError,
 };
 
 use harness::StoreEnv;
@@ -377,22 +377,22 @@ on_both_databases! {
         assert_eq!(unused().await, 1, "the link has ended, and a refused mail has none");
     }
 
-    async fn a_full_budget_says_when_there_is_room_again(env: &StoreEnv) {
+    async fn a_full_rate_limit_says_when_there_is_room_again(env: &StoreEnv) {
         let hour = Duration::from_hours(1);
-        let kind = BudgetKind::MailPerson;
+        let kind = RateLimitKind::MailPerson;
         let full_until = async || {
             let mut tx = env.store.begin().await.expect("begins");
-            let until = tx.budget_is_full_until(kind, "ada", 2, hour).await.expect("asks");
+            let until = tx.rate_limit_full_until(kind, "ada", 2, hour).await.expect("asks");
             tx.roll_back().await.expect("ends");
             until
         };
         let mut uses = Vec::new();
         for _ in 0..3 {
             let mut tx = env.store.begin().await.expect("begins");
-            if tx.take_budget(kind, "ada", 2, hour).await.expect("counts") {
+            if tx.take_rate_limit(kind, "ada", 2, hour).await.expect("counts") {
                 uses.push(env.clock.now());
             }
-            tx.commit("test.budget").await.expect("commits");
+            tx.commit("test.rate_limit").await.expect("commits");
             if uses.len() == 1 {
                 assert_eq!(full_until().await, None, "one more is allowed");
             }
@@ -577,32 +577,32 @@ on_both_databases! {
         assert_eq!(env.store.read().await.expect("reads").oldest_outbox().await.expect("reads"), None);
     }
 
-    async fn a_budget_holds_within_its_span_and_is_given_back(env: &StoreEnv) {
+    async fn a_rate_limit_holds_within_its_span_and_is_given_back(env: &StoreEnv) {
         let day = Duration::from_hours(24);
         let mut tx = env.store.begin().await.expect("begins");
         for _ in 0..3 {
-            assert!(tx.take_budget(BudgetKind::MailAddress, "Ada@example.org", 3, day).await.expect("takes"));
+            assert!(tx.take_rate_limit(RateLimitKind::MailAddress, "Ada@example.org", 3, day).await.expect("takes"));
         }
-        assert!(!tx.take_budget(BudgetKind::MailAddress, "ada@example.org", 3, day).await.expect("takes"));
-        assert!(tx.take_budget(BudgetKind::MailAddress, "eve@example.org", 3, day).await.expect("takes"));
-        tx.give_back_budget(BudgetKind::MailAddress, "ada@example.org").await.expect("gives back");
-        assert!(tx.take_budget(BudgetKind::MailAddress, "ada@example.org", 3, day).await.expect("takes"));
-        tx.commit("test.budget").await.expect("commits");
+        assert!(!tx.take_rate_limit(RateLimitKind::MailAddress, "ada@example.org", 3, day).await.expect("takes"));
+        assert!(tx.take_rate_limit(RateLimitKind::MailAddress, "eve@example.org", 3, day).await.expect("takes"));
+        tx.refund_rate_limit(RateLimitKind::MailAddress, "ada@example.org").await.expect("gives back");
+        assert!(tx.take_rate_limit(RateLimitKind::MailAddress, "ada@example.org", 3, day).await.expect("takes"));
+        tx.commit("test.rate_limit").await.expect("commits");
         env.clock.push(day + Duration::from_secs(1));
         let mut tx = env.store.begin().await.expect("begins");
-        assert!(tx.take_budget(BudgetKind::MailAddress, "ada@example.org", 3, day).await.expect("takes"));
-        assert_eq!(tx.forget_budgets(env.clock.now().before(LEASE)).await.expect("forgets"), 4);
-        tx.commit("test.budget").await.expect("commits");
+        assert!(tx.take_rate_limit(RateLimitKind::MailAddress, "ada@example.org", 3, day).await.expect("takes"));
+        assert_eq!(tx.forget_rate_limits(env.clock.now().before(LEASE)).await.expect("forgets"), 4);
+        tx.commit("test.rate_limit").await.expect("commits");
     }
 
-    async fn two_workers_cannot_overdraw_a_budget(env: &StoreEnv) {
+    async fn two_workers_cannot_overdraw_a_rate_limit(env: &StoreEnv) {
         let attempts = (0..20).map(|_| {
             let store = env.store.clone();
             async move {
                 let mut tx = insists(async || store.begin().await).await.expect("begins");
                 let day = Duration::from_hours(24);
-                let taken = tx.take_budget(BudgetKind::MailAll, "", 5, day).await.expect("takes");
-                tx.commit("test.budget").await.expect("commits");
+                let taken = tx.take_rate_limit(RateLimitKind::MailAll, "", 5, day).await.expect("takes");
+                tx.commit("test.rate_limit").await.expect("commits");
                 taken
             }
         });
@@ -618,10 +618,10 @@ on_both_databases! {
             let person = (attempt % 50).to_string();
             let address = if attempt % 2 == 0 { "victim@example.org" } else { "VICTIM@Example.ORG" };
             let mut tx = env.store.begin().await.expect("begins");
-            let to_address = tx.take_budget(BudgetKind::MailAddress, address, 3, day).await.expect("takes");
-            if to_address && tx.take_budget(BudgetKind::MailPerson, &person, 3, day).await.expect("takes") {
+            let to_address = tx.take_rate_limit(RateLimitKind::MailAddress, address, 3, day).await.expect("takes");
+            if to_address && tx.take_rate_limit(RateLimitKind::MailPerson, &person, 3, day).await.expect("takes") {
                 allowed += 1;
-                tx.commit("test.budget").await.expect("commits");
+                tx.commit("test.rate_limit").await.expect("commits");
             } else {
                 tx.roll_back().await.expect("rolls back");
             }

@@ -197,7 +197,7 @@ const FILLED: [&[&str]; 5] = [
          VALUES ('o', 'card', 'r', 'card:r', '{}', 3, 5, 1, 0, 2, 5)",
         "INSERT INTO message (request_id, kind, guild_id, channel_id, nonce) VALUES ('r', 'card', '2', '3', 'n')",
     ],
-    &["INSERT INTO budget (kind, key, at) VALUES ('mail_all', 'k', 5)"],
+    &["INSERT INTO rate_limit (kind, key, at) VALUES ('mail_all', 'k', 5)"],
     &[],
 ];
 
@@ -206,7 +206,7 @@ const ALL_OF_IT: &str = "SELECT p.discord_id || r.code || a.username || t.userna
     c.channel_id || b.kind FROM person AS p JOIN request AS r ON r.person_id = p.id JOIN account AS a ON a.person_id = p.id \
     JOIN tombstone AS t ON t.person_id = p.id JOIN job AS w ON w.request_id = r.id JOIN job_step AS s ON s.job_id = w.id \
     JOIN mail AS m ON m.job_id = w.id JOIN outbox AS o ON o.target = r.id JOIN message AS c ON c.request_id = r.id \
-    JOIN budget AS b ON b.kind = 'mail_all'";
+    JOIN rate_limit AS b ON b.kind = 'mail_all'";
 
 /// Migrates version by version. Each migration runs on rows that the version before it may hold.
 async fn migrates_filled(config: &accolade::config::Store) {

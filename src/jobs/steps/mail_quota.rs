@@ -14,7 +14,7 @@ use crate::domain::mail_address::MailAddress;
 use crate::jobs::call::log_success;
 use crate::jobs::context::StepContext;
 use crate::keycloak::{Actions, KeycloakError, MailOutcome};
-use crate::store::{BudgetKind, MailSpend, RateLimit, StoreError};
+use crate::store::{MailSpend, RateLimit, RateLimitKind, StoreError};
 use crate::worker::breaker::Target;
 use crate::worker::metrics::Answer;
 
@@ -71,13 +71,18 @@ pub(super) enum Reservation {
 
 /// The rate limits that a mail counts against.
 fn rate_limits(ctx: &StepContext<'_>, to: &Recipient) -> [RateLimit; 4] {
-    let budget = &ctx.config.budget;
+    let rate_limits = &ctx.config.rate_limits;
     let limit = |kind, key, limit, window| RateLimit { kind, key, limit, window };
     [
-        limit(BudgetKind::MailAddress, to.address.clone(), budget.mails_per_address, PERSONAL_SPAN),
-        limit(BudgetKind::MailPerson, ctx.person.id.to_string(), budget.mails_per_person, PERSONAL_SPAN),
-        limit(BudgetKind::MailDomain, to.domain.clone(), budget.mails_per_domain, COMMON_SPAN),
-        limit(BudgetKind::MailAll, String::new(), budget.mails_in_all, COMMON_SPAN),
+        limit(RateLimitKind::MailAddress, to.address.clone(), rate_limits.mails_per_address, PERSONAL_SPAN),
+        limit(
+            RateLimitKind::MailPerson,
+            ctx.person.id.to_string(),
+            rate_limits.mails_per_person,
+            PERSONAL_SPAN,
+        ),
+        limit(RateLimitKind::MailDomain, to.domain.clone(), rate_limits.mails_per_domain, COMMON_SPAN),
+        limit(RateLimitKind::MailAll, String::new(), rate_limits.mails_in_all, COMMON_SPAN),
     ]
 }
 
@@ -96,12 +101,12 @@ pub(super) async fn reserve(ctx: &mut StepContext<'_>, mail: &ActionMail) -> Res
         ctx.job.cancel_asked = true;
         return Ok(Reservation::Cancelled);
     }
-    if !tx.take_budgets(&rate_limits(ctx, &mail.to)).await? {
+    if !tx.take_rate_limits(&rate_limits(ctx, &mail.to)).await? {
         tx.roll_back().await?;
         return Ok(Reservation::RateLimited);
     }
     tx.put_mail(account, ctx.job.id, mail.lifespan, MailState::Begun).await?;
-    tx.commit("job.mail_budget").await?;
+    tx.commit("job.mail_quota").await?;
     ctx.mark_recorded(ctx.step, ctx.job.state, saved);
     ctx.job.mail_attempts = spent.mail_attempts;
     Ok(Reservation::Yes)
@@ -163,7 +168,7 @@ pub(super) async fn refund(
     let mut tx = ctx.worker.deps.store.begin().await?;
     tx.refund_mail(&ctx.job).await?;
     for RateLimit { kind, key, .. } in rate_limits(ctx, &mail.to) {
-        tx.give_back_budget(kind, &key).await?;
+        tx.refund_rate_limit(kind, &key).await?;
     }
     match state {
         Some(state) => {

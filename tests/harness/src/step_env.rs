@@ -306,8 +306,8 @@ impl StepEnv {
         config.directory.plaintext_on_loopback = true;
         config.keycloak.url =
             ["http://", &lines.keycloak.address.to_string()].concat().parse().expect("a url");
-        config.budget.mails_per_domain = u32::MAX;
-        config.budget.mails_in_all = u32::MAX;
+        config.rate_limits.mails_per_domain = u32::MAX;
+        config.rate_limits.mails_in_all = u32::MAX;
         self.worker_through(config)
     }
 

@@ -27,8 +27,8 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 pub struct Options {
     /// `[keycloak] event_poll`
     pub event_poll: &'static str,
-    /// `[budget]`
-    pub budget: Value,
+    /// `[rate_limits]`
+    pub rate_limits: Value,
     /// `[username] reserved`
     pub reserved: Vec<&'static str>,
     /// The groups that the rule grants.
@@ -40,7 +40,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let groups = vec!["members"];
-        Self { event_poll: "1s", budget: json!({}), reserved: Vec::new(), groups, beside: None }
+        Self { event_poll: "1s", rate_limits: json!({}), reserved: Vec::new(), groups, beside: None }
     }
 }
 
@@ -168,14 +168,14 @@ impl Story {
         let folder = private_folder();
         let token_file = write_secret(folder.path(), "discord.token", &bot.token());
         let discord = testbed::config::discord(&token_file, sim.tls_address(), sim.ca_file());
-        let Options { beside, event_poll, reserved, budget, .. } = rules.options.clone();
+        let Options { beside, event_poll, reserved, rate_limits, .. } = rules.options.clone();
         let guilds = std::iter::once(rules.of_guild(&guild)).chain(beside).collect();
         let file = folder.path().join("accolade.sqlite");
         let section = testbed::config::sqlite(&file, &folder.path().join("store.key"));
         let mut config = shared().config(discord, guilds, section);
         config["keycloak"]["event_poll"] = json!(event_poll);
         config["username"] = json!({ "reserved": reserved });
-        config["budget"] = budget;
+        config["rate_limits"] = rate_limits;
         let file = folder.path().join("accolade.toml");
         testbed::config::write(&file, &config).expect("the configuration is written");
         let config = match accolade::config::load(&file) {

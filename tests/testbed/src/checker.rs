@@ -82,7 +82,7 @@ impl Rule {
             Self::NothingLost => "no acknowledged request is lost, no job is left open",
             Self::NoSecondAccount => "one account for each person, address and name",
             Self::NoOrphan => "each entry of ours has its account, and the reverse",
-            Self::MailBounded => "no mail before approval, none to strangers, none above the budget",
+            Self::MailBounded => "no mail before approval, none to strangers, none above the rate limit",
             Self::Authority => "nothing made or decided without somebody entitled at that moment",
             Self::AuditWhole => "the audit chain is whole, and each change has its row",
             Self::NothingLeaks => "no secret and no personal value where it does not belong",

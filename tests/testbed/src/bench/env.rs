@@ -195,7 +195,7 @@ impl BenchEnv {
         let top = config.as_object_mut().context("no configuration")?;
         top.remove("log");
         top["keycloak"].as_object_mut().context("no Keycloak")?.remove("event_poll");
-        config["budget"] = json!({
+        config["rate_limits"] = json!({
             "mails_in_all": 1_000_000, "mails_per_domain": 1_000_000, "requests_per_person": 100,
         });
         let file = folder.join("accolade.toml");

@@ -347,7 +347,7 @@ impl EnvConfig<'_> {
         config["store"] = store.clone();
         config["log"]["filter"] = json!("info");
         // The people in an environment share neither a mail domain nor a name. Limits that count all of them would only make them wait.
-        config["budget"] = json!({
+        config["rate_limits"] = json!({
             "mails_in_all": 100_000, "mails_per_domain": 100_000, "requests_per_person": 100,
             "name_checks_per_person": 100,
         });

@@ -10,7 +10,7 @@ use crate::domain::ids::Timestamp;
 
 codes! {
     /// What is counted. The key is a person id, an address in lower case, a domain, or empty; stored as its HMAC.
-    pub enum BudgetKind {
+    pub enum RateLimitKind {
         /// Mails to one address.
         MailAddress = "mail_address",
         /// Mails for one person.
@@ -30,7 +30,7 @@ codes! {
 #[derive(Clone, Debug)]
 pub struct RateLimit {
     /// What is counted.
-    pub kind: BudgetKind,
+    pub kind: RateLimitKind,
     /// For whom or what.
     pub key: String,
     /// How many uses are allowed.
@@ -40,39 +40,40 @@ pub struct RateLimit {
 }
 
 sql! {
-    NTH_NEWEST = "SELECT at FROM budget WHERE kind = $1 AND key = $2 AND at > $3 ORDER BY at DESC LIMIT 1 OFFSET $4";
+    NTH_NEWEST = "SELECT at FROM rate_limit WHERE kind = $1 AND key = $2 AND at > $3 ORDER BY at DESC LIMIT 1 OFFSET $4";
     /// Counts one use of each of several limits, if all of them allow it; `$1` is a JSON array.
-    USE = "INSERT INTO budget (kind, key, at) SELECT u.value ->> 'kind', u.value ->> 'key', CAST($2 AS BIGINT) \
-        FROM jsonb_each($1) AS u WHERE NOT EXISTS (SELECT 1 FROM jsonb_each($1) AS w WHERE (SELECT count(*) FROM budget AS b \
+    USE = "INSERT INTO rate_limit (kind, key, at) SELECT u.value ->> 'kind', u.value ->> 'key', CAST($2 AS BIGINT) \
+        FROM jsonb_each($1) AS u WHERE NOT EXISTS (SELECT 1 FROM jsonb_each($1) AS w WHERE (SELECT count(*) FROM rate_limit AS b \
         WHERE b.kind = w.value ->> 'kind' AND b.key = w.value ->> 'key' AND b.at > w.value ->> 'since') >= w.value ->> 'most')",
         postgres: "WITH u AS (SELECT * FROM json_to_recordset(CAST($1 AS JSON)) \
-        AS r(kind TEXT, key TEXT, since BIGINT, most BIGINT)) INSERT INTO budget (kind, key, at) \
+        AS r(kind TEXT, key TEXT, since BIGINT, most BIGINT)) INSERT INTO rate_limit (kind, key, at) \
         SELECT u.kind, u.key, CAST($2 AS BIGINT) FROM u WHERE NOT EXISTS (SELECT 1 FROM u AS w WHERE (SELECT count(*) \
-        FROM budget AS b WHERE b.kind = w.kind AND b.key = w.key AND b.at > w.since) >= w.most)";
-    GIVE_BACK = "DELETE FROM budget WHERE id = (SELECT id FROM budget WHERE kind = $1 AND key = $2 \
+        FROM rate_limit AS b WHERE b.kind = w.kind AND b.key = w.key AND b.at > w.since) >= w.most)";
+    GIVE_BACK = "DELETE FROM rate_limit WHERE id = (SELECT id FROM rate_limit WHERE kind = $1 AND key = $2 \
         ORDER BY id DESC LIMIT 1)";
-    FORGET = "DELETE FROM budget WHERE at < $1";
+    FORGET = "DELETE FROM rate_limit WHERE at < $1";
 }
 
 impl Tx {
-    fn budget_key(&self, kind: BudgetKind, key: &str) -> String {
+    fn rate_limit_key(&self, kind: RateLimitKind, key: &str) -> String {
         self.inner.keys.lookup(kind.code(), &key.to_lowercase())
     }
 
     /// Counts one use now; `false` if `limit` uses fell into the last `window`, and nothing was counted.
-    pub async fn take_budget(
+    pub async fn take_rate_limit(
         &mut self,
-        kind: BudgetKind,
+        kind: RateLimitKind,
         key: &str,
         limit: u32,
         window: Duration,
     ) -> Result<bool, StoreError> {
-        self.take_budgets(&[RateLimit { kind, key: key.to_owned(), limit, window }]).await
+        self.take_rate_limits(&[RateLimit { kind, key: key.to_owned(), limit, window }]).await
     }
 
     /// Counts one use of each of these limits now; `false` if one of them is reached, and nothing was counted.
-    pub async fn take_budgets(&mut self, limits: &[RateLimit]) -> Result<bool, StoreError> {
-        let keys: Vec<String> = limits.iter().map(|limit| self.budget_key(limit.kind, &limit.key)).collect();
+    pub async fn take_rate_limits(&mut self, limits: &[RateLimit]) -> Result<bool, StoreError> {
+        let keys: Vec<String> =
+            limits.iter().map(|limit| self.rate_limit_key(limit.kind, &limit.key)).collect();
         // Two replicas must not count at the same time.
         self.lock_keys(&keys).await?;
         let now = self.now();
@@ -85,14 +86,14 @@ impl Tx {
     }
 
     /// When the next use is allowed, if `limit` uses fell into the last `window`; `None` if one is allowed now. Counts nothing.
-    pub async fn budget_is_full_until(
+    pub async fn rate_limit_full_until(
         &mut self,
-        kind: BudgetKind,
+        kind: RateLimitKind,
         key: &str,
         limit: u32,
         window: Duration,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let key = self.budget_key(kind, key);
+        let key = self.rate_limit_key(kind, key);
         let since = self.now().before(window).as_millis();
         let before_it = i64::from(limit.saturating_sub(1));
         let oldest = maybe!(self, NTH_NEWEST, (i64,); kind.code(), key, since, before_it)?;
@@ -100,13 +101,13 @@ impl Tx {
     }
 
     /// Removes the newest counted use.
-    pub async fn give_back_budget(&mut self, kind: BudgetKind, key: &str) -> Result<(), StoreError> {
-        let key = self.budget_key(kind, key);
+    pub async fn refund_rate_limit(&mut self, kind: RateLimitKind, key: &str) -> Result<(), StoreError> {
+        let key = self.rate_limit_key(kind, key);
         exec!(self, GIVE_BACK; kind.code(), key).map(|_| ())
     }
 
     /// Deletes uses that are older than `before`, and returns their number.
-    pub async fn forget_budgets(&mut self, before: Timestamp) -> Result<u64, StoreError> {
+    pub async fn forget_rate_limits(&mut self, before: Timestamp) -> Result<u64, StoreError> {
         exec!(self, FORGET; before.as_millis())
     }
 }
