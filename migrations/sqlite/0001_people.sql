@@ -67,7 +67,7 @@ CREATE TABLE decision (
     verdict TEXT NOT NULL CHECK (verdict IN ('approve', 'deny')), -- the decision
     reason_enc BLOB, -- the typed reason, sealed; NULL if there is none, or once erased
     key_id TEXT, -- the key that sealed it
-    tell TEXT NOT NULL CHECK (tell IN ('told', 'quiet')), -- whether the requester is told
+    notify TEXT NOT NULL CHECK (notify IN ('told', 'quiet')), -- whether the requester is told
     at INTEGER NOT NULL, -- when it was decided
     PRIMARY KEY (request_id, round, slot)
 ) STRICT;

@@ -81,7 +81,7 @@ pub(super) async fn cancel_request(
         RequestState::Denied => {
             // A quiet denial must not be visible here either, so it reads like an expired request.
             let decision = tx.decision_on(request.id).await?;
-            let told = decision.is_some_and(|decision| decision.tell == Notify::Told);
+            let told = decision.is_some_and(|decision| decision.notify == Notify::Told);
             Err(ended(if told { RequestState::Denied } else { RequestState::Expired }))
         }
         RequestState::Cancelled | RequestState::Expired | RequestState::Failed => Err(ended(request.state)),

@@ -27,7 +27,7 @@ pub struct Decided {
     /// The public code of the request.
     pub request_code: String,
     /// Whether the applicant is told of a denial.
-    pub tell: Notify,
+    pub notify: Notify,
 }
 
 /// The current right to decide one request. Only [`Accounts::authorize_moderator`] makes one, and one decision consumes it.
@@ -151,16 +151,16 @@ impl Accounts {
         Err(ErrorCode::ChangedMeanwhile.into())
     }
 
-    /// Denies a request, with a reason that the applicant reads unless `tell` is `Quiet`. The applicant need not be a member any more.
+    /// Denies a request, with a reason that the applicant reads unless `notify` is `Quiet`. The applicant need not be a member any more.
     pub async fn deny(
         &self,
         mut moderator: Moderator,
         reason: &str,
-        tell: Notify,
+        notify: Notify,
     ) -> Result<Decided, UseCaseError> {
         for attempt in 0..ATTEMPTS {
             self.refresh(&mut moderator, attempt).await?;
-            if let Some(decided) = self.try_denial(&moderator, reason, tell).await? {
+            if let Some(decided) = self.try_denial(&moderator, reason, notify).await? {
                 return Ok(decided);
             }
         }
@@ -307,7 +307,7 @@ impl Accounts {
                 Ok(Some(Decided {
                     verdict: Verdict::Approve,
                     request_code: request.code,
-                    tell: Notify::Told,
+                    notify: Notify::Told,
                 }))
             }
             Approved::Lost(_) => Ok(None),
@@ -347,7 +347,7 @@ impl Accounts {
         &self,
         moderator: &Moderator,
         reason: &str,
-        tell: Notify,
+        notify: Notify,
     ) -> Result<Option<Decided>, UseCaseError> {
         let (reviewer, seen) = (&moderator.reviewer, &moderator.case.request);
         let reason = Answer::parse(reason).map(|reason| reason.as_str().to_owned());
@@ -367,7 +367,7 @@ impl Accounts {
             approver: actor.clone(),
             verdict: Verdict::Deny,
             reason: reason.clone(),
-            tell,
+            notify,
         };
         if !tx.put_decision(decision).await? {
             return Ok(None);
@@ -375,16 +375,16 @@ impl Accounts {
         tx.end_check(seen.id).await?;
         let mut entry = about(Event::RequestDenied, reviewer.via, actor, seen)
             .change(seen.state.code(), denied.state.code())
-            .because(tell);
+            .because(notify);
         entry.personal = reason;
         tx.audit(entry);
         tx.put_card(seen.id).await?;
-        match tell {
+        match notify {
             Notify::Told => tx.put_notification(seen.person_id, Notification::Denied, seen.id).await?,
             Notify::Quiet => {}
         }
         tx.commit("deny").await?;
-        Ok(Some(Decided { verdict: Verdict::Deny, request_code: denied.code, tell }))
+        Ok(Some(Decided { verdict: Verdict::Deny, request_code: denied.code, notify }))
     }
 }
 

@@ -70,7 +70,7 @@ pub struct DecisionLine {
     /// What.
     pub verdict: Verdict,
     /// Whether the applicant was told.
-    pub tell: Notify,
+    pub notify: Notify,
     /// When.
     pub at: Timestamp,
 }
@@ -262,7 +262,7 @@ async fn decision_line(view: &mut ReadConnection, decision: Decision) -> Result<
         actor: decision.approver.text(),
         by,
         verdict: decision.verdict,
-        tell: decision.tell,
+        notify: decision.notify,
         at: decision.at,
     })
 }

@@ -200,7 +200,7 @@ fn of_ended_request(request: &Request, known: &Overview) -> StatusShown {
             Stage::Nothing
         }
         RequestState::Denied => match &known.decision {
-            Some(decision) if decision.tell == Notify::Told => {
+            Some(decision) if decision.notify == Notify::Told => {
                 Stage::Denied { at, reason: decision.reason.clone() }
             }
             // A quiet denial reads like a request that ended without an account.

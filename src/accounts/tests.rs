@@ -84,13 +84,13 @@ async fn deny_on(
     reviewer: &Reviewer,
     id: RequestId,
     reviewing: Option<&MemberFacts>,
-    (reason, tell): (&str, Notify),
+    (reason, notify): (&str, Notify),
 ) -> Result<Decided, UseCaseError> {
     let (case, _) = accounts.decision_case(reviewer.guild_id, id).await?;
     let facts = FreshFacts { reviewer: reviewing.cloned(), applicant: ApplicantFacts::NotAsked };
     let card = CardProof::Claimed(Proof::CommandLine);
     let moderator = accounts.moderator_from(reviewer, case, card, facts).await?;
-    accounts.deny(moderator, reason, tell).await
+    accounts.deny(moderator, reason, notify).await
 }
 
 async fn approves(env: &AccountsEnv, user: u64, request: &Request) -> Result<Decided, UseCaseError> {
@@ -102,10 +102,10 @@ async fn denies(
     env: &AccountsEnv,
     user: u64,
     request: &Request,
-    tell: Notify,
+    notify: Notify,
 ) -> Result<Decided, UseCaseError> {
     let moderator = member(user, &[MODERATOR]);
-    let how = ("not now", tell);
+    let how = ("not now", notify);
     deny_on(&env.accounts, &reviewer(user), request.id, Some(&moderator), how).await
 }
 

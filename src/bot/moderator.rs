@@ -35,12 +35,12 @@ pub(super) async fn open_denial(
     id: RequestId,
     nonce: Nonce,
     proof: Proof,
-    tell: Notify,
+    notify: Notify,
 ) -> Result<(), DiscordError> {
     if let Err(denied) = interaction.accounts().may_open_denial(&interaction.caller, id, proof).await {
         return interaction.refuse(&denied).await;
     }
-    let (verb, words) = match tell {
+    let (verb, words) = match notify {
         Notify::Told => (Verb::DenyForm, messages::form::denial_form(interaction.lang())),
         Notify::Quiet => (Verb::DenyQuietForm, messages::form::quiet_denial_form(interaction.lang())),
     };
@@ -53,14 +53,14 @@ pub(super) async fn deny(
     id: RequestId,
     proof: Proof,
     reason: &str,
-    tell: Notify,
+    notify: Notify,
 ) -> Result<(), DiscordError> {
     let Some(reviewer) = interaction.reviewer() else { return interaction.say_old_button().await };
     interaction.reply.defer_update().await?;
     let accounts = interaction.accounts();
     let denying = async {
         let moderator = accounts.authorize_moderator(&reviewer, id, proof, Verdict::Deny).await?;
-        accounts.deny(moderator, reason, tell).await
+        accounts.deny(moderator, reason, notify).await
     };
     match denying.await {
         Ok(_) => Ok(()),

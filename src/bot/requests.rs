@@ -66,7 +66,7 @@ fn request_text(lang: Lang, shown: &RequestShown, texts: &RequestTexts) -> Strin
             decision.verdict,
             decision.by,
             &decision.actor,
-            decision.tell,
+            decision.notify,
             decision.at,
         )
     });

@@ -120,12 +120,12 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
             session.accounts.approve(moderator).await
         }),
         Verb::Deny { code, by, reason, quietly } => {
-            let tell = if *quietly { Notify::Quiet } else { Notify::Told };
+            let notify = if *quietly { Notify::Quiet } else { Notify::Told };
             decide(code, *by, file, printer, async |session, reviewer, shown| {
                 let (id, verdict) = (shown.line.id, Verdict::Deny);
                 let moderator =
                     session.accounts.authorize_moderator(reviewer, id, Proof::CommandLine, verdict).await?;
-                session.accounts.deny(moderator, reason, tell).await
+                session.accounts.deny(moderator, reason, notify).await
             })
         }
         Verb::Retry { code, by } => retry(code, *by, file, printer),
@@ -282,7 +282,7 @@ fn decision_as_json(decision: &DecisionLine) -> Value {
         "actor": decision.actor,
         "discord_id": decision.by.map(|id| id.to_string()),
         "verdict": decision.verdict.code(),
-        "tell": decision.tell.code(),
+        "notify": decision.notify.code(),
         "at": instant(decision.at),
     })
 }
@@ -323,7 +323,7 @@ fn print_for_people(shown: &RequestShown, texts: &RequestTexts, printer: &mut Pr
     print_object(printer, &line_as_json(&shown.line));
     for decision in &shown.decisions {
         let by = decision.by.map_or_else(|| decision.actor.clone(), |id| id.to_string());
-        let parts = [decision.verdict.code(), &by, &instant(decision.at), decision.tell.code()];
+        let parts = [decision.verdict.code(), &by, &instant(decision.at), decision.notify.code()];
         printer.line(format_args!("decision  {}", parts.join("  ")));
     }
     if let Some(reason) = &texts.denial_reason {

@@ -45,12 +45,12 @@ pub fn decision(
     verdict: Verdict,
     by: Option<DiscordUserId>,
     actor: &str,
-    tell: Notify,
+    notify: Notify,
     at: Timestamp,
 ) -> String {
     let who = by.map_or_else(|| code_span(actor, QUOTED_MAX), mention);
     let at = date_and_time(at);
-    match (verdict, tell) {
+    match (verdict, notify) {
         (Verdict::Approve, _) => tr!(lang, "desk-approved", who = who, at = at),
         (Verdict::Deny, Notify::Told) => tr!(lang, "desk-denied", who = who, at = at),
         (Verdict::Deny, Notify::Quiet) => tr!(lang, "desk-denied-quietly", who = who, at = at),

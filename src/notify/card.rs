@@ -151,7 +151,7 @@ fn state_of(case: &CardCase) -> CardState {
         RequestState::Approved => state_of_approved(case),
         RequestState::Denied => CardState::Denied {
             by: decider(case),
-            quiet: case.decision.as_ref().is_some_and(|(_, _, tell)| *tell == Notify::Quiet),
+            quiet: case.decision.as_ref().is_some_and(|(_, _, notify)| *notify == Notify::Quiet),
         },
         RequestState::Cancelled => CardState::Cancelled,
         RequestState::Expired => CardState::Expired,

@@ -150,7 +150,7 @@ async fn of_request(
         }
         Notification::Denied => {
             let decision = worker.deps.store.read().await?.decision_on(request.id).await?;
-            let told = decision.filter(|decision| decision.tell == Notify::Told);
+            let told = decision.filter(|decision| decision.notify == Notify::Told);
             told.map(|told| {
                 sentences::direct_denied(lang, &request.code, told.reason.as_deref().unwrap_or_default())
             })

@@ -104,7 +104,7 @@ pub struct Overview {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     /// Whether they are told of a denial.
-    pub tell: Notify,
+    pub notify: Notify,
     /// The typed reason, unless it was erased.
     pub reason: Option<String>,
 }
@@ -183,7 +183,7 @@ macro_rules! newest_decision {
 macro_rules! overview {
     ($account:literal, $jobs:literal, $mails:literal) => {
         concat!(
-            "SELECT o.*, r.*, d.round, d.slot, d.tell, d.reason_enc, d.key_id AS reason_key_id FROM (",
+            "SELECT o.*, r.*, d.round, d.slot, d.notify, d.reason_enc, d.key_id AS reason_key_id FROM (",
             about_person!($account, $jobs, $mails),
             ") AS o LEFT JOIN (SELECT ",
             request_columns!(),
@@ -221,7 +221,7 @@ sql! {
     /// Everything that `Send` asks of the store, as conditions of its one change. `$6` is a JSON array of keys of the deny list.
     SEND_NOW = concat!(send_now!("(SELECT value FROM json_each($6))"), request_columns!()),
         postgres: concat!(send_now!("(SELECT json_array_elements_text(CAST($6 AS JSON)))"), request_columns!());
-    CARD = concat!("SELECT r.*, p.discord_id AS applicant_id, d.approver_id AS approver_id, d.tell AS tell, \
+    CARD = concat!("SELECT r.*, p.discord_id AS applicant_id, d.approver_id AS approver_id, d.notify AS notify, \
         ap.discord_id AS approver_discord_id, j.id AS job_id, j.state AS job_state, j.step AS job_step, \
         j.error_code AS job_error_code, (SELECT count(*) FROM job AS c WHERE c.request_id = r.id AND c.kind = 'check' \
         AND c.state = 'done') AS checks, a.state AS account_state, (SELECT count(*) FROM request AS e \
@@ -247,7 +247,7 @@ struct CardRow {
     request: RequestRow,
     applicant_id: Option<String>,
     approver_id: Option<String>,
-    tell: Option<String>,
+    notify: Option<String>,
     approver_discord_id: Option<String>,
     job_id: Option<String>,
     job_state: Option<String>,
@@ -260,10 +260,10 @@ struct CardRow {
 
 impl CardRow {
     fn decision(&self) -> Result<Option<(Actor, Option<DiscordUserId>, Notify)>, StoreError> {
-        let (Some(approver), Some(tell)) = (&self.approver_id, &self.tell) else { return Ok(None) };
+        let (Some(approver), Some(notify)) = (&self.approver_id, &self.notify) else { return Ok(None) };
         let approver = Actor::parse(approver).ok_or(StoreError::Row { table: "decision" })?;
         let discord_id = self.approver_discord_id.as_ref().map(|id| id.parse());
-        Ok(Some((approver, discord_id.transpose().map_err(unreadable)?, tell.parse().map_err(unreadable)?)))
+        Ok(Some((approver, discord_id.transpose().map_err(unreadable)?, notify.parse().map_err(unreadable)?)))
     }
 
     fn job(&self) -> Result<Option<CardJob>, StoreError> {
@@ -395,7 +395,7 @@ struct OverviewRow {
     request: MaybeRequest,
     round: Option<i64>,
     slot: Option<i64>,
-    tell: Option<String>,
+    notify: Option<String>,
     reason_enc: Option<Vec<u8>>,
     reason_key_id: Option<String>,
 }
@@ -471,14 +471,14 @@ impl ReadConnection {
         let Some(request) = row.request.0 else { return Ok(()) };
         let request = request.request(&self.inner.keys)?;
         if row.latest_id == Some(request.id.to_string()) {
-            if let (Some(round), Some(slot), Some(tell)) = (row.round, row.slot, &row.tell) {
+            if let (Some(round), Some(slot), Some(notify)) = (row.round, row.slot, &row.notify) {
                 let reason = self.open_reason(
                     request.id,
                     (round, slot),
                     row.reason_key_id.as_deref(),
                     row.reason_enc.as_deref(),
                 )?;
-                overview.decision = Some(Told { tell: tell.parse().map_err(unreadable)?, reason });
+                overview.decision = Some(Told { notify: notify.parse().map_err(unreadable)?, reason });
             }
             overview.latest = Some(request.clone());
         }

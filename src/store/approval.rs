@@ -62,7 +62,7 @@ impl Tx {
             approver: approver.clone(),
             verdict: Verdict::Approve,
             reason: None,
-            tell: Notify::Told,
+            notify: Notify::Told,
         };
         if !self.put_decision(decision).await? {
             return Ok(Approved::Lost(request));

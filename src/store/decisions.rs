@@ -24,7 +24,7 @@ pub struct NewDecision {
     /// The typed reason; sealed.
     pub reason: Option<String>,
     /// Whether the requester is told.
-    pub tell: Notify,
+    pub notify: Notify,
 }
 
 /// A decision as stored.
@@ -43,15 +43,15 @@ pub struct Decision {
     /// The typed reason, unless it was erased.
     pub reason: Option<String>,
     /// Whether the requester is told.
-    pub tell: Notify,
+    pub notify: Notify,
     /// When it was decided.
     pub at: Timestamp,
 }
 
 sql! {
-    LATEST = "SELECT round, slot, approver_id, verdict, reason_enc, key_id, tell, at FROM decision \
+    LATEST = "SELECT round, slot, approver_id, verdict, reason_enc, key_id, notify, at FROM decision \
         WHERE request_id = $1 ORDER BY round DESC, slot DESC LIMIT 1";
-    INSERT = "INSERT INTO decision (request_id, round, slot, approver_id, verdict, reason_enc, key_id, tell, at) \
+    INSERT = "INSERT INTO decision (request_id, round, slot, approver_id, verdict, reason_enc, key_id, notify, at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (request_id, round, slot) DO NOTHING";
 }
 
@@ -63,7 +63,7 @@ struct Row {
     verdict: String,
     reason_enc: Option<Vec<u8>>,
     key_id: Option<String>,
-    tell: String,
+    notify: String,
     at: i64,
 }
 
@@ -95,7 +95,7 @@ impl ReadConnection {
             approver: Actor::parse(&row.approver_id).ok_or(StoreError::Row { table: "decision" })?,
             verdict: row.verdict.parse().map_err(unreadable)?,
             reason,
-            tell: row.tell.parse().map_err(unreadable)?,
+            notify: row.notify.parse().map_err(unreadable)?,
             at: Timestamp::from_millis(row.at),
         }))
     }
@@ -114,7 +114,7 @@ impl Tx {
         let now = self.now().as_millis();
         let written = exec!(self, INSERT;
             decision.request_id.to_string(), decision.round, decision.slot, decision.approver.text(),
-            decision.verdict.code(), sealed, key_id, decision.tell.code(), now)?;
+            decision.verdict.code(), sealed, key_id, decision.notify.code(), now)?;
         Ok(written == 1)
     }
 }

@@ -150,7 +150,7 @@ fn the_checks_of_the_tables_name_exactly_the_codes_of_the_domain() {
             ("kind", all!(DenyKind)),
             ("state", all!(MailState)),
             ("verdict", all!(Verdict)),
-            ("tell", all!(Notify)),
+            ("notify", all!(Notify)),
             ("outcome", codes(&effects)),
         ] {
             // PostgreSQL changes a check in place, and SQLite replaces the table.
