@@ -61,7 +61,7 @@ pub(super) fn read_account_form(field: impl Fn(&str) -> Option<String>) -> FormI
 }
 
 /// The form for the reason of a denial.
-pub(super) fn denial_form(custom_id: CustomId, texts: messages::form::DenialWords) -> Modal {
+pub(super) fn denial_form(custom_id: CustomId, texts: messages::form::DenialTexts) -> Modal {
     let reason = FormField {
         name: REASON,
         label: texts.reason,

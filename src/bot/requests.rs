@@ -21,7 +21,7 @@ pub(super) async fn list_requests(
 ) -> Result<(), DiscordError> {
     let lang = interaction.lang();
     let Ok(after) = after.map(|after| after.trim().parse::<RequestId>()).transpose() else {
-        return interaction.say(tr!(lang, "desk-no-key")).await;
+        return interaction.say(tr!(lang, "requests-no-key")).await;
     };
     let limit = limit.unwrap_or(PAGE);
     answer(interaction, async |reviewer| {
@@ -29,12 +29,13 @@ pub(super) async fn list_requests(
         let filter = RequestFilter { guild: None, status };
         let requests = interaction.accounts().requests(&grant, &filter, after, limit).await?;
         if requests.is_empty() {
-            return Ok(Answer::text(tr!(lang, "desk-no-requests")));
+            return Ok(Answer::text(tr!(lang, "requests-no-requests")));
         }
         let is_full = u32::try_from(requests.len()).is_ok_and(|count| count >= limit);
         let last = requests.last().filter(|_| is_full);
-        let more = last.map(|last| tr!(lang, "desk-more", after = last.id.to_string()));
-        let each = requests.iter().map(|request| messages::desk::request_line(lang, &request_facts(request)));
+        let more = last.map(|last| tr!(lang, "requests-more", after = last.id.to_string()));
+        let each =
+            requests.iter().map(|request| messages::requests::request_line(lang, &request_facts(request)));
         let text = each.collect::<Vec<_>>().join("\n");
         Ok(Answer::long(lang, &text, || text.clone(), "requests.txt", more))
     })
@@ -47,7 +48,7 @@ pub(super) async fn show_request(interaction: &Interaction, code: &str) -> Resul
     answer(interaction, async |reviewer| {
         let grant = interaction.accounts().authorize_reader(reviewer).await?;
         let Some(shown) = interaction.accounts().request_shown(&grant, code).await? else {
-            return Ok(Answer::text(tr!(lang, "desk-no-such-request")));
+            return Ok(Answer::text(tr!(lang, "requests-no-such-request")));
         };
         let texts = interaction.accounts().request_texts(&grant, &shown).await?;
         let text = request_text(lang, &shown, &texts);
@@ -58,10 +59,11 @@ pub(super) async fn show_request(interaction: &Interaction, code: &str) -> Resul
 
 fn request_text(lang: Lang, shown: &RequestShown, texts: &RequestTexts) -> String {
     let line = &shown.line;
-    let head = messages::desk::request_line(lang, &request_facts(line));
-    let details = messages::desk::request_details(lang, line.rule.as_deref(), line.masked_address.as_deref());
+    let head = messages::requests::request_line(lang, &request_facts(line));
+    let details =
+        messages::requests::request_details(lang, line.rule.as_deref(), line.masked_address.as_deref());
     let decisions = shown.decisions.iter().map(|decision| {
-        messages::desk::decision(
+        messages::requests::decision(
             lang,
             decision.verdict,
             decision.by,
@@ -70,10 +72,12 @@ fn request_text(lang: Lang, shown: &RequestShown, texts: &RequestTexts) -> Strin
             decision.at,
         )
     });
-    let jobs =
-        shown.jobs.iter().map(|job| messages::desk::job(lang, job.kind, job.state, job.step, job.error_code));
-    let reason = texts.denial_reason.iter().map(|reason| messages::desk::denial_reason(lang, reason));
-    let notes = texts.notes.iter().map(|note| messages::desk::note(lang, note.at, &note.text));
+    let jobs = shown
+        .jobs
+        .iter()
+        .map(|job| messages::requests::job(lang, job.kind, job.state, job.step, job.error_code));
+    let reason = texts.denial_reason.iter().map(|reason| messages::requests::denial_reason(lang, reason));
+    let notes = texts.notes.iter().map(|note| messages::requests::note(lang, note.at, &note.text));
     let parts = [head, details].into_iter().chain(decisions).chain(reason).chain(jobs).chain(notes);
     parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }

@@ -127,7 +127,7 @@ fn print(diagnosis: &Diagnosis, flags: &Flags, printer: &mut Printer) {
     match (diagnosis.findings(), diagnosis.unchecked()) {
         (0, 0) => printer.line(tr!(lang, "doctor-all-well")),
         (findings, unchecked) => {
-            printer.line(tr!(lang, "doctor-summary", findings = findings, unjudged = unchecked));
+            printer.line(tr!(lang, "doctor-summary", findings = findings, unchecked = unchecked));
         }
     }
 }
@@ -145,7 +145,7 @@ fn print_system(checks: &[&Check], printer: &mut Printer) {
         let unknown = checks.iter().filter(|check| check.outcome == Outcome::NotChecked(*why));
         let codes = messages::doctor::codes(unknown.copied());
         if !codes.is_empty() {
-            printer.line(messages::doctor::unjudged(lang, *why, &codes));
+            printer.line(messages::doctor::unchecked(lang, *why, &codes));
         }
     }
 }

@@ -42,9 +42,9 @@ pub fn finding(lang: Lang, finding: Finding, about: Option<&str>) -> String {
 }
 
 /// What was not checked for one reason.
-pub fn unjudged(lang: Lang, why: NotChecked, codes: &str) -> String {
+pub fn unchecked(lang: Lang, why: NotChecked, codes: &str) -> String {
     let why = not_checked(lang, why);
-    tr!(lang, "doctor-unjudged", codes = codes, why = why)
+    tr!(lang, "doctor-unchecked", codes = codes, why = why)
 }
 
 /// The report for an admin in chat: what is wrong, the worst first, then what was not checked and what passed.
@@ -52,7 +52,7 @@ pub fn report(lang: Lang, diagnosis: &Diagnosis) -> String {
     let findings = diagnosis.findings();
     let summary = match (findings, diagnosis.unchecked()) {
         (0, 0) => tr!(lang, "doctor-all-well"),
-        (findings, unjudged) => tr!(lang, "doctor-summary", findings = findings, unjudged = unjudged),
+        (findings, unchecked) => tr!(lang, "doctor-summary", findings = findings, unchecked = unchecked),
     };
     let none = if findings == 0 { tr!(lang, "doctor-nothing-wrong") } else { String::new() };
     let mut parts = vec![summary, none];
@@ -63,7 +63,7 @@ pub fn report(lang: Lang, diagnosis: &Diagnosis) -> String {
     parts.extend(NotChecked::ALL.iter().filter_map(|why| {
         let unknown = Outcome::NotChecked(*why);
         let codes = codes(diagnosis.checks.iter().filter(|check| check.outcome == unknown));
-        (!codes.is_empty()).then(|| unjudged(lang, *why, &codes))
+        (!codes.is_empty()).then(|| unchecked(lang, *why, &codes))
     }));
     let fine = diagnosis.checks.iter().filter(|check| check.outcome == Outcome::InOrder).count();
     parts.push(if fine > 0 { tr!(lang, "doctor-in-order", count = fine) } else { String::new() });

@@ -342,17 +342,17 @@ step-resend = sending another mail
 
 ### Requests, for moderators who ask for them
 
-desk-no-requests = No requests.
-desk-no-such-request = There is no such request here. `/request list` shows them.
-desk-request-line = { $code } · { $who } · { $username } · { $state } · { $at }
-desk-approved = Approved by { $who }, { $at }
-desk-denied = Denied by { $who }, { $at }
-desk-denied-quietly = Denied by { $who }, { $at } · the requester was not told
-desk-denial-reason = Reason of the denial: { $reason }
-desk-note = “Not me” note, { $at }: { $text }
-desk-job = Job: { $kind }, { $state }
-desk-more = There may be more: add `after: { $after }`.
-desk-no-key = Enter after `after:` the value that the previous page showed.
+requests-no-requests = No requests.
+requests-no-such-request = There is no such request here. `/request list` shows them.
+requests-request-line = { $code } · { $who } · { $username } · { $state } · { $at }
+requests-approved = Approved by { $who }, { $at }
+requests-denied = Denied by { $who }, { $at }
+requests-denied-quietly = Denied by { $who }, { $at } · the requester was not told
+requests-denial-reason = Reason of the denial: { $reason }
+requests-note = “Not me” note, { $at }: { $text }
+requests-job = Job: { $kind }, { $state }
+requests-more = There may be more: add `after: { $after }`.
+requests-no-key = Enter after `after:` the value that the previous page showed.
 
 ### Links and the audit log, for admins
 
@@ -672,9 +672,9 @@ doctor-in-order = { $count ->
     [one] { $count } check passed.
    *[other] { $count } checks passed.
 }
-doctor-unjudged = Not checked: { $codes }. { $why }
+doctor-unchecked = Not checked: { $codes }. { $why }
 doctor-all-well = Everything was checked and is correct.
-doctor-summary = Findings: { $findings }. Not checked: { $unjudged }; what was not checked may be wrong.
+doctor-summary = Findings: { $findings }. Not checked: { $unchecked }; what was not checked may be wrong.
 doctor-nothing-wrong = No check failed.
 doctor-of-this-server = This shows what the service's own credentials can see, and only this Discord server. `accolade doctor` on the bot's machine also checks files, and can use an administrator's credentials.
 doctor-under-way = A check is already running: ask again in a minute.

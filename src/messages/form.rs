@@ -10,7 +10,7 @@ use crate::domain::username::IllegalUsername;
 
 /// Title, labels and hints of the form for an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FormWords {
+pub struct FormTexts {
     /// The title.
     pub title: String,
     /// Label of the user name.
@@ -32,8 +32,8 @@ pub struct FormWords {
 }
 
 /// The form for an account.
-pub fn account_form(lang: Lang) -> FormWords {
-    FormWords {
+pub fn account_form(lang: Lang) -> FormTexts {
+    FormTexts {
         title: tr!(lang, "form-title"),
         username: tr!(lang, "form-username"),
         username_hint: tr!(lang, "form-username-hint"),
@@ -48,7 +48,7 @@ pub fn account_form(lang: Lang) -> FormWords {
 
 /// Title, label and hint of the form for a denial's reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DenialWords {
+pub struct DenialTexts {
     /// The title.
     pub title: String,
     /// Label of the reason.
@@ -58,8 +58,8 @@ pub struct DenialWords {
 }
 
 /// The form for a denial that the requester is told.
-pub fn denial_form(lang: Lang) -> DenialWords {
-    DenialWords {
+pub fn denial_form(lang: Lang) -> DenialTexts {
+    DenialTexts {
         title: tr!(lang, "denial-title"),
         reason: tr!(lang, "denial-reason"),
         hint: tr!(lang, "denial-reason-hint"),
@@ -67,8 +67,8 @@ pub fn denial_form(lang: Lang) -> DenialWords {
 }
 
 /// The form for a denial that the requester is not told.
-pub fn quiet_denial_form(lang: Lang) -> DenialWords {
-    DenialWords {
+pub fn quiet_denial_form(lang: Lang) -> DenialTexts {
+    DenialTexts {
         title: tr!(lang, "denial-quiet-title"),
         reason: tr!(lang, "denial-reason"),
         hint: tr!(lang, "denial-quiet-reason-hint"),

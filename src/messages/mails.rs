@@ -10,7 +10,7 @@ use crate::domain::mail::{Links, Mail, MailState, MailUnavailable};
 const QUOTED_MAX: usize = 64;
 
 /// The texts of the form that confirms "Not me".
-pub struct NotMeWords {
+pub struct NotMeTexts {
     /// The title.
     pub title: String,
     /// The label of its field.
@@ -20,8 +20,8 @@ pub struct NotMeWords {
 }
 
 /// The form that confirms "Not me".
-pub fn not_me_form(lang: Lang) -> NotMeWords {
-    NotMeWords {
+pub fn not_me_form(lang: Lang) -> NotMeTexts {
+    NotMeTexts {
         title: tr!(lang, "not-me-title"),
         note: tr!(lang, "not-me-note"),
         hint: tr!(lang, "not-me-note-hint"),

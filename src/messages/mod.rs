@@ -8,7 +8,6 @@ pub mod account;
 pub mod admin;
 pub mod card;
 pub mod cli;
-pub mod desk;
 pub mod doctor;
 pub mod error_code;
 pub mod form;
@@ -16,6 +15,7 @@ pub mod mails;
 pub mod notice;
 pub mod panel;
 pub mod quote;
+pub mod requests;
 pub mod service;
 pub mod status;
 

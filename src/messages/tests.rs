@@ -287,20 +287,20 @@ fn said_to_moderators_and_pressers(lang: Lang) -> Vec<String> {
     };
     let erased = RequestFacts { requester: None, reason_code: None, ..request.clone() };
     said.extend([
-        desk::request_line(lang, &request),
-        desk::request_line(lang, &erased),
-        desk::request_details(lang, Some("members"), Some("…@example.org")),
-        desk::decision(lang, Verdict::Approve, None, "system", Notify::Told, AT),
-        desk::decision(lang, Verdict::Deny, Some(ADA), "", Notify::Told, AT),
-        desk::decision(lang, Verdict::Deny, Some(ADA), "", Notify::Quiet, AT),
-        desk::job(
+        requests::request_line(lang, &request),
+        requests::request_line(lang, &erased),
+        requests::request_details(lang, Some("members"), Some("…@example.org")),
+        requests::decision(lang, Verdict::Approve, None, "system", Notify::Told, AT),
+        requests::decision(lang, Verdict::Deny, Some(ADA), "", Notify::Told, AT),
+        requests::decision(lang, Verdict::Deny, Some(ADA), "", Notify::Quiet, AT),
+        requests::job(
             lang,
             JobKind::Provision,
             JobState::NeedsOperator,
             Some(Step::Mail),
             Some(ErrorCode::MailRefused),
         ),
-        desk::job(lang, JobKind::Check, JobState::Done, None, None),
+        requests::job(lang, JobKind::Check, JobState::Done, None, None),
     ]);
     said.extend(card_states().into_iter().map(|state| card::text(lang, &card(state))));
     said

@@ -20,7 +20,7 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
     };
     let post = render();
     let mut place = Place { channel, message: panel.message_id };
-    let standing = loop {
+    let current = loop {
         let is_ours = |id: &CustomId| *id == CustomId::without_row(Verb::Status);
         match upsert_message(&worker.deps.discord, message, place, &post, is_ours).await? {
             Upserted::Stands(id) => break id,
@@ -33,7 +33,7 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
         }
     };
     let mut tx = worker.deps.store.begin().await?;
-    tx.panel_stands(channel, Some(standing)).await?;
+    tx.panel_stands(channel, Some(current)).await?;
     tx.outbox_sent(message).await?;
     tx.commit("outbox.sent").await?;
     Ok(Sending::Settled)

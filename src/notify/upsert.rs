@@ -36,13 +36,13 @@ pub(super) async fn upsert_message(
     post: &OutgoingMessage,
     is_ours: impl Fn(&CustomId) -> bool,
 ) -> Result<Upserted, DiscordError> {
-    let standing = match place.message {
+    let current = match place.message {
         Some(id) => Some(id),
         // An earlier attempt may have posted it: Discord's own deduplication lasts only for minutes.
         None if outbox.attempt > 1 => find_posted(discord, place.channel, is_ours).await?,
         None => None,
     };
-    let Some(id) = standing else {
+    let Some(id) = current else {
         return Ok(Upserted::Stands(discord.post(place.channel, post, &SendNonce::of(outbox.id)).await?));
     };
     match discord.edit_message(place.channel, id, post).await {

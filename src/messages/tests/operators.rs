@@ -64,7 +64,7 @@ pub(super) fn by_doctor(lang: Lang) -> Vec<String> {
         said.push(doctor::finding(lang, *finding, Some("guild 1")));
     }
     for why in NotChecked::ALL {
-        said.push(doctor::unjudged(lang, *why, "clock_skew"));
+        said.push(doctor::unchecked(lang, *why, "clock_skew"));
     }
     said.extend(System::ALL.iter().map(|system| doctor::system(lang, *system)));
     for attempt in Attempt::ALL {

@@ -18,7 +18,7 @@ pub fn request_line(lang: Lang, request: &RequestFacts<'_>) -> String {
     let who = request.requester.map_or_else(|| tr!(lang, "admin-erased"), mention);
     let line = tr!(
         lang,
-        "desk-request-line",
+        "requests-request-line",
         code = code_span(request.code, QUOTED_MAX),
         who = who,
         username = code_span(request.username, QUOTED_MAX),
@@ -51,20 +51,20 @@ pub fn decision(
     let who = by.map_or_else(|| code_span(actor, QUOTED_MAX), mention);
     let at = date_and_time(at);
     match (verdict, notify) {
-        (Verdict::Approve, _) => tr!(lang, "desk-approved", who = who, at = at),
-        (Verdict::Deny, Notify::Told) => tr!(lang, "desk-denied", who = who, at = at),
-        (Verdict::Deny, Notify::Quiet) => tr!(lang, "desk-denied-quietly", who = who, at = at),
+        (Verdict::Approve, _) => tr!(lang, "requests-approved", who = who, at = at),
+        (Verdict::Deny, Notify::Told) => tr!(lang, "requests-denied", who = who, at = at),
+        (Verdict::Deny, Notify::Quiet) => tr!(lang, "requests-denied-quietly", who = who, at = at),
     }
 }
 
 /// The typed reason of a denial.
 pub fn denial_reason(lang: Lang, reason: &str) -> String {
-    tr!(lang, "desk-denial-reason", reason = code_span(reason, ANSWER_MAX))
+    tr!(lang, "requests-denial-reason", reason = code_span(reason, ANSWER_MAX))
 }
 
 /// The note of a person who said that someone else set their password.
 pub fn note(lang: Lang, at: Timestamp, text: &str) -> String {
-    tr!(lang, "desk-note", at = date_and_time(at), text = code_span(text, ANSWER_MAX))
+    tr!(lang, "requests-note", at = date_and_time(at), text = code_span(text, ANSWER_MAX))
 }
 
 /// A job of a request.
@@ -75,7 +75,7 @@ pub fn job(
     step: Option<Step>,
     error_code: Option<ErrorCode>,
 ) -> String {
-    let line = tr!(lang, "desk-job", kind = kind.code(), state = state.code());
+    let line = tr!(lang, "requests-job", kind = kind.code(), state = state.code());
     let step = step.map_or_else(String::new, |step| card::step_words(lang, step));
     let error = error_code.map_or_else(String::new, |code| code_span(code.code(), QUOTED_MAX));
     [line, step, error].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
