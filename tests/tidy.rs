@@ -145,7 +145,7 @@ fn text_of(path: &Path) -> String {
 }
 
 /// The module of a product file: the first part of its path below `src`.
-fn room_of(path: &Path) -> String {
+fn module_of(path: &Path) -> String {
     let below = path.strip_prefix(root().join("src")).expect("a file below src");
     let first = below.components().next().expect("a path with a part").as_os_str().to_string_lossy();
     first.trim_end_matches(".rs").to_owned()
@@ -189,29 +189,29 @@ fn assert_none(rule: &str, faults: &[String]) {
 }
 
 #[test]
-fn rooms_import_only_what_the_table_allows() {
+fn modules_import_only_what_the_table_allows() {
     let table: BTreeMap<&str, &[&str]> = IMPORTS.iter().copied().collect();
-    let rooms: Vec<&str> = IMPORTS.iter().map(|(room, _)| *room).collect();
+    let modules: Vec<&str> = IMPORTS.iter().map(|(module, _)| *module).collect();
     let mut faults = Vec::new();
     for path in files_below("src", "rs") {
-        let room = room_of(&path);
-        if room == "lib" {
+        let module = module_of(&path);
+        if module == "lib" {
             continue;
         }
-        let Some(allowed) = table.get(room.as_str()) else {
-            faults.push(format!("{}: the room `{room}` is not in the table", shown(&path)));
+        let Some(allowed) = table.get(module.as_str()) else {
+            faults.push(format!("{}: the module `{module}` is not in the table", shown(&path)));
             continue;
         };
         let code = code_of(&text_of(&path));
         for used in names_after(&code, "crate::").chain(names_after(&code, "accolade::")) {
             let is_excepted = EXCEPTIONS.iter().any(|(file, name, _)| *file == shown(&path) && *name == used);
-            let is_fine = used == room || OPEN.contains(&used) || allowed.contains(&used) || is_excepted;
-            if rooms.contains(&used) && !is_fine {
-                faults.push(format!("{}: `{room}` imports `{used}`", shown(&path)));
+            let is_fine = used == module || OPEN.contains(&used) || allowed.contains(&used) || is_excepted;
+            if modules.contains(&used) && !is_fine {
+                faults.push(format!("{}: `{module}` imports `{used}`", shown(&path)));
             }
         }
     }
-    assert_none("A room imports what the table in tests/tidy.rs forbids:", &faults);
+    assert_none("A module imports what the table in tests/tidy.rs forbids:", &faults);
 }
 
 #[test]
@@ -233,20 +233,20 @@ fn the_domain_is_pure() {
 }
 
 #[test]
-fn foreign_crates_live_in_their_rooms() {
+fn foreign_crates_stay_in_their_modules() {
     let mut faults = Vec::new();
     for path in files_below("src", "rs") {
-        let room = room_of(&path);
+        let module = module_of(&path);
         let code = code_of(&text_of(&path));
-        for (name, rooms) in CRATES {
+        for (name, modules) in CRATES {
             let is_used = names_after(&code, &format!("{name}::")).next().is_some()
                 || code.contains(&format!("use {name};"));
-            if is_used && !rooms.contains(&room.as_str()) {
-                faults.push(format!("{}: `{name}` belongs in {rooms:?}", shown(&path)));
+            if is_used && !modules.contains(&module.as_str()) {
+                faults.push(format!("{}: `{name}` belongs in {modules:?}", shown(&path)));
             }
         }
     }
-    assert_none("A foreign crate is used outside its room:", &faults);
+    assert_none("A foreign crate is used outside its module:", &faults);
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn filters_names_and_sql_are_never_formatted() {
         }
     }
     assert_none(
-        "Text is formatted in a room that builds filters, names or SQL; use its typed builders:",
+        "Text is formatted in a module that builds filters, names or SQL; use its typed builders:",
         &faults,
     );
 }

@@ -65,7 +65,7 @@ impl TestPerson {
     }
 }
 
-async fn bed_and_client() -> (TestServers, Directory) {
+async fn servers_and_client() -> (TestServers, Directory) {
     let servers = servers::own_slapd().await;
     let client = Directory::new(&servers::directory_config(&servers.slapd)).expect("usable settings");
     (servers, client)
@@ -84,7 +84,7 @@ async fn is_locked(client: &Directory, ours: &OwnedEntry) -> bool {
 
 #[tokio::test]
 async fn an_added_person_has_mark_and_id_and_no_password_and_a_second_add_finds_it() {
-    let (servers, client) = bed_and_client().await;
+    let (servers, client) = servers_and_client().await;
     let ada = TestPerson::new("ada", 1);
     let ours = ada.add_to(&client).await;
     let entry =
@@ -101,7 +101,7 @@ async fn an_added_person_has_mark_and_id_and_no_password_and_a_second_add_finds_
 
 #[tokio::test]
 async fn entries_are_found_together_by_their_lasting_ids_up_to_a_limit() {
-    let (_bed, client) = bed_and_client().await;
+    let (_servers, client) = servers_and_client().await;
     let mut ids = vec![DirectoryId::new("00000000-0000-4000-8000-000000000000").expect("an id of nobody")];
     for number in 1..30 {
         let name = ["member", &number.to_string()].concat();
@@ -120,7 +120,7 @@ async fn entries_are_found_together_by_their_lasting_ids_up_to_a_limit() {
 
 #[tokio::test]
 async fn a_name_an_address_and_an_id_of_somebody_else_are_conflicts_that_write_nothing() {
-    let (servers, client) = bed_and_client().await;
+    let (servers, client) = servers_and_client().await;
     servers.slapd.add_person_by_hand(&PersonByHand::named("grace")).await.expect("grace is there");
     let ada = TestPerson::new("ada", 1);
     ada.add_to(&client).await;
@@ -149,7 +149,7 @@ async fn a_name_an_address_and_an_id_of_somebody_else_are_conflicts_that_write_n
 /// The directory's Add is the final check, even if the store has accepted all requests: fifty connections add at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_adds_at_once_with_one_name_address_or_id_one_makes_an_entry() {
-    let (servers, _) = bed_and_client().await;
+    let (servers, _) = servers_and_client().await;
     let shares: [fn(&mut TestPerson, &TestPerson); 3] = [
         |somebody, ada| somebody.username = ada.username.clone(),
         |somebody, ada| somebody.address = ada.address.clone(),
@@ -173,7 +173,7 @@ async fn of_fifty_adds_at_once_with_one_name_address_or_id_one_makes_an_entry() 
 
 #[tokio::test]
 async fn membership_is_made_once_and_only_managed_groups_are_left() {
-    let (servers, client) = bed_and_client().await;
+    let (servers, client) = servers_and_client().await;
     for name in ["members", "builders", "alumni"] {
         servers.slapd.add_group(name, Managed::Yes).await.expect("a group");
     }
@@ -198,7 +198,7 @@ async fn membership_is_made_once_and_only_managed_groups_are_left() {
 
 #[tokio::test]
 async fn a_lock_stops_the_password_and_unlock_gives_it_back() {
-    let (servers, client) = bed_and_client().await;
+    let (servers, client) = servers_and_client().await;
     let ours = TestPerson::new("ada", 1).add_to(&client).await;
     let dn = servers.slapd.person_dn("ada");
     servers.slapd.set_attribute(&dn, "userPassword", &["correct horse battery"]).await.expect("a password");
@@ -216,7 +216,7 @@ async fn a_lock_stops_the_password_and_unlock_gives_it_back() {
 
 #[tokio::test]
 async fn only_what_is_ours_and_locked_and_never_had_a_password_is_removed() {
-    let (servers, client) = bed_and_client().await;
+    let (servers, client) = servers_and_client().await;
     let ada = TestPerson::new("ada", 1);
     let ours = ada.add_to(&client).await;
     let other_mark = OwnedEntry { mark: TestPerson::new("xavier", 9).mark, ..ours.clone() };
@@ -233,7 +233,7 @@ async fn only_what_is_ours_and_locked_and_never_had_a_password_is_removed() {
 
 #[tokio::test]
 async fn a_killed_server_is_reached_again_after_its_restart_without_a_new_client() {
-    let (servers, client) = bed_and_client().await;
+    let (servers, client) = servers_and_client().await;
     let ada = TestPerson::new("ada", 1);
     ada.add_to(&client).await;
     servers.slapd.kill();
@@ -249,7 +249,7 @@ async fn a_killed_server_is_reached_again_after_its_restart_without_a_new_client
 
 #[tokio::test]
 async fn a_frozen_server_ends_in_a_timeout_and_the_next_verb_after_the_thaw_works() {
-    let (servers, client) = bed_and_client().await;
+    let (servers, client) = servers_and_client().await;
     client.probe().await.expect("it is there");
     servers.slapd.freeze();
     let begun = Instant::now();
@@ -305,7 +305,7 @@ async fn settings_that_would_bind_as_nobody_or_in_the_clear_are_refused() {
 /// Group names are the least restricted text in a filter: any text finds exactly the group with that name or none.
 #[tokio::test(flavor = "multi_thread")]
 async fn any_text_finds_exactly_the_group_of_that_name_or_none() {
-    let (servers, client) = bed_and_client().await;
+    let (servers, client) = servers_and_client().await;
     let known = ["members", "a-b", "alumni"];
     for name in known {
         servers.slapd.add_group(name, Managed::Yes).await.expect("a group");
@@ -335,7 +335,7 @@ async fn any_text_finds_exactly_the_group_of_that_name_or_none() {
 
 #[tokio::test]
 async fn every_entry_with_our_mark_is_found_part_by_part_where_they_are_many() {
-    let (servers, client) = bed_and_client().await;
+    let (servers, client) = servers_and_client().await;
     let by_hand = PersonByHand::named("stranger");
     servers.slapd.add_person_by_hand(&by_hand).await.expect("an entry without a mark");
     assert_eq!(client.all_marked("").await.expect("an answer").len(), 0);

@@ -149,7 +149,7 @@ async fn cost_of(env: &StepEnv, approval: &str) -> Cost {
         drain(env, &worker).await;
         polls = 2;
     }
-    assert_eq!(env.standing().await, "approved done invited");
+    assert_eq!(env.states().await, "approved done invited");
     let cost = Cost::up_to_now(env, &lines).since(before);
     Cost {
         statements: cost.statements - polls * poll.statements,

@@ -9,7 +9,7 @@ use accolade::clock::{SystemClock, SystemRng};
 use accolade::store::Store;
 use serde_json::{Value, json};
 
-use crate::cli_house::{ADA, House, MALLORY, discord, run_bare};
+use crate::cli_env::{ADA, CliEnv, MALLORY, discord, run_bare};
 use harness::accounts::{GUILD, MEMBER, TRUSTED};
 
 #[test]
@@ -32,14 +32,14 @@ fn wrong_usage_ends_with_2_and_says_what_would_be_right() {
         let told_by = run_bare(arguments).fails(2);
         assert!(told_by.contains(told), "{arguments:?}: {told_by}");
     }
-    let house = House::new();
+    let cli = CliEnv::new();
     for (arguments, told) in [
         (&["deny", "add", "--address", "nobody"][..], "that is not a mail address"),
         (&["deny", "remove", "--domain", "a b"], "that is not a mail domain"),
         (&["request", "list", "--after", "x"], "--after"),
         (&["audit", "search", "--after", "x"], "--after"),
     ] {
-        let told_by = house.runs(arguments).fails(2);
+        let told_by = cli.runs(arguments).fails(2);
         assert!(told_by.contains(told), "{arguments:?}: {told_by}");
     }
 }
@@ -88,15 +88,15 @@ fn the_example_is_printed_without_a_configuration() {
 
 #[test]
 fn config_check_tells_all_faults_at_once_for_people_and_for_programs() {
-    let mut house = House::new();
-    assert!(house.runs(&["config", "check"]).done().ends_with("accolade.toml: no errors\n"));
-    assert_eq!(house.runs(&["config", "check", "--json"]).json()["ok"], true);
-    house.set("keycloak", "realm", json!("master"));
-    house.set("username", "max", json!(2));
-    house.set("log", "colour", json!("red"));
-    house.set("discord", "token_file", json!("/nowhere/token"));
-    let told = house.runs(&["config", "check"]).fails(2);
-    let found = house.runs(&["config", "check", "--json"]);
+    let mut cli = CliEnv::new();
+    assert!(cli.runs(&["config", "check"]).done().ends_with("accolade.toml: no errors\n"));
+    assert_eq!(cli.runs(&["config", "check", "--json"]).json()["ok"], true);
+    cli.set("keycloak", "realm", json!("master"));
+    cli.set("username", "max", json!(2));
+    cli.set("log", "colour", json!("red"));
+    cli.set("discord", "token_file", json!("/nowhere/token"));
+    let told = cli.runs(&["config", "check"]).fails(2);
+    let found = cli.runs(&["config", "check", "--json"]);
     assert_eq!(found.code, Some(2), "{found:?}");
     let found: Value = serde_json::from_str(&found.out).expect("one JSON object");
     let mut keys: Vec<_> =
@@ -109,15 +109,15 @@ fn config_check_tells_all_faults_at_once_for_people_and_for_programs() {
     }
     // No other command runs with this configuration.
     for verb in [&["serve"][..], &["migrate"], &["audit", "verify"], &["config", "show"]] {
-        assert!(house.runs(verb).fails(2).contains("keycloak.realm"), "{verb:?}");
+        assert!(cli.runs(verb).fails(2).contains("keycloak.realm"), "{verb:?}");
     }
-    assert!(!house.database().exists());
+    assert!(!cli.database().exists());
 }
 
 #[test]
 fn config_show_prints_what_holds_and_no_secret() {
-    let house = House::new();
-    let shown = house.runs(&["config", "show"]).done();
+    let cli = CliEnv::new();
+    let shown = cli.runs(&["config", "show"]).done();
     assert!(
         shown.contains("***") && shown.contains("unused_after") && shown.contains("127.0.0.1:0"),
         "{shown}"
@@ -127,28 +127,28 @@ fn config_show_prints_what_holds_and_no_secret() {
 
 #[test]
 fn migrate_makes_the_database_once_and_for_its_owner_alone() {
-    let house = House::new();
+    let cli = CliEnv::new();
     for verb in [&["request", "list"][..], &["deny", "list"], &["audit", "verify"], &["serve"]] {
-        let told = house.runs(verb).fails(1);
+        let told = cli.runs(verb).fails(1);
         assert!(told.contains("accolade migrate"), "{verb:?}: {told}");
     }
-    assert!(house.runs(&["migrate"]).done().contains("is now at version"));
-    for file in [house.database(), house.folder.join("accolade.key")] {
+    assert!(cli.runs(&["migrate"]).done().contains("is now at version"));
+    for file in [cli.database(), cli.folder.join("accolade.key")] {
         let mode = std::fs::metadata(&file).expect("it is there").permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{}", file.display());
     }
-    assert!(house.runs(&["migrate"]).done().contains("There was nothing to do."));
-    assert_eq!(house.runs(&["audit", "verify", "--json"]).json()["ok"], true);
+    assert!(cli.runs(&["migrate"]).done().contains("There was nothing to do."));
+    assert_eq!(cli.runs(&["audit", "verify", "--json"]).json()["ok"], true);
 }
 
 #[test]
 fn files_that_others_could_read_and_a_missing_key_are_refused_with_the_fix() {
-    let house = House::new();
-    house.runs(&["migrate"]).done();
-    let key = house.folder.join("accolade.key");
+    let cli = CliEnv::new();
+    cli.runs(&["migrate"]).done();
+    let key = cli.folder.join("accolade.key");
     for (path, loose, tight, fix) in [
-        (house.database(), 0o644, 0o600, "chmod 600"),
-        (house.folder.clone(), 0o755, 0o700, "chmod 700"),
+        (cli.database(), 0o644, 0o600, "chmod 600"),
+        (cli.folder.clone(), 0o755, 0o700, "chmod 700"),
         (key.clone(), 0o640, 0o600, "chmod 600"),
     ] {
         std::fs::set_permissions(&path, Permissions::from_mode(loose)).expect("a mode");
@@ -157,14 +157,14 @@ fn files_that_others_could_read_and_a_missing_key_are_refused_with_the_fix() {
         {
             // A service manager must not retry a failure that a restart can't fix.
             let is_of_configuration = verb == ["serve"] && path == key;
-            let told = house.runs(verb).fails(if is_of_configuration { 2 } else { 1 });
+            let told = cli.runs(verb).fails(if is_of_configuration { 2 } else { 1 });
             assert!(told.contains(fix) && told.contains(&*path.to_string_lossy()), "{verb:?}: {told}");
         }
         std::fs::set_permissions(&path, Permissions::from_mode(tight)).expect("a mode");
     }
-    std::fs::rename(&key, house.folder.join("elsewhere")).expect("the key is taken away");
+    std::fs::rename(&key, cli.folder.join("elsewhere")).expect("the key is taken away");
     for (verb, code) in [(&["serve"][..], 2), (&["request", "list"], 1), (&["migrate"], 1)] {
-        let told = house.runs(verb).fails(code);
+        let told = cli.runs(verb).fails(code);
         assert!(told.contains(&*key.to_string_lossy()), "{verb:?}: {told}");
         assert!(!key.exists(), "{verb:?} made a new key for a sealed database");
     }
@@ -175,9 +175,9 @@ fn files_that_others_could_read_and_a_missing_key_are_refused_with_the_fix() {
 fn serve_ends_with_2_when_a_file_that_the_configuration_names_cannot_be_used() {
     let unit = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config/accolade.service"));
     assert!(unit.expect("the unit").contains("\nRestartPreventExitStatus=2\n"));
-    let house = House::new();
-    house.runs(&["migrate"]).done();
-    let key = house.folder.join("accolade.key");
+    let cli = CliEnv::new();
+    cli.runs(&["migrate"]).done();
+    let key = cli.folder.join("accolade.key");
     let kept = std::fs::read_to_string(&key).expect("the key");
     let replaced = |content: Option<&str>| {
         std::fs::remove_file(&key).ok();
@@ -185,7 +185,7 @@ fn serve_ends_with_2_when_a_file_that_the_configuration_names_cannot_be_used() {
             std::fs::write(&key, content).expect("a file");
             std::fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("a mode");
         }
-        house.runs(&["serve"]).fails(2)
+        cli.runs(&["serve"]).fails(2)
     };
     for (content, told) in [
         (None, "is missing"),
@@ -201,14 +201,14 @@ fn serve_ends_with_2_when_a_file_that_the_configuration_names_cannot_be_used() {
     std::fs::remove_file(&key).expect("it goes");
     std::fs::create_dir(&key).expect("a folder in its place");
     std::fs::set_permissions(&key, Permissions::from_mode(0o700)).expect("a mode");
-    assert!(house.runs(&["serve"]).fails(2).contains("cannot be read"));
+    assert!(cli.runs(&["serve"]).fails(2).contains("cannot be read"));
     std::fs::remove_dir(&key).expect("it goes");
     std::fs::write(&key, kept).expect("the key");
     std::fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("a mode");
     for secret in ["token", "bind", "client"] {
-        let (file, aside) = (house.folder.join("secrets").join(secret), house.folder.join("aside"));
+        let (file, aside) = (cli.folder.join("secrets").join(secret), cli.folder.join("aside"));
         std::fs::rename(&file, &aside).expect("the secret is taken away");
-        let said = house.runs(&["serve"]).fails(2);
+        let said = cli.runs(&["serve"]).fails(2);
         assert!(said.contains(&*file.to_string_lossy()) && said.contains("cannot be read"), "{said}");
         std::fs::rename(&aside, &file).expect("the secret comes back");
     }
@@ -216,28 +216,28 @@ fn serve_ends_with_2_when_a_file_that_the_configuration_names_cannot_be_used() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_schema_is_refused_until_migrate_and_a_newer_one_always() {
-    let house = House::new();
-    let config = accolade::config::load(&house.file).expect("the configuration is right");
+    let cli = CliEnv::new();
+    let config = accolade::config::load(&cli.file).expect("the configuration is right");
     Store::migrate_to(&config.store, Arc::new(SystemClock), Arc::new(SystemRng), 1)
         .await
         .expect("an old database");
     for verb in [&["serve"][..], &["request", "list"], &["audit", "verify"]] {
-        assert!(house.runs(verb).fails(1).contains("run `accolade migrate`"), "{verb:?}");
+        assert!(cli.runs(verb).fails(1).contains("run `accolade migrate`"), "{verb:?}");
     }
-    house.runs(&["migrate"]).done();
-    house.runs(&["request", "list"]).done();
-    house
+    cli.runs(&["migrate"]).done();
+    cli.runs(&["request", "list"]).done();
+    cli
         .tampers("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99, 'x', TRUE, x'00', 0)")
         .await;
     for verb in [&["serve"][..], &["request", "list"], &["migrate"]] {
-        assert!(house.runs(verb).fails(1).contains("newer"), "{verb:?}");
+        assert!(cli.runs(verb).fails(1).contains("newer"), "{verb:?}");
     }
 }
 
 /// Expects that `serve` exits with 1 by itself and soon, and prints this text but never the token.
-fn serve_refuses(house: &House, told: &str) {
+fn serve_refuses(cli: &CliEnv, told: &str) {
     let begun = Instant::now();
-    let run = house.runs(&["serve"]);
+    let run = cli.runs(&["serve"]);
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.err.contains(told), "{told}: {run:?}");
     assert!(!run.err.contains("canary"), "{run:?}");
@@ -248,31 +248,31 @@ fn serve_refuses(house: &House, told: &str) {
 async fn serve_ends_with_what_to_mend_when_discord_refuses_it() {
     let sim = discord().await;
     let bot = sim.first_bot().expect("the guild has a bot");
-    let mut house = House::new();
-    house.runs(&["migrate"]).done();
+    let mut cli = CliEnv::new();
+    cli.runs(&["migrate"]).done();
 
-    house.talk_to(&sim);
-    let token = house.folder.join("secrets/token");
+    cli.talk_to(&sim);
+    let token = cli.folder.join("secrets/token");
     std::fs::write(&token, "MTE4MDAwMDAwMDAwMDAwMDAwMQ.c4na7y.a-revoked-canary").expect("another token");
-    serve_refuses(&house, "check discord.token_file");
-    std::fs::write(&token, crate::cli_house::TOKEN).expect("the token");
+    serve_refuses(&cli, "check discord.token_file");
+    std::fs::write(&token, crate::cli_env::TOKEN).expect("the token");
 
     bot.allows_intents(1);
-    serve_refuses(&house, "Server Members Intent");
+    serve_refuses(&cli, "Server Members Intent");
 
     let other = discord().await;
     let foreign = json!({"address": sim.tls_address().to_string(), "ca_file": other.ca_file()});
-    house.set("discord", "endpoint", foreign);
-    serve_refuses(&house, "not trusted: check discord.endpoint.ca_file");
+    cli.set("discord", "endpoint", foreign);
+    serve_refuses(&cli, "not trusted: check discord.endpoint.ca_file");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_discord_is_taken_on_this_machine_only() {
     let sim = discord().await;
-    let mut house = House::new();
-    house.set("discord", "endpoint", json!({"address": "192.0.2.1:443", "ca_file": sim.ca_file()}));
+    let mut cli = CliEnv::new();
+    cli.set("discord", "endpoint", json!({"address": "192.0.2.1:443", "ca_file": sim.ca_file()}));
     for verb in [&["serve"][..], &["config", "check"]] {
-        let told = house.runs(verb).fails(2);
+        let told = cli.runs(verb).fails(2);
         assert!(told.contains("discord.endpoint") && told.contains("loopback"), "{told}");
     }
 }
@@ -280,36 +280,36 @@ async fn another_discord_is_taken_on_this_machine_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_serve_on_one_database_is_refused_and_the_first_goes_on() {
     let sim = discord().await;
-    let mut house = House::new();
-    house.talk_to(&sim);
-    house.runs(&["migrate"]).done();
-    let first = house.starts(&["serve"]);
+    let mut cli = CliEnv::new();
+    cli.talk_to(&sim);
+    cli.runs(&["migrate"]).done();
+    let first = cli.starts(&["serve"]);
     sim.waits_until_ready(&sim.first_bot().expect("the guild has a bot")).await;
-    serve_refuses(&house, "another `accolade serve` uses this database");
+    serve_refuses(&cli, "another `accolade serve` uses this database");
     // Other commands work meanwhile.
-    assert_eq!(house.runs(&["request", "list"]).done(), "No requests.\n");
-    house.runs(&["deny", "add", "--domain", "example.net"]).done();
+    assert_eq!(cli.runs(&["request", "list"]).done(), "No requests.\n");
+    cli.runs(&["deny", "add", "--domain", "example.net"]).done();
     assert_eq!(first.stops(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_address_of_the_health_page_is_said() {
     let sim = discord().await;
-    let mut house = House::new();
-    house.talk_to(&sim);
-    house.runs(&["migrate"]).done();
-    house.set("http", "listen", json!(sim.address().to_string()));
-    serve_refuses(&house, &sim.address().to_string());
+    let mut cli = CliEnv::new();
+    cli.talk_to(&sim);
+    cli.runs(&["migrate"]).done();
+    cli.set("http", "listen", json!(sim.address().to_string()));
+    serve_refuses(&cli, &sim.address().to_string());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn config_why_says_which_rule_decides_and_what_stands_against_the_others() {
     let sim = discord().await;
-    let mut house = House::new();
-    house.talk_to(&sim);
+    let mut cli = CliEnv::new();
+    cli.talk_to(&sim);
     let (guild, ada, mallory) = (GUILD.to_string(), ADA.to_string(), MALLORY.to_string());
     let why = |who: &str, more: &[&str]| {
-        house.runs(&[&["config", "why", "--guild", &guild, "--member", who], more].concat())
+        cli.runs(&[&["config", "why", "--guild", &guild, "--member", who], more].concat())
     };
     // Ada is a member and not trusted: the second rule decides.
     let said = why(&ada, &[]).done();
@@ -326,10 +326,10 @@ async fn config_why_says_which_rule_decides_and_what_stands_against_the_others()
     assert_eq!(why(&mallory, &["--json"]).json()["rule"], Value::Null);
     // A member who does not exist, and a guild that is not configured.
     assert!(why("175928847299117099", &[]).fails(1).contains("no such member"));
-    let elsewhere = house.runs(&["config", "why", "--guild", "42", "--member", &ada]);
+    let elsewhere = cli.runs(&["config", "why", "--guild", "42", "--member", &ada]);
     assert!(elsewhere.fails(2).contains("[[guild]]"));
     // With given roles the command works without Discord. The first of two rules decides.
-    let mut alone = House::new();
+    let mut alone = CliEnv::new();
     alone.set("discord", "endpoint", json!({"address": "127.0.0.1:1", "ca_file": sim.ca_file()}));
     let why = |who: &str, more: &[&str]| {
         alone.runs(&[&["config", "why", "--guild", &guild, "--member", who], more].concat())

@@ -10,7 +10,7 @@ use accolade::domain::username::Username;
 use accolade::store::AccountInserted;
 use serde_json::{Value, json};
 
-use crate::cli_house::{ADA, GRACE, House};
+use crate::cli_env::{ADA, GRACE, CliEnv};
 use harness::AccountsEnv;
 
 /// The value of this key in each object of a list.
@@ -26,16 +26,16 @@ fn rows_of(table: &str) -> Vec<HashMap<String, String>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn links_are_found_and_shown_and_each_look_is_audited() {
     let env = AccountsEnv::new().await;
-    let house = House::of(&env);
+    let cli = CliEnv::of(&env);
     let ada = env.asks(ADA, "ada").await;
     let (account, _) = env.approves(&ada).await;
     for what in ["ada", &ADA.to_string(), &account.id.to_string()] {
-        assert!(house.runs(&["link", "find", what]).done().starts_with("ada  creating  "), "{what}");
-        let found = house.runs(&["link", "find", what, "--json"]).json();
+        assert!(cli.runs(&["link", "find", what]).done().starts_with("ada  creating  "), "{what}");
+        let found = cli.runs(&["link", "find", what, "--json"]).json();
         assert_eq!(found["links"][0]["discord_id"], ADA.to_string());
         assert_eq!(found["links"][0]["request_code"], ada.code.as_str());
     }
-    let looks = house.runs(&["audit", "search", "--event", "admin.viewed", "--json"]).json();
+    let looks = cli.runs(&["audit", "search", "--event", "admin.viewed", "--json"]).json();
     assert_eq!(each(&looks["rows"], "after"), ["link"; 6]);
     assert_eq!(each(&looks["rows"], "subject_discord_id"), [ADA.to_string().as_str(); 6]);
 }
@@ -43,16 +43,16 @@ async fn links_are_found_and_shown_and_each_look_is_audited() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_whose_servers_do_not_answer_is_shown_as_not_checked_and_ends_with_1() {
     let env = AccountsEnv::new().await;
-    let house = House::of(&env);
+    let cli = CliEnv::of(&env);
     let ada = env.asks(ADA, "ada").await;
     let (account, _) = env.approves(&ada).await;
     env.account_becomes(&account, AccountState::Active).await;
-    let shown = house.runs(&["link", "show", "ada"]);
+    let shown = cli.runs(&["link", "show", "ada"]);
     assert_eq!(shown.code, Some(1), "{shown:?}");
     assert!(shown.out.contains(&format!("discord_id  {ADA}")), "{shown:?}");
     assert!(shown.out.contains("Not checked: the directory is not responding"), "{shown:?}");
     assert!(!shown.out.contains("No differences") && !shown.out.contains("Difference:"), "{shown:?}");
-    let shown = house.runs(&["link", "show", "ada", "--json"]);
+    let shown = cli.runs(&["link", "show", "ada", "--json"]);
     assert_eq!(shown.code, Some(1), "{shown:?}");
     let shown: Value = serde_json::from_str(&shown.out).expect("one JSON object");
     assert_eq!((&shown["differences"], &shown["directory"]), (&json!([]), &Value::Null));
@@ -65,9 +65,9 @@ async fn a_link_whose_servers_do_not_answer_is_shown_as_not_checked_and_ends_wit
 #[tokio::test(flavor = "multi_thread")]
 async fn links_are_exported_page_by_page_as_a_table_or_a_document() {
     let env = AccountsEnv::new().await;
-    let house = House::of(&env);
-    assert_eq!(rows_of(&house.runs(&["link", "export"]).done()), Vec::new());
-    assert_eq!(house.runs(&["link", "export", "--format", "json"]).json(), json!({"accounts": []}));
+    let cli = CliEnv::of(&env);
+    assert_eq!(rows_of(&cli.runs(&["link", "export"]).done()), Vec::new());
+    assert_eq!(cli.runs(&["link", "export", "--format", "json"]).json(), json!({"accounts": []}));
     let request = env.asks(GRACE, "grace.h").await;
     let (mut account, _) = env.approves(&request).await;
     account.directory_id = DirectoryId::new("6d3f9c52-0000-4000-8000-000000000001");
@@ -84,7 +84,7 @@ async fn links_are_exported_page_by_page_as_a_table_or_a_document() {
         assert!(matches!(inserted, AccountInserted::Made(_)), "{inserted:?}");
     }
     tx.commit("test").await.expect("a commit");
-    let run = house.runs(&["link", "export"]);
+    let run = cli.runs(&["link", "export"]);
     assert!(run.err.contains("251 accounts were written"), "{run:?}");
     let rows = rows_of(&run.done());
     let mut names: Vec<&str> = rows.iter().map(|row| row["username"].as_str()).collect();
@@ -94,63 +94,63 @@ async fn links_are_exported_page_by_page_as_a_table_or_a_document() {
     let of_grace = rows.iter().find(|row| row["username"] == "grace.h").expect("her row");
     assert_eq!((&of_grace["discord_id"], &of_grace["request_code"]), (&GRACE.to_string(), &request.code));
     assert_eq!((of_grace["state"].as_str(), of_grace["address"].as_str()), ("invited", ""));
-    let document = house.runs(&["link", "export", "--format", "json"]).json();
+    let document = cli.runs(&["link", "export", "--format", "json"]).json();
     assert_eq!(each(&document["accounts"], "username").len(), 251);
-    assert_eq!(rows_of(&house.runs(&["link", "export", "--state", "active"]).done()), Vec::new());
+    assert_eq!(rows_of(&cli.runs(&["link", "export", "--state", "active"]).done()), Vec::new());
     // If the directory doesn't return an address, the export fails. It never writes an empty address.
-    let silent = house.runs(&["link", "export", "--addresses"]);
+    let silent = cli.runs(&["link", "export", "--addresses"]);
     assert!(silent.code == Some(1) && silent.err.contains("directory_down: "), "{silent:?}");
-    let looks = house.runs(&["audit", "search", "--event", "admin.viewed", "--json"]).json();
+    let looks = cli.runs(&["audit", "search", "--event", "admin.viewed", "--json"]).json();
     assert_eq!(each(&looks["rows"], "after"), ["link.export"; 6]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_goes_into_a_new_file_for_its_owner_or_nowhere() {
     let env = AccountsEnv::new().await;
-    let house = House::of(&env);
-    let file = house.folder.join("links.csv");
+    let cli = CliEnv::of(&env);
+    let file = cli.folder.join("links.csv");
     let path = file.to_str().expect("a path of text");
-    let run = house.runs(&["link", "export", "--output", path]);
+    let run = cli.runs(&["link", "export", "--output", path]);
     assert_eq!((run.code, run.out.as_str()), (Some(0), ""), "{run:?}");
     let mode = std::fs::metadata(&file).expect("the file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let written = std::fs::read(&file).expect("the file");
     assert!(written.starts_with(b"account_id,"), "{written:?}");
     for verb in ["link", "audit"] {
-        let again = house.runs(&[verb, "export", "--output", path]).fails(1);
+        let again = cli.runs(&[verb, "export", "--output", path]).fails(1);
         assert!(again.contains("nothing was overwritten"), "{again}");
     }
     assert_eq!(std::fs::read(&file).expect("the file"), written);
     // An export that fails leaves no file.
-    let unfinished = house.folder.join("unfinished.csv");
+    let unfinished = cli.folder.join("unfinished.csv");
     let path = unfinished.to_str().expect("a path of text");
     let ada = env.asks(ADA, "ada").await;
     let (mut account, _) = env.approves(&ada).await;
     account.directory_id = DirectoryId::new("6d3f9c52-0000-4000-8000-000000000001");
     env.account_becomes(&account, AccountState::Invited).await;
-    house.runs(&["link", "export", "--addresses", "--output", path]).fails(1);
+    cli.runs(&["link", "export", "--addresses", "--output", path]).fails(1);
     assert!(!unfinished.exists());
-    let nowhere = house.folder.join("no-folder/x.csv");
-    house.runs(&["audit", "export", "--output", nowhere.to_str().expect("text")]).fails(1);
+    let nowhere = cli.folder.join("no-folder/x.csv");
+    cli.runs(&["audit", "export", "--output", nowhere.to_str().expect("text")]).fails(1);
     for wrong in [&["link", "export", "--format", "xml"][..], &["link", "export", "--state", "gone"]] {
-        house.runs(wrong).fails(2);
+        cli.runs(wrong).fails(2);
     }
     // The command refuses an output before it reads any data.
-    let looks = house.runs(&["audit", "search", "--event", "admin.viewed", "--json"]).json();
+    let looks = cli.runs(&["audit", "search", "--event", "admin.viewed", "--json"]).json();
     assert_eq!(each(&looks["rows"], "after"), ["link.export", "link.export"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_audit_log_is_narrowed_by_who_whence_and_when_and_exported() {
     let env = AccountsEnv::new().await;
-    let house = House::of(&env);
+    let cli = CliEnv::of(&env);
     let ada = env.asks(ADA, "ada").await;
-    house.runs(&["deny", "add", "--domain", "example.net"]).done();
+    cli.runs(&["deny", "add", "--domain", "example.net"]).done();
     let mut tx = env.store.begin().await.expect("a transaction");
     tx.audit(Entry::new(Event::DenyAdded, Source::Cli, Actor::Cli("=1+1".to_owned())));
     tx.commit("test").await.expect("a commit");
     let events = |filter: &[&str]| {
-        let found = house.runs(&[&["audit", "search", "--json"], filter].concat()).json();
+        let found = cli.runs(&[&["audit", "search", "--json"], filter].concat()).json();
         each(&found["rows"], "event").into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(events(&["--actor", &ADA.to_string()]), ["request.submitted"]);
@@ -161,23 +161,23 @@ async fn the_audit_log_is_narrowed_by_who_whence_and_when_and_exported() {
     assert_eq!(events(&["--request", &ada.code, "--until", "2020-01-01"]), Vec::<String>::new());
     assert_eq!(events(&["--request", &ada.code, "--since", "2020-01-01"]), ["request.submitted"]);
     for wrong in [["--source", "phone"], ["--since", "yesterday"], ["--event", "no.such"]] {
-        house.runs(&[&["audit", "export"][..], &wrong].concat()).fails(2);
+        cli.runs(&[&["audit", "export"][..], &wrong].concat()).fails(2);
     }
 
-    let run = house.runs(&["audit", "export", "--event", "deny.added"]);
+    let run = cli.runs(&["audit", "export", "--event", "deny.added"]);
     let head = run.err.clone();
     let rows = rows_of(&run.done());
     assert_eq!(rows.iter().map(|row| row["source"].as_str()).collect::<Vec<_>>(), ["cli", "cli"]);
     assert_eq!(rows[1]["actor_id"], "cli:=1+1");
-    let whole = house.runs(&["audit", "export", "--format", "json"]).json();
+    let whole = cli.runs(&["audit", "export", "--format", "json"]).json();
     let kept = whole["head"].as_str().expect("a head");
     assert!(!head.contains(kept), "every export is audited, and so has a head of its own");
-    assert!(house.runs(&["audit", "verify", "--head", kept]).done().contains("is intact"));
+    assert!(cli.runs(&["audit", "verify", "--head", kept]).done().contains("is intact"));
     assert_eq!(each(&whole["rows"], "after").last(), Some(&"audit.export"));
     assert!(
         !whole.to_string().contains("Lovelace") && !whole.to_string().contains(&ADA.to_string()),
         "{whole}"
     );
-    let nobody = house.runs(&["audit", "export", "--person", "4242", "--format", "json"]).json();
+    let nobody = cli.runs(&["audit", "export", "--person", "4242", "--format", "json"]).json();
     assert_eq!(nobody["rows"], json!([]));
 }

@@ -6,7 +6,7 @@ use accolade::domain::error_code::ErrorCode;
 use accolade::domain::finding::Finding;
 use accolade::messages;
 
-use crate::cli_house::run_bare;
+use crate::cli_env::run_bare;
 
 const CODES: &str = include_str!("../../docs/reference/codes.md");
 const COMMANDS: &str = include_str!("../../docs/reference/commands.md");

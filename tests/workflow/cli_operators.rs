@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli_house::{ADA, GRACE, House, LINUS, MALLORY, discord};
+use crate::cli_env::{ADA, GRACE, CliEnv, LINUS, MALLORY, discord};
 use harness::AccountsEnv;
 use harness::accounts::member;
 
@@ -13,8 +13,8 @@ fn each<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
 
 #[test]
 fn empty_lists_say_so_and_give_programs_an_empty_list() {
-    let house = House::new();
-    house.runs(&["migrate"]).done();
+    let cli = CliEnv::new();
+    cli.runs(&["migrate"]).done();
     for (verb, said, name) in [
         (&["request", "list"][..], "No requests.\n", "requests"),
         (&["request", "list", "--state", "needs-operator"], "No requests.\n", "requests"),
@@ -22,8 +22,8 @@ fn empty_lists_say_so_and_give_programs_an_empty_list() {
         (&["link", "find", "nobody"], "No links.\n", "links"),
         (&["audit", "search", "--event", "request.approved"], "No rows.\n", "rows"),
     ] {
-        assert_eq!(house.runs(verb).done(), said, "{verb:?}");
-        let listed = house.runs(&[verb, &["--json"]].concat()).json();
+        assert_eq!(cli.runs(verb).done(), said, "{verb:?}");
+        let listed = cli.runs(&[verb, &["--json"]].concat()).json();
         assert_eq!(listed[name], json!([]), "{verb:?}");
         assert_eq!(listed["next"], Value::Null, "{verb:?}");
     }
@@ -33,14 +33,14 @@ fn empty_lists_say_so_and_give_programs_an_empty_list() {
         (&["link", "show", "nobody"], "accolade link find"),
         (&["deny", "remove", "--domain", "example.org"], "not on the deny list"),
     ] {
-        assert!(house.runs(verb).fails(1).contains(told), "{verb:?}");
+        assert!(cli.runs(verb).fails(1).contains(told), "{verb:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_are_read_in_pages_and_one_is_shown_without_personal_values() {
     let env = AccountsEnv::new().await;
-    let house = House::of(&env);
+    let cli = CliEnv::of(&env);
     for (n, name) in (0..3).zip(["ada", "barbara", "edsger"]) {
         // Ids sort by the millisecond, so the clock must advance.
         env.clock.push(std::time::Duration::from_millis(1));
@@ -52,7 +52,7 @@ async fn requests_are_read_in_pages_and_one_is_shown_without_personal_values() {
         let key = after.take();
         let mut arguments = vec!["request", "list", "--json", "--limit", "2"];
         arguments.extend(key.iter().flat_map(|key| ["--after", key.as_str()]));
-        let page = house.runs(&arguments).json();
+        let page = cli.runs(&arguments).json();
         names.extend(each(&page["requests"], "username").into_iter().map(str::to_owned));
         match page["next"].as_str() {
             Some(next) => after = Some(next.to_owned()),
@@ -60,14 +60,14 @@ async fn requests_are_read_in_pages_and_one_is_shown_without_personal_values() {
         }
     }
     assert_eq!(names, ["edsger", "barbara", "ada"]);
-    let page = house.runs(&["request", "list", "--limit", "2"]);
+    let page = cli.runs(&["request", "list", "--limit", "2"]);
     assert!(page.err.contains("--after"), "{page:?}");
     let lines = page.done();
     assert_eq!(lines.lines().count(), 2, "{lines}");
     let code = lines.split_whitespace().next().expect("a code").to_owned();
-    let shown = house.runs(&["request", "show", &code]).done();
+    let shown = cli.runs(&["request", "show", &code]).done();
     assert!(shown.contains("…@example.org") && shown.contains("job  check"), "{shown}");
-    let whole = house.runs(&["request", "show", &code, "--json"]).json();
+    let whole = cli.runs(&["request", "show", &code, "--json"]).json();
     assert_eq!(whole["request"]["state"], "waiting");
     assert!(!whole.to_string().contains("Lovelace") && !shown.contains("Lovelace"), "{whole}");
 }
@@ -76,11 +76,11 @@ async fn requests_are_read_in_pages_and_one_is_shown_without_personal_values() {
 async fn deciding_follows_the_rules_of_chat_and_is_audited_with_the_login() {
     let env = AccountsEnv::new().await;
     let sim = discord().await;
-    let mut house = House::of(&env);
-    house.talk_to(&sim);
+    let mut cli = CliEnv::of(&env);
+    cli.talk_to(&sim);
     let ada = env.asks(ADA, "ada").await;
     let grace = env.asks(GRACE, "grace.h").await;
-    let approve = |code: &str, by: u64| house.runs(&["request", "approve", code, "--as", &by.to_string()]);
+    let approve = |code: &str, by: u64| cli.runs(&["request", "approve", code, "--as", &by.to_string()]);
     for nobody in [MALLORY, ADA, 4_242] {
         let refused = approve(&grace.code, nobody).fails(1);
         assert!(refused.contains("not_moderator: "), "{nobody}: {refused}");
@@ -91,7 +91,7 @@ async fn deciding_follows_the_rules_of_chat_and_is_audited_with_the_login() {
     let second = approve(&ada.code, LINUS).fails(1);
     assert!(second.contains("already_decided: "), "{second}");
     let linus = LINUS.to_string();
-    let denied = house.runs(&[
+    let denied = cli.runs(&[
         "request",
         "deny",
         &grace.code,
@@ -102,32 +102,32 @@ async fn deciding_follows_the_rules_of_chat_and_is_audited_with_the_login() {
         "--quietly",
     ]);
     assert!(denied.done().contains("is denied"));
-    let shown = house.runs(&["request", "show", &grace.code, "--json"]).json();
+    let shown = cli.runs(&["request", "show", &grace.code, "--json"]).json();
     assert_eq!(shown["decisions"][0]["verdict"], "deny");
     assert_eq!(shown["denial_reason"], "Ask again in May", "the operator reads a quiet reason, too");
 
-    let rows = house.runs(&["audit", "search", "--event", "request.approved", "--json"]).json();
+    let rows = cli.runs(&["audit", "search", "--event", "request.approved", "--json"]).json();
     assert_eq!(each(&rows["rows"], "source"), ["cli"]);
     assert!(rows["rows"][0]["actor_id"].as_str().is_some_and(|actor| actor.starts_with("cli:")), "{rows}");
-    let refused = house.runs(&["audit", "search", "--event", "press.refused", "--json"]).json();
+    let refused = cli.runs(&["audit", "search", "--event", "press.refused", "--json"]).json();
     let mut reasons = each(&refused["rows"], "reason_code");
     reasons.sort_unstable();
     assert_eq!(reasons, ["not_moderator", "not_moderator", "not_moderator", "own_request"]);
-    assert_eq!(house.runs(&["audit", "verify", "--json"]).json()["ok"], true);
+    assert_eq!(cli.runs(&["audit", "verify", "--json"]).json()["ok"], true);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_lost_the_role_meanwhile_gets_nothing_approved() {
     let env = AccountsEnv::new().await;
     let sim = discord().await;
-    let mut house = House::of(&env);
-    house.talk_to(&sim);
+    let mut cli = CliEnv::of(&env);
+    cli.talk_to(&sim);
     // No member of the guild has this id any more.
     let gone = member(ADA + 500, &[harness::accounts::MEMBER]);
     let request = env.asks(gone.user_id.get(), "gone").await;
-    let refused = house.runs(&["request", "approve", &request.code, "--as", &GRACE.to_string()]).fails(1);
+    let refused = cli.runs(&["request", "approve", &request.code, "--as", &GRACE.to_string()]).fails(1);
     assert!(refused.contains("member_gone: "), "{refused}");
-    let shown = house.runs(&["request", "show", &request.code, "--json"]).json();
+    let shown = cli.runs(&["request", "show", &request.code, "--json"]).json();
     assert_eq!(shown["request"]["state"], "cancelled");
 }
 
@@ -135,80 +135,80 @@ async fn whoever_lost_the_role_meanwhile_gets_nothing_approved() {
 async fn what_waits_for_an_operator_is_listed_and_goes_on_at_an_admins_word() {
     let env = AccountsEnv::new().await;
     let sim = discord().await;
-    let mut house = House::of(&env);
-    house.talk_to(&sim);
+    let mut cli = CliEnv::of(&env);
+    cli.talk_to(&sim);
     let ada = env.asks(ADA, "ada").await;
     env.asks(GRACE, "grace.h").await;
     env.approves(&ada).await;
-    let retry = |by: u64| house.runs(&["request", "retry", &ada.code, "--as", &by.to_string()]);
+    let retry = |by: u64| cli.runs(&["request", "retry", &ada.code, "--as", &by.to_string()]);
     assert!(retry(LINUS).fails(1).contains("no job of request"));
-    house
+    cli
         .tampers(
             "UPDATE job SET state = 'needs_operator', error_code = 'mail_refused' WHERE kind = 'provision'",
         )
         .await;
     for spelling in ["needs-operator", "needs_operator"] {
-        let listed = house.runs(&["request", "list", "--state", spelling, "--json"]).json();
+        let listed = cli.runs(&["request", "list", "--state", spelling, "--json"]).json();
         assert_eq!(each(&listed["requests"], "code"), [ada.code.as_str()]);
     }
-    let shown = house.runs(&["request", "show", &ada.code]).done();
+    let shown = cli.runs(&["request", "show", &ada.code]).done();
     assert!(shown.contains("needs_operator") && shown.contains("mail_refused"), "{shown}");
     assert!(retry(GRACE).fails(1).contains("not_moderator: "));
     assert!(retry(LINUS).done().contains("continues"));
-    assert_eq!(house.runs(&["request", "list", "--state", "needs-operator"]).done(), "No requests.\n");
-    let rows = house.runs(&["audit", "search", "--event", "job.retried", "--json"]).json();
+    assert_eq!(cli.runs(&["request", "list", "--state", "needs-operator"]).done(), "No requests.\n");
+    let rows = cli.runs(&["audit", "search", "--event", "job.retried", "--json"]).json();
     assert_eq!(each(&rows["rows"], "source"), ["cli"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_taken_back_and_its_making_undone() {
     let env = AccountsEnv::new().await;
-    let house = House::of(&env);
+    let cli = CliEnv::of(&env);
     let ada = env.asks(ADA, "ada").await;
     let grace = env.asks(GRACE, "grace.h").await;
     env.approves(&grace).await;
     env.takes_messages().await;
-    let cancelled = house.runs(&["request", "cancel", &ada.code.to_lowercase()]).done();
+    let cancelled = cli.runs(&["request", "cancel", &ada.code.to_lowercase()]).done();
     assert!(cancelled.contains("is cancelled") && !cancelled.contains("removed"), "{cancelled}");
     let told = env.takes_messages().await;
     assert!(told.iter().any(|key| key.contains("cancelled")), "Ada is told: {told:?}");
-    assert!(house.runs(&["request", "cancel", &grace.code]).done().contains("is being removed"));
-    let again = house.runs(&["request", "cancel", &ada.code]);
+    assert!(cli.runs(&["request", "cancel", &grace.code]).done().contains("is being removed"));
+    let again = cli.runs(&["request", "cancel", &ada.code]);
     assert_eq!(again.code, Some(1), "{again:?}");
-    let listed = house.runs(&["request", "list", "--state", "cancelled", "--json"]).json();
+    let listed = cli.runs(&["request", "list", "--state", "cancelled", "--json"]).json();
     assert_eq!(each(&listed["requests"], "username"), ["ada"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_audit_log_is_read_in_pages_and_a_change_by_hand_ends_with_3() {
     let env = AccountsEnv::new().await;
-    let house = House::of(&env);
+    let cli = CliEnv::of(&env);
     env.asks(ADA, "ada").await;
     env.asks(GRACE, "grace.h").await;
-    let of_ada = house.runs(&["audit", "search", "--person", &ADA.to_string(), "--json"]).json();
+    let of_ada = cli.runs(&["audit", "search", "--person", &ADA.to_string(), "--json"]).json();
     assert_eq!(each(&of_ada["rows"], "event"), ["request.submitted"]);
-    let first = house.runs(&["audit", "search", "--limit", "2", "--json"]).json();
+    let first = cli.runs(&["audit", "search", "--limit", "2", "--json"]).json();
     let key = first["next"].as_str().expect("there is more");
-    let second = house.runs(&["audit", "search", "--limit", "2", "--after", key, "--json"]).json();
+    let second = cli.runs(&["audit", "search", "--limit", "2", "--after", key, "--json"]).json();
     let seqs = |page: &Value| -> Vec<i64> {
         page["rows"].as_array().expect("a list").iter().filter_map(|row| row["seq"].as_i64()).collect()
     };
     assert!(seqs(&first).iter().all(|seq| !seqs(&second).contains(seq)), "{first} {second}");
 
-    let whole = house.runs(&["audit", "verify", "--json"]).json();
+    let whole = cli.runs(&["audit", "verify", "--json"]).json();
     let head = whole["head"].as_str().expect("a head").to_owned();
-    assert!(house.runs(&["audit", "verify", "--head", &head]).done().contains("is intact"));
+    assert!(cli.runs(&["audit", "verify", "--head", &head]).done().contains("is intact"));
     let (seq, _) = head.split_once(':').expect("number and hash");
     let forged = [seq, ":", &"0".repeat(64)].concat();
-    let missing = house.runs(&["audit", "verify", "--head", &forged]);
+    let missing = cli.runs(&["audit", "verify", "--head", &forged]);
     assert_eq!(missing.code, Some(3), "{missing:?}");
     assert!(missing.out.contains("truncated or replaced"), "{missing:?}");
 
-    house.tampers("UPDATE audit SET actor_id = 'system' WHERE seq = 2").await;
-    let broken = house.runs(&["audit", "verify"]);
+    cli.tampers("UPDATE audit SET actor_id = 'system' WHERE seq = 2").await;
+    let broken = cli.runs(&["audit", "verify"]);
     assert_eq!(broken.code, Some(3), "{broken:?}");
     assert!(broken.out.contains("row 2 doesn't follow"), "{broken:?}");
-    let broken = house.runs(&["audit", "verify", "--json"]);
+    let broken = cli.runs(&["audit", "verify", "--json"]);
     assert_eq!(broken.code, Some(3), "{broken:?}");
     let broken: Value = serde_json::from_str(&broken.out).expect("one JSON object");
     assert_eq!(broken, json!({"ok": false, "first_bad_row": 2}));
@@ -216,10 +216,10 @@ async fn the_audit_log_is_read_in_pages_and_a_change_by_hand_ends_with_3() {
 
 #[test]
 fn the_deny_list_is_kept_from_the_command_line_without_showing_whom() {
-    let house = House::new();
-    house.runs(&["migrate"]).done();
+    let cli = CliEnv::new();
+    cli.runs(&["migrate"]).done();
     let id = ADA.to_string();
-    let added = house.runs(&[
+    let added = cli.runs(&[
         "deny",
         "add",
         "--person",
@@ -230,76 +230,76 @@ fn the_deny_list_is_kept_from_the_command_line_without_showing_whom() {
         "spam\nand\u{1b}[2J more",
     ]);
     assert!(added.done().contains("Added"));
-    house.runs(&["deny", "add", "--address", "Eve@Example.org"]).done();
-    house.runs(&["deny", "add", "--domain", "example.net"]).done();
-    let listed = house.runs(&["deny", "list", "--json"]).json();
+    cli.runs(&["deny", "add", "--address", "Eve@Example.org"]).done();
+    cli.runs(&["deny", "add", "--domain", "example.net"]).done();
+    let listed = cli.runs(&["deny", "list", "--json"]).json();
     let mut kinds = each(&listed["denied"], "kind");
     kinds.sort_unstable();
     assert_eq!(kinds, ["address", "domain", "person"]);
-    let text = house.runs(&["deny", "list"]).done();
+    let text = cli.runs(&["deny", "list"]).done();
     assert_eq!(text.lines().count(), 3, "{text}");
     for whom in [id.as_str(), "eve@example.org", "example.net", "\u{1b}"] {
         assert!(!text.contains(whom) && !listed.to_string().contains(whom), "{whom}: {text}");
     }
-    let page = house.runs(&["deny", "list", "--limit", "2", "--json"]).json();
-    let rest = house
+    let page = cli.runs(&["deny", "list", "--limit", "2", "--json"]).json();
+    let rest = cli
         .runs(&["deny", "list", "--limit", "2", "--after", page["next"].as_str().expect("more"), "--json"])
         .json();
     assert_eq!(each(&rest["denied"], "kind").len(), 1, "{rest}");
-    assert!(house.runs(&["deny", "remove", "--address", "eve@example.org"]).done().contains("Removed"));
+    assert!(cli.runs(&["deny", "remove", "--address", "eve@example.org"]).done().contains("Removed"));
     assert!(
-        house
+        cli
             .runs(&["deny", "remove", "--address", "eve@example.org"])
             .fails(1)
             .contains("not on the deny list")
     );
-    let rows = house.runs(&["audit", "search", "--event", "deny.added", "--json"]).json();
+    let rows = cli.runs(&["audit", "search", "--event", "deny.added", "--json"]).json();
     assert_eq!(each(&rows["rows"], "source"), ["cli", "cli", "cli"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_decision_that_cannot_ask_discord_is_none() {
     let env = AccountsEnv::new().await;
-    let mut house = House::of(&env);
+    let mut cli = CliEnv::of(&env);
     let ada = env.asks(ADA, "ada").await;
     let sim = discord().await;
-    house.set("discord", "endpoint", json!({"address": "127.0.0.1:1", "ca_file": sim.ca_file()}));
+    cli.set("discord", "endpoint", json!({"address": "127.0.0.1:1", "ca_file": sim.ca_file()}));
     let by = GRACE.to_string();
     for verb in [
         &["request", "approve", ada.code.as_str(), "--as", by.as_str()][..],
         &["request", "deny", ada.code.as_str(), "--as", by.as_str(), "--reason", "no"],
     ] {
-        let told = house.runs(verb).fails(1);
+        let told = cli.runs(verb).fails(1);
         assert!(told.contains("nothing was done: could not reach Discord"), "{told}");
     }
-    let shown = house.runs(&["request", "show", &ada.code, "--json"]).json();
+    let shown = cli.runs(&["request", "show", &ada.code, "--json"]).json();
     assert_eq!((&shown["request"]["state"], &shown["decisions"]), (&json!("waiting"), &json!([])));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_is_looked_up_in_the_directory_and_its_silence_is_said() {
     let env = AccountsEnv::new().await;
-    let house = House::of(&env);
-    let told = house.runs(&["link", "find", "ada@example.org"]).fails(1);
+    let cli = CliEnv::of(&env);
+    let told = cli.runs(&["link", "find", "ada@example.org"]).fails(1);
     assert!(told.contains("directory_down: ") && !told.contains("ada@"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_verbs_work_on_postgres_too() {
     let env = harness::StoreEnv::on_postgres().await;
-    let mut house = House::new();
+    let mut cli = CliEnv::new();
     let mut url = env.config.url.clone();
-    house.keeps("postgres", url.password().unwrap_or_default());
+    cli.keeps("postgres", url.password().unwrap_or_default());
     url.set_password(None).expect("the url has a host");
-    house.set("store", "url", json!(url.as_str()));
-    house.set("store", "password_file", json!(house.folder.join("secrets/postgres")));
-    house.set("store", "key_file", json!(env.config.key_file));
-    assert!(house.runs(&["migrate"]).done().contains("There was nothing to do."));
+    cli.set("store", "url", json!(url.as_str()));
+    cli.set("store", "password_file", json!(cli.folder.join("secrets/postgres")));
+    cli.set("store", "key_file", json!(env.config.key_file));
+    assert!(cli.runs(&["migrate"]).done().contains("There was nothing to do."));
     let request = env.waiting(1, "ada").await;
-    let listed = house.runs(&["request", "list", "--json"]).json();
+    let listed = cli.runs(&["request", "list", "--json"]).json();
     assert_eq!(each(&listed["requests"], "code"), [request.code.as_str()]);
-    assert_eq!(house.runs(&["request", "list", "--state", "needs-operator"]).done(), "No requests.\n");
-    assert!(house.runs(&["request", "cancel", &request.code]).done().contains("is cancelled"));
-    house.runs(&["deny", "add", "--domain", "example.net"]).done();
-    assert_eq!(house.runs(&["audit", "verify", "--json"]).json()["ok"], true);
+    assert_eq!(cli.runs(&["request", "list", "--state", "needs-operator"]).done(), "No requests.\n");
+    assert!(cli.runs(&["request", "cancel", &request.code]).done().contains("is cancelled"));
+    cli.runs(&["deny", "add", "--domain", "example.net"]).done();
+    assert_eq!(cli.runs(&["audit", "verify", "--json"]).json()["ok"], true);
 }

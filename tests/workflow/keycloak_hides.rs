@@ -34,15 +34,15 @@ async fn provision(env: &StepEnv, plans: Vec<Plan>) -> (String, usize) {
     }
     env.frees_leases().await;
     env.worker_behind(&lines).drain_once().await.expect("the store answers");
-    let standing = "SELECT state || ' ' || coalesce(step, '-') || ' ' || coalesce(error_code, '-') FROM job ORDER BY seq DESC LIMIT 1";
-    (env.text(standing).await, lines.hits().len())
+    let states = "SELECT state || ' ' || coalesce(step, '-') || ' ' || coalesce(error_code, '-') FROM job ORDER BY seq DESC LIMIT 1";
+    (env.text(states).await, lines.hits().len())
 }
 
 /// Keycloak shows everything again, and the account is made once, with one mail.
 async fn is_made_in_the_end(env: &StepEnv) {
     env.clock.push(A_WHILE);
     env.drains().await;
-    assert_eq!(env.standing().await, "approved done invited");
+    assert_eq!(env.states().await, "approved done invited");
     let outside = env.outside().await;
     assert_eq!((outside.entries.len(), outside.users.len(), outside.mails), (1, 1, 1), "{outside:?}");
     assert!(outside.users[0].contains("members"), "{outside:?}");
@@ -56,8 +56,8 @@ fn waits_at(step: Step, code: &str) -> String {
 fn an_import_that_keycloak_does_not_show_is_asked_for_again_and_never_mailed() {
     StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
         // The two searches of the check come first. Then each attempt asks five times.
-        let (standing, hits) = provision(env, vec![instead(USERS, (2, ALWAYS), NOBODY)]).await;
-        assert_eq!(standing, waits_at(Step::AwaitImport, "import_not_seen"));
+        let (states, hits) = provision(env, vec![instead(USERS, (2, ALWAYS), NOBODY)]).await;
+        assert_eq!(states, waits_at(Step::AwaitImport, "import_not_seen"));
         assert!(hits >= 5 && hits % 5 == 0, "{hits}");
         assert_eq!(env.outside().await.mails, 0);
         is_made_in_the_end(env).await;
@@ -67,8 +67,8 @@ fn an_import_that_keycloak_does_not_show_is_asked_for_again_and_never_mailed() {
 #[test]
 fn groups_that_keycloak_does_not_show_after_a_sync_keep_the_mail_back() {
     StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
-        let (standing, hits) = provision(env, vec![instead(GROUPS, (0, ALWAYS), NOBODY)]).await;
-        assert_eq!(standing, waits_at(Step::AwaitGroupSync, "groups_not_seen"));
+        let (states, hits) = provision(env, vec![instead(GROUPS, (0, ALWAYS), NOBODY)]).await;
+        assert_eq!(states, waits_at(Step::AwaitGroupSync, "groups_not_seen"));
         assert!(hits >= 2 && hits % 2 == 0, "once before the sync and once after it: {hits}");
         assert_eq!(env.outside().await.mails, 0);
         is_made_in_the_end(env).await;
@@ -85,8 +85,8 @@ fn a_sync_that_failed_in_part_or_was_ignored_proves_nothing() {
                 instead(GROUPS, (0, ALWAYS), NOBODY),
                 instead(SYNC, (0, ALWAYS), Answer::HttpDocument(report)),
             ];
-            let (standing, hits) = provision(env, plans).await;
-            assert_eq!(standing, waits_at(Step::AwaitGroupSync, "groups_not_seen"));
+            let (states, hits) = provision(env, plans).await;
+            assert_eq!(states, waits_at(Step::AwaitGroupSync, "groups_not_seen"));
             assert!(hits >= 3 && hits % 3 == 0, "the groups, the sync, the groups: {hits}");
             assert_eq!(env.outside().await.mails, 0);
             is_made_in_the_end(env).await;
@@ -100,8 +100,8 @@ fn a_sync_that_failed_in_part_is_enough_if_our_groups_are_shown_afterwards() {
     StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
         let plans =
             vec![instead(GROUPS, (0, 1), NOBODY), instead(SYNC, (0, 1), Answer::HttpDocument(failed))];
-        let (standing, hits) = provision(env, plans).await;
-        assert_eq!((standing.as_str(), hits), ("done - -", 2));
+        let (states, hits) = provision(env, plans).await;
+        assert_eq!((states.as_str(), hits), ("done - -", 2));
         assert_eq!(env.newest_outcome_of(Step::AwaitGroupSync).await, "applied");
         is_made_in_the_end(env).await;
     });
@@ -111,8 +111,8 @@ fn a_sync_that_failed_in_part_is_enough_if_our_groups_are_shown_afterwards() {
 fn a_mapper_that_is_gone_needs_an_operator_and_no_mail_goes_out() {
     StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
         let plans = vec![instead(GROUPS, (0, 1), NOBODY), instead(SYNC, (0, 1), Answer::HttpStatus(404))];
-        let (standing, hits) = provision(env, plans).await;
-        assert_eq!((standing.as_str(), hits), ("needs_operator await_group_sync keycloak_down", 2));
+        let (states, hits) = provision(env, plans).await;
+        assert_eq!((states.as_str(), hits), ("needs_operator await_group_sync keycloak_down", 2));
         assert_eq!(env.outside().await.mails, 0);
         env.is_let_go_on().await;
         is_made_in_the_end(env).await;

@@ -42,7 +42,7 @@ impl Departure {
 
 /// Checks that the account is undone, nothing stays outside, and the request gives the reason.
 async fn is_undone(env: &StepEnv, departure: Departure) {
-    assert_eq!(env.standing().await, "failed undone closed");
+    assert_eq!(env.states().await, "failed undone closed");
     assert_eq!(env.text("SELECT reason_code FROM request").await, departure.code());
     env.has_nothing_left().await;
     assert_eq!(env.outside().await.mails, 0, "no mail to who is gone");
@@ -93,7 +93,7 @@ fn who_gained_a_role_meanwhile_gets_the_account_that_was_approved() {
         env.ada.gains("moderator");
         env.clock.push(LONG);
         env.drains().await;
-        assert_eq!(env.standing().await, "approved done invited", "the rule still fits");
+        assert_eq!(env.states().await, "approved done invited", "the rule still fits");
     });
 }
 
@@ -110,7 +110,7 @@ fn who_leaves_in_the_moment_of_the_making_has_one_whole_account_or_none() {
             departure.happens(env);
             env.drains().await;
             // A recent check still holds. Ending such an account takes a job of its own.
-            assert_eq!(env.standing().await, "approved done invited");
+            assert_eq!(env.states().await, "approved done invited");
             assert_eq!(env.outside().await.mails, 1);
         });
     }
@@ -125,12 +125,12 @@ fn who_leaves_after_the_mail_keeps_the_account_as_it_is_and_time_withdraws_it() 
             departure.happens(env);
             env.clock.push(LONG);
             env.drains().await;
-            assert_eq!(env.standing().await, "approved done invited", "the mail is out");
+            assert_eq!(env.states().await, "approved done invited", "the mail is out");
             env.clock.push(LONG * 24 * 15);
             env.frees_leases().await;
             env.worker().housekeep().await.expect("the store answers");
             env.drains().await;
-            assert_eq!(env.standing().await, "cancelled done closed");
+            assert_eq!(env.states().await, "cancelled done closed");
             env.has_nothing_left().await;
         });
     }

@@ -9,7 +9,7 @@ mod budget;
 mod cli;
 mod cli_admins;
 mod cli_documents;
-mod cli_house;
+mod cli_env;
 mod cli_operators;
 
 mod crash;

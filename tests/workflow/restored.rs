@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use testbed::wait_until;
 
-use crate::cli_house::{House, discord};
+use crate::cli_env::{CliEnv, discord};
 use crate::settings::page;
 use harness::{Database, EnvOptions, TestEnv, bail_with, visit};
 
@@ -27,37 +27,37 @@ fn names_in(folder: &Path) -> Vec<String> {
 async fn a_backup_is_whole_for_its_owner_alone_never_overwrites_and_comes_back() {
     let sim = discord().await;
     let bot = sim.first_bot().expect("the guild has a bot");
-    let mut house = House::new();
-    house.talk_to(&sim);
-    house.runs(&["migrate"]).done();
-    house.runs(&["deny", "add", "--domain", "before.example"]).done();
-    let backup = house.folder.join("kept.backup");
+    let mut cli = CliEnv::new();
+    cli.talk_to(&sim);
+    cli.runs(&["migrate"]).done();
+    cli.runs(&["deny", "add", "--domain", "before.example"]).done();
+    let backup = cli.folder.join("kept.backup");
     let backup = backup.to_str().expect("a name");
     // The backup is made while `serve` runs and writes.
-    let serving = house.starts(&["serve"]);
+    let serving = cli.starts(&["serve"]);
     sim.waits_until_ready(&bot).await;
-    let run = house.runs(&["backup", backup]);
+    let run = cli.runs(&["backup", backup]);
     assert!(run.err.contains("The key is not part of it") && run.err.contains("accolade.key"), "{run:?}");
     assert!(run.done().contains("audit log ends at the head"));
     let mode = std::fs::metadata(backup).expect("it is there").permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
     let bytes = std::fs::read(backup).expect("it reads");
-    assert!(house.runs(&["backup", backup]).fails(1).contains("is there already"));
-    assert!(house.runs(&["restore", backup]).fails(1).contains("another `accolade serve`"));
+    assert!(cli.runs(&["backup", backup]).fails(1).contains("is there already"));
+    assert!(cli.runs(&["restore", backup]).fails(1).contains("another `accolade serve`"));
     assert_eq!(serving.stops(), Some(0));
     assert_eq!(std::fs::read(backup).expect("it reads"), bytes);
     // A restore removes what was written after the backup, and keeps the database that it replaces.
-    house.runs(&["deny", "add", "--domain", "after.example"]).done();
+    cli.runs(&["deny", "add", "--domain", "after.example"]).done();
     let listed = |run: Value| run["denied"].as_array().map(Vec::len);
-    assert_eq!(listed(house.runs(&["deny", "list", "--json"]).json()), Some(2));
-    let before = names_in(&house.folder);
-    let run = house.runs(&["restore", backup]);
+    assert_eq!(listed(cli.runs(&["deny", "list", "--json"]).json()), Some(2));
+    let before = names_in(&cli.folder);
+    let run = cli.runs(&["restore", backup]);
     assert!(run.err.contains("accolade restore --agree"), "{run:?}");
     let told = run.done();
-    assert_eq!(listed(house.runs(&["deny", "list", "--json"]).json()), Some(1));
-    house.runs(&["audit", "verify"]).done();
+    assert_eq!(listed(cli.runs(&["deny", "list", "--json"]).json()), Some(1));
+    cli.runs(&["audit", "verify"]).done();
     let kept: Vec<String> =
-        names_in(&house.folder).into_iter().filter(|name| !before.contains(name)).collect();
+        names_in(&cli.folder).into_iter().filter(|name| !before.contains(name)).collect();
     // The kept files include those that SQLite stores beside a database.
     let kept_as = kept.first().expect("the former database is kept");
     assert!(kept_as.starts_with("accolade.sqlite.before-") && told.contains(kept_as.as_str()), "{told}");
@@ -66,24 +66,24 @@ async fn a_backup_is_whole_for_its_owner_alone_never_overwrites_and_comes_back()
 
 #[test]
 fn what_is_no_whole_backup_of_this_key_is_refused_and_changes_nothing() {
-    let house = House::new();
-    house.runs(&["migrate"]).done();
-    house.runs(&["deny", "add", "--domain", "kept.example"]).done();
-    let file = |name: &str| house.folder.join(name).to_str().expect("a name").to_owned();
+    let cli = CliEnv::new();
+    cli.runs(&["migrate"]).done();
+    cli.runs(&["deny", "add", "--domain", "kept.example"]).done();
+    let file = |name: &str| cli.folder.join(name).to_str().expect("a name").to_owned();
     // A backup from another installation, one that was tampered with, one cut in half, and a file that is no backup.
-    let stranger = House::new();
+    let stranger = CliEnv::new();
     stranger.runs(&["migrate"]).done();
     stranger.runs(&["backup", &file("foreign")]).done();
-    house.runs(&["backup", &file("tampered")]).done();
+    cli.runs(&["backup", &file("tampered")]).done();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(House::tampers_with(
+    runtime.block_on(CliEnv::tampers_with(
         Path::new(&file("tampered")),
         "UPDATE audit SET event = 'admin.viewed' WHERE seq = 2",
     ));
     let whole = std::fs::read(file("tampered")).expect("it reads");
     std::fs::write(file("cut"), &whole[..whole.len() / 2]).expect("it is written");
     std::fs::write(file("letter"), "Dear database").expect("it is written");
-    let before = names_in(&house.folder);
+    let before = names_in(&cli.folder);
     for (name, told) in [
         ("foreign", "is not the one this database was made with"),
         ("tampered", "its audit log was changed or cut off"),
@@ -91,15 +91,15 @@ fn what_is_no_whole_backup_of_this_key_is_refused_and_changes_nothing() {
         ("letter", "no backup that could be used"),
         ("nowhere", "cannot be looked at"),
     ] {
-        let said = house.runs(&["restore", &file(name)]).fails(1);
+        let said = cli.runs(&["restore", &file(name)]).fails(1);
         assert!(said.contains("nothing was restored") && said.contains(told), "{name}: {said}");
-        assert_eq!(names_in(&house.folder), before, "{name}");
+        assert_eq!(names_in(&cli.folder), before, "{name}");
     }
-    let listed = house.runs(&["deny", "list", "--json"]).json();
+    let listed = cli.runs(&["deny", "list", "--json"]).json();
     assert_eq!(listed["denied"].as_array().map(Vec::len), Some(1), "{listed}");
-    assert!(house.runs(&["restore", "--agree"]).fails(1).contains("nothing to agree to"));
+    assert!(cli.runs(&["restore", "--agree"]).fails(1).contains("nothing to agree to"));
     for wrong in [&["restore"][..], &["restore", "--hold", "--agree"], &["restore", "--agree", "--json"]] {
-        house.runs(wrong).fails(2);
+        cli.runs(wrong).fails(2);
     }
 }
 
@@ -141,7 +141,7 @@ async fn differences(env: &TestEnv) -> Result<Vec<String>> {
 async fn comes_back(env: &TestEnv, backup: &str) -> Result<()> {
     env.stops().await?;
     runs(env, &["restore", backup], 0).await?;
-    env.looks_anew().await;
+    env.looks_again().await;
     let before = effects(env);
     env.starts().await?;
     let told =

@@ -13,7 +13,7 @@ use testbed::config::{Registration, Sections};
 use testbed::ports::Port;
 use testbed::wait_until;
 
-use crate::cli_house::{House, discord};
+use crate::cli_env::{CliEnv, discord};
 use harness::{Database, EnvOptions, Harness, TestEnv, bail_with, binary, visit, write_private};
 
 const ACCOUNTS: &str = "SELECT state FROM account";
@@ -361,14 +361,14 @@ fn setup_keycloak_plans_makes_and_then_finds_nothing_to_do() {
 async fn ends_after_the_close(code: u16, told: &str) {
     let sim = discord().await;
     let bot = sim.first_bot().expect("the guild has a bot");
-    let mut house = House::new();
-    house.talk_to(&sim);
-    house.runs(&["migrate"]).done();
-    let serving = house.starts(&["serve"]);
+    let mut cli = CliEnv::new();
+    cli.talk_to(&sim);
+    cli.runs(&["migrate"]).done();
+    let serving = cli.starts(&["serve"]);
     sim.waits_until_ready(&bot).await;
     sim.fails("*", Effect::IdentifyRefuse { code }, 1000);
     sim.breaks(Fault { route: "*".to_owned(), effect: Effect::GatewayClose { code }, times: 1 });
-    let file = house.folder.join("said");
+    let file = cli.folder.join("said");
     let ended = serving.ends(Duration::from_secs(30)).await;
     let (code, said) = ended.unwrap_or_else(|| {
         panic!("{code} does not end it: {}", std::fs::read_to_string(&file).unwrap_or_default())
@@ -394,13 +394,13 @@ async fn a_revoked_token_a_lost_intent_and_a_refused_shard_end_a_running_serve_w
 async fn the_gateway_is_up_only_while_there_is_a_session_and_comes_back() {
     let sim = discord().await;
     let bot = sim.first_bot().expect("the guild has a bot");
-    let (mut house, port) = (House::new(), Port::free().expect("a free port"));
-    house.talk_to(&sim);
-    house.set("http", "listen", json!(port.address().to_string()));
-    house.runs(&["migrate"]).done();
+    let (mut cli, port) = (CliEnv::new(), Port::free().expect("a free port"));
+    cli.talk_to(&sim);
+    cli.set("http", "listen", json!(port.address().to_string()));
+    cli.runs(&["migrate"]).done();
     // The gateway refuses new connections, so no session begins.
     sim.fails("*", Effect::GatewayRefuse, 1000);
-    let serving = house.starts(&["serve"]);
+    let serving = cli.starts(&["serve"]);
     waits_for_gateway(port.address(), 0).await.expect("it is down");
     sim.heals();
     sim.waits_until_ready(&bot).await;

@@ -227,22 +227,22 @@ impl Journey {
         self.has_a_row_for_each_effect(env).await;
         match self {
             Self::Check => {
-                assert_eq!(env.standing().await, "waiting done");
+                assert_eq!(env.states().await, "waiting done");
                 env.has_nothing_left().await;
             }
             Self::AutomaticCheck | Self::Provision => is_made(env, most_mails).await,
             Self::Undo => {
-                assert_eq!(env.standing().await, "cancelled undone closed");
+                assert_eq!(env.states().await, "cancelled undone closed");
                 env.has_nothing_left().await;
                 assert_eq!(env.outside().await.mails, 0);
             }
             Self::Withdraw => {
-                assert_eq!(env.standing().await, "cancelled done closed");
+                assert_eq!(env.states().await, "cancelled done closed");
                 env.has_nothing_left().await;
             }
             Self::Restore => {
                 // The restored account gets a welcome job, which is the newest.
-                assert_eq!(env.standing().await, "approved done active");
+                assert_eq!(env.states().await, "approved done active");
                 assert!(env.bind_works().await, "the password still works");
                 assert!(env.user().await.is_some_and(|user| user.enabled), "the user is enabled again");
                 let enabled = env.rows("SELECT seq FROM audit WHERE event = 'account.enabled'").await;
@@ -251,19 +251,19 @@ impl Journey {
             }
             Self::Keep => is_kept(env).await,
             Self::Resend => {
-                assert_eq!(env.standing().await, "approved done invited");
+                assert_eq!(env.states().await, "approved done invited");
                 assert_eq!(env.outside().await.mails, 2, "the first, and one more");
                 is_told_of_the_mail(env).await;
             }
             Self::Reset => {
-                assert_eq!(env.standing().await, "approved done active");
+                assert_eq!(env.states().await, "approved done active");
                 assert_eq!(env.outside().await.mails, 2, "the first, and one more");
                 assert!(env.bind_works().await, "the password still works");
                 is_told_of_the_mail(env).await;
             }
             Self::NotMe => is_locked(env).await,
             Self::Welcome => {
-                assert_eq!(env.standing().await, "approved done active");
+                assert_eq!(env.states().await, "approved done active");
                 assert!(env.has_role());
             }
         }
@@ -308,7 +308,7 @@ impl Journey {
 
 /// Checks that the account exists once and has its groups, and counts its mails.
 async fn is_made(env: &StepEnv, most_mails: usize) {
-    assert_eq!(env.standing().await, "approved done invited");
+    assert_eq!(env.states().await, "approved done invited");
     let outside = env.outside().await;
     let made = (outside.entries.len(), outside.memberships.len(), outside.users.len());
     assert_eq!(made, (1, 1, 1), "{outside:?}");
@@ -343,7 +343,7 @@ async fn is_told_of_the_mail(env: &StepEnv) {
 
 /// Checks the account after someone else set the password: nobody can log in, nothing is deleted, and Ada and the admins are told once.
 async fn is_locked(env: &StepEnv) {
-    assert_eq!(env.standing().await, "approved done disabled");
+    assert_eq!(env.states().await, "approved done disabled");
     assert!(!env.bind_works().await, "the entry is locked");
     assert!(env.user().await.is_some_and(|user| !user.enabled), "the user is disabled");
     assert_eq!(env.outside().await.entries.len(), 1, "never deleted");
@@ -489,7 +489,7 @@ async fn is_undone_twice(env: &StepEnv, journey: Journey, step: Step) {
     env.drains().await;
     let is_undone = async || {
         let state = if is_mailed_at(step) { "done" } else { "undone" };
-        assert_eq!(env.standing().await, ["cancelled ", state, " closed"].concat());
+        assert_eq!(env.states().await, ["cancelled ", state, " closed"].concat());
         env.has_nothing_left().await;
     };
     is_undone().await;
@@ -522,7 +522,7 @@ async fn is_cancelled(env: &StepEnv, _: Journey, step: Step) {
     env.cancels(&job).await;
     env.drains().await;
     let (state, mails) = if step == Step::Invite { ("done", 1) } else { ("undone", 0) };
-    assert_eq!(env.standing().await, ["cancelled ", state, " closed"].concat());
+    assert_eq!(env.states().await, ["cancelled ", state, " closed"].concat());
     env.has_nothing_left().await;
     assert_eq!(env.outside().await.mails, mails);
 }

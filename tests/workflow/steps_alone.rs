@@ -21,7 +21,7 @@ fn whoever_left_gets_no_account() {
         env.approved().await;
         env.ada.leaves();
         env.drains().await;
-        assert_eq!(env.standing().await, "failed undone closed");
+        assert_eq!(env.states().await, "failed undone closed");
         env.has_nothing_left().await;
     });
 }
@@ -39,7 +39,7 @@ fn a_kill_between_two_convergent_steps_loses_their_records_and_the_next_claim_fi
             let made = env.outside().await;
             assert_eq!((made.entries.len(), made.mails), (1, 0), "the entry is there");
             env.drains().await;
-            assert_eq!(env.standing().await, "approved done invited");
+            assert_eq!(env.states().await, "approved done invited");
             let events = env.rows("SELECT event FROM audit WHERE event LIKE 'entry.%'").await;
             assert_eq!(events.len(), 1, "{events:?}");
             assert_eq!(env.text("SELECT event FROM audit WHERE event LIKE 'entry.%'").await, "entry.found");
@@ -77,7 +77,7 @@ fn a_cancel_that_comes_between_two_barriers_stops_the_mail() {
         drained.expect("the store answers");
         healed.expect("the question was under way");
         env.drains().await;
-        assert_eq!(env.standing().await, "cancelled undone closed");
+        assert_eq!(env.states().await, "cancelled undone closed");
         env.has_nothing_left().await;
         assert_eq!(env.outside().await.mails, 0);
     });
@@ -91,7 +91,7 @@ fn who_loses_the_role_while_the_entry_had_to_wait_gets_none() {
         env.ada.loses("member");
         env.clock.push(Duration::from_mins(10));
         env.drains().await;
-        assert_eq!(env.standing().await, "failed undone closed");
+        assert_eq!(env.states().await, "failed undone closed");
         assert_eq!(env.text("SELECT reason_code FROM request").await, "role_lost");
         env.has_nothing_left().await;
     });
@@ -104,7 +104,7 @@ fn who_still_has_the_role_gets_the_entry_that_had_to_wait_and_the_look_is_record
         env.stands_at(JobKind::Provision.plan(), Step::CreateEntry).await;
         env.clock.push(Duration::from_mins(10));
         env.drains().await;
-        assert_eq!(env.standing().await, "approved done invited");
+        assert_eq!(env.states().await, "approved done invited");
         // The time of this record says since when the next step has been tried.
         assert_eq!(env.records_of(Step::Eligible).await, 1);
     });
@@ -134,7 +134,7 @@ fn who_loses_the_role_while_the_entry_was_being_made_gets_no_mail() {
         drained.expect("the store answers");
         healed.expect("the Add was under way");
         env.drains().await;
-        assert_eq!(env.standing().await, "failed undone closed");
+        assert_eq!(env.states().await, "failed undone closed");
         assert_eq!(env.text("SELECT reason_code FROM request").await, "role_lost");
         assert_eq!(env.outside().await.mails, 0);
         env.has_nothing_left().await;
@@ -161,7 +161,7 @@ fn a_wish_to_stop_that_comes_while_the_last_step_runs_ends_the_account() {
         drained.expect("the store answers");
         cancelled.expect("the step was under way");
         env.drains().await;
-        assert_eq!(env.standing().await, "cancelled done closed");
+        assert_eq!(env.states().await, "cancelled done closed");
         assert_eq!(env.text("SELECT event FROM audit WHERE event = 'account.invited'").await, "");
         env.has_nothing_left().await;
         env.is_in_order().await;
@@ -179,7 +179,7 @@ fn a_foreign_entry_before(step: Step) {
         let before =
             slapd.entry(&env.dn()).await.expect("the directory answers").map(|entry| entry.attributes);
         env.drains().await;
-        assert_eq!(env.standing().await, "failed undone closed");
+        assert_eq!(env.states().await, "failed undone closed");
         let after =
             slapd.entry(&env.dn()).await.expect("the directory answers").map(|entry| entry.attributes);
         assert_eq!(after, before);
@@ -205,7 +205,7 @@ fn a_user_of_keycloaks_own_with_the_name_is_left_alone_and_our_entry_goes() {
         env.somebody_makes_a_local_user().await;
         let before = env.outside().await.users;
         env.drains().await;
-        assert_eq!(env.standing().await, "failed undone closed");
+        assert_eq!(env.states().await, "failed undone closed");
         assert_eq!(env.text("SELECT reason_code FROM request").await, "keycloak_user_not_ours");
         let outside = env.outside().await;
         assert_eq!(outside.users, before);
@@ -223,17 +223,17 @@ fn after_a_conflict_was_put_right_the_job_continues_to_the_account_and_its_mail(
         let mark = marked.value("description").expect("a mark");
         slapd.set_attribute(&env.dn(), "description", &["somebody else's"]).await.expect("changed by hand");
         env.drains().await;
-        assert_eq!(env.standing().await, "approved needs_operator conflict");
+        assert_eq!(env.states().await, "approved needs_operator conflict");
 
         env.is_let_go_on().await;
-        assert_eq!(env.standing().await, "approved open creating");
+        assert_eq!(env.states().await, "approved open creating");
         env.drains().await;
-        assert_eq!(env.standing().await, "approved needs_operator conflict", "it was not put right");
+        assert_eq!(env.states().await, "approved needs_operator conflict", "it was not put right");
 
         slapd.set_attribute(&env.dn(), "description", &[mark]).await.expect("put right by hand");
         env.is_let_go_on().await;
         env.drains().await;
-        assert_eq!(env.standing().await, "approved done invited");
+        assert_eq!(env.states().await, "approved done invited");
         assert_eq!(env.outside().await.mails, 1);
         let changes =
             "SELECT before || ' ' || after FROM audit WHERE event = 'account.conflict' ORDER BY seq";
@@ -254,12 +254,12 @@ fn an_invited_account_in_conflict_stands_as_invited_again() {
         slapd.set_attribute(&env.dn(), "description", &["somebody else's"]).await.expect("changed by hand");
         env.withdraws(&made, WithdrawnBy::Time).await;
         env.drains().await;
-        assert_eq!(env.standing().await, "approved needs_operator conflict");
+        assert_eq!(env.states().await, "approved needs_operator conflict");
         slapd.set_attribute(&env.dn(), "description", &[mark]).await.expect("put right by hand");
         env.is_let_go_on().await;
-        assert_eq!(env.standing().await, "approved open invited");
+        assert_eq!(env.states().await, "approved open invited");
         env.drains().await;
-        assert_eq!(env.standing().await, "cancelled done closed");
+        assert_eq!(env.states().await, "cancelled done closed");
         env.has_nothing_left().await;
     });
 }
@@ -273,7 +273,7 @@ fn an_entry_with_our_discord_id_but_without_our_mark_is_a_conflict_and_stays_unt
         slapd.set_attribute(&env.dn(), "description", &["somebody else's"]).await.expect("changed by hand");
         let before = env.outside().await;
         env.drains().await;
-        assert_eq!(env.standing().await, "approved needs_operator conflict");
+        assert_eq!(env.states().await, "approved needs_operator conflict");
         let after = env.outside().await;
         assert_eq!((after.entries, after.memberships), (before.entries, before.memberships));
     });
@@ -303,7 +303,7 @@ fn a_password_that_appears_right_before_the_removal_saves_the_entry() {
         let slapd = &shared().servers.slapd;
         slapd.set_attribute(&env.dn(), "userPassword", &["Correct-horse-1"]).await.expect("set by hand");
         env.drains().await;
-        assert_eq!(env.standing().await, "approved done active");
+        assert_eq!(env.states().await, "approved done active");
         assert!(env.bind_works().await);
     });
 }
@@ -318,7 +318,7 @@ fn an_undo_that_finds_a_password_keeps_the_entry_and_everybody_reads_so() {
         let slapd = &shared().servers.slapd;
         slapd.set_attribute(&env.dn(), "userPassword", &["Correct-horse-1"]).await.expect("set by hand");
         env.drains().await;
-        assert_eq!(env.standing().await, "failed undone disabled");
+        assert_eq!(env.states().await, "failed undone disabled");
         assert!(!env.bind_works().await, "the entry is locked");
         assert_eq!(env.outside().await.entries.len(), 1, "never deleted");
         let cards = env.guild.history("account-requests");
@@ -341,7 +341,7 @@ fn an_entry_that_lost_our_mark_is_not_withdrawn() {
         let before = env.outside().await.entries;
         env.withdraws(&made, WithdrawnBy::Time).await;
         env.drains().await;
-        assert_eq!(env.standing().await, "approved needs_operator conflict");
+        assert_eq!(env.states().await, "approved needs_operator conflict");
         assert_eq!(env.outside().await.entries, before);
     });
 }
@@ -372,16 +372,16 @@ fn an_entry_that_was_made_anew_is_a_strangers_and_its_password_activates_nothing
         makes_the_entry_anew(env).await;
         let before = env.outside().await;
         env.worker().look_for_activations().await.expect("the store answers");
-        assert_eq!(env.standing().await, "approved done invited", "a stranger's password counted");
+        assert_eq!(env.states().await, "approved done invited", "a stranger's password counted");
         env.withdraws(&made, WithdrawnBy::Time).await;
         env.drains().await;
         let after = env.outside().await;
         assert_eq!((&after.entries, &after.written), (&before.entries, &before.written));
         assert_eq!(after.users, before.users, "the stranger's user was changed");
-        let standing = env.standing().await;
+        let states = env.states().await;
         assert!(
-            ["cancelled done closed", "approved needs_operator conflict"].contains(&standing.as_str()),
-            "{standing}"
+            ["cancelled done closed", "approved needs_operator conflict"].contains(&states.as_str()),
+            "{states}"
         );
         assert!(
             shared().servers.slapd.bind_works(&env.dn(), "a stranger's secret").await.expect("an answer")

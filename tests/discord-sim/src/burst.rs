@@ -17,7 +17,7 @@ use crate::ids::Id;
 use crate::interactions::{CannotDo, On, Opened, Place, command_data};
 use crate::rest::ANSWER_WITHIN_MS;
 use crate::server::Sim;
-use crate::state::{Answered, InteractionKind, World};
+use crate::state::{Answered, InteractionKind, SimState};
 
 /// How long a burst is awaited, in real time: the text of a deferred answer may follow late.
 const LIMIT: Duration = Duration::from_secs(40);
@@ -35,13 +35,13 @@ pub(crate) struct Crowd {
 /// Lets many members join and returns their ids.
 pub(crate) async fn add_crowd(State(sim): State<Sim>, Json(crowd): Json<Crowd>) -> Answer {
     const AGE_MS: i64 = 400 * 86_400_000;
-    sim.change(|world| {
-        let guild = guild_of(world, &crowd.guild)?;
-        let roles = roles_of(world, guild, &crowd.roles)?;
+    sim.change(|state| {
+        let guild = guild_of(state, &crowd.guild)?;
+        let roles = roles_of(state, guild, &crowd.roles)?;
         let mut ids = Vec::new();
         for number in 0..crowd.count {
-            let user = world.add_user(&format!("{}{number}", crowd.name), false, AGE_MS);
-            world.add_member_as(guild, user, AGE_MS, |member| member.roles.clone_from(&roles));
+            let user = state.add_user(&format!("{}{number}", crowd.name), false, AGE_MS);
+            state.add_member_as(guild, user, AGE_MS, |member| member.roles.clone_from(&roles));
             ids.push(user);
         }
         Ok(Json(json!({"ids": ids})))
@@ -86,27 +86,27 @@ pub(crate) async fn burst(State(sim): State<Sim>, Json(burst): Json<Burst>) -> A
     let sent = sent.map_err(|why| refuse(StatusCode::CONFLICT, &why.to_string()))?;
     // An answered interaction stays answered, so each check continues where the last one stopped.
     let mut seen = 0;
-    let all = sim.wait(LIMIT, |world| {
-        while sent.get(seen).is_some_and(|(id, _)| is_settled(world, *id)) {
+    let all = sim.wait(LIMIT, |state| {
+        while sent.get(seen).is_some_and(|(id, _)| is_settled(state, *id)) {
             seen += 1;
         }
         (seen == sent.len()).then_some(())
     });
     // An interaction that is not settled by then is missing in the answers.
     let _: Option<()> = all.await;
-    Ok(Json(sim.change_quietly(|world| {
-        let answers: Vec<Value> = sent.iter().map(|(id, user)| answer_of(world, *id, *user)).collect();
+    Ok(Json(sim.change_quietly(|state| {
+        let answers: Vec<Value> = sent.iter().map(|(id, user)| answer_of(state, *id, *user)).collect();
         json!({"answers": answers})
     })))
 }
 
 fn at_once(sim: &Sim, acts: &[Act]) -> Result<Vec<(Id, Id)>, CannotDo> {
     let opened: Result<Vec<(Opened, Id)>, CannotDo> =
-        sim.change_quietly(|world| acts.iter().map(|act| open(world, act)).collect());
+        sim.change_quietly(|state| acts.iter().map(|act| open(state, act)).collect());
     let opened = opened?;
-    sim.change(|world| {
+    sim.change(|state| {
         for (one, _) in &opened {
-            world.deliver(one);
+            state.deliver(one);
         }
     });
     Ok(opened.into_iter().map(|(one, user)| (one.id, user)).collect())
@@ -117,8 +117,8 @@ async fn paced(sim: &Sim, burst: &Burst) -> Result<Vec<(Id, Id)>, CannotDo> {
     let mut sent = Vec::new();
     for act in &burst.acts {
         beat.tick().await;
-        let (opened, user) = sim.change_quietly(|world| open(world, act))?;
-        sim.change_quietly(|world| world.deliver(&opened));
+        let (opened, user) = sim.change_quietly(|state| open(state, act))?;
+        sim.change_quietly(|state| state.deliver(&opened));
         sent.push((opened.id, user));
     }
     Ok(sent)
@@ -128,54 +128,54 @@ fn cannot(what: &str) -> CannotDo {
     CannotDo(what.to_owned())
 }
 
-fn open(world: &mut World, act: &Act) -> Result<(Opened, Id), CannotDo> {
-    let user = user_of(world, &act.user).map_err(|_| cannot("there is no such person"))?;
+fn open(state: &mut SimState, act: &Act) -> Result<(Opened, Id), CannotDo> {
+    let user = user_of(state, &act.user).map_err(|_| cannot("there is no such person"))?;
     let opened = match &act.deed {
         Deed::Command { text } => {
-            let place = place_of(world, user, &act.place).map_err(|_| cannot("there is no such place"))?;
-            let typed = command_data(world, user, place, text)?;
+            let place = place_of(state, user, &act.place).map_err(|_| cannot("there is no such place"))?;
+            let typed = command_data(state, user, place, text)?;
             let kind = InteractionKind::Command;
-            world.open_interaction(user, typed.app, place, kind, &typed.what, &typed.data, None)
+            state.open_interaction(user, typed.app, place, kind, &typed.what, &typed.data, None)
         }
         Deed::Submit { fields } => {
-            let form = world.modals.remove(&user).ok_or_else(|| cannot("no form is open"))?;
+            let form = state.modals.remove(&user).ok_or_else(|| cannot("no form is open"))?;
             let data = form.fill(&fields_of(fields))?;
             let place = Place { guild: form.guild, channel: form.channel };
             let what = format!("form {}", form.custom_id);
             let kind = InteractionKind::ModalSubmit;
-            world.open_interaction(user, form.app, place, kind, &what, &data, form.source_message)
+            state.open_interaction(user, form.app, place, kind, &what, &data, form.source_message)
         }
         Deed::Press { label, message } => {
             let is_it = |part: &Value| part["type"] == 2 && part["label"] == *label;
-            let found = world.find_component(user, &is_it, On::Message(*message));
+            let found = state.find_component(user, &is_it, On::Message(*message));
             let (_, part) = found.ok_or_else(|| cannot("there is no such button"))?;
             let data = json!({"component_type": 2, "custom_id": part["custom_id"], "id": part["id"]});
-            world.open_component(user, *message, &data)?
+            state.open_component(user, *message, &data)?
         }
     };
     Ok((opened, user))
 }
 
 /// Whether an interaction is answered in full, or is so late that no answer counts any more.
-fn is_settled(world: &World, id: Id) -> bool {
-    let Some(found) = world.interactions.get(&id) else { return true };
+fn is_settled(state: &SimState, id: Id) -> bool {
+    let Some(found) = state.interactions.get(&id) else { return true };
     match found.answered {
         Some(Answered::Deferred | Answered::DeferredUpdate) => found.is_followed_up,
         Some(_) => true,
-        None => world.now_ms() - found.created_ms > ANSWER_WITHIN_MS,
+        None => state.now_ms() - found.created_ms > ANSWER_WITHIN_MS,
     }
 }
 
-fn answer_of(world: &mut World, id: Id, user: Id) -> Value {
-    let Some(found) = world.interactions.get(&id) else {
+fn answer_of(state: &mut SimState, id: Id, user: Id) -> Value {
+    let Some(found) = state.interactions.get(&id) else {
         return Value::Null;
     };
     let us = found.answered_after.map(|after| u64::try_from(after.as_micros()).unwrap_or(u64::MAX));
     let (kind, message) =
         (found.answered.map(|answered| format!("{answered:?}")), found.follow_up.or(found.original));
     if let Some(message) = message {
-        world.mark_read(user, message);
+        state.mark_read(user, message);
     }
-    let text = message.map(|message| world.text_of(message));
+    let text = message.map(|message| state.text_of(message));
     json!({"us": us, "kind": kind, "text": text, "message": message})
 }

@@ -10,7 +10,7 @@ use crate::ids::Id;
 use crate::limits::{FormErrors, list};
 use crate::permissions::bits_of;
 use crate::rest::ApiError;
-use crate::state::World;
+use crate::state::SimState;
 
 /// Names of chat-input commands and of options, as Discord documents them.
 static NAME: LazyLock<Regex> = LazyLock::new(|| {
@@ -20,7 +20,7 @@ static NAME: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Replaces all commands of an application, globally or in a guild.
 pub(crate) fn overwrite(
-    world: &mut World,
+    state: &mut SimState,
     app: Id,
     guild: Option<Id>,
     body: &Value,
@@ -47,9 +47,9 @@ pub(crate) fn overwrite(
     if counts[1] > 100 || counts[2] > 15 || counts[3] > 15 {
         return Err(ApiError::bad(30032, "Maximum number of application commands reached"));
     }
-    let had = stored(world, app, guild);
-    let made: Vec<Value> = wanted.iter().map(|command| complete(world, app, guild, command, &had)).collect();
-    if let Some(found) = world.apps.get_mut(&app) {
+    let had = stored(state, app, guild);
+    let made: Vec<Value> = wanted.iter().map(|command| complete(state, app, guild, command, &had)).collect();
+    if let Some(found) = state.apps.get_mut(&app) {
         match guild {
             Some(guild) => {
                 found.guild_commands.insert(guild, made.clone());
@@ -61,8 +61,8 @@ pub(crate) fn overwrite(
 }
 
 /// The commands as they are registered.
-pub(crate) fn stored(world: &World, app: Id, guild: Option<Id>) -> Vec<Value> {
-    let found = world.apps.get(&app);
+pub(crate) fn stored(state: &SimState, app: Id, guild: Option<Id>) -> Vec<Value> {
+    let found = state.apps.get(&app);
     match guild {
         Some(guild) => found.and_then(|app| app.guild_commands.get(&guild)).cloned().unwrap_or_default(),
         None => found.map(|app| app.global_commands.clone()).unwrap_or_default(),
@@ -70,10 +70,10 @@ pub(crate) fn stored(world: &World, app: Id, guild: Option<Id>) -> Vec<Value> {
 }
 
 /// Fills in what Discord adds. A command keeps its id if one of the same name and type existed.
-fn complete(world: &mut World, app: Id, guild: Option<Id>, command: &Value, had: &[Value]) -> Value {
+fn complete(state: &mut SimState, app: Id, guild: Option<Id>, command: &Value, had: &[Value]) -> Value {
     let kind = command["type"].as_u64().unwrap_or(1);
     let same = had.iter().find(|old| old["name"] == command["name"] && old["type"] == kind);
-    let id = same.and_then(|old| Id::of(&old["id"])).unwrap_or_else(|| world.new_id());
+    let id = same.and_then(|old| Id::of(&old["id"])).unwrap_or_else(|| state.new_id());
     let options: Vec<Value> = list(command, "options").iter().map(complete_option).collect();
     let permissions = bits_of(&command["default_member_permissions"]).map(|bits| bits.to_string());
     let mut object = json!({
@@ -82,7 +82,7 @@ fn complete(world: &mut World, app: Id, guild: Option<Id>, command: &Value, had:
         "description_localizations": command["description_localizations"], "options": options,
         "default_member_permissions": permissions, "dm_permission": command["dm_permission"].as_bool().unwrap_or(true),
         "contexts": command["contexts"], "nsfw": command["nsfw"].as_bool().unwrap_or(false),
-        "version": world.new_id(),
+        "version": state.new_id(),
     });
     if let Some(guild) = guild {
         object["guild_id"] = json!(guild);

@@ -17,7 +17,7 @@ use crate::interactions::{CannotDo, On, Place, Reply};
 use crate::permissions::{Permissions, bits_of};
 use crate::server::Sim;
 use crate::sight;
-use crate::state::World;
+use crate::state::SimState;
 
 pub(crate) type Answer = Result<Json<Value>, (StatusCode, Json<Value>)>;
 
@@ -66,59 +66,59 @@ pub(crate) fn page(path: &str) -> Response<Body> {
 }
 
 async fn reset(State(sim): State<Sim>) -> Answer {
-    sim.change(World::reset);
+    sim.change(SimState::reset);
     Ok(Json(json!({"ok": true})))
 }
 
 async fn add_guild(State(sim): State<Sim>, Json(body): Json<fixture::GuildFile>) -> Answer {
-    let made = sim.change(|world| fixture::make_guild(world, &body));
+    let made = sim.change(|state| fixture::make_guild(state, &body));
     made.map(Json).map_err(|why| refuse(StatusCode::BAD_REQUEST, &why.to_string()))
 }
 
-pub(crate) fn guild_of(world: &World, value: &Value) -> Result<Id, (StatusCode, Json<Value>)> {
+pub(crate) fn guild_of(state: &SimState, value: &Value) -> Result<Id, (StatusCode, Json<Value>)> {
     let found = match value.as_str() {
-        Some(name) => world.guild_by_name(name),
-        None => world.guilds.keys().next().copied(),
+        Some(name) => state.guild_by_name(name),
+        None => state.guilds.keys().next().copied(),
     };
     found.ok_or_else(|| missing("guild"))
 }
 
-fn role_of(world: &World, guild: Id, value: &Value) -> Result<Id, (StatusCode, Json<Value>)> {
+fn role_of(state: &SimState, guild: Id, value: &Value) -> Result<Id, (StatusCode, Json<Value>)> {
     let name = value.as_str().unwrap_or_default();
-    let found = world.guilds.get(&guild).into_iter().flat_map(|g| g.roles.values());
+    let found = state.guilds.get(&guild).into_iter().flat_map(|g| g.roles.values());
     let mut found = found.filter(|role| role.name == name || role.id.to_string() == name);
     found.next().map(|role| role.id).ok_or_else(|| missing(&format!("role: {name}")))
 }
 
 pub(crate) fn roles_of(
-    world: &World,
+    state: &SimState,
     guild: Id,
     value: &Value,
 ) -> Result<Vec<Id>, (StatusCode, Json<Value>)> {
-    value.as_array().into_iter().flatten().map(|role| role_of(world, guild, role)).collect()
+    value.as_array().into_iter().flatten().map(|role| role_of(state, guild, role)).collect()
 }
 
-pub(crate) fn user_of(world: &World, name: &str) -> Result<Id, (StatusCode, Json<Value>)> {
-    world.user_by_name(name).ok_or_else(|| missing(&format!("person: {name}")))
+pub(crate) fn user_of(state: &SimState, name: &str) -> Result<Id, (StatusCode, Json<Value>)> {
+    state.user_by_name(name).ok_or_else(|| missing(&format!("person: {name}")))
 }
 
 async fn add_role(State(sim): State<Sim>, Json(body): Json<Value>) -> Answer {
-    sim.change(|world| {
-        let guild = guild_of(world, &body["guild"])?;
+    sim.change(|state| {
+        let guild = guild_of(state, &body["guild"])?;
         let permissions = Permissions(bits_of(&body["permissions"]).unwrap_or(0));
-        let id = world.add_role(guild, body["name"].as_str().unwrap_or("role"), permissions);
+        let id = state.add_role(guild, body["name"].as_str().unwrap_or("role"), permissions);
         if let Some(position) = body["position"].as_i64() {
-            world.change_role(guild, id, |role| role.position = position);
+            state.change_role(guild, id, |role| role.position = position);
         }
         Ok(Json(json!({"id": id})))
     })
 }
 
 async fn change_role(State(sim): State<Sim>, Json(body): Json<Value>) -> Answer {
-    sim.change(|world| {
-        let guild = guild_of(world, &body["guild"])?;
-        let role = role_of(world, guild, &body["role"])?;
-        world.change_role(guild, role, |role| {
+    sim.change(|state| {
+        let guild = guild_of(state, &body["guild"])?;
+        let role = role_of(state, guild, &body["role"])?;
+        state.change_role(guild, role, |role| {
             if let Some(position) = body["position"].as_i64() {
                 role.position = position;
             }
@@ -134,51 +134,51 @@ async fn change_role(State(sim): State<Sim>, Json(body): Json<Value>) -> Answer 
 }
 
 async fn delete_role(State(sim): State<Sim>, Json(body): Json<Value>) -> Answer {
-    sim.change(|world| {
-        let guild = guild_of(world, &body["guild"])?;
-        let role = role_of(world, guild, &body["role"])?;
-        world.delete_role(guild, role);
+    sim.change(|state| {
+        let guild = guild_of(state, &body["guild"])?;
+        let role = role_of(state, guild, &body["role"])?;
+        state.delete_role(guild, role);
         Ok(Json(json!({"id": role})))
     })
 }
 
 async fn add_member(State(sim): State<Sim>, Json(body): Json<Value>) -> Answer {
-    sim.change(|world| {
-        let guild = guild_of(world, &body["guild"])?;
+    sim.change(|state| {
+        let guild = guild_of(state, &body["guild"])?;
         let name =
             body["name"].as_str().ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "a member needs a name"))?;
-        let roles = roles_of(world, guild, &body["roles"])?;
+        let roles = roles_of(state, guild, &body["roles"])?;
         let age = |key: &str| body[key].as_i64().unwrap_or(0);
-        let user = match world.user_by_name(name) {
+        let user = match state.user_by_name(name) {
             Some(known) => known,
-            None => world.add_user(name, false, body["account_age_ms"].as_i64().unwrap_or(400 * 86_400_000)),
+            None => state.add_user(name, false, body["account_age_ms"].as_i64().unwrap_or(400 * 86_400_000)),
         };
-        world.add_member(guild, user, age("joined_ago_ms"));
-        world.change_member(guild, user, "roles", |member| member.roles = roles);
-        change_one(world, guild, user, &body)?;
+        state.add_member(guild, user, age("joined_ago_ms"));
+        state.change_member(guild, user, "roles", |member| member.roles = roles);
+        change_one(state, guild, user, &body)?;
         Ok(Json(json!({"id": user})))
     })
 }
 
 async fn add_channel(State(sim): State<Sim>, Json(body): Json<Value>) -> Answer {
-    sim.change(|world| {
-        let guild = guild_of(world, &body["guild"])?;
-        let only_for = roles_of(world, guild, &body["only_for"])?;
-        let id = world.add_channel(guild, body["name"].as_str().unwrap_or("channel"), &only_for);
+    sim.change(|state| {
+        let guild = guild_of(state, &body["guild"])?;
+        let only_for = roles_of(state, guild, &body["only_for"])?;
+        let id = state.add_channel(guild, body["name"].as_str().unwrap_or("channel"), &only_for);
         Ok(Json(json!({"id": id})))
     })
 }
 
 async fn move_time(State(sim): State<Sim>, Json(body): Json<Value>) -> Answer {
     if let Some(offset_ms) = body["offset_ms"].as_i64() {
-        sim.change(|world| world.offset_ms = offset_ms);
+        sim.change(|state| state.offset_ms = offset_ms);
     }
     sim.advance_ms(body["advance_ms"].as_i64().unwrap_or(0));
     tell_time(State(sim)).await
 }
 
 async fn tell_time(State(sim): State<Sim>) -> Answer {
-    Ok(Json(sim.read(|world| json!({"now_ms": world.now_ms(), "offset_ms": world.offset_ms}))))
+    Ok(Json(sim.read(|state| json!({"now_ms": state.now_ms(), "offset_ms": state.offset_ms}))))
 }
 
 async fn add_fault(State(sim): State<Sim>, Json(fault): Json<Fault>) -> Answer {
@@ -187,7 +187,7 @@ async fn add_fault(State(sim): State<Sim>, Json(fault): Json<Fault>) -> Answer {
 }
 
 async fn list_faults(State(sim): State<Sim>) -> Answer {
-    Ok(Json(sim.read(|world| json!({"waiting": world.faults.waiting()}))))
+    Ok(Json(sim.read(|state| json!({"waiting": state.faults.waiting()}))))
 }
 
 async fn clear_faults(State(sim): State<Sim>) -> Answer {
@@ -200,35 +200,35 @@ async fn change_member(
     Path((guild, user)): Path<(String, String)>,
     Json(body): Json<Value>,
 ) -> Answer {
-    sim.change(|world| {
-        let guild = guild_of(world, &json!(guild))?;
-        let user = user_of(world, &user)?;
-        change_one(world, guild, user, &body)?;
+    sim.change(|state| {
+        let guild = guild_of(state, &json!(guild))?;
+        let user = user_of(state, &user)?;
+        change_one(state, guild, user, &body)?;
         Ok(Json(json!({"id": user})))
     })
 }
 
 /// Applies what the body says about a member; other properties stay unchanged.
-fn change_one(world: &mut World, guild: Id, user: Id, body: &Value) -> Result<(), (StatusCode, Json<Value>)> {
+fn change_one(state: &mut SimState, guild: Id, user: Id, body: &Value) -> Result<(), (StatusCode, Json<Value>)> {
     match body["banned"].as_bool() {
-        Some(true) => world.ban(guild, user, body["reason"].as_str().map(str::to_owned)),
-        Some(false) => world.unban(guild, user),
+        Some(true) => state.ban(guild, user, body["reason"].as_str().map(str::to_owned)),
+        Some(false) => state.unban(guild, user),
         None => {}
     }
     match body["left"].as_bool() {
-        Some(true) => world.remove_member(guild, user, "left"),
-        Some(false) => world.add_member(guild, user, 0),
+        Some(true) => state.remove_member(guild, user, "left"),
+        Some(false) => state.add_member(guild, user, 0),
         None => {}
     }
     if body["kicked"] == true {
-        world.remove_member(guild, user, "kicked");
+        state.remove_member(guild, user, "kicked");
     }
     if body["roles"].is_array() {
-        let roles = roles_of(world, guild, &body["roles"])?;
-        world.change_member(guild, user, "roles", |member| member.roles = roles);
+        let roles = roles_of(state, guild, &body["roles"])?;
+        state.change_member(guild, user, "roles", |member| member.roles = roles);
     }
-    let now_ms = world.now_ms();
-    world.change_member(guild, user, "changed", |member| {
+    let now_ms = state.now_ms();
+    state.change_member(guild, user, "changed", |member| {
         if let Some(pending) = body["pending"].as_bool() {
             member.pending = pending;
         }
@@ -239,7 +239,7 @@ fn change_one(world: &mut World, guild: Id, user: Id, body: &Value) -> Result<()
             member.nick = body["nick"].as_str().map(str::to_owned);
         }
     });
-    if let Some(found) = world.users.get_mut(&user) {
+    if let Some(found) = state.users.get_mut(&user) {
         if let Some(open) = body["dms_open"].as_bool() {
             found.dms_open = open;
         }
@@ -255,33 +255,33 @@ fn change_one(world: &mut World, guild: Id, user: Id, body: &Value) -> Result<()
 
 /// The place where a person acts: `{"guild", "channel"}`. `channel` may be `dm`; both default to the first.
 pub(crate) fn place_of(
-    world: &mut World,
+    state: &mut SimState,
     user: Id,
     body: &Value,
 ) -> Result<Place, (StatusCode, Json<Value>)> {
     if body["channel"] == "dm" {
         let bot = match body["bot"].as_str() {
-            Some(name) => world.apps.values().find(|app| app.name == name || app.id.to_string() == name),
-            None => world.apps.values().next(),
+            Some(name) => state.apps.values().find(|app| app.name == name || app.id.to_string() == name),
+            None => state.apps.values().next(),
         };
         let bot = bot.map(|app| app.user).ok_or_else(|| missing("bot"))?;
-        return Ok(Place { guild: None, channel: world.dm_channel(user, bot) });
+        return Ok(Place { guild: None, channel: state.dm_channel(user, bot) });
     }
     let named = body["channel"].as_str();
-    if let Some(channel) = named.and_then(|name| name.parse().ok()).and_then(|id: Id| world.channels.get(&id))
+    if let Some(channel) = named.and_then(|name| name.parse().ok()).and_then(|id: Id| state.channels.get(&id))
     {
         return Ok(Place { guild: channel.guild, channel: channel.id });
     }
     let guild = if body["guild"].is_string() {
-        guild_of(world, &body["guild"])?
+        guild_of(state, &body["guild"])?
     } else {
-        let mut own = world.guilds.values().filter(|guild| guild.members.contains_key(&user));
+        let mut own = state.guilds.values().filter(|guild| guild.members.contains_key(&user));
         own.next().map(|guild| guild.id).ok_or_else(|| missing("guild"))?
     };
     let channel = match named {
-        Some(name) => world.channel_named(guild, name),
+        Some(name) => state.channel_named(guild, name),
         None => {
-            world.channels.values().find(|channel| channel.guild == Some(guild)).map(|channel| channel.id)
+            state.channels.values().find(|channel| channel.guild == Some(guild)).map(|channel| channel.id)
         }
     };
     Ok(Place { guild: Some(guild), channel: channel.ok_or_else(|| missing("channel"))? })
@@ -300,20 +300,20 @@ async fn command(State(sim): State<Sim>, Path(user): Path<String>, Json(body): J
 }
 
 fn actor(sim: &Sim, user: &str, body: &Value) -> Result<(Id, Place), (StatusCode, Json<Value>)> {
-    sim.change(|world| {
-        let user = user_of(world, user)?;
-        Ok((user, place_of(world, user, body)?))
+    sim.change(|state| {
+        let user = user_of(state, user)?;
+        Ok((user, place_of(state, user, body)?))
     })
 }
 
 async fn press(State(sim): State<Sim>, Path(user): Path<String>, Json(body): Json<Value>) -> Answer {
-    let user = sim.read(|world| user_of(world, &user))?;
+    let user = sim.read(|state| user_of(state, &user))?;
     let label = body["label"].as_str().or_else(|| body["custom_id"].as_str()).unwrap_or_default();
     shown(sim.press(user, label, which(&body)).await)
 }
 
 async fn select(State(sim): State<Sim>, Path(user): Path<String>, Json(body): Json<Value>) -> Answer {
-    let user = sim.read(|world| user_of(world, &user))?;
+    let user = sim.read(|state| user_of(state, &user))?;
     let values: Vec<String> = body["values"]
         .as_array()
         .into_iter()
@@ -335,9 +335,9 @@ fn which(body: &Value) -> On<'_> {
 
 /// `{"fields": {"username": "ada"}}` submits the form; `"cancel": true` closes it.
 async fn submit(State(sim): State<Sim>, Path(user): Path<String>, Json(body): Json<Value>) -> Answer {
-    let user = sim.read(|world| user_of(world, &user))?;
+    let user = sim.read(|state| user_of(state, &user))?;
     if body["cancel"] == true {
-        sim.change(|world| world.modals.remove(&user));
+        sim.change(|state| state.modals.remove(&user));
         return Ok(Json(json!({"ok": true})));
     }
     shown(sim.submit(user, &fields_of(&body["fields"])).await)
@@ -383,74 +383,74 @@ struct Seeing {
 }
 
 async fn sees(State(sim): State<Sim>, Path(user): Path<String>, Query(asked): Query<Seeing>) -> Answer {
-    let user = sim.read(|world| user_of(world, &user))?;
+    let user = sim.read(|state| user_of(state, &user))?;
     if let Some(wait_ms) = asked.wait_ms {
         let limit = std::time::Duration::from_millis(wait_ms);
-        sim.wait(limit, |world| (!world.unread_by(user).is_empty()).then_some(())).await;
+        sim.wait(limit, |state| (!state.unread_by(user).is_empty()).then_some(())).await;
     }
-    Ok(Json(sim.change(|world| {
+    Ok(Json(sim.change(|state| {
         let only_unread = asked.unread == Some(1);
-        let unread = world.unread_by(user);
+        let unread = state.unread_by(user);
         let list: Vec<Id> = if only_unread {
             unread.clone()
         } else {
-            world
+            state
                 .messages
                 .values()
-                .filter(|message| sight::sees(world, user, message))
+                .filter(|message| sight::sees(state, user, message))
                 .map(|m| m.id)
                 .collect()
         };
         let messages: Vec<Value> =
-            list.iter().map(|id| seen_message(world, *id, unread.contains(id))).collect();
-        let text: Vec<String> = list.iter().map(|id| world.text_of(*id)).collect();
+            list.iter().map(|id| seen_message(state, *id, unread.contains(id))).collect();
+        let text: Vec<String> = list.iter().map(|id| state.text_of(*id)).collect();
         for id in list {
-            world.mark_read(user, id);
+            state.mark_read(user, id);
         }
-        let modal = world.modals.get(&user).map(|open| &open.shown);
+        let modal = state.modals.get(&user).map(|open| &open.shown);
         json!({"text": text.join("\n"), "messages": messages, "modal": modal})
     })))
 }
 
-fn seen_message(world: &World, id: Id, unread: bool) -> Value {
-    let Some(message) = world.messages.get(&id) else {
+fn seen_message(state: &SimState, id: Id, unread: bool) -> Value {
+    let Some(message) = state.messages.get(&id) else {
         return Value::Null;
     };
-    let author = world.apps.get(&message.app).map(|app| app.name.clone());
+    let author = state.apps.get(&message.app).map(|app| app.name.clone());
     json!({
-        "id": id, "channel": message.channel, "place": sight::place_name(world, message), "author": author,
+        "id": id, "channel": message.channel, "place": sight::place_name(state, message), "author": author,
         "at_ms": message.created_ms, "edited": message.edited_ms.is_some(), "loading": message.is_loading(),
-        "ephemeral": message.ephemeral_to.is_some(), "content": sight::with_names(world, message, &message.content),
+        "ephemeral": message.ephemeral_to.is_some(), "content": sight::with_names(state, message, &message.content),
         "embeds": message.embeds, "components": message.components, "unread": unread,
-        "text": sight::render(world, message),
+        "text": sight::render(state, message),
     })
 }
 
 /// Everything that the page needs about one person: guild, channels, messages, open form, commands.
 async fn view(State(sim): State<Sim>, Path(user): Path<String>) -> Answer {
-    let user = sim.read(|world| user_of(world, &user))?;
-    Ok(Json(sim.read(|world| {
-        let channels: Vec<Value> = world
+    let user = sim.read(|state| user_of(state, &user))?;
+    Ok(Json(sim.read(|state| {
+        let channels: Vec<Value> = state
             .channels
             .values()
             .filter(|channel| {
-                crate::objects::permissions_for(world, user, channel).has(Permissions::VIEW_CHANNEL)
+                crate::objects::permissions_for(state, user, channel).has(Permissions::VIEW_CHANNEL)
             })
             .map(|channel| {
                 let name = if channel.guild.is_some() {
                     channel.name.clone()
                 } else {
                     let bot = channel.recipients.iter().find(|id| **id != user);
-                    bot.map(|id| crate::objects::display_name(world, *id)).unwrap_or_default()
+                    bot.map(|id| crate::objects::display_name(state, *id)).unwrap_or_default()
                 };
                 json!({"id": channel.id, "name": name, "dm": channel.guild.is_none(),
-                    "guild": channel.guild.and_then(|id| world.guilds.get(&id)).map(|guild| guild.name.clone())})
+                    "guild": channel.guild.and_then(|id| state.guilds.get(&id)).map(|guild| guild.name.clone())})
             })
             .collect();
-        let visible = world.messages.values().filter(|message| sight::sees(world, user, message));
-        let messages: Vec<Value> = visible.map(|message| seen_message(world, message.id, false)).collect();
-        let modal = world.modals.get(&user).map(|open| &open.shown);
-        let commands: Vec<String> = world.apps.values().flat_map(known_commands).collect();
+        let visible = state.messages.values().filter(|message| sight::sees(state, user, message));
+        let messages: Vec<Value> = visible.map(|message| seen_message(state, message.id, false)).collect();
+        let modal = state.modals.get(&user).map(|open| &open.shown);
+        let commands: Vec<String> = state.apps.values().flat_map(known_commands).collect();
         json!({"channels": channels, "messages": messages, "modal": modal, "commands": commands})
     })))
 }
@@ -482,38 +482,38 @@ fn known_commands(app: &crate::state::App) -> Vec<String> {
 /// Whether a bot is connected to the gateway, since when, and whether it has commands. This is a small part of the state, for clients
 /// that ask often.
 async fn connected(State(sim): State<Sim>) -> Answer {
-    Ok(Json(sim.read(|world| {
-        let is_connected = world.sessions.values().any(|session| session.connection.is_some());
-        let has_commands = world.apps.values().any(|app| !known_commands(app).is_empty());
-        json!({"connected": is_connected, "commands": has_commands, "identified_ms": world.record.identified_ms})
+    Ok(Json(sim.read(|state| {
+        let is_connected = state.sessions.values().any(|session| session.connection.is_some());
+        let has_commands = state.apps.values().any(|app| !known_commands(app).is_empty());
+        json!({"connected": is_connected, "commands": has_commands, "identified_ms": state.record.identified_ms})
     })))
 }
 
 async fn state(State(sim): State<Sim>) -> Answer {
-    Ok(Json(sim.read(|world| {
+    Ok(Json(sim.read(|state| {
         let guilds: Vec<Value> =
-            world.guilds.values().map(|guild| fixture::describe(world, guild.id)).collect();
-        let bots: Vec<Value> = world
+            state.guilds.values().map(|guild| fixture::describe(state, guild.id)).collect();
+        let bots: Vec<Value> = state
             .apps
             .values()
             .map(|app| {
-                let connected = world.sessions.values().any(|s| s.app == app.id && s.connection.is_some());
+                let connected = state.sessions.values().any(|s| s.app == app.id && s.connection.is_some());
                 json!({"application": app.id, "user": app.user, "name": app.name, "connected": connected,
                     "commands": known_commands(app)})
             })
             .collect();
         json!({
-            "now_ms": world.now_ms(), "offset_ms": world.offset_ms, "guilds": guilds, "bots": bots,
-            "violations": world.record.violations, "unknown_routes": world.record.unknown_routes,
-            "did_not_respond": world.record.silences, "unread": world.unread_by_all(),
-            "faults": world.faults.waiting(),
+            "now_ms": state.now_ms(), "offset_ms": state.offset_ms, "guilds": guilds, "bots": bots,
+            "violations": state.record.violations, "unknown_routes": state.record.unknown_routes,
+            "did_not_respond": state.record.silences, "unread": state.unread_by_all(),
+            "faults": state.faults.waiting(),
         })
     })))
 }
 
 async fn log(State(sim): State<Sim>) -> Answer {
-    Ok(Json(sim.read(|world| {
-        let interactions: Vec<Value> = world
+    Ok(Json(sim.read(|state| {
+        let interactions: Vec<Value> = state
             .interactions
             .values()
             .map(|found| {
@@ -523,11 +523,11 @@ async fn log(State(sim): State<Sim>) -> Answer {
                     "answered_ms": found.answered_ms, "failed": found.failed})
             })
             .collect();
-        let messages: Vec<Value> = world
+        let messages: Vec<Value> = state
             .messages
             .values()
             .map(|message| {
-                let mut object = seen_message(world, message.id, false);
+                let mut object = seen_message(state, message.id, false);
                 object["only_for"] = json!(message.ephemeral_to);
                 object["deleted"] = json!(message.deleted);
                 object["pinged"] = json!(message.pinged);
@@ -536,8 +536,8 @@ async fn log(State(sim): State<Sim>) -> Answer {
             })
             .collect();
         json!({
-            "requests": world.record.requests, "members": world.record.members, "messages": messages,
-            "interactions": interactions, "gateway": world.record.gateway,
+            "requests": state.record.requests, "members": state.record.members, "messages": messages,
+            "interactions": interactions, "gateway": state.record.gateway,
         })
     })))
 }

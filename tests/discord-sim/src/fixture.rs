@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::ids::Id;
 use crate::permissions::Permissions;
 use crate::server::Sim;
-use crate::state::World;
+use crate::state::SimState;
 
 /// A whole fixture: bots and guilds.
 #[derive(Debug, Deserialize)]
@@ -87,80 +87,80 @@ fn four_hundred_days() -> i64 {
 /// Loads bots and guilds from JSON and returns what was created, including ids and tokens.
 pub fn load_fixture(sim: &Sim, json: &str) -> anyhow::Result<Value> {
     let scene: SceneFile = serde_json::from_str(json).context("the fixture is no scene")?;
-    sim.change(|world| {
+    sim.change(|state| {
         let mut bots = Vec::new();
         for bot in &scene.bots {
-            let id = world.add_app(&bot.name, bot.token.clone());
-            if let (Some(app), Some(intents)) = (world.apps.get_mut(&id), bot.allowed_intents) {
+            let id = state.add_app(&bot.name, bot.token.clone());
+            if let (Some(app), Some(intents)) = (state.apps.get_mut(&id), bot.allowed_intents) {
                 app.allowed_intents = intents;
             }
-            let app = world.apps.get(&id);
+            let app = state.apps.get(&id);
             bots.push(
                 json!({"name": bot.name, "application": id, "token": app.map(|app| app.token.clone())}),
             );
         }
         let guilds: anyhow::Result<Vec<Value>> =
-            scene.guilds.iter().map(|guild| make_guild(world, guild)).collect();
+            scene.guilds.iter().map(|guild| make_guild(state, guild)).collect();
         Ok(json!({"bots": bots, "guilds": guilds?}))
     })
 }
 
-pub(crate) fn make_guild(world: &mut World, file: &GuildFile) -> anyhow::Result<Value> {
-    let owner = world.add_user(&format!("owner-of-{}", file.name), false, four_hundred_days());
+pub(crate) fn make_guild(state: &mut SimState, file: &GuildFile) -> anyhow::Result<Value> {
+    let owner = state.add_user(&format!("owner-of-{}", file.name), false, four_hundred_days());
     let guild = match file.id {
-        Some(id) if world.guilds.contains_key(&id) => bail!("the guild {id} is there already"),
-        Some(id) => world.add_guild_with_id(id, &file.name, owner),
-        None => world.add_guild(&file.name, owner),
+        Some(id) if state.guilds.contains_key(&id) => bail!("the guild {id} is there already"),
+        Some(id) => state.add_guild_with_id(id, &file.name, owner),
+        None => state.add_guild(&file.name, owner),
     };
     for role in &file.roles {
-        let made = world.add_role(guild, &role.name, Permissions(role.permissions));
-        world.renumber_role(guild, made, role.id);
+        let made = state.add_role(guild, &role.name, Permissions(role.permissions));
+        state.renumber_role(guild, made, role.id);
     }
-    let named = |world: &World, names: &[String]| -> anyhow::Result<Vec<Id>> {
+    let named = |state: &SimState, names: &[String]| -> anyhow::Result<Vec<Id>> {
         let find = |name: &String| {
-            let found = world.guilds.get(&guild)?.roles.values().find(|role| role.name == *name)?;
+            let found = state.guilds.get(&guild)?.roles.values().find(|role| role.name == *name)?;
             Some(found.id)
         };
         names.iter().map(|name| find(name).with_context(|| format!("there is no role {name:?}"))).collect()
     };
     for channel in &file.channels {
-        let only_for = named(world, &channel.only_for)?;
-        let made = world.add_channel(guild, &channel.name, &only_for);
+        let only_for = named(state, &channel.only_for)?;
+        let made = state.add_channel(guild, &channel.name, &only_for);
         if let Some(id) = channel.id
-            && let Some(mut moved) = world.channels.remove(&made)
+            && let Some(mut moved) = state.channels.remove(&made)
         {
             moved.id = id;
-            world.channels.insert(id, moved);
+            state.channels.insert(id, moved);
         }
     }
     for member in &file.members {
-        let roles = named(world, &member.roles)?;
-        let user = world.user_by_name(&member.name);
-        let user = user.unwrap_or_else(|| world.add_user(&member.name, false, member.account_age_ms));
-        let user = world.renumber_user(user, member.id);
-        if let Some(found) = world.users.get_mut(&user) {
+        let roles = named(state, &member.roles)?;
+        let user = state.user_by_name(&member.name);
+        let user = user.unwrap_or_else(|| state.add_user(&member.name, false, member.account_age_ms));
+        let user = state.renumber_user(user, member.id);
+        if let Some(found) = state.users.get_mut(&user) {
             found.global_name.clone_from(&member.global_name);
             if let Some(locale) = &member.locale {
                 found.locale.clone_from(locale);
             }
         }
-        world.add_member(guild, user, member.joined_ago_ms);
-        world.change_member(guild, user, "roles", |found| {
+        state.add_member(guild, user, member.joined_ago_ms);
+        state.change_member(guild, user, "roles", |found| {
             found.roles = roles;
             found.pending = member.pending;
         });
     }
     for name in &file.bots {
-        let app = world.apps.values().find(|app| app.name == *name || app.id.to_string() == *name);
+        let app = state.apps.values().find(|app| app.name == *name || app.id.to_string() == *name);
         let app = app.map(|app| app.id).with_context(|| format!("there is no bot {name:?}"))?;
-        world.install(guild, app);
+        state.install(guild, app);
     }
-    Ok(describe(world, guild))
+    Ok(describe(state, guild))
 }
 
 /// A guild with the ids of everything in it.
-pub(crate) fn describe(world: &World, guild: Id) -> Value {
-    let Some(found) = world.guilds.get(&guild) else {
+pub(crate) fn describe(state: &SimState, guild: Id) -> Value {
+    let Some(found) = state.guilds.get(&guild) else {
         return Value::Null;
     };
     let roles: Vec<Value> = found
@@ -168,7 +168,7 @@ pub(crate) fn describe(world: &World, guild: Id) -> Value {
         .values()
         .map(|role| json!({"id": role.id, "name": role.name, "position": role.position}))
         .collect();
-    let channels: Vec<Value> = world
+    let channels: Vec<Value> = state
         .channels
         .values()
         .filter(|channel| channel.guild == Some(guild))
@@ -178,9 +178,9 @@ pub(crate) fn describe(world: &World, guild: Id) -> Value {
         .members
         .values()
         .map(|member| {
-            let user = world.users.get(&member.user);
+            let user = state.users.get(&member.user);
             json!({"id": member.user, "name": user.map(|user| user.username.clone()),
-                "display_name": crate::objects::display_name(world, member.user),
+                "display_name": crate::objects::display_name(state, member.user),
                 "bot": user.is_some_and(|user| user.is_bot), "owner": found.owner == member.user,
                 "roles": member.roles, "role_names": member.roles.iter().filter_map(|id| found.roles.get(id))
                     .map(|role| role.name.clone()).collect::<Vec<_>>(),

@@ -13,7 +13,7 @@ use crate::ids::{Id, random_hex};
 use crate::members::GUILD_MEMBERS;
 use crate::objects;
 use crate::server::Sim;
-use crate::state::{Outgoing, Session, World};
+use crate::state::{Outgoing, Session, SimState};
 
 /// The number of client events that a connection may send in 60 s.
 const EVENTS_PER_MINUTE: usize = 120;
@@ -108,7 +108,7 @@ impl Talk {
                 if frame.as_ref().is_none_or(|frame| matches!(frame.code, 1000 | 1001))
                     && let Some(session) = self.session.take()
                 {
-                    self.sim.change(|world| world.sessions.remove(&session));
+                    self.sim.change(|state| state.sessions.remove(&session));
                 }
                 return Some(None);
             }
@@ -144,7 +144,7 @@ impl Talk {
     }
 
     fn acknowledge(&self) {
-        let missed = self.sim.change(|world| world.faults.take("*", |effect| *effect == Effect::MissAck));
+        let missed = self.sim.change(|state| state.faults.take("*", |effect| *effect == Effect::MissAck));
         if missed.is_none() {
             self.say(&json!({"op": 11, "d": null, "s": null, "t": null}));
         }
@@ -154,7 +154,7 @@ impl Talk {
     fn refused(&self) -> Option<u16> {
         let taken = self
             .sim
-            .change(|world| world.faults.take("*", |effect| matches!(effect, Effect::IdentifyRefuse { .. })));
+            .change(|state| state.faults.take("*", |effect| matches!(effect, Effect::IdentifyRefuse { .. })));
         taken.and_then(|effect| if let Effect::IdentifyRefuse { code } = effect { Some(code) } else { None })
     }
 
@@ -171,8 +171,8 @@ impl Talk {
         let token = token.strip_prefix("Bot ").unwrap_or(token);
         let (sender, name) = (self.sender.clone(), random_hex(16));
         self.session = Some(name.clone());
-        let checked = self.sim.change(|world| {
-            let app = world.app_by_token(token).ok_or(4004_u16)?;
+        let checked = self.sim.change(|state| {
+            let app = state.app_by_token(token).ok_or(4004_u16)?;
             let (id, allowed) = (app.id, app.allowed_intents);
             if intents >> 26 != 0 {
                 return Err(4013);
@@ -180,7 +180,7 @@ impl Talk {
             if intents & !allowed != 0 {
                 return Err(4014);
             }
-            world.open_session(&name, id, intents, shard, sender);
+            state.open_session(&name, id, intents, shard, sender);
             Ok(())
         });
         if checked.is_err() {
@@ -198,9 +198,9 @@ impl Talk {
         let (name, seq) =
             (data["session_id"].as_str().unwrap_or_default(), data["seq"].as_u64().unwrap_or(0));
         let sender = self.sender.clone();
-        let resumed = self.sim.change(|world| {
-            let app = world.app_by_token(token).map(|app| app.id).ok_or(4004_u16)?;
-            world.resume_session(name, app, seq, sender)
+        let resumed = self.sim.change(|state| {
+            let app = state.app_by_token(token).map(|app| app.id).ok_or(4004_u16)?;
+            state.resume_session(name, app, seq, sender)
         })?;
         if resumed {
             self.session = Some(name.to_owned());
@@ -214,15 +214,15 @@ impl Talk {
         let Some(session) = self.session.clone() else {
             return;
         };
-        self.sim.change(|world| world.send_chunks(&session, data));
+        self.sim.change(|state| state.send_chunks(&session, data));
     }
 
     /// Detaches the session from its connection, for a RESUME.
     fn end(&mut self) {
         let Some(name) = self.session.take() else { return };
         let sender = self.sender.clone();
-        self.sim.change(|world| {
-            if let Some(session) = world.sessions.get_mut(&name)
+        self.sim.change(|state| {
+            if let Some(session) = state.sessions.get_mut(&name)
                 && session.connection.as_ref().is_some_and(|other| other.same_channel(&sender))
             {
                 session.connection = None;
@@ -246,7 +246,7 @@ impl Session {
     }
 }
 
-impl World {
+impl SimState {
     fn open_session(
         &mut self,
         name: &str,

@@ -14,7 +14,7 @@ use crate::limits::list;
 use crate::objects;
 use crate::permissions::Permissions;
 use crate::sight;
-use crate::state::{Interaction, InteractionKind, Message, World};
+use crate::state::{Interaction, InteractionKind, Message, SimState};
 
 pub(crate) use parse::command_data;
 
@@ -222,7 +222,7 @@ pub(crate) struct Opened {
     payload: Value,
 }
 
-impl World {
+impl SimState {
     /// Finds the button (or select) in the messages that the person sees.
     pub(crate) fn find_component(
         &self,
@@ -246,7 +246,7 @@ impl World {
         })
     }
 
-    /// Creates an interaction, which [`World::deliver`] sends: all interactions of a burst are created before the first is sent.
+    /// Creates an interaction, which [`SimState::deliver`] sends: all interactions of a burst are created before the first is sent.
     #[expect(clippy::too_many_arguments, reason = "an interaction is made of these and of nothing else")]
     pub(crate) fn open_interaction(
         &mut self,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::ids::{Id, iso};
 use crate::objects;
 use crate::permissions::Permissions;
-use crate::state::{Guild, Member, Role, User, World};
+use crate::state::{Guild, Member, Role, User, SimState};
 
 /// The intents that select events.
 pub(crate) const GUILDS: u64 = 1;
@@ -14,7 +14,7 @@ pub(crate) const GUILD_MODERATION: u64 = 1 << 2;
 pub(crate) const GUILD_MESSAGES: u64 = 1 << 9;
 pub(crate) const DIRECT_MESSAGES: u64 = 1 << 12;
 
-impl World {
+impl SimState {
     /// Adds a user whose account is `age_ms` old.
     pub(crate) fn add_user(&mut self, username: &str, is_bot: bool, age_ms: i64) -> Id {
         let id = self.id_made_at(self.now_ms() - age_ms);

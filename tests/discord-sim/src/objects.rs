@@ -4,18 +4,18 @@ use serde_json::{Value, json};
 
 use crate::ids::{Id, iso};
 use crate::permissions::Permissions;
-use crate::state::{Channel, Guild, Interaction, InteractionKind, Member, Message, Role, World};
+use crate::state::{Channel, Guild, Interaction, InteractionKind, Member, Message, Role, SimState};
 
 /// The name that is shown to other members.
-pub(crate) fn display_name(world: &World, user: Id) -> String {
-    world.users.get(&user).map_or_else(
+pub(crate) fn display_name(state: &SimState, user: Id) -> String {
+    state.users.get(&user).map_or_else(
         || user.to_string(),
         |known| known.global_name.clone().unwrap_or_else(|| known.username.clone()),
     )
 }
 
-pub(crate) fn user(world: &World, id: Id) -> Value {
-    let Some(user) = world.users.get(&id) else {
+pub(crate) fn user(state: &SimState, id: Id) -> Value {
+    let Some(user) = state.users.get(&id) else {
         return json!({"id": id, "username": "Deleted User", "discriminator": "0000", "avatar": null,
             "global_name": null, "public_flags": 0, "flags": 0});
     };
@@ -33,8 +33,8 @@ pub(crate) fn user(world: &World, id: Id) -> Value {
 }
 
 /// A bot's own user, as in `GET /users/@me` and READY.
-pub(crate) fn own_user(world: &World, id: Id) -> Value {
-    let mut object = user(world, id);
+pub(crate) fn own_user(state: &SimState, id: Id) -> Value {
+    let mut object = user(state, id);
     for (key, value) in [
         ("email", Value::Null),
         ("verified", json!(true)),
@@ -57,9 +57,9 @@ pub(crate) fn partial_member(member: &Member) -> Value {
     })
 }
 
-pub(crate) fn member(world: &World, member: &Member) -> Value {
+pub(crate) fn member(state: &SimState, member: &Member) -> Value {
     let mut object = partial_member(member);
-    object["user"] = user(world, member.user);
+    object["user"] = user(state, member.user);
     object
 }
 
@@ -76,8 +76,8 @@ pub(crate) fn role(role: &Role) -> Value {
     object
 }
 
-pub(crate) fn channel(world: &World, channel: &Channel, viewer: Option<Id>) -> Value {
-    let last = world
+pub(crate) fn channel(state: &SimState, channel: &Channel, viewer: Option<Id>) -> Value {
+    let last = state
         .messages
         .values()
         .rev()
@@ -85,7 +85,7 @@ pub(crate) fn channel(world: &World, channel: &Channel, viewer: Option<Id>) -> V
     let last = last.map(|message| message.id);
     let Some(guild) = channel.guild else {
         let others: Vec<Value> =
-            channel.recipients.iter().filter(|id| Some(**id) != viewer).map(|id| user(world, *id)).collect();
+            channel.recipients.iter().filter(|id| Some(**id) != viewer).map(|id| user(state, *id)).collect();
         return json!({"id": channel.id, "type": 1, "last_message_id": last, "flags": 0, "recipients": others});
     };
     let overwrites: Vec<Value> = channel
@@ -123,14 +123,14 @@ pub(crate) fn guild(guild: &Guild) -> Value {
 }
 
 /// `GUILD_CREATE` for a bot without the presence intent: it contains only the bot's own member.
-pub(crate) fn guild_create(world: &World, of: &Guild, bot: Id) -> Value {
+pub(crate) fn guild_create(state: &SimState, of: &Guild, bot: Id) -> Value {
     let mut object = guild(of);
-    let own: Vec<Value> = of.members.get(&bot).map(|found| member(world, found)).into_iter().collect();
-    let channels: Vec<Value> = world
+    let own: Vec<Value> = of.members.get(&bot).map(|found| member(state, found)).into_iter().collect();
+    let channels: Vec<Value> = state
         .channels
         .values()
         .filter(|c| c.guild == Some(of.id))
-        .map(|c| channel(world, c, Some(bot)))
+        .map(|c| channel(state, c, Some(bot)))
         .collect();
     let joined = of.members.get(&bot).map_or(0, |found| found.joined_ms);
     for (key, value) in [
@@ -154,24 +154,24 @@ pub(crate) fn guild_create(world: &World, of: &Guild, bot: Id) -> Value {
     object
 }
 
-pub(crate) fn message(world: &World, message: &Message) -> Value {
-    let author = world.apps.get(&message.app).map_or(message.app, |app| app.user);
+pub(crate) fn message(state: &SimState, message: &Message) -> Value {
+    let author = state.apps.get(&message.app).map_or(message.app, |app| app.user);
     let mut object = json!({
-        "id": message.id, "channel_id": message.channel, "author": user(world, author),
+        "id": message.id, "channel_id": message.channel, "author": user(state, author),
         "content": message.content, "timestamp": iso(message.created_ms),
         "edited_timestamp": message.edited_ms.map(iso), "tts": false, "mention_everyone": false,
-        "mentions": message.pinged.iter().map(|id| user(world, *id)).collect::<Vec<_>>(),
+        "mentions": message.pinged.iter().map(|id| user(state, *id)).collect::<Vec<_>>(),
         "mention_roles": [], "attachments": attachments(message), "embeds": message.embeds, "components": message.components,
         "pinned": false, "flags": message.flags, "type": 0,
     });
     if let Some(nonce) = &message.nonce {
         object["nonce"] = nonce.clone();
     }
-    if let Some(found) = message.interaction.and_then(|id| world.interactions.get(&id)) {
+    if let Some(found) = message.interaction.and_then(|id| state.interactions.get(&id)) {
         object["type"] = json!(if found.kind == InteractionKind::Command { 20 } else { 0 });
         object["application_id"] = json!(message.app);
         object["webhook_id"] = json!(message.app);
-        object["interaction_metadata"] = interaction_metadata(world, found);
+        object["interaction_metadata"] = interaction_metadata(state, found);
     }
     object
 }
@@ -187,7 +187,7 @@ fn attachments(message: &Message) -> Vec<Value> {
     attachments
 }
 
-fn interaction_metadata(world: &World, found: &Interaction) -> Value {
+fn interaction_metadata(state: &SimState, found: &Interaction) -> Value {
     let kind = match found.kind {
         InteractionKind::Command => 2,
         InteractionKind::Component => 3,
@@ -195,7 +195,7 @@ fn interaction_metadata(world: &World, found: &Interaction) -> Value {
         InteractionKind::ModalSubmit => 5,
     };
     let mut object = json!({
-        "id": found.id, "type": kind, "user": user(world, found.user),
+        "id": found.id, "type": kind, "user": user(state, found.user),
         "authorizing_integration_owners": owners(found.guild),
     });
     match found.kind {
@@ -208,7 +208,7 @@ fn interaction_metadata(world: &World, found: &Interaction) -> Value {
         }
         InteractionKind::ModalSubmit => {
             object["triggering_interaction_metadata"] = json!({
-                "id": found.id, "type": 2, "user": user(world, found.user), "name": "modal", "command_type": 1,
+                "id": found.id, "type": 2, "user": user(state, found.user), "name": "modal", "command_type": 1,
                 "authorizing_integration_owners": owners(found.guild),
             });
         }
@@ -222,8 +222,8 @@ pub(crate) fn owners(guild: Option<Id>) -> Value {
 }
 
 /// The application, as in `GET /oauth2/applications/@me`.
-pub(crate) fn application(world: &World, app: Id) -> Value {
-    let Some(found) = world.apps.get(&app) else {
+pub(crate) fn application(state: &SimState, app: Id) -> Value {
+    let Some(found) = state.apps.get(&app) else {
         return Value::Null;
     };
     let owner = json!({"id": "1", "username": "operator", "discriminator": "0", "avatar": null,
@@ -231,11 +231,11 @@ pub(crate) fn application(world: &World, app: Id) -> Value {
     json!({
         "id": app, "name": found.name, "icon": null, "description": "", "type": null, "summary": "",
         "is_monetized": false, "is_verified": false, "is_discoverable": false,
-        "bot": user(world, found.user), "bot_public": false, "bot_require_code_grant": false,
+        "bot": user(state, found.user), "bot_public": false, "bot_require_code_grant": false,
         "verify_key": "0".repeat(64), "flags": application_flags(found.allowed_intents), "hook": true,
         "storefront_available": false, "integration_types_config": {"0": {}}, "owner": owner, "team": null,
         "redirect_uris": [], "interactions_endpoint_url": found.interactions_url, "role_connections_verification_url": null,
-        "approximate_guild_count": world.guilds.len(), "approximate_user_install_count": 0,
+        "approximate_guild_count": state.guilds.len(), "approximate_user_install_count": 0,
         "approximate_user_authorization_count": 0, "explicit_content_filter": 0,
         "event_webhooks_url": null, "event_webhooks_status": 1, "event_webhooks_types": [],
         "internal_guild_restriction": 1, "eligible_oauth2_scopes": [],
@@ -252,9 +252,9 @@ pub(crate) fn application_flags(allowed_intents: u64) -> u64 {
 }
 
 /// The permissions of a user in a channel; all of them in a direct message.
-pub(crate) fn permissions_for(world: &World, user: Id, channel: &Channel) -> Permissions {
-    match channel.guild.and_then(|id| world.guilds.get(&id)) {
-        Some(guild) => guild.permissions_in(user, channel, world.now_ms()),
+pub(crate) fn permissions_for(state: &SimState, user: Id, channel: &Channel) -> Permissions {
+    match channel.guild.and_then(|id| state.guilds.get(&id)) {
+        Some(guild) => guild.permissions_in(user, channel, state.now_ms()),
         None if channel.recipients.contains(&user) => {
             Permissions::EVERYONE | Permissions(1 << 6 | 1 << 15 | 1 << 18)
         }

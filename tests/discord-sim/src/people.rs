@@ -15,7 +15,7 @@ use crate::interactions::{CannotDo, Modal, On, Place, Reply};
 use crate::record::{MemberFact, Request};
 use crate::server::Sim;
 use crate::sight::{self, Unread};
-use crate::state::World;
+use crate::state::SimState;
 
 /// A person who acts in one channel of a guild.
 #[derive(Debug, Clone)]
@@ -69,7 +69,7 @@ impl Person {
 
     /// The user name.
     pub fn name(&self) -> String {
-        self.sim.read(|world| world.users.get(&self.id).map(|user| user.username.clone()).unwrap_or_default())
+        self.sim.read(|state| state.users.get(&self.id).map(|user| user.username.clone()).unwrap_or_default())
     }
 
     /// The same person in another channel of the guild.
@@ -78,7 +78,7 @@ impl Person {
     /// If the guild has no such channel.
     #[must_use]
     pub fn in_channel(&self, name: &str) -> Self {
-        let found = self.sim.read(|world| world.channel_named(self.guild, name));
+        let found = self.sim.read(|state| state.channel_named(self.guild, name));
         let channel = found.unwrap_or_else(|| panic!("the guild has no channel {name:?}"));
         Self { place: Place { guild: Some(self.guild), channel }, ..self.clone() }
     }
@@ -86,7 +86,7 @@ impl Person {
     /// The same person in the direct messages with a bot.
     #[must_use]
     pub fn in_dm_with(&self, bot: &Bot) -> Self {
-        let channel = self.sim.change(|world| world.dm_channel(self.id, bot.user));
+        let channel = self.sim.change(|state| state.dm_channel(self.id, bot.user));
         Self { place: Place { guild: None, channel }, ..self.clone() }
     }
 
@@ -158,7 +158,7 @@ impl Person {
 
     /// The person's open form.
     pub fn open_form(&self) -> Option<Modal> {
-        self.sim.read(|world| world.modals.get(&self.id).map(|open| open.shown.clone()))
+        self.sim.read(|state| state.modals.get(&self.id).map(|open| open.shown.clone()))
     }
 
     /// All unread messages as text, which are then marked as read. Does not wait.
@@ -174,13 +174,13 @@ impl Person {
 
     /// Unread messages with their ids, which are then marked as read.
     pub fn read_now(&self) -> Vec<(Id, String)> {
-        self.sim.change(|world| {
-            let unread = world.unread_by(self.id);
+        self.sim.change(|state| {
+            let unread = state.unread_by(self.id);
             unread
                 .into_iter()
                 .map(|id| {
-                    world.mark_read(self.id, id);
-                    (id, world.text_of(id))
+                    state.mark_read(self.id, id);
+                    (id, state.text_of(id))
                 })
                 .collect()
         })
@@ -188,9 +188,9 @@ impl Person {
 
     /// Everything the person sees, read or not, oldest first.
     pub fn sees_everything(&self) -> String {
-        self.sim.read(|world| {
-            let visible = world.messages.values().filter(|message| sight::sees(world, self.id, message));
-            visible.map(|message| sight::render(world, message)).collect::<Vec<_>>().join("\n")
+        self.sim.read(|state| {
+            let visible = state.messages.values().filter(|message| sight::sees(state, self.id, message));
+            visible.map(|message| sight::render(state, message)).collect::<Vec<_>>().join("\n")
         })
     }
 
@@ -207,10 +207,10 @@ impl Person {
     /// # Panics
     /// Like [`Self::waits_for`].
     pub async fn waits_for_message(&self, text: &str) -> (Id, String) {
-        let look = |world: &mut World| {
-            let unread = world.unread_by(self.id).into_iter().map(|id| (id, world.text_of(id)));
+        let look = |state: &mut SimState| {
+            let unread = state.unread_by(self.id).into_iter().map(|id| (id, state.text_of(id)));
             let found = unread.into_iter().find(|(_, shown)| shown.contains(text))?;
-            world.mark_read(self.id, found.0);
+            state.mark_read(self.id, found.0);
             Some(found)
         };
         let found = self.sim.wait(self.sim.options().patience, look).await;
@@ -225,11 +225,11 @@ impl Person {
     /// # Panics
     /// If the person does not see the message, or if it has no file or several.
     pub fn opens_file(&self, message: Id) -> (String, Vec<u8>) {
-        let found = self.sim.read(|world| {
+        let found = self.sim.read(|state| {
             let message =
-                world.messages.get(&message).filter(|message| sight::sees(world, self.id, message))?;
+                state.messages.get(&message).filter(|message| sight::sees(state, self.id, message))?;
             let [file] = message.attachments.as_slice() else { return None };
-            let bytes = world.files.get(&Id::of(&file["id"])?)?.clone();
+            let bytes = state.files.get(&Id::of(&file["id"])?)?.clone();
             Some((file["filename"].as_str().unwrap_or_default().to_owned(), bytes))
         });
         found.unwrap_or_else(|| {
@@ -244,17 +244,17 @@ impl Person {
 
     /// Leaves the guild.
     pub fn leaves(&self) {
-        self.sim.change(|world| world.remove_member(self.guild, self.id, "left"));
+        self.sim.change(|state| state.remove_member(self.guild, self.id, "left"));
     }
 
     /// Is kicked out of the guild.
     pub fn is_kicked(&self) {
-        self.sim.change(|world| world.remove_member(self.guild, self.id, "kicked"));
+        self.sim.change(|state| state.remove_member(self.guild, self.id, "kicked"));
     }
 
     /// Joins the guild (again), without roles.
     pub fn joins(&self) {
-        self.sim.change(|world| world.add_member(self.guild, self.id, 0));
+        self.sim.change(|state| state.add_member(self.guild, self.id, 0));
     }
 
     /// Loses a role.
@@ -263,8 +263,8 @@ impl Person {
     /// If the guild has no such role.
     pub fn loses(&self, role: &str) {
         let role = self.guild_handle().role(role).id;
-        self.sim.change(|world| {
-            world.change_member(self.guild, self.id, "roles", |member| {
+        self.sim.change(|state| {
+            state.change_member(self.guild, self.id, "roles", |member| {
                 member.roles.retain(|id| *id != role);
             });
         });
@@ -276,15 +276,15 @@ impl Person {
     /// If the guild has no such role.
     pub fn gains(&self, role: &str) {
         let role = self.guild_handle().role(role).id;
-        self.sim.change(|world| {
-            world.change_member(self.guild, self.id, "roles", |member| member.roles.push(role));
+        self.sim.change(|state| {
+            state.change_member(self.guild, self.id, "roles", |member| member.roles.push(role));
         });
     }
 
     /// The names of the roles that the person has now.
     pub fn roles(&self) -> Vec<String> {
-        self.sim.read(|world| {
-            let Some(guild) = world.guilds.get(&self.guild) else {
+        self.sim.read(|state| {
+            let Some(guild) = state.guilds.get(&self.guild) else {
                 return Vec::new();
             };
             let own = guild.members.get(&self.id).map(|member| member.roles.clone()).unwrap_or_default();
@@ -294,7 +294,7 @@ impl Person {
 
     /// Whether the person is in the guild.
     pub fn is_member(&self) -> bool {
-        self.sim.read(|world| world.guilds.get(&self.guild).is_some_and(|g| g.members.contains_key(&self.id)))
+        self.sim.read(|state| state.guilds.get(&self.guild).is_some_and(|g| g.members.contains_key(&self.id)))
     }
 
     /// Stops accepting direct messages (403 50007).
@@ -308,8 +308,8 @@ impl Person {
     }
 
     fn set_dms(&self, open: bool) {
-        self.sim.change(|world| {
-            if let Some(user) = world.users.get_mut(&self.id) {
+        self.sim.change(|state| {
+            if let Some(user) = state.users.get_mut(&self.id) {
                 user.dms_open = open;
             }
         });
@@ -317,14 +317,14 @@ impl Person {
 
     /// Accepts the rules, which ends membership screening.
     pub fn finishes_screening(&self) {
-        self.sim.change(|world| world.change_member(self.guild, self.id, "changed", |m| m.pending = false));
+        self.sim.change(|state| state.change_member(self.guild, self.id, "changed", |m| m.pending = false));
     }
 
     /// Is timed out for this long.
     pub fn is_timed_out(&self, how_long: Duration) {
-        self.sim.change(|world| {
-            let until = world.now_ms() + how_long.as_millis() as i64;
-            world.change_member(self.guild, self.id, "changed", |m| {
+        self.sim.change(|state| {
+            let until = state.now_ms() + how_long.as_millis() as i64;
+            state.change_member(self.guild, self.id, "changed", |m| {
                 m.timeout_until_ms = Some(until);
             });
         });
@@ -343,12 +343,12 @@ fn owned(fields: &[(&str, &str)]) -> Vec<(String, String)> {
 impl Sim {
     /// Bans a person from their guild.
     pub fn bans(&self, person: &Person) {
-        self.change(|world| world.ban(person.guild, person.id, None));
+        self.change(|state| state.ban(person.guild, person.id, None));
     }
 
     /// Lifts a ban. The person is not a member until they join again.
     pub fn unbans(&self, person: &Person) {
-        self.change(|world| world.unban(person.guild, person.id));
+        self.change(|state| state.unban(person.guild, person.id));
     }
 
     /// Sends the next `times` interactions twice.
@@ -363,53 +363,53 @@ impl Sim {
 
     /// Removes every fault that has not been used up.
     pub fn heals(&self) {
-        self.change(|world| world.faults.clear());
+        self.change(|state| state.faults.clear());
     }
 
     /// Messages whose current text nobody has read.
     pub fn unread(&self) -> Vec<Unread> {
-        self.read(World::unread_by_all)
+        self.read(SimState::unread_by_all)
     }
 
     /// Rules of Accolade that a bot broke, such as a mention without `allowed_mentions`.
     pub fn violations(&self) -> Vec<String> {
-        self.read(|world| world.record.violations.clone())
+        self.read(|state| state.record.violations.clone())
     }
 
     /// Routes that were requested but that the simulator does not have.
     pub fn unknown_routes(&self) -> Vec<String> {
-        self.read(|world| world.record.unknown_routes.clone())
+        self.read(|state| state.record.unknown_routes.clone())
     }
 
     /// What failed for people with "The application did not respond"; the list is then cleared.
     pub fn takes_silences(&self) -> Vec<String> {
-        self.change(|world| std::mem::take(&mut world.record.silences))
+        self.change(|state| std::mem::take(&mut state.record.silences))
     }
 
     /// Every request of every bot so far.
     pub fn requests(&self) -> Vec<Request> {
-        self.read(|world| world.record.requests.clone())
+        self.read(|state| state.record.requests.clone())
     }
 
     /// What has happened at the gateway so far: sessions, resumed sessions.
     pub fn gateway_log(&self) -> Vec<String> {
-        self.read(|world| world.record.gateway.iter().map(|(_, what)| what.clone()).collect())
+        self.read(|state| state.record.gateway.iter().map(|(_, what)| what.clone()).collect())
     }
 
     /// Requests that were sent before the time that a 429 had asked to wait was over.
     pub fn requests_inside_retry_after(&self) -> Vec<Request> {
-        self.read(|world| world.record.requests.iter().filter(|r| r.inside_retry_after).cloned().collect())
+        self.read(|state| state.record.requests.iter().filter(|r| r.inside_retry_after).cloned().collect())
     }
 
     /// The complete history of all members.
     pub fn member_facts(&self) -> Vec<MemberFact> {
-        self.read(|world| world.record.members.clone())
+        self.read(|state| state.record.members.clone())
     }
 
     /// A member's state at a moment of virtual time, or `None` before the first fact.
     pub fn member_at(&self, person: &Person, at_ms: i64) -> Option<MemberFact> {
-        self.read(|world| {
-            let facts = world.record.members.iter().rev();
+        self.read(|state| {
+            let facts = state.record.members.iter().rev();
             facts
                 .filter(|fact| fact.guild == person.guild && fact.user == person.id)
                 .find(|fact| fact.at_ms <= at_ms)
@@ -419,7 +419,7 @@ impl Sim {
 
     /// Whether a bot has an open gateway connection.
     pub fn is_connected(&self, bot: &Bot) -> bool {
-        self.read(|world| is_connected(world, bot.id))
+        self.read(|state| is_connected(state, bot.id))
     }
 
     /// Waits until a bot is connected and has registered commands.
@@ -427,11 +427,11 @@ impl Sim {
     /// # Panics
     /// If that does not happen within the `patience` of the options.
     pub async fn waits_until_ready(&self, bot: &Bot) {
-        let look = |world: &mut World| {
-            let app = world.apps.get(&bot.id)?;
+        let look = |state: &mut SimState| {
+            let app = state.apps.get(&bot.id)?;
             let has_commands =
                 !app.global_commands.is_empty() || app.guild_commands.values().any(|list| !list.is_empty());
-            (has_commands && is_connected(world, bot.id)).then_some(())
+            (has_commands && is_connected(state, bot.id)).then_some(())
         };
         let ready = self.wait(self.options().patience, look).await;
         assert!(ready.is_some(), "the bot {} did not connect and register its commands", bot.name());
@@ -447,8 +447,8 @@ impl Sim {
             let only = unread.only_for.map(|name| format!(" (only {name})")).unwrap_or_default();
             left.push(format!("unread in {}{only}: {}", unread.place, unread.text));
         }
-        self.read(|world| {
-            let record = &world.record;
+        self.read(|state| {
+            let record = &state.record;
             left.extend(record.unknown_routes.iter().map(|route| format!("unknown route: {route}")));
             left.extend(record.violations.iter().map(|what| format!("violation: {what}")));
             left.extend(record.silences.iter().cloned());
@@ -457,6 +457,6 @@ impl Sim {
     }
 }
 
-fn is_connected(world: &World, app: Id) -> bool {
-    world.sessions.values().any(|session| session.app == app && session.connection.is_some())
+fn is_connected(state: &SimState, app: Id) -> bool {
+    state.sessions.values().any(|session| session.app == app && session.connection.is_some())
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::ids::Id;
-use crate::state::World;
+use crate::state::SimState;
 
 /// A request that a bot made.
 #[derive(Debug, Clone, Serialize)]
@@ -65,7 +65,7 @@ pub(crate) struct Record {
     pub(crate) gateway: Vec<(i64, String)>,
 }
 
-impl World {
+impl SimState {
     /// Records that a bot broke one of Accolade's own rules, which Discord itself would allow.
     pub(crate) fn note_violation(&mut self, what: String) {
         tracing::error!(violation = %what, "the bot broke a rule");

@@ -23,7 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt as _;
 
 use crate::faults::{Effect, Fault};
-use crate::state::{Outgoing, World};
+use crate::state::{Outgoing, SimState};
 use crate::{control, gateway, rest};
 
 /// The options of a simulator.
@@ -65,7 +65,7 @@ pub(crate) struct Cut;
 
 #[derive(Debug)]
 struct Shared {
-    world: Mutex<World>,
+    state: Mutex<SimState>,
     changed: watch::Sender<u64>,
     options: Options,
     plain: SocketAddr,
@@ -101,14 +101,14 @@ impl Sim {
             (folder.path().join("ca.pem"), Some(folder))
         };
         std::fs::write(&ca_file, ca_pem).context("writing the CA")?;
-        let mut world = World::default();
-        world.rate.enforced = options.rate_limits;
+        let mut state = SimState::default();
+        state.rate.enforced = options.rate_limits;
         let (plain_address, tls_address) = (plain.local_addr()?, tls.local_addr()?);
-        world.gateway_url = options.gateway_url.clone().unwrap_or_else(|| format!("ws://{plain_address}"));
+        state.gateway_url = options.gateway_url.clone().unwrap_or_else(|| format!("ws://{plain_address}"));
         let stop = CancellationToken::new();
         let sim = Self {
             shared: Arc::new(Shared {
-                world: Mutex::new(world),
+                state: Mutex::new(state),
                 changed: watch::Sender::new(0),
                 options,
                 plain: plain_address,
@@ -124,23 +124,23 @@ impl Sim {
         Ok(Self { _guard: Some(Arc::new(running)), ..sim })
     }
 
-    fn lock(&self) -> MutexGuard<'_, World> {
-        self.shared.world.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, SimState> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn read<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&SimState) -> T) -> T {
         look(&self.lock())
     }
 
     /// Changes the state and wakes everything that waits for a change.
-    pub(crate) fn change<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+    pub(crate) fn change<T>(&self, act: impl FnOnce(&mut SimState) -> T) -> T {
         let made = act(&mut self.lock());
         self.shared.changed.send_modify(|count| *count += 1);
         made
     }
 
     /// Changes the state without waking anything: for reads that mark messages as read.
-    pub(crate) fn change_quietly<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+    pub(crate) fn change_quietly<T>(&self, act: impl FnOnce(&mut SimState) -> T) -> T {
         act(&mut self.lock())
     }
 
@@ -148,7 +148,7 @@ impl Sim {
     pub(crate) async fn wait<T>(
         &self,
         limit: Duration,
-        mut look: impl FnMut(&mut World) -> Option<T>,
+        mut look: impl FnMut(&mut SimState) -> Option<T>,
     ) -> Option<T> {
         let mut changes = self.shared.changed.subscribe();
         let waiting = async {
@@ -185,7 +185,7 @@ impl Sim {
 
     /// The websocket address in the answer to `GET /gateway`.
     pub fn gateway_url(&self) -> String {
-        self.read(|world| world.gateway_url.clone())
+        self.read(|state| state.gateway_url.clone())
     }
 
     /// The TLS listener, to which a bot resolves `discord.com`.
@@ -205,20 +205,20 @@ impl Sim {
 
     /// Injects a fault; gateway faults such as a close happen at once.
     pub fn breaks(&self, fault: Fault) {
-        self.change(|world| match fault.effect {
+        self.change(|state| match fault.effect {
             Effect::GatewayClose { code } => {
-                if !world.gateway_timeout_only(code) {
-                    world.tell_connections(|| Outgoing::Close(code));
+                if !state.gateway_timeout_only(code) {
+                    state.tell_connections(|| Outgoing::Close(code));
                 }
             }
-            Effect::Reconnect => world
+            Effect::Reconnect => state
                 .tell_connections(|| Outgoing::Frame(r#"{"op":7,"d":null,"s":null,"t":null}"#.to_owned())),
             Effect::InvalidSession { resumable } => {
-                world.tell_connections(|| {
+                state.tell_connections(|| {
                     Outgoing::Frame(format!(r#"{{"op":9,"d":{resumable},"s":null,"t":null}}"#))
                 });
                 if !resumable {
-                    world.sessions.clear();
+                    state.sessions.clear();
                 }
             }
             Effect::RateLimit { .. }
@@ -230,18 +230,18 @@ impl Sim {
             | Effect::GatewayRefuse
             | Effect::IdentifyRefuse { .. }
             | Effect::MissAck
-            | Effect::DeliverAgain { .. } => world.faults.add(fault),
+            | Effect::DeliverAgain { .. } => state.faults.add(fault),
         });
     }
 
     /// Moves virtual time forward (or back, with a negative number of milliseconds).
     pub fn advance_ms(&self, by_ms: i64) {
-        self.change(|world| world.offset_ms += by_ms);
+        self.change(|state| state.offset_ms += by_ms);
     }
 
     /// Stops virtual time, which then changes only when it is moved: for counts within a time span that a busy machine would exceed.
     pub fn stops_time(&self) {
-        self.change(|world| world.stands_at_ms = Some(crate::state::real_ms()));
+        self.change(|state| state.stands_at_ms = Some(crate::state::real_ms()));
     }
 
     /// Moves virtual time forward, with immediate effect on deadlines, snowflakes and limits.
@@ -251,11 +251,11 @@ impl Sim {
 
     /// Virtual time in Unix milliseconds.
     pub fn now_ms(&self) -> i64 {
-        self.read(World::now_ms)
+        self.read(SimState::now_ms)
     }
 }
 
-impl World {
+impl SimState {
     /// 4009 ends the session itself, so a RESUME must not find it.
     fn gateway_timeout_only(&mut self, code: u16) -> bool {
         if matches!(code, 4007 | 4009) {
@@ -359,7 +359,7 @@ async fn entrance(State(sim): State<Sim>, request: Request) -> Response<Body> {
     }
     let (mut parts, _) = request.into_parts();
     if parts.headers.contains_key("upgrade") {
-        if sim.change(|world| world.faults.take("*", |effect| *effect == Effect::GatewayRefuse)).is_some() {
+        if sim.change(|state| state.faults.take("*", |effect| *effect == Effect::GatewayRefuse)).is_some() {
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
         return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {

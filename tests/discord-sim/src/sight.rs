@@ -7,7 +7,7 @@ use crate::ids::Id;
 use crate::limits::list;
 use crate::objects;
 use crate::permissions::Permissions;
-use crate::state::{Message, World};
+use crate::state::{Message, SimState};
 
 /// A message that a person should have read.
 #[derive(Debug, Clone, Serialize)]
@@ -23,12 +23,12 @@ pub struct Unread {
 }
 
 /// Whether a person sees a message: ephemeral ones only their user, others by the channel's permissions.
-pub(crate) fn sees(world: &World, user: Id, message: &Message) -> bool {
+pub(crate) fn sees(state: &SimState, user: Id, message: &Message) -> bool {
     if message.deleted || message.ephemeral_to.is_some_and(|only| only != user) {
         return false;
     }
-    world.channels.get(&message.channel).is_some_and(|channel| {
-        objects::permissions_for(world, user, channel).has(Permissions::VIEW_CHANNEL)
+    state.channels.get(&message.channel).is_some_and(|channel| {
+        objects::permissions_for(state, user, channel).has(Permissions::VIEW_CHANNEL)
             || message.ephemeral_to == Some(user)
     })
 }
@@ -51,17 +51,17 @@ pub(crate) fn interactive_parts(message: &Message) -> Vec<Value> {
 }
 
 /// A message as plain text: place, author, content, embeds, and buttons in brackets.
-pub(crate) fn render(world: &World, message: &Message) -> String {
+pub(crate) fn render(state: &SimState, message: &Message) -> String {
     let mut lines = Vec::new();
     if message.is_loading() {
         lines.push("(thinking…)".to_owned());
     }
-    lines.extend(with_names(world, message, &message.content).lines().map(str::to_owned));
+    lines.extend(with_names(state, message, &message.content).lines().map(str::to_owned));
     for embed in &message.embeds {
         let mut part = |text: &Value, prefix: &str| {
             if let Some(text) = text.as_str() {
                 lines
-                    .extend(with_names(world, message, text).lines().map(|line| format!("| {prefix}{line}")));
+                    .extend(with_names(state, message, text).lines().map(|line| format!("| {prefix}{line}")));
             }
         };
         part(&embed["author"]["name"], "");
@@ -69,7 +69,7 @@ pub(crate) fn render(world: &World, message: &Message) -> String {
         part(&embed["description"], "");
         for field in list(embed, "fields") {
             if let (Some(name), Some(value)) = (field["name"].as_str(), field["value"].as_str()) {
-                let value = with_names(world, message, value);
+                let value = with_names(state, message, value);
                 lines.extend(format!("| {name}: {value}").lines().map(str::to_owned));
             }
         }
@@ -90,7 +90,7 @@ pub(crate) fn render(world: &World, message: &Message) -> String {
             lines.push(line);
         }
     }
-    format!("{}: {}", heading(world, message), lines.join("\n    "))
+    format!("{}: {}", heading(state, message), lines.join("\n    "))
 }
 
 fn row_text(row: &Value) -> String {
@@ -114,15 +114,15 @@ fn row_text(row: &Value) -> String {
     list(row, "components").iter().map(part).collect::<Vec<_>>().join(" ")
 }
 
-fn heading(world: &World, message: &Message) -> String {
-    let author = world.apps.get(&message.app).map_or("?", |app| &app.name);
+fn heading(state: &SimState, message: &Message) -> String {
+    let author = state.apps.get(&message.app).map_or("?", |app| &app.name);
     let only = message.ephemeral_to.map_or("", |_| " (only you)");
     let edited = if message.edited_ms.is_some() { " (edited)" } else { "" };
-    format!("{} {author}{only}{edited}", place_name(world, message))
+    format!("{} {author}{only}{edited}", place_name(state, message))
 }
 
-pub(crate) fn place_name(world: &World, message: &Message) -> String {
-    match world.channels.get(&message.channel) {
+pub(crate) fn place_name(state: &SimState, message: &Message) -> String {
+    match state.channels.get(&message.channel) {
         Some(channel) if channel.guild.is_some() => format!("#{}", channel.name),
         Some(_) => "DM".to_owned(),
         None => "?".to_owned(),
@@ -130,8 +130,8 @@ pub(crate) fn place_name(world: &World, message: &Message) -> String {
 }
 
 /// Replaces mentions with names, as a client shows them.
-pub(crate) fn with_names(world: &World, message: &Message, text: &str) -> String {
-    let guild = world.channels.get(&message.channel).and_then(|channel| channel.guild);
+pub(crate) fn with_names(state: &SimState, message: &Message, text: &str) -> String {
+    let guild = state.channels.get(&message.channel).and_then(|channel| channel.guild);
     let mut shown = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('<') {
@@ -139,13 +139,13 @@ pub(crate) fn with_names(world: &World, message: &Message, text: &str) -> String
         let name = after.split_once('>').and_then(|(inside, tail)| {
             let name = if let Some(role) = inside.strip_prefix("@&") {
                 let role = role.parse().ok()?;
-                guild.and_then(|g| world.guilds.get(&g)?.roles.get(&role)).map(|role| role.name.clone())?
+                guild.and_then(|g| state.guilds.get(&g)?.roles.get(&role)).map(|role| role.name.clone())?
             } else if let Some(user) = inside.strip_prefix('@') {
                 let user = user.trim_start_matches('!').parse().ok()?;
-                world.users.get(&user).map(|user| user.username.clone())?
+                state.users.get(&user).map(|user| user.username.clone())?
             } else {
                 let channel = inside.strip_prefix('#')?.parse().ok()?;
-                let channel = world.channels.get(&channel)?;
+                let channel = state.channels.get(&channel)?;
                 return Some((format!("#{}", channel.name), tail));
             };
             Some((format!("@{name}"), tail))
@@ -183,7 +183,7 @@ pub(crate) fn mask_ids(text: &str) -> String {
     .into_owned()
 }
 
-impl World {
+impl SimState {
     /// The messages that a person sees and whose current version they have not read, oldest change first.
     pub(crate) fn unread_by(&self, user: Id) -> Vec<Id> {
         let mut found: Vec<&Message> = self

@@ -193,7 +193,7 @@ pub(crate) struct Session {
 
 /// The whole state. One lock protects it; nothing waits while it holds the lock.
 #[derive(Debug, Default)]
-pub(crate) struct World {
+pub(crate) struct SimState {
     pub(crate) offset_ms: i64,
     /// The fixed value of real time while virtual time is stopped.
     pub(crate) stands_at_ms: Option<i64>,
@@ -221,7 +221,7 @@ pub(crate) fn real_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
-impl World {
+impl SimState {
     /// Removes all bots, guilds and people and resets virtual time to real time. Limits and addresses stay.
     pub(crate) fn reset(&mut self) {
         let enforced = self.rate.enforced;

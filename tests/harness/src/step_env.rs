@@ -438,7 +438,7 @@ impl StepEnv {
     pub async fn invited(&self) -> Job {
         let job = self.approved().await;
         self.drains().await;
-        assert_eq!(self.standing().await, "approved done invited");
+        assert_eq!(self.states().await, "approved done invited");
         job
     }
 
@@ -542,7 +542,7 @@ impl StepEnv {
     }
 
     /// The states of the newest request, job and account.
-    pub async fn standing(&self) -> String {
+    pub async fn states(&self) -> String {
         let request = self.text("SELECT state FROM request ORDER BY id DESC LIMIT 1").await;
         let job = self.text("SELECT state FROM job ORDER BY seq DESC LIMIT 1").await;
         let account = self.text("SELECT state FROM account ORDER BY id DESC LIMIT 1").await;

@@ -214,7 +214,7 @@ impl TestEnv {
 
     async fn waits_until_connected(&self) -> Result<()> {
         wait_until("the bot to connect", LIMIT, async || {
-            self.lives_if_it_may().await?;
+            self.restarts_if_allowed().await?;
             Ok(self.is_ready())
         })
         .await
@@ -232,7 +232,7 @@ impl TestEnv {
     }
 
     /// Starts the bot again if it was killed at the crash point. Any other exit is a failure.
-    async fn lives_if_it_may(&self) -> Result<()> {
+    async fn restarts_if_allowed(&self) -> Result<()> {
         let Some(status) = self.process.ended().await? else { return Ok(()) };
         ensure!(status.signal() == Some(9), "the bot ended with {status}");
         self.counts_death()?;
@@ -256,8 +256,8 @@ impl TestEnv {
     }
 
     /// Starts the bot again if it was killed at its crash point, and waits until it is connected.
-    pub async fn lives(&self) -> Result<()> {
-        self.lives_if_it_may().await?;
+    pub async fn restarts_if_dead(&self) -> Result<()> {
+        self.restarts_if_allowed().await?;
         if self.is_ready() { Ok(()) } else { self.waits_until_connected().await }
     }
 
@@ -322,7 +322,7 @@ impl TestEnv {
     /// Shuts the bot down in an orderly way; it must exit with 0. If it is killed at its crash point meanwhile, it is started and shut
     /// down once more.
     pub async fn stops(&self) -> Result<()> {
-        self.lives().await?;
+        self.restarts_if_dead().await?;
         self.signals(Signal::SIGTERM).await?;
         let status = self.ends(Duration::from_secs(25)).await?;
         if status.signal() != Some(9) {
@@ -380,7 +380,7 @@ impl TestEnv {
     }
 
     /// Closes the inspector of the database, because another database has replaced it.
-    pub async fn looks_anew(&self) {
+    pub async fn looks_again(&self) {
         *self.db.lock().await = None;
     }
 
@@ -405,7 +405,7 @@ impl TestEnv {
     pub async fn waits_within(&self, limit: Duration, sql: &str, wanted: &str) -> Result<()> {
         let mut seen = String::new();
         let found = wait_until("the store to say it", limit, async || {
-            self.lives().await?;
+            self.restarts_if_dead().await?;
             seen = self.sees_in_store(sql).await?;
             Ok(seen == wanted)
         })
@@ -417,7 +417,7 @@ impl TestEnv {
     pub async fn lets_time_pass_until(&self, sql: &str, wanted: &str) -> Result<()> {
         let mut passed_for = String::new();
         wait_until("the store to say it", LIMIT, async || {
-            self.lives().await?;
+            self.restarts_if_dead().await?;
             let waiting = "SELECT attempt FROM outbox WHERE lease_until = 0 AND error_code IS NOT NULL";
             let waiting = self.sees_in_store(waiting).await?;
             if !waiting.is_empty() && waiting != passed_for {
@@ -434,13 +434,13 @@ impl TestEnv {
         let mut answer = None;
         let mut why_not = String::new();
         let done = wait_until(what, LIMIT, async || {
-            self.lives().await?;
+            self.restarts_if_dead().await?;
             let deaths = self.deaths();
             match act().await {
                 Ok(reply) if !reply.failed => answer = Some(reply),
                 Ok(reply) => {
                     let dies = wait_until("its death", Duration::from_secs(2), async || {
-                        self.lives_if_it_may().await?;
+                        self.restarts_if_allowed().await?;
                         Ok(self.deaths() > deaths)
                     });
                     dies.await.with_context(|| format!("{what}: no answer, and it lives: {reply}"))?;
@@ -482,7 +482,7 @@ impl TestEnv {
         let mut done_at = None;
         let mut seen = String::new();
         let insisted = wait_until(what, LIMIT, async || {
-            self.lives().await?;
+            self.restarts_if_dead().await?;
             seen = self.sees_in_store(sql).await?;
             if seen == wanted {
                 return Ok(true);

@@ -7,21 +7,21 @@ use crate::ids::Id;
 use crate::limits::list;
 use crate::objects;
 use crate::permissions::{Permissions, bits_of};
-use crate::state::World;
+use crate::state::SimState;
 
 /// A parsed command: its application, its data, and its name for the record.
-pub(crate) struct Typed {
+pub(crate) struct ParsedCommand {
     pub(crate) app: Id,
     pub(crate) data: Value,
     pub(crate) what: String,
 }
 
 /// `/account request`, `/link find user:ada`, `/x note:"two words"`.
-pub(crate) fn command_data(world: &World, user: Id, place: Place, typed: &str) -> Result<Typed, CannotDo> {
+pub(crate) fn command_data(state: &SimState, user: Id, place: Place, typed: &str) -> Result<ParsedCommand, CannotDo> {
     let typed_parts = split_words(typed.trim().strip_prefix('/').unwrap_or(typed.trim()));
     let mut rest = typed_parts.iter().map(String::as_str).peekable();
     let name = rest.next().ok_or_else(|| CannotDo("no command was typed".to_owned()))?;
-    let (app, command) = find_command(world, user, place, name)?;
+    let (app, command) = find_command(state, user, place, name)?;
     let mut what = format!("/{name}");
     // Walks down the subcommands; each level wraps the options of the next one.
     let mut path = Vec::new();
@@ -38,7 +38,7 @@ pub(crate) fn command_data(world: &World, user: Id, place: Place, typed: &str) -
     }
     let given: Vec<&str> = rest.collect();
     let mut resolved = Map::new();
-    let mut values = read_options(world, place, &options, &given, &mut resolved)?;
+    let mut values = read_options(state, place, &options, &given, &mut resolved)?;
     for step in path.iter().rev() {
         values = vec![json!({"name": step["name"], "type": step["type"], "options": values})];
     }
@@ -49,16 +49,16 @@ pub(crate) fn command_data(world: &World, user: Id, place: Place, typed: &str) -
     if let Some(guild) = command.get("guild_id") {
         data["guild_id"] = guild.clone();
     }
-    Ok(Typed { app, data, what })
+    Ok(ParsedCommand { app, data, what })
 }
 
 /// The command as this person sees it here: guild commands take precedence over global ones.
-fn find_command(world: &World, user: Id, place: Place, name: &str) -> Result<(Id, Value), CannotDo> {
+fn find_command(state: &SimState, user: Id, place: Place, name: &str) -> Result<(Id, Value), CannotDo> {
     let no_such = || CannotDo(format!("there is no command /{name} here"));
-    let found = world.apps.values().find_map(|app| {
+    let found = state.apps.values().find_map(|app| {
         match place.guild {
-            Some(guild) if !world.guilds.get(&guild)?.members.contains_key(&app.user) => return None,
-            None if !world.channels.get(&place.channel)?.recipients.contains(&app.user) => return None,
+            Some(guild) if !state.guilds.get(&guild)?.members.contains_key(&app.user) => return None,
+            None if !state.channels.get(&place.channel)?.recipients.contains(&app.user) => return None,
             Some(_) | None => {}
         }
         let here = place.guild.and_then(|guild| app.guild_commands.get(&guild)).into_iter().flatten();
@@ -73,8 +73,8 @@ fn find_command(world: &World, user: Id, place: Place, name: &str) -> Result<(Id
         || place.guild.is_some() || command["dm_permission"] != false,
         |allowed| allowed.iter().any(|one| *one == context),
     );
-    let channel = world.channels.get(&place.channel).ok_or_else(no_such)?;
-    let mine = objects::permissions_for(world, user, channel);
+    let channel = state.channels.get(&place.channel).ok_or_else(no_such)?;
+    let mine = objects::permissions_for(state, user, channel);
     let needed = match bits_of(&command["default_member_permissions"]) {
         Some(0) => Permissions::ADMINISTRATOR,
         Some(bits) => Permissions(bits),
@@ -103,7 +103,7 @@ fn split_words(typed: &str) -> Vec<String> {
 }
 
 fn read_options(
-    world: &World,
+    state: &SimState,
     place: Place,
     options: &[Value],
     given: &[&str],
@@ -132,14 +132,14 @@ fn read_options(
     texts
         .into_iter()
         .map(|(option, text)| {
-            let value = read_value(world, place, option, &text, resolved)?;
+            let value = read_value(state, place, option, &text, resolved)?;
             Ok(json!({"name": option["name"], "type": option["type"], "value": value}))
         })
         .collect()
 }
 
 fn read_value(
-    world: &World,
+    state: &SimState,
     place: Place,
     option: &Value,
     text: &str,
@@ -157,13 +157,13 @@ fn read_value(
         Some(10) => text.parse::<f64>().map(|n| json!(n)).map_err(|_| wrong("number")),
         Some(6 | 9) => {
             let bare = text.trim_start_matches("<@").trim_end_matches('>');
-            let id = world.user_by_name(bare).ok_or_else(|| wrong("user"))?;
-            insert(resolved, "users", id, objects::user(world, id));
-            let member = place.guild.and_then(|guild| world.guilds.get(&guild)?.members.get(&id));
+            let id = state.user_by_name(bare).ok_or_else(|| wrong("user"))?;
+            insert(resolved, "users", id, objects::user(state, id));
+            let member = place.guild.and_then(|guild| state.guilds.get(&guild)?.members.get(&id));
             if let Some(member) = member {
                 let mut partial = objects::partial_member(member);
-                let channel = world.channels.get(&place.channel);
-                let bits = channel.map_or(0, |channel| objects::permissions_for(world, id, channel).0);
+                let channel = state.channels.get(&place.channel);
+                let bits = channel.map_or(0, |channel| objects::permissions_for(state, id, channel).0);
                 partial["permissions"] = json!(bits.to_string());
                 insert(resolved, "members", id, partial);
             }
@@ -172,15 +172,15 @@ fn read_value(
         Some(7) => {
             let id = place
                 .guild
-                .and_then(|guild| world.channel_named(guild, text))
+                .and_then(|guild| state.channel_named(guild, text))
                 .ok_or_else(|| wrong("channel"))?;
-            let channel = world.channels.get(&id).map(|channel| objects::channel(world, channel, None));
+            let channel = state.channels.get(&id).map(|channel| objects::channel(state, channel, None));
             insert(resolved, "channels", id, channel.unwrap_or_default());
             Ok(json!(id))
         }
         Some(8) => {
             let guild =
-                place.guild.and_then(|guild| world.guilds.get(&guild)).ok_or_else(|| wrong("role"))?;
+                place.guild.and_then(|guild| state.guilds.get(&guild)).ok_or_else(|| wrong("role"))?;
             let name = text.trim_start_matches('@');
             let role = guild.roles.values().find(|role| role.name == name || role.id.to_string() == name);
             let role = role.ok_or_else(|| wrong("role"))?;

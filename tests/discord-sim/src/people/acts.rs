@@ -8,23 +8,23 @@ use crate::limits::list;
 use crate::rest::ANSWER_WITHIN_MS;
 use crate::server::Sim;
 use crate::sight;
-use crate::state::{Answered, InteractionKind, Message, World};
+use crate::state::{Answered, InteractionKind, Message, SimState};
 
 impl Sim {
     pub(crate) async fn command(&self, user: Id, place: Place, typed: &str) -> Result<Reply, CannotDo> {
-        let id = self.change(|world| {
-            let command = command_data(world, user, place, typed)?;
-            may_act(world, user, place)?;
+        let id = self.change(|state| {
+            let command = command_data(state, user, place, typed)?;
+            may_act(state, user, place)?;
             let kind = InteractionKind::Command;
             let (what, data) = (&command.what, &command.data);
-            let opened = world.open_interaction(user, command.app, place, kind, what, data, None);
-            Ok(world.deliver(&opened))
+            let opened = state.open_interaction(user, command.app, place, kind, what, data, None);
+            Ok(state.deliver(&opened))
         })?;
         Ok(self.first_answer(user, id).await)
     }
 
     pub(crate) async fn press(&self, user: Id, label: &str, on: On<'_>) -> Result<Reply, CannotDo> {
-        let id = self.change(|world| {
+        let id = self.change(|state| {
             let is_it = |part: &Value| {
                 part["type"] == 2
                     && part["url"].is_null()
@@ -32,12 +32,12 @@ impl Sim {
                         || part["emoji"]["name"] == label
                         || part["custom_id"] == label)
             };
-            let found = world.find_component(user, &is_it, on);
+            let found = state.find_component(user, &is_it, on);
             let (message, part) =
                 found.ok_or_else(|| CannotDo(format!("there is no button {label:?} to press")))?;
             let (message, custom_id) =
                 (message.id, part["custom_id"].as_str().unwrap_or_default().to_owned());
-            world.use_component(
+            state.use_component(
                 user,
                 message,
                 &json!({"component_type": 2, "custom_id": custom_id, "id": part["id"]}),
@@ -53,12 +53,12 @@ impl Sim {
         options: &[String],
         on: On<'_>,
     ) -> Result<Reply, CannotDo> {
-        let id = self.change(|world| {
+        let id = self.change(|state| {
             let is_it = |part: &Value| {
                 part["type"].as_u64().is_some_and(|kind| kind != 2)
                     && (part["custom_id"] == select || part["placeholder"] == select)
             };
-            let found = world.find_component(user, &is_it, on);
+            let found = state.find_component(user, &is_it, on);
             let (message, part) = found.ok_or_else(|| CannotDo(format!("there is no select {select:?}")))?;
             let message = message.id;
             let values: Result<Vec<Value>, CannotDo> = options
@@ -75,7 +75,7 @@ impl Sim {
                 .collect();
             let data = json!({"component_type": part["type"], "custom_id": part["custom_id"], "id": part["id"],
                 "values": values?, "resolved": {}});
-            world.use_component(user, message, &data)
+            state.use_component(user, message, &data)
         })?;
         Ok(self.first_answer(user, id).await)
     }
@@ -88,36 +88,36 @@ impl Sim {
         custom_id: &str,
         on: Option<Id>,
     ) -> Result<Reply, CannotDo> {
-        let id = self.change(|world| {
+        let id = self.change(|state| {
             let message = match on {
                 Some(message) => message,
-                None => world.some_message(user, place)?,
+                None => state.some_message(user, place)?,
             };
-            world.use_component(user, message, &json!({"component_type": 2, "custom_id": custom_id, "id": 2}))
+            state.use_component(user, message, &json!({"component_type": 2, "custom_id": custom_id, "id": 2}))
         })?;
         Ok(self.first_answer(user, id).await)
     }
 
     pub(crate) async fn submit(&self, user: Id, values: &[(String, String)]) -> Result<Reply, CannotDo> {
-        let (id, open) = self.change(|world| {
-            let open = world.modals.get(&user).cloned();
+        let (id, open) = self.change(|state| {
+            let open = state.modals.get(&user).cloned();
             let open = open.ok_or_else(|| CannotDo("no form is open".to_owned()))?;
             let data = open.fill(values)?;
             let place = Place { guild: open.guild, channel: open.channel };
-            may_act(world, user, place)?;
+            may_act(state, user, place)?;
             let kind = InteractionKind::ModalSubmit;
             let what = format!("form {}", open.custom_id);
             let opened =
-                world.open_interaction(user, open.app, place, kind, &what, &data, open.source_message);
-            let id = world.deliver(&opened);
+                state.open_interaction(user, open.app, place, kind, &what, &data, open.source_message);
+            let id = state.deliver(&opened);
             // The form closes when the answer arrives. A failed submit leaves it open, as Discord's client does.
-            world.modals.remove(&user);
+            state.modals.remove(&user);
             Ok((id, open))
         })?;
         let reply = self.first_answer(user, id).await;
         if reply.failed {
-            self.change(|world| {
-                world.modals.entry(user).or_insert(open);
+            self.change(|state| {
+                state.modals.entry(user).or_insert(open);
             });
         }
         Ok(reply)
@@ -136,13 +136,13 @@ impl Sim {
             .map(|(name, value)| json!({"type": 1, "components": [{"type": 4, "custom_id": name, "value": value}]}))
             .collect();
         let data = json!({"custom_id": custom_id, "components": rows});
-        let id = self.change(|world| {
-            let app = world.app_at(place)?;
-            may_act(world, user, place)?;
+        let id = self.change(|state| {
+            let app = state.app_at(place)?;
+            may_act(state, user, place)?;
             let what = format!("form {custom_id}");
             let kind = InteractionKind::ModalSubmit;
-            let opened = world.open_interaction(user, app, place, kind, &what, &data, None);
-            Ok(world.deliver(&opened))
+            let opened = state.open_interaction(user, app, place, kind, &what, &data, None);
+            Ok(state.deliver(&opened))
         })?;
         Ok(self.first_answer(user, id).await)
     }
@@ -152,17 +152,17 @@ impl Sim {
         let mut changes = self.changes();
         loop {
             changes.borrow_and_update();
-            let (reply, left_ms) = self.change_quietly(|world| {
-                let (answered, left_ms) = world.interactions.get(&id).map_or((None, 0), |found| {
-                    (found.answered, found.created_ms + ANSWER_WITHIN_MS - world.now_ms())
+            let (reply, left_ms) = self.change_quietly(|state| {
+                let (answered, left_ms) = state.interactions.get(&id).map_or((None, 0), |found| {
+                    (found.answered, found.created_ms + ANSWER_WITHIN_MS - state.now_ms())
                 });
-                (answered.map(|answered| world.reply_of(user, id, answered)), left_ms)
+                (answered.map(|answered| state.reply_of(user, id, answered)), left_ms)
             });
             if let Some(reply) = reply {
                 return reply;
             }
             if left_ms < 0 {
-                self.change(|world| world.note_silence(id));
+                self.change(|state| state.note_silence(id));
                 let text = "The application did not respond".to_owned();
                 return Reply { text, failed: true, ..Reply::default() };
             }
@@ -174,14 +174,14 @@ impl Sim {
 }
 
 /// Checks that a member acts in a guild channel that they see, or in their own direct messages.
-fn may_act(world: &World, user: Id, place: Place) -> Result<(), CannotDo> {
+fn may_act(state: &SimState, user: Id, place: Place) -> Result<(), CannotDo> {
     let nobody = || CannotDo("this person does not see that channel".to_owned());
-    let channel = world.channels.get(&place.channel).ok_or_else(nobody)?;
-    let may = crate::objects::permissions_for(world, user, channel);
+    let channel = state.channels.get(&place.channel).ok_or_else(nobody)?;
+    let may = crate::objects::permissions_for(state, user, channel);
     if may.has(crate::Permissions::VIEW_CHANNEL) { Ok(()) } else { Err(nobody()) }
 }
 
-impl World {
+impl SimState {
     fn use_component(&mut self, user: Id, message: Id, data: &Value) -> Result<Id, CannotDo> {
         let opened = self.open_component(user, message, data)?;
         Ok(self.deliver(&opened))

@@ -7,7 +7,7 @@ use crate::ids::{Id, random_hex};
 use crate::interactions::Place;
 use crate::permissions::Permissions;
 use crate::server::Sim;
-use crate::state::{App, Channel as StoredChannel, Overwrite, World};
+use crate::state::{App, Channel as StoredChannel, Overwrite, SimState};
 
 /// The age of accounts and memberships, unless a test sets another one.
 const AGE: Duration = Duration::from_hours(400 * 24);
@@ -33,18 +33,18 @@ impl Bot {
 
     /// The application's name.
     pub fn name(&self) -> String {
-        self.sim.read(|world| world.apps.get(&self.id).map(|app| app.name.clone()).unwrap_or_default())
+        self.sim.read(|state| state.apps.get(&self.id).map(|app| app.name.clone()).unwrap_or_default())
     }
 
     /// The token, without the `Bot ` prefix.
     pub fn token(&self) -> String {
-        self.sim.read(|world| world.apps.get(&self.id).map(|app| app.token.clone()).unwrap_or_default())
+        self.sim.read(|state| state.apps.get(&self.id).map(|app| app.token.clone()).unwrap_or_default())
     }
 
     /// Sends its interactions to a web address, where no server answers, and not to the gateway. `None` restores the gateway.
     pub fn takes_interactions_at(&self, url: Option<&str>) {
-        self.sim.change(|world| {
-            if let Some(app) = world.apps.get_mut(&self.id) {
+        self.sim.change(|state| {
+            if let Some(app) = state.apps.get_mut(&self.id) {
                 app.interactions_url = url.map(str::to_owned);
             }
         });
@@ -52,8 +52,8 @@ impl Bot {
 
     /// Sets the intents that it may ask for; others close the gateway with 4014.
     pub fn allows_intents(&self, intents: u64) {
-        self.sim.change(|world| {
-            if let Some(app) = world.apps.get_mut(&self.id) {
+        self.sim.change(|state| {
+            if let Some(app) = state.apps.get_mut(&self.id) {
                 app.allowed_intents = intents;
             }
         });
@@ -138,24 +138,24 @@ impl GuildBuilder {
     /// # Panics
     /// If a person or channel names a role that the guild does not have.
     pub fn build(self) -> Guild {
-        let id = self.sim.change(|world| {
-            let owner = world.add_user(&format!("owner-of-{}", self.name), false, AGE.as_millis() as i64);
-            let guild = world.add_guild(&self.name, owner);
+        let id = self.sim.change(|state| {
+            let owner = state.add_user(&format!("owner-of-{}", self.name), false, AGE.as_millis() as i64);
+            let guild = state.add_guild(&self.name, owner);
             for (name, permissions) in &self.roles {
-                world.add_role(guild, name, *permissions);
+                state.add_role(guild, name, *permissions);
             }
             for (name, roles) in &self.channels {
-                let roles: Vec<Id> = roles.iter().map(|role| role_named(world, guild, role)).collect();
-                world.add_channel(guild, name, &roles);
+                let roles: Vec<Id> = roles.iter().map(|role| role_named(state, guild, role)).collect();
+                state.add_channel(guild, name, &roles);
             }
             for (name, roles) in &self.people {
                 let age_ms = AGE.as_millis() as i64;
-                let user = world.add_user(name, false, age_ms);
-                let roles: Vec<Id> = roles.iter().map(|role| role_named(world, guild, role)).collect();
-                world.add_member_as(guild, user, age_ms, |member| member.roles = roles);
+                let user = state.add_user(name, false, age_ms);
+                let roles: Vec<Id> = roles.iter().map(|role| role_named(state, guild, role)).collect();
+                state.add_member_as(guild, user, age_ms, |member| member.roles = roles);
             }
             for bot in &self.bots {
-                world.install(guild, *bot);
+                state.install(guild, *bot);
             }
             guild
         });
@@ -163,12 +163,12 @@ impl GuildBuilder {
     }
 }
 
-fn role_named(world: &World, guild: Id, name: &str) -> Id {
-    let found = world.guilds.get(&guild).and_then(|g| g.roles.values().find(|role| role.name == name));
+fn role_named(state: &SimState, guild: Id, name: &str) -> Id {
+    let found = state.guilds.get(&guild).and_then(|g| g.roles.values().find(|role| role.name == name));
     found.map_or_else(|| panic!("the guild has no role {name:?}"), |role| role.id)
 }
 
-impl World {
+impl SimState {
     /// Adds a text channel. With roles, only members with one of them and bots see it.
     pub(crate) fn add_channel(&mut self, guild: Id, name: &str, only_for: &[Id]) -> Id {
         let id = self.new_id();
@@ -257,16 +257,16 @@ impl World {
 impl Sim {
     /// Registers an application with a new token.
     pub fn bot(&self, name: &str) -> Bot {
-        let (id, user) = self.change(|world| {
-            let id = world.add_app(name, None);
-            (id, world.apps.get(&id).map_or(id, |app| app.user))
+        let (id, user) = self.change(|state| {
+            let id = state.add_app(name, None);
+            (id, state.apps.get(&id).map_or(id, |app| app.user))
         });
         Bot { sim: self.clone(), id, user }
     }
 
     /// The bot that was registered first, for example by a fixture.
     pub fn first_bot(&self) -> Option<Bot> {
-        let (id, user) = self.read(|world| world.apps.values().next().map(|app| (app.id, app.user)))?;
+        let (id, user) = self.read(|state| state.apps.values().next().map(|app| (app.id, app.user)))?;
         Some(Bot { sim: self.clone(), id, user })
     }
 
@@ -294,7 +294,7 @@ impl Guild {
     /// # Panics
     /// If there is none.
     pub fn role(&self, name: &str) -> Role {
-        let id = self.sim.read(|world| role_named(world, self.id, name));
+        let id = self.sim.read(|state| role_named(state, self.id, name));
         Role { id, name: name.to_owned() }
     }
 
@@ -303,9 +303,9 @@ impl Guild {
     /// # Panics
     /// If there is no role with that name.
     pub fn role_may(&self, name: &str, permissions: Permissions) {
-        self.sim.change(|world| {
-            let role = role_named(world, self.id, name);
-            world.change_role(self.id, role, |role| role.permissions = permissions.0);
+        self.sim.change(|state| {
+            let role = role_named(state, self.id, name);
+            state.change_role(self.id, role, |role| role.permissions = permissions.0);
         });
     }
 
@@ -314,7 +314,7 @@ impl Guild {
     /// # Panics
     /// If there is none.
     pub fn channel(&self, name: &str) -> Channel {
-        let found = self.sim.read(|world| world.channel_named(self.id, name));
+        let found = self.sim.read(|state| state.channel_named(self.id, name));
         let id = found.unwrap_or_else(|| panic!("the guild has no channel {name:?}"));
         Channel { id, name: name.to_owned() }
     }
@@ -324,9 +324,9 @@ impl Guild {
     /// # Panics
     /// If there is none, or the guild has no channel.
     pub fn member(&self, name: &str) -> Person {
-        let found = self.sim.read(|world| {
-            let guild = world.guilds.get(&self.id)?;
-            let is_called = |id: &Id| world.users.get(id).is_some_and(|user| user.username == name);
+        let found = self.sim.read(|state| {
+            let guild = state.guilds.get(&self.id)?;
+            let is_called = |id: &Id| state.users.get(id).is_some_and(|user| user.username == name);
             guild.members.keys().copied().find(is_called)
         });
         let id = found.unwrap_or_else(|| panic!("the guild has no member {name:?}"));
@@ -334,8 +334,8 @@ impl Guild {
     }
 
     fn person(&self, id: Id) -> Person {
-        let channel = self.sim.read(|world| {
-            let own = world.channels.values().filter(|channel| channel.guild == Some(self.id));
+        let channel = self.sim.read(|state| {
+            let own = state.channels.values().filter(|channel| channel.guild == Some(self.id));
             own.map(|channel| channel.id).next()
         });
         let channel = channel.unwrap_or_else(|| panic!("the guild has no channel"));
@@ -361,7 +361,7 @@ impl Guild {
     /// If there is none.
     pub fn deletes_role(&self, name: &str) {
         let role = self.role(name).id;
-        self.sim.change(|world| world.delete_role(self.id, role));
+        self.sim.change(|state| state.delete_role(self.id, role));
     }
 
     /// Denies permissions in a channel to everybody except administrators. This includes the bot.
@@ -371,8 +371,8 @@ impl Guild {
     pub fn forbids(&self, channel: &str, permissions: Permissions) {
         let channel = self.channel(channel).id;
         let overwrite = Overwrite { id: self.id, is_member: false, allow: 0, deny: permissions.0 };
-        self.sim.change(|world| {
-            if let Some(channel) = world.channels.get_mut(&channel) {
+        self.sim.change(|state| {
+            if let Some(channel) = state.channels.get_mut(&channel) {
                 channel.overwrites.push(overwrite);
             }
         });
@@ -380,8 +380,8 @@ impl Guild {
 
     /// Deletes a message, as a person who may do so.
     pub fn deletes_message(&self, message: Id) {
-        self.sim.change(|world| {
-            if let Some(message) = world.messages.get_mut(&message) {
+        self.sim.change(|state| {
+            if let Some(message) = state.messages.get_mut(&message) {
                 message.deleted = true;
             }
         });
@@ -393,7 +393,7 @@ impl Guild {
     /// If there is no such role.
     pub fn moves_role(&self, name: &str, position: i64) {
         let role = self.role(name).id;
-        self.sim.change(|world| world.change_role(self.id, role, |role| role.position = position));
+        self.sim.change(|state| state.change_role(self.id, role, |role| role.position = position));
     }
 
     /// Sets a role's permissions.
@@ -402,12 +402,12 @@ impl Guild {
     /// If there is no such role.
     pub fn permits_role(&self, name: &str, permissions: Permissions) {
         let role = self.role(name).id;
-        self.sim.change(|world| world.change_role(self.id, role, |role| role.permissions = permissions.0));
+        self.sim.change(|state| state.change_role(self.id, role, |role| role.permissions = permissions.0));
     }
 
     /// Adds the bot with these permissions, as a person who manages the guild does with an invite.
     pub fn invites(&self, bot: &Bot, permissions: Permissions) {
-        self.sim.change(|world| world.install_with(self.id, bot.id, permissions));
+        self.sim.change(|state| state.install_with(self.id, bot.id, permissions));
     }
 
     /// Sets a channel's overwrite for a role with this name (`@everyone` is one), and replaces an earlier one.
@@ -416,8 +416,8 @@ impl Guild {
     /// If there is no such channel or role.
     pub fn excepts(&self, channel: &str, role: &str, allow: Permissions, deny: Permissions) {
         let (channel, id) = (self.channel(channel).id, self.role(role).id);
-        self.sim.change(|world| {
-            if let Some(channel) = world.channels.get_mut(&channel) {
+        self.sim.change(|state| {
+            if let Some(channel) = state.channels.get_mut(&channel) {
                 channel.overwrites.retain(|overwrite| overwrite.id != id);
                 channel.overwrites.push(Overwrite { id, is_member: false, allow: allow.0, deny: deny.0 });
             }
@@ -430,12 +430,12 @@ impl Guild {
     /// If there is no such channel.
     pub fn history(&self, channel: &str) -> Vec<(Id, String)> {
         let channel = self.channel(channel).id;
-        self.sim.read(|world| {
-            let messages = world
+        self.sim.read(|state| {
+            let messages = state
                 .messages
                 .values()
                 .filter(|m| m.channel == channel && !m.deleted && m.ephemeral_to.is_none());
-            messages.map(|message| (message.id, crate::sight::render(world, message))).collect()
+            messages.map(|message| (message.id, crate::sight::render(state, message))).collect()
         })
     }
 }
@@ -490,13 +490,13 @@ impl PersonBuilder {
     /// If the guild lacks a role that was given.
     pub fn joins(self) -> Person {
         let guild = self.guild.id;
-        let id = self.guild.sim.change(|world| {
-            let id = world.add_user(&self.name, false, self.account_age.as_millis() as i64);
-            if let Some(user) = world.users.get_mut(&id) {
+        let id = self.guild.sim.change(|state| {
+            let id = state.add_user(&self.name, false, self.account_age.as_millis() as i64);
+            if let Some(user) = state.users.get_mut(&id) {
                 user.locale.clone_from(&self.locale);
             }
-            let roles: Vec<Id> = self.roles.iter().map(|role| role_named(world, guild, role)).collect();
-            world.add_member_as(guild, id, self.joined_ago.as_millis() as i64, |member| {
+            let roles: Vec<Id> = self.roles.iter().map(|role| role_named(state, guild, role)).collect();
+            state.add_member_as(guild, id, self.joined_ago.as_millis() as i64, |member| {
                 member.roles = roles;
                 member.pending = self.pending;
             });

@@ -7,15 +7,15 @@ use super::{Answer, ApiError, Call};
 use crate::ids::Id;
 use crate::interactions::OpenModal;
 use crate::limits;
-use crate::state::{Answered, Interaction, InteractionKind, Message, World};
+use crate::state::{Answered, Interaction, InteractionKind, Message, SimState};
 
 /// How long Discord waits for the first answer.
 pub(crate) const ANSWER_WITHIN_MS: i64 = 3_000;
 
-pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
-    let (id, now_ms) = (call.id("interaction")?, world.now_ms());
+pub(super) fn answer(state: &mut SimState, call: &Call) -> Answer {
+    let (id, now_ms) = (call.id("interaction")?, state.now_ms());
     let unknown = || ApiError::unknown(10062, "interaction");
-    let found = world.interactions.get(&id).ok_or_else(unknown)?.clone();
+    let found = state.interactions.get(&id).ok_or_else(unknown)?.clone();
     if found.token != call.text("token") {
         return Err(unknown());
     }
@@ -23,7 +23,7 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
         return Err(ApiError::bad(40060, "Interaction has already been acknowledged."));
     }
     if now_ms - found.created_ms > ANSWER_WITHIN_MS || found.failed {
-        world.note_silence(id);
+        state.note_silence(id);
         return Err(unknown());
     }
     let (body, data) = (&call.body, &call.body["data"]);
@@ -32,17 +32,17 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
     match answered {
         Answered::Message => {
             limits::check_message(data, None)?;
-            original = Some(respond(world, data, &found, 0));
+            original = Some(respond(state, data, &found, 0));
         }
-        Answered::Deferred => original = Some(respond(world, data, &found, Message::LOADING)),
+        Answered::Deferred => original = Some(respond(state, data, &found, Message::LOADING)),
         Answered::DeferredUpdate => original = found.source_message,
         Answered::Update => {
             original = found.source_message;
             if let Some(source) = original {
-                let message = world.messages.get(&source).filter(|message| !message.deleted);
+                let message = state.messages.get(&source).filter(|message| !message.deleted);
                 let message = message.ok_or_else(|| ApiError::unknown(10008, "Message"))?;
                 limits::check_message(data, Some(message))?;
-                change(world, source, data);
+                change(state, source, data);
             }
         }
         Answered::Autocomplete => {
@@ -50,23 +50,23 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
             if choices.len() > 25 {
                 return Err(too_many_choices());
             }
-            if let Some(found) = world.interactions.get_mut(&id) {
+            if let Some(found) = state.interactions.get_mut(&id) {
                 found.choices = choices.to_vec();
             }
         }
         Answered::Modal => {
             limits::check_modal(data)?;
-            world.modals.insert(found.user, OpenModal::new(&found, data));
+            state.modals.insert(found.user, OpenModal::new(&found, data));
         }
     }
-    if let Some(found) = world.interactions.get_mut(&id) {
+    if let Some(found) = state.interactions.get_mut(&id) {
         found.answered = Some(answered);
         found.answered_ms = Some(now_ms);
         found.answered_after = Some(call.arrived.saturating_duration_since(found.sent_at));
         found.original = original;
     }
     if call.asks("with_response") {
-        Ok((200, Some(with_response(world, &found, body, original))))
+        Ok((200, Some(with_response(state, &found, body, original))))
     } else {
         Ok((204, None))
     }
@@ -101,7 +101,7 @@ fn legal_kind(body: &Value, found: &Interaction) -> Result<Answered, ApiError> {
 }
 
 /// Creates the answering message. Only the EPHEMERAL flag of the answer decides who sees it, permanently.
-fn respond(world: &mut World, data: &Value, found: &Interaction, flags: u64) -> Id {
+fn respond(state: &mut SimState, data: &Value, found: &Interaction, flags: u64) -> Id {
     let is_ephemeral = data["flags"].as_u64().unwrap_or(0) & Message::EPHEMERAL != 0;
     let draft = Draft {
         app: found.app,
@@ -111,11 +111,11 @@ fn respond(world: &mut World, data: &Value, found: &Interaction, flags: u64) -> 
         flags,
     };
     let empty = json!({});
-    post(world, if flags & Message::LOADING == 0 { data } else { &empty }, &draft)
+    post(state, if flags & Message::LOADING == 0 { data } else { &empty }, &draft)
 }
 
-fn with_response(world: &World, found: &Interaction, body: &Value, original: Option<Id>) -> Value {
-    let message = original.and_then(|id| world.messages.get(&id));
+fn with_response(state: &SimState, found: &Interaction, body: &Value, original: Option<Id>) -> Value {
+    let message = original.and_then(|id| state.messages.get(&id));
     let kind = match found.kind {
         InteractionKind::Command => 2,
         InteractionKind::Component => 3,
@@ -128,7 +128,7 @@ fn with_response(world: &World, found: &Interaction, body: &Value, original: Opt
         interaction["response_message_id"] = json!(message.id);
         interaction["response_message_loading"] = json!(message.is_loading());
         interaction["response_message_ephemeral"] = json!(message.ephemeral_to.is_some());
-        resource["message"] = json!(message_object(world, message.id));
+        resource["message"] = json!(message_object(state, message.id));
     }
     json!({"interaction": interaction, "resource": resource})
 }

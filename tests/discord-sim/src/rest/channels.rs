@@ -9,16 +9,16 @@ use crate::limits;
 use crate::members::{DIRECT_MESSAGES, GUILD_MESSAGES};
 use crate::objects;
 use crate::permissions::Permissions;
-use crate::state::{Channel, Message, World};
+use crate::state::{Channel, Message, SimState};
 
 /// How long Discord stores an enforced nonce: "a few minutes" in its documentation.
 const NONCE_MS: i64 = 5 * 60_000;
 
 /// The channel in the path, with the caller's permissions in it.
-fn own_channel<'a>(world: &'a World, call: &Call) -> Result<(&'a Channel, Id, Permissions), ApiError> {
-    let (id, bot) = (call.id("channel")?, own_user(world, call)?);
-    let channel = world.channels.get(&id).ok_or_else(|| ApiError::unknown(10003, "Channel"))?;
-    let may = objects::permissions_for(world, bot, channel);
+fn own_channel<'a>(state: &'a SimState, call: &Call) -> Result<(&'a Channel, Id, Permissions), ApiError> {
+    let (id, bot) = (call.id("channel")?, own_user(state, call)?);
+    let channel = state.channels.get(&id).ok_or_else(|| ApiError::unknown(10003, "Channel"))?;
+    let may = objects::permissions_for(state, bot, channel);
     if may.has(Permissions::VIEW_CHANNEL) {
         Ok((channel, bot, may))
     } else {
@@ -26,27 +26,27 @@ fn own_channel<'a>(world: &'a World, call: &Call) -> Result<(&'a Channel, Id, Pe
     }
 }
 
-pub(super) fn get(world: &mut World, call: &Call) -> Answer {
-    let (channel, bot, _) = own_channel(world, call)?;
-    Ok((200, Some(objects::channel(world, channel, Some(bot)))))
+pub(super) fn get(state: &mut SimState, call: &Call) -> Answer {
+    let (channel, bot, _) = own_channel(state, call)?;
+    Ok((200, Some(objects::channel(state, channel, Some(bot)))))
 }
 
-pub(super) fn open_dm(world: &mut World, call: &Call) -> Answer {
-    let bot = own_user(world, call)?;
-    let recipient = Id::of(&call.body["recipient_id"]).filter(|id| world.users.contains_key(id));
+pub(super) fn open_dm(state: &mut SimState, call: &Call) -> Answer {
+    let bot = own_user(state, call)?;
+    let recipient = Id::of(&call.body["recipient_id"]).filter(|id| state.users.contains_key(id));
     let Some(recipient) = recipient else {
         return Err(ApiError::unknown(10013, "User"));
     };
-    if recipient == bot || world.users.get(&recipient).is_some_and(|user| user.is_bot) {
+    if recipient == bot || state.users.get(&recipient).is_some_and(|user| user.is_bot) {
         return Err(ApiError::bad(50007, "Cannot send messages to this user"));
     }
-    let id = world.dm_channel(recipient, bot);
-    let object = world.channels.get(&id).map(|channel| objects::channel(world, channel, Some(bot)));
+    let id = state.dm_channel(recipient, bot);
+    let object = state.channels.get(&id).map(|channel| objects::channel(state, channel, Some(bot)));
     Ok((200, object))
 }
 
-pub(super) fn messages(world: &mut World, call: &Call) -> Answer {
-    let (channel, _, may) = own_channel(world, call)?;
+pub(super) fn messages(state: &mut SimState, call: &Call) -> Answer {
+    let (channel, _, may) = own_channel(state, call)?;
     let limit = call.number("limit", 50, 1..=100)? as usize;
     let bound = |name| call.number(name, 0, 0..=u64::MAX).map(Id);
     let (before, after, around) = (bound("before")?, bound("after")?, call.query.contains_key("around"));
@@ -56,7 +56,7 @@ pub(super) fn messages(world: &mut World, call: &Call) -> Answer {
     if !may.has(Permissions::READ_MESSAGE_HISTORY) {
         return Ok((200, Some(json!([]))));
     }
-    let visible = world
+    let visible = state
         .messages
         .values()
         .filter(|m| m.channel == channel.id && !m.deleted && m.ephemeral_to.is_none() && m.id > after);
@@ -68,87 +68,87 @@ pub(super) fn messages(world: &mut World, call: &Call) -> Answer {
         let skip = visible.len().saturating_sub(limit);
         visible.into_iter().skip(skip).collect()
     };
-    Ok((200, Some(picked.into_iter().rev().map(|m| objects::message(world, m)).collect())))
+    Ok((200, Some(picked.into_iter().rev().map(|m| objects::message(state, m)).collect())))
 }
 
-pub(super) fn send(world: &mut World, call: &Call) -> Answer {
+pub(super) fn send(state: &mut SimState, call: &Call) -> Answer {
     let app = call.app()?;
-    let (channel, bot, may) = own_channel(world, call)?;
+    let (channel, bot, may) = own_channel(state, call)?;
     let (id, guild, recipients) = (channel.id, channel.guild, channel.recipients.clone());
     if guild.is_some() && !may.has(Permissions::SEND_MESSAGES) {
         return Err(ApiError::forbidden(50013, "Missing Permissions"));
     }
     limits::check_message(&call.body, None)?;
     if let Some(person) = recipients.iter().find(|user| **user != bot) {
-        if !world.share_a_guild(*person, bot) {
+        if !state.share_a_guild(*person, bot) {
             return Err(ApiError::forbidden(
                 50278,
                 "Cannot send messages to this user due to having no mutual guilds",
             ));
         }
-        if world.users.get(person).is_some_and(|user| !user.dms_open) {
+        if state.users.get(person).is_some_and(|user| !user.dms_open) {
             return Err(ApiError::forbidden(50007, "Cannot send messages to this user"));
         }
     }
-    if let Some(known) = sent_before(world, app, id, &call.body) {
+    if let Some(known) = sent_before(state, app, id, &call.body) {
         return Ok((200, Some(known)));
     }
     let made =
-        post(world, &call.body, &Draft { app, channel: id, ephemeral_to: None, interaction: None, flags: 4 });
-    Ok((200, message_object(world, made)))
+        post(state, &call.body, &Draft { app, channel: id, ephemeral_to: None, interaction: None, flags: 4 });
+    Ok((200, message_object(state, made)))
 }
 
 /// The message that was already created with an enforced nonce.
-fn sent_before(world: &World, app: Id, channel: Id, body: &Value) -> Option<Value> {
+fn sent_before(state: &SimState, app: Id, channel: Id, body: &Value) -> Option<Value> {
     if body["enforce_nonce"] != true || body["nonce"].is_null() {
         return None;
     }
-    let since = world.now_ms() - NONCE_MS;
-    let known = world.messages.values().rev().find(|message| {
+    let since = state.now_ms() - NONCE_MS;
+    let known = state.messages.values().rev().find(|message| {
         message.app == app
             && message.channel == channel
             && message.created_ms > since
             && message.nonce.as_ref() == Some(&body["nonce"])
     })?;
-    Some(objects::message(world, known))
+    Some(objects::message(state, known))
 }
 
-pub(super) fn message(world: &mut World, call: &Call) -> Answer {
-    let (_, id) = own_message(world, call)?;
-    Ok((200, message_object(world, id)))
+pub(super) fn message(state: &mut SimState, call: &Call) -> Answer {
+    let (_, id) = own_message(state, call)?;
+    Ok((200, message_object(state, id)))
 }
 
-fn own_message(world: &World, call: &Call) -> Result<(Id, Id), ApiError> {
-    let (channel, bot, _) = own_channel(world, call)?;
+fn own_message(state: &SimState, call: &Call) -> Result<(Id, Id), ApiError> {
+    let (channel, bot, _) = own_channel(state, call)?;
     let id = call.id("message")?;
-    let found = world.messages.get(&id).filter(|message| {
+    let found = state.messages.get(&id).filter(|message| {
         message.channel == channel.id && !message.deleted && message.ephemeral_to.is_none()
     });
     found.map(|message| (bot, message.id)).ok_or_else(|| ApiError::unknown(10008, "Message"))
 }
 
-pub(super) fn edit(world: &mut World, call: &Call) -> Answer {
+pub(super) fn edit(state: &mut SimState, call: &Call) -> Answer {
     let app = call.app()?;
-    let (_, id) = own_message(world, call)?;
-    let found = world.messages.get(&id).ok_or_else(|| ApiError::unknown(10008, "Message"))?;
+    let (_, id) = own_message(state, call)?;
+    let found = state.messages.get(&id).ok_or_else(|| ApiError::unknown(10008, "Message"))?;
     if found.app != app {
         return Err(ApiError::forbidden(50005, "Cannot edit a message authored by another user"));
     }
     limits::check_message(&call.body, Some(found))?;
-    change(world, id, &call.body);
-    Ok((200, message_object(world, id)))
+    change(state, id, &call.body);
+    Ok((200, message_object(state, id)))
 }
 
-pub(super) fn delete(world: &mut World, call: &Call) -> Answer {
+pub(super) fn delete(state: &mut SimState, call: &Call) -> Answer {
     let app = call.app()?;
-    let (channel, _, may) = own_channel(world, call)?;
+    let (channel, _, may) = own_channel(state, call)?;
     let is_guild = channel.guild.is_some();
-    let (_, id) = own_message(world, call)?;
-    let is_own = world.messages.get(&id).is_some_and(|message| message.app == app);
+    let (_, id) = own_message(state, call)?;
+    let is_own = state.messages.get(&id).is_some_and(|message| message.app == app);
     if !(is_own || is_guild && may.has(Permissions::MANAGE_MESSAGES)) {
         return Err(ApiError::forbidden(50013, "Missing Permissions"));
     }
-    remove(world, id);
+    remove(state, id);
     Ok((204, None))
 }
 
@@ -163,8 +163,8 @@ pub(crate) struct Draft {
 }
 
 /// Creates a message whose body has been checked.
-pub(crate) fn post(world: &mut World, body: &Value, draft: &Draft) -> Id {
-    let (id, now_ms) = (world.new_id(), world.now_ms());
+pub(crate) fn post(state: &mut SimState, body: &Value, draft: &Draft) -> Id {
+    let (id, now_ms) = (state.new_id(), state.now_ms());
     let settable = draft.flags | 4 | 1 << 12 | 1 << 15;
     let message = Message {
         id,
@@ -181,25 +181,25 @@ pub(crate) fn post(world: &mut World, body: &Value, draft: &Draft) -> Id {
         nonce: Some(body["nonce"].clone()).filter(|nonce| !nonce.is_null()),
         created_ms: now_ms,
         edited_ms: None,
-        pinged: judge_mentions(world, body, draft.channel),
+        pinged: judge_mentions(state, body, draft.channel),
         interaction: draft.interaction,
         version: 1,
         seen: [].into(),
         deleted: false,
     };
-    world.messages.insert(id, message);
-    announce(world, id, "MESSAGE_CREATE");
+    state.messages.insert(id, message);
+    announce(state, id, "MESSAGE_CREATE");
     id
 }
 
 /// Applies an edit whose body has been checked. Absent fields keep their values.
-pub(crate) fn change(world: &mut World, id: Id, body: &Value) {
-    let now_ms = world.now_ms();
-    let Some(channel) = world.messages.get(&id).map(|message| message.channel) else {
+pub(crate) fn change(state: &mut SimState, id: Id, body: &Value) {
+    let now_ms = state.now_ms();
+    let Some(channel) = state.messages.get(&id).map(|message| message.channel) else {
         return;
     };
-    let pinged = judge_mentions(world, body, channel);
-    let Some(message) = world.messages.get_mut(&id) else {
+    let pinged = judge_mentions(state, body, channel);
+    let Some(message) = state.messages.get_mut(&id) else {
         return;
     };
     let seen = |message: &Message| {
@@ -225,20 +225,20 @@ pub(crate) fn change(world: &mut World, id: Id, body: &Value) {
     if before != seen(message) {
         message.version += 1;
     }
-    announce(world, id, "MESSAGE_UPDATE");
+    announce(state, id, "MESSAGE_UPDATE");
 }
 
 /// Deletes a message for everybody.
-pub(crate) fn remove(world: &mut World, id: Id) {
-    let Some(message) = world.messages.get_mut(&id) else {
+pub(crate) fn remove(state: &mut SimState, id: Id) {
+    let Some(message) = state.messages.get_mut(&id) else {
         return;
     };
     message.deleted = true;
-    announce(world, id, "MESSAGE_DELETE");
+    announce(state, id, "MESSAGE_DELETE");
 }
 
-pub(crate) fn message_object(world: &World, id: Id) -> Option<Value> {
-    world.messages.get(&id).map(|message| objects::message(world, message))
+pub(crate) fn message_object(state: &SimState, id: Id) -> Option<Value> {
+    state.messages.get(&id).map(|message| objects::message(state, message))
 }
 
 fn embeds_of(body: &Value) -> Vec<Value> {
@@ -290,7 +290,7 @@ fn number_components(mut component: Value, next: &mut u64) -> Value {
 }
 
 /// The users that a message pings. A body that mentions somebody without `allowed_mentions` violates one of Accolade's own rules.
-fn judge_mentions(world: &mut World, body: &Value, channel: Id) -> Vec<Id> {
+fn judge_mentions(state: &mut SimState, body: &Value, channel: Id) -> Vec<Id> {
     let content = body["content"].as_str().unwrap_or_default();
     let users: Vec<Id> = content
         .split("<@")
@@ -300,7 +300,7 @@ fn judge_mentions(world: &mut World, body: &Value, channel: Id) -> Vec<Id> {
     let mentions_more = content.contains("<@&") || content.contains("@everyone") || content.contains("@here");
     let allowed = &body["allowed_mentions"];
     if (!users.is_empty() || mentions_more) && !allowed.is_object() {
-        world.note_violation(format!(
+        state.note_violation(format!(
             "a message into channel {channel} mentions somebody without allowed_mentions"
         ));
     }
@@ -310,22 +310,22 @@ fn judge_mentions(world: &mut World, body: &Value, channel: Id) -> Vec<Id> {
 }
 
 /// Sends the event to bots that asked for messages. An ephemeral message creates no event.
-fn announce(world: &mut World, id: Id, event: &str) {
-    let Some(message) = world.messages.get(&id).filter(|message| message.ephemeral_to.is_none()) else {
+fn announce(state: &mut SimState, id: Id, event: &str) {
+    let Some(message) = state.messages.get(&id).filter(|message| message.ephemeral_to.is_none()) else {
         return;
     };
-    let (app, guild) = (message.app, world.channels.get(&message.channel).and_then(|channel| channel.guild));
+    let (app, guild) = (message.app, state.channels.get(&message.channel).and_then(|channel| channel.guild));
     let mut payload = if event == "MESSAGE_DELETE" {
         json!({"id": id, "channel_id": message.channel})
     } else {
-        objects::message(world, message)
+        objects::message(state, message)
     };
     let intent = if guild.is_some() { GUILD_MESSAGES } else { DIRECT_MESSAGES };
     match guild {
         Some(guild) => {
             payload["guild_id"] = json!(guild);
-            world.dispatch(guild, event, &payload, intent);
+            state.dispatch(guild, event, &payload, intent);
         }
-        None => world.dispatch_to(app, event, &payload, intent, None),
+        None => state.dispatch_to(app, event, &payload, intent, None),
     }
 }

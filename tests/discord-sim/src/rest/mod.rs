@@ -22,7 +22,7 @@ use crate::faults::Effect;
 use crate::ids::Id;
 use crate::record::Request;
 use crate::server::{Cut, Sim};
-use crate::state::World;
+use crate::state::SimState;
 
 /// Why a request was refused.
 #[derive(Debug, Clone)]
@@ -126,7 +126,7 @@ impl Call {
     }
 }
 
-type Handler = fn(&mut World, &Call) -> Answer;
+type Handler = fn(&mut SimState, &Call) -> Answer;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Auth {
@@ -215,26 +215,26 @@ pub(crate) async fn serve(
     let Some((route, auth, handler, params)) = find_route(&method, &path) else {
         let line = format!("{method} {path}");
         tracing::error!(route = %line, "UNKNOWN ROUTE: the simulator does not have it");
-        sim.change(|world| {
-            world.record.unknown_routes.push(line.clone());
-            let request = Request { path, status: 404, code: Some(0), ..begin(world, &line, None, json()) };
-            world.record.requests.push(request);
+        sim.change(|state| {
+            state.record.unknown_routes.push(line.clone());
+            let request = Request { path, status: 404, code: Some(0), ..begin(state, &line, None, json()) };
+            state.record.requests.push(request);
         });
         return response(404, Some(&json!({"message": "404: Not Found", "code": 0})), &[]);
     };
     let token = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let app = sim.read(|world| {
-        token.strip_prefix("Bot ").and_then(|token| world.app_by_token(token)).map(|app| app.id)
+    let app = sim.read(|state| {
+        token.strip_prefix("Bot ").and_then(|token| state.app_by_token(token)).map(|app| app.id)
     });
-    let mut request = sim.read(|world| begin(world, route, app, json()));
+    let mut request = sim.read(|state| begin(state, route, app, json()));
     request.path = masked(&path, &params);
-    let fault = sim.change(|world| world.faults.take(route, is_rest_fault));
+    let fault = sim.change(|state| state.faults.take(route, is_rest_fault));
     if let Some(Effect::Latency { ms }) = &fault {
         tokio::time::sleep(Duration::from_millis(*ms)).await;
     }
     if matches!(fault, Some(Effect::Hold { .. })) {
         let mut changes = sim.changes();
-        while sim.read(|world| world.faults.holds(route)) {
+        while sim.read(|state| state.faults.holds(route)) {
             // The sender exists as long as the simulator.
             if changes.changed().await.is_err() {
                 break;
@@ -242,12 +242,12 @@ pub(crate) async fn serve(
         }
     }
     let asking = if auth == Auth::Open { None } else { app };
-    sim.change(|world| {
+    sim.change(|state| {
         let call = body.and_then(|mut body| {
-            uploads::settle(world, app, &mut body)?;
+            uploads::settle(state, app, &mut body)?;
             Ok(Call { params, query, body: body.json, app: asking, arrived })
         });
-        run(world, request, auth, handler, call, fault.as_ref())
+        run(state, request, auth, handler, call, fault.as_ref())
     })
 }
 
@@ -269,8 +269,8 @@ fn is_rest_fault(effect: &Effect) -> bool {
     }
 }
 
-fn begin(world: &World, route: &str, app: Option<Id>, body: Value) -> Request {
-    let (at_ms, route) = (world.now_ms(), route.to_owned());
+fn begin(state: &SimState, route: &str, app: Option<Id>, body: Value) -> Request {
+    let (at_ms, route) = (state.now_ms(), route.to_owned());
     Request { at_ms, route, path: String::new(), app, status: 0, code: None, body, inside_retry_after: false }
 }
 
@@ -280,22 +280,22 @@ fn masked(path: &str, params: &BTreeMap<&'static str, String>) -> String {
 
 /// Everything after the delays: limits, authorization, the fault, the route itself, the record.
 fn run(
-    world: &mut World,
+    state: &mut SimState,
     mut request: Request,
     auth: Auth,
     handler: Handler,
     call: Result<Call, ApiError>,
     fault: Option<&Effect>,
 ) -> Response<Body> {
-    let now_ms = world.now_ms();
+    let now_ms = state.now_ms();
     let (limiter, major, exempt) = match &call {
         Ok(call) => {
-            let limiter = call.app.or_else(|| owner_of(world, call));
+            let limiter = call.app.or_else(|| owner_of(state, call));
             (limiter, major_of(call), auth != Auth::Bot)
         }
         Err(_) => (request.app, String::new(), false),
     };
-    let judged = limiter.map(|app| world.rate.judge(app, &request.route, &major, now_ms, exempt));
+    let judged = limiter.map(|app| state.rate.judge(app, &request.route, &major, now_ms, exempt));
     let (mut headers, refused) = match judged {
         Some(judged) => {
             request.inside_retry_after = judged.inside_retry_after;
@@ -304,13 +304,13 @@ fn run(
         None => (Vec::new(), None),
     };
     if let Some(body) = refused {
-        return finish(world, request, 429, Some(&body), &headers);
+        return finish(state, request, 429, Some(&body), &headers);
     }
-    let execute = |world: &mut World| match call.and_then(|call| {
+    let execute = |state: &mut SimState| match call.and_then(|call| {
         if auth == Auth::Bot && call.app.is_none() {
             Err(ApiError::unauthorized())
         } else {
-            handler(world, &call)
+            handler(state, &call)
         }
     }) {
         Ok(answer) => (answer.0, answer.1, None),
@@ -319,15 +319,15 @@ fn run(
     match fault {
         Some(&Effect::Status { status }) => {
             request.status = status;
-            world.record.requests.push(request);
+            state.record.requests.push(request);
             let page = format!("<html><head><title>{status}</title></head><body>cloudflare</body></html>");
             return response_text(status, page);
         }
         Some(&Effect::Cut { after_effect }) => {
             if after_effect {
-                execute(world);
+                execute(state);
             }
-            world.record.requests.push(request);
+            state.record.requests.push(request);
             let mut cut = Response::new(Body::empty());
             cut.extensions_mut().insert(Cut);
             return cut;
@@ -340,9 +340,9 @@ fn run(
                 if let Some(app) = limiter {
                     let until = now_ms + (wait * 1000.0) as i64;
                     if global {
-                        world.rate.asked_all_to_wait(app, until);
+                        state.rate.asked_all_to_wait(app, until);
                     } else {
-                        world.rate.asked_to_wait(app, &request.route, &major, until);
+                        state.rate.asked_to_wait(app, &request.route, &major, until);
                     }
                 }
             }
@@ -350,12 +350,12 @@ fn run(
             if global {
                 headers.push(("X-RateLimit-Global", "true".to_owned()));
             }
-            return finish(world, request, 429, Some(&body), &headers);
+            return finish(state, request, 429, Some(&body), &headers);
         }
         Some(Effect::UnknownWebhook) => {
             request.code = Some(10015);
             let body = ApiError::unknown(10015, "Webhook").body();
-            return finish(world, request, 404, Some(&body), &headers);
+            return finish(state, request, 404, Some(&body), &headers);
         }
         Some(
             Effect::Latency { .. }
@@ -370,15 +370,15 @@ fn run(
         )
         | None => {}
     }
-    let (status, body, code) = execute(world);
+    let (status, body, code) = execute(state);
     request.code = code;
-    finish(world, request, status, body.as_ref(), &headers)
+    finish(state, request, status, body.as_ref(), &headers)
 }
 
 /// The application that owns the interaction token in the path.
-fn owner_of(world: &World, call: &Call) -> Option<Id> {
-    let interaction = world.tokens.get(call.params.get("token")?)?;
-    world.interactions.get(interaction).map(|found| found.app)
+fn owner_of(state: &SimState, call: &Call) -> Option<Id> {
+    let interaction = state.tokens.get(call.params.get("token")?)?;
+    state.interactions.get(interaction).map(|found| found.app)
 }
 
 fn major_of(call: &Call) -> String {
@@ -390,14 +390,14 @@ fn major_of(call: &Call) -> String {
 }
 
 fn finish(
-    world: &mut World,
+    state: &mut SimState,
     mut request: Request,
     status: u16,
     body: Option<&Value>,
     headers: &[(&'static str, String)],
 ) -> Response<Body> {
     request.status = status;
-    world.record.requests.push(request);
+    state.record.requests.push(request);
     response(status, body, headers)
 }
 

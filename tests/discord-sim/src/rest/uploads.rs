@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::ApiError;
 use crate::ids::Id;
 use crate::limits::{FormErrors, list};
-use crate::state::World;
+use crate::state::SimState;
 
 /// The maximum size of all files of a message together, for bots on a server without boosts.
 const MOST_BYTES: usize = 10 * 1024 * 1024;
@@ -107,7 +107,7 @@ fn kind_of(filename: &str) -> &'static str {
 }
 
 /// Stores the files and writes the message's attachments into the body: new ones in full, older ones by their ids.
-pub(super) fn settle(world: &mut World, app: Option<Id>, body: &mut Body) -> Result<(), ApiError> {
+pub(super) fn settle(state: &mut SimState, app: Option<Id>, body: &mut Body) -> Result<(), ApiError> {
     if body.files.iter().map(|file| file.bytes.len()).sum::<usize>() > MOST_BYTES {
         return Err(ApiError::new(413, 40005, "Request entity too large"));
     }
@@ -127,7 +127,7 @@ pub(super) fn settle(world: &mut World, app: Option<Id>, body: &mut Body) -> Res
         errors.length(&format!("{at}.description"), &entry["description"], 0, 1024);
         let id = Id::of(&entry["id"]);
         match id.map(|id| (id, body.files.iter().find(|file| file.index == id.0))) {
-            Some((_, Some(file))) => settled.push(keep(world, app, file, entry["filename"].as_str())),
+            Some((_, Some(file))) => settled.push(keep(state, app, file, entry["filename"].as_str())),
             Some((id, None)) if id.0 >= SMALLEST_SNOWFLAKE => settled.push(json!({"id": id})),
             _ => errors.add(&format!("{at}.id"), "ATTACHMENT_NOT_FOUND", "There is no such file."),
         }
@@ -136,14 +136,14 @@ pub(super) fn settle(world: &mut World, app: Option<Id>, body: &mut Body) -> Res
     let indexes: Vec<Option<Id>> = named.iter().map(|entry| Id::of(&entry["id"])).collect();
     let is_named = |file: &&Upload| indexes.contains(&Some(Id(file.index)));
     let unnamed: Vec<&Upload> = body.files.iter().filter(|file| !is_named(file)).collect();
-    settled.extend(unnamed.into_iter().map(|file| keep(world, app, file, None)));
+    settled.extend(unnamed.into_iter().map(|file| keep(state, app, file, None)));
     message["attachments"] = Value::Array(settled);
     Ok(())
 }
 
-fn keep(world: &mut World, app: Option<Id>, file: &Upload, filename: Option<&str>) -> Value {
-    let id = world.new_id();
-    world.files.insert(id, file.bytes.clone());
+fn keep(state: &mut SimState, app: Option<Id>, file: &Upload, filename: Option<&str>) -> Value {
+    let id = state.new_id();
+    state.files.insert(id, file.bytes.clone());
     let (app, filename) = (app.unwrap_or(Id(0)), filename.unwrap_or(&file.filename));
     let path = format!("ephemeral-attachments/{app}/{id}/{filename}");
     json!({

@@ -12,7 +12,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// `GUILDS`, `GUILD_MEMBERS`, `GUILD_MODERATION`: the intents that Accolade asks for.
 pub(crate) const INTENTS: u64 = 1 | 1 << 1 | 1 << 2;
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// A guild with a member, a moderator and a bot.
 pub(crate) struct TestEnv {
@@ -196,7 +196,7 @@ impl Gateway {
     /// The next frame, or the code with which the gateway closed.
     pub(crate) async fn frame(&mut self) -> Result<Value, u16> {
         let next =
-            tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("the gateway speaks in time");
+            tokio::time::timeout(TIME_LIMIT, self.socket.next()).await.expect("the gateway speaks in time");
         match next {
             Some(Ok(Message::Text(text))) => {
                 let frame: Value = serde_json::from_str(&text).expect("frames are JSON");

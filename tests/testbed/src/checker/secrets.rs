@@ -6,7 +6,7 @@ use super::{Rule, Violation, note};
 
 /// What one person typed, and who may read it.
 #[derive(Clone, Debug)]
-pub struct Typed {
+pub struct TypedTexts {
     /// The person's Discord id.
     pub discord_id: String,
     /// Address and names. Only the person may read them.
@@ -23,7 +23,7 @@ pub struct Canaries {
     /// Passwords, tokens, keys and parts of links. They must not appear anywhere.
     pub secrets: Vec<String>,
     /// What people typed.
-    pub typed: Vec<Typed>,
+    pub typed: Vec<TypedTexts>,
     /// The channel that contains the cards.
     pub card_channel: String,
 }
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     fn canaries() -> Canaries {
-        let typed = Typed {
+        let typed = TypedTexts {
             discord_id: "7".to_owned(),
             private: vec!["ada-lovelace@example.org".to_owned()],
             reason: "because of the wiki".to_owned(),

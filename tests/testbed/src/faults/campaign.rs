@@ -76,7 +76,7 @@ pub(super) struct Campaign {
 }
 
 /// The part of the campaign that one environment runs.
-struct Visit<'a> {
+struct EnvironmentRun<'a> {
     campaign: &'a mut Campaign,
     stage: Arc<Stage>,
     journeys: JoinSet<Result<()>>,
@@ -96,7 +96,7 @@ impl Campaign {
         let mut number = 0;
         while !self.is_over() {
             self.servers.forget_people().await?;
-            self.visit(number).await.with_context(|| format!("in environment {number}"))?;
+            self.run_in_environment(number).await.with_context(|| format!("in environment {number}"))?;
             number += 1;
         }
         let tally = &mut self.tally;
@@ -113,25 +113,25 @@ impl Campaign {
         Ok(())
     }
 
-    async fn visit(&mut self, number: u64) -> Result<()> {
+    async fn run_in_environment(&mut self, number: u64) -> Result<()> {
         let seed = self.random.random();
         let plan = Plan { paths: &self.paths, number, seed };
         let env = TestEnv::start(&self.servers, &plan).await?;
         let stage = Arc::new(Stage::new(env, Arc::clone(&self.servers)));
-        let mut visit = Visit {
+        let mut run = EnvironmentRun {
             campaign: self,
             stage: Arc::clone(&stage),
             journeys: JoinSet::new(),
             memory: Memory::default(),
             was_clock_apart: false,
         };
-        let went = visit.goes().await;
+        let went = run.goes().await;
         let found = match went {
             Ok(found) => found,
             Err(error) => vec![Found { rule: "stuck".to_owned(), what: format!("{error:#}") }],
         };
-        visit.journeys.abort_all();
-        drop(visit);
+        run.journeys.abort_all();
+        drop(run);
         self.tally.ends_of_its_own +=
             stage.env.bots.iter().map(crate::bot_process::BotProcess::ends_of_its_own).sum::<u64>();
         if !found.is_empty() {
@@ -167,7 +167,7 @@ impl Campaign {
     }
 }
 
-impl Visit<'_> {
+impl EnvironmentRun<'_> {
     async fn goes(&mut self) -> Result<Vec<Found>> {
         let end = self.campaign.tally.points + POINTS_OF_ONE;
         while !self.campaign.is_over() && self.campaign.tally.points < end {

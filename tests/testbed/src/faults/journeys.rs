@@ -21,7 +21,7 @@ use crate::sandbox::chat::Answer;
 use crate::waiting::{comes_true_at_looks, let_pass, wait_until};
 
 /// How long a journey may take while the gate is open and faults keep happening.
-const PATIENCE: Duration = Duration::from_mins(4);
+const TIME_LIMIT: Duration = Duration::from_mins(4);
 
 /// The reply to a person who cancelled, or who has nothing left to cancel.
 const TAKEN_BACK: [&str; 4] =
@@ -205,7 +205,7 @@ impl Traveller {
     /// Repeats an action until it returns a value.
     async fn until<T>(&self, what: &str, mut act: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
         let (mut last, mut done) = (None, None);
-        let left = PATIENCE.saturating_sub(self.begun.elapsed());
+        let left = TIME_LIMIT.saturating_sub(self.begun.elapsed());
         comes_true_at_looks(left, LOOK, async || {
             let why = last.as_ref().map(|error| format!(", {error:#}")).unwrap_or_default();
             let wait = format!("{:?}: {what}{why}", self.journey);
@@ -221,8 +221,8 @@ impl Traveller {
         .await?;
         match (done, last) {
             (Some(done), _) => Ok(done),
-            (None, Some(error)) => Err(error).with_context(|| format!("{what}: never in {PATIENCE:?}")),
-            (None, None) => bail!("{what}: never in {PATIENCE:?}"),
+            (None, Some(error)) => Err(error).with_context(|| format!("{what}: never in {TIME_LIMIT:?}")),
+            (None, None) => bail!("{what}: never in {TIME_LIMIT:?}"),
         }
     }
 

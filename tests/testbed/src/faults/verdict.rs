@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::stage::Stage;
 use crate::checker::authority::Authority;
 use crate::checker::leaks::{self, Holdings};
-use crate::checker::secrets::{Canaries, Typed};
+use crate::checker::secrets::{Canaries, TypedTexts};
 use crate::checker::{Checker, Rule, Violation, told};
 use crate::sandbox::product::{REALM, ids};
 
@@ -109,7 +109,7 @@ fn canaries(stage: &Stage) -> Result<Canaries> {
         query.split('&').next()?.rsplit('.').next().map(str::to_owned)
     });
     secrets.extend(keys);
-    let typed = people.iter().map(|person| Typed {
+    let typed = people.iter().map(|person| TypedTexts {
         discord_id: person.discord_id.clone(),
         private: person.canaries().map(str::to_owned).to_vec(),
         reason: person.reason.clone(),

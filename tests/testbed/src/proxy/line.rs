@@ -37,7 +37,7 @@ struct Part<'a> {
 
 /// How a line continues after a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Onward {
+enum NextAction {
     Passes,
     Ends,
 }
@@ -89,7 +89,7 @@ impl Line<'_> {
         loop {
             while let Some((length, asked)) = self.first_request(&bytes)? {
                 let request: Vec<u8> = bytes.drain(..length).collect();
-                if self.pass_request(request, asked).await? == Onward::Ends {
+                if self.pass_request(request, asked).await? == NextAction::Ends {
                     return Ok(());
                 }
             }
@@ -109,7 +109,7 @@ impl Line<'_> {
         Ok(Some((length, framing::ldap_asked(&bytes[..length])?)))
     }
 
-    async fn pass_request(&self, request: Vec<u8>, asked: Asked) -> Result<Onward> {
+    async fn pass_request(&self, request: Vec<u8>, asked: Asked) -> Result<NextAction> {
         let (exchange, plan) = self.shared.begin(&asked.kind);
         self.shared.count(exchange, Direction::ToServer, request.len());
         let is_for_request = plan.as_ref().is_some_and(|plan| {
@@ -119,7 +119,7 @@ impl Line<'_> {
             let (bytes, is_last) = framing::made_up(answer, &asked);
             self.note(&asked.kind, plan.as_ref().context("it is there")?, 0);
             self.to_client.lock().await.write_all(&bytes).await?;
-            return Ok(if is_last { Onward::Ends } else { Onward::Passes });
+            return Ok(if is_last { NextAction::Ends } else { NextAction::Passes });
         }
         let kind = asked.kind.clone();
         let (now, later) = if is_for_request { (plan, None) } else { (None, plan) };
@@ -127,7 +127,7 @@ impl Line<'_> {
         match now {
             None => {
                 self.to_server.lock().await.write_all(&request).await?;
-                Ok(Onward::Passes)
+                Ok(NextAction::Passes)
             }
             Some(plan) => {
                 let part = Part { passed: 0, bytes: &request };
@@ -145,7 +145,7 @@ impl Line<'_> {
         loop {
             while let Some((length, owed)) = self.first_answer(&bytes, is_ended)? {
                 let answer: Vec<u8> = bytes.drain(..length).collect();
-                if self.pass_answer(&answer, owed).await? == Onward::Ends {
+                if self.pass_answer(&answer, owed).await? == NextAction::Ends {
                     return Ok(());
                 }
             }
@@ -194,20 +194,20 @@ impl Line<'_> {
         Ok(Some((length, Some(Owed { plan, ..message }))))
     }
 
-    async fn pass_answer(&self, answer: &[u8], owed: Option<Owed>) -> Result<Onward> {
+    async fn pass_answer(&self, answer: &[u8], owed: Option<Owed>) -> Result<NextAction> {
         if let Some(owed) = &owed {
             self.shared.count(owed.exchange, Direction::ToClient, answer.len());
         }
         let Some((asked, plan, passed)) = owed.and_then(|owed| Some((owed.asked, owed.plan?, owed.passed)))
         else {
             self.to_client.lock().await.write_all(answer).await?;
-            return Ok(Onward::Passes);
+            return Ok(NextAction::Passes);
         };
         if let Fault::Instead(answer, _) = &plan.fault {
             let (bytes, is_last) = framing::made_up(answer, &asked);
             self.note(&asked.kind, &plan, 0);
             self.to_client.lock().await.write_all(&bytes).await?;
-            return Ok(if is_last { Onward::Ends } else { Onward::Passes });
+            return Ok(if is_last { NextAction::Ends } else { NextAction::Passes });
         }
         self.strike(&asked.kind, &plan, Part { passed, bytes: answer }, &self.to_client).await
     }
@@ -239,7 +239,7 @@ impl Line<'_> {
                 None => to.lock().await.write_all(&chunk).await?,
                 Some(plan) => {
                     let part = Part { passed, bytes: &chunk };
-                    if self.strike(&Kind::Connection, &plan, part, to).await? == Onward::Ends {
+                    if self.strike(&Kind::Connection, &plan, part, to).await? == NextAction::Ends {
                         return Ok(());
                     }
                 }
@@ -268,7 +268,7 @@ impl Line<'_> {
         plan: &Plan,
         part: Part<'_>,
         to: &tokio::sync::Mutex<OwnedWriteHalf>,
-    ) -> Result<Onward> {
+    ) -> Result<NextAction> {
         let offset = plan.place.offset_in(part.passed + part.bytes.len());
         let (before, rest) = part.bytes.split_at(offset.saturating_sub(part.passed));
         let mut to = to.lock().await;
@@ -277,13 +277,13 @@ impl Line<'_> {
         to.write_all(before).await?;
         match &plan.fault {
             // Both halves are dropped when this line's future ends, which closes them in order.
-            Fault::Cut => return Ok(Onward::Ends),
+            Fault::Cut => return Ok(NextAction::Ends),
             Fault::Reset => {
                 drop(to);
                 for half in [&self.to_client, &self.to_server] {
                     half.lock().await.as_ref().set_zero_linger().context("reset a line")?;
                 }
-                return Ok(Onward::Ends);
+                return Ok(NextAction::Ends);
             }
             Fault::Stall => {
                 self.shared.healed().await;
@@ -294,7 +294,7 @@ impl Line<'_> {
                 self.is_half_open.store(true, Ordering::Relaxed);
                 self.to_server.lock().await.shutdown().await?;
                 self.shared.healed().await;
-                return Ok(Onward::Ends);
+                return Ok(NextAction::Ends);
             }
             Fault::Latency(pause) => {
                 crate::waiting::let_pass(*pause).await;
@@ -310,7 +310,7 @@ impl Line<'_> {
             // This fault replaces a whole answer and never strikes inside one.
             Fault::Instead(..) => to.write_all(rest).await?,
         }
-        Ok(Onward::Passes)
+        Ok(NextAction::Passes)
     }
 
     /// Replaces the first byte with another value.

@@ -59,7 +59,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn a_killed_bed_takes_its_servers_along() {
+async fn a_killed_testbed_takes_its_servers_along() {
     let folder = folder();
     let (mut child, pids) = start_servers(folder.path()).await;
     assert!(pids.iter().all(|pid| runs(*pid)));
@@ -68,7 +68,7 @@ async fn a_killed_bed_takes_its_servers_along() {
 }
 
 #[tokio::test]
-async fn a_bed_that_is_told_to_end_ends_and_forgets_its_servers() {
+async fn a_testbed_that_is_told_to_end_ends_and_forgets_its_servers() {
     let folder = folder();
     let (mut child, pids) = start_servers(folder.path()).await;
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id().expect("it runs")).expect("a pid"));

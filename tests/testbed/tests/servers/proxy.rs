@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// How long to wait where no answer arrives.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIME_LIMIT: Duration = Duration::from_secs(1);
 
 /// A directory behind a proxy.
 struct ProxiedServers {
@@ -134,7 +134,7 @@ async fn what_stalls_goes_on_when_faults_end() {
     let servers = start().await;
     let mut ldap = servers.ldap().await;
     servers.proxy.plans(Plan::once(ADD, Direction::ToServer, Place::Byte(9), Fault::Stall));
-    servers.adds_within(PATIENCE, &mut ldap, "stalled").await.expect_err("no answer in time");
+    servers.adds_within(TIME_LIMIT, &mut ldap, "stalled").await.expect_err("no answer in time");
     assert!(!servers.has("stalled").await);
     servers.proxy.heals().await.expect("healed");
     testbed::wait_until("the Add", SOON, async || Ok(servers.has("stalled").await))
@@ -148,8 +148,8 @@ async fn a_half_open_line_is_silent_and_not_closed() {
     let mut ldap = servers.ldap().await;
     servers.proxy.plans(Plan::once(ADD, Direction::ToServer, Place::Start, Fault::HalfOpen));
     let begun = Instant::now();
-    servers.adds_within(PATIENCE, &mut ldap, "silence").await.expect_err("no answer");
-    assert!(begun.elapsed() >= PATIENCE, "the line was closed");
+    servers.adds_within(TIME_LIMIT, &mut ldap, "silence").await.expect_err("no answer");
+    assert!(begun.elapsed() >= TIME_LIMIT, "the line was closed");
     assert!(!servers.has("silence").await);
 }
 

@@ -18,7 +18,7 @@ async fn two_directories_run_side_by_side_and_share_nothing() {
 }
 
 #[tokio::test]
-async fn a_kept_folder_belongs_to_one_bed_at_a_time() {
+async fn a_kept_folder_belongs_to_one_testbed_at_a_time() {
     let folder = tempfile::tempdir().expect("a folder");
     let options = || ServerOptions { folder: Some(folder.path().to_owned()), ..ServerOptions::slapd_alone() };
     let first = TestServers::start(options()).await.expect("the first");

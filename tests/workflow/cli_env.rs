@@ -53,23 +53,23 @@ impl Run {
 }
 
 /// An operator's folder: the configuration, the secrets, and the place for the database.
-pub(crate) struct House {
+pub(crate) struct CliEnv {
     pub(crate) folder: PathBuf,
     pub(crate) file: PathBuf,
     config: Value,
     kept: Option<TempDir>,
 }
 
-impl House {
+impl CliEnv {
     /// Creates a new folder; its database is not migrated.
     pub(crate) fn new() -> Self {
         let folder = tempfile::Builder::new()
             .permissions(std::fs::Permissions::from_mode(0o700))
             .tempdir()
             .expect("a folder");
-        let mut house = Self::over(folder.path());
-        house.kept = Some(folder);
-        house
+        let mut cli = Self::over(folder.path());
+        cli.kept = Some(folder);
+        cli
     }
 
     /// Uses the database of an environment.
@@ -79,17 +79,17 @@ impl House {
 
     fn over(folder: &Path) -> Self {
         std::fs::create_dir(folder.join("secrets")).expect("a folder for secrets");
-        let house = Self {
+        let cli = Self {
             file: folder.join("accolade.toml"),
             config: config_in(folder, &folder.join("secrets")),
             folder: folder.to_owned(),
             kept: None,
         };
-        house.keeps("token", TOKEN);
-        house.keeps("bind", "canary-of-the-bind-password");
-        house.keeps("client", "canary-of-the-client-secret");
-        house.write();
-        house
+        cli.keeps("token", TOKEN);
+        cli.keeps("bind", "canary-of-the-bind-password");
+        cli.keeps("client", "canary-of-the-client-secret");
+        cli.write();
+        cli
     }
 
     /// Writes the file of a secret.
