@@ -15,7 +15,7 @@ use super::rate_limit::GlobalRateLimit;
 use super::recent_members::RecentMembers;
 use super::transport;
 use super::unanswered::Unanswered;
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::config;
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, MessageId, RoleId, Timestamp};
 use crate::domain::member::MemberFacts;
@@ -183,22 +183,18 @@ impl Discord {
 
     /// The member that was noted less than [`FRESH_FOR`](crate::domain::freshness::FRESH_FOR) ago, and when; `None` if none was, or if
     /// they changed since. Asks nothing.
-    pub fn recent_member(
-        &self,
-        guild_id: GuildId,
-        user_id: DiscordUserId,
-    ) -> Option<(Timestamp, MemberFacts)> {
-        self.inner.recent_members.fresh(guild_id, user_id, self.inner.clock.now())
+    pub fn recent_member(&self, guild_id: GuildId, user_id: DiscordUserId) -> Option<(Moment, MemberFacts)> {
+        self.inner.recent_members.fresh(guild_id, user_id, self.inner.clock.moment())
     }
 
     /// Discord showed this member a moment ago, in an interaction, and what follows from it may rest on that.
     pub fn note_member(&self, facts: &MemberFacts) {
-        self.inner.recent_members.note(facts, self.inner.clock.now());
+        self.inner.recent_members.note(facts, self.inner.clock.moment());
     }
 
     /// The member changed or left, as the gateway says: nothing older counts.
     pub fn forget_member(&self, guild_id: GuildId, user_id: DiscordUserId) {
-        self.inner.recent_members.forget(guild_id, user_id, self.inner.clock.now());
+        self.inner.recent_members.forget(guild_id, user_id, self.inner.clock.moment());
     }
 
     /// Posts a message to a channel. A repeat with the same nonce within some minutes doesn't post again; it updates the first message.

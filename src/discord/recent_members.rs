@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::clock::Moment;
 use crate::domain::freshness::is_fresh;
-use crate::domain::ids::{DiscordUserId, GuildId, Timestamp};
+use crate::domain::ids::{DiscordUserId, GuildId};
 use crate::domain::member::MemberFacts;
 
 /// `None` stands for a member that changed or left at that time.
-type Members = HashMap<(GuildId, DiscordUserId), (Timestamp, Option<MemberFacts>)>;
+type Members = HashMap<(GuildId, DiscordUserId), (Moment, Option<MemberFacts>)>;
 
 /// The members that Discord showed to this process in an interaction, and when.
 #[derive(Default)]
@@ -20,19 +21,20 @@ impl RecentMembers {
     }
 
     /// Discord showed this member at `at` or later. Not noted if they have changed since `at`.
-    pub(super) fn note(&self, facts: &MemberFacts, at: Timestamp) {
+    pub(super) fn note(&self, facts: &MemberFacts, at: Moment) {
         let mut members = self.locked();
-        members.retain(|_, (noted, _)| is_fresh(*noted, at) || *noted > at);
+        members.retain(|_, (noted, _)| is_fresh(at.since(*noted)));
         let key = (facts.guild_id, facts.user_id);
-        if !matches!(members.get(&key), Some((changed_at, None)) if *changed_at >= at) {
+        let is_older_than = |changed_at: &Moment| at.since(*changed_at).is_zero();
+        if !matches!(members.get(&key), Some((changed_at, None)) if is_older_than(changed_at)) {
             members.insert(key, (at, Some(facts.clone())));
         }
     }
 
     /// The member changed or left at `at`.
-    pub(super) fn forget(&self, guild: GuildId, user: DiscordUserId, at: Timestamp) {
+    pub(super) fn forget(&self, guild: GuildId, user: DiscordUserId, at: Moment) {
         let mut members = self.locked();
-        members.retain(|_, (noted, _)| is_fresh(*noted, at));
+        members.retain(|_, (noted, _)| is_fresh(at.since(*noted)));
         members.insert((guild, user), (at, None));
     }
 
@@ -41,17 +43,20 @@ impl RecentMembers {
         &self,
         guild: GuildId,
         user: DiscordUserId,
-        now: Timestamp,
-    ) -> Option<(Timestamp, MemberFacts)> {
+        now: Moment,
+    ) -> Option<(Moment, MemberFacts)> {
         let members = self.locked();
-        let (at, facts) = members.get(&(guild, user)).filter(|(at, _)| is_fresh(*at, now))?;
+        let (at, facts) = members.get(&(guild, user)).filter(|(at, _)| is_fresh(now.since(*at)))?;
         Some((*at, facts.clone()?))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::clock::{Clock, SystemClock};
     use crate::domain::freshness::FRESH_FOR;
 
     fn member(user: u64) -> MemberFacts {
@@ -71,23 +76,24 @@ mod tests {
     #[test]
     fn a_member_counts_for_a_while_unless_they_change() {
         let members = RecentMembers::default();
-        let (ada, start) = (member(1), Timestamp::from_millis(1_700_000_000_000));
-        let fresh = |user, now| members.fresh(ada.guild_id, DiscordUserId::new(user), now).map(|(at, _)| at);
-        assert_eq!(fresh(1, start), None);
-        members.note(&ada, start);
-        assert_eq!(fresh(1, start.after(FRESH_FOR)), Some(start));
-        assert_eq!(fresh(1, start.after(FRESH_FOR * 2)), None);
-        assert_eq!(fresh(2, start), None, "another member");
-        assert!(members.fresh(GuildId::new(8), ada.user_id, start).is_none(), "another guild");
-        members.forget(ada.guild_id, ada.user_id, start);
-        assert_eq!(fresh(1, start), None);
-        members.note(&ada, start);
-        assert_eq!(fresh(1, start), None, "the answer may be older than the change");
-        let later = start.after(FRESH_FOR / 2);
+        let (ada, now) = (member(1), SystemClock.moment());
+        let old = now.before(FRESH_FOR * 2);
+        let is_known = |user, now| members.fresh(ada.guild_id, DiscordUserId::new(user), now).is_some();
+        assert!(!is_known(1, now));
+        members.note(&ada, old);
+        assert!(is_known(1, now.before(FRESH_FOR)));
+        assert!(!is_known(1, now), "it is too old");
+        assert!(!is_known(2, old), "another member");
+        assert!(members.fresh(GuildId::new(8), ada.user_id, old).is_none(), "another guild");
+        members.forget(ada.guild_id, ada.user_id, old);
+        assert!(!is_known(1, old));
+        members.note(&ada, old);
+        assert!(!is_known(1, old), "the answer may be older than the change");
+        let later = now.before(FRESH_FOR + FRESH_FOR / 2);
         members.note(&ada, later);
-        assert_eq!(fresh(1, later), Some(later));
+        assert!(is_known(1, later));
         // What is too old is dropped.
-        members.note(&member(2), later.after(FRESH_FOR * 2));
+        members.note(&member(2), now.before(Duration::from_secs(1)));
         assert_eq!(members.locked().len(), 1);
     }
 }

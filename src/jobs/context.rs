@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::lease::Claim;
 use super::outcome::{StepDone, StepError, StepOutput, defect};
+use crate::clock::Moment;
 use crate::config::{Config, Guild};
 use crate::directory;
 use crate::domain::account::{Account, Mark};
@@ -50,6 +51,9 @@ pub(super) struct StepContext<'a> {
     pub(super) steps: Vec<JobStep>,
     /// The configuration when the step began.
     pub(super) config: Arc<Config>,
+    /// When Discord showed the member on whom the decision of `eligible` rests, if this claim decided. The time of a recorded decision
+    /// does not tell its age, because another process with another wall clock may have recorded it.
+    pub(super) decided_at: Option<Moment>,
     /// The account's entry as `create_entry` read it under this claim.
     pub(super) created: OnceLock<directory::Entry>,
     pub(super) pending: Pending,
@@ -74,6 +78,7 @@ impl<'a> StepContext<'a> {
             account,
             steps,
             config,
+            decided_at: None,
             created,
             pending,
         })
@@ -82,6 +87,7 @@ impl<'a> StepContext<'a> {
     /// Keeps a finished convergent step in memory and moves on to `next`.
     pub(super) fn note(&mut self, done: &StepDone, next: Step) {
         let now = self.worker.deps.clock.now();
+        self.decided_at = done.decided_at.or(self.decided_at);
         for mut record in done.records(self.step) {
             let at = *record.seen_at.get_or_insert(now);
             self.steps.push(JobStep {

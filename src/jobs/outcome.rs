@@ -1,11 +1,11 @@
 //! How a step ends: what it did, what later steps need of it, or why it stopped early.
 
+use crate::clock::Moment;
 use crate::directory::DirectoryError;
 use crate::discord::DiscordError;
 use crate::domain::account::{DirectoryId, KeycloakId};
 use crate::domain::eligibility::{GroupName, RuleName};
 use crate::domain::error_code::ErrorCode;
-use crate::domain::ids::Timestamp;
 use crate::domain::job::{FailureAction, Outcome, Step};
 use crate::domain::mail::MailState;
 use crate::domain::request::Request;
@@ -77,13 +77,13 @@ pub(super) struct StepDone {
     pub(super) output: StepOutput,
     /// A new decision of `eligible` that the step had to make, recorded before the step itself.
     pub(super) redecided: Option<StepRecord>,
-    /// When the step asked, where that counts and not when the answer is recorded.
-    pub(super) asked_at: Option<Timestamp>,
+    /// When Discord showed the member on whom this decision of `eligible` rests.
+    pub(super) decided_at: Option<Moment>,
 }
 
 impl StepDone {
     pub(super) const fn new(outcome: Outcome, output: StepOutput) -> Self {
-        Self { outcome, output, redecided: None, asked_at: None }
+        Self { outcome, output, redecided: None, decided_at: None }
     }
 
     pub(super) const fn plain(outcome: Outcome) -> Self {
@@ -97,7 +97,7 @@ impl StepDone {
     /// The row of the step.
     pub(super) fn record(&self, step: Step) -> StepRecord {
         let output = self.output.to_json();
-        StepRecord { step, outcome: self.outcome, output, seen_at: self.asked_at }
+        StepRecord { step, outcome: self.outcome, output, seen_at: None }
     }
 
     /// The rows of the step: a new decision of `eligible`, if there is one, then the step itself.

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use crate::clock::Moment;
 use crate::domain::freshness::is_fresh;
-use crate::domain::ids::{RequestId, Timestamp};
+use crate::domain::ids::RequestId;
 
 /// The requests whose user name and address were free in Keycloak, and when that was asked.
-pub(crate) struct RecentChecks(Mutex<HashMap<RequestId, Timestamp>>);
+pub(crate) struct RecentChecks(Mutex<HashMap<RequestId, Moment>>);
 
 impl RecentChecks {
     /// Nothing was checked yet.
@@ -16,16 +17,16 @@ impl RecentChecks {
     }
 
     /// Keycloak was asked about this request at `asked_at`, and everything was free.
-    pub(crate) fn note(&self, request: RequestId, asked_at: Timestamp) {
+    pub(crate) fn note(&self, request: RequestId, asked_at: Moment) {
         let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        checks.retain(|_, at| is_fresh(*at, asked_at));
+        checks.retain(|_, at| is_fresh(asked_at.since(*at)));
         checks.insert(request, asked_at);
     }
 
     /// Whether everything was free less than 30 s ago. Each note counts once: a job that is tried again asks again.
-    pub(crate) fn take_fresh(&self, request: RequestId, now: Timestamp) -> bool {
+    pub(crate) fn take_fresh(&self, request: RequestId, now: Moment) -> bool {
         let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        checks.remove(&request).is_some_and(|at| is_fresh(at, now))
+        checks.remove(&request).is_some_and(|at| is_fresh(now.since(at)))
     }
 }
 
@@ -34,23 +35,19 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::clock::{Clock, SystemClock};
     use crate::domain::freshness::FRESH_FOR;
 
     #[test]
     fn a_check_counts_once_and_for_thirty_seconds() {
         let checks = RecentChecks::new();
         let request = RequestId::new(uuid::Uuid::from_u128(1));
-        let start = Timestamp::from_millis(1_700_000_000_000);
-        assert!(!checks.take_fresh(request, start), "nothing was checked");
-        checks.note(request, start);
-        assert!(checks.take_fresh(request, start.after(FRESH_FOR)));
-        assert!(!checks.take_fresh(request, start), "it counts once");
-        checks.note(request, start);
-        assert!(!checks.take_fresh(request, start.after(FRESH_FOR + Duration::from_millis(1))));
-        checks.note(request, start);
-        assert!(
-            !checks.take_fresh(request, start.before(Duration::from_millis(1))),
-            "the clock was set back"
-        );
+        let now = SystemClock.moment();
+        assert!(!checks.take_fresh(request, now), "nothing was checked");
+        checks.note(request, now.before(FRESH_FOR));
+        assert!(checks.take_fresh(request, now));
+        assert!(!checks.take_fresh(request, now), "it counts once");
+        checks.note(request, now.before(FRESH_FOR + Duration::from_millis(1)));
+        assert!(!checks.take_fresh(request, now));
     }
 }

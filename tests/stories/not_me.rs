@@ -1,5 +1,7 @@
 //! "Not me": another person set the password.
 
+use std::time::Duration;
+
 use super::admins::asks;
 use harness::{Frozen, REALM, Rules, Story, shared};
 
@@ -54,12 +56,42 @@ fn not_me_on_the_direct_message_locks_the_account_and_calls_the_admins() {
         assert!(shown.contains(note), "an admin reads the note: {shown}");
         let shown = asks(&story.person("grace"), &format!("/request show code:{code}"), "Approved by").await;
         assert!(!shown.contains("brother"), "a moderator does not: {shown}");
+        let told = story.commands(&["request", "show", &code]).await;
+        assert!(told.contains("note  ") && told.contains(note), "{told}");
+        let told = story.commands(&["request", "show", &code, "--json"]).await;
+        let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+        assert_eq!(told["notes"][0]["text"], note);
 
         let status = story.status("ada").await;
         assert!(status.contains("is locked") && !status.contains("[Not me]"), "{status}");
         let refused = ada.runs("/account password").await;
         assert!(refused.text.contains("Your account is locked"), "{refused}");
         assert_eq!(story.mails_to("ada"), 1);
+    });
+}
+
+#[test]
+fn ninety_days_after_not_me_its_note_is_erased_and_the_audit_log_is_intact() {
+    Story::plays("nmnote", Rules::moderators(), async |story| {
+        let (ada, linus) = (story.person("ada"), story.person("linus"));
+        is_taken_over(story).await;
+        ada.presses("Not me").await.modal.expect("a form that confirms it");
+        let note = "My brother reads my mail";
+        story.keeps_secret(note);
+        ada.submits(&[("note", note)]).await;
+        ada.waits_for("is locked: the password no longer works").await;
+        linus.waits_for("someone else set the password").await;
+        story.wait_until_idle().await;
+        let code = story.rows("SELECT code FROM request").await.pop().expect("a request");
+        let shown = async || story.commands(&["request", "show", &code]).await;
+        story.advances(Duration::from_hours(89 * 24));
+        story.tidies().await;
+        assert!(shown().await.contains(note));
+        story.advances(Duration::from_hours(2 * 24));
+        story.tidies().await;
+        assert!(!shown().await.contains("note  "));
+        assert_eq!(story.rows("SELECT count(*) FROM audit_personal").await, ["0"]);
+        assert!(story.commands(&["audit", "verify"]).await.contains("intact"));
     });
 }
 
@@ -132,7 +164,7 @@ fn while_the_mail_again_waits_for_its_server_not_me_does_not_wait() {
     Story::plays_alone("nmwaits", Rules::moderators(), async |story| {
         let ada = story.person("ada");
         let password = is_taken_over(story).await;
-        story.advances(std::time::Duration::from_mins(6));
+        story.advances(Duration::from_mins(6));
         // While Keycloak is frozen, the job that mails the link again cannot end.
         let frozen = Frozen::keycloak();
         ada.runs("/account password").await;
@@ -140,7 +172,7 @@ fn while_the_mail_again_waits_for_its_server_not_me_does_not_wait() {
         ada.presses("Not me").await.modal.expect("a form that confirms it");
         ada.submits(&[]).await;
         let is_locked = async || Ok(!story.bind_works("ada", &password).await);
-        let limit = std::time::Duration::from_mins(1);
+        let limit = Duration::from_mins(1);
         testbed::wait_until("the lock", limit, is_locked).await.expect("it waits for the mail");
         assert_eq!(story.rows("SELECT state FROM job WHERE kind = 'resend'").await, ["open"]);
         drop(frozen);

@@ -10,7 +10,7 @@ use accolade::domain::username::Username;
 use accolade::store::AccountInserted;
 use serde_json::{Value, json};
 
-use crate::cli_env::{ADA, GRACE, CliEnv};
+use crate::cli_env::{ADA, CliEnv, GRACE};
 use harness::AccountsEnv;
 
 /// The value of this key in each object of a list.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli_env::{ADA, GRACE, CliEnv, LINUS, MALLORY, discord};
+use crate::cli_env::{ADA, CliEnv, GRACE, LINUS, MALLORY, discord};
 use harness::AccountsEnv;
 use harness::accounts::member;
 
@@ -142,11 +142,10 @@ async fn what_waits_for_an_operator_is_listed_and_goes_on_at_an_admins_word() {
     env.approves(&ada).await;
     let retry = |by: u64| cli.runs(&["request", "retry", &ada.code, "--as", &by.to_string()]);
     assert!(retry(LINUS).fails(1).contains("no job of request"));
-    cli
-        .tampers(
-            "UPDATE job SET state = 'needs_operator', error_code = 'mail_refused' WHERE kind = 'provision'",
-        )
-        .await;
+    cli.tampers(
+        "UPDATE job SET state = 'needs_operator', error_code = 'mail_refused' WHERE kind = 'provision'",
+    )
+    .await;
     for spelling in ["needs-operator", "needs_operator"] {
         let listed = cli.runs(&["request", "list", "--state", spelling, "--json"]).json();
         assert_eq!(each(&listed["requests"], "code"), [ada.code.as_str()]);
@@ -219,16 +218,8 @@ fn the_deny_list_is_kept_from_the_command_line_without_showing_whom() {
     let cli = CliEnv::new();
     cli.runs(&["migrate"]).done();
     let id = ADA.to_string();
-    let added = cli.runs(&[
-        "deny",
-        "add",
-        "--person",
-        &id,
-        "--until",
-        "30d",
-        "--reason",
-        "spam\nand\u{1b}[2J more",
-    ]);
+    let added =
+        cli.runs(&["deny", "add", "--person", &id, "--until", "30d", "--reason", "spam\nand\u{1b}[2J more"]);
     assert!(added.done().contains("Added"));
     cli.runs(&["deny", "add", "--address", "Eve@Example.org"]).done();
     cli.runs(&["deny", "add", "--domain", "example.net"]).done();
@@ -248,8 +239,7 @@ fn the_deny_list_is_kept_from_the_command_line_without_showing_whom() {
     assert_eq!(each(&rest["denied"], "kind").len(), 1, "{rest}");
     assert!(cli.runs(&["deny", "remove", "--address", "eve@example.org"]).done().contains("Removed"));
     assert!(
-        cli
-            .runs(&["deny", "remove", "--address", "eve@example.org"])
+        cli.runs(&["deny", "remove", "--address", "eve@example.org"])
             .fails(1)
             .contains("not on the deny list")
     );

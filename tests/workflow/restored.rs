@@ -56,8 +56,7 @@ async fn a_backup_is_whole_for_its_owner_alone_never_overwrites_and_comes_back()
     let told = run.done();
     assert_eq!(listed(cli.runs(&["deny", "list", "--json"]).json()), Some(1));
     cli.runs(&["audit", "verify"]).done();
-    let kept: Vec<String> =
-        names_in(&cli.folder).into_iter().filter(|name| !before.contains(name)).collect();
+    let kept: Vec<String> = names_in(&cli.folder).into_iter().filter(|name| !before.contains(name)).collect();
     // The kept files include those that SQLite stores beside a database.
     let kept_as = kept.first().expect("the former database is kept");
     assert!(kept_as.starts_with("accolade.sqlite.before-") && told.contains(kept_as.as_str()), "{told}");

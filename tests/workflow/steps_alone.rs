@@ -97,6 +97,20 @@ fn who_loses_the_role_while_the_entry_had_to_wait_gets_none() {
     });
 }
 
+/// A fault campaign found this: the decision was recorded by a process whose clock was an hour ahead, so it looked new an hour later.
+#[test]
+fn a_decision_of_an_earlier_claim_is_made_again_however_new_its_record_looks() {
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        env.approved().await;
+        env.stands_at(JobKind::Provision.plan(), Step::CreateEntry).await;
+        env.ada.loses("member");
+        env.drains().await;
+        assert_eq!(env.states().await, "failed undone closed");
+        assert_eq!(env.text("SELECT reason_code FROM request").await, "role_lost");
+        env.has_nothing_left().await;
+    });
+}
+
 #[test]
 fn who_still_has_the_role_gets_the_entry_that_had_to_wait_and_the_look_is_recorded_once() {
     StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {

@@ -23,7 +23,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     let looking = deps.directory.find_holders(&form.username, &form.address, discord_id);
     let in_directory = ctx.call(Target::Directory, "look", looking).await??;
     let looking = deps.keycloak.find_holders(&form.username, &form.address);
-    let asked_at = deps.clock.now();
+    let asked_at = deps.clock.moment();
     let in_keycloak = ctx.call(Target::Keycloak, "look", looking).await??;
     let mut view = deps.store.read().await?;
     let is_held_by_request = view.address_in_use(&form.address, ctx.person.id).await?;

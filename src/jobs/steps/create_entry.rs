@@ -12,7 +12,7 @@ use crate::jobs::outcome::{StepDone, StepError, StepOutput};
 use crate::worker::breaker::Target;
 
 pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
-    let redecided = eligible::decide_again_if_old(ctx).await?;
+    let (decided_at, redecided) = eligible::decide_again_if_old(ctx).await?;
     let form = ctx.form()?;
     let account = ctx.account()?;
     let person = NewPerson {
@@ -32,7 +32,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     let output = StepOutput::Entry(entry.directory_id.clone());
     // `groups` comes next, and needs it.
     let _ = ctx.created.set(entry);
-    Ok(StepDone { redecided, ..StepDone::new(outcome, output) })
+    Ok(StepDone { decided_at, redecided, ..StepDone::new(outcome, output) })
 }
 
 /// One of the three values was taken between the check and the Add.

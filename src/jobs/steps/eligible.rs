@@ -2,16 +2,18 @@
 //! before anything was made.
 //!
 //! A job can wait for a server for hours after this step. The policy is then evaluated again before the entry is created, and before
-//! the mail, which can't be undone.
+//! the mail, which can't be undone. A decision counts for 30 s and only under the claim that made it: its age is measured with the
+//! monotonic clock, because the wall clock of the process that recorded it may have been wrong.
 
 use crate::jobs::outcome::{StepDone, StepError, StepOutput, defect};
 
+use crate::clock::Moment;
 use crate::domain::audit::Actor;
 use crate::domain::eligibility::{Approval, Eligibility, Policy, Rule, RuleName, evaluate};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::freshness::is_fresh;
-use crate::domain::ids::{GuildId, Timestamp};
-use crate::domain::job::{FailureAction, JobStep, Outcome, Step};
+use crate::domain::ids::GuildId;
+use crate::domain::job::{FailureAction, Outcome, Step};
 use crate::domain::member::MemberFacts;
 use crate::jobs::context::StepContext;
 use crate::store::StepRecord;
@@ -19,28 +21,28 @@ use crate::worker::breaker::Target;
 
 pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
     let (asked_at, rule) = decide_rule(ctx).await?;
-    Ok(StepDone { asked_at: Some(asked_at), ..StepDone::new(Outcome::Unchanged, StepOutput::Rule(rule)) })
+    Ok(StepDone { decided_at: Some(asked_at), ..StepDone::new(Outcome::Unchanged, StepOutput::Rule(rule)) })
 }
 
 /// Before the entry is created: decides again if this job's decision is old. Another rule may fit by now. Its groups are set then,
-/// so the new decision is recorded.
-pub(super) async fn decide_again_if_old(ctx: &StepContext<'_>) -> Result<Option<StepRecord>, StepError> {
-    let decided = ctx.last_record(Step::Eligible);
-    if decided.is_some_and(|decided| is_decision_fresh(ctx, decided)) {
-        return Ok(None);
+/// so the new decision is recorded. When it was made, and its record.
+pub(super) async fn decide_again_if_old(
+    ctx: &StepContext<'_>,
+) -> Result<(Option<Moment>, Option<StepRecord>), StepError> {
+    if is_decision_fresh(ctx) {
+        return Ok((None, None));
     }
-    let again = ensure(ctx).await?.record(Step::Eligible);
-    if decided.is_some_and(|before| before.output == again.output) {
-        // The record stays: its time says since when the present step has been tried.
-        return Ok(None);
-    }
-    Ok(Some(again))
+    let again = ensure(ctx).await?;
+    let record = again.record(Step::Eligible);
+    let is_same = ctx.last_record(Step::Eligible).is_some_and(|before| before.output == record.output);
+    // The record of the same decision stays: its time says since when the present step has been tried.
+    Ok((again.decided_at, (!is_same).then_some(record)))
 }
 
 /// Before the mail: the same, but the account has the groups of the recorded rule, so exactly that rule must still fit.
 pub(super) async fn must_still_hold(ctx: &StepContext<'_>) -> Result<(), StepError> {
     let decided = ctx.last_record(Step::Eligible).ok_or_else(defect)?;
-    if is_decision_fresh(ctx, decided) {
+    if is_decision_fresh(ctx) {
         return Ok(());
     }
     let (_, rule) = decide_rule(ctx).await?;
@@ -49,13 +51,14 @@ pub(super) async fn must_still_hold(ctx: &StepContext<'_>) -> Result<(), StepErr
     if fits == fitted { Ok(()) } else { Err(FailureAction::Undo { code: ErrorCode::RoleLost }.into()) }
 }
 
-/// Whether something may still be made on this decision.
-fn is_decision_fresh(ctx: &StepContext<'_>, decided: &JobStep) -> bool {
-    is_fresh(decided.at, ctx.worker.deps.clock.now())
+/// Whether something may still be made on the decision of this claim. A decision of an earlier claim is made again.
+fn is_decision_fresh(ctx: &StepContext<'_>) -> bool {
+    let now = ctx.worker.deps.clock.moment();
+    ctx.decided_at.is_some_and(|decided_at| is_fresh(now.since(decided_at)))
 }
 
 /// The rule, and when Discord showed the member that it fits.
-async fn decide_rule(ctx: &StepContext<'_>) -> Result<(Timestamp, RuleName), StepError> {
+async fn decide_rule(ctx: &StepContext<'_>) -> Result<(Moment, RuleName), StepError> {
     let guild = ctx.guild()?;
     let (asked_at, member) = member(ctx, guild.id).await?;
     let user = member.user_id;
@@ -73,14 +76,14 @@ async fn decide_rule(ctx: &StepContext<'_>) -> Result<(Timestamp, RuleName), Ste
 }
 
 /// The member, and when Discord showed them: in the interaction of a `Send` that a rule approved a moment ago, or now.
-async fn member(ctx: &StepContext<'_>, guild: GuildId) -> Result<(Timestamp, MemberFacts), StepError> {
+async fn member(ctx: &StepContext<'_>, guild: GuildId) -> Result<(Moment, MemberFacts), StepError> {
     let user = ctx.discord_id()?;
     let discord = &ctx.worker.deps.discord;
     if let Some(recent) = discord.recent_member(guild, user) {
         return Ok(recent);
     }
     // The decision is timestamped when the question is sent, so a delay before recording can't make it look fresher.
-    let asked_at = ctx.worker.deps.clock.now();
+    let asked_at = ctx.worker.deps.clock.moment();
     let member = ctx.call(Target::Discord, "member", discord.member(guild, user)).await??;
     let member = member.ok_or(FailureAction::Undo { code: ErrorCode::MemberGone })?;
     Ok((asked_at, member))

@@ -26,7 +26,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
         return Err(FailureAction::Undo { code: ErrorCode::AddressInUse }.into());
     }
     // This process asked Keycloak a moment ago. The directory's unique overlay and the import's check guard what came between.
-    if ctx.worker.recent_checks.take_fresh(ctx.request()?.id, deps.clock.now()) {
+    if ctx.worker.recent_checks.take_fresh(ctx.request()?.id, deps.clock.moment()) {
         return Ok(StepDone::plain(Outcome::Unchanged));
     }
     let looking = deps.keycloak.find_holders(&form.username, &form.address);

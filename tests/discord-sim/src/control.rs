@@ -209,7 +209,12 @@ async fn change_member(
 }
 
 /// Applies what the body says about a member; other properties stay unchanged.
-fn change_one(state: &mut SimState, guild: Id, user: Id, body: &Value) -> Result<(), (StatusCode, Json<Value>)> {
+fn change_one(
+    state: &mut SimState,
+    guild: Id,
+    user: Id,
+    body: &Value,
+) -> Result<(), (StatusCode, Json<Value>)> {
     match body["banned"].as_bool() {
         Some(true) => state.ban(guild, user, body["reason"].as_str().map(str::to_owned)),
         Some(false) => state.unban(guild, user),

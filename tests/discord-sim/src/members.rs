@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::ids::{Id, iso};
 use crate::objects;
 use crate::permissions::Permissions;
-use crate::state::{Guild, Member, Role, User, SimState};
+use crate::state::{Guild, Member, Role, SimState, User};
 
 /// The intents that select events.
 pub(crate) const GUILDS: u64 = 1;

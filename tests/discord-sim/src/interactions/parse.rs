@@ -17,7 +17,12 @@ pub(crate) struct ParsedCommand {
 }
 
 /// `/account request`, `/link find user:ada`, `/x note:"two words"`.
-pub(crate) fn command_data(state: &SimState, user: Id, place: Place, typed: &str) -> Result<ParsedCommand, CannotDo> {
+pub(crate) fn command_data(
+    state: &SimState,
+    user: Id,
+    place: Place,
+    typed: &str,
+) -> Result<ParsedCommand, CannotDo> {
     let typed_parts = split_words(typed.trim().strip_prefix('/').unwrap_or(typed.trim()));
     let mut rest = typed_parts.iter().map(String::as_str).peekable();
     let name = rest.next().ok_or_else(|| CannotDo("no command was typed".to_owned()))?;
