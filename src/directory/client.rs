@@ -252,7 +252,7 @@ mod tests {
         ] {
             assert!(
                 matches!(read(outside), Err(DirectoryError::InvalidResponse { .. })),
-                "{outside} was taken for an entry below the base"
+                "{outside} was accepted as an entry below the base"
             );
         }
     }

@@ -162,7 +162,7 @@ mod tests {
         for code in standard.into_iter().flatten() {
             assert_eq!(LDAP.iter().filter(|row| row.0 == code).count(), 1, "LDAP result code {code}");
         }
-        assert!(LDAP.is_sorted_by(|one, next| one.0 < next.0), "a row stands twice or out of order");
+        assert!(LDAP.is_sorted_by(|one, next| one.0 < next.0), "a row is repeated or out of order");
     }
 
     #[test]

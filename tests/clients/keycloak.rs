@@ -56,7 +56,7 @@ impl TestEnv {
         wait_until("the import", SOON, || async { Ok(matches!(import().await?, Import::Ours(_))) })
             .await
             .expect("it is imported");
-        let Import::Ours(id) = import().await.expect("an answer") else { panic!("it was ours a moment ago") };
+        let Import::Ours(id) = import().await.expect("an answer") else { panic!("it was found just now") };
         (ours, id)
     }
 

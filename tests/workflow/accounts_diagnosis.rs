@@ -52,7 +52,7 @@ async fn a_look_that_takes_long_goes_on_to_its_end_and_keeps_its_turn_until_then
         Arc::new(move |_| {
             let (gate, ended) = (Arc::clone(&gate_of_look), Arc::clone(&ended_looks));
             Box::pin(async move {
-                gate.acquire().await.expect("the gate stays").forget();
+                gate.acquire().await.expect("the gate is never closed").forget();
                 ended.fetch_add(1, Ordering::SeqCst);
                 Some(Diagnosis { checks: Vec::new() })
             })

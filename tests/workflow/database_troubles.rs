@@ -104,7 +104,7 @@ async fn outlives<T>(
         let status = env.does("the status", async || ada.tries_to_run("/account status").await).await?;
         ensure!(status.text.contains("is waiting for a decision"), "ada reads: {status}");
         let written = env.sees_in_store(OF_THE_APPROVAL).await?;
-        ensure!(written.is_empty(), "something of the refused approval is there: {written}");
+        ensure!(written.is_empty(), "the refused approval left rows: {written}");
         Ok(())
     };
     let refused = refused.await;

@@ -45,7 +45,7 @@ async fn is_undone(env: &StepEnv, departure: Departure) {
     assert_eq!(env.standing().await, "failed undone closed");
     assert_eq!(env.text("SELECT reason_code FROM request").await, departure.code());
     env.has_nothing_left().await;
-    assert_eq!(env.outside().await.mails, 0, "no mail to who is gone");
+    assert_eq!(env.outside().await.mails, 0, "no mail to a person who has left");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn who_leaves_after_the_mail_keeps_the_account_as_it_is_and_time_withdraws_it() 
             departure.happens(env);
             env.clock.push(LONG);
             env.drains().await;
-            assert_eq!(env.standing().await, "approved done invited", "the mail is out");
+            assert_eq!(env.standing().await, "approved done invited", "the mail was sent before");
             env.clock.push(LONG * 24 * 15);
             env.frees_leases().await;
             env.worker().housekeep().await.expect("the store answers");

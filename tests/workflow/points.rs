@@ -111,7 +111,7 @@ async fn runs_on(env: &StepEnv, worker: &Background, username: &str) -> String {
         env.clock.push(A_WHILE);
         worker.drain_once().await.expect("the store answers");
     }
-    panic!("the work for {username} is stuck: {:?}", job_of(env, username).await);
+    panic!("the job for {username} is stuck: {:?}", job_of(env, username).await);
 }
 
 /// State and error code of the newest job for an account, and the account's state. All are empty while there is no account.
@@ -141,7 +141,7 @@ fn calls() -> [(Line, Vec<Exchange>); 2] {
     });
     for (_, calls) in &mut calls {
         calls.retain(|call| call.kind != Kind::Ldap(Operation::Silent));
-        assert!(calls.len() > 5, "next to nothing was said: {calls:?}");
+        assert!(calls.len() > 5, "hardly any call was recorded: {calls:?}");
     }
     calls
 }

@@ -249,7 +249,7 @@ impl Site {
         ensure!(outcome == testbed::browser::Outcome::PasswordSet, "the link leads to {outcome:?}");
         let slapd = &self.servers.slapd;
         let dn = slapd.person_dn("ada.alone");
-        ensure!(slapd.bind_works(&dn, "Correct-horse-7-battery").await?, "the directory does not let ada in");
+        ensure!(slapd.bind_works(&dn, "Correct-horse-7-battery").await?, "her password fails");
         wait_until("the member role", LIMIT, async || Ok(ada.roles().contains(&"account-holder".to_owned())))
             .await?;
         let entry = slapd.entry(&dn).await?.context("the entry")?;
@@ -320,5 +320,5 @@ fn the_printed_rules_are_those_that_the_tests_run_with() {
         values
     };
     assert_eq!(sorted(values_of(&printed, &names)), sorted(values_of(MODEL, &names)));
-    assert!(!printed.contains('@'), "a place was not filled in");
+    assert!(!printed.contains('@'), "a placeholder was not filled in");
 }

@@ -383,10 +383,10 @@ async fn fails_before_and_after(env: &StepEnv, journey: Journey, step: Step) {
         assert_eq!(after, before, "nothing happened outside");
         assert!(env.drains_and_loses_answers_to(question).await > 0, "an answer was lost");
         if finds_its_effect(step) {
-            assert_eq!(env.records_of(step).await, records + 1, "the step found what it did");
+            assert_eq!(env.records_of(step).await, records + 1, "the step found its own effect");
         } else if looks_before_it_acts(step) && env.records_of(step).await > records {
             // The pause may be over before the worker's last poll. Then the step ran again and found its own effect.
-            assert_eq!(env.newest_outcome_of(step).await, "unchanged", "its second look alone");
+            assert_eq!(env.newest_outcome_of(step).await, "unchanged", "only its second run");
         } else {
             is_unrecorded().await;
         }

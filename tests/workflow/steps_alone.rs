@@ -228,7 +228,7 @@ fn after_a_conflict_was_put_right_the_job_continues_to_the_account_and_its_mail(
         env.is_let_go_on().await;
         assert_eq!(env.standing().await, "approved open creating");
         env.drains().await;
-        assert_eq!(env.standing().await, "approved needs_operator conflict", "it was not put right");
+        assert_eq!(env.standing().await, "approved needs_operator conflict", "the conflict was not fixed");
 
         slapd.set_attribute(&env.dn(), "description", &[mark]).await.expect("put right by hand");
         env.is_let_go_on().await;
@@ -372,7 +372,7 @@ fn an_entry_that_was_made_anew_is_a_strangers_and_its_password_activates_nothing
         makes_the_entry_anew(env).await;
         let before = env.outside().await;
         env.worker().look_for_activations().await.expect("the store answers");
-        assert_eq!(env.standing().await, "approved done invited", "a stranger's password counted");
+        assert_eq!(env.standing().await, "approved done invited", "a stranger's password was accepted");
         env.withdraws(&made, WithdrawnBy::Time).await;
         env.drains().await;
         let after = env.outside().await;

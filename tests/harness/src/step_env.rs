@@ -481,7 +481,7 @@ impl StepEnv {
     /// Runs the plan up to `step`, but not `step` itself.
     pub async fn drains_up_to(&self, step: Step) {
         self.drains_until(StopAt::Before(step)).await;
-        assert_eq!(self.step().await, step.code(), "the plan stands before the step");
+        assert_eq!(self.step().await, step.code(), "the job has stopped before the step");
     }
 
     /// Runs the jobs until the worker stops at `stop`.
@@ -495,7 +495,7 @@ impl StepEnv {
                 return;
             }
         }
-        panic!("the worker never came to {stop:?}");
+        panic!("the worker never reached {stop:?}");
     }
 
     /// Runs the plan up to `step`. If `step` is the first one, the job is already there.

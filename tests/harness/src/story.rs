@@ -542,7 +542,7 @@ impl Story {
             let bytes = std::fs::read(file.path()).expect("a file");
             for canary in canaries {
                 let is_there = bytes.windows(canary.len()).any(|window| window == canary.as_bytes());
-                assert!(!is_there, "{name} holds a secret or a personal value: {canary}");
+                assert!(!is_there, "{name} contains a secret or a personal value: {canary}");
             }
             looked_into += 1;
         }
@@ -586,10 +586,10 @@ impl Story {
         }
         for text in &texts {
             let leaked = ours.iter().find(|value| text.contains(value.as_str()));
-            assert_eq!(leaked, None, "people read where a server is: {text}");
+            assert_eq!(leaked, None, "a message reveals the address of a server: {text}");
             let plain: String = text.split('`').step_by(2).collect();
             let leaked = inside.iter().find(|word| plain.contains(**word));
-            assert_eq!(leaked, None, "people read what is behind the bot: {text}");
+            assert_eq!(leaked, None, "a message reveals internals: {text}");
         }
     }
 

@@ -546,7 +546,7 @@ impl TestEnv {
     pub async fn is_locked(&self) -> Result<()> {
         let slapd = &self.harness.servers.slapd;
         let dn = slapd.person_dn(&self.username());
-        ensure!(!slapd.bind_works(&dn, "Correct-horse-7-battery").await?, "the directory lets her in");
+        ensure!(!slapd.bind_works(&dn, "Correct-horse-7-battery").await?, "her password works");
         let user = self.harness.servers.keycloak.user_named(REALM, &self.username()).await?;
         ensure!(user.is_some_and(|user| !user.enabled), "Keycloak has her enabled");
         Ok(())
@@ -636,7 +636,7 @@ impl TestEnv {
             ensure!(!text_of(&link["directory_id"]).is_empty(), "an account without its entry");
         }
         let strange = [self.sim.violations(), self.sim.unknown_routes()].concat();
-        ensure!(strange.is_empty(), "Discord would not take it: {strange:?}");
+        ensure!(strange.is_empty(), "Discord would refuse it: {strange:?}");
         Ok(())
     }
 

@@ -49,7 +49,7 @@ impl Sample {
 }
 
 pub(super) async fn measure(env: &BenchEnv, span: Duration, report: &mut Report) -> Result<()> {
-    ensure!(span >= SHORTEST, "a soak takes a minute at least");
+    ensure!(span >= SHORTEST, "a soak takes at least a minute");
     env.fill_the_guild().await?;
     let deployment = env.deploy("soak").await?;
     let bot = env.start_bot(&deployment).await?;

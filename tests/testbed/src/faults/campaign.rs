@@ -326,7 +326,7 @@ impl Visit<'_> {
         });
         let ended = ended.await?;
         let left = self.journeys.len();
-        anyhow::ensure!(ended, "{left} journeys never end, though nothing breaks any more");
+        anyhow::ensure!(ended, "{left} journeys never end although no fault happens any more");
         self.quiet().await
     }
 }

@@ -79,7 +79,7 @@ async fn plant(paths: &Paths, database: Database, rules: &[Rule]) -> Result<Vec<
     let garden = Garden::grown(&stage).await?;
     let memory = Memory::default();
     let mut known = verdict::check(&stage, &memory).await?;
-    ensure!(known.is_empty(), "the small world is not in order before anything is planted: {known:#?}");
+    ensure!(known.is_empty(), "the environment has violations before any is planted: {known:#?}");
     let mut planted = Vec::new();
     let mut held = Vec::new();
     for rule in rules {

@@ -278,7 +278,7 @@ impl Story<'_> {
         );
         ensure!(
             !self.servers.slapd.bind_works(&dn, "not-the-password").await?,
-            "the directory takes any password"
+            "the directory accepts any password"
         );
         Ok(json!({"ldap": format!("bind as {dn}: success; with another password: refused")}))
     }

@@ -333,7 +333,7 @@ async fn the_bot_sees_no_password_no_service_and_no_policy() {
     assert!(!seen.iter().any(|name| name == "userPassword" || name == "pwdHistory"), "{seen:?}");
     assert!(
         seen.iter().any(|name| name == "pwdChangedTime"),
-        "that there is a password may be seen: {seen:?}"
+        "the existence of a password is visible: {seen:?}"
     );
     let result = bot.search(&slapd.people_dn, Scope::OneLevel, "(userPassword=*)", vec!["1.1"]).await;
     assert_eq!(result.expect("an answer").0.len(), 0, "not by a filter either");
@@ -411,7 +411,7 @@ async fn a_person_changes_their_own_password_and_sees_nothing() {
     assert_eq!(person.extended(operation).await.expect("an answer").1.rc, 0, "the own password");
     let other = slapd.person_dn("ours");
     let operation = PasswordModify { user_id: Some(&other), old_pass: None, new_pass: Some("new-secret-12") };
-    assert_eq!(person.extended(operation).await.expect("an answer").1.rc, 50, "another's password");
+    assert_eq!(person.extended(operation).await.expect("an answer").1.rc, 50, "another person's password");
 }
 
 #[tokio::test]
