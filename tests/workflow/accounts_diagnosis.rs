@@ -1,5 +1,5 @@
-//! The diagnosis of the outside systems: only one runs at a time, the caller waits for a limited time, and a slow one still runs to its
-//! end.
+//! The diagnosis of the outside systems. Only one runs at a time. The caller waits for a limited time, and a
+//! slow diagnosis still finishes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! The bot is killed at every named crash point and started again. Everything that people began must then finish: one account, one entry,
-//! one Keycloak user, no mail too many, and an unbroken audit chain.
+//! The bot is killed at every named crash point and started again. Everything that people began must then
+//! finish: one account, one entry, one Keycloak user, no extra mail, and an unbroken audit chain.
 //!
 //! [`journey_through`] returns the journey that passes a point; a test checks that every point has one. Each point has its own environment;
 //! several environments run at once.
@@ -80,7 +80,8 @@ fn journey_through(point: &str) -> Journey {
     match name {
         "job.mail_refund" | "job.operator" | "retry" => Journey::Retry,
         "job.mail_unknown" => Journey::MailAway,
-        // A mail is recorded by itself only if it was tried before, and only after such a mail does the worker query the directory again.
+        // Only a mail that was tried before has a record of its own. Only after such a mail does the worker
+        // query the directory again.
         "provision.mail" | "provision.invite.before_call" | "provision.invite.after_call" => {
             Journey::MailBack
         }
@@ -508,9 +509,9 @@ fn tell(line: &str) {
 /// Set this to run every point on PostgreSQL, too (`./dev test --every-point`).
 const EVERY_POINT: &str = "ACCOLADE_EVERY_POINT";
 
-/// SQLite runs every point. PostgreSQL runs only those before a commit and those without a record, unless every point is asked for. At such
-/// a point the effect outside has happened and its record is lost, and the server must release the transaction and the leases of the dead
-/// process.
+/// SQLite runs every point. Unless every point is requested, PostgreSQL runs only those before a commit and
+/// those without a record. At such a point the effect outside has happened and its record is lost. The server
+/// must then release the transaction and the leases of the dead process.
 fn is_tried_on(database: Database, point: &str) -> bool {
     #[expect(clippy::disallowed_methods, reason = "a test's own switch, not the product's configuration")]
     let is_every_point = std::env::var_os(EVERY_POINT).is_some();

@@ -1,8 +1,9 @@
 //! The person leaves, is banned or loses the role while the account is made: before each step, and after the mail. The tests use real
 //! servers, and after each case the checker examines all five stores.
 //!
-//! Before `Send` and before the approval, the use cases check eligibility (`accounts_request`, the stories of leaving). From then on the
-//! worker does: right before it creates the entry, and before the mail if the first check is old because a server kept the job waiting.
+//! Before `Send` and before the approval, the use cases check eligibility (`accounts_request`, the stories of
+//! leaving). From then on the worker does. It checks right before it creates the entry. It checks again before
+//! the mail if the first check is old because a server kept the job waiting.
 
 use std::time::Duration;
 

@@ -152,8 +152,8 @@ impl Site {
                 .arg(&ldif),
         )
         .await?;
-        // "-c" skips what exists: the suffix (68, entryAlreadyExists), and indexes: 80 (slapd's "duplicate index
-        // definition"), or 20 (typeOrValueExists) where the very same value is there.
+        // "-c" skips what exists. For the suffix the code is 68 (entryAlreadyExists). For an index it is 80
+        // (slapd's "duplicate index definition"), or 20 (typeOrValueExists) if the same value is there.
         let fine = loaded.status.success() || matches!(loaded.status.code(), Some(20 | 68 | 80));
         ensure!(fine, "{program}: {}\n{text}", String::from_utf8_lossy(&loaded.stderr));
         Ok(())

@@ -1,5 +1,5 @@
-//! Fewer, larger statements: what one claim reads, jobs that are claimed when they are created, batches of messages, and how many
-//! statements the operations of one request take.
+//! Fewer, larger statements: what one claim reads, jobs that are created claimed, and batches of messages. One
+//! test counts the statements that the operations of one request take.
 
 use std::time::Duration;
 
@@ -47,7 +47,8 @@ fn since(env: &StoreEnv, before: Counts) -> (u64, u64) {
     (now.statements - before.statements, now.commits - before.commits)
 }
 
-/// Creates a job of a new person, for the worker of this process if it may have it. The transaction is not committed yet.
+/// Creates a job of a new person, claimed for the worker of this process if possible. The transaction is not
+/// committed yet.
 async fn enqueue_at_once(env: &StoreEnv, user: u64) -> (Tx, Job) {
     let job = NewJob {
         person_id: env.person(user).await,

@@ -1,5 +1,5 @@
-//! The shared flush of SQLite's write-ahead log: acknowledged changes survive a power cut, many commits share one flush, and a flush that
-//! fails ends every write.
+//! The shared flush of SQLite's write-ahead log. Acknowledged changes survive a power cut, many commits share
+//! one flush, and a failed flush ends every write.
 //!
 //! A power cut leaves what was on the disk: the database file, and the part of the log that the last completed flush covered.
 

@@ -77,8 +77,8 @@ async fn writes_alone(env: &StoreEnv, people: [DiscordUserId; 2]) -> Result<(), 
     tx.commit("test.deadlock").await
 }
 
-/// Nine of the ten connections are held, so thirty transactions of a tenth of a second each take longer than anyone waits without
-/// progress.
+/// Nine of the ten connections are held, so thirty transactions of a tenth of a second each take longer than a
+/// caller waits without progress.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_waits_for_a_connection_to_postgres_waits_as_long_as_others_get_theirs() {
     const WORK: Duration = Duration::from_millis(100);
