@@ -1,8 +1,8 @@
 //! Decides from all five stores whether anything was lost, duplicated, orphaned or reported wrongly.
 //!
-//! It uses the product's tables and codes but none of its code: it has its own SQL, LDAP and HTTP, and its own reader of the audit chain.
-//! It checks an idle environment, in which no job is in progress. [`Checker`] reads what every test has; [`authority`], [`secrets`],
-//! [`told`] and [`leaks`] need data that only a campaign has.
+//! It uses the product's tables and codes but none of its code. It has its own SQL, LDAP and HTTP, and its own
+//! reader of the audit chain. It checks an idle environment, in which no job is in progress. [`Checker`] reads
+//! what every test has; [`authority`], [`secrets`], [`told`] and [`leaks`] need data that only a campaign has.
 
 pub mod authority;
 pub mod leaks;

@@ -1,7 +1,7 @@
 //! Runs at a steady rate for a long time. Afterwards the process must hold no more memory, files and connections than before.
 //!
-//! A leak grows with every request. The samples of the second quarter are compared with those of the last, because caches, pools and the
-//! allocator have reached their size by then.
+//! A leak grows with every request. The samples of the second quarter are compared with those of the last. By
+//! the second quarter, caches, pools and the allocator have reached their size.
 
 use std::time::Duration;
 
