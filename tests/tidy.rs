@@ -1,5 +1,5 @@
-//! The project's rules as a test: which module may import which, where external crates are used, what the docs promise, and what must not
-//! be written.
+//! The project's rules as a test: which module may import which, where external crates are used, what the docs
+//! promise, and which words are banned.
 //!
 //! The rules read the files as text. Rules that are hard to check in text are not here.
 

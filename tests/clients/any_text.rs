@@ -15,7 +15,7 @@ use testbed::{Managed, TestServers};
 use crate::directory::TestPerson;
 use crate::servers;
 
-/// Texts that are known to break other programs.
+/// Texts that are known to break programs.
 const KNOWN_TO_HURT: [&str; 30] = [
     "*",
     "**",

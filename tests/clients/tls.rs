@@ -1,5 +1,5 @@
-//! No client sends a secret to a server that does not prove its identity: a wrong authority, name or date, or a StartTLS that an
-//! attacker removed. The tests check what such a server has received.
+//! No client sends a secret to a server that does not prove its identity. The certificate has a wrong
+//! authority, name or date, or an attacker removed StartTLS. The tests check what such a server has received.
 
 use std::sync::Arc;
 use std::time::Duration;

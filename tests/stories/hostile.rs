@@ -1,5 +1,5 @@
-//! Attacks: late and forged presses, presses in other channels, many requests for one victim's address, and names that are tried to
-//! learn whether they exist.
+//! Attacks: late and forged presses, presses in other channels, many requests for one victim's address, and
+//! attempts to learn which names exist.
 
 use std::time::Duration;
 
@@ -137,8 +137,8 @@ fn fields_that_come_twice_or_that_no_form_has_change_nothing_of_what_is_shown() 
     });
 }
 
-/// The time of the answer reveals nothing either: the servers that could tell known from unknown do not answer, so the bot cannot ask
-/// them first.
+/// The time of the answer reveals nothing either. The servers that know which values exist do not answer here,
+/// so the bot cannot ask them first.
 #[test]
 fn known_and_unknown_names_and_addresses_are_answered_alike_while_nobody_can_look() {
     Story::plays_alone("blind", Rules::moderators(), async |story| {

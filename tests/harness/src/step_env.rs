@@ -311,7 +311,7 @@ impl StepEnv {
         self.worker_through(config)
     }
 
-    /// The use-cases, with the store and the clients of the worker.
+    /// The use cases, with the store and the clients of the worker.
     pub fn accounts(&self) -> Accounts {
         let clients = Clients {
             store: self.store.clone(),
@@ -442,7 +442,7 @@ impl StepEnv {
         job
     }
 
-    /// Enqueues a withdrawal of ada's account, as an expired invitation or the person causes it.
+    /// Enqueues a withdrawal of ada's account, as an expired invitation or the person would cause it.
     pub async fn withdraws(&self, provision: &Job, by: WithdrawnBy) {
         let mut tx = self.store.begin().await.expect("begins");
         let withdraw = NewJob {

@@ -470,8 +470,9 @@ impl TestEnv {
         Ok(answer)
     }
 
-    /// Repeats an act until a query answers with `wanted`: once for each start of the bot, and once more each time the bot answers that
-    /// it is busy or that the card has changed. This includes answers that arrive after the acknowledgement.
+    /// Repeats an act until a query answers with `wanted`. The act runs once for each start of the bot, and
+    /// again each time the bot answers that it is busy or that the card has changed. This includes answers that
+    /// arrive after the acknowledgement.
     pub async fn insists(
         &self,
         what: &str,
@@ -611,8 +612,8 @@ impl TestEnv {
         bail!("each time that the bot ends it leaves something to do: {left}")
     }
 
-    /// Stops the bot and checks all five stores: nothing is lost or duplicated, the audit chain is complete, the accounts have these
-    /// states, and there are as many entries and Keycloak users as given.
+    /// Stops the bot and checks all five stores. Nothing is lost or duplicated, the audit chain is complete,
+    /// and the accounts have these states. There are as many entries and Keycloak users as given.
     pub async fn is_in_order(&self, accounts: &str, entries: usize) -> Result<()> {
         self.stop_when_idle().await?;
         let servers = &self.harness.servers;
