@@ -86,7 +86,7 @@ mod tests {
         let later = start.after(FRESH_FOR / 2);
         members.note(&ada, later);
         assert_eq!(fresh(1, later), Some(later));
-        // What is too old is dropped.
+        // Entries that are too old are dropped.
         members.note(&member(2), later.after(FRESH_FOR * 2));
         assert_eq!(members.locked().len(), 1);
     }

@@ -321,7 +321,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let writer = writer(&folder);
         let mut transaction = writer.begin().await.expect("begun");
-        // What a full disk does without telling sqlx.
+        // On a full disk SQLite does this by itself, without telling sqlx.
         sqlx::query("ROLLBACK").execute(&mut *transaction).await.expect("ended");
         drop(transaction);
         writer.begin().await.expect("begun again").commit().await.expect("committed");
