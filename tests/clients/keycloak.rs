@@ -286,7 +286,7 @@ async fn a_token_that_ends_is_replaced_and_events_can_be_read() {
     let client = Keycloak::new(&config).expect("usable settings");
     let begun = std::time::Instant::now();
     // Every call succeeds: its token is renewed before it expires, or the call is repeated after a 401.
-    wait_until("several lives of a token", SOON, || async {
+    wait_until("several renewals of a token", SOON, || async {
         client.probe().await?;
         Ok(begun.elapsed() > Duration::from_secs(4))
     })

@@ -139,7 +139,7 @@ async fn travel(env: &TestEnv, journey: Journey) -> Result<()> {
         }
         Journey::Idle => {
             env.starts_armed().await?;
-            wait_until("the death", harness::test_env::LIMIT, async || env.is_dead().await).await?;
+            wait_until("the bot to end", harness::test_env::LIMIT, async || env.is_dead().await).await?;
             env.ada_asks().await?;
             env.grace_approves().await?;
             is_used(env).await
@@ -152,7 +152,7 @@ async fn travel(env: &TestEnv, journey: Journey) -> Result<()> {
             let approved = async {
                 env.grace_approves().await?;
                 // The restarted bot sends the mail; the bot that is killed could not reach the mail server.
-                wait_until("the death", harness::test_env::LIMIT, async || env.is_dead().await).await
+                wait_until("the bot to end", harness::test_env::LIMIT, async || env.is_dead().await).await
             };
             let approved = approved.await;
             mail.set_fault(MailFault::None).await?;

@@ -249,7 +249,7 @@ fn a_killed_postgres_is_waited_for_without_a_restart_of_the_bot() {
         // A reply that takes more than 1.5 s is deferred; it may arrive only when the database is back.
         let ada = env.person("ada");
         let true_words = ["nothing was lost", "went wrong", "is waiting for a decision"];
-        let is_told = wait_until("a true word", LIMIT, async || {
+        let is_told = wait_until("a true reply", LIMIT, async || {
             let sees = ada.sees_everything();
             Ok(true_words.iter().any(|words| told.contains(words) || sees.contains(words)))
         });

@@ -231,7 +231,7 @@ impl Site {
         let serving = launch.arguments(["--config", &file, "serve"]).start()?;
         wait_until("the bot to connect", LIMIT, async || Ok(self.sim.is_connected(&self.bot))).await?;
         let (ada, grace) = (self.guild.member("ada"), self.guild.member("grace"));
-        wait_until("the commands, and the form", LIMIT, async || {
+        wait_until("the commands and the form", LIMIT, async || {
             Ok(ada.tries_to_run("/account request").await.is_ok_and(|reply| reply.modal.is_some()))
         })
         .await?;

@@ -1,6 +1,6 @@
-//! What single steps find outside: names, addresses and entries of others, people who leave, passwords that appear, replicas. The tests use
-//! real servers, and after each case the checker examines all five stores. None of this depends on the database, so one database is enough,
-//! except for replicas.
+//! What single steps find outside: foreign names, addresses and entries, people who leave, passwords that
+//! appear, replicas. The tests use real servers, and after each case the checker examines all five stores. None
+//! of this depends on the database, so one database is enough, except for replicas.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ fn a_cancel_that_comes_between_two_barriers_stops_the_mail() {
         env.frees_leases().await;
         let worker = env.worker_behind(&lines);
         let meanwhile = async {
-            wait_until("the question", Duration::from_secs(20), async || Ok(!lines.hits().is_empty()))
+            wait_until("the lost call", Duration::from_secs(20), async || Ok(!lines.hits().is_empty()))
                 .await?;
             env.cancels(&job).await;
             lines.keycloak.heals().await

@@ -439,7 +439,7 @@ impl TestEnv {
             match act().await {
                 Ok(reply) if !reply.failed => answer = Some(reply),
                 Ok(reply) => {
-                    let dies = wait_until("its death", Duration::from_secs(2), async || {
+                    let dies = wait_until("the bot to end", Duration::from_secs(2), async || {
                         self.lives_if_it_may().await?;
                         Ok(self.deaths() > deaths)
                     });

@@ -380,7 +380,8 @@ fn canonical_bytes(row: &JsonRow) -> Vec<u8> {
     bytes
 }
 
-/// Events that happen at most once for a request. The wish to stop and its completion are two changes of one event.
+/// Events that happen at most once for a request. The request to stop and its completion are two changes of one
+/// event.
 const ONCE: [&str; 9] = [
     "request.submitted",
     "request.approved",

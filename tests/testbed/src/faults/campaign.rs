@@ -31,7 +31,7 @@ const VOLLEY: usize = 4;
 /// How many points lie between two runs of the checker.
 const ROUND: std::ops::Range<u64> = 15..31;
 
-/// How many points one environment gets before people, database and Discord start anew.
+/// How many points one environment gets before people, database and Discord are replaced.
 const POINTS_OF_ONE: u64 = 300;
 
 /// How soon after the last fault every queue must be empty, in the environment's time. A clock that was an hour off delays work by that

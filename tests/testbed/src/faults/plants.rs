@@ -117,7 +117,7 @@ impl Garden {
         }
         let open =
             "SELECT kind FROM job WHERE state IN ('open', 'undoing') UNION ALL SELECT kind FROM outbox";
-        wait_until("the small world to rest", LIMIT, async || {
+        wait_until("the environment to become idle", LIMIT, async || {
             stage.env.skip_pauses().await?;
             Ok(stage.env.db.column(open).await?.is_empty())
         })
