@@ -68,7 +68,7 @@ async fn a_look_that_takes_long_goes_on_to_its_end_and_keeps_its_turn_until_then
     });
     told.await.expect("the first look ended");
     tracker.close();
-    tokio::time::timeout(LIMIT, tracker.wait()).await.expect("all looks ended");
+    tokio::time::timeout(LIMIT, tracker.wait()).await.expect("all checks ended");
     let ended = ended.load(Ordering::SeqCst);
     assert!(ended >= 2 && looks(&env).await == ended, "{ended}");
 }
