@@ -208,7 +208,7 @@ mod tests {
             for (plan, step, is_last) in plans.iter().flat_map(|(plan, steps)| {
                 steps.iter().map(move |step| (plan, step, steps.last() == Some(step)))
             }) {
-                // `finalize` only writes down what the steps before it did.
+                // `finalize` only records what the earlier steps did.
                 let mut moments =
                     if *step == Step::Finalize { vec![] } else { vec!["before_call", "after_call"] };
                 if is_last || step.is_recorded_at_once() {

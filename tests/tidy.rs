@@ -1,5 +1,5 @@
-//! The project's rules as a test: which module may import which, where external crates are used, what the docs promise, and what must not
-//! be written.
+//! The project's rules as a test: which module may import which, where external crates are used, what the docs
+//! promise, and which words are banned.
 //!
 //! The rules read the files as text. Rules that are hard to check in text are not here.
 
@@ -314,7 +314,7 @@ fn tests_wait_for_conditions_and_never_for_time() {
         let is_excepted = SLEEPING.iter().any(|(excepted, _)| *excepted == file);
         let found = lines_that_wait(&text_of(&path));
         if is_excepted {
-            assert!(!found.is_empty(), "{file} sleeps no more: take it out of the list");
+            assert!(!found.is_empty(), "{file} no longer waits: remove it from the list");
             continue;
         }
         faults.extend(found.iter().map(|line| format!("{file}:{line}")));
@@ -348,9 +348,9 @@ fn filters_names_and_sql_are_never_formatted() {
 fn there_is_one_http_client_and_one_tls_provider() {
     let lock = text_of(&root().join("Cargo.lock"));
     let versions = |name: &str| lock.matches(&format!("\nname = \"{name}\"\n")).count();
-    assert_eq!(versions("reqwest"), 1, "one reqwest");
+    assert_eq!(versions("reqwest"), 1, "exactly one version of reqwest");
     for name in ["aws-lc-rs", "aws-lc-sys", "native-tls", "openssl-sys"] {
-        assert_eq!(versions(name), 0, "{name} came in");
+        assert_eq!(versions(name), 0, "{name} has become a dependency");
     }
 }
 
@@ -512,7 +512,7 @@ fn what_kills_the_process_in_tests_cannot_be_in_a_release() {
     let guarded = "#[cfg(all(feature = \"faults\", not(debug_assertions)))]\ncompile_error!(";
     assert!(map.contains(guarded), "src/lib.rs no longer refuses the feature `faults` in a release");
     let manifest = text_of(&root().join("Cargo.toml"));
-    assert!(!manifest.contains("default = ["), "a feature is on by itself");
+    assert!(!manifest.contains("default = ["), "a feature is on by default");
     for profile in manifest.split("[profile.release").skip(1) {
         let own = profile.split("\n[").next().unwrap_or_default();
         assert!(!own.contains("debug-assertions"), "a release would take the feature `faults`");
@@ -536,7 +536,7 @@ fn the_image_has_no_shell_and_is_not_root() {
     assert_eq!(says("COPY ").len(), 1, "more than the program is in the image");
     // The form without brackets would need a shell.
     assert!(says("ENTRYPOINT ").iter().chain(&says("CMD ")).all(|line| line.contains(" [")));
-    assert!(file.contains("cargo build --release --locked"), "the lock file is not obeyed");
+    assert!(file.contains("cargo build --release --locked"), "the lock file is not enforced");
 }
 
 #[test]
@@ -549,7 +549,7 @@ fn the_policy_of_dependencies_leaves_nothing_open() {
         let reason = ignored["reason"].as_str().unwrap_or_default();
         assert!(
             reason.contains("look again 20"),
-            "an advisory is ignored without a day to look again: {ignored}"
+            "an advisory is ignored without a date for the next review: {ignored}"
         );
     }
     let dev = text_of(&root().join("dev"));
@@ -557,7 +557,7 @@ fn the_policy_of_dependencies_leaves_nothing_open() {
     for check in ["check bans licenses sources", "check --disable-fetch advisories"] {
         assert!(verb.contains(check), "./dev deny does not {check}");
     }
-    assert!(!verb.contains("check --disable-fetch advisories ||"), "what is found does not fail the verb");
+    assert!(!verb.contains("check --disable-fetch advisories ||"), "a finding does not fail the command");
 }
 
 /// The anchor of a heading in a link.

@@ -222,7 +222,7 @@ async fn a_decision_on_what_a_rule_approved_or_its_author_took_back_hears_how_it
     let ended = |state| Err(UseCaseError::with(ErrorCode::AlreadyDecided, Details::Ended { state }));
     assert_eq!(approves(&env, GRACE, &by_rule).await, ended(RequestState::Approved));
     let taken_back = env.asks(EVE, "eve").await;
-    env.accounts.cancel(&env.caller(EVE), None).await.expect("taken back");
+    env.accounts.cancel(&env.caller(EVE), None).await.expect("cancelled");
     assert_eq!(denies(&env, GRACE, &taken_back, Notify::Told).await, ended(RequestState::Cancelled));
 }
 
@@ -314,7 +314,7 @@ async fn a_button_must_be_of_the_recorded_card() {
     for nonce in [Nonce::new(1), Nonce::NONE] {
         assert_eq!(press(Proof::Card { nonce, channel_id, message_id }).await, changed, "{nonce}");
     }
-    assert!(edits().await.is_some(), "the card stays as it is, and nobody can ever press it");
+    assert!(edits().await.is_some(), "the card is not updated, and its buttons can never be used");
     for forged in [
         Proof::Card { nonce, channel_id: ChannelId::new(1), message_id },
         Proof::Card { nonce, channel_id, message_id: MessageId::new(1) },
@@ -366,7 +366,7 @@ async fn a_leavers_request_ends_and_a_poorer_members_stays() {
         told.extend((message.kind == OutboxKind::Direct).then_some(message.params));
     }
     let is_told = |params: &String| params.contains("cancelled") && params.contains(&request.id.to_string());
-    assert!(told.iter().any(is_told), "whose request it was is told: {told:?}");
+    assert!(told.iter().any(is_told), "nobody told the owner of the request: {told:?}");
     let status = env.accounts.status(&env.caller(ADA)).await.expect("a status");
     assert!(matches!(status.stage, Stage::Cancelled { why: Some(ErrorCode::MemberGone), .. }), "{status:?}");
 }

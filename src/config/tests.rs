@@ -104,7 +104,7 @@ fn every_key_that_the_example_shows_as_a_comment_is_its_default() {
     let written_out = show(&loaded(&folder, &uncommented, &[]).expect("the example, written out").config);
     assert_eq!(written_out, as_it_stands);
     let commented = EXAMPLE.lines().filter(|line| line.strip_prefix("# ").is_some_and(is_key)).count();
-    assert_eq!(commented, 29, "a key was added or taken out: look whether it is documented");
+    assert_eq!(commented, 29, "a key was added or removed: check that it is documented");
 }
 
 #[test]

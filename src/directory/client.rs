@@ -230,7 +230,7 @@ mod tests {
         SearchEntry { dn: dn.to_owned(), attrs: HashMap::new(), bin_attrs: HashMap::new() }
     }
 
-    /// Whatever a server answers, an entry of another subtree is never accepted as a person.
+    /// An entry of another subtree is never accepted as a person, whatever a server answers.
     #[test]
     fn an_answer_from_outside_the_base_is_refused_whatever_it_looks_like() {
         let base = Dn::parse("ou=people,dc=example,dc=org").expect("a name");
@@ -252,7 +252,7 @@ mod tests {
         ] {
             assert!(
                 matches!(read(outside), Err(DirectoryError::InvalidResponse { .. })),
-                "{outside} was taken for an entry below the base"
+                "{outside} was accepted as an entry below the base"
             );
         }
     }

@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn what_is_no_name_is_refused() {
         for text in ["", "ada", "=x", "uid=ada,,dc=x", r"uid=ada\", "u(i)d=x", r"uid=\ff"] {
-            assert!(Dn::parse(text).is_none(), "{text:?} was taken");
+            assert!(Dn::parse(text).is_none(), "{text:?} was accepted");
         }
     }
 

@@ -30,7 +30,7 @@ mod tests {
         for text in
             ["", "2026", "20260101000000", "20261301000000Z", "20260101000000+0100", "ä0260101000000Z"]
         {
-            assert_eq!(read_time(text), None, "{text:?} was taken");
+            assert_eq!(read_time(text), None, "{text:?} was accepted");
         }
     }
 }

@@ -124,7 +124,8 @@ mod tests {
         assert_eq!(length(&input["value"]), Some(20));
     }
 
-    /// Label, hint, value, whether short, and the most characters: a field itself hides what is typed in it.
+    /// Label, hint, value, whether it is short, and the maximum length. This is a tuple because a field hides
+    /// what is typed in it.
     fn any_field() -> impl Strategy<Value = (String, Option<String>, String, bool, usize)> {
         let hint = proptest::option::of("\\PC{0,150}");
         (".{0,80}", hint, "(?s).{0,80}", any::<bool>(), 0_usize..5000)

@@ -97,7 +97,7 @@ mod tests {
         assert!(futures::poll!(&mut waiting).is_pending(), "the first one counts once");
         unanswered.none(Duration::from_millis(1)).await;
         assert!(!is_over(), "only the limit was over");
-        // Nobody will answer it any more.
+        // Nobody answers it after this point.
         drop(second);
         waiting.await;
         drop(first);

@@ -475,7 +475,7 @@ mod tests {
         })
     }
 
-    /// What a reader of the bytes needs to know. What is not there reads as NULL, and is noted.
+    /// What a reader of the bytes needs to know. A missing value reads as NULL and is noted.
     struct Reader<'a> {
         rest: &'a [u8],
         is_whole: bool,

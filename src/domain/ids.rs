@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn zero_and_words_are_no_snowflakes() {
         for text in ["0", "", "-1", "ada", "18446744073709551616"] {
-            assert!(text.parse::<GuildId>().is_err(), "{text:?} was taken");
+            assert!(text.parse::<GuildId>().is_err(), "{text:?} was accepted");
         }
     }
 
@@ -229,7 +229,7 @@ mod tests {
         let nonce = Nonce::new(0x0a);
         assert_eq!(nonce.to_string().parse(), Ok(nonce));
         for text in ["a", "000000000000000A", "000000000000000g", "00000000000000000a"] {
-            assert!(text.parse::<Nonce>().is_err(), "{text:?} was taken");
+            assert!(text.parse::<Nonce>().is_err(), "{text:?} was accepted");
         }
     }
 

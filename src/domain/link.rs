@@ -408,7 +408,7 @@ mod tests {
         comparison.differences.iter().map(|finding| finding.difference).collect()
     }
 
-    /// The differences of an active account, both servers answering.
+    /// The differences of an active account while both servers answer.
     fn of_active(entry: EntryFacts, user: UserFacts) -> Vec<LinkDifference> {
         named(&compared(AccountState::Active, &Lookup::Found(entry), &Lookup::Found(user)))
     }

@@ -162,7 +162,7 @@ mod tests {
         for code in standard.into_iter().flatten() {
             assert_eq!(LDAP.iter().filter(|row| row.0 == code).count(), 1, "LDAP result code {code}");
         }
-        assert!(LDAP.is_sorted_by(|one, next| one.0 < next.0), "a row stands twice or out of order");
+        assert!(LDAP.is_sorted_by(|one, next| one.0 < next.0), "a row is repeated or out of order");
     }
 
     #[test]
@@ -183,8 +183,8 @@ mod tests {
         }
     }
 
-    /// A code that says that somebody else has it, or that somebody must change something, is never simply tried again, and one that
-    /// says "not now" is never given up.
+    /// A code that says that someone else has the value, or that someone must change something, is never simply
+    /// retried. A code that says "not now" is always retried.
     #[test]
     fn the_classes_that_faults_depend_on_are_these() {
         for code in [1, 3, 11, 51, 52, 54, 80, 81, 85, 91] {

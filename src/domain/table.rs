@@ -124,7 +124,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_cell_reads_back_as_it_was_or_behind_an_apostrophe(cells in proptest::collection::vec("[\\s\\S]{0,12}", 2..6)) {
-            // A reader takes a byte order mark at the very beginning away; an export begins with its heads.
+            // A reader removes a byte order mark at the beginning, so the line begins with a head, as an export
+            // does.
             let read = read_back(&csv_line(["head"].into_iter().chain(cells.iter().map(String::as_str))));
             prop_assert_eq!(read.len(), cells.len() + 1);
             for (read, cell) in read.iter().skip(1).zip(&cells) {

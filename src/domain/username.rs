@@ -405,7 +405,7 @@ mod tests {
             let disguise = unescaped(written);
             assert_ne!(disguise, owner);
             if let Ok(name) = Username::parse(&disguise, 20) {
-                assert_eq!(name.skeleton(), Skeleton::of(owner), "{written} passes for {owner}");
+                assert_eq!(name.skeleton(), Skeleton::of(owner), "{written} is unlike {owner}");
                 assert_eq!(
                     Username::parse(name.as_str(), 20),
                     Ok(name),

@@ -261,7 +261,7 @@ async fn while_keycloak_is_away_the_job_waits_at_its_step_and_nothing_is_written
     let job = town.job(&job).await;
     assert_eq!((job.state, job.step), (JobState::Open, Some(Step::RecheckAvailability)));
     assert_eq!(job.error_code, Some(ErrorCode::KeycloakDown));
-    assert!(job.lease_until.is_none_or(|until| until <= job.next_run), "the lease was given back");
+    assert!(job.lease_until.is_none_or(|until| until <= job.next_run), "the lease was released");
 }
 
 #[tokio::test]
@@ -347,7 +347,7 @@ async fn before_a_call_that_a_lease_may_not_outlast_it_is_renewed() {
     let (second, limit) = (Duration::from_secs(1), Duration::from_secs(5));
     let claim = town.claimed().await;
     claim.must_outlast(&town.worker, limit).await.expect("a lease that is long enough");
-    assert!(!town.is_renewed(&claim).await, "there was no need");
+    assert!(!town.is_renewed(&claim).await, "the lease was renewed without need");
 
     // The lease lasts a second longer than the call may take. That is too little, because the answer must also be recorded.
     let claim = Claim::new(town.job(&claim.job).await, before(LEASE.saturating_sub(limit + second)));
@@ -357,7 +357,7 @@ async fn before_a_call_that_a_lease_may_not_outlast_it_is_renewed() {
     let stale = Claim::new(town.job(&claim.job).await, before(LEASE));
     assert!(!stale.holds(&town.worker));
     stale.must_outlast(&town.worker, limit).await.expect("a renewed lease");
-    assert!(stale.holds(&town.worker), "it runs from the renewal");
+    assert!(stale.holds(&town.worker), "the lease counts from its renewal");
 }
 
 #[tokio::test]
@@ -374,7 +374,7 @@ async fn a_lease_is_kept_until_somebody_else_has_it() {
     tx.commit("test").await.expect("a commit");
     town.claimed().await;
     claim.keep(&town.worker).await;
-    assert!(claim.holds(&town.worker), "by our own clock alone it would still be ours");
+    assert!(claim.holds(&town.worker), "by this process's clock alone the lease is still valid");
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ mod tests {
         assert_eq!(
             current,
             Some((VERSION, hash)),
-            "the notice says something else: raise VERSION and add it here"
+            "the text of the notice has changed: raise VERSION and add it here"
         );
         let versions: Vec<i64> = VERSIONS.iter().map(|(version, _)| *version).collect();
         assert_eq!(versions, (1..=VERSION).collect::<Vec<_>>());

@@ -469,7 +469,7 @@ fn each_of_a_hundred_payloads_stays_in_its_code_span_wherever_it_is_shown() {
         ];
         for typed in disguises {
             for (text, wanted) in all_that_quote(&typed).iter().zip(&plain) {
-                assert_eq!(&outside_of_spans(text), wanted, "{typed:?} got out: {text}");
+                assert_eq!(&outside_of_spans(text), wanted, "{typed:?} escaped its code span: {text}");
                 let is_hidden = |c: char| c != '\n' && !crate::domain::person_name::is_shown(c);
                 assert!(!text.contains(is_hidden), "{typed:?} hides in {text:?}");
             }

@@ -57,7 +57,7 @@ mod tests {
         let (timeout, limit) = (Duration::from_millis(50), Duration::from_millis(250));
         let queue = Queue { timeout, limit, ..Queue::new(timeout) };
         let refused = queue.wait_for(std::future::pending::<()>()).await;
-        assert!(matches!(refused, Err(StoreError::Busy)), "nothing moves: {refused:?}");
+        assert!(matches!(refused, Err(StoreError::Busy)), "the wait must end without progress: {refused:?}");
 
         let started = Instant::now();
         let moves = async {
@@ -70,7 +70,7 @@ mod tests {
             refused = queue.wait_for(std::future::pending::<()>()) => refused,
             never = moves => never,
         };
-        assert!(matches!(refused, Err(StoreError::Busy)), "it never had its turn: {refused:?}");
-        assert!(started.elapsed() >= limit, "there was progress, and it waited {:?}", started.elapsed());
+        assert!(matches!(refused, Err(StoreError::Busy)), "the wait must end after the limit: {refused:?}");
+        assert!(started.elapsed() >= limit, "the wait lasted only {:?}", started.elapsed());
     }
 }

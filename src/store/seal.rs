@@ -124,7 +124,7 @@ mod tests {
             Place { column: "family_enc", ..PLACE },
             Place { table: "decision", ..PLACE },
         ] {
-            assert!(keys(1).open(wrong, id.as_deref(), &sealed).is_err(), "{wrong:?} opened");
+            assert!(keys(1).open(wrong, id.as_deref(), &sealed).is_err(), "{wrong:?} was decrypted");
         }
         assert!(keys(2).open(PLACE, Some(keys(2).id()), &sealed).is_err());
         assert!(keys(1).open(PLACE, None, &sealed).is_err());

@@ -321,7 +321,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let writer = writer(&folder);
         let mut transaction = writer.begin().await.expect("begun");
-        // What a full disk does without telling sqlx.
+        // On a full disk SQLite does this by itself, without telling sqlx.
         sqlx::query("ROLLBACK").execute(&mut *transaction).await.expect("ended");
         drop(transaction);
         writer.begin().await.expect("begun again").commit().await.expect("committed");
@@ -346,7 +346,7 @@ mod tests {
         let writer = Arc::new(Writer { timeout: limit, queue: Queue::new(limit), ..writer(&folder) });
         let held = Arc::clone(&writer.slot).lock_owned().await;
         let refused = writer.begin().await.err();
-        assert!(matches!(refused, Some(StoreError::Busy)), "nothing moves: {refused:?}");
+        assert!(matches!(refused, Some(StoreError::Busy)), "the wait must end without progress: {refused:?}");
         let (queued, moving) = (Arc::clone(&writer), Arc::clone(&writer));
         let is_over = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&is_over);

@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn a_connection_is_spoilt_if_it_was_there_when_one_was_read_only() {
         let write_health = WriteHealth::default();
-        assert!(!write_health.is_stale(Duration::from_hours(1)), "nothing was said yet");
+        assert!(!write_health.is_stale(Duration::from_hours(1)), "no error was noted yet");
         write_health.note_error(&StoreError::Busy);
         assert!(
             write_health.is_noted() && !write_health.is_stale(Duration::from_hours(1)),
@@ -73,16 +73,16 @@ mod tests {
         );
         write_health.note_error(&StoreError::ReadOnlyDatabase);
         assert!(write_health.is_stale(Duration::from_hours(1)));
-        assert!(!write_health.is_stale(Duration::ZERO), "it was opened later");
+        assert!(!write_health.is_stale(Duration::ZERO), "the connection was opened later");
         let read_only_until = || *write_health.0.read_only_until.lock().expect("not poisoned");
         let before_the_end = Instant::now();
         write_health.note_success();
         assert!(!write_health.is_noted());
         let end = read_only_until();
-        assert!(end >= Some(before_the_end), "whatever was opened before the end may be read-only");
+        assert!(end >= Some(before_the_end), "a connection from before the end may be read-only");
         write_health.note_success();
-        assert_eq!(read_only_until(), end, "nothing was shut any more");
+        assert_eq!(read_only_until(), end, "the database was writable already");
         write_health.note_error(&StoreError::LostLease);
-        assert!(!write_health.is_noted(), "a rule of ours is not the database's trouble");
+        assert!(!write_health.is_noted(), "a lost lease is not a fault of the database");
     }
 }

@@ -65,7 +65,7 @@ async fn each_ldap_result_code_means_what_its_row_says_at_every_operation() {
 
         answers(Operation::Add);
         let added = client.add_person(&eve.as_new()).await;
-        assert!(added.is_err(), "{code} ({name}) made somebody out of nothing: {added:?}");
+        assert!(added.is_err(), "{code} ({name}) returned an entry that does not exist: {added:?}");
         is_told(Operation::Add, class_of(&added));
 
         answers(Operation::Modify);
@@ -97,14 +97,14 @@ async fn each_ldap_result_code_means_what_its_row_says_at_every_operation() {
             is_told(Operation::Bind, class_of(&bound));
         } else {
             // The bind never reached slapd, which shows nothing to an anonymous client.
-            assert_ne!(bound.map(|found| found.len()), Ok(1), "a made-up bind shows entries");
+            assert_ne!(bound.map(|found| found.len()), Ok(1), "a forged bind shows entries");
         }
     }
-    assert_eq!(proxy.hits().len(), LDAP.len() * 5, "each row at each operation");
+    assert_eq!(proxy.hits().len(), LDAP.len() * 5, "every row was tried at every operation");
     let people = servers.slapd.people().await.expect("the people");
-    assert_eq!(people.len(), 1, "nothing was made and nothing was taken away: {people:?}");
+    assert_eq!(people.len(), 1, "an entry was added or removed: {people:?}");
     let told = client.add_person(&ada.as_new()).await;
-    assert!(matches!(told, Ok(Added::AlreadyOurs(_))), "the line works as before: {told:?}");
+    assert!(matches!(told, Ok(Added::AlreadyOurs(_))), "the connection still works: {told:?}");
 }
 
 #[tokio::test]
@@ -232,7 +232,7 @@ async fn each_http_status_means_what_its_row_says_at_every_call() {
                 assert!(!matches!(status, 400 | 401 | 403 | 404), "unknown by {status}");
                 is_error_of(class, &error, "the mail", status);
             }
-            MailOutcome::Accepted => panic!("{status} was taken for an accepted mail"),
+            MailOutcome::Accepted => panic!("{status} was treated as an accepted mail"),
         }
 
         planned += 1;
@@ -242,7 +242,7 @@ async fn each_http_status_means_what_its_row_says_at_every_call() {
         let probed = newcomer.probe().await.expect_err("no token");
         is_error_of(class, &probed, "the token", status);
     }
-    assert_eq!(proxy.hits().len(), planned, "each row at each call");
+    assert_eq!(proxy.hits().len(), planned, "every row was tried at every call");
     let user = client.person(&id).await.expect("an answer").expect("the user");
     assert!(user.enabled, "nothing was changed behind the made-up answers");
 }

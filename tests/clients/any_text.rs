@@ -15,7 +15,7 @@ use testbed::{Managed, TestServers};
 use crate::directory::TestPerson;
 use crate::servers;
 
-/// Texts that are known to break other programs.
+/// Texts that are known to break programs.
 const KNOWN_TO_HURT: [&str; 30] = [
     "*",
     "**",
@@ -116,7 +116,7 @@ impl TestEnv {
         let left = self.client.ensure_membership(&self.ours, &[], group).await.expect("membership");
         assert_eq!(left.removed.as_slice(), group, "{text:?}");
         self.admin.delete(&dn).await.expect("an answer").success().expect("deleted");
-        assert!(self.client.members(&name).await.is_err(), "{text:?} is found after its end");
+        assert!(self.client.members(&name).await.is_err(), "{text:?} is found after its deletion");
         true
     }
 }

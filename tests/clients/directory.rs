@@ -59,7 +59,7 @@ impl TestPerson {
 
     pub(crate) async fn add_to(&self, directory: &Directory) -> OwnedEntry {
         match directory.add_person(&self.as_new()).await.expect("the Add succeeds") {
-            Added::Created(entry) => entry.ours(self.mark, self.discord_id).expect("it carries what we gave"),
+            Added::Created(entry) => entry.ours(self.mark, self.discord_id).expect("it has our attributes"),
             other @ (Added::AlreadyOurs(_) | Added::Conflict(_)) => panic!("not created: {other:?}"),
         }
     }
@@ -102,7 +102,7 @@ async fn an_added_person_has_mark_and_id_and_no_password_and_a_second_add_finds_
 #[tokio::test]
 async fn entries_are_found_together_by_their_lasting_ids_up_to_a_limit() {
     let (_servers, client) = servers_and_client().await;
-    let mut ids = vec![DirectoryId::new("00000000-0000-4000-8000-000000000000").expect("an id of nobody")];
+    let mut ids = vec![DirectoryId::new("00000000-0000-4000-8000-000000000000").expect("an unused id")];
     for number in 1..30 {
         let name = ["member", &number.to_string()].concat();
         ids.push(TestPerson::new(&name, number).add_to(&client).await.directory_id);
@@ -113,7 +113,7 @@ async fn entries_are_found_together_by_their_lasting_ids_up_to_a_limit() {
     ids.remove(0);
     ids.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     assert_eq!(found, ids);
-    assert!(client.find_together(&[]).await.expect("nothing is asked").is_empty());
+    assert!(client.find_together(&[]).await.expect("no request is sent").is_empty());
     let many = vec![ids[0].clone(); Directory::MAX_TOGETHER + 1];
     assert!(matches!(client.find_together(&many).await, Err(DirectoryError::TooBig { .. })));
 }

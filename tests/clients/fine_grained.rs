@@ -108,7 +108,7 @@ async fn fine_grained_permissions_are_enough_for_every_call_of_the_service() {
             .expect("it is imported");
     }
     let Ok(Import::Ours(id)) = client.find_import(&somebody.username, &ours.directory_id).await else {
-        panic!("it was ours a moment ago")
+        panic!("the import was found a moment ago")
     };
     let holders = client.find_holders(&somebody.username, &somebody.address).await.expect("an answer");
     assert!(holders.is_username_taken(None) && holders.is_address_taken(None));

@@ -56,7 +56,7 @@ impl TestEnv {
         wait_until("the import", SOON, || async { Ok(matches!(import().await?, Import::Ours(_))) })
             .await
             .expect("it is imported");
-        let Import::Ours(id) = import().await.expect("an answer") else { panic!("it was ours a moment ago") };
+        let Import::Ours(id) = import().await.expect("an answer") else { panic!("it was found just now") };
         (ours, id)
     }
 
@@ -286,7 +286,7 @@ async fn a_token_that_ends_is_replaced_and_events_can_be_read() {
     let client = Keycloak::new(&config).expect("usable settings");
     let begun = std::time::Instant::now();
     // Every call succeeds: its token is renewed before it expires, or the call is repeated after a 401.
-    wait_until("several lives of a token", SOON, || async {
+    wait_until("several renewals of a token", SOON, || async {
         client.probe().await?;
         Ok(begun.elapsed() > Duration::from_secs(4))
     })

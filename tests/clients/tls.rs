@@ -1,5 +1,5 @@
-//! No client sends a secret to a server that does not prove its identity: a wrong authority, name or date, or a StartTLS that an
-//! attacker removed. The tests check what such a server has received.
+//! No client sends a secret to a server that does not prove its identity. The certificate has a wrong
+//! authority, name or date, or an attacker removed StartTLS. The tests check what such a server has received.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +56,7 @@ async fn no_bind_is_sent_to_a_directory_whose_certificate_is_wrong() {
                 matches!(&refused, DirectoryError::Down { is_ambiguous: false, .. }),
                 "{flaw:?} by {scheme}: {refused:?}"
             );
-            assert!(impostor.met() > 0, "nobody came: {flaw:?} by {scheme}");
+            assert!(impostor.met() > 0, "no client connected: {flaw:?} by {scheme}");
             assert_eq!(impostor.told(), 0, "{flaw:?} by {scheme}: the bind was sent");
         }
         // The same server with a valid certificate receives the bind, so the certificate is what prevented it above.
@@ -67,7 +67,7 @@ async fn no_bind_is_sent_to_a_directory_whose_certificate_is_wrong() {
         let asking = client.probe();
         let told = wait_until("the bind", SOON, async || Ok(honest.told() > 0));
         tokio::select! {
-            ended = asking => panic!("a server that never answers ended the verb: {ended:?}"),
+            ended = asking => panic!("the command ended although the server never answers: {ended:?}"),
             told = told => told.expect("a server that proves its name is told the bind"),
         }
     }
@@ -99,13 +99,13 @@ async fn no_secret_is_sent_to_a_keycloak_whose_certificate_is_wrong() {
         let client = Keycloak::new(&keycloak_at(&impostor)).expect("usable settings");
         let refused = client.probe().await.expect_err("the certificate is wrong");
         assert!(matches!(&refused, KeycloakError::Down { is_ambiguous: false, .. }), "{flaw:?}: {refused:?}");
-        assert!(impostor.met() > 0, "nobody came: {flaw:?}");
+        assert!(impostor.met() > 0, "no client connected: {flaw:?}");
         assert_eq!(impostor.told(), 0, "{flaw:?}: something was sent");
     }
     let honest = Impostor::start(&["127.0.0.1"], Flaw::None, Opening::Tls).await.expect("a server");
     let client = Keycloak::new(&keycloak_at(&honest)).expect("usable settings");
     tokio::select! {
-        ended = client.probe() => panic!("a server that never answers ended the verb: {ended:?}"),
+        ended = client.probe() => panic!("the command ended although the server never answers: {ended:?}"),
         told = wait_until("the token call", SOON, async || Ok(honest.told() > 0)) => told.expect("it is told"),
     }
 }
@@ -121,13 +121,13 @@ async fn no_token_is_sent_to_a_discord_whose_certificate_is_wrong() {
     for flaw in FLAWS {
         let impostor = Impostor::start(&["discord.com"], flaw, Opening::Tls).await.expect("an impostor");
         discord_at(&impostor).identify().await.expect_err("the certificate is wrong");
-        assert!(impostor.met() > 0, "nobody came: {flaw:?}");
+        assert!(impostor.met() > 0, "no client connected: {flaw:?}");
         assert_eq!(impostor.told(), 0, "{flaw:?}: something was sent");
     }
     let honest = Impostor::start(&["discord.com"], Flaw::None, Opening::Tls).await.expect("a server");
     let discord = discord_at(&honest);
     tokio::select! {
-        ended = discord.identify() => panic!("a server that never answers ended the call: {ended:?}"),
+        ended = discord.identify() => panic!("the call ended although the server never answers: {ended:?}"),
         told = wait_until("the first call", SOON, async || Ok(honest.told() > 0)) => told.expect("it is told"),
     }
 }
@@ -148,12 +148,12 @@ async fn no_password_is_sent_to_a_database_whose_certificate_is_wrong() {
     for flaw in FLAWS {
         let impostor = Impostor::start(&["localhost"], flaw, Opening::Postgres).await.expect("an impostor");
         assert!(opens(&impostor).await.is_err(), "{flaw:?}");
-        assert!(impostor.met() > 0, "nobody came: {flaw:?}");
+        assert!(impostor.met() > 0, "no client connected: {flaw:?}");
         assert_eq!(impostor.told(), 0, "{flaw:?}: something was sent");
     }
     let honest = Impostor::start(&["localhost"], Flaw::None, Opening::Postgres).await.expect("a server");
     tokio::select! {
-        ended = opens(&honest) => panic!("a server that never answers ended the call: {ended:?}"),
+        ended = opens(&honest) => panic!("the call ended although the server never answers: {ended:?}"),
         told = wait_until("the start-up message", SOON, async || Ok(honest.told() > 0)) => told.expect("it is told"),
     }
 }
@@ -240,5 +240,5 @@ async fn a_keycloak_that_sends_us_elsewhere_is_not_followed() {
         assert!(matches!(refused, KeycloakError::Status { status: 307, .. }), "{refused:?}");
         assert_eq!(came.load(std::sync::atomic::Ordering::SeqCst), 1, "{to}");
     }
-    assert_eq!(came_there.load(std::sync::atomic::Ordering::SeqCst), 0, "the client's secret went elsewhere");
+    assert_eq!(came_there.load(std::sync::atomic::Ordering::SeqCst), 0, "the secret was sent elsewhere");
 }

@@ -71,7 +71,7 @@ fn an_admin_finds_and_shows_a_link_and_every_difference_has_its_name() {
         let mark = clean["directory"]["mark"].as_str().expect("a mark").to_owned();
         let user = clean["keycloak_id"].as_str().expect("an id").to_owned();
         let set = async |attribute, values: &[&str]| {
-            servers.slapd.set_attribute(&dn, attribute, values).await.expect("the directory takes it");
+            servers.slapd.set_attribute(&dn, attribute, values).await.expect("it is accepted");
         };
         set("description", &[]).await;
         set("employeeNumber", &["123456789012345678"]).await;
@@ -79,7 +79,7 @@ fn an_admin_finds_and_shows_a_link_and_every_difference_has_its_name() {
             .keycloak
             .set_user(REALM, &user, &serde_json::json!({"enabled": false}))
             .await
-            .expect("Keycloak takes it");
+            .expect("Keycloak accepts it");
         let shown = asks(&linus, &format!("/link show what:{name}"), "Difference:").await;
         for code in ["mark_missing", "discord_id_differs", "keycloak_disabled"] {
             assert!(shown.contains(code), "{code}: {shown}");
@@ -109,7 +109,7 @@ fn an_admin_finds_and_shows_a_link_and_every_difference_has_its_name() {
             .keycloak
             .set_user(REALM, &user, &serde_json::json!({"enabled": true}))
             .await
-            .expect("Keycloak takes it");
+            .expect("Keycloak accepts it");
         asks(&linus, &format!("/link show what:{name}"), "No differences").await;
         let looks = story
             .rows("SELECT source FROM audit WHERE event = 'admin.viewed' AND subject_id IS NOT NULL")
@@ -215,7 +215,7 @@ fn an_export_of_links_is_a_file_that_no_spreadsheet_computes() {
         story.wait_until_idle().await;
         let dn = shared().servers.slapd.person_dn(&story.username("ada"));
         let hostile = "=cmd|\"x\"@people.example";
-        shared().servers.slapd.set_attribute(&dn, "mail", &[hostile]).await.expect("the directory takes it");
+        shared().servers.slapd.set_attribute(&dn, "mail", &[hostile]).await.expect("it is accepted");
         let (told, name, table) =
             gets_file(&linus, "/link export addresses:true", "One account is in the file").await;
         assert_eq!(name, "links.csv");
@@ -240,7 +240,7 @@ fn an_export_of_links_is_a_file_that_no_spreadsheet_computes() {
         let told: Value = serde_json::from_str(&told).expect("JSON");
         assert_eq!(told["accounts"][0]["address"], hostile);
         let address = story.address("ada");
-        shared().servers.slapd.set_attribute(&dn, "mail", &[&address]).await.expect("the directory takes it");
+        shared().servers.slapd.set_attribute(&dn, "mail", &[&address]).await.expect("it is accepted");
         let looks = story.rows("SELECT after FROM audit WHERE event = 'admin.viewed'").await;
         assert_eq!(looks, ["link.export"; 4]);
     });
@@ -340,7 +340,7 @@ fn the_audit_log_is_searched_in_pages_exported_whole_and_verified_in_chat() {
                 .expect("JSON");
         let rows = whole["rows"].as_array().expect("a list");
         let head = format!("{}:{}", rows.len(), recomputed(rows));
-        assert_eq!(whole["head"], head, "the export does not lead to its head");
+        assert_eq!(whole["head"], head, "the rows of the export do not hash to its head");
         let (_, _, table) =
             gets_file(&linus, "/audit export event:role.granted", "head of the audit log is").await;
         assert_eq!(rows_of(&table).len(), 3000);

@@ -120,7 +120,7 @@ fn forged_foreign_and_old_buttons_change_nothing() {
             (format!("ac1:denyform:{id}:{nonce}"), older),
         ] {
             let told = grace.presses_raw(&forged).await.text;
-            assert!(told.contains(word), "{forged} is told as: {told}");
+            assert!(told.contains(word), "the reply to {forged} is: {told}");
         }
         for forged in [
             format!("ac1:approve:{other_id}:{nonce}"),
@@ -129,7 +129,7 @@ fn forged_foreign_and_old_buttons_change_nothing() {
         ] {
             grace.presses_raw(&forged).await;
             let told = grace.waits_for("only you").await;
-            assert!(told.contains(stale), "{forged} is told as: {told}");
+            assert!(told.contains(stale), "the reply to {forged} is: {told}");
         }
         // The genuine button, pressed in another channel than the card's.
         let elsewhere = story.person("grace");
@@ -142,7 +142,7 @@ fn forged_foreign_and_old_buttons_change_nothing() {
         let send = story.buttons_sent("send").pop().expect("a draft's button");
         for forged in [send.clone(), send.replace(":send:", ":change:"), send.replace(":send:", ":cancel:")] {
             let told = ada.presses_raw(&forged).await.text;
-            assert!(told.contains(stale), "{forged} is told as: {told}");
+            assert!(told.contains(stale), "the reply to {forged} is: {told}");
         }
         assert_eq!(story.rows("SELECT state FROM request ORDER BY state").await, ["draft", "waiting"]);
     });

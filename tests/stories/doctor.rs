@@ -98,7 +98,7 @@ fn what_is_too_long_for_a_message_is_a_file_and_a_revoked_admin_role_counts_at_o
         for inside in
             [&folder, &shared().servers.slapd.bot_dn, &shared().servers.keycloak.url, &story.bot.token()]
         {
-            assert!(!text.contains(inside.as_str()), "an inside is shown: {text}");
+            assert!(!text.contains(inside.as_str()), "the answer reveals internals: {text}");
         }
         linus.loses("admin");
         asks(&linus, "/doctor", "Your roles don't allow this").await;

@@ -21,13 +21,13 @@ fn a_member_asks_a_moderator_approves_and_the_person_logs_in() {
         grace.presses("Approve").await;
         ada.waits_for("Your request was approved").await;
         let decided = grace.waits_for("Account created · approved by @grace").await;
-        assert!(!decided.contains("joined"), "the date of joining is for who decides: {decided}");
+        assert!(!decided.contains("joined"), "a decided card shows the date of joining: {decided}");
 
         // The entry and the user exist, but nobody can log in, because there is no password.
         for guessed in ["", "ada", "Pw-ada-first-1"] {
             assert!(
                 !story.bind_works("ada", guessed).await,
-                "{guessed:?} opens the entry before the link was used"
+                "{guessed:?} is accepted before the link was used"
             );
         }
         assert!(story.login_is_refused("ada", "Pw-ada-first-1").await);

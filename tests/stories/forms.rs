@@ -56,7 +56,7 @@ fn a_faulty_form_is_told_field_by_field_and_nothing_of_it_is_kept() {
         let ada = story.person("ada");
         for (field, value, word) in FAULTS {
             let told = submits(&ada, &story.form("ada").with(field, value)).await;
-            assert!(told.contains(word), "{field} = {value:?} is told as: {told}");
+            assert!(told.contains(word), "the reply to {field} = {value:?} is: {told}");
             assert!(told.contains("Nothing was stored"), "{field} = {value:?}: {told}");
             assert!(!told.contains("[Send]"), "{field} = {value:?} can be sent: {told}");
         }
@@ -107,7 +107,7 @@ fn a_reason_with_mentions_and_markup_pings_nobody_and_stays_one_quotation() {
         let line = card.lines().find(|line| line.contains("Reason:")).expect("the reason is on the card");
         let quoted = line.trim().strip_prefix("Reason: ").expect("a quotation");
         assert!(quoted.starts_with('`') && quoted.ends_with('`'), "{card}");
-        assert!(quoted.contains("big"), "the reason spreads over lines: {card}");
+        assert!(quoted.contains("big"), "the reason spans several lines: {card}");
         grace.presses("Deny").await;
         grace.submits(&[("reason", "@everyone <@&1> no `code` here")]).await;
         ada.waits_for("was denied").await;

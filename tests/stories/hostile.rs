@@ -1,5 +1,5 @@
-//! Attacks: late and forged presses, presses in other channels, many requests for one victim's address, and names that are tried to
-//! learn whether they exist.
+//! Attacks: late and forged presses, presses in other channels, many requests for one victim's address, and
+//! attempts to learn which names exist.
 
 use std::time::Duration;
 
@@ -87,11 +87,11 @@ fn every_verb_forged_as_press_and_as_form_is_answered_and_changes_nothing() {
             for id in [NO_ROW, "-"] {
                 let forged = format!("ac1:{verb}:{id}:{NO_NONCE}");
                 let pressed = grace.presses_raw(&forged).await;
-                assert!(!pressed.failed, "a press of {forged} was met with silence");
+                assert!(!pressed.failed, "a press of {forged} got no answer");
                 // The first form needs no row, because it starts every request.
                 if verb != "form" {
                     let submitted = grace.submits_raw(&forged, &form.fields()).await;
-                    assert!(!submitted.failed, "a form of {forged} was met with silence");
+                    assert!(!submitted.failed, "a form of {forged} got no answer");
                 }
             }
         }
@@ -100,7 +100,7 @@ fn every_verb_forged_as_press_and_as_form_is_answered_and_changes_nothing() {
             let forged = card.replace(":approve:", &[":", verb, ":"].concat());
             let told =
                 grace.submits_raw(&forged, &[("reason", "because I could"), ("username", "eve")]).await;
-            assert!(!told.failed, "{forged} was met with silence");
+            assert!(!told.failed, "{forged} got no answer");
         }
         story.wait_until_idle().await;
         grace.sees().await;
@@ -137,8 +137,8 @@ fn fields_that_come_twice_or_that_no_form_has_change_nothing_of_what_is_shown() 
     });
 }
 
-/// The time of the answer reveals nothing either: the servers that could tell known from unknown do not answer, so the bot cannot ask
-/// them first.
+/// The time of the answer reveals nothing either. The servers that know which values exist do not answer here,
+/// so the bot cannot ask them first.
 #[test]
 fn known_and_unknown_names_and_addresses_are_answered_alike_while_nobody_can_look() {
     Story::plays_alone("blind", Rules::moderators(), async |story| {
@@ -158,7 +158,7 @@ fn known_and_unknown_names_and_addresses_are_answered_alike_while_nobody_can_loo
             let form = story.form(person);
             let shown = who.submits(&form.fields()).await;
             let sent = who.presses("Send").await;
-            assert!(!opened.failed && !shown.failed && !sent.failed, "{person} was met with silence");
+            assert!(!opened.failed && !shown.failed && !sent.failed, "{person} got no answer");
             assert!(sent.text.contains("A moderator will review it"), "{sent}");
             let status = story.status(person).await;
             let code = story.rows("SELECT code FROM request ORDER BY id DESC LIMIT 1").await.remove(0);
@@ -167,8 +167,8 @@ fn known_and_unknown_names_and_addresses_are_answered_alike_while_nobody_can_loo
                 .map(|text| of_person.iter().fold(text, |text, own| text.replace(&**own, "…")));
             answers.push(told.map(|text| without_times(&text)));
         }
-        assert_eq!(answers[0], answers[1], "a known address is answered otherwise");
-        assert_eq!(answers[0], answers[2], "a known name is answered otherwise");
+        assert_eq!(answers[0], answers[1], "a known address gets another answer");
+        assert_eq!(answers[0], answers[2], "a known name gets another answer");
         drop(frozen);
         story.hurries_until("SELECT id FROM request WHERE reason_code = 'address_in_use'").await;
         story.hurries_until("SELECT id FROM request WHERE reason_code = 'name_unavailable'").await;
@@ -208,14 +208,14 @@ fn nobody_gets_more_than_three_mails_a_day_whoever_asks_for_them() {
         let margaret = story.person("margaret");
         let form = story.form("margaret").without("answer").with("address", &victim);
         let said = story.asks_with("margaret", &form).await;
-        assert!(!said.contains("mail") || !said.contains("too"), "the rate limit shows: {said}");
+        assert!(!said.contains("mail") || !said.contains("too"), "the reply reveals the rate limit: {said}");
         let waits =
             "SELECT error_code FROM job WHERE kind = 'provision' AND state = 'open' AND lease_until = 0";
         story.waits_for_rows(waits, &["too_many"]).await;
         let status = story.status("margaret").await;
         assert!(
             !status.contains("too many") && !status.contains("others"),
-            "the status tells of others: {status}"
+            "the status reveals other people: {status}"
         );
         // The result is the same for every further attempt on that day.
         story.advances(Duration::from_hours(20));

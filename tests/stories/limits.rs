@@ -25,13 +25,13 @@ fn no_request_goes_out_while_discord_asks_to_wait() {
         grace.presses("Approve").await;
         let refusals = || story.sim.requests().into_iter().filter(|request| request.status == 429).count();
         let all_wait = wait_until("the refusal", LIMIT, async || Ok(refusals() == 5)).await;
-        assert!(all_wait.is_ok(), "{} refusals were met", refusals());
+        assert!(all_wait.is_ok(), "the bot met {} refusals", refusals());
         story.asks("barbara").await;
         ada.waits_for("Your request was approved").await;
         story.wait_until_idle().await;
         grace.sees().await;
         story.reads_mail("ada");
         let early = story.sim.requests_inside_retry_after();
-        assert!(early.is_empty(), "asked again before the time: {early:#?}");
+        assert!(early.is_empty(), "asked again too early: {early:#?}");
     });
 }

@@ -1,8 +1,8 @@
 //! Stories: what people do and read in the simulated Discord, with the real servers.
 //!
-//! A story reads from top to bottom. `harness::Story` does the set-up and the actions that are not those of people. Each story ends
-//! with `ends_clean`, which finds unread messages and mails, unfinished jobs, secrets in the log, and every violation that the checker
-//! of the five stores reports.
+//! A story reads from top to bottom. `harness::Story` does the set-up and the actions that are not those of
+//! people. Each story ends with `ends_clean`. It finds unread messages and mails, unfinished jobs, secrets in
+//! the log, and every violation that the checker of the five stores reports.
 
 mod admins;
 mod automatic;

@@ -113,7 +113,7 @@ fn a_session_that_somebody_opened_ends_with_the_lock() {
         ada.submits(&[]).await;
         ada.waits_for("is locked: the password no longer works").await;
         story.person("linus").waits_for("someone else set the password").await;
-        assert_eq!(sessions().await, 0, "a session lives on");
+        assert_eq!(sessions().await, 0, "a session is still open");
     });
 }
 

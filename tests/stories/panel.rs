@@ -27,7 +27,7 @@ fn an_admin_posts_the_panel_and_its_buttons_do_what_the_commands_do() {
         assert!(answered.ephemeral, "{answered}");
         linus.waits_for("is being posted here").await;
         story.waits_for_rows(STANDS, &["1"]).await;
-        let panel = panels(story, "general").pop().expect("it stands");
+        let panel = panels(story, "general").pop().expect("it is posted");
         for label in ["[Ask for an account]", "[Check my status]", "[Mail the link again]"] {
             assert!(panel.contains(label), "{panel}");
         }

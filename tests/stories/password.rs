@@ -80,7 +80,7 @@ fn a_person_with_an_account_in_use_gets_a_link_of_an_hour_and_nothing_else_chang
         assert_eq!(story.groups_in_token("ada", &password).await, ["members"]);
         assert!(!story.audit_events().await.iter().any(|event| event.starts_with("account.disabled")));
         let mails = "SELECT actor_id = subject_id FROM audit WHERE event = 'mail.sent' ORDER BY seq";
-        assert_eq!(story.rows(mails).await, ["0", "1"], "the second was the person's own wish");
+        assert_eq!(story.rows(mails).await, ["0", "1"], "the person asked for the second mail");
 
         let outcome = testbed::browser::follow_action_link(&both[1], "Another-horse-2").await;
         assert_eq!(outcome.expect("Keycloak's pages answer"), testbed::browser::Outcome::PasswordSet);
@@ -100,7 +100,7 @@ fn who_has_no_account_or_a_locked_one_reads_what_to_do_and_gets_no_mail() {
         assert!(told.ephemeral && told.text.contains("You don't have an account"), "{told}");
         story.asks("ada").await;
         let told = ada.runs("/account password").await;
-        assert!(told.text.contains("You don't have an account"), "a request is no account: {told}");
+        assert!(told.text.contains("You don't have an account"), "a request is not an account: {told}");
         assert_eq!(story.mails_to("ada"), 0);
     });
 }

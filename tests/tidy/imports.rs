@@ -1,7 +1,7 @@
 //! Import cycles between the files of `src`.
 //!
-//! Files and their imports form a graph. A parent module and its children are files like any other: a child that imports from its parent
-//! and a parent that imports from that child form a cycle. `mod child;` alone is not an import.
+//! Files and their imports form a graph. A parent module and its children are files like any other. A child and
+//! a parent that import from each other form a cycle. `mod child;` alone is not an import.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -66,7 +66,7 @@ async fn a_waiting_or_held_request_ends_at_once_and_its_card_is_told() {
         let mut view = env.store.read().await.expect("a view");
         assert!(
             view.unfinished_jobs_of(request.person_id).await.expect("jobs").is_empty(),
-            "a check goes on"
+            "a check keeps running"
         );
         assert!(matches!(stage(&env, ADA).await, Stage::Cancelled { why: None, .. }));
         assert_eq!(env.accounts.cancel(&env.caller(ADA), which).await, Err(ended(RequestState::Cancelled)));

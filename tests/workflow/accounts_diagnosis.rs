@@ -1,5 +1,5 @@
-//! The diagnosis of the outside systems: only one runs at a time, the caller waits for a limited time, and a slow one still runs to its
-//! end.
+//! The diagnosis of the outside systems. Only one runs at a time. The caller waits for a limited time, and a
+//! slow diagnosis still finishes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,7 +52,7 @@ async fn a_look_that_takes_long_goes_on_to_its_end_and_keeps_its_turn_until_then
         Arc::new(move |_| {
             let (gate, ended) = (Arc::clone(&gate_of_look), Arc::clone(&ended_looks));
             Box::pin(async move {
-                gate.acquire().await.expect("the gate stays").forget();
+                gate.acquire().await.expect("the gate is never closed").forget();
                 ended.fetch_add(1, Ordering::SeqCst);
                 Some(Diagnosis { checks: Vec::new() })
             })
@@ -68,7 +68,7 @@ async fn a_look_that_takes_long_goes_on_to_its_end_and_keeps_its_turn_until_then
     });
     told.await.expect("the first look ended");
     tracker.close();
-    tokio::time::timeout(LIMIT, tracker.wait()).await.expect("all looks ended");
+    tokio::time::timeout(LIMIT, tracker.wait()).await.expect("all checks ended");
     let ended = ended.load(Ordering::SeqCst);
     assert!(ended >= 2 && looks(&env).await == ended, "{ended}");
 }

@@ -85,7 +85,7 @@ async fn the_mail_again_is_for_accounts_that_wait_for_a_password_or_are_in_use()
             }
             (answer, _) => panic!("{state}: {answer:?}"),
         }
-        assert_eq!(env.events().await, events, "the mail is audited, not the wish");
+        assert_eq!(env.events().await, events, "the mail is audited, not the request for it");
     }
 }
 
@@ -134,7 +134,7 @@ async fn asking_twice_is_one_mail_and_a_pause_lies_between_two() {
     let shown = env.accounts.status(&env.caller(ADA)).await.expect("a status");
     assert_eq!(shown.buttons[0], StatusButton::Resend(account.id, account.nonce));
     let again = env.accounts.mail_again(&env.caller(ADA), which).await.expect("asked");
-    assert_eq!(again.mails.iter().filter(|mail| mail.may_work(again.now)).count(), 1, "told of the first");
+    assert_eq!(again.mails.iter().filter(|mail| mail.may_work(again.now)).count(), 1, "the first only");
 }
 
 #[tokio::test]

@@ -289,7 +289,7 @@ async fn nobody_sends_more_requests_than_the_rate_limit_in_a_day() {
     let env = AccountsEnv::new().await;
     for _ in 0..5 {
         env.asks(ADA, "ada").await;
-        env.accounts.cancel(&env.caller(ADA), None).await.expect("taken back");
+        env.accounts.cancel(&env.caller(ADA), None).await.expect("cancelled");
         env.clock.push(Duration::from_secs(1));
     }
     let draft = env.drafts(ADA, "ada").await.request;
@@ -390,7 +390,7 @@ async fn a_lock_of_another_process_is_said_in_time_and_leaves_nothing_half_writt
     // Reads are answered meanwhile.
     env.accounts.status(&env.caller(ADA)).await.expect("a status");
     assert_eq!(env.request(draft.id).await.state, RequestState::Draft);
-    other.execute("ROLLBACK").await.expect("lets go");
+    other.execute("ROLLBACK").await.expect("the rollback succeeds");
     assert_eq!(env.events().await, Vec::<String>::new());
     assert!(!env.has_unsent_messages().await);
     assert!(env.sends(ADA, &draft).await.is_ok(), "the same press");

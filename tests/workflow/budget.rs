@@ -1,6 +1,6 @@
-//! What one whole request costs, from the command to the mail and the messages about it: statements, commits and flushes of the store, and
-//! calls to Keycloak, the directory and Discord. The test counts them and doesn't measure time, so a change that makes a request more
-//! expensive fails here.
+//! What one whole request costs, from the command to the mail and the messages about it. The cost is the number
+//! of statements, commits and flushes of the store, and of calls to Keycloak, the directory and Discord. The
+//! test counts and doesn't measure time, so a change that makes a request more expensive fails here.
 
 use accolade::accounts::{Caller, FormInput, Proof, Reviewer};
 use accolade::background::Background;
@@ -23,14 +23,15 @@ struct Cost {
     discord: usize,
 }
 
-/// The most that a request approved by a rule may cost on SQLite. The calls to Keycloak are two searches by the check, the search for the
-/// import, the groups, and the mail.
+/// The maximum cost on SQLite of a request that a rule approves. The calls to Keycloak are two searches by the
+/// check, the search for the import, the groups, and the mail.
 const LIMIT: Cost = Cost { statements: 40, commits: 7, flushes: 5, keycloak: 5, directory: 8, discord: 3 };
 
-/// What a moderator's decision may cost on top.
+/// The additional cost of a moderator's decision.
 const DECISION: Cost = Cost { statements: 10, commits: 3, flushes: 3, keycloak: 0, directory: 0, discord: 6 };
 
-/// What PostgreSQL may cost on top. The store locks keys and sets savepoints, which SQLite doesn't need. PostgreSQL flushes by itself.
+/// The additional cost on PostgreSQL. The store locks keys and sets savepoints, which SQLite doesn't need.
+/// PostgreSQL flushes by itself.
 const ON_POSTGRES: Cost =
     Cost { statements: 12, commits: 0, flushes: 0, keycloak: 0, directory: 0, discord: 0 };
 

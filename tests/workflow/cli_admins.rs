@@ -171,7 +171,7 @@ async fn the_audit_log_is_narrowed_by_who_whence_and_when_and_exported() {
     assert_eq!(rows[1]["actor_id"], "cli:=1+1");
     let whole = cli.runs(&["audit", "export", "--format", "json"]).json();
     let kept = whole["head"].as_str().expect("a head");
-    assert!(!head.contains(kept), "every export is audited, and so has a head of its own");
+    assert!(!head.contains(kept), "every export is audited, so each has its own head");
     assert!(cli.runs(&["audit", "verify", "--head", kept]).done().contains("is intact"));
     assert_eq!(each(&whole["rows"], "after").last(), Some(&"audit.export"));
     assert!(

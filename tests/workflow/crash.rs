@@ -1,5 +1,5 @@
-//! The bot is killed at every named crash point and started again. Everything that people began must then finish: one account, one entry,
-//! one Keycloak user, no mail too many, and an unbroken audit chain.
+//! The bot is killed at every named crash point and started again. Everything that people began must then
+//! finish: one account, one entry, one Keycloak user, no extra mail, and an unbroken audit chain.
 //!
 //! [`journey_through`] returns the journey that passes a point; a test checks that every point has one. Each point has its own environment;
 //! several environments run at once.
@@ -80,7 +80,8 @@ fn journey_through(point: &str) -> Journey {
     match name {
         "job.mail_refund" | "job.operator" | "retry" => Journey::Retry,
         "job.mail_unknown" => Journey::MailAway,
-        // A mail is recorded by itself only if it was tried before, and only after such a mail does the worker query the directory again.
+        // Only a mail that was tried before has a record of its own. Only after such a mail does the worker
+        // query the directory again.
         "provision.mail" | "provision.invite.before_call" | "provision.invite.after_call" => {
             Journey::MailBack
         }
@@ -138,7 +139,7 @@ async fn travel(env: &TestEnv, journey: Journey) -> Result<()> {
         }
         Journey::Idle => {
             env.starts_armed().await?;
-            wait_until("the death", harness::test_env::LIMIT, async || env.is_dead().await).await?;
+            wait_until("the bot to end", harness::test_env::LIMIT, async || env.is_dead().await).await?;
             env.ada_asks().await?;
             env.grace_approves().await?;
             is_used(env).await
@@ -151,7 +152,7 @@ async fn travel(env: &TestEnv, journey: Journey) -> Result<()> {
             let approved = async {
                 env.grace_approves().await?;
                 // The restarted bot sends the mail; the bot that is killed could not reach the mail server.
-                wait_until("the death", harness::test_env::LIMIT, async || env.is_dead().await).await
+                wait_until("the bot to end", harness::test_env::LIMIT, async || env.is_dead().await).await
             };
             let approved = approved.await;
             mail.set_fault(MailFault::None).await?;
@@ -508,9 +509,9 @@ fn tell(line: &str) {
 /// Set this to run every point on PostgreSQL, too (`./dev test --every-point`).
 const EVERY_POINT: &str = "ACCOLADE_EVERY_POINT";
 
-/// SQLite runs every point. PostgreSQL runs only those before a commit and those without a record, unless every point is asked for. At such
-/// a point the effect outside has happened and its record is lost, and the server must release the transaction and the leases of the dead
-/// process.
+/// SQLite runs every point. Unless every point is requested, PostgreSQL runs only those before a commit and
+/// those without a record. At such a point the effect outside has happened and its record is lost. The server
+/// must then release the transaction and the leases of the dead process.
 fn is_tried_on(database: Database, point: &str) -> bool {
     #[expect(clippy::disallowed_methods, reason = "a test's own switch, not the product's configuration")]
     let is_every_point = std::env::var_os(EVERY_POINT).is_some();
@@ -635,7 +636,7 @@ fn commit_labels(folder: &std::path::Path, found: &mut Vec<String>) {
 fn every_commit_of_the_product_is_a_crash_point_or_says_why_not() {
     let mut labels = Vec::new();
     commit_labels(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut labels);
-    assert!(labels.len() > 20, "the search finds next to nothing");
+    assert!(labels.len() > 20, "the search finds hardly any label");
     labels.retain(|label| !accolade::crash::COMMITS.contains(&label.as_str()));
     labels.retain(|label| !LEFT_OUT.iter().any(|(left_out, _)| left_out == label));
     assert_eq!(labels, Vec::<String>::new(), "commits without a crash point");

@@ -1,6 +1,7 @@
-//! The database answers but accepts no changes: it is read-only like a standby, it is full, it fails transactions because of conflicts, or
-//! another process locks it. Presses are refused politely and in time, nothing is half-written, jobs wait, and the readiness page reports
-//! it. When the trouble is over, everything continues by itself, without a restart.
+//! The database answers but accepts no changes. It is read-only like a standby, full, locked by another
+//! process, or it fails transactions because of conflicts. Presses are refused in time and with a clear reply,
+//! nothing is half-written, jobs wait, and the readiness page reports it. When the trouble is over, everything
+//! continues by itself, without a restart.
 //!
 //! Each environment has its own database, so the trouble affects no other test.
 
@@ -49,8 +50,8 @@ macro_rules! fails_with {
         )
     };
 }
-/// Makes every change of any table call the function. Each table is altered in its own transaction: a session that locks one table and
-/// holds no other cannot be part of a deadlock with the bot.
+/// Makes every change of any table call the function. Each table is altered in its own transaction. A session
+/// that holds only one table's lock cannot be part of a deadlock with the bot.
 const EVERY_CHANGE_CALLS_IT: &str = "DO $$ DECLARE t record; BEGIN \
     FOR t IN SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' LOOP \
     EXECUTE format('CREATE OR REPLACE TRIGGER fails BEFORE INSERT OR UPDATE OR DELETE ON %I FOR EACH STATEMENT \
@@ -104,7 +105,7 @@ async fn outlives<T>(
         let status = env.does("the status", async || ada.tries_to_run("/account status").await).await?;
         ensure!(status.text.contains("is waiting for a decision"), "ada reads: {status}");
         let written = env.sees_in_store(OF_THE_APPROVAL).await?;
-        ensure!(written.is_empty(), "something of the refused approval is there: {written}");
+        ensure!(written.is_empty(), "the refused approval left rows: {written}");
         Ok(())
     };
     let refused = refused.await;
@@ -155,7 +156,7 @@ fn last_lines(log: &Path) -> String {
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
-/// The statements begin the trouble, each run by itself, and one statement ends it.
+/// The statements in `begin` cause the trouble, each run by itself, and `end` ends it.
 fn on_postgres(name: &str, told: [&str; 2], begin: &[&'static str], end: &'static str) {
     plays(name, EnvOptions::plain(Database::Postgres), async |watched| {
         let begins = async |env: &TestEnv| {

@@ -623,5 +623,5 @@ fn every_finding_is_provoked_by_a_test_of_this_file() {
         .map(|finding| finding.code())
         .filter(|code| !source.contains(&format!("\"{code}\"")))
         .collect();
-    assert!(missing.is_empty(), "nothing provokes {missing:?}");
+    assert!(missing.is_empty(), "no test causes {missing:?}");
 }

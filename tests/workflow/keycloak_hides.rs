@@ -1,6 +1,6 @@
-//! Keycloak does not show what exists: it answers an import with no user, it leaves out groups, a mapper is gone, or a sync fails in part
-//! or is ignored. The worker relies only on what it reads back, waits with a code that says what is missing, and continues by itself or
-//! after an operator's retry.
+//! Keycloak does not show what exists. It answers an import with no user, it leaves out groups, a mapper is
+//! gone, or a sync is ignored or fails in part. The worker relies only on what it reads back. It waits with a
+//! code that names what is missing, and continues by itself or after an operator's retry.
 
 use std::time::Duration;
 

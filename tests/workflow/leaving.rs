@@ -1,8 +1,9 @@
 //! The person leaves, is banned or loses the role while the account is made: before each step, and after the mail. The tests use real
 //! servers, and after each case the checker examines all five stores.
 //!
-//! Before `Send` and before the approval, the use cases check eligibility (`accounts_request`, the stories of leaving). From then on the
-//! worker does: right before it creates the entry, and before the mail if the first check is old because a server kept the job waiting.
+//! Before `Send` and before the approval, the use cases check eligibility (`accounts_request`, the stories of
+//! leaving). From then on the worker does. It checks right before it creates the entry. It checks again before
+//! the mail if the first check is old because a server kept the job waiting.
 
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ async fn is_undone(env: &StepEnv, departure: Departure) {
     assert_eq!(env.states().await, "failed undone closed");
     assert_eq!(env.text("SELECT reason_code FROM request").await, departure.code());
     env.has_nothing_left().await;
-    assert_eq!(env.outside().await.mails, 0, "no mail to who is gone");
+    assert_eq!(env.outside().await.mails, 0, "no mail to a person who has left");
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn who_leaves_after_the_mail_keeps_the_account_as_it_is_and_time_withdraws_it() 
             departure.happens(env);
             env.clock.push(LONG);
             env.drains().await;
-            assert_eq!(env.states().await, "approved done invited", "the mail is out");
+            assert_eq!(env.states().await, "approved done invited", "the mail was sent before");
             env.clock.push(LONG * 24 * 15);
             env.frees_leases().await;
             env.worker().housekeep().await.expect("the store answers");

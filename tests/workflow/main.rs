@@ -1,4 +1,4 @@
-//! What must hold whatever happens: the store on both databases, the use cases on it, steps, and faults.
+//! Tests of what must always hold: the store on both databases, the use cases on it, steps, and faults.
 
 mod accounts_cancel;
 mod accounts_diagnosis;

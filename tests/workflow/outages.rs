@@ -77,7 +77,7 @@ async fn outlasts(
     heals().await?;
     waited?;
     env.waits_within(FINISHED_WITHIN, ACCOUNTS, "invited").await?;
-    ensure!(status(env).await?.contains("is ready"), "the status does not know of the account");
+    ensure!(status(env).await?.contains("is ready"), "the status does not show the account");
     ends_with_an_account(env).await
 }
 
@@ -249,7 +249,7 @@ fn a_killed_postgres_is_waited_for_without_a_restart_of_the_bot() {
         // A reply that takes more than 1.5 s is deferred; it may arrive only when the database is back.
         let ada = env.person("ada");
         let true_words = ["nothing was lost", "went wrong", "is waiting for a decision"];
-        let is_told = wait_until("a true word", LIMIT, async || {
+        let is_told = wait_until("a true reply", LIMIT, async || {
             let sees = ada.sees_everything();
             Ok(true_words.iter().any(|words| told.contains(words) || sees.contains(words)))
         });
@@ -289,7 +289,7 @@ fn on_postgres_a_second_serve_takes_over_from_a_killed_one() {
         env.ends(LIMIT).await?;
         // This test decides how soon the second one can take over. How soon it does depends on the machine, and is measured elsewhere.
         let left: i64 = env.sees_in_store(LEFT_OF_LEASES).await?.parse()?;
-        ensure!(left <= HELD_FOR_AT_MOST, "the killed one holds something for {left} ms");
+        ensure!(left <= HELD_FOR_AT_MOST, "the killed process holds a lease for {left} ms");
         env.sim.heals();
         env.is_taken_over_by(second).await?;
         wait_until("the takeover", LIMIT, async || Ok(env.is_ready())).await?;
@@ -314,7 +314,7 @@ fn a_bot_that_is_asked_to_stop_in_the_middle_ends_in_order_and_goes_on_later() {
         let status = env.ends(Duration::from_secs(25)).await?;
         ensure!(status.success(), "it ended with {status}");
         let lease = env.sees_in_store("SELECT lease_until FROM job WHERE kind = 'provision'").await?;
-        ensure!(lease == "0", "the lease was not given back: {lease}");
+        ensure!(lease == "0", "the lease was not released: {lease}");
         env.starts().await?;
         env.waits_for(ACCOUNTS, "invited").await?;
         ends_with_an_account(env).await

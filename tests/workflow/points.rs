@@ -1,10 +1,11 @@
-//! One provisioning runs with the directory and Keycloak behind fault proxies. The connection breaks at every message boundary, and at
-//! every byte of the LDAP Add and of the mail call, in both directions. Every result code and status is answered where it hurts most. After
-//! each fault the same worker continues as time passes, the account must be made once, and the checker examines all five stores.
+//! One provisioning runs with the directory and Keycloak behind fault proxies. The connection breaks at every
+//! message boundary, and at every byte of the LDAP Add and of the mail call, in both directions. Every result
+//! code and status is returned where it does the most harm. After each fault the same worker continues as time
+//! passes, the account must be made once, and the checker examines all five stores.
 //!
-//! In one case many people ask, one for each point, so that the servers and the guild are set up rarely. The short form tests all
-//! boundaries and some of the bytes; with [`SWEEP`] every byte of every call is a point. The tests in `clients` always break an Add at each
-//! byte, and show that the client itself makes one entry.
+//! In one case many people ask, one for each point, because setting up servers and a guild takes long. The
+//! short form tests all boundaries and some of the bytes; with [`SWEEP`] every byte of every call is a point.
+//! The tests in `clients` always break an Add at each byte, and show that the client itself makes one entry.
 
 use std::time::Duration;
 
@@ -31,7 +32,8 @@ const ROUNDS: usize = 6;
 const ADD: Which = Which::Ldap(Operation::Add);
 const MAIL: Which = Which::Http("PUT", "/execute-actions-email");
 
-/// In the short form, one byte in so many is a point. The strides are primes, so that the points don't hit a field at the same place only.
+/// In the short form, only every n-th byte is a point. The strides are primes, so that the points don't always
+/// hit a field at the same place.
 const STRIDE_OF_THE_ADD: usize = 5;
 const STRIDE_OF_THE_MAIL: usize = 47;
 
@@ -111,7 +113,7 @@ async fn runs_on(env: &StepEnv, worker: &Background, username: &str) -> String {
         env.clock.push(A_WHILE);
         worker.drain_once().await.expect("the store answers");
     }
-    panic!("the work for {username} is stuck: {:?}", job_of(env, username).await);
+    panic!("the job for {username} is stuck: {:?}", job_of(env, username).await);
 }
 
 /// State and error code of the newest job for an account, and the account's state. All are empty while there is no account.
@@ -141,12 +143,13 @@ fn calls() -> [(Line, Vec<Exchange>); 2] {
     });
     for (_, calls) in &mut calls {
         calls.retain(|call| call.kind != Kind::Ldap(Operation::Silent));
-        assert!(calls.len() > 5, "next to nothing was said: {calls:?}");
+        assert!(calls.len() > 5, "hardly any call was recorded: {calls:?}");
     }
     calls
 }
 
-/// Provisions one person for each point. The connection breaks there, and the account must be made all the same.
+/// Provisions one person for each point. The connection breaks there, and the account must be made
+/// nevertheless.
 #[expect(clippy::print_stderr, reason = "shown only where a point fails: which one it was")]
 fn survives(points: &[Point]) {
     assert!(!points.is_empty(), "no points");

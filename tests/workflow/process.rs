@@ -1,4 +1,4 @@
-//! What the running process denies to itself and to others, checked from outside.
+//! Restrictions that the running process sets for itself and for others, checked from outside.
 
 use anyhow::{Context as _, Result, ensure};
 

@@ -187,7 +187,7 @@ fn a_restored_bot_makes_no_account_twice_sends_no_second_mail_and_goes_on_once_a
         ensure!(found == ["entry_made_since", "password_set_since"], "{found:?}");
         let waits = env.sees_in_store("SELECT step FROM job WHERE kind = 'provision'").await?;
         ensure!(waits == "eligible", "the job went on to {waits}");
-        ensure!(env.mails() == 1, "a mail went out before the agreement");
+        ensure!(env.mails() == 1, "a mail was sent before the operator agreed");
 
         runs(env, &["restore", "--agree"], 0).await?;
         env.waits_for("SELECT state FROM account", "active").await?;

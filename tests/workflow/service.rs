@@ -310,7 +310,7 @@ fn a_reload_with_a_fault_or_with_what_needs_a_restart_changes_nothing_and_names_
         watched.reloads(REFUSED, 1).await?;
         let told = keys_told(&watched.log())?;
         ensure!(told == ["keycloak.realm", "log.format"], "{told:?}");
-        ensure!(asks().await?.modal.is_some(), "the old rule holds no more");
+        ensure!(asks().await?.modal.is_some(), "the old rule no longer applies");
         // An invalid value, and the same rule.
         env.changes_config(|config| {
             config["keycloak"]["realm"] = json!("master");
@@ -320,7 +320,7 @@ fn a_reload_with_a_fault_or_with_what_needs_a_restart_changes_nothing_and_names_
         let mut told = keys_told(&watched.log())?.split_off(2);
         told.sort();
         ensure!(told == ["rate_limits.mails_in_all", "keycloak.realm"], "{told:?}");
-        ensure!(asks().await?.modal.is_some(), "the old rule holds no more");
+        ensure!(asks().await?.modal.is_some(), "the old rule no longer applies");
         ear.hears("STATUS=serving; the new configuration was REJECTED", 2).await?;
         is_ready_in_the_end(watched).await?;
         // A reload without any change succeeds, too.

@@ -187,7 +187,7 @@ fn while_discord_is_silent_at_the_start_the_worker_and_the_health_page_work() {
             ensure!(!mail.links.is_empty(), "a mail without a link");
             wait_until("the account", LIMIT, async || Ok(env.sees_in_store(ACCOUNTS).await? == "invited"))
                 .await?;
-            ensure!(!env.is_ready(), "it found the gateway without asking where it is");
+            ensure!(!env.is_ready(), "the bot did not ask for the address of the gateway");
             env.sim.heals();
             wait_until("the session", LIMIT, async || Ok(env.is_ready())).await?;
             waits_until_part(health, "gateway", "ok").await?;
@@ -306,7 +306,7 @@ fn setup_keycloak_plans_makes_and_then_finds_nothing_to_do() {
 
         let out = |run: &std::process::Output| String::from_utf8_lossy(&run.stdout).into_owned();
         let planned = sets_up(harness, &file, &[]).await?;
-        ensure!(planned.status.code() == Some(3), "something is to be done: {planned:?}");
+        ensure!(planned.status.code() == Some(3), "the plan must have something to do: {planned:?}");
         ensure!(out(&planned).contains("would create realm whole-setup"), "{}", out(&planned));
         ensure!(!secret.exists(), "a plan wrote the secret");
         let realm = harness.servers.keycloak.admin_call(reqwest::Method::GET, "whole-setup", None).await?;
@@ -336,7 +336,7 @@ fn setup_keycloak_plans_makes_and_then_finds_nothing_to_do() {
         ensure!(std::fs::read_to_string(&secret)? == text, "the secret was written again");
 
         let nothing = sets_up(harness, &file, &[]).await?;
-        ensure!(nothing.status.code() == Some(0), "nothing is to be done: {nothing:?}");
+        ensure!(nothing.status.code() == Some(0), "a second plan must have nothing to do: {nothing:?}");
         ensure!(!out(&nothing).contains("would "), "{}", out(&nothing));
 
         // With the printed values the configuration is complete.

@@ -152,8 +152,8 @@ impl Site {
                 .arg(&ldif),
         )
         .await?;
-        // "-c" skips what exists: the suffix (68, entryAlreadyExists), and indexes: 80 (slapd's "duplicate index
-        // definition"), or 20 (typeOrValueExists) where the very same value is there.
+        // "-c" skips what exists. For the suffix the code is 68 (entryAlreadyExists). For an index it is 80
+        // (slapd's "duplicate index definition"), or 20 (typeOrValueExists) if the same value is there.
         let fine = loaded.status.success() || matches!(loaded.status.code(), Some(20 | 68 | 80));
         ensure!(fine, "{program}: {}\n{text}", String::from_utf8_lossy(&loaded.stderr));
         Ok(())
@@ -231,7 +231,7 @@ impl Site {
         let serving = launch.arguments(["--config", &file, "serve"]).start()?;
         wait_until("the bot to connect", LIMIT, async || Ok(self.sim.is_connected(&self.bot))).await?;
         let (ada, grace) = (self.guild.member("ada"), self.guild.member("grace"));
-        wait_until("the commands, and the form", LIMIT, async || {
+        wait_until("the commands and the form", LIMIT, async || {
             Ok(ada.tries_to_run("/account request").await.is_ok_and(|reply| reply.modal.is_some()))
         })
         .await?;
@@ -249,7 +249,7 @@ impl Site {
         ensure!(outcome == testbed::browser::Outcome::PasswordSet, "the link leads to {outcome:?}");
         let slapd = &self.servers.slapd;
         let dn = slapd.person_dn("ada.alone");
-        ensure!(slapd.bind_works(&dn, "Correct-horse-7-battery").await?, "the directory does not let ada in");
+        ensure!(slapd.bind_works(&dn, "Correct-horse-7-battery").await?, "her password fails");
         wait_until("the member role", LIMIT, async || Ok(ada.roles().contains(&"account-holder".to_owned())))
             .await?;
         let entry = slapd.entry(&dn).await?.context("the entry")?;
@@ -320,5 +320,5 @@ fn the_printed_rules_are_those_that_the_tests_run_with() {
         values
     };
     assert_eq!(sorted(values_of(&printed, &names)), sorted(values_of(MODEL, &names)));
-    assert!(!printed.contains('@'), "a place was not filled in");
+    assert!(!printed.contains('@'), "a placeholder was not filled in");
 }

@@ -1,6 +1,7 @@
-//! Every step of every plan fails before its effect, fails after it (the effect is there, the answer is lost), loses its record (a crash
-//! between effect and record), runs twice, is undone, and is undone twice. The tests use real servers, and both databases where the
-//! database matters. After each case the checker examines all five stores.
+//! Every step of every plan fails before its effect and after it (the effect is there, the answer is lost). It
+//! loses its record (a crash between effect and record), runs twice, is undone, and is undone twice. The tests
+//! use real servers, and both databases where the database matters. After each case the checker examines all
+//! five stores.
 //!
 //! A new kind of job or a new step does not compile until [`journeys_of`] and [`question_of`] handle it. The journeys take their steps from
 //! the plans of the product.
@@ -222,7 +223,7 @@ impl Journey {
         assert_eq!(env.step().await, self.plan()[0].code());
     }
 
-    /// Checks that everything is as this journey ends, whatever happened on it.
+    /// Checks that everything is in the state in which this journey ends, whatever happened meanwhile.
     async fn has_ended(self, env: &StepEnv, most_mails: usize) {
         self.has_a_row_for_each_effect(env).await;
         match self {
@@ -420,10 +421,10 @@ async fn fails_before_and_after(env: &StepEnv, journey: Journey, step: Step) {
         assert_eq!(after, before, "nothing happened outside");
         assert!(env.drains_and_loses_answers_to(question).await > 0, "an answer was lost");
         if finds_its_effect(step) {
-            assert_eq!(env.records_of(step).await, records + 1, "the step found what it did");
+            assert_eq!(env.records_of(step).await, records + 1, "the step found its own effect");
         } else if looks_before_it_acts(step) && env.records_of(step).await > records {
             // The pause may be over before the worker's last poll. Then the step ran again and found its own effect.
-            assert_eq!(env.newest_outcome_of(step).await, "unchanged", "its second look alone");
+            assert_eq!(env.newest_outcome_of(step).await, "unchanged", "only its second run");
         } else {
             is_unrecorded().await;
         }
@@ -475,7 +476,7 @@ fn a_step_whose_record_was_lost_or_that_runs_twice_has_no_second_effect_on_postg
     plays_each(Database::Postgres, journeys(), &loses_its_record_and_runs_twice);
 }
 
-/// Whether the mail was begun by then. It cannot be recalled, so the account is withdrawn.
+/// Whether the mail had been started by then. It cannot be recalled, so the account is withdrawn.
 fn is_mailed_at(step: Step) -> bool {
     matches!(step, Step::Mail | Step::Invite)
 }

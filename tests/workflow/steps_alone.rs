@@ -1,6 +1,6 @@
-//! What single steps find outside: names, addresses and entries of others, people who leave, passwords that appear, replicas. The tests use
-//! real servers, and after each case the checker examines all five stores. None of this depends on the database, so one database is enough,
-//! except for replicas.
+//! What single steps find outside: foreign names, addresses and entries, people who leave, passwords that
+//! appear, replicas. The tests use real servers, and after each case the checker examines all five stores. None
+//! of this depends on the database, so one database is enough, except for replicas.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ fn a_cancel_that_comes_between_two_barriers_stops_the_mail() {
         env.frees_leases().await;
         let worker = env.worker_behind(&lines);
         let meanwhile = async {
-            wait_until("the question", Duration::from_secs(20), async || Ok(!lines.hits().is_empty()))
+            wait_until("the lost call", Duration::from_secs(20), async || Ok(!lines.hits().is_empty()))
                 .await?;
             env.cancels(&job).await;
             lines.keycloak.heals().await
@@ -242,7 +242,7 @@ fn after_a_conflict_was_put_right_the_job_continues_to_the_account_and_its_mail(
         env.is_let_go_on().await;
         assert_eq!(env.states().await, "approved open creating");
         env.drains().await;
-        assert_eq!(env.states().await, "approved needs_operator conflict", "it was not put right");
+        assert_eq!(env.states().await, "approved needs_operator conflict", "the conflict was not fixed");
 
         slapd.set_attribute(&env.dn(), "description", &[mark]).await.expect("put right by hand");
         env.is_let_go_on().await;
@@ -386,7 +386,7 @@ fn an_entry_that_was_made_anew_is_a_strangers_and_its_password_activates_nothing
         makes_the_entry_anew(env).await;
         let before = env.outside().await;
         env.worker().look_for_activations().await.expect("the store answers");
-        assert_eq!(env.states().await, "approved done invited", "a stranger's password counted");
+        assert_eq!(env.states().await, "approved done invited", "a stranger's password was accepted");
         env.withdraws(&made, WithdrawnBy::Time).await;
         env.drains().await;
         let after = env.outside().await;

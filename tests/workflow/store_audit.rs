@@ -168,7 +168,7 @@ async fn a_cut_tail_of_any_length_is_found_against_a_head_that_was_kept() {
             sqlx::query(cut).bind(last).execute(&mut raw).await.expect("cuts");
         }
         let alone = env.store.verify_audit(None).await.expect("reads");
-        assert!(matches!(alone, AuditVerdict::Whole(_)), "nothing but a kept head can show it: {alone:?}");
+        assert!(matches!(alone, AuditVerdict::Whole(_)), "only a kept head reveals it: {alone:?}");
         let verdict = env.store.verify_audit(Some(&kept)).await.expect("reads");
         assert_eq!(verdict, AuditVerdict::Broken { seq: last + 1, fault: AuditFault::ExpectedHead });
     }

@@ -1,5 +1,5 @@
-//! Fewer, larger statements: what one claim reads, jobs that are claimed when they are created, batches of messages, and how many
-//! statements the operations of one request take.
+//! Fewer, larger statements: what one claim reads, jobs that are created claimed, and batches of messages. One
+//! test counts the statements that the operations of one request take.
 
 use std::time::Duration;
 
@@ -47,7 +47,8 @@ fn since(env: &StoreEnv, before: Counts) -> (u64, u64) {
     (now.statements - before.statements, now.commits - before.commits)
 }
 
-/// Creates a job of a new person, for the worker of this process if it may have it. The transaction is not committed yet.
+/// Creates a job of a new person, claimed for the worker of this process if possible. The transaction is not
+/// committed yet.
 async fn enqueue_at_once(env: &StoreEnv, user: u64) -> (Tx, Job) {
     let job = NewJob {
         person_id: env.person(user).await,
@@ -212,14 +213,14 @@ on_both_databases! {
         // More jobs than there are places, one after the other.
         for _ in 0..40 {
             let job = enqueue().await;
-            assert!(job.owner.is_some(), "its place was free");
+            assert!(job.owner.is_some(), "there was a free place");
             let taken = env.store.take_job("worker", LEASE).await.expect("takes").expect("it was handed over").job;
             assert_eq!(taken.id, job.id);
         }
         env.clock.push(Duration::from_secs(5));
         let newer = enqueue().await;
         assert!(newer.owner.is_some());
-        assert_eq!(claim().await.expect("is due").id, postponed.id, "it was due before");
+        assert_eq!(claim().await.expect("is due").id, postponed.id, "the postponed job was due first");
         assert_eq!(claim().await.expect("was handed over").id, newer.id);
         assert_eq!(claim().await, None);
     }
@@ -286,7 +287,7 @@ on_both_databases! {
         assert_eq!(keys, ["notice:2", "notice:3", "notice:4"]);
         let before = env.store.counts();
         let mut tx = env.store.begin().await.expect("begins");
-        assert_eq!(tx.outbox_sent_batch(&claimed).await.expect("settles"), 1, "one is not ours any more");
+        assert_eq!(tx.outbox_sent_batch(&claimed).await.expect("settles"), 1, "one lease is no longer ours");
         tx.commit("test.sent").await.expect("commits");
         assert_eq!(since(env, before), (2, 1));
         let left = env.claim_messages("c", LEASE, 10).await;

@@ -1,5 +1,5 @@
-//! The shared flush of SQLite's write-ahead log: acknowledged changes survive a power cut, many commits share one flush, and a flush that
-//! fails ends every write.
+//! The shared flush of SQLite's write-ahead log. Acknowledged changes survive a power cut, many commits share
+//! one flush, and a failed flush ends every write.
 //!
 //! A power cut leaves what was on the disk: the database file, and the part of the log that the last completed flush covered.
 
@@ -160,9 +160,9 @@ async fn nothing_acknowledged_is_missing_after_a_power_cut() {
         assert_eq!(watched.missing_after_power_cut().await, [0_u64; 0]);
         seen += 1;
     }
-    assert!(seen > 0, "no cut came while they wrote");
+    assert!(seen > 0, "no power cut happened during the writes");
     for writer in writers {
-        writer.await.expect("writes to its end");
+        writer.await.expect("writes until it ends");
     }
     assert_eq!(watched.disk.lock().expect("not poisoned").acknowledged.len(), 120);
     assert_eq!(watched.missing_after_power_cut().await, [0_u64; 0]);
@@ -201,7 +201,7 @@ async fn a_commit_returns_only_when_it_is_on_the_disk_and_many_share_one_flush()
     })
     .await
     .expect("all of them are in the log");
-    assert!(!writers.iter().any(tokio::task::JoinHandle::is_finished), "an answer before the flush");
+    assert!(!writers.iter().any(tokio::task::JoinHandle::is_finished), "a commit returned before its flush");
     watched.gate.set(false);
     for writer in writers {
         writer.await.expect("commits");
@@ -246,7 +246,7 @@ async fn a_reader_is_answered_when_what_it_saw_is_on_the_disk() {
     })
     .await
     .expect("it runs");
-    assert!(!reading.is_finished(), "an answer before the flush");
+    assert!(!reading.is_finished(), "a commit returned before its flush");
     watched.gate.set(false);
     assert!(reading.await.expect("ends").expect("reads").is_some());
     let now = store.counts();
@@ -303,7 +303,7 @@ async fn after_a_flush_that_failed_nothing_is_written_any_more() {
     refused(env.store.flushed().await);
     let unhealthy = env.store.takes_changes().await.expect_err("the health page says so");
     assert!(unhealthy.advice().is_some_and(|advice| advice.contains("check the disk")), "{unhealthy}");
-    assert!(!unhealthy.is_passing(), "trying again does not help");
+    assert!(!unhealthy.is_passing(), "a retry does not help");
     let read = env.store.read().await.expect("a connection").person(person).await;
     assert!(matches!(read, Err(StoreError::FlushFailed)), "what it sees may not be on the disk: {read:?}");
 }

@@ -77,8 +77,8 @@ async fn writes_alone(env: &StoreEnv, people: [DiscordUserId; 2]) -> Result<(), 
     tx.commit("test.deadlock").await
 }
 
-/// Nine of the ten connections are held, so thirty transactions of a tenth of a second each take longer than anyone waits without
-/// progress.
+/// Nine of the ten connections are held, so thirty transactions of a tenth of a second each take longer than a
+/// caller waits without progress.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_waits_for_a_connection_to_postgres_waits_as_long_as_others_get_theirs() {
     const WORK: Duration = Duration::from_millis(100);
@@ -100,7 +100,7 @@ async fn whoever_waits_for_a_connection_to_postgres_waits_as_long_as_others_get_
     assert!(ended.iter().all(Result::is_ok), "{ended:?}");
     held.push(takes().await);
     let refused = env.store.begin().await.err();
-    assert!(matches!(refused, Some(StoreError::Busy)), "nobody gives a connection back: {refused:?}");
+    assert!(matches!(refused, Some(StoreError::Busy)), "no connection is released: {refused:?}");
 }
 
 /// The cancellation reads the job, the job finishes, and then the cancellation would be written. The job finishes later in each round,
@@ -128,7 +128,7 @@ async fn a_wish_to_stop_that_meets_the_end_of_the_job_on_postgres_is_not_taken_f
             other => panic!("{other:?}"),
         }
     }
-    panic!("no wish came in between");
+    panic!("no cancellation came in between");
 }
 
 on_both_databases! {
@@ -158,13 +158,13 @@ on_both_databases! {
         let second = enqueue(env, 1, JobKind::Welcome).await;
         let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("one is due").job;
         assert_eq!(claimed.id, first.id);
-        assert!(env.store.claim_job("b", LEASE).await.expect("claims").is_none(), "the second overtook");
+        assert!(env.store.claim_job("b", LEASE).await.expect("claims").is_none(), "the second job overtook the first");
         let mut tx = env.store.begin().await.expect("begins");
         tx.stop_for_operator(&claimed, ErrorCode::DirectoryRefused).await.expect("stops");
         tx.commit("test.stop").await.expect("commits");
-        assert!(env.store.claim_job("b", LEASE).await.expect("claims").is_none(), "it waits for a person");
+        assert!(env.store.claim_job("b", LEASE).await.expect("claims").is_none(), "the first job waits for an operator");
         let mut tx = env.store.begin().await.expect("begins");
-        let retried = tx.retry_job(first.id).await.expect("retries").expect("needed an operator");
+        let retried = tx.retry_job(first.id).await.expect("retries").expect("it waited for an operator");
         assert_eq!(retried.state, JobState::Open);
         tx.commit("test.retry").await.expect("commits");
         let claimed = env.store.claim_job("a", LEASE).await.expect("claims").expect("the first is due").job;
@@ -253,14 +253,14 @@ on_both_databases! {
         let goes_on = async || {
             let mut tx = env.store.begin().await?;
             tx.lock_person(person).await?;
-            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "somebody else is inside");
+            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two holders of the lock at once");
             tx.jobs_of(person).await?;
             inside.fetch_sub(1, Ordering::SeqCst);
             tx.roll_back().await
         };
         let all = (0..5).map(async |_| {
             for _ in 0..4 {
-                insists(goes_on).await.expect("comes to its end");
+                insists(goes_on).await.expect("finishes");
             }
         });
         futures::future::join_all(all).await;
@@ -278,7 +278,7 @@ on_both_databases! {
                 job = tx.job(claimed.id).await.expect("reads").expect("is there");
             }
             tx.stop_for_operator(&job, ErrorCode::DirectoryDown).await.expect("stops");
-            let retried = tx.retry_job(job.id).await.expect("retries").expect("needed an operator");
+            let retried = tx.retry_job(job.id).await.expect("retries").expect("it waited for an operator");
             assert_eq!((retried.state, retried.step), (wanted, undo.or(claimed.step)));
             tx.commit("test.retry").await.expect("commits");
         }
@@ -344,7 +344,7 @@ on_both_databases! {
         let mut tx = env.store.begin().await.expect("begins");
         assert_eq!(tx.forget_mails(until.after(Duration::from_millis(1))).await.expect("forgets"), 1);
         tx.put_mail(account.id, job.id, hour * 2, MailState::Begun).await.expect("notes");
-        tx.undo_mail(job.id).await.expect("takes back");
+        tx.undo_mail(job.id).await.expect("undoes the mail");
         tx.commit("test.mail").await.expect("commits");
         assert_eq!(states().await, [(MailState::Accepted, hour * 2)]);
     }
@@ -400,7 +400,7 @@ on_both_databases! {
         }
         assert_eq!(uses.len(), 2);
         let until = full_until().await.expect("it is full");
-        assert!(until.since(uses[0].after(hour)) < Duration::from_secs(10), "with the end of the first use");
+        assert!(until.since(uses[0].after(hour)) < Duration::from_secs(10), "the limit lifts when the first use expires");
         env.clock.push(hour);
         assert_eq!(full_until().await, None);
     }
@@ -470,7 +470,7 @@ on_both_databases! {
                 tx.spend_mail(&job, MAILS_PER_JOB).await.expect("counts");
             }
             tx.stop_for_operator(&job, ErrorCode::MailUnknown).await.expect("stops");
-            let retried = tx.retry_job(job.id).await.expect("retries").expect("needed an operator");
+            let retried = tx.retry_job(job.id).await.expect("retries").expect("it waited for an operator");
             assert_eq!(retried.mail_attempts, begun.min(MAILS_PER_JOB - 1));
             tx.commit("test.retry").await.expect("commits");
             let again = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
@@ -570,7 +570,7 @@ on_both_databases! {
         tx.outbox_later(&again, env.clock.now(), ErrorCode::Internal).await.expect("later");
         tx.commit("test.later").await.expect("commits");
         let third = env.claim_messages("a", LEASE, 1).await.pop().expect("is due");
-        assert_eq!(third.attempt, 2, "the send before may have got through");
+        assert_eq!(third.attempt, 2, "the earlier send may have succeeded");
         let mut tx = env.store.begin().await.expect("begins");
         tx.outbox_sent(&third).await.expect("sent");
         tx.commit("test.sent").await.expect("commits");
@@ -659,7 +659,7 @@ on_both_databases! {
         assert_eq!(listed.len(), 3);
         assert!(listed.iter().all(|denial| denial.reason.as_deref() == Some("because")));
         env.clock.push(Duration::from_secs(3_601));
-        assert_eq!(view.denial_of(eight, Some(&eve)).await.expect("reads"), None, "its time is over");
+        assert_eq!(view.denial_of(eight, Some(&eve)).await.expect("reads"), None, "the denial has expired");
         drop(view);
         let mut tx = env.store.begin().await.expect("begins");
         assert!(tx.remove_denial(DenyKind::Domain, "SPAM.example").await.expect("removes"));
@@ -686,7 +686,7 @@ on_both_databases! {
         let lease = env.store.take_lease("events", "a", LEASE).await.expect("takes").expect("is free");
         assert!(env.store.take_lease("events", "b", LEASE).await.expect("asks").is_none());
         let longer = env.store.renew_lease(&lease, LEASE * 10).await.expect("renews");
-        assert!(longer.until >= lease.until.after(LEASE * 8), "its new end is told");
+        assert!(longer.until >= lease.until.after(LEASE * 8), "the renewed lease has its new expiry");
         let lease = env.store.renew_lease(&longer, Duration::ZERO).await.expect("renews");
         let taken = env.store.take_lease("events", "b", LEASE).await.expect("takes").expect("is over");
         assert_eq!(taken.fence, lease.fence + 1);
@@ -710,7 +710,7 @@ on_both_databases! {
         let job = env.store.claim_job("later", LEASE).await.expect("asks");
         assert_eq!(job.is_some(), is_alone);
         let gateway = env.store.take_lease("gateway", "later", LEASE).await.expect("asks");
-        assert_eq!(gateway.is_some(), is_alone, "people wait for nobody's lease to end");
+        assert_eq!(gateway.is_some(), is_alone, "the gateway lease is free only if it was voided");
         let message = env.claim_messages("later", LEASE, 1).await.pop();
         assert_eq!(message.is_some(), is_alone);
     }
@@ -729,12 +729,12 @@ on_both_databases! {
     async fn what_is_written_under_a_lost_lease_is_not_written_and_nobody_takes_it_meanwhile(env: &StoreEnv) {
         let over = env.store.take_lease("housekeeping", "a", Duration::ZERO).await.expect("takes").expect("is free");
         let mut tx = env.store.begin().await.expect("begins");
-        let held = tx.renew_lease(&over, LEASE).await.expect("still ours: nobody took it");
+        let held = tx.renew_lease(&over, LEASE).await.expect("the lease is still ours, because nobody took it");
         tx.set_event_cursor("housekeeping", &EventCursor::default()).await.expect("sets");
         let taking = env.store.take_lease("housekeeping", "b", LEASE);
         let (taken, committed) = futures::join!(taking, tx.commit("test.lease"));
         committed.expect("commits");
-        assert!(taken.expect("asks").is_none(), "it was prolonged before the other could ask");
+        assert!(taken.expect("asks").is_none(), "the lease was renewed before the other could take it");
         let over = env.store.renew_lease(&held, Duration::ZERO).await.expect("renews");
         env.store.take_lease("housekeeping", "b", LEASE).await.expect("takes").expect("is over");
         let mut tx = env.store.begin().await.expect("begins");

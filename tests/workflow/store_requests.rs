@@ -228,7 +228,7 @@ fn letters(number: u64) -> String {
     let digits = [number / 400 % 20, number / 20 % 20, number % 20];
     digits
         .iter()
-        .map(|digit| char::from(b"abcdefghjkmnpqrstuvw"[usize::try_from(*digit).expect("small")]))
+        .map(|digit| char::from(b"abcdefghjkmnpqrstuvw"[usize::try_from(*digit).expect("a small number")]))
         .collect()
 }
 
@@ -280,7 +280,7 @@ async fn what_was_erased_is_gone_from_the_file_too() {
         let bytes = std::fs::read(file.path()).expect("a file");
         let left =
             sealed.iter().filter(|value| bytes.windows(value.len()).any(|window| window == value.as_slice()));
-        assert_eq!(left.count(), 0, "{} still holds what was erased", file.path().display());
+        assert_eq!(left.count(), 0, "{} still contains an erased value", file.path().display());
         looked_into += 1;
     }
     assert!(looked_into >= 2, "the database and the key file");

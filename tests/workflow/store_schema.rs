@@ -120,7 +120,7 @@ async fn no_statement_reads_a_whole_table_unless_it_must() {
     }
     let allowed: std::collections::BTreeSet<_> =
         SCANNING.iter().map(|(scan, _)| (*scan).to_owned()).collect();
-    assert_eq!(found, allowed, "left: what scans; right: what may");
+    assert_eq!(found, allowed, "left: statements that scan; right: statements that may");
     let lists_persons = scanned(&mut connection, "SELECT lang FROM person").await;
     assert_eq!(lists_persons, ["person"], "a scan is found");
 }
@@ -234,7 +234,7 @@ async fn migrates_filled(config: &accolade::config::Store) {
     assert_eq!((again.version, again.applied), (5, 0));
     assert_eq!(raw.text(ALL_OF_IT).await, "1K7M2QXadagracemailgroupsbeguncard3mail_all");
     let foreign = "INSERT INTO job_step (job_id, step, outcome, at) VALUES ('nobody', 'mail', 'applied', 5)";
-    assert!(raw.is_refused(foreign).await, "a step of no job was taken");
+    assert!(raw.is_refused(foreign).await, "a step without a job was accepted");
     let store = Store::open(config, clock.clone(), Arc::new(SystemRng)).await.expect("opens");
     let claimed = store.claim_job("a", Duration::from_secs(15)).await;
     let refused = claimed.expect_err("the filled job's ids are no UUIDs");
@@ -274,7 +274,7 @@ async fn files_that_others_can_read_are_refused_with_the_fix_named() {
     let (wal, shm) = (beside("-wal"), beside("-shm"));
     for made in [&file, &wal, &shm] {
         let mode = std::fs::metadata(made).expect("it is there").permissions().mode() & 0o777;
-        assert_eq!(mode, 0o600, "{} is made for others, too", made.display());
+        assert_eq!(mode, 0o600, "others can read {}", made.display());
     }
     for (path, mode, good, fix) in [
         (file.as_path(), 0o644, 0o600, "chmod 600"),
@@ -332,7 +332,7 @@ async fn a_locked_database_is_busy_within_two_seconds() {
     let busy = begun.expect("an answer within its limit").err().expect("is busy");
     assert!(matches!(busy, StoreError::Busy), "{busy:?}");
     assert_eq!(busy.error_code(), ErrorCode::StoreBusy);
-    raw.execute("ROLLBACK").await.expect("lets go");
+    raw.execute("ROLLBACK").await.expect("the rollback succeeds");
     env.store.begin().await.expect("goes on by itself").roll_back().await.expect("rolls back");
 }
 

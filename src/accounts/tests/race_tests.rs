@@ -12,8 +12,8 @@ async fn insists(press: impl AsyncFn() -> Result<Decided, UseCaseError>) -> Resu
     }
 }
 
-/// One moderator approves and one denies at once, through these use cases; in every third race both do the same. Returns whether it was
-/// approved.
+/// One moderator approves and one denies at once, through these use cases. In every third race both do the
+/// same. Returns whether it was approved.
 async fn race(env: &AccountsEnv, [one, other]: [&Accounts; 2], number: u64) -> bool {
     let user = EVE + 1000 + number;
     let request = env.asks(user, &letters("p", number)).await;
@@ -47,8 +47,8 @@ async fn race(env: &AccountsEnv, [one, other]: [&Accounts; 2], number: u64) -> b
     is_approved
 }
 
-/// Runs many races, some concurrently, and checks the database: each has one decision and one audit row, and each approval has one account
-/// with one job.
+/// Runs many races, some concurrently, and checks the database. Each race has one decision and one audit row,
+/// and each approval has one account with one job.
 async fn many_races(env: &AccountsEnv, other: &Accounts, how_many: u64, at_once: usize) {
     let races = (0..how_many).map(|number| {
         let both = if number % 4 < 2 { [&env.accounts, other] } else { [other, &env.accounts] };

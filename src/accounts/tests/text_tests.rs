@@ -27,7 +27,7 @@ async fn the_reason_of_a_quiet_denial_is_read_by_moderators_and_each_look_is_aud
     let request = env.asks(ADA, "ada").await;
     let grant = reader(&env, LINUS, &[MODERATOR]).await.expect("a moderator");
     assert_eq!(texts(&env, &grant, &request).await, RequestTexts::default());
-    assert_eq!(text_views(&env, &request).await, 0, "there was nothing to see");
+    assert_eq!(text_views(&env, &request).await, 0, "no text was stored, so no view is recorded");
     denies(&env, GRACE, &request, Notify::Quiet).await.expect("denied");
     for grant in [grant, env.view_grant()] {
         assert_eq!(texts(&env, &grant, &request).await.denial_reason.as_deref(), Some("not now"));
@@ -80,9 +80,9 @@ async fn texts_of_the_log_are_erased_by_age_and_the_chain_stays_whole() {
         tx.commit("test").await.expect("a commit");
         erased
     };
-    assert_eq!(erase(None, now.before(Duration::from_hours(2))).await, 0, "nothing is that old");
+    assert_eq!(erase(None, now.before(Duration::from_hours(2))).await, 0, "no text is that old");
     assert_eq!(erase(Some(Event::RequestDenied), now).await, 1);
-    assert_eq!(texts(&env, &env.view_grant(), &request).await.notes.len(), 1, "the note is no reason");
+    assert_eq!(texts(&env, &env.view_grant(), &request).await.notes.len(), 1, "a note is not a reason");
     assert_eq!(erase(None, now).await, 1);
     assert_eq!(texts(&env, &env.view_grant(), &request).await, RequestTexts::default());
     let verified = env.accounts.audit_verify(None).await.expect("an answer");

@@ -16,7 +16,7 @@ fn messages() -> BTreeMap<&'static str, String> {
         if line.starts_with(|c: char| c.is_ascii_lowercase()) {
             let (begun, text) = line.split_once(" =").expect("a message has a text");
             id = begun;
-            assert_eq!(found.insert(id, text.to_owned()), None, "{id} is there twice");
+            assert_eq!(found.insert(id, text.to_owned()), None, "{id} is defined twice");
         } else if line.starts_with([' ', '}']) {
             found.entry(id).or_default().push_str(line);
         }

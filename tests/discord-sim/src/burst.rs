@@ -1,8 +1,9 @@
-//! Many people at once: a crowd that joins in one request, and a burst of interactions that are created first, sent afterwards, and
-//! timed here.
+//! Many people at once: a crowd that joins in one request, and a burst of interactions. A burst is created
+//! first, then sent, and timed here.
 //!
-//! The simulator measures the time, because no other traffic affects its clock: from the moment at which an interaction is handed to
-//! the gateway to the moment at which its first answer has arrived completely, before anything checks it.
+//! The simulator measures the time, because no other traffic affects its clock. A time begins when an
+//! interaction is handed to the gateway. It ends when the first answer has arrived completely, before anything
+//! checks it.
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::rest::ANSWER_WITHIN_MS;
 use crate::server::Sim;
 use crate::state::{Answered, InteractionKind, SimState};
 
-/// How long a burst is awaited, in real time: the text of a deferred answer may follow late.
+/// How long to wait for a burst, in real time. The text of a deferred answer may come late.
 const LIMIT: Duration = Duration::from_secs(40);
 
 #[derive(Deserialize)]

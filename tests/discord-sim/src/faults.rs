@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 /// One fault. `times` counts down; a fault at zero is removed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Fault {
-    /// Method (or `*`) and route, such as `POST /channels/{channel}/messages`, `POST /webhooks/*` or `*`. Placeholders match whatever
-    /// their names are; a final `*` matches any rest. Gateway faults ignore it.
+    /// Method (or `*`) and route, such as `POST /channels/{channel}/messages`, `POST /webhooks/*` or `*`. The
+    /// names of placeholders do not matter; a final `*` matches any rest. Gateway faults ignore it.
     #[serde(default = "any_route")]
     pub route: String,
     /// The effect.

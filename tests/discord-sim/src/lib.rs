@@ -8,8 +8,8 @@
 //! - `interactions`: what people do; `sight`: what they see; `people`: the actions for tests; `burst`: many people at once, timed;
 //! - `server`, `control`, `page`: the listeners, the control routes and the chat page.
 //!
-//! Nothing here may depend on the bot or on the libraries that the bot uses for Discord: an error in them must not become a rule of the
-//! simulator.
+//! Nothing here may depend on the bot or on the libraries that the bot uses for Discord. An error in them must
+//! not become a rule of the simulator.
 // A guild has more than forty fields, and `json!` recurses once for each.
 #![recursion_limit = "256"]
 #![expect(

@@ -216,7 +216,7 @@ impl Person {
         let found = self.sim.wait(self.sim.options().patience, look).await;
         found.unwrap_or_else(|| {
             let (name, seen) = (self.name(), self.sees_everything());
-            panic!("{name} waited in vain for {text:?}; all that {name} sees:\n{seen}")
+            panic!("{name} never saw {text:?}, but only:\n{seen}")
         })
     }
 

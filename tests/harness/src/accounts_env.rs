@@ -1,4 +1,5 @@
-//! The use-cases without a server: a store on disk, a clock that moves only when a test pushes it, and a guild with its rules.
+//! The use cases without a server. There are a store on disk, a clock that moves only when a test pushes it,
+//! and a guild with its rules.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -42,9 +43,9 @@ pub const MODERATOR: RoleId = RoleId::new(9005);
 /// The role of admins.
 pub const ADMIN: RoleId = RoleId::new(9006);
 
-/// The use-cases with a store of their own, in a guild with its rules.
+/// The use cases with a store of their own, in a guild with its rules.
 pub struct AccountsEnv {
-    /// The use-cases.
+    /// The use cases.
     pub accounts: Accounts,
     /// Their store.
     pub store: Store,

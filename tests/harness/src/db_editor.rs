@@ -34,7 +34,7 @@ impl DbEditor {
             Self::Sqlite(pool) => sqlx::raw_sql(sql).execute(pool).await.map(|_| ()),
             Self::Postgres(pool) => sqlx::raw_sql(sql).execute(pool).await.map(|_| ()),
         };
-        ended.expect("the database does what we ask");
+        ended.expect("the database works");
     }
 
     /// Releases all leases, as `serve` does when it starts, and makes every job and message due.

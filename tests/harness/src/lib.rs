@@ -2,7 +2,7 @@
 //!
 //! - [`shared()`] starts the servers once for each test binary; a test that breaks one of them locks them with [`visit_alone`].
 //! - [`Story`] runs a guild and the bot in this process; people act and read. [`TestEnv`] runs the bot as a process that may be killed.
-//! - [`StepEnv`] runs only the worker, step by step. [`AccountsEnv`] has only the use-cases. [`StoreEnv`] has only the store.
+//! - [`StepEnv`] runs only the worker, step by step. [`AccountsEnv`] has only the use cases. [`StoreEnv`] has only the store.
 //! - [`PushedClock`] is the clock of all of them, `testbed::config` writes every configuration, and
 //!   [`DbInspector`] reads every database.
 
@@ -24,7 +24,7 @@ pub mod story;
 pub mod test_env;
 
 pub mod accounts {
-    //! The use-cases with a store of their own.
+    //! The use cases with a store of their own.
     pub use crate::accounts_env::*;
 }
 pub mod store {

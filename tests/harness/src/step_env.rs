@@ -311,7 +311,7 @@ impl StepEnv {
         self.worker_through(config)
     }
 
-    /// The use-cases, with the store and the clients of the worker.
+    /// The use cases, with the store and the clients of the worker.
     pub fn accounts(&self) -> Accounts {
         let clients = Clients {
             store: self.store.clone(),
@@ -442,7 +442,7 @@ impl StepEnv {
         job
     }
 
-    /// Enqueues a withdrawal of ada's account, as an expired invitation or the person causes it.
+    /// Enqueues a withdrawal of ada's account, as an expired invitation or the person would cause it.
     pub async fn withdraws(&self, provision: &Job, by: WithdrawnBy) {
         let mut tx = self.store.begin().await.expect("begins");
         let withdraw = NewJob {
@@ -481,7 +481,7 @@ impl StepEnv {
     /// Runs the plan up to `step`, but not `step` itself.
     pub async fn drains_up_to(&self, step: Step) {
         self.drains_until(StopAt::Before(step)).await;
-        assert_eq!(self.step().await, step.code(), "the plan stands before the step");
+        assert_eq!(self.step().await, step.code(), "the job has stopped before the step");
     }
 
     /// Runs the jobs until the worker stops at `stop`.
@@ -495,7 +495,7 @@ impl StepEnv {
                 return;
             }
         }
-        panic!("the worker never came to {stop:?}");
+        panic!("the worker never reached {stop:?}");
     }
 
     /// Runs the plan up to `step`. If `step` is the first one, the job is already there.

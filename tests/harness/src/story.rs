@@ -383,7 +383,7 @@ impl Story {
     /// Waits for a log line that names this guild and contains the text.
     pub async fn waits_for_log(&self, text: &str) {
         let guild = self.guild.id.to_string();
-        let found = wait_until("the log says it", LIMIT, async || Ok(log::has_line(&[&guild, text]))).await;
+        let found = wait_until("the log to say it", LIMIT, async || Ok(log::has_line(&[&guild, text]))).await;
         assert!(found.is_ok(), "no line of the log has {guild} and {text:?}");
     }
 
@@ -500,7 +500,7 @@ impl Story {
     /// Waits until the first column of a query on the story's database equals `wanted`.
     pub async fn waits_for_rows(&self, sql: &str, wanted: &[&str]) {
         let mut seen = Vec::new();
-        let found = wait_until("the rows are as wanted", LIMIT, async || {
+        let found = wait_until("the wanted rows", LIMIT, async || {
             seen = self.rows(sql).await;
             Ok(seen == wanted)
         })
@@ -510,7 +510,7 @@ impl Story {
 
     /// Moves the clocks past every pause between two tries, until a query returns a row.
     pub async fn hurries_until(&self, sql: &str) {
-        let waited = wait_until("the job goes on", LIMIT, async || {
+        let waited = wait_until("the job to go on", LIMIT, async || {
             let now = self.clock.now().as_millis() + 1000;
             let resting = format!(
                 "SELECT id FROM job WHERE state IN ('open', 'undoing') AND lease_until = 0 AND next_run > {now}"
@@ -542,7 +542,7 @@ impl Story {
             let bytes = std::fs::read(file.path()).expect("a file");
             for canary in canaries {
                 let is_there = bytes.windows(canary.len()).any(|window| window == canary.as_bytes());
-                assert!(!is_there, "{name} holds a secret or a personal value: {canary}");
+                assert!(!is_there, "{name} contains a secret or a personal value: {canary}");
             }
             looked_into += 1;
         }
@@ -586,10 +586,10 @@ impl Story {
         }
         for text in &texts {
             let leaked = ours.iter().find(|value| text.contains(value.as_str()));
-            assert_eq!(leaked, None, "people read where a server is: {text}");
+            assert_eq!(leaked, None, "a message reveals the address of a server: {text}");
             let plain: String = text.split('`').step_by(2).collect();
             let leaked = inside.iter().find(|word| plain.contains(**word));
-            assert_eq!(leaked, None, "people read what is behind the bot: {text}");
+            assert_eq!(leaked, None, "a message reveals internals: {text}");
         }
     }
 

@@ -439,7 +439,7 @@ impl TestEnv {
             match act().await {
                 Ok(reply) if !reply.failed => answer = Some(reply),
                 Ok(reply) => {
-                    let dies = wait_until("its death", Duration::from_secs(2), async || {
+                    let dies = wait_until("the bot to end", Duration::from_secs(2), async || {
                         self.restarts_if_allowed().await?;
                         Ok(self.deaths() > deaths)
                     });
@@ -470,8 +470,9 @@ impl TestEnv {
         Ok(answer)
     }
 
-    /// Repeats an act until a query answers with `wanted`: once for each start of the bot, and once more each time the bot answers that
-    /// it is busy or that the card has changed. This includes answers that arrive after the acknowledgement.
+    /// Repeats an act until a query answers with `wanted`. The act runs once for each start of the bot, and
+    /// again each time the bot answers that it is busy or that the card has changed. This includes answers that
+    /// arrive after the acknowledgement.
     pub async fn insists(
         &self,
         what: &str,
@@ -546,7 +547,7 @@ impl TestEnv {
     pub async fn is_locked(&self) -> Result<()> {
         let slapd = &self.harness.servers.slapd;
         let dn = slapd.person_dn(&self.username());
-        ensure!(!slapd.bind_works(&dn, "Correct-horse-7-battery").await?, "the directory lets her in");
+        ensure!(!slapd.bind_works(&dn, "Correct-horse-7-battery").await?, "her password works");
         let user = self.harness.servers.keycloak.user_named(REALM, &self.username()).await?;
         ensure!(user.is_some_and(|user| !user.enabled), "Keycloak has her enabled");
         Ok(())
@@ -611,8 +612,8 @@ impl TestEnv {
         bail!("each time that the bot ends it leaves something to do: {left}")
     }
 
-    /// Stops the bot and checks all five stores: nothing is lost or duplicated, the audit chain is complete, the accounts have these
-    /// states, and there are as many entries and Keycloak users as given.
+    /// Stops the bot and checks all five stores. Nothing is lost or duplicated, the audit chain is complete,
+    /// and the accounts have these states. There are as many entries and Keycloak users as given.
     pub async fn is_in_order(&self, accounts: &str, entries: usize) -> Result<()> {
         self.stop_when_idle().await?;
         let servers = &self.harness.servers;
@@ -636,7 +637,7 @@ impl TestEnv {
             ensure!(!text_of(&link["directory_id"]).is_empty(), "an account without its entry");
         }
         let strange = [self.sim.violations(), self.sim.unknown_routes()].concat();
-        ensure!(strange.is_empty(), "Discord would not take it: {strange:?}");
+        ensure!(strange.is_empty(), "Discord would refuse it: {strange:?}");
         Ok(())
     }
 

@@ -159,8 +159,8 @@ impl BotProcess {
         Ok(ended)
     }
 
-    /// Asks the process to end and waits for that. It must exit with 0, unless it reaches its crash point first, or has only just been
-    /// started: the signal ends a process that does not handle it yet.
+    /// Asks the process to end and waits for that. It must exit with 0, unless it reaches its crash point first
+    /// or has only just been started. The signal ends a process that does not handle it yet.
     pub async fn terminate(&self, limit: Duration) -> Result<()> {
         let handles = self.pid().await.is_some_and(handles_sigterm);
         self.signal(Signal::SIGTERM).await;

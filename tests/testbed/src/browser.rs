@@ -1,7 +1,8 @@
 //! A person's browser, limited to what Keycloak's pages need: it follows the link of a mail, fills in forms and logs in.
 //!
-//! It keeps its own cookies. Keycloak marks them `Secure` even on plain http. Browsers send such cookies to loopback anyway, but the usual
-//! cookie jars do not, and then the page of the link only leads back to itself.
+//! It keeps its own cookies. Keycloak marks them `Secure` even on plain http. Browsers send such cookies to
+//! loopback anyway, but the usual cookie jars do not. Without them the page of the link only leads back to
+//! itself.
 
 use anyhow::{Context as _, Result, bail};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -81,8 +82,8 @@ pub async fn follow_action_link(link: &str, new_password: &str) -> Result<Outcom
     Ok(page.into_refusal())
 }
 
-/// Opens the mailed link and continues to the password form, but sends nothing, as a link checker does or a person who leaves the page
-/// open. Returns whether the form was reached.
+/// Opens the mailed link and continues to the password form, but sends nothing. A link checker does this, and
+/// so does a person who leaves the page open. Returns whether the form was reached.
 pub async fn reaches_password_form(link: &str) -> Result<bool> {
     let page = Browser::new()?.open_password_form(link).await?;
     Ok(page.form_with("password-new").is_some())

@@ -1,5 +1,5 @@
-//! What is made once and then copied: the unpacked and built Keycloak, a database that contains only the schema and the administrator, and
-//! Java's ahead-of-time cache.
+//! What is made once and then copied: the unpacked and built Keycloak, its database with only the schema and
+//! the administrator, and Java's ahead-of-time cache.
 //!
 //! One file lock guards the whole cache, so two sets of servers never build at once. The lock ends with its process. Incomplete results of
 //! a killed run have no `finished.json` and are made again.

@@ -1,8 +1,8 @@
 //! Decides from all five stores whether anything was lost, duplicated, orphaned or reported wrongly.
 //!
-//! It uses the product's tables and codes but none of its code: it has its own SQL, LDAP and HTTP, and its own reader of the audit chain.
-//! It checks an idle environment, in which no job is in progress. [`Checker`] reads what every test has; [`authority`], [`secrets`],
-//! [`told`] and [`leaks`] need data that only a campaign has.
+//! It uses the product's tables and codes but none of its code. It has its own SQL, LDAP and HTTP, and its own
+//! reader of the audit chain. It checks an idle environment, in which no job is in progress. [`Checker`] reads
+//! what every test has; [`authority`], [`secrets`], [`told`] and [`leaks`] need data that only a campaign has.
 
 pub mod authority;
 pub mod leaks;
@@ -380,7 +380,8 @@ fn canonical_bytes(row: &JsonRow) -> Vec<u8> {
     bytes
 }
 
-/// Events that happen at most once for a request. The wish to stop and its completion are two changes of one event.
+/// Events that happen at most once for a request. The request to stop and its completion are two changes of one
+/// event.
 const ONCE: [&str; 9] = [
     "request.submitted",
     "request.approved",

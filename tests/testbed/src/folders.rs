@@ -1,5 +1,5 @@
-//! Temporary folders that do not accumulate: each is locked while its process lives, and the next process that makes a folder removes what
-//! a killed process left.
+//! Temporary folders that do not accumulate. Each is locked while its process lives. The next process that
+//! makes a folder removes what a killed process left.
 
 use std::{
     fs::{self, File},

@@ -204,8 +204,8 @@ impl Drop for Process {
     }
 }
 
-/// The death signal is bound to the parent *thread*: if a worker of a test's runtime started the servers, they would die when that one test
-/// ends. So one thread starts every child and lives as long as the process.
+/// The death signal is bound to the parent *thread*. If a worker of a test's runtime started the servers, they
+/// would die when that one test ends. So one thread starts every child and lives as long as the process.
 fn spawn_from_keeper(command: Command) -> Result<Child> {
     type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
     static KEEPER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();

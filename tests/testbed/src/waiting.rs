@@ -1,4 +1,5 @@
-//! The only place where tests let time pass: a condition that is polled up to a limit, and a pause that is part of a fault.
+//! The only place where tests let time pass. A condition is polled up to a limit, or a pause is part of a
+//! fault.
 
 use std::time::{Duration, Instant};
 

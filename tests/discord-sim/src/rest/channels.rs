@@ -289,7 +289,8 @@ fn number_components(mut component: Value, next: &mut u64) -> Value {
     component
 }
 
-/// The users that a message pings. A body that mentions somebody without `allowed_mentions` violates one of Accolade's own rules.
+/// The users that a message pings. A body that mentions someone without `allowed_mentions` violates one of
+/// Accolade's own rules.
 fn judge_mentions(state: &mut SimState, body: &Value, channel: Id) -> Vec<Id> {
     let content = body["content"].as_str().unwrap_or_default();
     let users: Vec<Id> = content

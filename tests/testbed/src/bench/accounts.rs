@@ -74,7 +74,7 @@ pub(super) fn ms_each(used: Duration, accounts: usize) -> f64 {
     used.as_secs_f64() * 1000.0 / float(accounts)
 }
 
-/// Accounts that were made in one way.
+/// Accounts that one of the makers made.
 struct Run {
     times: Vec<Duration>,
     pace: Pace,

@@ -1,5 +1,5 @@
-//! Measures how fast a press is acknowledged, as a multiple of the floor's time: alone, in bursts, and at a steady rate while a thousand
-//! requests are open and the servers are working or frozen.
+//! Measures how fast a press is acknowledged, as a multiple of the floor's time. Presses come alone, in bursts,
+//! and at a steady rate while a thousand requests are open and the servers are working or frozen.
 
 use std::time::Duration;
 

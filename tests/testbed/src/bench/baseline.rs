@@ -27,8 +27,8 @@ const TOKEN_REUSE: Duration = Duration::from_secs(45);
 pub(super) enum Flow {
     /// An LDAP add and group add; an import search and a mail at Keycloak.
     Bare,
-    /// Also one LDAP search for user name, address and Discord id, Keycloak's exact searches for name and address, a read of the new entry,
-    /// and the groups of the imported user: five calls to Keycloak.
+    /// Also one LDAP search for user name, address and Discord id, and a read of the new entry. At Keycloak
+    /// also exact searches for name and address, and the groups of the imported user, which makes five calls.
     Safe,
 }
 

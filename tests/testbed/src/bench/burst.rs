@@ -147,7 +147,7 @@ async fn act(chat: &Chat, acts: Vec<Value>, pause: Duration) -> Result<Vec<Answe
     let told = chat.control(Method::POST, "burst", &body).await?;
     let answers: Vec<Answer> =
         serde_json::from_value(told["answers"].clone()).context("read a burst's answers")?;
-    ensure!(answers.len() == count, "of {count} acts {} were answered for", answers.len());
+    ensure!(answers.len() == count, "of {count} acts only {} have a result", answers.len());
     Ok(answers)
 }
 

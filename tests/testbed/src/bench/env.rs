@@ -1,5 +1,5 @@
-//! What every part of the bench runs on: the servers, the simulated Discord with a guild of fifty thousand, the realm, and the bot's
-//! process.
+//! The environment of every part of the bench: the servers, the simulated Discord with a guild of fifty
+//! thousand, the realm, and the bot's process.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

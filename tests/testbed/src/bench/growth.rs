@@ -1,8 +1,9 @@
-//! Measures cost as the community grows: the CPU time of the bot and of slapd for each account, with few and with many people in the
-//! directory and rows in the store.
+//! Measures the cost as the community grows. It compares the CPU time of the bot and of slapd for each account,
+//! with few and with many people in the directory and rows in the store.
 //!
-//! Each size uses its own directory and database, so that no data of the other parts is in them. The people in the directory are not in the
-//! group that the rule grants: slapd needs more time for any change to a `groupOfNames` of that size.
+//! Each size uses its own directory and database, so that no data of the other parts is in them. The people in
+//! the directory are not in the group that the rule grants, because slapd needs more time for any change to a
+//! `groupOfNames` of that size.
 
 use std::fmt::Write as _;
 

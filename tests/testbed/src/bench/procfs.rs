@@ -41,8 +41,8 @@ pub(super) fn cpu_of_family(parent: u32) -> Result<Duration> {
     Ok(TICK * ticks)
 }
 
-/// User and system time of the process and of its ended children: fields 14 to 17, counted after the name in parentheses, which may contain
-/// blanks.
+/// User and system time of the process and of its ended children. These are fields 14 to 17, counted after the
+/// name in parentheses, which may contain blanks.
 fn times_in(stat: &str) -> Option<[u32; 4]> {
     let mut fields = fields_of(stat)?.skip(11).map_while(|field| field.parse().ok());
     Some([fields.next()?, fields.next()?, fields.next()?, fields.next()?])

@@ -1,7 +1,7 @@
 //! Runs at a steady rate for a long time. Afterwards the process must hold no more memory, files and connections than before.
 //!
-//! A leak grows with every request. The samples of the second quarter are compared with those of the last, because caches, pools and the
-//! allocator have reached their size by then.
+//! A leak grows with every request. The samples of the second quarter are compared with those of the last. By
+//! the second quarter, caches, pools and the allocator have reached their size.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ impl Sample {
 }
 
 pub(super) async fn measure(env: &BenchEnv, span: Duration, report: &mut Report) -> Result<()> {
-    ensure!(span >= SHORTEST, "a soak takes a minute at least");
+    ensure!(span >= SHORTEST, "a soak takes at least a minute");
     env.fill_the_guild().await?;
     let deployment = env.deploy("soak").await?;
     let bot = env.start_bot(&deployment).await?;

@@ -1,4 +1,5 @@
-//! I5: each entry needs a person who was entitled when it was made, and each decision a moderator who held the role at that moment.
+//! I5: each entry needs a person who was entitled when it was made. Each decision needs a moderator who held
+//! the role at that moment.
 //!
 //! The simulated Discord keeps the true history of roles and of the bot's calls. An entry is valid if the bot fetched the member shortly
 //! before and the member was entitled at that fetch. The bot cannot detect a role that is lost a moment later.

@@ -1,5 +1,5 @@
-//! I1 and I9, checked against what people were told: a person who read that their request was sent has a request, and no message makes a
-//! false claim.
+//! I1 and I9, checked against what people were told. A person who read that their request was sent has a
+//! request, and no message makes a false claim.
 
 use std::collections::HashMap;
 

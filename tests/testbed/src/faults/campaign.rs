@@ -31,7 +31,7 @@ const VOLLEY: usize = 4;
 /// How many points lie between two runs of the checker.
 const ROUND: std::ops::Range<u64> = 15..31;
 
-/// How many points one environment gets before people, database and Discord start anew.
+/// How many points one environment gets before people, database and Discord are replaced.
 const POINTS_OF_ONE: u64 = 300;
 
 /// How soon after the last fault every queue must be empty, in the environment's time. A clock that was an hour off delays work by that
@@ -326,7 +326,7 @@ impl EnvironmentRun<'_> {
         });
         let ended = ended.await?;
         let left = self.journeys.len();
-        anyhow::ensure!(ended, "{left} journeys never end, though nothing breaks any more");
+        anyhow::ensure!(ended, "{left} journeys never end although no fault happens any more");
         self.quiet().await
     }
 }

@@ -40,7 +40,7 @@ pub(super) enum Journey {
     Used,
     /// Requests, is approved, and ignores the mail.
     Invited,
-    /// Says that somebody else set the password.
+    /// Says that someone else set the password.
     NotMe,
     /// Requests another mail when the pause after the first one has ended.
     AsksAgain,

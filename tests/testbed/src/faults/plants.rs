@@ -79,7 +79,7 @@ async fn plant(paths: &Paths, database: Database, rules: &[Rule]) -> Result<Vec<
     let garden = Garden::grown(&stage).await?;
     let memory = Memory::default();
     let mut known = verdict::check(&stage, &memory).await?;
-    ensure!(known.is_empty(), "the small world is not in order before anything is planted: {known:#?}");
+    ensure!(known.is_empty(), "the environment has violations before any is planted: {known:#?}");
     let mut planted = Vec::new();
     let mut held = Vec::new();
     for rule in rules {
@@ -117,7 +117,7 @@ impl Garden {
         }
         let open =
             "SELECT kind FROM job WHERE state IN ('open', 'undoing') UNION ALL SELECT kind FROM outbox";
-        wait_until("the small world to rest", LIMIT, async || {
+        wait_until("the environment to become idle", LIMIT, async || {
             stage.env.skip_pauses().await?;
             Ok(stage.env.db.column(open).await?.is_empty())
         })

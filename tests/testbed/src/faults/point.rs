@@ -141,7 +141,8 @@ impl Fault {
     }
 }
 
-/// Crash points at which the bot is told to exit: on the way to an account, on the ways back, and in what is only recorded.
+/// Crash points at which the bot is told to exit: while an account is made, while it is undone, and where
+/// something is only recorded.
 pub const CRASH_POINTS: &[&str] = &[
     "check.check_availability.before_call",
     "store.commit.before:check.check_availability",

@@ -21,7 +21,7 @@ pub(super) struct Stage {
     /// Journeys act while they hold the read half.
     pub(super) gate: RwLock<()>,
     people: Mutex<Vec<Person>>,
-    /// What each traveller waits for, for reports.
+    /// What each traveller waits for; reports show it.
     waits: Mutex<BTreeMap<String, String>>,
     /// When each traveller who must let time pass may continue, in the environment's time.
     pauses: Mutex<BTreeMap<String, i64>>,

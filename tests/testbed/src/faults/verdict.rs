@@ -23,7 +23,7 @@ pub(super) struct Memory {
     held: Mutex<HashMap<usize, Holdings>>,
 }
 
-/// Checks everything. The environment is idle: no work is open, and nobody acts.
+/// Checks everything. The environment is idle: no job is open, and nobody acts.
 pub(super) async fn check(stage: &Stage, memory: &Memory) -> Result<Vec<Violation>> {
     let (env, servers) = (&stage.env, &stage.servers.real);
     let log = env.discord_log().await.context("read the simulated Discord's log")?;

@@ -1,7 +1,8 @@
 //! One connection through the proxy: two pumps, and the faults that strike in them.
 //!
-//! The pump to the server reads the requests, decides which of them are struck, and passes that to the pump to the client in the queue of
-//! [`Owed`] answers. A line whose protocol is not parsed has one request and one answer that never end.
+//! The pump to the server reads the requests and decides which of them are struck. It tells the pump to the
+//! client by the queue of [`Owed`] answers. A line whose protocol is not parsed has one request and one answer
+//! that never end.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};

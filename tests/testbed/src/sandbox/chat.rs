@@ -145,7 +145,7 @@ impl Chat {
     /// Waits until a message that the person sees contains `wanted`. Returns that message.
     pub(crate) async fn wait_for(&self, person: &str, wanted: &str) -> Result<String> {
         let mut seen = String::new();
-        wait_until("a message arrives", STEP_LIMIT, async || {
+        wait_until("a message", STEP_LIMIT, async || {
             seen = self.sees(person).await?;
             Ok(seen.contains(wanted))
         })

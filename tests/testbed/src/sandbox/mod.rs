@@ -1,8 +1,8 @@
 //! `./dev sandbox` starts everything on this machine, runs the first story while you watch, and then leaves the sandbox to you.
 //!
-//! Start at [`run`]. `place` is the folder and what an earlier run left there, `product` starts the simulated Discord and the bot as
-//! programs, `chat` simulates people at the simulated Discord, `story` runs the steps, `report` writes the output of `--report` and
-//! `--keep`.
+//! Start at [`run`]. `place` is the folder and what an earlier run left there. `product` starts the simulated
+//! Discord and the bot as programs, and `chat` simulates people there. `story` runs the steps, and `report`
+//! writes the output of `--report` and `--keep`.
 
 pub(crate) mod chat;
 mod place;

@@ -38,7 +38,7 @@ impl Place {
         self.folder.join("servers")
     }
 
-    /// The folder of the bot and the simulator, created anew at each start and readable only by its owner.
+    /// The folder of the bot and the simulator, created at each start and readable only by its owner.
     pub(super) fn run(&self) -> PathBuf {
         self.folder.join("run")
     }

@@ -127,7 +127,7 @@ impl Product {
 
     /// Waits until the bot has registered its commands, and returns their names.
     pub(super) async fn wait_until_ready(&self) -> Result<Vec<String>> {
-        wait_until("the bot registers its commands", READY_LIMIT, async || {
+        wait_until("the bot to register its commands", READY_LIMIT, async || {
             Ok(self
                 .chat
                 .commands()
@@ -178,7 +178,7 @@ pub(crate) async fn start_simulator(launch: &Launch) -> Result<(Chat, Process)> 
     let log = launch.log_path();
     let mut process = launch.start()?;
     let mut ready = None;
-    wait_until("the simulated Discord is ready", READY_LIMIT, async || {
+    wait_until("the simulated Discord to be ready", READY_LIMIT, async || {
         if !process.is_running() {
             bail!("the simulated Discord ended: {}", fs::read_to_string(&log).unwrap_or_default());
         }

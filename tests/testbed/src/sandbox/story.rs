@@ -209,7 +209,7 @@ impl Story<'_> {
 
     async fn request_approved(&self) -> Result<Value> {
         let reply = self.product.chat.press("grace", "Approve", None).await?;
-        wait_until("the request is approved", STEP_LIMIT, async || {
+        wait_until("the approval", STEP_LIMIT, async || {
             Ok(self.newest_request().await?["state"] == "approved")
         })
         .await?;
@@ -218,7 +218,7 @@ impl Story<'_> {
 
     async fn entry_created(&self) -> Result<Value> {
         let dn = self.entry_dn();
-        wait_until("the entry is there", STEP_LIMIT, async || {
+        wait_until("the entry to exist", STEP_LIMIT, async || {
             Ok(self.servers.slapd.entry(&dn).await?.is_some())
         })
         .await?;
@@ -227,7 +227,7 @@ impl Story<'_> {
 
     async fn groups_set(&self) -> Result<Value> {
         let dn = self.entry_dn();
-        wait_until("the entry is in its group", STEP_LIMIT, async || {
+        wait_until("the entry to be in its group", STEP_LIMIT, async || {
             let groups = self.servers.slapd.groups().await?;
             Ok(groups
                 .iter()
@@ -239,7 +239,7 @@ impl Story<'_> {
 
     async fn imported(&self) -> Result<Value> {
         let keycloak = &self.servers.keycloak;
-        wait_until("Keycloak has imported the person", STEP_LIMIT, async || {
+        wait_until("Keycloak to import the person", STEP_LIMIT, async || {
             Ok(!self.account().await?["keycloak_id"].is_null())
         })
         .await?;
@@ -278,7 +278,7 @@ impl Story<'_> {
         );
         ensure!(
             !self.servers.slapd.bind_works(&dn, "not-the-password").await?,
-            "the directory takes any password"
+            "the directory accepts any password"
         );
         Ok(json!({"ldap": format!("bind as {dn}: success; with another password: refused")}))
     }
@@ -310,7 +310,7 @@ impl Story<'_> {
     }
 
     async fn account_active(&self) -> Result<Value> {
-        wait_until("the account is active", STEP_LIMIT, async || {
+        wait_until("the account to be active", STEP_LIMIT, async || {
             Ok(self.account().await?["state"] == "active")
         })
         .await?;

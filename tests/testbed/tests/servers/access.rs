@@ -1,7 +1,7 @@
 //! The access rules of `slapd/config.ldif`, tested with the accounts that they restrict.
 //!
-//! Each line states who attempts what, and the result code (RFC 4511 appendix A): 0 success, 50 insufficient rights, 32 no such object
-//! (also: not visible), 19 constraint violation, 49 wrong credentials.
+//! Each line states who attempts what, and the result code (RFC 4511 appendix A). 0 is success, 50 insufficient
+//! rights, 32 no such object (also: not visible), 19 constraint violation, 49 wrong credentials.
 
 use std::collections::HashSet;
 
@@ -245,8 +245,8 @@ async fn the_bot_changes_only_what_is_ours_and_only_what_it_needs() {
     }
 }
 
-/// Documents a limit of these rules: the right that an Add needs for `uid` and the mark also lets the bot add further values to one of our
-/// entries. It can't add a name that is taken, and it can't remove one.
+/// Documents a limit of these rules. The right that an Add needs for `uid` and the mark also lets the bot add
+/// further values to one of our entries. It can't add a name that is taken, and it can't remove one.
 #[tokio::test]
 async fn the_bot_can_give_our_entry_a_second_free_name_but_not_a_taken_one_and_takes_none_away() {
     let servers = start().await;
@@ -333,7 +333,7 @@ async fn the_bot_sees_no_password_no_service_and_no_policy() {
     assert!(!seen.iter().any(|name| name == "userPassword" || name == "pwdHistory"), "{seen:?}");
     assert!(
         seen.iter().any(|name| name == "pwdChangedTime"),
-        "that there is a password may be seen: {seen:?}"
+        "the existence of a password is visible: {seen:?}"
     );
     let result = bot.search(&slapd.people_dn, Scope::OneLevel, "(userPassword=*)", vec!["1.1"]).await;
     assert_eq!(result.expect("an answer").0.len(), 0, "not by a filter either");
@@ -411,7 +411,7 @@ async fn a_person_changes_their_own_password_and_sees_nothing() {
     assert_eq!(person.extended(operation).await.expect("an answer").1.rc, 0, "the own password");
     let other = slapd.person_dn("ours");
     let operation = PasswordModify { user_id: Some(&other), old_pass: None, new_pass: Some("new-secret-12") };
-    assert_eq!(person.extended(operation).await.expect("an answer").1.rc, 50, "another's password");
+    assert_eq!(person.extended(operation).await.expect("an answer").1.rc, 50, "another person's password");
 }
 
 #[tokio::test]

@@ -60,11 +60,11 @@ async fn the_mailed_link_sets_a_password_that_opens_directory_and_login() {
 
     assert!(browser::reaches_password_form(link).await.expect("pages"));
     let short = browser::follow_action_link(link, "short").await.expect("pages");
-    assert!(matches!(short, Outcome::Refused { .. }), "the realm's password policy holds: {short:?}");
+    assert!(matches!(short, Outcome::Refused { .. }), "the realm's password policy is applied: {short:?}");
     assert!(matches!(login(&servers, PASSWORD).await, Login::Refused(_)), "no password yet");
     assert_eq!(browser::follow_action_link(link, PASSWORD).await.expect("pages"), Outcome::PasswordSet);
     let again = browser::follow_action_link(link, PASSWORD).await.expect("pages");
-    assert!(matches!(again, Outcome::Refused { status: 400, .. }), "a used link is dead: {again:?}");
+    assert!(matches!(again, Outcome::Refused { status: 400, .. }), "a used link no longer works: {again:?}");
 
     assert!(slapd.bind_works(&dn, PASSWORD).await.expect("an answer"));
     assert!(slapd.entry(&dn).await.expect("a look").expect("an entry").value("pwdChangedTime").is_some());
@@ -114,7 +114,7 @@ async fn keycloak_comes_back_with_its_realm(servers: &TestServers) {
     keycloak.create_local_user(REALM, local("grace")).await.expect("made");
     let before = keycloak.users(REALM).await.expect("users").len();
     keycloak.kill();
-    assert!(keycloak.admin_token().await.is_err(), "nobody answers");
+    assert!(keycloak.admin_token().await.is_err(), "no server answers");
     keycloak.start().await.expect("again");
     assert_eq!(keycloak.users(REALM).await.expect("users").len(), before);
     let user = keycloak.user_named(REALM, "grace").await.expect("an answer").expect("still there");
@@ -122,7 +122,7 @@ async fn keycloak_comes_back_with_its_realm(servers: &TestServers) {
     assert!(!keycloak.user_named(REALM, "grace").await.expect("an answer").expect("there").enabled);
     keycloak.delete_user(REALM, &user.id).await.expect("deleted");
     keycloak.delete_realm(REALM).await.expect("deleted");
-    keycloak.delete_realm(REALM).await.expect("twice is no mistake");
+    keycloak.delete_realm(REALM).await.expect("a second deletion is no error");
     assert!(keycloak.realm(REALM).await.is_err());
 }
 

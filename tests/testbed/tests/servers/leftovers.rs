@@ -106,7 +106,7 @@ async fn leftovers_are_known_by_pid_and_start_time() {
     std::fs::write(&file, state.to_string()).expect("written");
     assert_eq!(clean_leftovers(folder.path()).expect("cleaned"), ["left"]);
     left.wait().await.expect("ended");
-    assert!(runs(u64::from(stranger_pid)), "a pid that was given to somebody else is left alone");
+    assert!(runs(u64::from(stranger_pid)), "a pid that another process has by now is left alone");
     assert!(clean_leftovers(folder.path()).expect("cleaned").is_empty(), "nothing is left the second time");
     stranger.kill().await.expect("ended");
 }

@@ -119,6 +119,6 @@ async fn the_inbox_lists_shows_waits_breaks_and_forgets() {
     let html = page.text().await.expect("text");
     assert!(
         html.contains("<title>Inbox</title>") && !html.contains("https://"),
-        "nothing comes from elsewhere"
+        "the page loads nothing from other addresses"
     );
 }

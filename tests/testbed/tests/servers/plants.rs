@@ -19,8 +19,8 @@ fn built(name: &str) -> PathBuf {
 #[tokio::test]
 async fn a_planted_violation_of_each_rule_is_found_and_named() {
     let paths = Paths { accolade: built("accolade"), discord_sim: built("discord-sim") };
-    let planted = plant_all(&paths, Database::Sqlite).await.expect("a small world");
+    let planted = plant_all(&paths, Database::Sqlite).await.expect("a small environment");
     assert_eq!(planted.len(), Rule::ALL.len());
     let overlooked: Vec<_> = planted.iter().filter(|planted| !planted.is_found).collect();
-    assert!(overlooked.is_empty(), "the checker is blind to {overlooked:#?}");
+    assert!(overlooked.is_empty(), "the checker overlooked {overlooked:#?}");
 }

@@ -27,9 +27,9 @@ async fn two_databases_share_a_server_and_nothing_else() {
 
     sqlx::query("INSERT INTO kept VALUES (7)").execute(&mut connect(&one).await).await.expect("written");
     postgres.kill();
-    assert!(PgConnection::connect(&one).await.is_err(), "nobody answers");
+    assert!(PgConnection::connect(&one).await.is_err(), "no server answers");
     postgres.start().await.expect("again");
     let kept: i64 =
         sqlx::query_scalar("SELECT n FROM kept").fetch_one(&mut connect(&one).await).await.expect("read");
-    assert_eq!(kept, 7, "what was committed outlives a kill");
+    assert_eq!(kept, 7, "committed rows survive a kill");
 }

@@ -108,7 +108,7 @@ async fn a_request_that_is_cut_anywhere_before_its_end_has_no_effect_and_one_cut
     let mut ldap = servers.ldap().await;
     servers.proxy.plans(Plan::once(ADD, Direction::ToClient, Place::Start, Fault::Reset));
     servers.adds(&mut ldap, "answer-lost").await.expect_err("the answer is lost");
-    assert!(servers.has("answer-lost").await, "sent, and nobody knows");
+    assert!(servers.has("answer-lost").await, "the server received it, and its answer was lost");
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn late_and_dripping_answers_are_whole_and_a_corrupted_byte_is_the_seed_s(
     let plan = [Plan::once(Which::Any, Direction::ToClient, Place::Byte(4), Fault::Corrupt)];
     let (whole, first) = (greeting(1, &[]).await, greeting(1, &plan).await);
     assert_ne!(first[4], whole[4]);
-    assert_eq!([&first[..4], &first[5..]], [&whole[..4], &whole[5..]], "one byte is another");
+    assert_eq!([&first[..4], &first[5..]], [&whole[..4], &whole[5..]], "exactly one byte differs");
     assert_eq!(first, greeting(1, &plan).await);
     assert_ne!(first, greeting(2, &plan).await);
 }
@@ -255,7 +255,7 @@ async fn http_calls_are_found_by_method_and_path_and_answered_in_their_place() {
     let clear = Which::Http("DELETE", "/api/messages");
     proxy.plans(Plan::once(clear, Direction::ToClient, Place::Byte(12), Fault::Cut));
     http.delete(url("/api/messages")).send().await.expect_err("half an answer");
-    assert!(mail.messages().is_empty(), "sent, and nobody knows");
+    assert!(mail.messages().is_empty(), "the server received it, and its answer was lost");
     let hit = proxy.hits().pop().expect("a hit");
     assert_eq!((hit.offset, hit.kind), (12, Kind::Http("DELETE".to_owned(), "/api/messages".to_owned())));
 }

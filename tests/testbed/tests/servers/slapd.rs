@@ -25,7 +25,7 @@ async fn a_kept_folder_belongs_to_one_testbed_at_a_time() {
     let pid = first.slapd.pid();
     let refused = TestServers::start(options()).await.expect_err("the second is refused");
     assert!(refused.to_string().contains("another set of servers"), "{refused}");
-    assert!(first.slapd.entry(&first.slapd.base).await.expect("an answer").is_some(), "the first lives on");
+    assert!(first.slapd.entry(&first.slapd.base).await.expect("an answer").is_some(), "the first runs on");
     first.stop().await;
     let next = TestServers::start(options()).await.expect("the next one may have it");
     assert_ne!(next.slapd.pid(), pid);
@@ -39,7 +39,7 @@ async fn a_killed_directory_comes_back_on_its_port_with_its_people() {
     let dn = slapd.add_person_by_hand(&person).await.expect("added");
     let group = slapd.add_group("members", Managed::Yes).await.expect("a group");
     slapd.kill();
-    assert!(slapd.bind_works(&dn, "chosen-secret-1").await.is_err(), "nobody answers");
+    assert!(slapd.bind_works(&dn, "chosen-secret-1").await.is_err(), "no server answers");
     slapd.start().await.expect("again");
     assert!(slapd.bind_works(&dn, "chosen-secret-1").await.expect("an answer"));
     assert!(!slapd.bind_works(&dn, "wrong-secret-1").await.expect("an answer"));

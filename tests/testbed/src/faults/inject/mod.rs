@@ -76,7 +76,7 @@ impl Hand<'_> {
         Duration::from_millis(self.random.random_range(from_ms..to_ms))
     }
 
-    /// The steps in progress. If there are none, waits briefly for one, and otherwise reports that all was at rest.
+    /// The steps in progress. If there are none, waits briefly for one, and if none comes, returns "at rest".
     async fn steps(&self) -> Vec<String> {
         let mut steps = Vec::new();
         let looked = comes_true(AT_JOB_WITHIN, async || {

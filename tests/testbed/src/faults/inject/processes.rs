@@ -90,7 +90,7 @@ async fn is_taken_over(hand: &mut Hand<'_>, dead: usize, steps: Vec<String>) -> 
     taken_over.await?;
     let took = env.time.now_ms() - begun;
     hand.takeovers_ms.push(u64::try_from(took).unwrap_or(0));
-    ensure!(took <= TAKEN_OVER_WITHIN_MS, "the other bot took over after {took} ms only");
+    ensure!(took <= TAKEN_OVER_WITHIN_MS, "the other bot took over only after {took} ms");
     env.bots[dead].start(None).await?;
     Ok(steps)
 }
