@@ -30,7 +30,7 @@ use crate::{Database, DbInspector, guild, private_folder, write_secret};
 /// The longest time that people wait for anything.
 pub const LIMIT: Duration = Duration::from_secs(90);
 
-/// Longer than any lease of the bot: on PostgreSQL the leases of a killed process stay valid until they expire.
+/// Longer than the leases of a job and of the gateway. On PostgreSQL a killed process holds its leases until they expire.
 const LEASES_ARE_OVER: Duration = Duration::from_secs(31);
 
 /// The request that was sent. If nobody acknowledged a form, it is filled in again, and the first draft expires.

@@ -112,7 +112,7 @@ pub struct Checker<'a> {
     pub names_with: &'a str,
 }
 
-/// How many mails one account may cause: one, and a second after an unknown outcome.
+/// How many mails one job may send: one, and a second after an unknown outcome.
 const MAILS_PER_JOB: usize = 2;
 
 struct Seen {

@@ -29,7 +29,7 @@ use crate::waiting::wait_until;
 const CONNECTS_WITHIN: Duration = Duration::from_mins(1);
 const COMMAND_LIMIT: Duration = Duration::from_mins(1);
 
-/// Longer than any lease of the bot.
+/// Longer than the leases of a job and of the gateway.
 const LEASES_ARE_OVER: Duration = Duration::from_secs(16);
 
 /// Longer than any renewal takes.
