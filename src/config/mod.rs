@@ -38,3 +38,5 @@ pub use show::show;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::example_with_files;

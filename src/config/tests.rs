@@ -26,6 +26,18 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
+/// The example's configuration with its files, and a database in the same folder, which lives as long as the first value.
+pub(crate) fn example_with_files() -> (tempfile::TempDir, Config) {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).expect("its mode");
+    let url = format!("sqlite://{}/accolade.sqlite", folder.path().display());
+    let key_file = folder.path().join("store.key");
+    let mut config = loaded(&folder, EXAMPLE, &[("ACCOLADE__STORE__URL", &url)]).expect("the example").config;
+    config.store.key_file = key_file;
+    (folder, config)
+}
+
 fn file_in(folder: &tempfile::TempDir) -> PathBuf {
     folder.path().join("accolade.toml")
 }

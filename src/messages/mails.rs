@@ -71,8 +71,7 @@ pub fn direct_activated(lang: Lang, username: &str, at: Timestamp) -> String {
 
 /// Direct message: the account is locked, and who can restore it.
 pub fn direct_locked(lang: Lang, username: &str, admins_are_told: bool) -> String {
-    let next =
-        if admins_are_told { tr!(lang, "direct-locked-told") } else { tr!(lang, "direct-locked-tell") };
+    let next = if admins_are_told { tr!(lang, "direct-locked-told") } else { tr!(lang, "direct-locked-ask") };
     lines([tr!(lang, "direct-locked", username = quoted(username)), next])
 }
 

@@ -1,7 +1,7 @@
 //! Public functions without a caller, and names that must not be used again.
 
 use super::imports::split_imports;
-use super::{assert_none, code_of, files_below, product_files, shown, text_of};
+use super::{assert_none, files_below, product_files, shown, text_of};
 
 /// Public functions that only tests call, with the reason. An entry that is no longer needed is rejected too.
 const FOR_TESTS: &[(&str, &str, &str)] = &[
@@ -146,6 +146,46 @@ fn every_public_function_has_a_caller_in_src() {
     assert_none("tests/tidy/names.rs excepts a function that is called or gone. Take the entry out:", &stale);
 }
 
+/// The public types, constants and traits that some code defines.
+fn public_items(code: &str) -> Vec<&str> {
+    let kinds = ["struct ", "enum ", "trait ", "type ", "const ", "static ", "union "];
+    let is_public = |line: &&str| line.starts_with("pub ") || line.starts_with("pub(");
+    let name = |line: &'_ str| -> Option<(usize, usize)> {
+        let after = kinds.iter().find_map(|kind| line.find(kind).map(|at| at + kind.len()))?;
+        let end = line[after..].find(|c: char| !(c.is_alphanumeric() || c == '_'))? + after;
+        (line[..after].split('(').count() <= 2 && !line[..after].contains("fn ")).then_some((after, end))
+    };
+    let items = code.lines().map(str::trim_start).filter(is_public);
+    items
+        .filter_map(|line| name(line).map(|(begin, end)| &line[begin..end]))
+        .filter(|name| *name != "fn")
+        .collect()
+}
+
+#[test]
+fn every_public_type_and_constant_is_used_in_src() {
+    let files = product_files();
+    let bodies: Vec<String> = files.iter().map(|(_, code)| split_imports(code).0).collect();
+    let mut faults = Vec::new();
+    let mut read = 0;
+    for (file, code) in &files {
+        for name in public_items(&without_faults(code)) {
+            read += 1;
+            let is_definition = |before: &str| {
+                ["struct ", "enum ", "trait ", "type ", "const ", "static ", "union "]
+                    .iter()
+                    .any(|kind| before.ends_with(kind))
+                    && !before.ends_with("*const ")
+            };
+            if !bodies.iter().any(|code| stands_in(code, name, |before, _| !is_definition(before))) {
+                faults.push(format!("{file}: {name}"));
+            }
+        }
+    }
+    assert!(read > 300, "only {read} public items were read");
+    assert_none("A public type or constant is used nowhere in src. Remove it:", &faults);
+}
+
 #[test]
 fn a_public_function_without_a_caller_is_found() {
     let file = |name: &str, code: &str| (name.to_owned(), code.to_owned());
@@ -174,19 +214,23 @@ const GIVEN_UP: &[&str] = &[
     "Complaint",
     "Country",
     "Customs",
+    "DenialWords",
     "Doorway",
     "Errand",
     "Fate",
     "Findings",
+    "FormWords",
     "GatewayEar",
     "GlobalHold",
     "Halt",
     "Heard",
+    "House",
     "Judged",
     "Knobs",
     "Letter",
     "Looked",
     "Nonsense",
+    "NotMeWords",
     "NotNeeded",
     "NotNow",
     "Onward",
@@ -213,6 +257,7 @@ const GIVEN_UP: &[&str] = &[
     "WorkId",
     "WorkKind",
     "WorkState",
+    "World",
     "comes_to_rest",
     "groups_seen",
     "is_disguise",
@@ -229,11 +274,17 @@ const GIVEN_UP: &[&str] = &[
 /// Prefixes of functions that were renamed.
 const GIVEN_UP_BEGINNINGS: &[&str] = &["heed_", "judge_"];
 
+/// Lower-case names that were given up in SQL, labels and keys, too. In prose some of them are ordinary words.
+const GIVEN_UP_IN_TEXTS: &[&str] =
+    &["budget", "budgets", "groups_seen", "postage", "step_since", "tell", "upkeep", "work_step"];
+
+fn words_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
+}
+
 /// The identifiers in a line of code, without string literals.
 fn identifiers(line: &str) -> Vec<&str> {
-    let outside_texts = line.split('"').step_by(2);
-    let words = outside_texts.flat_map(|part| part.split(|c: char| !(c.is_alphanumeric() || c == '_')));
-    words.filter(|word| !word.is_empty()).collect()
+    line.split('"').step_by(2).flat_map(words_of).collect()
 }
 
 /// Old names in some code, each with its line number.
@@ -244,20 +295,46 @@ fn given_up_in(code: &str) -> Vec<(usize, &str)> {
             GIVEN_UP.contains(name) || GIVEN_UP_BEGINNINGS.iter().any(|begin| name.starts_with(begin))
         };
         found.extend(identifiers(line).into_iter().filter(is_old).map(|name| (number + 1, name)));
+        // A text without a space is a label, a key or a name; one with an upper-case word of SQL is a statement.
+        for text in line.split('"').skip(1).step_by(2) {
+            let is_sql =
+                ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", " FROM "].iter().any(|word| text.contains(word));
+            if is_sql || !text.contains(' ') {
+                found.extend(
+                    words_of(text)
+                        .filter(|word| GIVEN_UP_IN_TEXTS.contains(word))
+                        .map(|name| (number + 1, name)),
+                );
+            }
+        }
     }
     found
+}
+
+/// The lines of a Rust file that are not comments, with their numbers kept.
+fn without_comments(text: &str) -> String {
+    let line =
+        |line: &'_ str| if line.trim_start().starts_with("//") { String::new() } else { line.to_owned() };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn names_that_were_given_up_do_not_come_back() {
     let mut faults = Vec::new();
-    // The simulator and the testbed's proxy are excluded, because they use terms of their own field.
-    let folders = ["tests/harness", "tests/clients", "tests/stories", "tests/workflow"];
-    let tests = folders.iter().flat_map(|folder| files_below(folder, "rs"));
-    let tests = tests.map(|path| (shown(&path), code_of(&text_of(&path))));
-    for (file, code) in product_files().into_iter().chain(tests) {
-        let found = given_up_in(&code);
-        faults.extend(found.iter().map(|(line, name)| format!("{file}: line {line} of its code: `{name}`")));
+    let code = ["src", "tests"].iter().flat_map(|folder| files_below(folder, "rs"));
+    // This file and `tidy.rs` list the names themselves.
+    let code = code.filter(|path| !shown(path).starts_with("tests/tidy"));
+    for path in code {
+        let (file, text) = (shown(&path), without_comments(&text_of(&path)));
+        let found = given_up_in(&text);
+        faults.extend(found.iter().map(|(line, name)| format!("{file}:{line}: `{name}`")));
+    }
+    for path in files_below("migrations", "sql") {
+        for (number, line) in text_of(&path).lines().enumerate() {
+            let statement = line.split("--").next().unwrap_or_default();
+            let found = words_of(statement).filter(|word| GIVEN_UP_IN_TEXTS.contains(word));
+            faults.extend(found.map(|name| format!("{}:{}: `{name}`", shown(&path), number + 1)));
+        }
     }
     assert_none(
         "A name is used that was given up. Take the word of the field, as the glossary of docs/architecture.md has it:",
@@ -267,6 +344,7 @@ fn names_that_were_given_up_do_not_come_back() {
 
 #[test]
 fn a_name_that_was_given_up_is_found() {
-    let code = "fn judge_form(x: &Scene) {\n    say(\"a Scene\", Scenery, prejudge_x);\n}";
-    assert_eq!(given_up_in(code), [(1, "judge_form"), (1, "Scene")]);
+    let code = "fn judge_form(x: &Scene) {\n    say(\"a Scene\", Scenery, prejudge_x, \"upkeep.purge\");\n\
+        \x20   read(\"SELECT at FROM budget\", \"people tell\");\n}";
+    assert_eq!(given_up_in(code), [(1, "judge_form"), (1, "Scene"), (2, "upkeep"), (3, "budget")]);
 }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use accolade::background::StopAt;
+use accolade::domain::error_code::ErrorCode;
 use accolade::domain::job::{JobKind, Step};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -23,6 +24,25 @@ fn whoever_left_gets_no_account() {
         env.drains().await;
         assert_eq!(env.states().await, "failed undone closed");
         env.has_nothing_left().await;
+        let events = env.rows("SELECT event FROM audit ORDER BY seq DESC LIMIT 3").await;
+        let events: Vec<&str> = events.iter().filter_map(|row| row["event"].as_str()).collect();
+        assert_eq!(events, ["request.failed", "job.undone", "account.closed"]);
+    });
+}
+
+#[test]
+fn while_keycloak_is_away_a_job_waits_at_its_step_and_nothing_is_made() {
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        env.approved().await;
+        env.worker_without_keycloak().drain_once().await.expect("the store answers");
+        assert_eq!(env.states().await, "approved open creating");
+        let job = env.job().await;
+        assert_eq!(
+            (job.step, job.error_code),
+            (Some(Step::RecheckAvailability), Some(ErrorCode::KeycloakDown))
+        );
+        assert!(job.lease_until.is_none_or(|until| until <= job.next_run), "the lease was not released");
+        assert!(env.outside().await.entries.is_empty());
     });
 }
 

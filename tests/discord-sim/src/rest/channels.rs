@@ -181,7 +181,7 @@ pub(crate) fn post(state: &mut SimState, body: &Value, draft: &Draft) -> Id {
         nonce: Some(body["nonce"].clone()).filter(|nonce| !nonce.is_null()),
         created_ms: now_ms,
         edited_ms: None,
-        pinged: judge_mentions(state, body, draft.channel),
+        pinged: check_mentions(state, body, draft.channel),
         interaction: draft.interaction,
         version: 1,
         seen: [].into(),
@@ -198,7 +198,7 @@ pub(crate) fn change(state: &mut SimState, id: Id, body: &Value) {
     let Some(channel) = state.messages.get(&id).map(|message| message.channel) else {
         return;
     };
-    let pinged = judge_mentions(state, body, channel);
+    let pinged = check_mentions(state, body, channel);
     let Some(message) = state.messages.get_mut(&id) else {
         return;
     };
@@ -291,7 +291,7 @@ fn number_components(mut component: Value, next: &mut u64) -> Value {
 
 /// The users that a message pings. A body that mentions someone without `allowed_mentions` violates one of
 /// Accolade's own rules.
-fn judge_mentions(state: &mut SimState, body: &Value, channel: Id) -> Vec<Id> {
+fn check_mentions(state: &mut SimState, body: &Value, channel: Id) -> Vec<Id> {
     let content = body["content"].as_str().unwrap_or_default();
     let users: Vec<Id> = content
         .split("<@")

@@ -14,10 +14,10 @@ const ROUTES: &[(&str, &str, u32)] = &[
     ("POST /interactions/{interaction}/{token}/callback", "acknowledge", 8),
     ("* /webhooks/*", "follow up", 3),
     ("GET /guilds/{guild}/members/{user}", "eligible", 6),
-    ("POST /channels/{channel}/messages", "tell", 8),
+    ("POST /channels/{channel}/messages", "message", 8),
     ("PATCH /channels/{channel}/messages/{message}", "card", 6),
-    ("PUT /guilds/{guild}/members/{user}/roles/{role}", "role", 3),
-    ("POST /users/@me/channels", "tell", 3),
+    ("PUT /guilds/{guild}/members/{user}/roles/{role}", "grant_role", 3),
+    ("POST /users/@me/channels", "message", 3),
     ("*", "Discord, any", 2),
 ];
 
@@ -73,7 +73,7 @@ async fn close_messages(hand: &mut Hand<'_>) -> Result<Vec<String>> {
     let Some(person) = people.choose(&mut hand.random) else { return Ok(Vec::new()) };
     let is_open = hand.random.random_bool(0.5);
     person.changes(&hand.stage.env, &json!({"dms_open": is_open})).await?;
-    Ok(vec!["tell".to_owned()])
+    Ok(vec!["message".to_owned()])
 }
 
 /// The gateway closes the connection, asks for a reconnect, drops the session, or sends events twice.

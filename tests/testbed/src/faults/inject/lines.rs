@@ -225,7 +225,7 @@ fn step_of_call(method: &str, path: &str) -> &'static str {
         "POST" if below.contains("/sync") => "groups_seen",
         "GET" if below.contains("/groups") => "groups_seen",
         "GET" if below.contains("/events") => "activation",
-        "GET" if below.contains("/users") => "import",
+        "GET" if below.contains("/users") => "await_import",
         _ => "Keycloak, other",
     }
 }
