@@ -1,4 +1,4 @@
-//! Reading, exporting and verifying the audit log. Every look is audited itself.
+//! Searches, exports and verifies the audit log. Every search and export, and every verification in chat, is audited too.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -18,7 +18,7 @@ use crate::store::{
     AuditFault, AuditFilter as StoreFilter, AuditRow, AuditVerdict, Head as StoreHead, Order, ReadConnection,
 };
 
-/// Which rows.
+/// Selects rows of the audit log.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFilter {
     /// Only this event.
@@ -27,15 +27,15 @@ pub struct AuditFilter {
     pub person: Option<String>,
     /// Only rows of this request: its code or id.
     pub request: Option<String>,
-    /// Only what this actor did: a mention, a Discord id, a person's id, `cli:<login>` or `system`.
+    /// Only rows of this actor: a mention, a Discord id, a person's id, `cli:<login>` or `system`.
     pub actor: Option<String>,
-    /// Only what came through this entrance.
+    /// Only rows from this source.
     pub source: Option<Source>,
-    /// Not before.
+    /// Only rows at or after this time.
     pub since: Option<Timestamp>,
-    /// Before.
+    /// Only rows before this time.
     pub until: Option<Timestamp>,
-    /// Which end of the log comes first.
+    /// Whether the newest row comes first.
     pub newest_first: bool,
 }
 
@@ -46,15 +46,15 @@ pub struct AuditLine {
     pub row: ChainRow,
     /// The chain's hash of this row, in hexadecimal.
     pub hash: String,
-    /// Who did it as a Discord user, where a page is shown and a person did it.
+    /// The actor's Discord id, if the actor is a person and the id is known.
     pub actor: Option<DiscordUserId>,
-    /// Whom it concerns as a Discord user, where a page is shown.
+    /// The Discord id of the person concerned, if it is known.
     pub subject: Option<DiscordUserId>,
-    /// The request's public code, where a page is shown.
+    /// The request's public code, if the row names a request that still exists.
     pub request_code: Option<String>,
 }
 
-/// The last place of the chain, as `seq:hash`.
+/// The last row of the chain, written as `seq:hash`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The row's position.
@@ -69,7 +69,7 @@ impl std::fmt::Display for Head {
     }
 }
 
-/// The text is not a head.
+/// The text is not a valid head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write it as it was logged: the number, a colon, 64 hexadecimal digits")]
 pub struct IllegalHead;
@@ -100,10 +100,10 @@ pub fn read_instant(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(instant.as_millisecond()))
 }
 
-/// How many rows an export holds at a time.
+/// How many rows an export reads at a time.
 const EXPORT_PAGE: u32 = 500;
 
-/// The columns of an export, in their order. `at_ms` is what the chain covers, `at` the same for people.
+/// The columns of an export, in their order. The chain covers `at_ms`; `at` is the same time in readable form.
 const COLUMNS: &[&str] = &[
     "seq",
     "at_ms",
@@ -125,7 +125,7 @@ const COLUMNS: &[&str] = &[
 /// What the verification found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verified {
-    /// The chain is whole, and holds the head that was named.
+    /// The chain is intact and contains the given head, if one was given.
     Whole {
         /// Its present head.
         head: Head,
@@ -135,7 +135,7 @@ pub enum Verified {
         /// The first such row.
         seq: i64,
     },
-    /// The named head is not in the chain: rows were cut off or replaced.
+    /// The given head is not in the chain: rows were cut off or replaced.
     HeadMissing {
         /// The present head.
         head: Head,
@@ -162,8 +162,8 @@ impl Accounts {
         Ok(lines)
     }
 
-    /// Writes the rows that fit as text and hands it to `take` in parts, oldest first, up to the head that the chain has when the
-    /// look itself was audited; returns that head. The rows name people by our own ids, as the chain does.
+    /// Writes the matching rows as text, oldest first, and passes the text to `take` in parts. The export is audited first, ends at the
+    /// head that the chain then has, and returns that head. Rows name people by our own ids, as the chain does.
     pub async fn export_audit<B>(
         &self,
         admin: &Admin,
@@ -203,8 +203,8 @@ impl Accounts {
         }
     }
 
-    /// Verifies the whole chain; with `head` also that it holds that earlier head. It shows no row, so it needs no right beyond reading the
-    /// database, and works on a read-only copy.
+    /// Verifies the whole chain and, with `head`, that it contains that earlier head. It shows no row, so it needs no right beyond reading
+    /// the database, and works on a read-only copy.
     pub async fn audit_verify(&self, head: Option<&Head>) -> Result<Verified, UseCaseError> {
         let expected = match head {
             Some(head) => match hex::decode(&head.hash) {
@@ -221,7 +221,7 @@ impl Accounts {
         }
     }
 
-    /// The same for an admin in chat; audited.
+    /// Like [`Accounts::audit_verify`], for an admin in chat; the verification is audited.
     pub async fn audit_verify_for(
         &self,
         admin: &Admin,
@@ -237,7 +237,7 @@ impl Accounts {
     }
 }
 
-/// One line of plain text: position, time, event, source, who, whom, what it was and became, why.
+/// One line of plain text: position, time, event, source, actor, subject, change and reason.
 impl std::fmt::Display for AuditLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let row = &self.row;
@@ -285,7 +285,7 @@ fn values(row: AuditRow) -> Vec<Value> {
     ]
 }
 
-/// Puts Discord users and request codes to the ids that a page names. Each is looked up once.
+/// Adds the Discord users and request codes for the ids on a page. Each is looked up once.
 async fn name_people(view: &mut ReadConnection, rows: Vec<AuditRow>) -> Result<Vec<AuditLine>, UseCaseError> {
     let (mut people, mut codes) = (HashMap::new(), HashMap::new());
     let mut lines: Vec<AuditLine> = rows.into_iter().map(AuditLine::unnamed).collect();
@@ -309,7 +309,7 @@ async fn name_people(view: &mut ReadConnection, rows: Vec<AuditRow>) -> Result<V
     Ok(lines)
 }
 
-/// The store's filter; `None` if a person or request that it names is unknown, so that nothing can fit.
+/// The store's filter; `None` if a person or request that it names is unknown, because no row can match then.
 async fn narrow(
     view: &mut ReadConnection,
     filter: &AuditFilter,
@@ -349,7 +349,7 @@ async fn narrow(
     }))
 }
 
-/// Who acted, by what names a person, or `cli:<login>`, or `system`.
+/// Finds the actor: a person by mention or id, `cli:<login>` or `system`.
 async fn find_actor(view: &mut ReadConnection, named: &str) -> Result<Option<Actor>, UseCaseError> {
     match Actor::parse(named.trim()) {
         Some(actor) => Ok(Some(actor)),
@@ -357,7 +357,7 @@ async fn find_actor(view: &mut ReadConnection, named: &str) -> Result<Option<Act
     }
 }
 
-/// A person by a mention, a Discord id or our own id. Our own id is taken as it is: erased persons have rows too.
+/// Finds a person by a mention, a Discord id or our own id. Our own id is not looked up, because erased people have rows too.
 async fn find_person(view: &mut ReadConnection, named: &str) -> Result<Option<PersonId>, UseCaseError> {
     let named = named.trim();
     if let Ok(id) = named.parse() {

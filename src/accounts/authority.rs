@@ -1,7 +1,7 @@
-//! Who may act: the one check of members' rights, for chat and command line, and the values that the acting functions demand.
+//! Authorization: the one check of members' rights, for chat and command line, and the values that functions demand as proof of it.
 //!
-//! [`Admin`], [`ViewGrant`] and [`decide::Moderator`](super::decide::Moderator) are made here and in `decide`, after the check, and
-//! nowhere else. The check reads the member from Discord at that moment and fails closed; each refusal is audited.
+//! [`Admin`], [`ViewGrant`] and [`decide::Moderator`](super::decide::Moderator) are made only here and in `decide`, after the check. The
+//! check reads the member from Discord at that moment and fails closed. Each refusal is audited.
 
 use super::caller::{Operator, Reviewer};
 use super::context::Accounts;
@@ -15,7 +15,7 @@ use crate::domain::member::MemberFacts;
 use crate::domain::request::{Request, RequestState};
 use crate::store::{StoreError, Tx};
 
-/// What an admin wants to do; its code stands in the audit log.
+/// What an admin wants to do; the audit log contains its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Look at single links.
@@ -28,7 +28,7 @@ pub enum Purpose {
     AuditExport,
     /// Verify the audit log.
     AuditVerify,
-    /// Examine everything outside.
+    /// Check all external systems.
     Doctor,
     /// Read or change the deny list.
     DenyList,
@@ -36,7 +36,7 @@ pub enum Purpose {
     Panel,
     /// Cancel a member's request.
     CancelRequest,
-    /// Let a job go on that stopped for an operator.
+    /// Resume a job that stopped for an operator.
     Retry(JobId),
 }
 
@@ -60,7 +60,7 @@ impl Purpose {
 /// Who holds a right: a member with the role, or an operator.
 #[derive(Clone, Debug)]
 enum Holder {
-    /// An operator can read the database and its key file, so no other right is asked for.
+    /// An operator can read the database and its key file, so no other right is checked.
     Operator(Operator),
     /// A member whose roles were checked.
     Member(Reviewer),
@@ -90,7 +90,7 @@ impl Holder {
     }
 }
 
-/// The right to act as an admin for one purpose, now.
+/// The current right to act as an admin for one purpose.
 #[derive(Clone, Debug)]
 pub struct Admin {
     holder: Holder,
@@ -123,7 +123,7 @@ impl Admin {
     }
 }
 
-/// The right to look at requests, now.
+/// The current right to view requests.
 #[derive(Clone, Debug)]
 pub struct ViewGrant {
     holder: Holder,
@@ -151,7 +151,7 @@ impl ViewGrant {
         self.holder.name()
     }
 
-    /// Whether a request is shown: of the guild that is seen, and in chat no draft, which nobody has sent.
+    /// Whether a request is shown. In chat it must belong to the holder's guild and have been sent, so drafts are hidden.
     pub(super) fn shows(&self, request: &Request) -> bool {
         self.guild.is_none_or(|guild| request.guild_id == guild && request.state != RequestState::Draft)
     }
@@ -160,7 +160,7 @@ impl ViewGrant {
 /// What a refused member tried to do, for the audit row.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Attempt {
-    /// To look at requests.
+    /// To view requests.
     View,
     /// To act as an admin.
     Admin(Purpose),
@@ -169,7 +169,7 @@ pub(super) enum Attempt {
 }
 
 impl Attempt {
-    /// Adds what was tried to the audit row.
+    /// Adds the attempt to the audit row.
     async fn describe(self, tx: &mut Tx, entry: Entry) -> Result<Entry, StoreError> {
         Ok(match self {
             Self::View => entry.becoming("request"),
@@ -206,13 +206,13 @@ impl Accounts {
         Admin { holder: Holder::Operator(operator.clone()), purpose, guild: None }
     }
 
-    /// Checks whether this member may look at requests now.
+    /// Checks whether this member may view requests now.
     pub async fn authorize_reader(&self, reviewer: &Reviewer) -> Result<ViewGrant, UseCaseError> {
         let member = self.fetch_member(reviewer.guild_id, reviewer.user_id).await?;
         self.reader_from(reviewer, member.as_ref()).await
     }
 
-    /// The local half of [`Accounts::authorize_reader`]: everything after Discord answered.
+    /// The local half of [`Accounts::authorize_reader`]: everything after Discord's answer.
     pub(super) async fn reader_from(
         &self,
         reviewer: &Reviewer,
@@ -226,13 +226,12 @@ impl Accounts {
         self.check(reviewer, member, Attempt::View, authorize).await
     }
 
-    /// The right of an operator to look at requests.
+    /// The right of an operator to view requests.
     pub fn authorize_operator_reader(&self, operator: &Operator) -> ViewGrant {
         ViewGrant { holder: Holder::Operator(operator.clone()), guild: None, is_admin: true }
     }
 
-    /// The one check: what Discord said of the member a moment ago must be about this member of this guild, and give the right.
-    /// A refusal is audited.
+    /// The one check: Discord's fresh facts must be about this member of this guild and must grant the right. A refusal is audited.
     pub(super) async fn check<T>(
         &self,
         reviewer: &Reviewer,
@@ -258,8 +257,8 @@ impl Accounts {
         Err(error_code.into())
     }
 
-    /// Records that an admin looked: one row for each person seen, or one row for a look at nobody in particular. Nothing is shown
-    /// before this has committed.
+    /// Audits a view by an admin: one row for each person seen, or a single row if there was none. Nothing is shown before this has
+    /// committed.
     pub(super) async fn record_view(&self, admin: &Admin, seen: &[PersonId]) -> Result<(), UseCaseError> {
         let mut tx = self.store().begin().await?;
         let actor = admin.actor(&mut tx).await?;
@@ -283,7 +282,7 @@ impl Accounts {
 }
 
 impl Accounts {
-    /// Records that a moderator or admin looked at the personal texts of a request.
+    /// Audits that a moderator or admin viewed the personal texts of a request.
     pub(super) async fn record_text_view(
         &self,
         grant: &ViewGrant,
@@ -303,7 +302,7 @@ impl Accounts {
     }
 }
 
-/// Who acts, for the audit log: the operator at the command line, else the person behind the member.
+/// Who acts, for the audit log: the operator at the command line, otherwise the member's person.
 pub(super) async fn actor_of(tx: &mut Tx, reviewer: &Reviewer) -> Result<Actor, StoreError> {
     if let (Source::Cli, Some(login)) = (reviewer.via, &reviewer.cli_login) {
         return Ok(Actor::Cli(login.clone()));

@@ -1,11 +1,11 @@
-//! Who uses Accolade, and what they type: the facts that an entrance hands to a use-case.
+//! Who uses Accolade and what they type: the facts that the bot or the command line passes to a use-case.
 
 use crate::domain::audit::{Actor, Source};
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, InteractionId, MessageId, Nonce};
 use crate::domain::lang::Lang;
 use crate::domain::member::MemberFacts;
 
-/// The facts of one interaction of a member, made by the entrance.
+/// The facts about one interaction of a member.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The Discord user.
@@ -20,14 +20,14 @@ pub struct Caller {
     pub interaction_id: InteractionId,
 }
 
-/// A member who wants to decide, retry or look. This value gives no right: the check reads the member afresh from Discord.
+/// A member who wants to decide, retry or view something. This value grants no right: the check reads the member again from Discord.
 #[derive(Clone, Debug)]
 pub struct Reviewer {
     /// The Discord user; at the command line the value of `--as`.
     pub user_id: DiscordUserId,
     /// The guild.
     pub guild_id: GuildId,
-    /// The entrance.
+    /// The source: chat or the command line.
     pub via: Source,
     /// The login name of the operator, at the command line.
     pub cli_login: Option<String>,
@@ -50,10 +50,10 @@ impl Operator {
     }
 }
 
-/// How a decision proves that it means the request's present card.
+/// How a decision proves that it refers to the request's current card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// A button of a card: it must be on the recorded message and carry its present nonce or the one before.
+    /// A button of a card: it must be on the recorded message and carry its current or previous nonce.
     Card {
         /// The nonce that the button carried.
         nonce: Nonce,
@@ -66,10 +66,10 @@ pub enum Proof {
     CommandLine,
 }
 
-/// The values of a form as typed: untrusted, and never printed.
+/// The values of a form as typed. They are untrusted and never printed.
 #[derive(Clone, Default)]
 pub struct FormInput {
-    /// The wanted user name.
+    /// The requested user name.
     pub username: String,
     /// The mail address.
     pub address: String,

@@ -1,6 +1,6 @@
 //! A member cancels their request, at any stage before the account is in use.
 //!
-//! Before the approval the request ends at once. Between approval and mail the worker is asked to undo. After the mail a new job
+//! Before the approval, the request ends at once. Between approval and mail, the worker is asked to undo. After the mail, a new job
 //! withdraws the account, because only the directory can tell whether it was used.
 
 use super::caller::Caller;
@@ -21,7 +21,7 @@ use crate::store::{CancelAsk, NewJob, RequestMove, RequestMoved, Tx};
 pub struct Cancelled {
     /// The public code of the request.
     pub code: String,
-    /// The account was being made: the worker undoes it.
+    /// The account was being created: the worker undoes it.
     pub undo: bool,
     /// The mail was sent already: the account is withdrawn.
     pub withdraw: bool,
@@ -33,11 +33,11 @@ pub(super) struct CancelledBy {
     pub(super) source: Source,
 }
 
-/// How often a cancellation reads the request again when the worker or a moderator changed it in between.
+/// How many attempts a cancellation has if the worker or a moderator changes the request in the meantime.
 pub(super) const ATTEMPTS: usize = 3;
 
 impl Accounts {
-    /// Cancels the request that the button names, or the caller's present one.
+    /// Cancels the request that the button names, or the caller's current one.
     pub async fn cancel(
         &self,
         caller: &Caller,
@@ -68,7 +68,7 @@ impl Accounts {
     }
 }
 
-/// Cancels a request in one transaction, whatever stage it is in. `None`: it changed since it was read.
+/// Cancels a request in one transaction, at any stage. Returns `None` if the request changed since it was read.
 pub(super) async fn cancel_request(
     mut tx: Tx,
     request: &Request,
@@ -79,7 +79,7 @@ pub(super) async fn cancel_request(
         RequestState::Waiting | RequestState::Held => end_open_request(tx, request, by).await,
         RequestState::Approved => undo_or_withdraw(tx, request, by).await,
         RequestState::Denied => {
-            // A quiet denial must not show here either: it reads like a request that expired.
+            // A quiet denial must not be visible here either, so it reads like an expired request.
             let decision = tx.decision_on(request.id).await?;
             let told = decision.is_some_and(|decision| decision.tell == Notify::Told);
             Err(ended(if told { RequestState::Denied } else { RequestState::Expired }))
@@ -114,7 +114,7 @@ async fn end_open_request(
     Ok(Some(Cancelled { code: request.code.clone(), undo: false, withdraw: false }))
 }
 
-/// Notifies the person if somebody else cancelled their request. People who cancel their own see it in the reply.
+/// Notifies the person if someone else cancelled their request. People who cancel it themselves see it in the reply.
 async fn notify_person(tx: &mut Tx, request: &Request, by: &CancelledBy) -> Result<(), UseCaseError> {
     if by.actor != Actor::Person(request.person_id) {
         tx.put_notification(request.person_id, Notification::Cancelled, request.id).await?;
@@ -142,7 +142,7 @@ async fn undo_or_withdraw(
                     tx.put_card(request.id).await?;
                 }
                 CancelAsk::AskedBefore => {}
-                // It changed a moment ago: another look finds what it is now.
+                // It changed a moment ago, so the caller reads it again.
                 CancelAsk::Finished | CancelAsk::Overtaken => return Ok(None),
             }
             tx.commit("cancel").await?;
@@ -174,7 +174,8 @@ async fn undo_or_withdraw(
     }
 }
 
-/// The request that `/account cancel` means: the open one, else a draft, else the last one, whose answer says how it ended.
+/// The request that `/account cancel` refers to: the open one, otherwise a draft, otherwise the last one, so that the answer says how it
+/// ended. A draft doesn't count if there is an account.
 async fn present_request(tx: &mut Tx, person: PersonId) -> Result<Option<Request>, UseCaseError> {
     let open = tx.open_request_of(person).await?;
     if open.is_some() {
@@ -188,7 +189,7 @@ async fn present_request(tx: &mut Tx, person: PersonId) -> Result<Option<Request
     Ok(draft.or(latest))
 }
 
-/// Whether the request was moved; if not, the worker or a moderator was faster.
+/// Whether the request was moved; if not, the worker or a moderator changed it first.
 const fn is_moved(moved: &RequestMoved) -> bool {
     matches!(moved, RequestMoved::Done(_))
 }

@@ -1,4 +1,4 @@
-//! What every use-case works with: the configuration of this moment, the clock, the store and the clients.
+//! What every use-case needs: the current configuration, the clock, the store and the clients.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -30,39 +30,39 @@ struct Shared {
     clients: Clients,
 }
 
-/// What the use-cases read through. They write only to the store.
+/// The clients of the use-cases. They write only to the store.
 #[derive(Clone)]
 pub struct Clients {
     /// The store.
     pub store: Store,
-    /// Discord. Without it (a command-line verb that needs none) nothing can be approved, denied or retried.
+    /// Discord. Without it (for a command that needs none), members can't be authorized and nothing can be approved or denied.
     pub discord: Option<Discord>,
-    /// The directory. Without it nobody is found by mail address.
+    /// The directory. Without it, no link is found by mail address.
     pub directory: Option<Directory>,
-    /// Keycloak. Without it nothing is compared with Keycloak.
+    /// Keycloak. Without it, nothing is compared with Keycloak.
     pub keycloak: Option<Keycloak>,
-    /// Runs the doctor. Without it there is no diagnosis.
+    /// Runs the doctor. Without it, there is no diagnosis.
     pub examiner: Option<Examiner>,
 }
 
-/// How long a use-case of the member's side may take. Discord wants a first answer within three seconds; an entrance that waits longer
-/// than that defers. The store itself gives up after two seconds without any progress, so only a long queue gets here.
+/// The limit for a use-case of a member. Discord requires a first answer within three seconds, so the bot defers a slower answer. The store
+/// itself gives up after two seconds without progress, so only a long queue reaches this limit.
 const LOCAL_LIMIT: Duration = Duration::from_secs(25);
 
 impl Accounts {
-    /// Makes the use-cases over these clients.
+    /// Creates the use-cases with these clients.
     pub fn new(config: impl Into<SharedConfig>, clock: Arc<dyn Clock>, clients: Clients) -> Self {
         let live = config.into();
         Self { config: live.now(), shared: Arc::new(Shared { live, clock, clients }) }
     }
 
-    /// The same use-cases under the present configuration. One interaction keeps one configuration from its beginning to its end.
+    /// The same use-cases with the current configuration. One interaction keeps one configuration from beginning to end.
     #[must_use]
     pub fn up_to_date(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), config: self.shared.live.now() }
     }
 
-    /// The configuration that these use-cases go by.
+    /// The configuration of these use-cases.
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -79,7 +79,7 @@ impl Accounts {
         &self.shared.clients
     }
 
-    /// A member, read afresh from Discord. Without an answer nothing is decided.
+    /// Reads a member from Discord again. Without an answer, nothing is decided.
     pub(super) async fn fetch_member(
         &self,
         guild: GuildId,
@@ -92,13 +92,13 @@ impl Accounts {
         })
     }
 
-    /// Runs a use-case that asks only the store, within its limit. A commit after the limit stands, and the next press finds it. A
-    /// refusal returns when what it rests on is on the disk.
+    /// Runs a use-case that needs only the store, within its limit. A commit after the limit remains valid, and the next press finds it. An
+    /// error is returned only after the data that it rests on has been flushed to the disk.
     pub(super) async fn within_limit<T>(
         &self,
         work: impl Future<Output = Result<T, UseCaseError>> + Send,
     ) -> Result<T, UseCaseError> {
-        // Boxed: the statements of a whole use-case would otherwise lie in every caller's future.
+        // Boxed, because otherwise every caller's future would contain the statements of a whole use-case.
         let limited = async {
             let done = work.await;
             if done.is_err() {

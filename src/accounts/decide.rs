@@ -1,7 +1,8 @@
-//! Moderators decide. Reviewer and applicant are read afresh from Discord, then one compare-and-set decides.
+//! Moderators approve and deny requests. The reviewer and, for an approval, the applicant are read from Discord again; then one
+//! compare-and-set decides.
 //!
-//! A reviewer's right is checked before anything about the request is told. `store::Tx::approve_request` writes the rows of an
-//! approval, for moderators and for automatic rules alike. A press costs one read, two questions to Discord and one transaction.
+//! The reviewer's right is checked before anything about the request is disclosed. `store::Tx::approve_request` writes the rows of an
+//! approval, for moderators and for automatic rules alike. A press costs one read, at most two calls to Discord and one transaction.
 
 use super::authority::{Attempt, actor_of};
 use super::caller::{Caller, Proof, Reviewer};
@@ -25,11 +26,11 @@ pub struct Decided {
     pub verdict: Verdict,
     /// The public code of the request.
     pub request_code: String,
-    /// Whether the requester is told of a denial.
+    /// Whether the applicant is told of a denial.
     pub tell: Notify,
 }
 
-/// The right to decide one request, now. Only [`Accounts::authorize_moderator`] makes one, and one decision consumes it.
+/// The current right to decide one request. Only [`Accounts::authorize_moderator`] makes one, and one decision consumes it.
 #[derive(Debug)]
 pub struct Moderator {
     reviewer: Reviewer,
@@ -51,19 +52,19 @@ impl Moderator {
     }
 }
 
-/// Whether the press came from the request's present card.
+/// Whether the press came from the request's current card.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum CardProof {
-    /// It did when it arrived. An edit that follows while Discord is asked does not invalidate it.
+    /// It did when it arrived. An edit during the calls to Discord does not invalidate it.
     Current,
-    /// It did not when it arrived, or nobody has looked yet: look again now.
+    /// It did not when it arrived, or this was not checked yet: it must be checked now.
     Claimed(Proof),
 }
 
-/// How often a decision looks again when the check or an edit changed the request in between.
+/// How many attempts a decision has if the check or an edit changes the request in the meantime.
 const ATTEMPTS: usize = 3;
 
-/// What Discord said a moment ago. `None` is no member.
+/// Fresh facts from Discord. `None` means that they are not a member.
 pub(super) struct FreshFacts {
     pub(super) reviewer: Option<MemberFacts>,
     pub(super) applicant: ApplicantFacts,
@@ -74,13 +75,12 @@ pub(super) struct FreshFacts {
 pub(super) enum ApplicantFacts {
     /// Discord was not asked, because the decision does not need it.
     NotAsked,
-    /// `None`: they are no member.
+    /// `None` means that they are not a member.
     Asked(Option<MemberFacts>),
 }
 
 impl Accounts {
-    /// Checks whether this member may decide this request now. For an approval it reads the applicant from Discord, too, at the same
-    /// time.
+    /// Checks whether this member may decide this request now. For an approval it also reads the applicant from Discord, at the same time.
     pub async fn authorize_moderator(
         &self,
         reviewer: &Reviewer,
@@ -102,7 +102,7 @@ impl Accounts {
                 Verdict::Deny => Ok(ApplicantFacts::NotAsked),
             }
         };
-        // Boxed: two whole HTTP exchanges would otherwise lie in every caller's future.
+        // Boxed, because otherwise every caller's future would contain two whole HTTP exchanges.
         let (reviewing, applying) = futures::future::join(
             Box::pin(self.fetch_member(reviewer.guild_id, reviewer.user_id)),
             Box::pin(ask_for_applicant),
@@ -112,7 +112,7 @@ impl Accounts {
         self.moderator_from(reviewer, case, card, facts).await
     }
 
-    /// The local half of [`Accounts::authorize_moderator`]: everything after Discord answered.
+    /// The local half of [`Accounts::authorize_moderator`]: everything after Discord's answer.
     pub(super) async fn moderator_from(
         &self,
         reviewer: &Reviewer,
@@ -129,7 +129,7 @@ impl Accounts {
         Ok(Moderator::new(reviewer.clone(), role, case, (applicant, facts.applicant), card))
     }
 
-    /// Approves: decision, account and its first job in one transaction.
+    /// Approves a request: writes the decision, the account and its first job in one transaction.
     pub async fn approve(&self, mut moderator: Moderator) -> Result<Decided, UseCaseError> {
         let facts = match std::mem::replace(&mut moderator.applicant_facts, ApplicantFacts::NotAsked) {
             ApplicantFacts::Asked(facts) => facts,
@@ -151,8 +151,7 @@ impl Accounts {
         Err(ErrorCode::StoreBusy.into())
     }
 
-    /// Denies, with a reason that the requester reads unless `tell` is quiet. Whether the applicant is still a member does not
-    /// matter.
+    /// Denies a request, with a reason that the applicant reads unless `tell` is `Quiet`. The applicant need not be a member any more.
     pub async fn deny(
         &self,
         mut moderator: Moderator,
@@ -168,7 +167,7 @@ impl Accounts {
         Err(ErrorCode::StoreBusy.into())
     }
 
-    /// Whether the denial's form may open: a quick check of the interaction's member and the store. The submit checks again.
+    /// Checks whether the denial form may open, quickly, by the interaction's member and the store. The submitted form is checked again.
     pub async fn may_open_denial(
         &self,
         caller: &Caller,
@@ -185,7 +184,7 @@ impl Accounts {
         .await
     }
 
-    /// Reads the request again where the first reading may be too old, and checks that it can still be decided with this press.
+    /// Reads the request again if the first read may be too old, and checks that this press can still decide it.
     async fn refresh(&self, moderator: &mut Moderator, attempt: usize) -> Result<(), UseCaseError> {
         let is_claimed = matches!(moderator.card, CardProof::Claimed(_));
         if attempt > 0 || is_claimed {
@@ -199,8 +198,8 @@ impl Accounts {
         }
     }
 
-    /// Whether the button belongs to the card as it is recorded. A card with other buttons (two processes edited it across each
-    /// other, or an edit is on its way) is edited again, so that the next press counts.
+    /// Whether the button belongs to the card as it is recorded. If the card has other buttons (two processes edited it at the same time,
+    /// or an edit is pending), it is edited again, so that the next press works.
     async fn must_match_card(&self, case: &DecisionCase, proof: Proof) -> Result<(), UseCaseError> {
         let matched = card_matches(case, proof);
         if matched.as_ref().is_err_and(|refused| refused.details == Details::CardChanged) {
@@ -211,7 +210,7 @@ impl Accounts {
         matched
     }
 
-    /// The request in this guild, and the applicant. A request of another guild does not exist for it.
+    /// The request in this guild, and the applicant. Requests of other guilds are not found.
     pub(super) async fn decision_case(
         &self,
         guild_id: GuildId,
@@ -230,8 +229,8 @@ impl Accounts {
         Ok((case, applicant))
     }
 
-    /// The rule that fits the applicant now. The request of a person who left ends; that of a person who is no longer entitled stays
-    /// open.
+    /// The rule that matches the applicant now. If the applicant left the guild, the request is cancelled; if they are no longer eligible,
+    /// it stays open.
     async fn applicants_rule(
         &self,
         moderator: &Moderator,
@@ -272,13 +271,13 @@ impl Accounts {
         Ok(())
     }
 
-    /// The request stays; its card says that the person is no longer entitled.
+    /// The request stays open; its card says that the person is no longer eligible.
     async fn note_lost_role(&self, moderator: &Moderator) -> Result<(), UseCaseError> {
         let (reviewer, request) = (&moderator.reviewer, &moderator.case.request);
         let mut tx = self.store().begin().await?;
         let actor = actor_of(&mut tx, reviewer).await?;
         tx.audit(about(Event::RequestRefused, reviewer.via, actor, request).because(ErrorCode::RoleLost));
-        // A held request keeps its own reason: it says what must be cleared first.
+        // A held request keeps its own reason, because that must be resolved first.
         if request.state == RequestState::Waiting {
             let change = RequestMove { reason_code: Some(ErrorCode::RoleLost), ..RequestMove::default() };
             if let RequestMoved::Done(_) = tx.move_request(request, request.state, change).await? {
@@ -324,7 +323,7 @@ impl Accounts {
         }
     }
 
-    /// The approval met an address or name that was taken after the check: the request is held, and the card says so.
+    /// Holds a request whose address or name was taken after the check; the card says so.
     async fn hold<T>(&self, seen: &Request, code: ErrorCode) -> Result<T, UseCaseError> {
         let mut tx = self.store().begin().await?;
         let change = RequestMove { reason_code: Some(code), ..RequestMove::default() };
@@ -353,7 +352,8 @@ impl Accounts {
         let (reviewer, seen) = (&moderator.reviewer, &moderator.case.request);
         let reason = Answer::parse(reason).map(|reason| reason.as_str().to_owned());
         let mut tx = self.store().begin().await?;
-        // The reviewer's row before the request's, as an approval takes them: two presses at once would deadlock PostgreSQL otherwise.
+        // Lock the reviewer's row before the request's, as an approval does; otherwise two simultaneous presses could deadlock on
+        // PostgreSQL.
         let actor = actor_of(&mut tx, reviewer).await?;
         let RequestMoved::Done(denied) =
             tx.move_request(seen, RequestState::Denied, RequestMove::default()).await?
@@ -388,7 +388,7 @@ impl Accounts {
     }
 }
 
-/// Whether a moderator can still decide; else who did.
+/// Checks that the request is still open; the error says who decided it.
 fn must_be_open(case: &DecisionCase) -> Result<(), UseCaseError> {
     let state = case.request.state;
     if state.is_open() {
@@ -406,13 +406,14 @@ fn must_be_open(case: &DecisionCase) -> Result<(), UseCaseError> {
     Err(UseCaseError::with(ErrorCode::AlreadyDecided, details))
 }
 
-/// Whether the button belongs to the recorded card, with its present nonce or the one before.
+/// Whether the button belongs to the recorded card and carries its current or previous nonce.
 fn card_matches(case: &DecisionCase, proof: Proof) -> Result<(), UseCaseError> {
     let Proof::Card { nonce, channel_id, message_id } = proof else { return Ok(()) };
     let is_there = |card: &&Message| {
         card.guild_id == case.request.guild_id
             && card.channel_id == channel_id
-            // Posted, but the process died before Discord's answer was stored: the nonce alone proves it.
+            // If the process died after posting, before it stored Discord's answer, the message id is missing and the nonce alone is the
+            // proof.
             && card.message_id.is_none_or(|id| id == message_id)
     };
     match case.card.as_ref().filter(is_there) {

@@ -1,4 +1,4 @@
-//! The deny list: people, addresses and domains that get no account. Only keyed hashes are stored.
+//! The deny list: people, addresses and domains that get no account. Only keyed hashes of them are stored.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::domain::ids::{DiscordUserId, Timestamp};
 use crate::domain::mail_address::{IllegalMailAddress, MailAddress, ascii_domain};
 use crate::store::{DenyKind, NewDeny, StoreError, Tx};
 
-/// What the deny list names.
+/// A target of the deny list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DenyTarget {
     /// A Discord user.
@@ -51,7 +51,7 @@ pub struct DenyLine {
     pub key: String,
     /// `person`, `address` or `domain`.
     pub kind: &'static str,
-    /// Until when; `None`: for ever.
+    /// When it ends; `None` means never.
     pub until: Option<Timestamp>,
     /// Who added it: `cli:<login>` or a person's id.
     pub actor: String,
@@ -62,7 +62,7 @@ pub struct DenyLine {
 }
 
 impl Accounts {
-    /// Puts a target on the list, or changes its line.
+    /// Adds a target to the list, or changes its entry.
     pub async fn deny_add(
         &self,
         admin: &Admin,
@@ -89,7 +89,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Takes a target off the list; `false` if it was not on it.
+    /// Removes a target from the list; returns `false` if it was not on it.
     pub async fn deny_remove(&self, admin: &Admin, target: &DenyTarget) -> Result<bool, UseCaseError> {
         let mut tx = self.store().begin().await?;
         let was_there = tx.remove_denial(target.kind(), &target.value()).await?;
@@ -127,7 +127,7 @@ impl Accounts {
     }
 }
 
-/// The audit row names the kind; it names the target only where it is a person with an id of ours.
+/// Adds the kind of target to the audit row, and the target itself only if it is a person that we have an id for.
 async fn describe(tx: &mut Tx, entry: Entry, target: &DenyTarget) -> Result<Entry, StoreError> {
     let entry = entry.becoming(target.kind().code());
     let DenyTarget::Person(discord_id) = target else { return Ok(entry) };

@@ -1,5 +1,5 @@
-//! `/doctor`: checks the systems outside as `accolade doctor` does, with the service's own credentials, and reports on the admin's own
-//! guild alone.
+//! `/doctor`: checks the external systems as `accolade doctor` does, with the service's own credentials, and reports only on the admin's
+//! own guild.
 
 use super::authority::Admin;
 use super::context::Accounts;
@@ -14,12 +14,12 @@ pub enum Diagnosed {
     Evaluated(Diagnosis),
     /// Another check is running, so this one did not start.
     UnderWay,
-    /// The check runs, and takes too long to wait for.
+    /// The check takes longer than an admin waits; it continues in the background.
     TakesLong,
 }
 
 impl Accounts {
-    /// Checks everything outside. The audit log records the beginning.
+    /// Checks all external systems. The start of the check is audited.
     pub async fn diagnose(&self, admin: &Admin) -> Result<Diagnosed, UseCaseError> {
         let examiner = self.clients().examiner.as_ref().ok_or(ErrorCode::Internal)?;
         let Some(lock) = examiner.try_lock() else { return Ok(Diagnosed::UnderWay) };

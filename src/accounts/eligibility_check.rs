@@ -1,4 +1,4 @@
-//! Who may ask for an account: eligibility, the deny list, and what the person has already.
+//! Who may ask for an account: checks eligibility, the deny list, and what the person already has.
 
 use super::caller::Caller;
 use super::context::Accounts;
@@ -11,14 +11,14 @@ use crate::domain::ids::DiscordUserId;
 use crate::domain::member::MemberFacts;
 use crate::domain::request::Request;
 
-/// What the person has already.
+/// What the person already has.
 pub(super) struct OpenRequest {
-    /// A draft that was not sent, or a request that waits for another name. Its form fills the next one.
+    /// An unsent draft, or a request that waits for another name. Its values prefill the next form.
     pub(super) former: Option<Request>,
 }
 
 impl Accounts {
-    /// The guild of the interaction and the member as it came, if both are ours.
+    /// The guild and the member of the interaction, if the guild is configured and the member is the caller.
     pub(super) fn place_of<'a>(
         &'a self,
         caller: &'a Caller,
@@ -33,7 +33,7 @@ impl Accounts {
         Ok((guild, member))
     }
 
-    /// The rule that makes the caller eligible now, by the member that the interaction carried.
+    /// The rule that makes the caller eligible now, judged by the member data of the interaction.
     pub(super) fn fitting_rule<'a>(
         &'a self,
         caller: &'a Caller,
@@ -47,7 +47,7 @@ impl Accounts {
         }
     }
 
-    /// Whether the person may start a request now, as far as the store knows. One statement. A use-case that returns a promise calls
+    /// Whether the person may start a request now, by the store's data. It costs one statement. A use-case that promises something calls
     /// [`Store::flushed`](crate::store::Store::flushed) after it.
     pub(super) async fn may_ask(&self, user: DiscordUserId) -> Result<OpenRequest, UseCaseError> {
         let known = self.store().read_relaxed().await?.overview_of(user).await?;
@@ -73,7 +73,7 @@ impl Accounts {
     }
 }
 
-/// Its name cannot be used: the check found it taken, or an approval did. The person may send another request in its place.
+/// Whether the requested name can't be used, because the check or an approval found it taken. The person may send another request instead.
 pub(super) fn waits_for_another_name(request: &Request) -> bool {
     request.state.is_open() && request.reason_code == Some(ErrorCode::NameUnavailable)
 }

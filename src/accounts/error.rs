@@ -1,4 +1,4 @@
-//! Refusals of use-cases, with the facts that a sentence about them needs. The sentences are in `messages`.
+//! Errors of use-cases, with the facts that their messages need. The messages are in `messages`.
 
 use crate::domain::approval::Verdict;
 use crate::domain::eligibility::WhyNot;
@@ -12,22 +12,22 @@ use crate::domain::request::RequestState;
 use crate::domain::username::IllegalUsername;
 use crate::store::StoreError;
 
-/// A refusal and what belongs to it.
+/// An error of a use-case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UseCaseError {
     /// The stable code.
     pub error_code: ErrorCode,
-    /// What a sentence about it may say.
+    /// The facts for its message.
     pub details: Details,
 }
 
 impl UseCaseError {
-    /// A refusal that needs no more facts.
+    /// An error without further facts.
     pub const fn because(error_code: ErrorCode) -> Self {
         Self { error_code, details: Details::None }
     }
 
-    /// A refusal with its facts.
+    /// An error with its facts.
     pub const fn with(error_code: ErrorCode, details: Details) -> Self {
         Self { error_code, details }
     }
@@ -39,7 +39,7 @@ impl From<ErrorCode> for UseCaseError {
     }
 }
 
-/// The store's failures, logged here because only the code goes further.
+/// Logs the store's error, because only its code is passed on.
 impl From<StoreError> for UseCaseError {
     fn from(error: StoreError) -> Self {
         let error_code = error.error_code();
@@ -75,14 +75,14 @@ impl std::fmt::Display for UseCaseError {
 
 impl std::error::Error for UseCaseError {}
 
-/// The facts beside a code.
+/// The facts that accompany a code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Details {
-    /// The code says all.
+    /// The code says everything.
     None,
-    /// `not_eligible`: what does not hold.
+    /// `not_eligible`: the conditions that don't hold.
     WhyNot(Vec<WhyNot>),
-    /// The form has faults; all of them.
+    /// All errors in the form.
     Form(Vec<FieldFault>),
     /// `already_decided`: another person decided first.
     DecidedBy {
@@ -93,9 +93,9 @@ pub enum Details {
         /// When.
         at: Timestamp,
     },
-    /// `already_decided` without a decider: a rule approved it, it was cancelled, it expired.
+    /// `already_decided` without a moderator to name: for example, a rule approved it, it was cancelled or it expired.
     Ended {
-        /// What became of it.
+        /// Its state.
         state: RequestState,
     },
     /// `request_open`: the person has this request open.
@@ -103,17 +103,17 @@ pub enum Details {
         /// Its code.
         code: String,
     },
-    /// `stale_button`: the draft was not sent in time and its values are erased.
+    /// `stale_button`: the draft was not sent in time, and its values have been or will be erased.
     Expired,
-    /// `stale_button` on a valid card that was edited after this button was shown.
+    /// `stale_button`: the card is valid, but it was edited after this button was shown.
     CardChanged,
     /// The account's state does not allow it.
     MailUnavailable(MailUnavailable),
     /// The bot lacks rights in the channel.
     ChannelRights(Vec<ChannelRight>),
-    /// `too_many`: when it is possible again.
+    /// `too_many`: the person must wait.
     Wait {
-        /// From then on.
+        /// When it is possible again.
         until: Timestamp,
     },
     /// `already_decided` at `/account cancel`: there is nothing to cancel.
@@ -142,11 +142,11 @@ pub struct FieldFault {
     pub field: Field,
     /// The code: `name_illegal`, `name_unavailable` or `address_illegal`; a person's name and the reason have `name_illegal` too.
     pub error_code: ErrorCode,
-    /// Which rule of form is broken; `None` for `name_unavailable`, where the reason is not told.
+    /// The broken rule; `None` for `name_unavailable`, whose reason is not disclosed.
     pub rule: Option<BrokenRule>,
 }
 
-/// A broken rule of form.
+/// A broken rule of the form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrokenRule {
     /// Of the user name.

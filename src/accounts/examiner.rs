@@ -1,6 +1,6 @@
-//! How a use-case asks the doctor.
+//! Lets a use-case run the doctor.
 //!
-//! The doctor opens clients of its own, which no use-case knows: `app` hands in a function that runs it.
+//! The doctor opens its own clients, which the use-cases don't have, so `app` passes a function that runs it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 use crate::config::Config;
 use crate::domain::diagnosis::Diagnosis;
 
-/// Examines everything outside under a configuration. `None`: the examination could not run at all.
+/// Checks all external systems with a configuration. `None` means that the check could not run at all.
 pub type Examine = dyn Fn(Config) -> BoxFuture<'static, Option<Diagnosis>> + Send + Sync;
 
 /// Runs one examination at a time. Clones share the lock.
@@ -27,8 +27,8 @@ pub struct Examiner {
 }
 
 impl Examiner {
-    /// `examine` runs to its end on `tracker`, even when the caller no longer waits: a self-test in the directory that is cut off
-    /// could not clean up after itself. `timeout` is how long an admin waits.
+    /// `examine` runs to its end on `tracker`, even when the caller no longer waits: a self-test in the directory couldn't clean up after
+    /// itself if it were cut off. `timeout` is how long an admin waits.
     pub fn new(examine: Arc<Examine>, timeout: Duration, tracker: TaskTracker) -> Self {
         Self { examine, timeout, tracker, lock: Arc::default() }
     }

@@ -1,4 +1,4 @@
-//! Which rule makes a member eligible, and why the others do not, for `config why`. Reads only Discord, no store.
+//! Reads a member for `config why`, which explains the rules that apply to them. It uses only Discord, not the store.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub enum FetchError {
     /// The client could not be opened.
     #[error("could not reach Discord")]
     Connect(#[from] ConnectError),
-    /// The question failed.
+    /// The call failed.
     #[error("could not read the member")]
     Ask(#[from] DiscordError),
 }

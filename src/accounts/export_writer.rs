@@ -1,4 +1,4 @@
-//! Exports as text: CSV for spreadsheets and JSON for programs, written row by row, so that no export is held in memory as a whole.
+//! Writes exports as text: CSV for spreadsheets and JSON for programs, row by row, so that no export is in memory as a whole.
 
 use serde_json::Value;
 
@@ -6,11 +6,11 @@ use crate::domain::error_code::codes;
 use crate::domain::table::csv_line;
 
 codes! {
-    /// How an export is written.
+    /// The format of an export.
     pub enum Format {
-        /// RFC 4180, safe against formulas.
+        /// RFC 4180, with formulas made harmless.
         Csv = "csv",
-        /// One object with a list.
+        /// One object that contains a list.
         Json = "json",
     }
 }
@@ -23,7 +23,7 @@ pub(super) struct ExportWriter {
 }
 
 impl ExportWriter {
-    /// Begins an export; its first text. `name` is the list's name in JSON.
+    /// Begins an export and returns its first text. `name` is the list's name in JSON.
     pub(super) fn begin(
         format: Format,
         name: &'static str,
@@ -36,7 +36,7 @@ impl ExportWriter {
         (Self { format, columns, rows: 0 }, text)
     }
 
-    /// Appends a row. Its values stand in the order of the columns.
+    /// Appends a row. Its values are in the order of the columns.
     pub(super) fn put(&mut self, text: &mut String, values: Vec<Value>) {
         match self.format {
             Format::Csv => {
@@ -53,7 +53,7 @@ impl ExportWriter {
         self.rows += 1;
     }
 
-    /// The last text; in JSON with a value beside the list. An export that broke off before it is not valid JSON.
+    /// The last text, in JSON with an optional value beside the list. A truncated export without it is not valid JSON.
     pub(super) fn end(&self, beside: Option<(&str, &str)>) -> String {
         match (self.format, beside) {
             (Format::Csv, _) => String::new(),

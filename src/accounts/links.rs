@@ -1,4 +1,4 @@
-//! Which account belongs to whom: the links, for admins. Every look is audited.
+//! Links between people and accounts, for admins. Every view is audited.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -22,7 +22,7 @@ use crate::store::{AccountFilter, ReadConnection};
 
 pub use crate::store::Link;
 
-/// One link with directory and Keycloak as they are now.
+/// One link with the current state of the directory and Keycloak.
 #[derive(Clone, Debug)]
 pub struct LinkShown {
     /// What the store knows.
@@ -35,18 +35,18 @@ pub struct LinkShown {
     pub comparison: Comparison,
 }
 
-/// What an export of links holds.
+/// What an export of links contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkExport {
     /// Accounts in this state only.
     pub state: Option<AccountState>,
-    /// With the mail addresses, which the directory is asked for.
+    /// Whether to include the mail addresses, which are read from the directory.
     pub with_addresses: bool,
-    /// How it is written.
+    /// The format.
     pub format: Format,
 }
 
-/// How many accounts an export holds at a time: as many as one search of the directory takes.
+/// How many accounts an export reads at a time: as many as one search of the directory takes.
 const EXPORT_PAGE: usize = Directory::MAX_TOGETHER;
 
 /// The columns of an export, in their order.
@@ -66,7 +66,7 @@ const COLUMNS: &[&str] = &[
     "closed_at",
 ];
 
-/// What a link is looked up by.
+/// How a link is looked up.
 enum LinkQuery {
     /// A mention or a Discord id.
     Discord(DiscordUserId),
@@ -76,18 +76,19 @@ enum LinkQuery {
     Uuid(String),
     /// A user name.
     Name(Username),
-    /// The text names no link.
+    /// The text can't name a link.
     Nothing,
 }
 
 impl Accounts {
-    /// Finds links by a mention (`<@…>`), a Discord id, an account's id, a user name, a mail address, a Keycloak or directory id.
-    /// The directory is asked for an address: the store keeps no address of an account in use.
+    /// Finds links by a mention (`<@…>`), a Discord id, an account's id, a user name, a mail address, a Keycloak or directory id. An
+    /// address is looked up in the directory, because the store keeps no address of an account in use.
     pub async fn find_link(&self, admin: &Admin, what: &str) -> Result<Vec<Link>, UseCaseError> {
         self.look_up_links(admin, what).await
     }
 
-    /// One link, compared with directory and Keycloak, by exactly what `find_link` takes; `None` if nothing, or more than one, fits.
+    /// One link, compared with directory and Keycloak. It takes the same text as `find_link`, and returns `None` unless exactly one link
+    /// matches.
     pub async fn show_link(&self, admin: &Admin, what: &str) -> Result<Option<LinkShown>, UseCaseError> {
         let mut links = self.look_up_links(admin, what).await?;
         let (Some(link), true) = (links.pop(), links.is_empty()) else { return Ok(None) };
@@ -96,7 +97,7 @@ impl Accounts {
         // Hold no connection to the store during outside calls.
         drop(view);
         let (entry, user) = tokio::join!(self.look_up_entry(&link.account), self.look_up_user(&link.account));
-        // While the directory is silent, Keycloak's answer would be misleading.
+        // If the directory doesn't answer, Keycloak's answer would be misleading.
         let user = if matches!(entry, Lookup::NotChecked) { Lookup::NotChecked } else { user };
         let managed = self.config().managed_groups();
         let recorded = Recorded {
@@ -109,8 +110,8 @@ impl Accounts {
         Ok(Some(LinkShown { link, entry, user, comparison }))
     }
 
-    /// Writes all links as text and hands it to `take` in parts, newest account first, until `take` breaks off; how many accounts
-    /// there were. The look is audited before the first part.
+    /// Writes the links as text, newest account first, and passes the text to `take` in parts until `take` breaks. Returns the number of
+    /// accounts. The export is audited before the first part.
     pub async fn export_links<B>(
         &self,
         admin: &Admin,
@@ -145,7 +146,7 @@ impl Accounts {
         }
     }
 
-    /// The links that fit and that this admin may see. The look is audited before they are returned.
+    /// The matching links that this admin may see. The view is audited before they are returned.
     async fn look_up_links(&self, admin: &Admin, what: &str) -> Result<Vec<Link>, UseCaseError> {
         // Ask the directory before taking a connection to the store.
         let query = LinkQuery::read(what);
@@ -178,7 +179,7 @@ impl Accounts {
         Ok(entries.into_iter().filter_map(|entry| entry.mark).map(Mark::account).collect())
     }
 
-    /// The groups of the rule that the account was made by; `None` if that is no longer known.
+    /// The groups of the rule by which the account was created; `None` if the rule is no longer known.
     async fn wanted_groups(
         &self,
         view: &mut ReadConnection,

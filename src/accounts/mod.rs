@@ -1,8 +1,8 @@
 //! The use-cases: what members, moderators and admins can do, one file each.
 //!
-//! A use-case opens a transaction, loads facts, asks `domain`, writes the result *with* its audit row, outbox rows and job, and
-//! commits. It only reads remote systems, and never inside a transaction; the jobs carry out effects on people and groups.
-//! No sentence that people read is made here: the entrances get facts and codes, and render them through `messages`.
+//! A use-case opens a transaction, loads facts, asks `domain`, writes the result *with* its audit row, outbox rows and job, and commits. It
+//! only reads remote systems, and never inside a transaction; only jobs change them. No user-facing text is written here: the bot and the
+//! command line get facts and codes, and render them through `messages`.
 //!
 //! Imports go one way: use-cases -> `authority` -> `context` -> `caller`, `error`. This file only re-exports.
 //! Start with [`request`] (the member's side), then [`decide`] (the moderators').

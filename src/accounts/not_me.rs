@@ -1,4 +1,4 @@
-//! "That was not me": another person set the password. After one confirmation a job locks the account.
+//! "That was not me": someone else set the password. After one confirmation, a job locks the account.
 
 use super::caller::Caller;
 use super::context::Accounts;
@@ -17,12 +17,12 @@ use crate::store::ReadConnection;
 pub struct LockAsked {
     /// The user name of the account.
     pub username: String,
-    /// The lock was asked for before: this press changed nothing.
+    /// The lock was already requested: this press changed nothing.
     pub again: bool,
 }
 
 impl Accounts {
-    /// Whether the form that confirms it makes sense. Changes nothing.
+    /// Checks whether the confirmation form may open. It changes nothing.
     pub async fn may_lock(&self, caller: &Caller, id: AccountId, nonce: Nonce) -> Result<(), UseCaseError> {
         self.within_limit(async {
             let mut view = self.store().read().await?;
@@ -68,7 +68,7 @@ impl Accounts {
     }
 }
 
-/// The unfinished jobs of an account in use. Its owner cannot lock any other account.
+/// The unfinished jobs of an account in use. An account in any other state can't be locked by its owner.
 async fn must_be_in_use(view: &mut ReadConnection, account: &Account) -> Result<Vec<Job>, UseCaseError> {
     let jobs = view.unfinished_jobs_of(account.person_id).await?;
     if account.state == AccountState::Active {

@@ -1,4 +1,4 @@
-//! Opening the use-cases for one run of an operator's verb, with no more access than the verb needs.
+//! Opens the use-cases for one command of an operator, with no more access than the command needs.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::discord::{ConnectError, Discord};
 use crate::keycloak::{Keycloak, KeycloakError};
 use crate::store::{Store, StoreError};
 
-/// What a verb may access.
+/// What a command may access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessLevel {
     /// Reads the store.
     Read,
-    /// Writes to the store, and may look people up in the directory.
+    /// Writes to the store and may read the directory.
     Write,
     /// The same, and reads Keycloak.
     Compare,
@@ -41,7 +41,7 @@ pub enum OpenError {
 }
 
 impl Accounts {
-    /// Opens what a verb with this access needs. Close it with [`Accounts::close`].
+    /// Opens what a command with this access needs. Close it with [`Accounts::close`].
     pub async fn open(
         config: Config,
         clock: Arc<dyn Clock>,
@@ -75,7 +75,7 @@ impl Accounts {
         ))
     }
 
-    /// Closes the store; waits for what is under way.
+    /// Closes the store after waiting for running operations.
     pub async fn close(&self) {
         self.store().close().await;
     }

@@ -1,4 +1,4 @@
-//! An admin posts the panel, or has the one in the channel edited again.
+//! An admin posts the panel, or updates the one in the channel.
 
 use super::authority::Admin;
 use super::context::Accounts;
@@ -12,12 +12,12 @@ use crate::store::{NewOutbox, OutboxKind};
 /// The panel will be posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PanelPosted {
-    /// The channel has a panel already: it is edited.
+    /// The channel already has a panel, which is edited.
     pub stands: bool,
 }
 
 impl Accounts {
-    /// Posts the panel into a channel of the admin's guild. `missing` is what Discord says that the bot lacks there.
+    /// Posts the panel into a channel of the admin's guild. `missing` lists the permissions that the bot lacks there.
     pub async fn post_panel(
         &self,
         admin: &Admin,

@@ -1,6 +1,6 @@
-//! A person asks for another mail with a link to set a password. It ends no session, no lock and no earlier link.
+//! A person asks for another mail with a link to set a password. The mail ends no session, lock or earlier link.
 //!
-//! The store decides at once. A job sends the mail and tells the person what came of it.
+//! The use-case decides at once by the store's data. A job sends the mail and tells the person the result.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use crate::store::{BudgetKind, NewJob, ReadConnection, StoreError, Tx};
 /// The pause between two mails to one account, so that the first can arrive.
 pub(super) const COOL_DOWN: Duration = Duration::from_mins(5);
 
-/// Another mail is on its way.
+/// Another mail was requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailAsked {
     /// The user name of the account.
     pub username: String,
-    /// One was on its way already: this press changed nothing.
+    /// One was already requested: this press changed nothing.
     pub again: bool,
     /// The mails before it, newest first.
     pub mails: Vec<Mail>,
@@ -58,7 +58,8 @@ impl Accounts {
         .await
     }
 
-    /// When the account may have another mail; `None`: now. The limits of the domain and of all mails are checked when the mail is begun.
+    /// When the account may have another mail; `None`: now. The limits for the mail domain and for all mails are checked when the mail is
+    /// sent.
     async fn not_before(
         &self,
         tx: &mut Tx,
@@ -78,7 +79,7 @@ pub(super) fn cooled_down_at(mails: &[Mail]) -> Option<Timestamp> {
     mails.first().map(|mail| mail.at.after(COOL_DOWN))
 }
 
-/// The caller's account, locked for a change: no other transaction goes on with this person until this one ends.
+/// The caller's account, locked for a change: no other transaction can change this person until this one ends.
 pub(super) async fn own_account_alone(
     tx: &mut Tx,
     caller: &Caller,
@@ -110,7 +111,7 @@ pub(super) async fn own_account(
     }
 }
 
-/// The account is `invited` or `active`, and no job is about to end that.
+/// Checks that the account is `invited` or `active`, and that no job is about to end that.
 pub(super) fn must_be_usable(account: &Account, jobs: &[Job]) -> Result<(), UseCaseError> {
     let not_now = |why| Err(UseCaseError::with(ErrorCode::NotEligible, Details::MailUnavailable(why)));
     match account.state {
@@ -137,7 +138,7 @@ pub(super) const fn ends_account(kind: JobKind, state: JobState, cancel_asked: b
     matches!(kind, JobKind::Withdraw | JobKind::Lock) || matches!(state, JobState::Undoing) || cancel_asked
 }
 
-/// Enqueues a job for the account, with the request that the account came from.
+/// Enqueues a job for the account, with the request that led to the account.
 pub(super) async fn enqueue(tx: &mut Tx, account: &Account, kind: JobKind) -> Result<Job, StoreError> {
     let request = tx.approved_request_of(account.person_id).await?;
     let job = NewJob {

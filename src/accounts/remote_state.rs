@@ -1,4 +1,4 @@
-//! One account as directory and Keycloak show it at this moment. Both are only read.
+//! Reads the current state of one account in the directory and Keycloak. It changes neither.
 
 use super::context::Accounts;
 use super::error::Chain;
@@ -8,7 +8,7 @@ use crate::domain::link::{EntryFacts, Lookup, UserFacts};
 use crate::keycloak::{Import, Keycloak, KeycloakError, User};
 
 impl Accounts {
-    /// The account's entry: by its recorded lasting id, else by our mark or the user name.
+    /// The account's entry, found by its recorded permanent id, otherwise by our mark or, if an id is recorded, by the user name.
     pub(super) async fn look_up_entry(&self, account: &Account) -> Lookup<EntryFacts> {
         let Some(directory) = &self.clients().directory else { return Lookup::NotChecked };
         match look_for_entry(directory, account).await {
@@ -20,7 +20,7 @@ impl Accounts {
         }
     }
 
-    /// The account's Keycloak user: by its recorded id, else the one that Keycloak shows for our entry.
+    /// The account's Keycloak user: found by its recorded id, otherwise as Keycloak's import of our entry.
     pub(super) async fn look_up_user(&self, account: &Account) -> Lookup<UserFacts> {
         let Some(keycloak) = &self.clients().keycloak else { return Lookup::NotChecked };
         match look_for_user(keycloak, account, &self.config().keycloak.federation_id).await {
@@ -78,7 +78,7 @@ async fn look_for_user(
     if let Some(user) = keycloak.person(recorded).await? {
         return Ok(Lookup::Found(facts_of_user(keycloak, user, federation_id).await));
     }
-    // A search by name lets Keycloak import the entry, as any login would.
+    // A search by name makes Keycloak import the entry, as any login would.
     let Some(entry) = &account.directory_id else { return Ok(Lookup::Gone) };
     let Import::Ours(id) = keycloak.find_import(&account.username, entry).await? else {
         return Ok(Lookup::Gone);

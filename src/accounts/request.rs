@@ -1,6 +1,6 @@
 //! A member asks for an account: the form, the draft, `Change` and `Send`.
 //!
-//! Decided from the interaction's member and the store alone.
+//! Everything is decided by the interaction's member data and the store alone.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::store::{
     Sent as StoreSent, StoreError, Tx,
 };
 
-/// How long a draft waits for `Send`. The interaction's token is valid as long, so the message can still be changed.
+/// How long a draft waits for `Send`. The interaction's token is valid for the same time, so the message can still be changed.
 const DRAFT_LIVES: Duration = Duration::from_mins(15);
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -45,7 +45,7 @@ pub struct Prefill {
     pub answer: String,
     /// Whether the form asks for a reason.
     pub asks_reason: bool,
-    /// The longest user name, in characters.
+    /// The maximum length of a user name, in characters.
     pub max_username: usize,
 }
 
@@ -55,7 +55,7 @@ impl std::fmt::Debug for Prefill {
     }
 }
 
-/// A draft as it is shown back to its author.
+/// A draft as it is shown to its author.
 #[derive(Clone, Debug)]
 pub struct DraftShown {
     /// The draft, with its form; its id and nonce belong on the buttons.
@@ -71,14 +71,14 @@ pub struct DraftShown {
 pub struct Sent {
     /// The public code.
     pub code: String,
-    /// A rule will approve it, if name and address are free.
+    /// A rule will approve it if the name and the address are free.
     pub automatic: bool,
-    /// It had been sent before: this press changed nothing.
+    /// It was already sent: this press changed nothing.
     pub again: bool,
 }
 
 impl Accounts {
-    /// Decides whether the form may open, and what it shows.
+    /// Checks whether the form may open, and returns what it shows.
     pub async fn open_form(&self, caller: &Caller) -> Result<Prefill, UseCaseError> {
         self.within_limit(async {
             let (_, rule) = self.fitting_rule(caller)?;
@@ -91,14 +91,14 @@ impl Accounts {
         .await
     }
 
-    /// Keeps a first form as a draft. Repeating it with the same interaction gives the same draft.
+    /// Stores a first form as a draft. The same interaction always gets the same draft.
     pub async fn save_draft(&self, caller: &Caller, typed: FormInput) -> Result<DraftShown, UseCaseError> {
         self.within_limit(async {
             let (guild, rule) = self.fitting_rule(caller)?;
             let form = self.parse_form(&typed, rule)?;
             self.may_ask(caller.user_id).await?;
             let person = PersonId::new(self.store().ids().uuid());
-            // A draft promises nothing: a power cut in the next moment costs the person one more look at the form.
+            // A draft needs no durable commit: after a power cut, the person only has to fill in the form again.
             let draft = self.new_draft(caller, guild, rule, person, form);
             let draft = self.store().save_draft(caller.user_id, draft).await?;
             Ok(self.shown(draft))
@@ -126,7 +126,7 @@ impl Accounts {
         .await
     }
 
-    /// Keeps the changed form in the same draft.
+    /// Stores the changed form in the same draft.
     pub async fn change_draft(
         &self,
         caller: &Caller,
@@ -155,7 +155,7 @@ impl Accounts {
         .await
     }
 
-    /// Makes the draft a request. A second press changes nothing and says `again`.
+    /// Turns the draft into a request. A second press changes nothing and returns `again`.
     pub async fn send(&self, caller: &Caller, id: RequestId, nonce: Nonce) -> Result<Sent, UseCaseError> {
         self.within_limit(async {
             let draft = self.own_draft(caller, id, nonce).await?;
@@ -168,7 +168,7 @@ impl Accounts {
                     Box::pin(self.note_refused_send(&draft, denied)).await
                 }
                 Ok(sent) => {
-                    // What another press committed a moment ago may not be on the disk yet.
+                    // The commit of another press may not have been flushed to the disk yet.
                     self.store().flushed().await?;
                     Ok(sent)
                 }
@@ -186,15 +186,15 @@ impl Accounts {
         Ok(case.filter(is_own).ok_or(ErrorCode::StaleButton)?.request)
     }
 
-    /// The one transaction of `Send`: request, audit row, card and check. Usually nothing stands against it, and one statement checks
-    /// and sends; else further statements find out what does.
+    /// The one transaction of `Send`: request, audit row, card and check. Usually one statement checks everything and sends; otherwise
+    /// further statements find out what prevents it.
     async fn send_draft(&self, caller: &Caller, draft: &Request) -> Result<Sent, UseCaseError> {
         let (guild, rule) = self.fitting_rule(caller)?;
         if draft.username.is_reserved(&self.config().username.reserved) {
             return Err(ErrorCode::NameUnavailable.into());
         }
         let expires_at = self.clock().now().after(self.config().request.expires_after);
-        // If the rule approves at once, its job may rest on the same facts. A moderator decides later, and the member is asked for again.
+        // If the rule approves at once, its job may use the same facts. A moderator decides later, and the member is read again.
         if let (Approval::Automatic, Some(discord), Some(member)) =
             (rule.approval, &self.clients().discord, &caller.member)
         {
@@ -238,19 +238,19 @@ impl Accounts {
         }
     }
 
-    /// Counts one request of the person, unless they sent as many today as they may.
+    /// Counts one request of the person, unless they have reached the limit of a day.
     async fn take_request_budget(&self, tx: &mut Tx, person: PersonId) -> Result<(), UseCaseError> {
         let allowed = self.config().budget.requests_per_person;
         let is_counted = tx.take_budget(BudgetKind::RequestPerson, &person.to_string(), allowed, DAY).await?;
         if is_counted { Ok(()) } else { Err(ErrorCode::TooMany.into()) }
     }
 
-    /// The answer to a press on something that is no draft any more; `None` for a draft that can be sent.
+    /// The answer if the request is no longer a draft that can be sent; `None` if it is.
     fn answer_for_no_draft(&self, caller: &Caller, request: &Request) -> Option<Result<Sent, UseCaseError>> {
         match request.state {
             RequestState::Draft if request.expires_at.is_none_or(|at| at > self.clock().now()) => None,
             RequestState::Draft => Some(Err(expired())),
-            // A draft that expired was never sent.
+            // An expired request without a form was a draft that was never sent.
             RequestState::Expired if request.form.is_none() => Some(Err(expired())),
             RequestState::Waiting
             | RequestState::Held
@@ -271,7 +271,8 @@ impl Accounts {
         }
     }
 
-    /// Records a refused `Send` in the audit log. A taken name is counted: a person who tries too many is no longer told.
+    /// Records a refused `Send` in the audit log. Taken names are counted: a person who tries too many is no longer told that a name is
+    /// taken.
     async fn note_refused_send(&self, draft: &Request, refused: UseCaseError) -> Result<Sent, UseCaseError> {
         let mut tx = self.store().begin().await?;
         let mut refused = refused;
@@ -387,7 +388,7 @@ impl Accounts {
     }
 }
 
-/// Cancels the request that waits for another name: the new one takes its place.
+/// Cancels the request that waits for another name, because the new one replaces it.
 async fn make_room_for(tx: &mut Tx, person: PersonId) -> Result<(), UseCaseError> {
     let Some(former) = tx.open_request_of(person).await?.filter(waits_for_another_name) else {
         return Ok(());
@@ -408,7 +409,7 @@ async fn make_room_for(tx: &mut Tx, person: PersonId) -> Result<(), UseCaseError
     Ok(())
 }
 
-/// What belongs to a sent request: its audit row, its card and its check of directory and Keycloak.
+/// Writes what belongs to a sent request: its audit row, its card and the job that checks directory and Keycloak.
 async fn record_sending(tx: &mut Tx, request: &Request, guild: &Guild) -> Result<(), StoreError> {
     tx.audit(
         Entry::new(Event::RequestSubmitted, Source::Chat, Actor::Person(request.person_id))
@@ -433,7 +434,7 @@ fn sent(request: &Request, rule: &Rule, again: bool) -> Sent {
     Sent { code: request.code.clone(), automatic: rule.approval == Approval::Automatic, again }
 }
 
-/// Refusals of `Send` that concern the person or a name. The others are chance or an old button.
+/// Whether a refused `Send` is audited: if it concerns the person or a name. The others are coincidences or old buttons.
 const fn is_audited(error_code: ErrorCode) -> bool {
     matches!(
         error_code,

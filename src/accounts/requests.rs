@@ -1,4 +1,4 @@
-//! Lists of requests and one request in full, for operators and moderators.
+//! Lists requests and shows one in full, for operators and moderators.
 
 use super::authority::{Admin, ViewGrant};
 use super::cancel::{ATTEMPTS, Cancelled, CancelledBy, cancel_request};
@@ -13,7 +13,7 @@ use crate::domain::request::{Request, RequestState};
 use crate::domain::username::Username;
 use crate::store::{AuditFilter, AuditRow, Decision, Order, ReadConnection, RequestFilter as StoreFilter};
 
-/// Which requests.
+/// Selects requests.
 #[derive(Clone, Debug, Default)]
 pub struct RequestFilter {
     /// Of this guild only.
@@ -22,7 +22,7 @@ pub struct RequestFilter {
     pub status: Option<StatusFilter>,
 }
 
-/// The status of a request, as operators ask for it.
+/// The status of a request, as a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusFilter {
     /// In this state.
@@ -38,21 +38,21 @@ pub struct RequestLine {
     pub id: RequestId,
     /// The public code.
     pub code: String,
-    /// Where.
+    /// Its guild.
     pub guild_id: GuildId,
-    /// Whose, unless their Discord id was erased.
+    /// The applicant, unless their Discord id was erased.
     pub discord_id: Option<DiscordUserId>,
     /// Its state.
     pub state: RequestState,
     /// Why.
     pub reason_code: Option<ErrorCode>,
-    /// By which rule.
+    /// The rule that made the applicant eligible.
     pub rule: Option<String>,
-    /// The wanted name.
+    /// The requested name.
     pub username: Username,
     /// `…@domain`, unless erased.
     pub masked_address: Option<String>,
-    /// When it was typed.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it expires.
     pub expires_at: Option<Timestamp>,
@@ -63,13 +63,13 @@ pub struct RequestLine {
 /// A decision on a request. The typed reason is personal and is read by [`Accounts::request_texts`].
 #[derive(Clone, Debug)]
 pub struct DecisionLine {
-    /// Who, as the audit log names them: a person's id, `cli:<login>`, or `system` for a rule.
+    /// Who decided, as in the audit log: a person's id, `cli:<login>`, or `system` for a rule.
     pub actor: String,
     /// Their Discord user, where a person decided.
     pub by: Option<DiscordUserId>,
     /// What.
     pub verdict: Verdict,
-    /// Whether the requester was told.
+    /// Whether the applicant was told.
     pub tell: Notify,
     /// When.
     pub at: Timestamp,
@@ -86,9 +86,9 @@ pub struct JobLine {
     pub state: JobState,
     /// Its next step.
     pub step: Option<Step>,
-    /// How often that was tried.
+    /// The number of attempts at it.
     pub attempt: i64,
-    /// Why it waits.
+    /// Why it waits or stopped.
     pub error_code: Option<ErrorCode>,
     /// When it is tried next.
     pub next_run: Timestamp,
@@ -105,16 +105,16 @@ pub struct RequestShown {
     pub jobs: Vec<JobLine>,
 }
 
-/// The personal texts of a request, as far as they are kept and the reader may see them.
+/// The personal texts of a request that are still stored and that the reader may see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestTexts {
     /// The reason of the denial, told or quiet: for moderators.
     pub denial_reason: Option<String>,
-    /// What the person wrote when they said "Not me": for admins.
+    /// What the person wrote with "Not me": for admins.
     pub notes: Vec<Note>,
 }
 
-/// What a person wrote when they said that another person set their password.
+/// What a person wrote when they reported that someone else set their password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// When.
@@ -123,7 +123,7 @@ pub struct Note {
     pub text: String,
 }
 
-/// How many notes of one request are shown: a person can write one each time that the account is in use.
+/// How many notes of one request are shown: a person can write one for each lock.
 const MAX_NOTES: u32 = 10;
 
 impl Accounts {
@@ -173,7 +173,7 @@ impl Accounts {
         Ok(Some(RequestShown { line: line(&mut view, request).await?, decisions, jobs }))
     }
 
-    /// The personal texts of a request that [`Accounts::request_shown`] gave. A look at one is audited before the text is given.
+    /// The personal texts of a request from [`Accounts::request_shown`]. If there are any, the view is audited before they are returned.
     pub async fn request_texts(
         &self,
         grant: &ViewGrant,

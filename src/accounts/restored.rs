@@ -1,7 +1,7 @@
-//! After a restore: how the database and the world outside differ, and the agreement that lets it act again.
+//! After a restore: compares the database with the external systems, and ends the maintenance mode when an operator agrees.
 //!
-//! A backup knows nothing of what happened after it: accounts that were made, mails that were sent, passwords that were set. Until an
-//! operator agrees, nothing outside is written. Start with [`Comparison::differences`].
+//! A backup lacks what happened after it: new accounts, sent mails, changed passwords. Until an operator agrees, no external system is
+//! changed. Start with [`Comparison::differences`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,14 +22,14 @@ use crate::store::{AccountFilter, RequestFilter, Store, StoreError};
 /// How many rows are read from the store at once.
 const PAGE: u32 = 100;
 
-/// One difference between the restored database and the world outside.
+/// One difference between the restored database and the external systems.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoreDifference {
     /// How they differ.
     pub kind: DifferenceKind,
     /// The account, as the mark or the database names it.
     pub account: AccountId,
-    /// The user name, as the database or else the directory has it.
+    /// The user name in the database or, without an account, in the directory.
     pub username: String,
     /// The entry, if there is one.
     pub directory_id: Option<DirectoryId>,
@@ -49,23 +49,23 @@ pub enum CompareError {
     Keycloak(#[from] KeycloakError),
 }
 
-/// Whether this process writes nothing outside. Clones share it.
+/// While it is on, this process changes no external system. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct MaintenanceMode(Arc<AtomicBool>);
 
 impl MaintenanceMode {
-    /// Whether nothing outside may be written.
+    /// Whether it is on.
     pub fn is_on(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Begins or ends it.
+    /// Turns it on or off.
     pub fn set(&self, is_on: bool) {
         self.0.store(is_on, Ordering::Relaxed);
     }
 }
 
-/// Reads the database, the directory and Keycloak side by side.
+/// Compares the database with the directory and Keycloak.
 #[derive(Clone)]
 pub struct Comparison {
     store: Store,
@@ -74,7 +74,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Over clients that are open already.
+    /// Uses clients that are already open.
     pub fn over(store: Store, directory: Directory, keycloak: Keycloak) -> Self {
         Self { store, directory, keycloak }
     }
@@ -99,7 +99,7 @@ impl Comparison {
         Ok(self.store.read().await?.restored_at().await?.is_some())
     }
 
-    /// Every difference, of accounts in the database first. Groups and values of entries are not compared: the directory is their
+    /// All differences; those of accounts in the database come first. Groups and values of entries are not compared: the directory is their
     /// source of truth.
     pub async fn differences(&self) -> Result<Vec<RestoreDifference>, CompareError> {
         let mut found = Vec::new();
@@ -136,8 +136,8 @@ impl Comparison {
         })
     }
 
-    /// Reads every entry with our mark. A server limits the size of an answer: where there are more entries, they are asked for by the last
-    /// digit of the mark.
+    /// Reads every entry with our mark. A server limits the size of an answer, so if there are too many entries, they are searched by the
+    /// last digits of the mark.
     async fn add_unknown_entries(&self, found: &mut Vec<RestoreDifference>) -> Result<(), CompareError> {
         let mut endings = vec![String::new()];
         while let Some(ending) = endings.pop() {
@@ -197,7 +197,7 @@ impl Comparison {
         Ok(Some(made.len()))
     }
 
-    /// Jobs that make an account whose entry exists already.
+    /// Jobs that create an account whose entry already exists.
     async fn jobs_with_an_entry(&self) -> Result<Vec<(Job, AccountId)>, CompareError> {
         let mut made = Vec::new();
         let mut after = 0;

@@ -1,4 +1,4 @@
-//! Admins let a job go on that stopped for an operator.
+//! Admins resume a job that stopped for an operator.
 
 use super::authority::Admin;
 use super::context::Accounts;
@@ -18,7 +18,7 @@ pub struct Retried {
 }
 
 impl Accounts {
-    /// Opens a job that needed an operator. The command line passes [`Nonce::NONE`].
+    /// Opens a job that needs an operator again. The command line passes [`Nonce::NONE`].
     pub async fn retry(&self, admin: &Admin, job: JobId, nonce: Nonce) -> Result<Retried, UseCaseError> {
         let mut tx = self.store().begin().await?;
         let found = tx.job(job).await?.ok_or(ErrorCode::StaleButton)?;
@@ -51,8 +51,8 @@ impl Accounts {
     }
 }
 
-/// An admin who lets a job go on that met a conflict says that the conflict is over: the account returns to the state that it had
-/// before. The steps would take a conflict for an end. If it is not over, the job meets it once more.
+/// An admin who retries a job after a conflict confirms that the conflict is resolved, so the account returns to its previous state.
+/// Otherwise the steps would treat the conflict as an end. If it still exists, the job detects it again.
 async fn leave_conflict(
     tx: &mut Tx,
     job: &Job,
@@ -72,7 +72,7 @@ async fn leave_conflict(
     }
 }
 
-/// The button is on the card and on the note in the admins' channel.
+/// Whether the nonce belongs to the card or to the message in the admins' channel; both have the button.
 async fn is_our_button(
     view: &mut ReadConnection,
     request: RequestId,

@@ -15,14 +15,14 @@ use crate::store::{Overview, UnfinishedJob};
 
 pub use crate::domain::status::{Asked, Mails, Stage};
 
-/// A button below the status.
+/// A button below the status message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusButton {
     /// Send the draft.
     Send(RequestId, Nonce),
     /// Change the draft.
     Change(RequestId, Nonce),
-    /// Cancel it.
+    /// Cancel the request.
     Cancel(RequestId, Nonce),
     /// Open the form.
     Form,
@@ -39,14 +39,14 @@ pub struct StatusShown {
     pub stage: Stage,
     /// The public code of the request, if there is one.
     pub code: Option<String>,
-    /// Since when; `None` where there is nothing.
+    /// When this stage began; `None` if there is nothing.
     pub since: Option<Timestamp>,
-    /// What can be pressed.
+    /// The available buttons.
     pub buttons: Vec<StatusButton>,
 }
 
 impl Accounts {
-    /// The caller's status. Works in a direct message, too.
+    /// The caller's status. It works in a direct message, too.
     pub async fn status(&self, caller: &Caller) -> Result<StatusShown, UseCaseError> {
         self.within_limit(async {
             let known = self.store().read().await?.overview_of(caller.user_id).await?;
@@ -60,7 +60,7 @@ impl Accounts {
         .await
     }
 
-    /// Derives the stage from the account, else the open request, else a draft, else the end of the last request.
+    /// Derives the stage from the account, otherwise the open request, otherwise a draft, otherwise the last request.
     fn derive(&self, known: &Overview) -> StatusShown {
         let now = self.clock().now();
         if let Some(account) = &known.account {
@@ -117,7 +117,7 @@ impl Accounts {
         Mails { sent: known.mails.clone(), now: self.clock().now(), asked }
     }
 
-    /// The buttons beside an account: none that would be refused at once.
+    /// The buttons for an account, without those that would be refused at once.
     fn buttons_of(&self, account: &Account, known: &Overview) -> Vec<StatusButton> {
         let (is_live, is_active) = match account.state {
             AccountState::Active => (true, true),
@@ -149,12 +149,12 @@ fn is_ending(job: UnfinishedJob) -> bool {
     ends_account(job.kind, job.state, job.cancel_asked)
 }
 
-/// The request that the status speaks of.
+/// The request that the status is about.
 fn newest(known: &Overview) -> Option<&Request> {
     known.open.as_ref().or(known.latest.as_ref())
 }
 
-/// The stage of a `creating` account is that of its first job.
+/// The stage of a `creating` account, which depends on its provisioning job.
 fn being_made(username: String, known: &Overview) -> Stage {
     let job = known.jobs.iter().find(|job| job.kind == JobKind::Provision);
     match job {
@@ -195,7 +195,7 @@ fn of_draft(draft: &Request, now: Timestamp) -> StatusShown {
 fn of_ended_request(request: &Request, known: &Overview) -> StatusShown {
     let at = request.ended_at.unwrap_or(request.created_at);
     let stage = match request.state {
-        // An approved request whose account is closed: the account's end says nothing about the request.
+        // The account of an approved request is closed, so there is nothing left.
         RequestState::Draft | RequestState::Waiting | RequestState::Held | RequestState::Approved => {
             Stage::Nothing
         }
