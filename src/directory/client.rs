@@ -1,4 +1,4 @@
-//! The connection's requests (search, add, modify, delete) with checks of their answers; the verbs of other files are built of them.
+//! The connection's requests (search, add, modify, delete) with checks of their answers; the verbs in other files are built from them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
