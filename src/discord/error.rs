@@ -42,7 +42,7 @@ pub enum DiscordError {
 }
 
 impl DiscordError {
-    /// What people and programs are told.
+    /// The code for people and programs.
     pub const fn error_code(&self) -> ErrorCode {
         match self {
             Self::Down { .. } | Self::RateLimited { .. } | Self::Unauthorized => ErrorCode::DiscordDown,
@@ -50,7 +50,7 @@ impl DiscordError {
         }
     }
 
-    /// The same call may succeed later without a change of anything.
+    /// Whether the same call may succeed later without any change.
     pub const fn is_worth_another_try(&self) -> bool {
         matches!(self, Self::Down { .. } | Self::RateLimited { .. })
     }

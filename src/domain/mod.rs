@@ -1,4 +1,4 @@
-//! The core: what Accolade means, without I/O, clock, randomness, async or logging.
+//! The core: the rules of Accolade, without I/O, clock, randomness, async or logging.
 //!
 //! Facts go in, decisions come out. Nothing here may import another module, a client library or `tokio`.
 //! Start with [`request`] (what a person asks for), [`account`] (what they get) and [`job`] (how it is made).

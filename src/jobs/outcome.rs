@@ -65,7 +65,7 @@ impl From<DiscordError> for StepError {
     }
 }
 
-/// The plan lacks something that it can't be without. Only an operator can find out why.
+/// The plan lacks something that it needs, which is a defect. Only an operator can find the cause.
 pub(super) const fn defect() -> FailureAction {
     FailureAction::AskOperator { code: ErrorCode::Internal }
 }
@@ -77,7 +77,7 @@ pub(super) struct StepDone {
     pub(super) output: StepOutput,
     /// A new decision of `eligible` that the step had to make, recorded before the step itself.
     pub(super) redecided: Option<StepRecord>,
-    /// When the step asked, where that counts and not when the answer is recorded.
+    /// When the step asked, if that time counts instead of the time of the record.
     pub(super) asked_at: Option<Timestamp>,
 }
 
@@ -146,7 +146,7 @@ pub(super) enum StepOutput {
     /// `invite` found that a password was set already.
     PasswordSeen,
     PasswordState(PasswordState),
-    /// How a mail ended that the person asked for.
+    /// The result of a mail that the person asked for.
     Resent(MailState),
     /// Why the undo began. The job's own error code changes with each failure of the undo.
     Undo(ErrorCode),
