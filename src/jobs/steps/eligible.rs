@@ -1,5 +1,5 @@
-//! `eligible`: the member, as Discord showed them less than 30 s ago or shows them now, still fits the policy. If not, the job ends
-//! before anything was made.
+//! `eligible`: checks that the member still fits the policy, with data from Discord that is at most 30 s old. If not, the job ends before
+//! anything is created.
 //!
 //! A job can wait for a server for hours after this step. The policy is then evaluated again before the entry is created, and before
 //! the mail, which can't be undone.
@@ -22,8 +22,8 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     Ok(StepDone { asked_at: Some(asked_at), ..StepDone::new(Outcome::Unchanged, StepOutput::Rule(rule)) })
 }
 
-/// Before the entry is created: decides again if this job's decision is old. Another rule may fit by now. Its groups are set then,
-/// so the new decision is recorded.
+/// Before the entry is created: decides again if this job's decision is old. Another rule may fit by then. The entry gets the groups of
+/// that rule, so the new decision is recorded.
 pub(super) async fn decide_again_if_old(ctx: &StepContext<'_>) -> Result<Option<StepRecord>, StepError> {
     let decided = ctx.last_record(Step::Eligible);
     if decided.is_some_and(|decided| is_decision_fresh(ctx, decided)) {
@@ -31,13 +31,14 @@ pub(super) async fn decide_again_if_old(ctx: &StepContext<'_>) -> Result<Option<
     }
     let again = ensure(ctx).await?.record(Step::Eligible);
     if decided.is_some_and(|before| before.output == again.output) {
-        // The record stays: its time says since when the present step has been tried.
+        // The old record stays, because its time shows since when the current step has been tried.
         return Ok(None);
     }
     Ok(Some(again))
 }
 
-/// Before the mail: the same, but the account has the groups of the recorded rule, so exactly that rule must still fit.
+/// Before the mail: checks again if this job's decision is old. The account has the groups of the recorded rule, so exactly that rule must
+/// still fit.
 pub(super) async fn must_still_hold(ctx: &StepContext<'_>) -> Result<(), StepError> {
     let decided = ctx.last_record(Step::Eligible).ok_or_else(defect)?;
     if is_decision_fresh(ctx, decided) {
@@ -49,12 +50,12 @@ pub(super) async fn must_still_hold(ctx: &StepContext<'_>) -> Result<(), StepErr
     if fits == fitted { Ok(()) } else { Err(FailureAction::Undo { code: ErrorCode::RoleLost }.into()) }
 }
 
-/// Whether something may still be made on this decision.
+/// Whether the job may still act on this decision.
 fn is_decision_fresh(ctx: &StepContext<'_>, decided: &JobStep) -> bool {
     is_fresh(decided.at, ctx.worker.deps.clock.now())
 }
 
-/// The rule, and when Discord showed the member that it fits.
+/// The rule that fits, and the time of the member's data.
 async fn decide_rule(ctx: &StepContext<'_>) -> Result<(Timestamp, RuleName), StepError> {
     let guild = ctx.guild()?;
     let (asked_at, member) = member(ctx, guild.id).await?;
@@ -72,7 +73,7 @@ async fn decide_rule(ctx: &StepContext<'_>) -> Result<(Timestamp, RuleName), Ste
     Ok((asked_at, rule.name.clone()))
 }
 
-/// The member, and when Discord showed them: in the interaction of a `Send` that a rule approved a moment ago, or now.
+/// The member and the time of the data: from the interaction of a recent `Send` that a rule approved, or fetched now.
 async fn member(ctx: &StepContext<'_>, guild: GuildId) -> Result<(Timestamp, MemberFacts), StepError> {
     let user = ctx.discord_id()?;
     let discord = &ctx.worker.deps.discord;
@@ -86,7 +87,7 @@ async fn member(ctx: &StepContext<'_>, guild: GuildId) -> Result<(Timestamp, Mem
     Ok((asked_at, member))
 }
 
-/// The approved rule, if it still fits; else the first that does. An automatic approval never moves to a rule that needs a moderator.
+/// The approved rule, if it still fits; otherwise the first that does. An automatic approval never moves to a rule that needs a moderator.
 fn fitting_rule<'a>(
     ctx: &StepContext<'_>,
     policy: &'a Policy,
