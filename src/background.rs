@@ -240,7 +240,7 @@ impl Background {
         self.worker.heartbeat.beat_within(within)
     }
 
-    /// Numbers for `/health` and `/metrics`.
+    /// Numbers for `/metrics`.
     pub async fn health(&self) -> Result<Health, StoreError> {
         crate::worker::health::measure(&self.worker).await
     }

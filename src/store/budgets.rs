@@ -31,11 +31,11 @@ codes! {
 pub struct RateLimit {
     /// What is counted.
     pub kind: BudgetKind,
-    /// For whom or what.
+    /// The person, address or domain.
     pub key: String,
     /// How many uses are allowed.
     pub limit: u32,
-    /// In which span.
+    /// The span.
     pub window: Duration,
 }
 

@@ -21,7 +21,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(15);
 /// How long a step, or a round of messages, lets interactions go first. Short enough that work goes on while people never stop pressing.
 const YIELD_LIMIT: Duration = Duration::from_millis(250);
 
-/// What the background loops need from outside.
+/// The dependencies of the background loops.
 #[derive(Clone)]
 pub struct Dependencies {
     /// The store.
