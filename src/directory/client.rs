@@ -82,7 +82,7 @@ impl Directory {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Replaces the bind password in every clone. Running operations go on; the next one binds with the new password.
+    /// Replaces the bind password in every clone. Running operations continue; the next one binds with the new password.
     pub async fn replace_password(&self, password: SecretString) {
         self.shared.connection.replace_password(password).await;
     }

@@ -107,7 +107,7 @@ impl DiscordError {
     /// Classifies a status, Discord's own code (-1 if the body had none) and the value of `Retry-After`.
     pub(super) fn from_status(status: u16, code: i64, retry_after: Option<Duration>) -> Self {
         match (status, code) {
-            // 50027 is about the token of an interaction, which lives 15 minutes, and not about the bot's token.
+            // 50027 is about the token of an interaction, which is valid for 15 minutes, and not about the bot's token.
             (401, 50027) | (404, _) => Self::Gone(code),
             (401, _) => Self::Unauthorized,
             (403, _) => Self::Forbidden(code),

@@ -7,7 +7,7 @@
 //!
 //! | word | meaning |
 //! |---|---|
-//! | person | a human with an id of ours; a Discord user today, perhaps another one tomorrow |
+//! | person | a human with our own id; the Discord user behind it may change |
 //! | request | what a person asked for in chat, from `draft` to its end |
 //! | account | the link Discord ↔ directory entry ↔ Keycloak user of one person |
 //! | entry | the person's object in the directory |

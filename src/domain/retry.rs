@@ -183,8 +183,8 @@ mod tests {
         }
     }
 
-    /// A code that says that somebody else has it, or that somebody must change something, is never simply tried again, and one that
-    /// says "not now" is never given up.
+    /// A code that says that someone else has it, or that someone must change something, is never simply tried again, and one that says
+    /// "not now" is never given up.
     #[test]
     fn the_classes_that_faults_depend_on_are_these() {
         for code in [1, 3, 11, 51, 52, 54, 80, 81, 85, 91] {

@@ -52,7 +52,7 @@ pub(super) async fn upsert_message(
     }
 }
 
-/// The newest message of the channel with a button of ours.
+/// The newest message of the channel with one of our buttons.
 async fn find_posted(
     discord: &Discord,
     channel: ChannelId,

@@ -177,7 +177,7 @@ impl Store {
         self.inner.notifications.job.notified()
     }
 
-    /// The same for messages of the outbox.
+    /// Like [`Store::jobs_notified`], for messages of the outbox.
     pub fn messages_notified(&self) -> Notified<'_> {
         self.inner.notifications.message.notified()
     }

@@ -241,7 +241,7 @@ impl Tx {
         held(exec!(self, SENT_BUT_RENEWED; claimed.id.to_string(), claimed.fence, now)?)
     }
 
-    /// The same for several messages. Returns how many of them another process has claimed since; those are left alone.
+    /// Like [`Tx::outbox_sent`], for several messages. Returns how many of them another process has claimed since; those are left alone.
     pub async fn outbox_sent_batch(&mut self, claimed: &[Outbox]) -> Result<u64, StoreError> {
         if claimed.is_empty() {
             return Ok(0);
