@@ -1,4 +1,4 @@
-# Builds Accolade and packs it alone: no shell, no package manager, not root.
+# Builds Accolade and packs only the binary: no shell, no package manager, not root.
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
 COPY Cargo.toml Cargo.lock build.rs ./
@@ -18,7 +18,7 @@ RUN mkdir -p tests/discord-sim/src tests/echo-bot/src tests/harness/src tests/te
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /build/target/release/accolade /usr/local/bin/accolade
-# Run it with a read-only root; the database lies on a volume.
+# Run it with a read-only root; the database is on a volume.
 USER 65532:65532
 VOLUME ["/var/lib/accolade"]
 ENV ACCOLADE_CONFIG=/etc/accolade/accolade.toml

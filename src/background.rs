@@ -1,4 +1,4 @@
-//! The background loops: jobs, the outbox, activations, housekeeping. `app` starts and stops them here and knows nothing below.
+//! The background loops: jobs, the outbox, activations, housekeeping. `app` starts and stops them only through this module.
 //!
 //! Start with [`Background::run`].
 
@@ -28,17 +28,17 @@ pub use crate::worker::health::Health;
 /// How many jobs run at once in one process.
 const RUNNERS: usize = 12;
 
-/// How many places a job takes that begins while people use the bot. Fewer jobs at once create hardly fewer accounts, and leave the
-/// processors that they share with directory and Keycloak to the answers.
+/// How many of these places a job takes if it starts while people use the bot. Fewer jobs at once create hardly fewer accounts, and they
+/// leave processor time for answers, because the directory and Keycloak may share the processors.
 const PLACES_WHILE_PEOPLE_WAIT: u32 = 2;
 
-/// For how long after an interaction more of them are expected.
+/// How long after an interaction people count as using the bot.
 const PEOPLE_WAIT: Duration = Duration::from_secs(1);
 
-/// How often the store is asked for jobs and messages that came without a notification: from another replica, the command line, a retry.
+/// How often the store is polled for jobs and messages that came without a notification: from another replica, the command line or a retry.
 const POLL: Duration = Duration::from_secs(1);
 
-/// How long the outbox gathers messages before it sends them when few are sent.
+/// How long the outbox gathers messages before it sends them, while there are few.
 const GATHER: Duration = Duration::from_millis(200);
 
 /// How much longer it gathers for each message of the last round, so that many messages share their transactions and a card that
@@ -54,7 +54,7 @@ const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
 /// How often the directory is asked about invited accounts.
 const DIRECTORY_CHECK_INTERVAL: Duration = Duration::from_mins(10);
 
-/// What ended a loop's rest.
+/// Why a loop stopped waiting.
 enum Woken {
     ByNotification,
     ByTime,
@@ -95,7 +95,7 @@ impl Background {
         });
     }
 
-    /// Claims and runs what is due, at most [`RUNNERS`] at once, and fewer while people use the bot.
+    /// Claims and runs due jobs, at most [`RUNNERS`] at once, and fewer while people use the bot.
     async fn run_jobs(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         let (mut look, mut looked_at) = (Look::Everywhere, Instant::now());
         let places = Arc::new(Semaphore::new(RUNNERS));
@@ -104,9 +104,9 @@ impl Background {
             let people_wait = self.worker.deps.discord.had_interaction_within(PEOPLE_WAIT);
             let needed = if people_wait { PLACES_WHILE_PEOPLE_WAIT } else { 1 };
             let Ok(place) = Arc::clone(&places).acquire_many_owned(needed).await else { break };
-            // Registered before the claim, or a job that is committed during it would wait for the next poll.
+            // Registered before the claim; otherwise a job that is committed during the claim would wait for the next poll.
             let notified = self.worker.deps.store.jobs_notified();
-            // While jobs come without a pause, too.
+            // Poll even if jobs arrive without a pause.
             if looked_at.elapsed() >= POLL {
                 look = Look::Everywhere;
             }
@@ -137,12 +137,12 @@ impl Background {
         runner::release_handed(&self.worker).await;
     }
 
-    /// Releases the jobs that an interaction handed over while the loops were ending. Without it they would wait for their leases.
+    /// Releases the jobs that an interaction handed over while the loops were ending. Otherwise they would wait until their leases expire.
     pub async fn release_handed(&self) {
         runner::release_handed(&self.worker).await;
     }
 
-    /// Sends what is due. Waits a moment first, so that several changes of a card are shown by one edit; longer while much is sent.
+    /// Sends due messages. It waits a moment first, so that one edit shows several changes of a card; longer if the last round sent many.
     async fn run_outbox(&self, stop: &CancellationToken) {
         let mut gather = GATHER;
         while !stop.is_cancelled() {
@@ -218,7 +218,7 @@ impl Background {
         housekeeping::housekeep(&self.worker).await
     }
 
-    /// Sets a breakpoint: this worker stops there and claims no job any more.
+    /// Sets a breakpoint: this worker stops there and claims no more jobs.
     #[cfg(feature = "faults")]
     pub fn stop_at(&self, at: StopAt) {
         self.worker.breakpoint.set(at);
@@ -240,7 +240,7 @@ impl Background {
         self.worker.heartbeat.beat_within(within)
     }
 
-    /// Numbers for `/health` and `/metrics`.
+    /// Numbers for `/metrics`.
     pub async fn health(&self) -> Result<Health, StoreError> {
         crate::worker::health::measure(&self.worker).await
     }

@@ -1,21 +1,21 @@
-//! Named crash points: places where a test kills this process to see what a restart makes of the rest.
+//! Named crash points: places where a test kills this process, to check that a restart recovers.
 //!
-//! They stand before and after each commit and each outside call whose order matters. Without the feature `faults` they are
-//! nothing at all; with it they are inert until [`arm`] is called with a setting (`ACCOLADE_CRASH_AT=NAME:hit`, read by
-//! `config`). `ACCOLADE_PANIC_AT` uses the same points to play a defect. Start with [`NAMES`]: a test walks it and expects every point to be hit.
+//! They are before and after each commit and each outside call whose order matters. Without the feature `faults` they compile to nothing;
+//! with it they are inert until [`arm`] is called with a setting (`ACCOLADE_CRASH_AT=NAME:hit`, read by `config`). `ACCOLADE_PANIC_AT` uses
+//! the same points to simulate a defect. Start with [`NAMES`]: a test iterates over it and expects every point to be hit.
 
 use std::str::FromStr;
 
-/// At which point to die, and at which pass of it.
+/// The point at which the process dies or a task panics, and the pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrashAt {
     /// One of [`NAMES`].
     pub name: &'static str,
-    /// The pass that kills, from 1.
+    /// The number of the pass that has the effect, from 1.
     pub hit: u64,
 }
 
-/// The text is not `NAME:hit` with a name of [`NAMES`] and a pass from 1.
+/// The text is not `NAME:hit` with a name in [`NAMES`] and a pass from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the name of a crash point and a pass, such as `provision.entry.before_call:1`")]
 pub struct UnknownPoint;
@@ -93,17 +93,17 @@ pub fn arm(at: Option<CrashAt>, manner: Manner) {
     armed::set(at, manner);
 }
 
-/// Passes the point `name`; the armed pass kills this process by SIGKILL, or panics.
+/// Marks the point `name`. The armed pass kills this process by SIGKILL, or panics.
 pub fn point(name: &str) {
     armed::pass(|armed| armed == name);
 }
 
-/// Passes `<plan>.<step>.<moment>`, without building the name.
+/// Marks the point `<plan>.<step>.<moment>`, without building the name.
 pub fn step_point(plan: &str, step: &str, moment: &str) {
     armed::pass(|armed| armed.split('.').eq([plan, step, moment]));
 }
 
-/// Passes `store.commit.<side>:<label>`: `side` is `before` or `after`.
+/// Marks the point `store.commit.<side>:<label>`; `side` is `before` or `after`.
 pub fn commit_point(side: &str, label: &str) {
     armed::pass(|armed| {
         armed.strip_prefix("store.commit.").and_then(|rest| rest.split_once(':')) == Some((side, label))
@@ -150,14 +150,14 @@ mod armed {
                 Manner::Kill => &TO_KILL,
                 Manner::Panic => &TO_PANIC,
             };
-            // A second setting loses on purpose: one process dies once.
+            // The first setting wins, because a process dies only once.
             let _ = armed.at.set(at);
         }
     }
 
     pub(super) fn pass(is_here: impl Fn(&str) -> bool) {
         if TO_KILL.is_hit(&is_here) {
-            // SIGKILL and not abort: no handler, no buffer flush, exactly what a power cut leaves to the operating system.
+            // SIGKILL and not `abort`, so that no handler runs and no buffer of this process is flushed.
             let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL);
         }
         assert!(!TO_PANIC.is_hit(&is_here), "this pass was told to panic");

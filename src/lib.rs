@@ -20,7 +20,7 @@
 //! | `notify` | sends the outbox to Discord |
 //! | `maintenance` | activations, expiry, purge |
 //! | `worker` | what the background loops share |
-//! | [`doctor`] | what is wrong outside this program, each with a code and its fix |
+//! | [`doctor`] | checks of the external systems; each problem has a code and a fix |
 //! | [`setup`] | what `accolade setup` does, with an administrator's credentials |
 //! | [`store`] | the database; all SQL is here |
 //! | [`cli`] | one file for each verb of the command line |
@@ -31,7 +31,7 @@
 #[cfg(all(feature = "faults", not(debug_assertions)))]
 compile_error!("the feature `faults` must never be in a release build");
 
-/// Tests inside the library and beside it share a town that names this crate from outside.
+/// The tests inside the library and beside it share a harness, which uses this crate by its name.
 #[cfg(test)]
 extern crate self as accolade;
 

@@ -1,4 +1,4 @@
-//! The entrance of the binary: everything else is in the library, so that tests can reach it.
+//! The entry point of the binary: everything else is in the library, so that tests can reach it.
 
 use std::process::ExitCode;
 

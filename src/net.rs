@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject as _};
 use url::{Host, Url};
 
-/// Whether a host is this machine. `host` is a name or a literal address; an IPv6 address may stand in brackets.
+/// Whether a host is this machine. `host` is a name or a literal address; an IPv6 address may be in brackets.
 ///
 /// The only name that counts is `localhost`: any other name may resolve to another machine tomorrow.
 pub(crate) fn is_loopback_host(host: &str) -> bool {

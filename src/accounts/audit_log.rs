@@ -127,7 +127,7 @@ const COLUMNS: &[&str] = &[
 pub enum Verified {
     /// The chain is intact and contains the given head, if one was given.
     Whole {
-        /// Its present head.
+        /// Its current head.
         head: Head,
     },
     /// A row does not follow from the row before it.
@@ -137,7 +137,7 @@ pub enum Verified {
     },
     /// The given head is not in the chain: rows were cut off or replaced.
     HeadMissing {
-        /// The present head.
+        /// The current head.
         head: Head,
     },
 }
@@ -263,7 +263,7 @@ impl AuditLine {
     }
 }
 
-/// A row of an export, in the order of [`COLUMNS`]: what the chain covers, and its hash, so that anybody can recompute it.
+/// A row of an export, in the order of [`COLUMNS`]: what the chain covers, and its hash, so that anyone can recompute it.
 fn values(row: AuditRow) -> Vec<Value> {
     let (row, hash) = (row.row, row.hash);
     vec![

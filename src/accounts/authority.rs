@@ -18,7 +18,7 @@ use crate::store::{StoreError, Tx};
 /// What an admin wants to do; the audit log contains its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Look at single links.
+    /// View single links.
     Link,
     /// Export all links.
     LinkExport,

@@ -93,7 +93,7 @@ impl Accounts {
     }
 
     /// Runs a use-case that needs only the store, within its limit. A commit after the limit remains valid, and the next press finds it. An
-    /// error is returned only after the data that it rests on has been flushed to the disk.
+    /// error is returned only after the data that it depends on has been flushed to the disk.
     pub(super) async fn within_limit<T>(
         &self,
         work: impl Future<Output = Result<T, UseCaseError>> + Send,

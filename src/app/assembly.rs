@@ -36,8 +36,8 @@ const AUDIT_HEAD_INTERVAL: Duration = Duration::from_hours(1);
 /// How often the limiter of outgoing calls drops unused routes. It keeps one for each channel and person.
 const ROUTE_CLEANUP_INTERVAL: Duration = Duration::from_mins(10);
 
-/// The limit for a check of all external systems that an admin asks for in chat. It takes a second or two if the servers answer;
-/// otherwise each question has a limit of its own. Discord accepts an answer for 15 minutes.
+/// The limit for a check of all external systems that an admin asks for in chat. It takes a second or two if the servers answer; otherwise
+/// each call has its own limit. Discord accepts an answer for 15 minutes.
 const DOCTOR_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The pause between two attempts to open the store at the start.

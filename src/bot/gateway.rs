@@ -16,8 +16,8 @@ use crate::discord::ConnectError;
 use crate::domain::ids::{DiscordUserId, GuildId};
 use crate::telemetry::{self, GatewayClosure};
 
-/// Members leave and lose roles while requests wait, so what was known of them is no longer valid. Bans will be audited by a later
-/// version; a missing privileged intent must be seen at the first start, not after an update.
+/// Member events invalidate the cached facts about a member who left or lost a role. A later version will audit bans; `GUILD_MODERATION` is
+/// requested already, so that an update needs no new intent.
 const INTENTS: GatewayIntents =
     GatewayIntents::GUILDS.union(GatewayIntents::GUILD_MEMBERS).union(GatewayIntents::GUILD_MODERATION);
 

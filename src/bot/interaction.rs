@@ -44,13 +44,13 @@ impl RawInteraction<'_> {
     }
 }
 
-/// How long an answer may take before it is deferred. Discord wants the first answer within three seconds of the press; this leaves
-/// half of them for the way there.
+/// How long an answer may take before it is deferred. Discord wants the first answer within three seconds of the press; this leaves half of
+/// that time for the network.
 const DEFER_AFTER: Duration = Duration::from_millis(1500);
 
 /// The answer to a button, or to a form that a button opened.
 pub(super) enum ButtonAnswer {
-    /// The message of the button becomes this.
+    /// This replaces the message of the button.
     Update(OutgoingMessage),
     /// A message that only this person sees; the message of the button stays.
     Private(OutgoingMessage),
@@ -67,7 +67,7 @@ pub(super) struct Interaction {
 
 impl Interaction {
     /// Runs `handle` in the span of the interaction, or answers why the interaction is rejected. `command` names it in the log. A panic
-    /// ends only this interaction: the person reads the reference by which the log has the location.
+    /// ends only this interaction; the person gets the reference under which the log has the location.
     pub(super) async fn receive(
         data: &Dependencies,
         raw: RawInteraction<'_>,
@@ -196,13 +196,13 @@ impl Interaction {
         if let Ok(message) = tokio::time::timeout(DEFER_AFTER, &mut making).await {
             return self.reply.say_ephemeral(&message).await;
         }
-        // Both run at once: a deferral that fails must not stop what was begun.
+        // Both run at once, because a failed deferral must not stop the use-case.
         let (deferred, message) = futures::join!(self.reply.defer_ephemeral(), making);
         deferred?;
         self.reply.edit_original(&message).await
     }
 
-    /// An answer to a button. If it is not ready in time, the message of the button stays as it is until then.
+    /// An answer to a button. If it is not ready in time, the message of the button stays unchanged until it is.
     pub(super) async fn answer_button(
         &self,
         making: impl Future<Output = ButtonAnswer>,

@@ -1,4 +1,5 @@
-//! Interactions of members: form, draft, `Send`, status, cancel, another mail, "not me". All are answered from the store at once.
+//! Interactions of members: form, draft, `Send`, status, cancel, another mail, "not me". All are answered at once, by the store's data
+//! alone.
 
 use super::interaction::{ButtonAnswer, Interaction};
 use super::{forms, render};

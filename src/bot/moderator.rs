@@ -1,5 +1,5 @@
-//! Buttons of moderators. The first answer leaves the card unchanged; the outbox updates the card. Only errors are answered, and only
-//! the moderator can see them.
+//! Buttons of moderators. The first answer leaves the card unchanged; the outbox updates the card. Only errors and `Retry` get a message,
+//! and only the moderator can see it.
 
 use super::forms;
 use super::interaction::Interaction;
@@ -47,7 +47,7 @@ pub(super) async fn open_denial(
     interaction.reply.open_modal(&forms::denial_form(CustomId::of_request(verb, id, nonce), words)).await
 }
 
-/// The submitted reason. The moderator is authorized now, and not when the form was opened.
+/// Denies with the submitted reason. The moderator is authorized now; the check when the form opened does not count.
 pub(super) async fn deny(
     interaction: &Interaction,
     id: RequestId,

@@ -38,7 +38,7 @@ impl PanelPlace {
     }
 }
 
-/// `/panel post`: who may is asked of Discord first, so the answer is deferred.
+/// `/panel post`. The answer is deferred, because the caller's roles are fetched from Discord first.
 pub(super) async fn post_panel(interaction: &Interaction, place: PanelPlace) -> Result<(), DiscordError> {
     let Some(reviewer) = interaction.reviewer() else { return interaction.say_old_button().await };
     interaction.reply.defer_ephemeral().await?;

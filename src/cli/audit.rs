@@ -1,4 +1,4 @@
-//! `accolade audit …`: search and export the log, and verify that nobody changed it. A look is audited itself.
+//! `accolade audit …`: search and export the log, and verify that nobody changed it. Searches and exports are audited too.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! The command line: one file for each verb.
 //!
-//! A verb parses its flags, calls one use-case and prints the result. The rules of chat apply: `accounts` authorizes, and a verb changes
-//! only the store; a running `serve` notices the change. Start with [`main`], then [`Verb`].
+//! A verb parses its flags, calls one use-case and prints the result. The same rules as in chat apply: `accounts` authorizes. Except for
+//! `setup` and `doctor`, a verb changes only the store; a running `serve` notices the change. Start with [`main`], then [`Verb`].
 
 mod audit;
 mod backup;

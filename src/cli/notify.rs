@@ -33,8 +33,8 @@ pub(super) struct Manager {
 }
 
 impl Manager {
-    /// The manager that the environment names, if there is one. A thread of its own sends the notifications, because sending blocks
-    /// while the manager doesn't read.
+    /// The manager that the environment names, if there is one. A separate thread sends the notifications, because sending blocks while the
+    /// manager doesn't read.
     pub(super) fn of_process() -> Option<Self> {
         if !config::has_service_manager() {
             return None;

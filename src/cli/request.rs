@@ -1,4 +1,4 @@
-//! `accolade request …`: lists, shows and decides requests by the rules of chat.
+//! `accolade request …`: lists, shows and decides requests with the same rules as in chat.
 
 use std::path::Path;
 
@@ -101,7 +101,7 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
         }
         Verb::Show { code, json } => {
             let print = if *json { print_as_json } else { print_for_people };
-            // A look at personal texts is audited, so the verb writes.
+            // A view of personal texts is audited, so this verb writes to the store.
             in_session(file, AccessLevel::Write, printer, async |session, printer| {
                 let shown = match find(session, code, printer).await {
                     Ok(shown) => shown,
@@ -303,7 +303,7 @@ fn note_as_json(note: &Note) -> Value {
     json!({ "at": instant(note.at), "text": note.text })
 }
 
-/// A typed text may have lines; here it is one.
+/// Puts a typed text on one line.
 fn one_line(text: &str) -> String {
     text.replace('\n', " ")
 }

@@ -83,7 +83,7 @@ impl CliSession {
         self.accounts.authorize_operator(&self.operator, purpose)
     }
 
-    /// The operator's right to look at requests.
+    /// The operator's right to view requests.
     pub(super) fn view_grant(&self) -> ViewGrant {
         self.accounts.authorize_operator_reader(&self.operator)
     }

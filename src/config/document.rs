@@ -1,7 +1,7 @@
 //! The file and the environment, merged into one tree that records the place of each value.
 //!
-//! Values of the environment stay raw text here, because only the reader knows whether `42` is a number or a name.
-//! Nothing here knows a key. [`Document::read`] builds the tree.
+//! Values of the environment stay raw text here, because only the reader knows whether `42` is a number or a name. This file knows no keys.
+//! [`Document::read`] builds the tree.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -64,7 +64,7 @@ pub(super) fn policy<S: Serializer>(value: &Policy, to: S) -> Result<S::Ok, S::E
     to.collect_seq(value.rules.iter().map(RuleText::from))
 }
 
-/// A rule of the pure `domain`, which knows no serde.
+/// The serialized form of a rule, because the pure `domain` doesn't use serde.
 #[derive(Serialize)]
 struct RuleText<'a> {
     name: &'a str,

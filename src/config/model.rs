@@ -89,7 +89,7 @@ pub struct Guild {
     /// Roles that may decide requests.
     #[serde(serialize_with = "encode::texts")]
     pub moderator_roles: Vec<RoleId>,
-    /// Roles that may look into links and the audit log; they may decide requests too.
+    /// Roles that may view links and the audit log; they may decide requests too.
     #[serde(serialize_with = "encode::texts")]
     pub admin_roles: Vec<RoleId>,
     /// The channel in which cards are posted.

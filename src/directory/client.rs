@@ -1,4 +1,4 @@
-//! The connection's requests (search, add, modify, delete) with checks of their answers; the verbs of other files are built of them.
+//! The connection's requests (search, add, modify, delete) with checks of their answers; the verbs in other files are built from them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -82,7 +82,7 @@ impl Directory {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Replaces the bind password in every clone. Running operations go on; the next one binds with the new password.
+    /// Replaces the bind password in every clone. Running operations continue; the next one binds with the new password.
     pub async fn replace_password(&self, password: SecretString) {
         self.shared.connection.replace_password(password).await;
     }

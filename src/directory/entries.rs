@@ -375,7 +375,7 @@ impl HolderLists {
         self.username.len() + self.address.len() + self.discord_id.len()
     }
 
-    /// One holder for each value. Of several, a foreign one counts, so that an entry of ours does not hide it.
+    /// One holder for each value. Of several, a foreign one counts, so that our own entry does not hide it.
     fn summary(self) -> Holders {
         let worst = |taken: Vec<Taken>| match taken.as_slice() {
             [] => None,

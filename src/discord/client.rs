@@ -40,7 +40,7 @@ pub(super) struct Inner {
     recent_members: RecentMembers,
 }
 
-/// Who the bot is and where the gateway is, as Discord said.
+/// The bot's identity and the gateway's URL, from Discord.
 #[derive(Debug)]
 struct BotIdentity {
     gateway_url: String,
@@ -63,7 +63,7 @@ pub enum Delivery {
         /// The message.
         message_id: MessageId,
     },
-    /// The person doesn't accept direct messages from the bot (50007, 50278). `/account status` shows the same news.
+    /// The person doesn't accept direct messages from the bot (50007, 50278). `/account status` says the same.
     Closed,
 }
 
@@ -181,25 +181,25 @@ impl Discord {
         }
     }
 
-    /// The member that was noted less than [`FRESH_FOR`](crate::domain::freshness::FRESH_FOR) ago, and when; `None` if none was, or if
-    /// they changed since. Asks nothing.
+    /// The member that was noted at most [`FRESH_FOR`](crate::domain::freshness::FRESH_FOR) ago, and when; `None` if none was, or if
+    /// they changed since. Makes no call.
     pub fn recent_member(&self, guild_id: GuildId, user_id: DiscordUserId) -> Option<(Moment, MemberFacts)> {
         self.inner.recent_members.fresh(guild_id, user_id, self.inner.clock.moment())
     }
 
-    /// Discord showed this member a moment ago, in an interaction, and what follows from it may rest on that.
+    /// Notes a member from an interaction that has just arrived, so that its consequences may use these facts.
     pub fn note_member(&self, facts: &MemberFacts) {
         self.inner.recent_members.note(facts, self.inner.clock.moment());
     }
 
-    /// The member changed or left, as the gateway says: nothing older counts.
+    /// Forgets a member who changed or left, according to the gateway: older facts no longer count.
     pub fn forget_member(&self, guild_id: GuildId, user_id: DiscordUserId) {
         self.inner.recent_members.forget(guild_id, user_id, self.inner.clock.moment());
     }
 
-    /// Posts a message to a channel. A repeat with the same nonce within some minutes doesn't post again; it updates the first message.
-    /// If the outcome of an older call is unknown, look into [`Discord::recent_messages`] first.
-    /// `POST /channels/{channel}/messages`; after it, for a repeat, `PATCH /channels/{channel}/messages/{message}`.
+    /// Posts a message to a channel. A repeat with the same nonce within some minutes doesn't post again; it updates the first message. If
+    /// the outcome of an older call is unknown, check [`Discord::recent_messages`] first. `POST /channels/{channel}/messages`; after it,
+    /// for a repeat, `PATCH /channels/{channel}/messages/{message}`.
     pub async fn post(
         &self,
         channel_id: ChannelId,

@@ -42,7 +42,7 @@ pub enum DiscordError {
 }
 
 impl DiscordError {
-    /// What people and programs are told.
+    /// The code for people and programs.
     pub const fn error_code(&self) -> ErrorCode {
         match self {
             Self::Down { .. } | Self::RateLimited { .. } | Self::Unauthorized => ErrorCode::DiscordDown,
@@ -50,7 +50,7 @@ impl DiscordError {
         }
     }
 
-    /// The same call may succeed later without a change of anything.
+    /// Whether the same call may succeed later without any change.
     pub const fn is_worth_another_try(&self) -> bool {
         matches!(self, Self::Down { .. } | Self::RateLimited { .. })
     }
@@ -107,7 +107,7 @@ impl DiscordError {
     /// Classifies a status, Discord's own code (-1 if the body had none) and the value of `Retry-After`.
     pub(super) fn from_status(status: u16, code: i64, retry_after: Option<Duration>) -> Self {
         match (status, code) {
-            // 50027 is about the token of an interaction, which lives 15 minutes, and not about the bot's token.
+            // 50027 is about the token of an interaction, which is valid for 15 minutes, and not about the bot's token.
             (401, 50027) | (404, _) => Self::Gone(code),
             (401, _) => Self::Unauthorized,
             (403, _) => Self::Forbidden(code),

@@ -142,7 +142,7 @@ impl Discord {
     }
 
     /// A guild with the bot's roles in it; `None` if the bot is not in the guild. `GET /guilds/{guild}/members/{user}`, `…/roles`,
-    /// `…/channels`. `Down` before [`Discord::greet`] succeeded.
+    /// `…/channels`. `Down` before [`Discord::identify`] succeeded.
     pub async fn guild(&self, guild: GuildId) -> Result<Option<GuildSnapshot>, DiscordError> {
         let Some(bot) = self.bot_user_id() else { return Err(DiscordError::Down { ambiguous: false }) };
         let own = match self.member(guild, bot).await {

@@ -37,7 +37,7 @@ impl Unanswered {
             return;
         }
         let mut count = self.count.subscribe();
-        // An elapsed limit is no error: background work must go on at some time.
+        // An elapsed limit is no error, because background work must continue at some point.
         drop(tokio::time::timeout(at_most, count.wait_for(|count| *count == 0)).await);
     }
 }

@@ -8,9 +8,9 @@ use super::username::Username;
 codes! {
     /// The state of an account.
     pub enum AccountState {
-        /// Its first job runs; nothing is usable.
+        /// Its first job runs; nothing can be used yet.
         Creating = "creating",
-        /// Everything is made and the mail was sent; no password exists.
+        /// Everything is created and the mail was sent; no password is set.
         Invited = "invited",
         /// The person set a password.
         Active = "active",
@@ -18,17 +18,17 @@ codes! {
         Disabled = "disabled",
         /// The entry or the Keycloak user is not the one that we recorded; nothing is written.
         Conflict = "conflict",
-        /// Ended; its name may stand in a tombstone.
+        /// Ended; a tombstone may reserve its name.
         Closed = "closed",
     }
 }
 
-/// What marks an entry as ours: `accolade:<account id>`, one value of the mark attribute.
+/// The mark that makes an entry ours: `accolade:<account id>`, one value of the mark attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark(AccountId);
 
 impl Mark {
-    /// What every mark begins with.
+    /// The prefix of every mark.
     pub const BEGINS: &'static str = "accolade:";
 
     /// The mark of an account's entry.
@@ -36,7 +36,7 @@ impl Mark {
         Self(account)
     }
 
-    /// Reads a value of the mark attribute; `None` if it is no mark.
+    /// Reads a value of the mark attribute; `None` if it is not a mark.
     pub fn parse(value: &str) -> Option<Self> {
         value.strip_prefix(Self::BEGINS)?.parse().ok().map(Self)
     }
@@ -53,18 +53,18 @@ impl std::fmt::Display for Mark {
     }
 }
 
-/// The directory's own lasting id of an entry (`entryUUID`, `nsUniqueId` or `objectGUID`), as text.
+/// The directory's own permanent id of an entry (`entryUUID`, `nsUniqueId` or `objectGUID`), as text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DirectoryId(String);
 
-/// Keycloak's id of a user. Kept as text: only users have `UUID`s there.
+/// Keycloak's id of a user, as text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeycloakId(String);
 
 macro_rules! opaque {
     ($name:ident) => {
         impl $name {
-            /// Takes what the server sent; empty text is no id.
+            /// The id with the text that the server sent; `None` if it is empty.
             pub fn new(text: impl Into<String>) -> Option<Self> {
                 let text = text.into();
                 (!text.is_empty()).then_some(Self(text))
@@ -91,19 +91,19 @@ opaque!(KeycloakId);
 pub struct Account {
     /// Our id; the mark on the entry carries it.
     pub id: AccountId,
-    /// Whose it is.
+    /// Its owner.
     pub person_id: PersonId,
     /// Its state.
     pub state: AccountState,
     /// The user name, which is also the entry's `uid`.
     pub username: Username,
-    /// The entry, once it was made.
+    /// The entry, once it was created.
     pub directory_id: Option<DirectoryId>,
     /// The Keycloak user, once it was seen.
     pub keycloak_id: Option<KeycloakId>,
-    /// What the buttons `notme` and `resend` must carry.
+    /// The nonce that the buttons `notme` and `resend` must carry.
     pub nonce: Nonce,
-    /// When the mail went out.
+    /// When the mail was sent.
     pub invited_at: Option<Timestamp>,
     /// When the first password was seen.
     pub activated_at: Option<Timestamp>,
@@ -114,7 +114,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// The state of an account before a job of this kind met the conflict, derived from what had happened until then.
+    /// The state of an account before a job of this kind found the conflict, derived from what had happened until then.
     pub const fn state_before_conflict(&self, kind: JobKind) -> AccountState {
         match kind {
             // None of these jobs begins with a disabled or closed account.

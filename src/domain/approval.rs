@@ -1,4 +1,4 @@
-//! Who may decide a request. Authority is decision on freshly fetched facts, at the effect, and fails closed.
+//! Who may decide a request. Authority is checked on freshly fetched facts when the action is carried out, and the check fails closed.
 
 use super::error_code::{ErrorCode, codes};
 use super::ids::{DiscordUserId, RoleId, Timestamp};
@@ -28,7 +28,7 @@ codes! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moderator(DiscordUserId);
 
-/// A member who may look at requests now. Only [`authorize_reader`] makes one.
+/// A member who may view requests now. Only [`authorize_reader`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reader(DiscordUserId);
 
@@ -51,8 +51,7 @@ pub fn authorize_moderator(
     Ok(Moderator(member.user_id))
 }
 
-/// Checks whether `member` may look at requests: they hold a moderator or admin role now, have passed screening and are not timed
-/// out.
+/// Checks whether `member` may view requests: they hold a moderator or admin role now, have passed screening and are not timed out.
 pub fn authorize_reader(
     member: &MemberFacts,
     deciding_roles: &[RoleId],

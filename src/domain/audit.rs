@@ -1,6 +1,6 @@
 //! The audit log's events and the canonical bytes that its hash chain covers.
 //!
-//! Personal values stand outside the chain; the chain covers only their salted hash, so that erasing a person keeps it whole.
+//! Personal values are stored outside the chain, which covers only their salted hash, so that erasing a person doesn't break it.
 
 use sha2::{Digest, Sha256};
 
@@ -9,31 +9,31 @@ use super::error_code::codes;
 use super::ids::{GuildId, JobId, PersonId, RequestId, Timestamp};
 
 codes! {
-    /// What happened. The texts stand in the chain and never change.
+    /// What happened. The codes are part of the chain and never change.
     pub enum Event {
         /// The chain's first row.
         ChainStarted = "chain.started",
         /// `Send` was pressed.
         RequestSubmitted = "request.submitted",
-        /// A request was not taken.
+        /// A request was refused.
         RequestRefused = "request.refused",
-        /// A person has to look at it.
+        /// A request was put on hold until a person looks at it.
         RequestHeld = "request.held",
         /// Approved, by a moderator or a rule.
         RequestApproved = "request.approved",
         /// Denied.
         RequestDenied = "request.denied",
-        /// Cancelled by the requester, or because they left.
+        /// Cancelled by the requester or an admin, or because the requester left.
         RequestCancelled = "request.cancelled",
         /// Nobody decided in time.
         RequestExpired = "request.expired",
-        /// The account could not be made.
+        /// The account could not be created.
         RequestFailed = "request.failed",
-        /// A held request may be decided again, or a tombstoned name was given free.
+        /// A held request may be decided again, or a tombstoned name was released. This version doesn't write it.
         RequestReleased = "request.released",
-        /// A member pressed a button or ran a command without the right to.
+        /// A member without the right pressed a button or ran a command.
         PressRefused = "press.refused",
-        /// LDAP Add.
+        /// The entry was added to the directory.
         EntryCreated = "entry.created",
         /// The entry was there already, with our mark.
         EntryFound = "entry.found",
@@ -63,11 +63,11 @@ codes! {
         MailRefused = "mail.refused",
         /// It is unknown whether the mail was sent.
         MailUnknown = "mail.unknown",
-        /// The account is made and the mail is out.
+        /// The account was created and the mail was sent.
         AccountInvited = "account.invited",
         /// A first password was seen.
         AccountActivated = "account.activated",
-        /// An account that never was used was removed.
+        /// An account that was never used was removed.
         AccountWithdrawn = "account.withdrawn",
         /// Locked and disabled.
         AccountDisabled = "account.disabled",
@@ -75,7 +75,7 @@ codes! {
         AccountEnabled = "account.enabled",
         /// The entry or user is not the recorded one.
         AccountConflict = "account.conflict",
-        /// Ended.
+        /// The account ended.
         AccountClosed = "account.closed",
         /// Put on the deny list.
         DenyAdded = "deny.added",
@@ -87,11 +87,11 @@ codes! {
         RoleFound = "role.found",
         /// A job stopped for an operator.
         JobNeedsOperator = "job.needs_operator",
-        /// An admin let a job go on.
+        /// An admin retried a job.
         JobRetried = "job.retried",
         /// A job was undone completely.
         JobUndone = "job.undone",
-        /// An admin looked at links, the audit log, or the texts of a request.
+        /// A moderator or admin viewed the texts of a request, or an admin viewed links, the audit log or a diagnosis.
         AdminViewed = "admin.viewed",
         /// The panel was posted.
         PanelPosted = "panel.posted",
@@ -99,7 +99,7 @@ codes! {
 }
 
 codes! {
-    /// Through which entrance it came.
+    /// Where an action came from.
     pub enum Source {
         /// Discord.
         Chat = "chat",
@@ -114,10 +114,10 @@ codes! {
     }
 }
 
-/// Who did it. Never a snowflake, name or address: erasure must not touch the chain.
+/// Who acted. Never a snowflake, a person's name or an address, because erasure must not change the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// A person of ours.
+    /// A person, by our id.
     Person(PersonId),
     /// An operator at the command line, by login name.
     Cli(String),
@@ -147,31 +147,31 @@ impl Actor {
     }
 }
 
-/// What a reason that names a rule begins with.
+/// The prefix of a reason that names a rule.
 pub const RULE_PREFIX: &str = "rule:";
 
-/// One thing that happened, before it has its place in the chain.
+/// One event, before it gets its position in the chain.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// What.
+    /// The event.
     pub event: Event,
-    /// Through which entrance.
+    /// The source.
     pub source: Source,
-    /// In which guild.
+    /// The guild.
     pub guild_id: Option<GuildId>,
-    /// Who.
+    /// The actor.
     pub actor: Actor,
-    /// Whom it concerns.
+    /// The person concerned.
     pub subject: Option<PersonId>,
-    /// Which request.
+    /// The request.
     pub request_id: Option<RequestId>,
-    /// Which job.
+    /// The job.
     pub job_id: Option<JobId>,
     /// The state, group or rule before; never a personal value.
     pub before: Option<String>,
-    /// The same, after.
+    /// The state, group or rule after; never a personal value.
     pub after: Option<String>,
-    /// Why: an error code, whether a denial is told, or `rule:<name>`.
+    /// The reason: an error code, whether a denial is told, or `rule:<name>`.
     pub reason_code: Option<String>,
     /// Personal text (a typed reason, for example): sealed outside the chain, which covers only its salted hash.
     pub personal: Option<String>,
@@ -195,35 +195,35 @@ impl Entry {
         }
     }
 
-    /// Whom it concerns.
+    /// The person concerned.
     #[must_use]
     pub fn about(mut self, subject: PersonId) -> Self {
         self.subject = Some(subject);
         self
     }
 
-    /// In which guild.
+    /// The guild.
     #[must_use]
     pub fn in_guild(mut self, guild: GuildId) -> Self {
         self.guild_id = Some(guild);
         self
     }
 
-    /// Which request.
+    /// The request.
     #[must_use]
     pub fn of_request(mut self, request: RequestId) -> Self {
         self.request_id = Some(request);
         self
     }
 
-    /// Which job.
+    /// The job.
     #[must_use]
     pub fn of_job(mut self, job: JobId) -> Self {
         self.job_id = Some(job);
         self
     }
 
-    /// What it was and what it became.
+    /// The values before and after the change.
     #[must_use]
     pub fn change(mut self, before: impl Into<String>, after: impl Into<String>) -> Self {
         self.before = Some(before.into());
@@ -231,21 +231,21 @@ impl Entry {
         self
     }
 
-    /// What it became, where there was nothing before.
+    /// The value after the change, if there was none before.
     #[must_use]
     pub fn becoming(mut self, after: impl Into<String>) -> Self {
         self.after = Some(after.into());
         self
     }
 
-    /// Why, as a code.
+    /// The reason, as a code.
     #[must_use]
     pub fn because(mut self, code: impl std::fmt::Display) -> Self {
         self.reason_code = Some(code.to_string());
         self
     }
 
-    /// Because of a rule of the policy: `rule:<name>`. No error code has a colon, so nobody takes one for the other.
+    /// A rule of the policy as the reason: `rule:<name>`. No error code has a colon, so the two can't be confused.
     #[must_use]
     pub fn by_rule(mut self, rule: &RuleName) -> Self {
         self.reason_code = Some([RULE_PREFIX, rule.as_str()].concat());
@@ -258,34 +258,34 @@ impl Entry {
 pub struct ChainRow {
     /// Position, from 1.
     pub seq: i64,
-    /// When, milliseconds since the Unix epoch.
+    /// The time, in milliseconds since the Unix epoch.
     pub at: Timestamp,
-    /// The event's text. Text, not [`Event`]: a newer version's rows must verify too.
+    /// The event's code, as text instead of [`Event`], because rows of a newer version must verify too.
     pub event: String,
-    /// The source's text.
+    /// The source's code.
     pub source: String,
     /// The guild, as text.
     pub guild_id: Option<String>,
-    /// Who.
+    /// The actor.
     pub actor_id: String,
-    /// Whom.
+    /// The person concerned.
     pub subject_id: Option<String>,
-    /// Which request.
+    /// The request.
     pub request_id: Option<String>,
-    /// Which job.
+    /// The job.
     pub job_id: Option<String>,
-    /// Before.
+    /// The value before the change.
     pub before: Option<String>,
-    /// After.
+    /// The value after the change.
     pub after: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason_code: Option<String>,
     /// `SHA-256(salt ‖ body)` of the personal text.
     pub personal_hash: Option<Vec<u8>>,
 }
 
 impl Entry {
-    /// The entry at its place in the chain.
+    /// The entry at its position in the chain.
     pub fn at_place(self, seq: i64, at: Timestamp, personal_hash: Option<Vec<u8>>) -> ChainRow {
         ChainRow {
             seq,
@@ -305,13 +305,13 @@ impl Entry {
     }
 }
 
-/// The version of the canonical bytes; a change of them takes the next.
+/// The version of the canonical bytes. A changed format needs the next version.
 const CANONICAL_VERSION: u8 = 1;
 
-/// The length that says NULL.
+/// The length that stands for NULL.
 const NULL_LENGTH: u32 = u32::MAX;
 
-/// What stands as `prev` of the chain's first row.
+/// The `prev` of the chain's first row.
 pub const FIRST_PREV: [u8; 32] = [0; 32];
 
 /// The bytes that a row's hash covers, version 1: the byte 1, then every column in the order of the table without `prev` and
@@ -340,12 +340,12 @@ pub fn canonical_bytes(row: &ChainRow) -> Vec<u8> {
     bytes
 }
 
-/// `SHA-256(prev ‖ canonical bytes)`: ties a row to all before it.
+/// `SHA-256(prev ‖ canonical bytes)`: links a row to all rows before it.
 pub fn chain_hash(prev: &[u8], row: &ChainRow) -> Vec<u8> {
     Sha256::new().chain_update(prev).chain_update(canonical_bytes(row)).finalize().to_vec()
 }
 
-/// `SHA-256(salt ‖ body)`: what the chain keeps of a personal text. Without the salt nobody can try texts.
+/// `SHA-256(salt ‖ body)`: the chain's hash of a personal text. Without the salt, nobody can find the text by guessing.
 pub fn personal_hash(salt: &[u8], body: &str) -> Vec<u8> {
     Sha256::new().chain_update(salt).chain_update(body).finalize().to_vec()
 }

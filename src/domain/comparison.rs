@@ -1,9 +1,9 @@
-//! How a restored database and the world outside may differ.
+//! How a restored database and the external systems may differ.
 
 use super::error_code::codes;
 
 codes! {
-    /// How an account of the database and the world outside differ.
+    /// How an account in the database and the external systems differ.
     pub enum DifferenceKind {
         /// An entry has our mark, and the database has no such account.
         EntryWithoutAccount = "entry_without_account",

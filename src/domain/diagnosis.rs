@@ -1,31 +1,31 @@
-//! What a look at everything outside found: each thing with how it stands. What nobody judged is never in order.
+//! The result of `doctor`: every check with its outcome. A check that was not made never counts as passed.
 
 use super::finding::{Finding, NotChecked, System};
 
-/// How one thing stands.
+/// The outcome of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was judged and is in order.
+    /// The check found no problem.
     InOrder,
-    /// It is wrong.
+    /// The check found a problem.
     Wrong,
-    /// Nobody knows.
+    /// The check was not made.
     NotChecked(NotChecked),
 }
 
-/// One thing that was, or was not, judged.
+/// One check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// What it is.
+    /// What it looks for.
     pub finding: Finding,
-    /// How it stands.
+    /// Its outcome.
     pub outcome: Outcome,
     /// What exactly is wrong: an id, a file, an attribute. Never a name, an address or a secret.
     pub about: Option<String>,
 }
 
 impl Check {
-    /// What exactly is wrong, for people who do not run the machine: without what may name its files.
+    /// What exactly is wrong, for people who do not run the machine. It is left out if it may name files or addresses.
     pub fn about_in_chat(&self) -> Option<&str> {
         let is_a_way = matches!(
             self.finding,
@@ -41,25 +41,25 @@ impl Check {
     }
 }
 
-/// What was found, in the order of the codes. Several findings may carry one code; every code is there at least once.
+/// All checks, in the order of the codes. Every code occurs at least once, and once for each problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// All of it.
+    /// The checks.
     pub checks: Vec<Check>,
 }
 
 impl Diagnosis {
-    /// How many things are wrong.
+    /// The number of problems.
     pub fn findings(&self) -> usize {
         self.wrong().count()
     }
 
-    /// How many things were not judged.
+    /// The number of checks that were not made.
     pub fn unchecked(&self) -> usize {
         self.checks.iter().filter(|check| matches!(check.outcome, Outcome::NotChecked(_))).count()
     }
 
-    /// What is wrong, the worst first.
+    /// The problems, worst first.
     pub fn worst_first(&self) -> Vec<&Check> {
         let mut wrong: Vec<&Check> = self.wrong().collect();
         wrong.sort_by_key(|check| check.finding.weight());

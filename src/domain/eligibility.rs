@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::ids::{RoleId, Timestamp};
 use super::member::MemberFacts;
 
-/// The name of a rule, as the configuration gives it; kept with the request and in the audit log.
+/// The name of a rule, from the configuration. It is stored with the request and in the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RuleName(String);
 
@@ -41,13 +41,13 @@ impl GroupName {
 /// Who approves a request under a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Approval {
-    /// The rule itself, once the look has found everything free.
+    /// The rule itself, once the check has found everything free.
     Automatic,
     /// A moderator.
     Moderators,
 }
 
-/// One rule. Every condition must hold; an empty list asks for nothing.
+/// One rule. Every condition must hold; an empty list requires nothing.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// Its name.
@@ -77,14 +77,14 @@ pub struct Policy {
     pub rules: Vec<Rule>,
 }
 
-/// One condition that does not hold, for the sentence "why not".
+/// One condition that does not hold, for the message that explains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WhyNot {
     /// Membership screening is not finished.
     Pending,
     /// The user is a bot.
     Bot,
-    /// Timed out at present.
+    /// The member is timed out.
     TimedOut,
     /// The guild has no rule at all.
     NoRules,
@@ -92,7 +92,7 @@ pub enum WhyNot {
     RolesMissing(Vec<RoleId>),
     /// One of these roles is needed.
     OneRoleNeeded(Vec<RoleId>),
-    /// These roles stand against it.
+    /// The member has these roles of `none_roles`.
     RoleForbids(Vec<RoleId>),
     /// The Discord account is too young; it is old enough at this instant.
     AccountTooYoung(Timestamp),
@@ -105,12 +105,12 @@ pub enum WhyNot {
 pub enum Eligibility<'a> {
     /// This rule fits.
     Eligible(&'a Rule),
-    /// No rule fits; the reasons of the rule that came nearest.
+    /// No rule fits, or a reason is against the person. These are the reasons against the person and those of the nearest rule.
     NotEligible(Vec<WhyNot>),
 }
 
-/// Evaluates `facts` at `now`: the first rule that fits decides. If none fits, the answer holds every reason of the nearest rule,
-/// which is the one with the fewest conditions left; of two equally near rules it is the first.
+/// Evaluates `facts` at `now`: the first rule that fits decides. Otherwise the answer has the reasons against the person and those of the
+/// nearest rule: the first one with the fewest unmet conditions.
 pub fn evaluate<'a>(policy: &'a Policy, facts: &MemberFacts, now: Timestamp) -> Eligibility<'a> {
     let explanation = explain(policy, facts, now);
     if let Some(rule) = explanation.deciding() {
@@ -122,17 +122,17 @@ pub fn evaluate<'a>(policy: &'a Policy, facts: &MemberFacts, now: Timestamp) -> 
     Eligibility::NotEligible(of_person.into_iter().chain(of_policy).collect())
 }
 
-/// Everything that [`evaluate`] looks at: the reasons against the person, and those against each rule, in order.
+/// The details behind [`evaluate`]: the reasons against the person, and those against each rule, in order.
 #[derive(Clone, Debug)]
 pub struct Explanation<'a> {
-    /// What stands against the person whatever the rule.
+    /// The reasons against the person, whatever the rule.
     pub of_person: Vec<WhyNot>,
     /// Each rule with every condition of it that does not hold.
     pub rules: Vec<(&'a Rule, Vec<WhyNot>)>,
 }
 
 impl<'a> Explanation<'a> {
-    /// The first rule that fits, unless something stands against the person.
+    /// The first rule that fits, unless there is a reason against the person.
     pub fn deciding(&self) -> Option<&'a Rule> {
         let fits = |(rule, of_rule): &(&'a Rule, Vec<WhyNot>)| of_rule.is_empty().then_some(*rule);
         if self.of_person.is_empty() { self.rules.iter().find_map(fits) } else { None }
@@ -148,7 +148,7 @@ pub fn explain<'a>(policy: &'a Policy, facts: &MemberFacts, now: Timestamp) -> E
     }
 }
 
-/// What stands against the person whatever the rule.
+/// The reasons against the person, whatever the rule.
 fn reasons_of_person(facts: &MemberFacts, now: Timestamp) -> Vec<WhyNot> {
     let mut reasons = Vec::new();
     if facts.bot {
@@ -182,7 +182,7 @@ fn reasons_of_rule(rule: &Rule, facts: &MemberFacts, now: Timestamp) -> Vec<WhyN
     if old_enough > now {
         reasons.push(WhyNot::AccountTooYoung(old_enough));
     }
-    // A membership whose start Discord does not tell has no age: a rule that asks for one is not met.
+    // If Discord doesn't say when the member joined, a rule with a minimum membership is not met.
     if !rule.min_membership.is_zero() {
         let long_enough = facts.joined_at.map(|joined| joined.after(rule.min_membership));
         if long_enough.is_none_or(|at| at > now) {
@@ -192,7 +192,7 @@ fn reasons_of_rule(rule: &Rule, facts: &MemberFacts, now: Timestamp) -> Vec<WhyN
     reasons
 }
 
-/// How many conditions are left; each missing role is one.
+/// The number of unmet conditions; each missing or forbidden role counts as one.
 fn distance(reasons: &[WhyNot]) -> usize {
     reasons
         .iter()

@@ -1,7 +1,6 @@
 //! The code of every refusal and failure, for people and programs.
 //!
-//! The text of a code is fixed: it stands in columns, logs, JSON and docs (`docs/reference/codes.md`).
-//! The sentence for a code lives in `messages`.
+//! The text of a code is fixed: it is in columns, logs, JSON and docs (`docs/reference/codes.md`). The message for a code is in `messages`.
 
 /// Defines an enum whose variants have fixed codes: `ALL`, `code`, `Display` and `FromStr`.
 macro_rules! codes {
@@ -30,7 +29,7 @@ macro_rules! codes {
 }
 pub(crate) use codes;
 
-/// The text is none of our codes; a newer version may have written it.
+/// The text is not a known code; a newer version may have written it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an unknown code")]
 pub struct UnknownCode;
@@ -42,17 +41,17 @@ pub(crate) fn unknown_code(_text: &str) -> UnknownCode {
 codes! {
     /// Why something was refused or did not succeed.
     pub enum ErrorCode {
-        /// No rule of the guild's policy fits the member.
+        /// No rule of the guild's policy fits the member, or the state of the account or channel doesn't allow the action.
         NotEligible = "not_eligible",
         /// The person has an account that is not closed.
         AlreadyHasAccount = "already_has_account",
         /// The person has a request that is not decided.
         RequestOpen = "request_open",
-        /// The user name breaks a rule of form.
+        /// The user name or a personal name is not valid, or a required reason is missing.
         NameIllegal = "name_illegal",
         /// The user name is reserved, taken, looks like a taken one, or belonged to another person before.
         NameUnavailable = "name_unavailable",
-        /// The mail address breaks a rule of form, or its domain is not accepted.
+        /// The mail address is not valid, or its domain is not accepted.
         AddressIllegal = "address_illegal",
         /// Another person's account has this mail address.
         AddressInUse = "address_in_use",
@@ -62,7 +61,7 @@ codes! {
         TooMany = "too_many",
         /// The person is no longer a member of the guild.
         MemberGone = "member_gone",
-        /// The person no longer holds the roles that the rule asks for.
+        /// The person is a member, but no rule fits them any more.
         RoleLost = "role_lost",
         /// The member holds no moderator or admin role now, is timed out, or has not passed screening.
         NotModerator = "not_moderator",
@@ -96,19 +95,19 @@ codes! {
         MailUnknown = "mail_unknown",
         /// Discord did not answer, or refused the bot's token.
         DiscordDown = "discord_down",
-        /// Discord refused the call: the bot lacks a right, or what the call names no longer exists.
+        /// Discord refused the call: the bot lacks a right, or the object of the call no longer exists.
         DiscordRefused = "discord_refused",
         /// The database is busy; nothing is lost, try again.
         StoreBusy = "store_busy",
         /// The database has no room; nothing was stored.
         StoreFull = "store_full",
-        /// A defect on our side; the reference id finds it in the log.
+        /// A defect in Accolade; the reference id leads to it in the log.
         Internal = "internal",
     }
 }
 
 impl ErrorCode {
-    /// Whether the cause is on our side, so that the log helps.
+    /// Whether the cause is a failure of Accolade or a server, so that the log has details.
     pub const fn is_failure(self) -> bool {
         match self {
             Self::DirectoryDown

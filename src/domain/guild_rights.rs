@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuildRights(u64);
 
-/// Permissions with which somebody who has the bot's token could harm the guild, by the names that Discord's settings show.
+/// Permissions with which someone who has the bot's token could harm the guild, by the names that Discord's settings show.
 const HARMFUL: [(u64, &str); 13] = [
     (1 << 1, "Kick Members"),
     (1 << 2, "Ban Members"),

@@ -27,7 +27,7 @@ codes! {
         Welcome = "welcome",
         /// Resends the mail at the request of the person.
         Resend = "resend",
-        /// Locks and disables the account and ends its sessions, because the person says that somebody else set the password. Removes
+        /// Locks and disables the account and ends its sessions, because the person says that someone else set the password. Removes
         /// nothing.
         Lock = "lock",
     }
@@ -92,11 +92,11 @@ codes! {
 }
 
 impl Step {
-    /// Whether what the step did is recorded before the next step begins. All other steps are convergent: after a crash they look, find
-    /// their effect and continue, so they are recorded at the next barrier. A barrier stands before a mail, after it, and wherever a
+    /// Whether what the step did is recorded before the next step begins. All other steps are convergent: after a crash they look for their
+    /// effect, find it and continue, so they are recorded at the next barrier. There is a barrier before a mail, after it, and wherever a
     /// job waits, fails or ends.
     ///
-    /// The first mail of a job is the exception: `invite` calls nobody after it, so both are recorded together.
+    /// The first mail of a job is the exception: `invite` follows and makes no call, so both are recorded together.
     pub const fn is_recorded_at_once(self) -> bool {
         matches!(self, Self::Mail | Self::Resend)
     }
@@ -109,7 +109,7 @@ pub struct JobStep {
     pub step: Step,
     /// The code of its [`Outcome`].
     pub outcome: String,
-    /// What later steps need of it, as JSON.
+    /// What later steps need from it, as JSON.
     pub output: Option<String>,
     /// When its result was known.
     pub at: Timestamp,
@@ -141,8 +141,8 @@ impl JobKind {
             ],
             Self::Welcome => &[Step::GrantRole],
             Self::Resend => &[Step::Resend],
-            // The lock before the rest: `enabled: false` is believed only after our own bind worked. While the directory is away,
-            // the step `lock` does what Keycloak can do.
+            // The lock comes first: `enabled: false` counts only after our own bind to the directory succeeded. While the directory is
+            // down, the step `lock` does what Keycloak can do.
             Self::Lock => &[Step::Lock, Step::Disable, Step::EndSessions, Step::Finalize],
         }
     }
@@ -197,11 +197,11 @@ impl Outcome {
 /// What happens after a step that failed. The step decides; the worker does it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureAction {
-    /// Try again: after `after` if the server said so, else after the backoff.
+    /// Try again: after `after` if the server named a time, otherwise after the backoff.
     Retry {
         /// Why.
         code: ErrorCode,
-        /// What `Retry-After` said.
+        /// The value of `Retry-After`.
         after: Option<Duration>,
     },
     /// It can never succeed: everything that we created is undone, and the request fails with this code.
@@ -209,7 +209,7 @@ pub enum FailureAction {
         /// Why.
         code: ErrorCode,
     },
-    /// An operator has to look. Nothing is undone; a button or a command tries it again.
+    /// The job stops for an operator. Nothing is undone; a button or a command retries it.
     AskOperator {
         /// Why.
         code: ErrorCode,
@@ -270,7 +270,7 @@ pub struct Job {
     pub error_code: Option<ErrorCode>,
     /// How many mails were begun.
     pub mail_attempts: i64,
-    /// Whether somebody asked to cancel it.
+    /// Whether someone asked to cancel it.
     pub cancel_asked: bool,
 }
 

@@ -1,6 +1,6 @@
-//! Compares directory and Keycloak with the account: every difference has a name of its own.
+//! Compares directory and Keycloak with the account: every kind of difference has its own code.
 //!
-//! A server that did not answer is *not checked*: its silence proves nothing, and is never "ok".
+//! A server that did not answer is *not checked*: no answer proves nothing and never counts as "no difference".
 
 use super::account::{Account, AccountState, DirectoryId, KeycloakId, Mark};
 use super::eligibility::GroupName;
@@ -10,9 +10,9 @@ use super::ids::{DiscordUserId, Timestamp};
 codes! {
     /// What differs.
     pub enum LinkDifference {
-        /// The directory has no entry of the recorded id, and none in its place.
+        /// The directory has no entry with the recorded id, and no other in its place.
         EntryGone = "entry_gone",
-        /// An entry with our mark or name has another lasting id than the recorded one.
+        /// An entry with our mark or name has a different permanent id than the recorded one.
         EntryReplaced = "entry_replaced",
         /// The account is closed, and its entry is still there.
         EntryLeft = "entry_left",
@@ -20,11 +20,11 @@ codes! {
         MarkMissing = "mark_missing",
         /// The entry carries the mark of another account.
         MarkOfAnother = "mark_of_another",
-        /// The entry's Discord id is missing or another one.
+        /// The entry's Discord id is missing or different.
         DiscordIdDiffers = "discord_id_differs",
-        /// The entry has another name.
+        /// The entry has a different name.
         NameDiffers = "name_differs",
-        /// The entry has the name in other letters' case.
+        /// The entry's name differs only in case.
         NameCase = "name_case",
         /// The entry is not in a group that the rule grants.
         GroupMissing = "group_missing",
@@ -34,19 +34,19 @@ codes! {
         Locked = "locked",
         /// The account is disabled, and the entry is not locked.
         NotLocked = "not_locked",
-        /// Keycloak has no user of the recorded id, and no other of our entry.
+        /// Keycloak has no user with the recorded id, and no other for our entry.
         KeycloakUserGone = "keycloak_user_gone",
-        /// Keycloak shows our entry under another id than the recorded one.
+        /// Keycloak shows our entry with a different id than the recorded one.
         KeycloakIdChanged = "keycloak_id_changed",
         /// The account is closed, and its Keycloak user is still there.
         KeycloakUserLeft = "keycloak_user_left",
         /// The Keycloak user does not come from our federation and our entry.
         KeycloakUserNotOurs = "keycloak_user_not_ours",
-        /// Keycloak shows another name.
+        /// Keycloak shows a different name.
         KeycloakNameDiffers = "keycloak_name_differs",
-        /// Keycloak shows another address than the directory.
+        /// Keycloak shows a different address than the directory.
         AddressDiffers = "address_differs",
-        /// Keycloak shows the directory's address in other letters' case.
+        /// Keycloak's address differs from the directory's only in case.
         AddressCase = "address_case",
         /// Keycloak does not show a group that the rule grants.
         KeycloakGroupMissing = "keycloak_group_missing",
@@ -64,8 +64,7 @@ codes! {
     pub enum NotChecked {
         /// The directory did not answer.
         Directory = "directory",
-        /// Keycloak did not answer; or the directory did not, without which Keycloak shows people as disabled, in no group, or not
-        /// at all.
+        /// Keycloak did not answer, or the directory did not: without it, Keycloak shows people as disabled, in no group, or not at all.
         Keycloak = "keycloak",
         /// The rule that granted the groups is not in the configuration any more, or the groups could not be read.
         Groups = "groups",
@@ -84,7 +83,7 @@ pub struct Finding {
 /// The entry as it is now.
 #[derive(Clone, Debug)]
 pub struct EntryFacts {
-    /// Its lasting id.
+    /// Its permanent id.
     pub directory_id: DirectoryId,
     /// Its name.
     pub username: String,
@@ -98,7 +97,7 @@ pub struct EntryFacts {
     pub is_locked: bool,
     /// When a password was last set.
     pub password_changed_at: Option<Timestamp>,
-    /// The groups that name it; `None` if they could not be read.
+    /// The groups that list it as a member; `None` if they could not be read.
     pub groups: Option<Vec<GroupName>>,
 }
 
@@ -124,9 +123,9 @@ pub struct UserFacts {
 /// The result of a look-up in directory or Keycloak.
 #[derive(Clone, Debug)]
 pub enum Lookup<T> {
-    /// The recorded one; or the only one, where none is recorded yet.
+    /// The recorded one, or the one with our mark if none is recorded yet.
     Found(T),
-    /// The recorded one is gone, and this stands in its place.
+    /// The recorded one is gone, and this one is in its place.
     Replaced(T),
     /// The recorded one is gone.
     Gone,
@@ -146,16 +145,16 @@ impl<T> Lookup<T> {
     }
 }
 
-/// What the store expects.
+/// What the store has recorded.
 #[derive(Clone, Debug)]
 pub struct Recorded<'a> {
     /// The account.
     pub account: &'a Account,
-    /// Whose it is.
+    /// The owner's Discord id.
     pub discord_id: Option<DiscordUserId>,
     /// The groups of its rule; `None` if they are no longer known.
     pub wanted: Option<&'a [GroupName]>,
-    /// The groups that any rule may grant: no others are looked at.
+    /// The groups that any rule may grant. No others are compared.
     pub managed: &'a [GroupName],
 }
 
@@ -183,7 +182,7 @@ impl Comparison {
     }
 }
 
-/// Names every difference between the account and what directory and Keycloak show.
+/// Finds every difference between the account and the current state of directory and Keycloak.
 pub fn compare(recorded: &Recorded<'_>, entry: &Lookup<EntryFacts>, user: &Lookup<UserFacts>) -> Comparison {
     let mut found = Comparison::default();
     // Keycloak reads from the directory: during an outage of the directory its answer proves nothing.
@@ -255,7 +254,7 @@ fn compare_entry(found: &mut Comparison, recorded: &Recorded<'_>, entry: &Lookup
     }
 }
 
-/// Whether an account in this state is locked and disabled; `None` where both may be.
+/// Whether an account in this state is locked and disabled; `None` if it may be either.
 fn expects_lock(state: AccountState) -> Option<bool> {
     match state {
         AccountState::Invited | AccountState::Active => Some(false),

@@ -1,15 +1,15 @@
-//! What Discord says of a member of a guild: the facts on which eligibility and authority are decided.
+//! The facts that Discord gives about a member of a guild. Eligibility and authority are decided on them.
 
 use super::ids::{DiscordUserId, GuildId, RoleId, Timestamp};
 
-/// One member of one guild at one moment. Never stored; a decision may rest on facts of the last 30 s.
+/// One member of one guild at one moment. They are never stored, and a decision may use facts that are at most 30 s old.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberFacts {
-    /// Who.
+    /// The user.
     pub user_id: DiscordUserId,
-    /// Where.
+    /// The guild.
     pub guild_id: GuildId,
-    /// The Discord user name, for the prefilled form only. It identifies nobody.
+    /// The Discord user name, for the prefilled form only. It is not used as an identity.
     pub user_name: String,
     /// The display name, for the prefilled form only.
     pub display_name: Option<String>,
@@ -17,7 +17,7 @@ pub struct MemberFacts {
     pub roles: Vec<RoleId>,
     /// When they joined the guild, if Discord said so.
     pub joined_at: Option<Timestamp>,
-    /// Membership screening is not finished: such a member has no power and no eligibility.
+    /// Membership screening is not finished: such a member may not act and is not eligible.
     pub pending: bool,
     /// Until when they are timed out.
     pub timed_out_until: Option<Timestamp>,

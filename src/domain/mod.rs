@@ -1,4 +1,4 @@
-//! The core: what Accolade means, without I/O, clock, randomness, async or logging.
+//! The core: the rules of Accolade, without I/O, clock, randomness, async or logging.
 //!
 //! Facts go in, decisions come out. Nothing here may import another module, a client library or `tokio`.
 //! Start with [`request`] (what a person asks for), [`account`] (what they get) and [`job`] (how it is made).
@@ -7,7 +7,7 @@
 //!
 //! | word | meaning |
 //! |---|---|
-//! | person | a human with an id of ours; a Discord user today, perhaps another one tomorrow |
+//! | person | a human with our own id; the Discord user behind it may change |
 //! | request | what a person asked for in chat, from `draft` to its end |
 //! | account | the link Discord ↔ directory entry ↔ Keycloak user of one person |
 //! | entry | the person's object in the directory |

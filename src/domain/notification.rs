@@ -1,17 +1,17 @@
-//! Everything that people and admins are told by a message of its own.
+//! The notifications: what people and admins are told in a separate message.
 //!
-//! The outbox keeps the code; the sentence is rendered from current data when the message is sent.
+//! The outbox keeps the code; the text is rendered from current data when the message is sent.
 
 use super::error_code::codes;
 
 codes! {
     /// What a message says.
     pub enum Notification {
-        /// The account is made and the first mail is out.
+        /// The account was created and the first mail was sent.
         Invited = "invited",
         /// A moderator denied the request.
         Denied = "denied",
-        /// The account could not be made.
+        /// The account could not be created.
         Failed = "failed",
         /// Nobody decided in time.
         Expired = "expired",
@@ -23,9 +23,9 @@ codes! {
         Withdrawn = "withdrawn",
         /// A first password was set.
         Activated = "activated",
-        /// The account is locked because the person said that somebody else set the password.
+        /// The account is locked because the person said that someone else set the password.
         Locked = "locked",
-        /// Another mail is on its way.
+        /// Another mail was sent.
         MailSent = "mail_sent",
         /// It is unknown whether another mail was sent.
         MailUnknown = "mail_unknown",
@@ -37,7 +37,7 @@ codes! {
         NeedsOperator = "needs_operator",
         /// Admins: an account that was to be removed has a password, so it is locked and kept.
         KeptWithPassword = "kept_with_password",
-        /// Admins: the person said that somebody else set the password, so the account is locked.
+        /// Admins: the person said that someone else set the password, so the account is locked.
         LockedByPerson = "locked_by_person",
     }
 }

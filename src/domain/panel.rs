@@ -5,26 +5,26 @@ use super::ids::{ChannelId, GuildId, MessageId};
 /// A panel as the store holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panel {
-    /// In which guild.
+    /// The guild.
     pub guild_id: GuildId,
-    /// In which channel; there is one in each at the most.
+    /// The channel, which has at most one panel.
     pub channel_id: ChannelId,
-    /// Discord's id, once it was posted.
+    /// Discord's id of the message, once it was posted.
     pub message_id: Option<MessageId>,
 }
 
-/// What the bot lacks in a channel for a panel to stand there.
+/// A permission that the bot needs in the channel of a panel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChannelRight {
     /// *View Channel*.
     View,
     /// *Send Messages*, or *Send Messages in Threads*.
     Send,
-    /// *Read Message History*: without it a panel of unknown outcome could be posted twice.
+    /// *Read Message History*: without it, a panel could be posted twice if the outcome of the first attempt is unknown.
     ReadHistory,
 }
 
 impl ChannelRight {
-    /// All of them, in the order in which people read them.
+    /// All of them, in the order in which they are shown.
     pub const ALL: &'static [Self] = &[Self::View, Self::Send, Self::ReadHistory];
 }

@@ -1,4 +1,4 @@
-//! A person as we know them: our own id, and the Discord user behind it.
+//! A person: our own id and their Discord user.
 
 use super::ids::{DiscordUserId, PersonId, Timestamp};
 

@@ -10,21 +10,21 @@ use super::username::Username;
 codes! {
     /// The state of a request. A draft is not yet a request: it reserves nothing and is not audited.
     pub enum RequestState {
-        /// Typed and shown back, not sent.
+        /// Typed, but not sent.
         Draft = "draft",
         /// Sent; a moderator (or a rule) has not decided.
         Waiting = "waiting",
-        /// Sent, and a person has to look at it: the address is in use, for example.
+        /// Sent, and on hold until a person looks at it, for example because the address is in use.
         Held = "held",
-        /// Approved; the account is being made or exists.
+        /// Approved; the account is being created or exists.
         Approved = "approved",
         /// Denied by a moderator.
         Denied = "denied",
-        /// Cancelled by the requester, or because they left.
+        /// Cancelled by the requester or an admin, or because the requester left.
         Cancelled = "cancelled",
         /// Nobody decided in time, or the draft was not sent.
         Expired = "expired",
-        /// Approved, but the account could not be made; everything was undone.
+        /// Approved, but the account could not be created; everything that can be undone was undone.
         Failed = "failed",
     }
 }
@@ -58,7 +58,7 @@ impl RequestState {
 }
 
 codes! {
-    /// What a request is for. One kind today.
+    /// What a request is for. There is one kind.
     pub enum RequestKind {
         /// A first account.
         Account = "account",
@@ -68,15 +68,15 @@ codes! {
 /// A form in which every field is valid.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Form {
-    /// The wanted user name.
+    /// The requested user name.
     pub username: Username,
-    /// Where the link goes.
+    /// The address that the link is mailed to.
     pub address: MailAddress,
     /// Given name.
     pub given: PersonName,
     /// Family name.
     pub family: PersonName,
-    /// Why, where the rule asks for a reason.
+    /// The reason, if the rule asks for one.
     pub answer: Option<Answer>,
 }
 
@@ -90,7 +90,7 @@ impl std::fmt::Debug for Form {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer(String);
 
-/// The most characters that a reason may have; the form's field says the same.
+/// The maximum length of a reason in characters, as in the form's field.
 pub const ANSWER_MAX: usize = 500;
 
 impl Answer {
@@ -124,9 +124,9 @@ pub struct Request {
     pub id: RequestId,
     /// The short public code that people read and type, such as `K7M2QX`.
     pub code: String,
-    /// Where it was made.
+    /// The guild in which it was made.
     pub guild_id: GuildId,
-    /// Whose it is.
+    /// The person who made it.
     pub person_id: PersonId,
     /// What it is for.
     pub kind: RequestKind,
@@ -136,17 +136,17 @@ pub struct Request {
     pub reason_code: Option<ErrorCode>,
     /// Counts every change; a compare-and-set names the revision that it saw.
     pub revision: i64,
-    /// The rule that made the person eligible at the last look.
+    /// The rule that made the person eligible at the last check.
     pub rule: Option<RuleName>,
     /// The form, unless its personal values were erased.
     pub form: Option<Form>,
-    /// The wanted user name. It is not personal: it outlives the form.
+    /// The requested user name. It is not personal: it outlives the form.
     pub username: Username,
     /// Which version of the privacy notice was shown.
     pub notice_version: i64,
     /// The person's language, a BCP 47 tag such as `en`.
     pub lang: String,
-    /// What the ephemeral buttons of this request must carry.
+    /// The nonce that the ephemeral buttons of this request must carry.
     pub nonce: Nonce,
     /// When the draft was typed.
     pub created_at: Timestamp,

@@ -1,7 +1,7 @@
-//! How long to wait before the next try, and what the servers' result codes mean.
+//! How long to wait before the next attempt, and what the servers' result codes mean.
 //!
-//! There is one table for each protocol, [`LDAP`] and [`HTTP`]. Tests try each row through the real clients. Whatever needs to know if
-//! another try makes sense asks here.
+//! There is one table for each protocol, [`LDAP`] and [`HTTP`]. Tests check each row with the real clients. All code that decides about
+//! another attempt uses these tables.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -9,27 +9,27 @@ use std::time::Duration;
 use super::error_code::ErrorCode;
 use super::job::FailureAction;
 
-/// What an answer means for the next try.
+/// What an answer means for the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
     /// It succeeded.
     Fine,
-    /// The wanted state was there before. That is a success if it has our mark.
+    /// The desired state already existed. That is a success if it has our mark.
     AlreadyDone,
     /// The same call may succeed later.
     Retry,
-    /// The name, address or id belongs to somebody else; the caller looks whose it is.
+    /// The name, address or id is taken; the caller finds out by whom.
     Conflict,
-    /// The server will answer the same until somebody changes a right, a rule or a setting.
+    /// The server will give the same answer until someone changes a right, a rule or a setting.
     Operator,
-    /// What we named is not there.
+    /// The named object does not exist.
     Absent,
-    /// We sent something that the server cannot take: a defect on our side.
+    /// The server can't process the request: a defect in Accolade.
     Defect,
 }
 
 impl ErrorClass {
-    /// What a step does about this class, unless it knows better.
+    /// The failure action for this class, unless the step has its own rule.
     pub const fn failure_action(self, code: ErrorCode, after: Option<Duration>) -> FailureAction {
         match self {
             Self::Fine | Self::AlreadyDone | Self::Retry => FailureAction::Retry { code, after },
@@ -40,7 +40,7 @@ impl ErrorClass {
 }
 
 /// Every LDAP result code with its name and its class: RFC 4511 appendix A, the codes of RFC 3909, 4528 and 4370, and those that client
-/// libraries use when a server is not there. In doubt, what slapd, 389 and Samba were seen to answer decided.
+/// libraries use when a server is not there. In doubt, the class follows the observed answers of slapd, 389 Directory Server and Samba.
 pub const LDAP: &[(u32, &str, ErrorClass)] = &[
     (0, "success", ErrorClass::Fine),
     (1, "operationsError", ErrorClass::Retry),
@@ -56,13 +56,13 @@ pub const LDAP: &[(u32, &str, ErrorClass)] = &[
     (12, "unavailableCriticalExtension", ErrorClass::Operator),
     (13, "confidentialityRequired", ErrorClass::Operator),
     (14, "saslBindInProgress", ErrorClass::Operator),
-    // the member to be taken away is none
+    // the member to remove is not a member
     (16, "noSuchAttribute", ErrorClass::AlreadyDone),
     (17, "undefinedAttributeType", ErrorClass::Defect),
     (18, "inappropriateMatching", ErrorClass::Defect),
     // the overlay that keeps addresses and ids unique
     (19, "constraintViolation", ErrorClass::Conflict),
-    // the member to be added is one
+    // the member to add is already a member
     (20, "attributeOrValueExists", ErrorClass::AlreadyDone),
     (21, "invalidAttributeSyntax", ErrorClass::Defect),
     (32, "noSuchObject", ErrorClass::Absent),
@@ -84,26 +84,26 @@ pub const LDAP: &[(u32, &str, ErrorClass)] = &[
     (69, "objectClassModsProhibited", ErrorClass::Defect),
     (71, "affectsMultipleDSAs", ErrorClass::Operator),
     (80, "other", ErrorClass::Retry),
-    // made up by client libraries: server down, timeout, connect error
+    // defined by client libraries: server down, timeout, connect error
     (81, "serverDown", ErrorClass::Retry),
     (85, "timeout", ErrorClass::Retry),
     (91, "connectError", ErrorClass::Retry),
-    // nothing here cancels
+    // Accolade never cancels an operation
     (118, "canceled", ErrorClass::Defect),
     (119, "noSuchOperation", ErrorClass::Defect),
     (120, "tooLate", ErrorClass::Defect),
     (121, "cannotCancel", ErrorClass::Defect),
-    // the entry is not ours any more, found by the server in the moment of the write
+    // at the moment of the write, the server found that the entry is no longer ours
     (122, "assertionFailed", ErrorClass::Conflict),
     (123, "authorizationDenied", ErrorClass::Operator),
 ];
 
 /// Every HTTP status of Keycloak's admin API with its class, as ranges.
 pub const HTTP: &[(RangeInclusive<u16>, &str, ErrorClass)] = &[
-    // no answer yet, and never handed on as one
+    // not a final answer, and never passed on as one
     (100..=199, "an interim answer", ErrorClass::Defect),
     (200..=299, "it went well", ErrorClass::Fine),
-    // the configured address is not Keycloak's own: nothing follows it, the token least of all
+    // the configured address is not Keycloak's own; redirects are not followed, because that would send the token elsewhere
     (300..=399, "it is elsewhere", ErrorClass::Operator),
     (400..=400, "Bad Request", ErrorClass::Defect),
     (401..=401, "Unauthorized", ErrorClass::Operator),
@@ -111,7 +111,7 @@ pub const HTTP: &[(RangeInclusive<u16>, &str, ErrorClass)] = &[
     (403..=403, "Forbidden", ErrorClass::Operator),
     (404..=404, "Not Found", ErrorClass::Absent),
     (405..=406, "Method Not Allowed, Not Acceptable", ErrorClass::Defect),
-    // a proxy that wants a login
+    // a proxy that requires a login
     (407..=407, "Proxy Authentication Required", ErrorClass::Operator),
     (408..=408, "Request Timeout", ErrorClass::Retry),
     (409..=409, "Conflict", ErrorClass::Conflict),
@@ -127,7 +127,7 @@ pub const HTTP: &[(RangeInclusive<u16>, &str, ErrorClass)] = &[
     (500..=599, "a fault of the server", ErrorClass::Retry),
 ];
 
-/// The class of an LDAP result code. One that no row names is a defect, because nobody knows what a repetition would do.
+/// The class of an LDAP result code. An unlisted code is a defect, because the effect of a repetition is unknown.
 pub fn of_ldap(rc: u32) -> ErrorClass {
     LDAP.iter().find(|(code, _, _)| *code == rc).map_or(ErrorClass::Defect, |(_, _, class)| *class)
 }
@@ -139,11 +139,11 @@ pub fn of_http(status: u16) -> ErrorClass {
         .map_or(ErrorClass::Defect, |(_, _, class)| *class)
 }
 
-/// The longest pause between two tries.
+/// The longest pause between two attempts, without a `retry_after`.
 pub const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// The pause before try number `attempt` (the first retry is 1): full jitter below 1 s, 2 s, 4 s … 60 s.
-/// `random` is any evenly spread number. A `retry_after` of the server is obeyed: never earlier than that.
+/// The pause before retry number `attempt`, from 1: full jitter up to 1 s, 2 s, 4 s … 60 s. `random` is any uniformly distributed number.
+/// The pause is never shorter than the server's `retry_after`, to which the jitter is added.
 pub fn pause(attempt: u32, random: u64, retry_after: Option<Duration>) -> Duration {
     let exponent = attempt.saturating_sub(1).min(6);
     let ceiling = (1_u64 << exponent).min(LONGEST_PAUSE.as_secs()) * 1000;

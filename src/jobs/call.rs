@@ -1,4 +1,4 @@
-//! Every outside call of a step passes here: breaker, lease, crash points, one event in the log, and the note of its answer.
+//! Makes the outside calls of all steps: checks breaker and lease, marks the crash points, logs one event and notes the answer.
 
 use std::future::Future;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::worker::heartbeat::Loop;
 use crate::worker::outage::IsOutage;
 
 impl StepContext<'_> {
-    /// Makes one outside call for the present step. The outer error means that the call was not made.
+    /// Makes one outside call for the current step. The outer error means that the call was not made.
     ///
     /// The call's future is boxed at once: serenity's futures take 20 KB, and every step would carry that.
     pub(super) fn call<'s, T, E>(
@@ -43,7 +43,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// Asks breaker and lease whether a call may be made now.
+    /// Checks with the breaker and the lease whether a call may be made now.
     pub(super) async fn admit(&self, target: Target) -> Result<(), StepError> {
         self.worker.heartbeat.beat(Loop::Jobs);
         if let Admission::Blocked(after) = self.worker.admit(target) {
@@ -53,7 +53,7 @@ impl StepContext<'_> {
         self.claim.must_outlast(self.worker, target.limit()).await
     }
 
-    /// Makes an admitted call. The caller logs the answer, and notes what it says of the target.
+    /// Makes an admitted call. The caller logs the answer and notes what it says about the target.
     pub(super) async fn call_admitted<T>(&self, calling: impl Future<Output = T>) -> T {
         let step = self.step.code();
         crash::step_point(self.plan, step, "before_call");

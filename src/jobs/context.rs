@@ -1,7 +1,7 @@
-//! What a step knows: the job and its rows, read once when the job is claimed and kept in memory for the whole claim.
+//! The context of a step: the job and its rows, read once when the job is claimed and kept in memory for the whole claim.
 //!
 //! Convergent steps change only this memory. [`StepContext::note`] keeps what they did until the next barrier writes it down (decision
-//! 0027). Nobody else writes a claimed job's rows without a trace: the fence, `cancel_asked` and the account's revision tell.
+//! 0027). Every other write to a claimed job's rows is detected by the fence, `cancel_asked` or a revision.
 
 use std::sync::{Arc, OnceLock};
 
@@ -34,13 +34,13 @@ pub(super) struct Pending {
     pub(super) is_mail_accepted: bool,
 }
 
-/// A claimed job and its present step.
+/// A claimed job and its current step.
 pub(super) struct StepContext<'a> {
     pub(super) worker: &'a WorkerContext,
     pub(super) claim: &'a Claim,
     /// The job as the store has it.
     pub(super) job: Job,
-    /// The present step. The store has an earlier one while something is pending.
+    /// The current step. The store has an earlier one while something is pending.
     pub(super) step: Step,
     /// The plan's name in crash points and commit labels: the kind, or `undo`.
     pub(super) plan: &'static str,
@@ -118,13 +118,13 @@ impl<'a> StepContext<'a> {
         }
     }
 
-    /// The present step is `next` from now on.
+    /// Makes `next` the current step.
     pub(super) fn begin(&mut self, next: Step) {
         self.step = next;
         self.config = self.worker.deps.config.now();
     }
 
-    /// A barrier was committed: nothing is pending, and the store has the job at `step`.
+    /// Notes that a barrier was committed: nothing is pending, and the store has the job at `step`.
     pub(super) fn mark_recorded(&mut self, step: Step, state: JobState, account: Option<Account>) {
         self.pending = Pending::default();
         if let Some(account) = account {
@@ -142,7 +142,7 @@ impl<'a> StepContext<'a> {
         self.begin(step);
     }
 
-    /// How often the present step was tried.
+    /// The number of attempts at the current step.
     pub(super) fn attempt(&self) -> i64 {
         if self.job.step == Some(self.step) { self.job.attempt } else { 1 }
     }
@@ -182,7 +182,7 @@ impl<'a> StepContext<'a> {
         Ok(Mark::of(self.account()?.id))
     }
 
-    /// Whether the person asked for the end, and not the bot.
+    /// Whether someone cancelled it, rather than the bot.
     pub(super) fn is_cancelled_by_person(&self) -> bool {
         self.job.cancel_asked
             || self.request.as_ref().is_some_and(|request| request.state == RequestState::Cancelled)
@@ -199,7 +199,7 @@ impl<'a> StepContext<'a> {
         text.map_or(StepOutput::Nothing, StepOutput::parse)
     }
 
-    /// What this job last found out about the password: in `remove`, if it looked again, else in `check_password`.
+    /// What this job last found out about the password: in `remove`, if it checked again, otherwise in `check_password`.
     pub(super) fn last_password_state(&self) -> StepOutput {
         let found = self.output_of(Step::Remove);
         if found == StepOutput::Nothing { self.output_of(Step::CheckPassword) } else { found }
@@ -231,14 +231,14 @@ impl<'a> StepContext<'a> {
         if let Some(request) = &self.request {
             entry = entry.of_request(request.id).in_guild(request.guild_id);
         }
-        // What a job makes rests on the rule that it found; a failure names its own reason instead.
+        // The rule that the job found is the reason for everything that it does; a failure sets its own reason instead.
         if let StepOutput::Rule(rule) = self.output_of(Step::Eligible) {
             entry = entry.by_rule(&rule);
         }
         entry
     }
 
-    /// The same for what only the person asked for.
+    /// Like [`StepContext::entry`], for an action that the person asked for.
     pub(super) fn entry_of_person(&self, event: Event) -> audit::Entry {
         audit::Entry { actor: Actor::Person(self.person.id), ..self.entry(event) }
     }

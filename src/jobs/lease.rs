@@ -21,9 +21,9 @@ pub(super) struct Claim {
     pub(super) job: Job,
     /// When the store was asked for the lease, or for its last renewal: it began no earlier.
     asked: Mutex<Moment>,
-    /// Whether a renewal found that somebody asked to cancel the job.
+    /// Whether the claim or a renewal found that someone asked to cancel the job.
     cancel_asked: AtomicBool,
-    /// Everything that the claim rests on is on the disk.
+    /// Whether everything that the claim has read is on the disk.
     is_flushed: AtomicBool,
 }
 
@@ -79,7 +79,7 @@ impl Claim {
         }
     }
 
-    /// Before the first outside call: what the claim read (a decision, for example) is on the disk, or is brought there.
+    /// Before the first outside call: makes sure that what the claim read (a decision, for example) is flushed to the disk.
     pub(super) async fn must_be_flushed(&self, worker: &WorkerContext) -> Result<(), StepError> {
         if !self.is_flushed.load(Ordering::Relaxed) {
             worker.deps.store.flushed().await?;
@@ -88,7 +88,7 @@ impl Claim {
         Ok(())
     }
 
-    /// Whether somebody had asked to cancel the job when the lease was renewed last.
+    /// Whether someone had asked to cancel the job when it was claimed or the lease was last renewed.
     pub(super) fn is_cancel_asked(&self) -> bool {
         self.cancel_asked.load(Ordering::Relaxed)
     }

@@ -8,7 +8,7 @@
 //! - No transaction is open during an outside call.
 //! - Only the mail is counted before it is sent. Every other step looks first and can be repeated.
 //!
-//! Decisions about people live in `domain`, sentences in `messages`, SQL in `store`.
+//! Decisions about people live in `domain`, texts in `messages`, SQL in `store`.
 
 mod call;
 mod context;

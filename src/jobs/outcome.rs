@@ -65,7 +65,7 @@ impl From<DiscordError> for StepError {
     }
 }
 
-/// The plan lacks something that it can't be without. Only an operator can find out why.
+/// The plan lacks something that it needs, which is a defect. Only an operator can find the cause.
 pub(super) const fn defect() -> FailureAction {
     FailureAction::AskOperator { code: ErrorCode::Internal }
 }
@@ -153,7 +153,7 @@ pub(super) enum StepOutput {
     /// `invite` found that a password was set already.
     PasswordSeen,
     PasswordState(PasswordState),
-    /// How a mail ended that the person asked for.
+    /// The result of a mail that the person asked for.
     Resent(MailState),
     /// Why the undo began. The job's own error code changes with each failure of the undo.
     Undo(ErrorCode),

@@ -1,7 +1,7 @@
 //! The barriers: a job's rows, its account, the audit entries and the messages are written together or not at all.
 //!
-//! A barrier stands after a mail and wherever a job waits, fails or ends; the one before a mail is in `mail_quota`. Between two barriers a
-//! claim keeps what its convergent steps did in memory (decision 0027).
+//! There is a barrier after a mail and wherever a job waits, fails or ends; the one before a mail is in `mail_quota`. Between two barriers
+//! a claim keeps what its convergent steps did in memory (decision 0027).
 
 use std::future::Future;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const TRIED_FOR: Duration = Duration::from_hours(24);
 /// A job that an operator retried gets at least this many attempts, however old it is.
 const TRIES_AT_LEAST: i64 = 10;
 
-/// The pause before a transaction that met a busy database is tried again.
+/// The pause before a transaction is tried again because the database was busy.
 const BUSY_PAUSE: Duration = Duration::from_millis(200);
 
 /// What the worker does after a step.
@@ -63,7 +63,7 @@ pub(super) async fn done(ctx: &mut StepContext<'_>, done: StepDone) -> Result<Ne
                 return take_back(ctx, ErrorCode::AlreadyDecided).await;
             }
             RecordOutcome::Cancelled if ctx.is_restored() => {
-                // The account was unlocked, and the cancellation wants it locked: the plan runs again from its last barrier.
+                // The account was unlocked, but after the cancellation it must be locked, so the plan runs again from its last barrier.
                 return until_stored(ctx, || run_again(ctx)).await;
             }
             RecordOutcome::Cancelled => ctx.job.cancel_asked = true,
@@ -71,13 +71,13 @@ pub(super) async fn done(ctx: &mut StepContext<'_>, done: StepDone) -> Result<Ne
     }
 }
 
-/// What became of a recording transaction.
+/// The result of a recording transaction.
 enum RecordOutcome {
     /// It is committed. The account, if the barrier saved it.
     Done(Option<Account>),
     /// Nothing is written: the rows contradict the step.
     Conflict(WriteConflict),
-    /// Nothing is written: somebody asked to cancel the job, and no later step would notice.
+    /// Nothing is written: someone asked to cancel the job, and no later step would notice.
     Cancelled,
 }
 
@@ -126,7 +126,7 @@ fn is_cancellation_relevant(ctx: &StepContext<'_>, done: &StepDone) -> bool {
     }
 }
 
-/// The step after the present one, in the plan that runs.
+/// The step after the current one, in the plan that runs.
 fn next_step(ctx: &StepContext<'_>) -> Option<Step> {
     let plan = match ctx.job.state {
         JobState::Undoing => ctx.job.kind.undo_plan(),
@@ -202,7 +202,7 @@ async fn stop_for_operator(
     transitions::put_notice(ctx, tx, Notification::NeedsOperator, stopped.revision).await
 }
 
-/// Handles a permanent refusal. Before the mail the job undoes what it made; after the mail a new job withdraws the account.
+/// Handles a permanent refusal. Before the mail, the job undoes what it created; after the mail, a new job withdraws the account.
 async fn take_back(ctx: &mut StepContext<'_>, code: ErrorCode) -> Result<NextAction, StoreError> {
     let first = ctx.job.kind.undo_plan().first().copied();
     let (Some(first), JobState::Open) = (first, ctx.job.state) else {
@@ -252,7 +252,8 @@ async fn withdraw_instead(ctx: &StepContext<'_>) -> Result<NextAction, StoreErro
     Ok(NextAction::Over("withdrawn"))
 }
 
-/// The entry or the user belongs to somebody else. Nothing is written there, the account is marked, and an operator has to look.
+/// Stops a job whose entry or user belongs to someone else. Nothing is written there, the account is put in conflict, and the job needs an
+/// operator.
 async fn stop_in_conflict(ctx: &StepContext<'_>, code: ErrorCode) -> Result<NextAction, StoreError> {
     let mut tx = ctx.worker.deps.store.begin().await?;
     let (job, _) = transitions::catch_up(ctx, &mut tx).await?;

@@ -31,9 +31,9 @@ const STOP_GRACE: Duration = Duration::from_secs(20);
 /// Where to look for a job.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// In the database, where other processes' jobs wait, too, and those whose pause is over.
+    /// In the database, which also has the jobs of other processes and jobs whose pause is over.
     Everywhere,
-    /// Where a job of this process may be: in memory, and in the database if one was left there.
+    /// Where this process may have left a job: in memory, and in the database if it put one there.
     Nearby,
 }
 
@@ -102,7 +102,7 @@ async fn run_steps(
 ) -> Result<(), StoreError> {
     let Some(mut ctx) = StepContext::new(worker, claim, claimed) else { return Ok(()) };
     if ctx.job.plan_version != PLAN_VERSION {
-        // The plan of a newer version: only its own workers can run it.
+        // The plan has another version, and only workers of that version can run it.
         release(worker, claim).await;
         return Ok(());
     }
@@ -128,7 +128,7 @@ async fn run_steps(
     }
 }
 
-/// Runs the present step, and records the result or keeps it in memory until the next barrier.
+/// Runs the current step, and records the result or keeps it in memory until the next barrier.
 async fn run_step(ctx: &mut StepContext<'_>) -> Result<NextAction, StoreError> {
     let started = Instant::now();
     ctx.worker.heartbeat.beat(Loop::Jobs);
@@ -158,7 +158,7 @@ async fn run_step(ctx: &mut StepContext<'_>) -> Result<NextAction, StoreError> {
     }
 }
 
-/// Checks, between steps, whether somebody asked to cancel the account that is being created. A claim knows of it from its beginning, from
+/// Checks, between steps, whether someone asked to cancel the account that is being created. A claim knows of it from its beginning, from
 /// each renewal of its lease, and from each barrier.
 async fn cancellation(ctx: &mut StepContext<'_>) -> Result<Option<FailureAction>, StoreError> {
     if ctx.job.kind != JobKind::Provision {
@@ -183,7 +183,7 @@ async fn ensure(ctx: &mut StepContext<'_>) -> Result<StepDone, StepError> {
     match AssertUnwindSafe(steps::ensure(ctx)).catch_unwind().await {
         Ok(ended) => ended,
         Err(_panic) => {
-            // The payload may hold personal values. The panic hook logs the place.
+            // The payload may contain personal values. The panic hook logs the location.
             ctx.worker.panics.fetch_add(1, Ordering::Relaxed);
             tracing::error!(job.id = %ctx.job.id, step.kind = %ctx.step, "a step panicked");
             Err(FailureAction::Retry { code: ErrorCode::Internal, after: None }.into())

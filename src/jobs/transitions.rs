@@ -61,7 +61,7 @@ pub(super) async fn end_request(
                 });
                 return Ok(true);
             }
-            // Another transaction changed it: look at what it is now.
+            // Another transaction changed it: check its current state.
             RequestMoved::Lost(now) | RequestMoved::AddressInUse(now) | RequestMoved::NameTaken(now) => {
                 seen = Some(now);
             }
@@ -70,8 +70,8 @@ pub(super) async fn end_request(
     Ok(false)
 }
 
-/// Writes what is pending and moves the job to the present step. The job as it stands then, for the writes that follow in the same
-/// transaction, and the account, if it was saved.
+/// Writes what is pending and moves the job to the current step. Returns the job in that state, for later writes in the same transaction,
+/// and the account if it was saved.
 pub(super) async fn catch_up(
     ctx: &StepContext<'_>,
     tx: &mut Tx,
@@ -86,7 +86,7 @@ pub(super) async fn catch_up(
     Ok((job, account))
 }
 
-/// Writes what the convergent steps left in memory: the account's ids and the audit entries. The account, if it was saved.
+/// Writes what the convergent steps left in memory: the account's ids and the audit entries. Returns the account if it was saved.
 pub(super) async fn write_pending(ctx: &StepContext<'_>, tx: &mut Tx) -> Result<Option<Account>, StoreError> {
     for entry in &ctx.pending.audit {
         tx.audit(entry.clone());
@@ -107,8 +107,8 @@ pub(super) async fn write_pending(ctx: &StepContext<'_>, tx: &mut Tx) -> Result<
     Ok(saved.await?.map(|(_, account)| account))
 }
 
-/// Changes the account as it is in memory and saves it, if `change` wants it changed. If another transaction changed it meanwhile, the
-/// change is made to what the store has now. The state before, and the account afterwards.
+/// Applies `change` to the account in memory and saves it, unless `change` returns `None`. If another transaction changed the account
+/// meanwhile, `change` is applied to the stored account. Returns the state before, and the account afterwards.
 pub(super) async fn change_account(
     ctx: &StepContext<'_>,
     tx: &mut Tx,
@@ -129,7 +129,7 @@ pub(super) async fn change_account(
     Ok(None)
 }
 
-/// Changes the account's state, if it is one of `from`, with its audit row. The account afterwards, if it changed.
+/// Changes the account's state if it is one of `from`, with its audit row. Returns the account if it changed.
 pub(super) async fn move_account(
     ctx: &StepContext<'_>,
     tx: &mut Tx,
@@ -140,7 +140,7 @@ pub(super) async fn move_account(
     move_account_as(ctx, tx, from, to, ctx.entry(event)).await
 }
 
-/// The same with an audit row that names the actor.
+/// Like [`move_account`], with an audit row of the caller.
 pub(super) async fn move_account_as(
     ctx: &StepContext<'_>,
     tx: &mut Tx,

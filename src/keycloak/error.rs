@@ -17,7 +17,7 @@ pub enum KeycloakError {
     Down {
         /// The name of the call.
         endpoint: &'static str,
-        /// What the network said, without addresses.
+        /// What the network reported, without addresses.
         cause: &'static str,
         /// Whether the request may have been carried out.
         is_ambiguous: bool,
@@ -31,7 +31,7 @@ pub enum KeycloakError {
         status: u16,
         /// Keycloak's own error text, shortened; empty if it gave none.
         text: String,
-        /// What `Retry-After` said.
+        /// The value of `Retry-After`.
         retry_after: Option<Duration>,
     },
     /// The answer is not what the call promises: a web page, half a document, or too much.
@@ -104,7 +104,7 @@ impl KeycloakError {
         matches!(self, Self::Status { status: 400, text, .. } if text.contains("disabled"))
     }
 
-    /// What `Retry-After` said.
+    /// The value of `Retry-After`.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,

@@ -11,7 +11,7 @@ use crate::domain::ids::Timestamp;
 
 /// The number of events that one call reads.
 const PAGE_SIZE: usize = 100;
-/// The most pages that are read at once. The next poll goes on from the cursor.
+/// The most pages that are read at once. The next poll continues from the cursor.
 const MAX_PAGES: usize = 50;
 
 /// One `UPDATE_PASSWORD` event.

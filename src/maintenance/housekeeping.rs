@@ -1,4 +1,4 @@
-//! What ends when its time is over: drafts, waiting requests, unused accounts, personal values, counters.
+//! Ends or erases what is past its time: drafts, waiting requests, unused accounts, personal values, counters.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::worker::context::{LEASE, WorkerContext};
 /// The most rows that one transaction changes.
 const BATCH: u32 = 100;
 
-/// How long personal values outlive their request.
+/// How long personal values are kept after their request has ended.
 const ERASED_AFTER: Duration = Duration::from_hours(30 * 24);
 
 /// How long the other personal texts of the audit log are kept: "Not me" notes, and reasons of deny-list entries.
@@ -25,8 +25,8 @@ const FORGOTTEN_AFTER: Duration = Duration::from_hours(48);
 /// The name of the lease: two replicas at once would both enqueue the withdrawal of the same account.
 const NAME: &str = "housekeeping";
 
-/// One round. Returns how many rows were changed. The next round continues after a full batch. While another replica holds the lease
-/// nothing is changed.
+/// Runs one round and returns how many rows were changed. The next round continues after a full batch. While another replica holds the
+/// lease nothing is changed.
 pub(crate) async fn housekeep(worker: &WorkerContext) -> Result<usize, StoreError> {
     worker.deps.discord.drop_idle_routes().await;
     let Some(lease) = worker.deps.store.take_lease(NAME, &worker.owner, LEASE).await? else { return Ok(0) };
@@ -86,7 +86,7 @@ async fn purge(worker: &WorkerContext) -> Result<usize, StoreError> {
     let now = worker.deps.clock.now();
     let mut tx = worker.deps.store.begin().await?;
     let erased = tx.erase_ended_requests(now.before(ERASED_AFTER), BATCH).await?;
-    // The log holds the reason of a denial too: it must not outlive the request's own values.
+    // The log has the reason of a denial too, which must not be kept longer than the request's own values.
     let reasons =
         tx.erase_old_audit_texts(Some(Event::RequestDenied), now.before(ERASED_AFTER), BATCH).await?;
     let texts = tx.erase_old_audit_texts(None, now.before(TEXTS_ERASED_AFTER), BATCH).await?;

@@ -13,7 +13,7 @@ use crate::domain::request::{ANSWER_MAX, Form};
 /// The longest user name, name or address that is quoted.
 const QUOTED_MAX: usize = 254;
 
-/// The draft as it is shown back, with the privacy notice.
+/// The draft as its author sees it, with the privacy notice.
 pub fn draft_shown(lang: Lang, form: &Form, expires_at: Timestamp) -> String {
     let shown = tr!(
         lang,

@@ -10,7 +10,7 @@ use crate::domain::lang::Lang;
 use crate::domain::reference::Reference;
 use crate::domain::request::RequestState;
 
-/// What a person reads for `error_code`. A failure on our side ends with the reference, so that an operator can find the cause.
+/// What a person reads for `error_code`. The text of a failure ends with the reference, so that an operator can find the cause.
 pub fn sentence(lang: Lang, error_code: ErrorCode, reference: &Reference) -> String {
     let bare = bare(lang, error_code);
     if error_code.is_failure() {
@@ -24,8 +24,8 @@ pub fn bare(lang: Lang, error_code: ErrorCode) -> String {
     text_of_code(lang, "refusal", error_code.code())
 }
 
-/// Why an approved account could not be created, for the person who asked. [`bare`] speaks to moderators in the cases that have a text
-/// of their own here, and no text here tells whose name or address is taken.
+/// Why an approved account could not be created, for the person who asked. Where a code has its own text here, the text of [`bare`] is for
+/// moderators. No text here discloses whose name or address is taken.
 pub fn why_failed(lang: Lang, error_code: ErrorCode) -> String {
     text_of_code_if_any(lang, "failed", error_code.code()).unwrap_or_else(|| bare(lang, error_code))
 }

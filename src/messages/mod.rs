@@ -64,7 +64,7 @@ fn text_of_code(lang: Lang, kind: &str, code: &str) -> String {
     text_of(lang, &id_of_code(kind, code), [])
 }
 
-/// The same where not every code has a text.
+/// Like [`text_of_code`], if not every code has a text.
 fn text_of_code_if_any(lang: Lang, kind: &str, code: &str) -> Option<String> {
     TEXTS.try_lookup(&identifier(lang), &id_of_code(kind, code))
 }
@@ -79,7 +79,7 @@ const fn identifier(lang: Lang) -> LanguageIdentifier {
     }
 }
 
-/// Lines below each other; empty ones fall out.
+/// Joins lines, without the empty ones.
 fn lines(parts: impl IntoIterator<Item = String>) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
@@ -94,7 +94,7 @@ fn date_and_time(at: Timestamp) -> String {
     ["<t:", &at.as_millis().div_euclid(1000).to_string(), ":f>"].concat()
 }
 
-/// A person, shown by name and never pinged (the send helper sees to that).
+/// A person, shown by name and never pinged (Discord's client ensures that).
 fn mention(user: DiscordUserId) -> String {
     ["<@", &user.to_string(), ">"].concat()
 }

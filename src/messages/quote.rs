@@ -1,12 +1,12 @@
-//! The one way for user text into a sentence: a code span in which nothing pings, formats or hides.
+//! The only way to put user text into a message: a code span, in which nothing pings, formats or hides.
 
 use crate::domain::person_name::is_shown;
 
-/// What stands where nothing visible is left.
+/// The text that is shown if nothing visible is left.
 const NOTHING: &str = "—";
 
-/// User text as a code span of at most `max` characters. Backticks would end the span, so they become apostrophes; line breaks
-/// become spaces; control, bidi and zero-width characters go. Discord reads no mention, link or markup inside a code span.
+/// User text as a code span of at most `max` characters. Backticks would end the span, so they become apostrophes; line breaks become
+/// spaces; control, bidi and zero-width characters are removed. Discord reads no mention, link or markup inside a code span.
 pub fn code_span(text: &str, max: usize) -> String {
     let mut shown: String = text
         .chars()

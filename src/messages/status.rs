@@ -61,7 +61,7 @@ fn waiting(lang: Lang, since: Timestamp, expires_at: Option<Timestamp>) -> Strin
 fn making(lang: Lang, username: &str, step: Option<Step>, waits_for: Option<ErrorCode>) -> String {
     let step =
         step.map_or_else(String::new, |step| tr!(lang, "status-step", step = card::step_words(lang, step)));
-    // Which server it is helps nobody here; that it goes on by itself does.
+    // The person need not know which server it is, only that the job continues by itself.
     let delayed = waits_for.map_or_else(String::new, |_| tr!(lang, "status-delayed"));
     lines([tr!(lang, "status-making", username = quoted(username)), step, delayed])
 }

@@ -29,8 +29,8 @@ pub(super) struct Prepared {
     row: Message,
 }
 
-/// Reads what these cards show and stores the nonces of their buttons. A card that has nothing to show any more, or no place, is missing
-/// in the result.
+/// Reads what these cards show and stores the nonces of their buttons. A card whose request, guild or requester is gone is missing in the
+/// result.
 pub(super) async fn prepare(
     worker: &WorkerContext,
     tx: &mut Tx,
@@ -83,7 +83,7 @@ pub(super) async fn send(
     }
 }
 
-/// When the requester joined. Only the moderator who decides needs it; without an answer the card says less.
+/// When the requester joined. Only the card of an open request says it. Without an answer from Discord, the card says that it is unknown.
 async fn joined(worker: &WorkerContext, card: &Prepared) -> Joined {
     let request = &card.case.request;
     if !request.state.is_open() {

@@ -1,4 +1,4 @@
-//! How the sending of a message ends.
+//! The results of sending a message.
 
 use crate::discord::DiscordError;
 use crate::domain::ids::{MessageId, Nonce, RequestId};
@@ -13,7 +13,7 @@ pub(super) struct Posted {
     pub(super) nonce: Nonce,
 }
 
-/// How a message ended.
+/// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sending {
     /// Discord has it. The sender still has to settle the outbox row.

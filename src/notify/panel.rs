@@ -39,7 +39,7 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
     Ok(Sending::Settled)
 }
 
-/// Everybody reads the panel, so it is in the default language.
+/// Everyone reads the panel, so it is in the default language.
 fn render() -> OutgoingMessage {
     let lang = Lang::default();
     OutgoingMessage::text(sentences::text(lang))

@@ -49,7 +49,7 @@ pub(crate) async fn send_due(worker: &WorkerContext) -> Result<usize, StoreError
         }
         let cards = messages.iter().filter(|message| message.kind == OutboxKind::Card);
         let mut cards = card::prepare(worker, &mut tx, cards).await?;
-        // On the disk, and all that a message says with it: a lost count of attempts would let the message be sent twice.
+        // Flushed to the disk, with everything that the messages say: if the count of attempts were lost, a message could be sent twice.
         tx.commit("outbox.prepare").await?;
         let (mut sent, mut unsent, mut failed) = (Vec::new(), Vec::new(), None);
         for (place, message) in messages.iter().enumerate() {
@@ -81,7 +81,7 @@ pub(crate) async fn send_due(worker: &WorkerContext) -> Result<usize, StoreError
     }
 }
 
-/// Releases messages that were claimed and not tried: Discord went away, or the messages before them took too long.
+/// Releases messages that were claimed and not tried: Discord stopped responding, or the messages before them took too long.
 async fn give_back(worker: &WorkerContext, unsent: &[&Outbox]) -> Result<(), StoreError> {
     if unsent.is_empty() {
         return Ok(());
@@ -138,7 +138,7 @@ async fn send_one(
     }
 }
 
-/// What the sending says of Discord, if a call was made.
+/// What the result says about Discord, if a call was made.
 fn answer_of(ended: &Result<Sending, Unsent>) -> Option<Answer> {
     match ended {
         Ok(Sending::Sent | Sending::Posted(_) | Sending::Settled) => Some(Answer::Ok),

@@ -11,7 +11,7 @@ const UNKNOWN_MESSAGE: i64 = 10008;
 /// How many messages back a post of unknown outcome is searched for.
 const LOOK_BACK: u8 = 50;
 
-/// Where a message stands, as far as the store knows.
+/// The place of a message, as the store has recorded it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) channel: ChannelId,
@@ -19,12 +19,12 @@ pub(super) struct Place {
     pub(super) message: Option<MessageId>,
 }
 
-/// What an upsert came to.
+/// The result of an upsert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Upserted {
-    /// The message shows what was to be shown.
+    /// The message is up to date.
     Stands(MessageId),
-    /// Somebody deleted the message: the caller forgets its id and posts a new one.
+    /// The message was deleted: the caller forgets its id and posts a new one.
     Deleted,
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn upsert_message(
     }
 }
 
-/// The newest message of the channel with a button of ours.
+/// The newest message of the channel with one of our buttons.
 async fn find_posted(
     discord: &Discord,
     channel: ChannelId,

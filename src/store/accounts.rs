@@ -29,12 +29,12 @@ pub enum AccountSaved {
     IdTaken,
 }
 
-/// Which accounts a list shows.
+/// The accounts that a list shows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AccountFilter {
     /// In this state.
     pub state: Option<AccountState>,
-    /// Made by a request of this guild.
+    /// Created by a request of this guild.
     pub guild_id: Option<GuildId>,
 }
 
@@ -128,17 +128,17 @@ impl ReadConnection {
         maybe!(self, BY_PERSON, Row; person.to_string())?.map(Row::account).transpose()
     }
 
-    /// The account, not closed, of this user name.
+    /// The account with this user name that is not closed.
     pub async fn account_by_username(&mut self, username: &Username) -> Result<Option<Account>, StoreError> {
         maybe!(self, BY_USERNAME, Row; username.as_str())?.map(Row::account).transpose()
     }
 
-    /// The account, not closed, of this entry.
+    /// The account of this entry that is not closed.
     pub async fn account_by_directory_id(&mut self, id: &DirectoryId) -> Result<Option<Account>, StoreError> {
         maybe!(self, BY_DIRECTORY_ID, Row; id.as_str())?.map(Row::account).transpose()
     }
 
-    /// The account, not closed, of this Keycloak user.
+    /// The account of this Keycloak user that is not closed.
     pub async fn account_by_keycloak_id(&mut self, id: &KeycloakId) -> Result<Option<Account>, StoreError> {
         maybe!(self, BY_KEYCLOAK_ID, Row; id.as_str())?.map(Row::account).transpose()
     }
@@ -197,9 +197,9 @@ impl Tx {
         }
     }
 
-    /// Writes state, ids, nonce and times of `account`, if its revision is still the stored one. At `active` the personal
-    /// columns of the person's approved request are emptied; at `active` and `closed` its address is free again; closing an
-    /// account that was active at some time writes its tombstone.
+    /// Writes state, ids, nonce and times of `account`, if its revision is still the stored one. At `active`, the personal columns of the
+    /// person's approved request are emptied. At `active` and `closed`, its address becomes free again. Closing an account that was ever
+    /// active writes its tombstone.
     pub async fn save_account(&mut self, account: &Account) -> Result<AccountSaved, StoreError> {
         let saved = unless_taken!(self, SAVE, Row;
             account.id.to_string(), account.revision, account.state.code(),

@@ -1,4 +1,4 @@
-//! Questions that people's answers rest on, each read in one statement.
+//! The data behind answers to people, each read in one statement.
 
 use serde::Deserialize;
 
@@ -19,7 +19,7 @@ use crate::domain::job::{JobKind, JobState, Step};
 use crate::domain::mail::Mail;
 use crate::domain::request::{Request, RequestState};
 
-/// What a decision needs to know of a request.
+/// What a decision needs to know about a request.
 #[derive(Clone, Debug)]
 pub struct DecisionCase {
     /// The request.
@@ -32,7 +32,7 @@ pub struct DecisionCase {
     pub decision: Option<Decided>,
 }
 
-/// What a card shows of a request.
+/// What a card shows about a request.
 #[derive(Clone, Debug)]
 pub struct CardCase {
     /// The request.
@@ -51,14 +51,14 @@ pub struct CardCase {
     pub earlier: i64,
 }
 
-/// What a card shows of a job.
+/// What a card shows about a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CardJob {
     /// Its id, for the button `Retry`.
     pub id: JobId,
     /// Its state.
     pub state: JobState,
-    /// Its present step.
+    /// Its current step.
     pub step: Option<Step>,
     /// Why it waits or stopped.
     pub error_code: Option<ErrorCode>,
@@ -69,7 +69,7 @@ pub struct CardJob {
 pub struct Decided {
     /// Who decided.
     pub approver: Actor,
-    /// Their Discord user, where a person decided whose id was not erased.
+    /// Their Discord user, if a person decided and the id was not erased.
     pub discord_id: Option<DiscordUserId>,
     /// What was decided.
     pub verdict: Verdict,
@@ -77,16 +77,16 @@ pub struct Decided {
     pub at: Timestamp,
 }
 
-/// What the store knows of a person, for the form and the status.
+/// What the store knows about a person, for the form and the status.
 #[derive(Clone, Debug, Default)]
 pub struct Overview {
     /// Whether the person is on the deny list now.
     pub is_denied: bool,
-    /// The person, if we know them.
+    /// The person, if they are known.
     pub person: Option<PersonId>,
     /// Their account that is not closed.
     pub account: Option<Account>,
-    /// Their draft; it may be past its time.
+    /// Their draft, which may have expired.
     pub draft: Option<Request>,
     /// Their request that waits or is held.
     pub open: Option<Request>,
@@ -100,7 +100,7 @@ pub struct Overview {
     pub jobs: Vec<UnfinishedJob>,
 }
 
-/// What a requester may learn of a decision.
+/// What a requester may learn about a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     /// Whether they are told of a denial.
@@ -109,7 +109,7 @@ pub struct Told {
     pub reason: Option<String>,
 }
 
-/// What people are told of a job.
+/// What people are told about a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnfinishedJob {
     /// What it is for.
@@ -124,7 +124,7 @@ pub struct UnfinishedJob {
     pub cancel_asked: bool,
 }
 
-/// A draft that may be sent, with what must hold for it.
+/// A draft that may be sent, with the values for its conditions.
 #[derive(Clone, Debug)]
 pub struct SendNow<'a> {
     /// The draft as it was read.
@@ -133,7 +133,7 @@ pub struct SendNow<'a> {
     pub applicant: DiscordUserId,
     /// The rule that fits now.
     pub rule: &'a RuleName,
-    /// Until when the request may wait.
+    /// When the request expires.
     pub expires_at: Timestamp,
 }
 
@@ -155,7 +155,7 @@ macro_rules! send_now {
     };
 }
 
-/// One row of the person with the three that may be theirs: denial, account, newest request; the lists as JSON.
+/// One row of the person with their denials, account and newest request, if any. Account and lists are JSON.
 macro_rules! about_person {
     ($account:literal, $jobs:literal, $mails:literal) => {
         concat!(
@@ -218,7 +218,7 @@ sql! {
         "(SELECT CAST(json_agg(json_build_object('at', m.begun_at, 'link_until', m.link_until, 'state', m.state) \
         ORDER BY m.begun_at DESC, m.id DESC) AS TEXT) FROM (SELECT * FROM mail WHERE mail.account_id = a.id \
         ORDER BY mail.begun_at DESC, mail.id DESC LIMIT 16) AS m)");
-    /// Everything that `Send` asks of the store, as conditions of its one change. `$6` is a JSON array of keys of the deny list.
+    /// Everything that `Send` requires of the store, as conditions of its one change. `$6` is a JSON array of keys of the deny list.
     SEND_NOW = concat!(send_now!("(SELECT value FROM json_each($6))"), request_columns!()),
         postgres: concat!(send_now!("(SELECT json_array_elements_text(CAST($6 AS JSON)))"), request_columns!());
     CARD = concat!("SELECT r.*, p.discord_id AS applicant_id, d.approver_id AS approver_id, d.notify AS notify, \
@@ -443,7 +443,7 @@ fn list<J: for<'a> Deserialize<'a>>(json: Option<&str>) -> Result<Vec<J>, StoreE
 }
 
 impl ReadConnection {
-    /// What the store knows of the person behind a Discord user.
+    /// What the store knows about the person behind a Discord user.
     pub async fn overview_of(&mut self, user: DiscordUserId) -> Result<Overview, StoreError> {
         let key = self.denial_key_of(user);
         let now = self.now().as_millis();
@@ -508,8 +508,8 @@ impl ReadConnection {
 }
 
 impl Tx {
-    /// Makes a draft a waiting request, if nothing stands against it: the usual case, in one statement. `None`: something does, and
-    /// [`Tx::send_draft`] says what.
+    /// Turns a draft into a waiting request in one statement, if nothing prevents it, which is the usual case. `None` means that something
+    /// does; [`Tx::send_draft`] finds out what.
     pub async fn send_now(&mut self, send: SendNow<'_>) -> Result<Option<Request>, StoreError> {
         let address = send.draft.form.as_ref().map(|form| &form.address);
         let keys = self.denial_keys_of(send.applicant, address);

@@ -23,7 +23,7 @@ pub enum Order {
 pub struct AuditFilter {
     /// Of this event.
     pub event: Option<Event>,
-    /// Through this entrance (chat, command line, …).
+    /// From this source (chat, command line, …).
     pub source: Option<Source>,
     /// By this actor (the text of the column).
     pub actor: Option<String>,
@@ -55,7 +55,7 @@ pub struct AuditRow {
 /// The result of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuditVerdict {
-    /// Every row follows from the one before, and the end is the head.
+    /// Every row follows from the one before, and the chain ends at its head.
     Whole(Head),
     /// The first row that is wrong.
     Broken {
@@ -79,7 +79,7 @@ pub enum AuditFault {
     Personal,
     /// The chain does not end at its own head.
     Head,
-    /// The chain does not hold the expected head: its tail was cut off or replaced.
+    /// The chain does not contain the expected head: its tail was cut off or replaced.
     ExpectedHead,
 }
 
@@ -147,7 +147,7 @@ sql! {
         JOIN audit AS a ON a.seq = p.seq WHERE a.at < $2 AND (a.event = $1 OR $1 = '') ORDER BY p.seq LIMIT $3)";
 }
 
-/// How many rows verification holds at a time.
+/// How many rows verification reads at a time.
 const VERIFY_PAGE: i64 = 500;
 
 #[derive(sqlx::FromRow)]
@@ -228,7 +228,7 @@ impl Row {
 }
 
 impl Store {
-    /// Reads the whole chain, recomputes it and names the first bad row.
+    /// Reads the whole chain, recomputes it and returns the first bad row, if there is one.
     pub async fn verify_audit(&self, expected: Option<&Head>) -> Result<AuditVerdict, StoreError> {
         let mut connection = self.read().await?;
         // Read first, so rows that are added meanwhile come after it.
@@ -299,11 +299,10 @@ impl ReadConnection {
 }
 
 impl Tx {
-    /// Writes the collected entries at the end of the chain; the head that they lead to. The head stays locked until the commit, so this
-    /// comes last.
+    /// Appends the collected entries to the chain and returns the new head. The head stays locked until the commit, so this comes last.
     ///
-    /// The head of this process's last commit is usually still the head. So the rows are built on it without asking, and once more on
-    /// the real one if it has moved.
+    /// The head of this process's last commit is usually still the head. So the rows are built on it without reading the stored one, and
+    /// again on the stored one if it has moved.
     pub(super) async fn append_audit(&mut self, entries: &[Entry]) -> Result<Head, StoreError> {
         if let Some(known) = self.inner.audit_head.take()
             && let Some(head) = self.append_audit_to(&known, entries).await?
@@ -315,7 +314,7 @@ impl Tx {
         appended.ok_or(StoreError::Row { table: "audit_head" })
     }
 
-    /// The same behind this head; `None` if the chain has another one, and nothing was written.
+    /// Appends the entries after this head. Returns `None`, and writes nothing, if the chain has another head.
     async fn append_audit_to(&mut self, head: &Head, entries: &[Entry]) -> Result<Option<Head>, StoreError> {
         let (mut seq, mut prev) = (head.seq, head.hash.clone());
         let at = self.now();
@@ -340,8 +339,8 @@ impl Tx {
         Ok(Some(Head { seq, hash: prev }))
     }
 
-    /// Erases the personal texts of rows older than `before`, of one event or of all; the chain still verifies. How many (at most
-    /// `limit`).
+    /// Erases the personal texts of rows older than `before`, of one event or of all; the chain still verifies. Returns their number, at
+    /// most `limit`.
     pub async fn erase_old_audit_texts(
         &mut self,
         event: Option<Event>,

@@ -70,7 +70,7 @@ macro_rules! step_fields {
     };
 }
 
-/// SQLite's `hex` makes an empty text of NULL. A bare column of `RETURNING` has no collation, and SQLite would scan the whole table: so
+/// SQLite's `hex` turns NULL into an empty text. A bare column of `RETURNING` has no collation, and SQLite would scan the whole table: so
 /// each one is cast.
 macro_rules! sqlite_rows {
     () => {
@@ -153,9 +153,9 @@ fn row_of<T: DeserializeOwned>(json: &str, table: &'static str) -> Result<T, Sto
 }
 
 impl Store {
-    /// Claims the job that has been due for longest, is free and not behind an unfinished one of the same person: sets owner, lease and
-    /// fence, counts the attempt, and reads what the job refers to. If one that was created claimed by this process was due before, it
-    /// is that one. One statement, and a transaction by itself. It does not wait for the disk: see [`Store::flushed`].
+    /// Claims the free job that has been due the longest and does not wait for another one of the same person. It sets owner, lease and
+    /// fence, counts the attempt, and reads the rows that the job refers to. If a job that this process created claimed has been due for
+    /// longer, that one is returned. It is one statement and its own transaction. It does not wait for the disk: see [`Store::flushed`].
     pub async fn claim_job(&self, owner: &str, lease: Duration) -> Result<Option<ClaimedJob>, StoreError> {
         let handover = &self.inner.handover;
         let (left, oldest) = (handover.left(), handover.oldest());
@@ -187,7 +187,7 @@ impl Store {
         }
     }
 
-    /// Stops creating claimed jobs for this process. Those that no worker has taken yet, for their leases to be released.
+    /// Stops creating claimed jobs for this process. Returns those that no worker has taken yet, so that their leases can be released.
     pub fn end_handover(&self) -> Vec<ClaimedJob> {
         let handover = &self.inner.handover;
         handover.close();
@@ -252,8 +252,8 @@ impl Tx {
         Ok(claimed)
     }
 
-    /// Releases every lease at the start of `serve` on SQLite: it holds the lock of the file, so all leases are left over from an
-    /// earlier run. On `PostgreSQL` nothing happens.
+    /// Releases every lease at the start of `serve` on SQLite: it holds the lock of the file, so all leases are left over from an earlier
+    /// run. On `PostgreSQL` it does nothing.
     pub async fn void_leases(&mut self) -> Result<u64, StoreError> {
         if self.inner.db.kind() == Kind::Postgres {
             return Ok(0);

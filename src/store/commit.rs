@@ -1,4 +1,4 @@
-//! The end of a transaction: the audit rows, the commit, the flush, and who is woken.
+//! The end of a transaction: the audit rows, the commit, the flush, and the notifications.
 
 use std::sync::Arc;
 
@@ -27,8 +27,8 @@ impl Tx {
         self.commit_as(label, Durability::Durable).await
     }
 
-    /// The same without waiting for the disk; the next durable commit brings it there, too, and if none comes, a flush some
-    /// milliseconds later. Only for commits on which no promise and no outside effect rests: a claim, a renewed lease, a draft that was
+    /// Like [`Tx::commit`], without waiting for the disk. The next durable commit flushes it too; if there is none, a flush follows some
+    /// milliseconds later. Only for commits on which no promise and no outside effect depends: a claim, a renewed lease, a draft that was
     /// not sent, the record of a step that can be repeated. `PostgreSQL` flushes nevertheless.
     pub async fn commit_relaxed(self, label: &'static str) -> Result<(), StoreError> {
         self.commit_as(label, Durability::Relaxed).await
@@ -94,7 +94,7 @@ impl Tx {
         }
     }
 
-    /// The same for a transaction on which nothing rests that leaves the process: it does not wait for the disk.
+    /// Like [`Tx::roll_back`], without waiting for the disk: for a transaction whose data does not leave the process.
     pub async fn discard(self) -> Result<(), StoreError> {
         match self.connection.conn {
             Conn::SqliteTx(transaction) => transaction.roll_back().await,

@@ -1,4 +1,4 @@
-//! The store's handle, reading connections and writing transactions. The verbs stand in the files of the tables.
+//! The store's handle, reading connections and writing transactions. The operations are in the files of the tables.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -19,19 +19,18 @@ use crate::domain::audit::Entry;
 use crate::domain::ids::Timestamp;
 
 sql! {
-    /// Starts what may fail without harm to the transaction. SQLite needs none: there a failed statement undoes only itself. The
-    /// transaction's end releases it, and a later one of the same name takes its place.
+    /// Starts an attempt that may fail without harm to the transaction. SQLite needs no savepoint, because a failed statement undoes only
+    /// itself there. The end of the transaction releases the savepoint, and a later one of the same name replaces it.
     SAVEPOINT = "SAVEPOINT attempt";
     /// The attempt failed.
     TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT attempt";
-    /// A change without a meaning. SQLite would not write a row that stays as it is.
+    /// A write that only proves that the database accepts writes. SQLite would not write an unchanged row, so the fence grows.
     TOUCH = "INSERT INTO lease (name, owner, fence, until) VALUES ('readiness', '', 1, 0) \
         ON CONFLICT (name) DO UPDATE SET fence = lease.fence + 1";
-    /// The database's own clock, for everything that replicas compare. SQLite has none but this machine's, which is asked directly.
+    /// The database's own clock, for everything that replicas compare. On SQLite it is this machine's clock, which is read directly.
     NOW = "SELECT $1",
         postgres: concat!("SELECT ", postgres_now!("$1"));
-    /// Only one transaction at a time passes with each of these keys, a JSON array, which are locked in order. SQLite has one writer
-    /// anyway.
+    /// Locks these keys, a JSON array, in order, each for one transaction at a time. SQLite has only one writer anyway.
     LOCK_KEYS = "SELECT json_array_length($1)",
         postgres: "SELECT count(CAST(pg_advisory_xact_lock(hashtextextended(k.value, 0)) AS TEXT)) \
         FROM (SELECT e.value FROM json_array_elements_text(CAST($1 AS JSON)) WITH ORDINALITY AS e (value, place) \
@@ -57,7 +56,7 @@ pub(super) struct Inner {
     pub(super) handover: Handover,
 }
 
-/// Wakes those who wait for what is committed through this store.
+/// Wakes the tasks that wait for commits through this store.
 #[derive(Default)]
 pub(super) struct Notifications {
     pub(super) job: Notify,
@@ -116,7 +115,7 @@ impl Store {
         self.connection(taken)
     }
 
-    /// The same for answers that promise nothing, such as a form that opens: what it returns may not be on the disk yet. Call
+    /// Like [`Store::read`], for answers that promise nothing, such as a form that opens: what it returns may not be on the disk yet. Call
     /// [`Store::flushed`] before any other answer.
     pub async fn read_relaxed(&self) -> Result<ReadConnection, StoreError> {
         Ok(ReadConnection { waits_for_disk: false, ..self.read().await? })
@@ -134,8 +133,8 @@ impl Store {
         Ok(ReadConnection { inner: Arc::clone(&self.inner), conn, poisoned: false, waits_for_disk: true })
     }
 
-    /// Waits until everything committed so far is on the disk; returns at once if it is. Call it before something leaves the process
-    /// that rests on a commit of [`Tx::commit_relaxed`], on [`Store::read_relaxed`] or on a claim. What a [`ReadConnection`] of
+    /// Waits until everything committed so far is on the disk; returns at once if it is. Call it before anything leaves the process that
+    /// depends on a commit of [`Tx::commit_relaxed`], on [`Store::read_relaxed`] or on a claim. What a [`ReadConnection`] of
     /// [`Store::read`] returns is on the disk already.
     pub async fn flushed(&self) -> Result<(), StoreError> {
         match self.inner.db.flusher() {
@@ -152,7 +151,7 @@ impl Store {
         }
     }
 
-    /// Whether the database accepts writes. While none was refused a look is enough; after that only a write proves it.
+    /// Whether the database accepts writes. As long as no write was refused, a read is enough; after that, only a write proves it.
     pub async fn takes_changes(&self) -> Result<(), StoreError> {
         if let Some(flusher) = self.inner.db.flusher() {
             flusher.check()?;
@@ -172,18 +171,18 @@ impl Store {
         self.inner.counters.counts()
     }
 
-    /// Waits for a job to be committed through this store; it counts from this call on, not only from the first poll. Commits of
-    /// other processes are not seen: look at intervals, too.
+    /// Waits for a job to be committed through this store; it counts from this call on, not only from the first poll. Commits of other
+    /// processes are not noticed, so poll the store as well.
     pub fn jobs_notified(&self) -> Notified<'_> {
         self.inner.notifications.job.notified()
     }
 
-    /// The same for messages of the outbox.
+    /// Like [`Store::jobs_notified`], for messages of the outbox.
     pub fn messages_notified(&self) -> Notified<'_> {
         self.inner.notifications.message.notified()
     }
 
-    /// A job ended. Wakes everyone who waits for [`Store::jobs_notified`] if another job may have waited for it.
+    /// Notes that a job ended, and wakes the waiters of [`Store::jobs_notified`] if another job may have waited for it.
     pub fn note_end_of_job(&self) {
         if self.inner.handover.end_of_job() {
             self.inner.notifications.job.notify_waiters();
@@ -219,7 +218,7 @@ impl Store {
     }
 }
 
-/// A connection that reads. Its verbs stand in the files of this module, one per table family.
+/// A connection that reads. Its operations are in the files of this module, one file per table family.
 pub struct ReadConnection {
     pub(super) inner: Arc<Inner>,
     pub(super) conn: Conn,
@@ -237,8 +236,8 @@ impl ReadConnection {
         self.inner.counters.count_statement();
     }
 
-    /// Waits, outside of a transaction, until what the statement saw is on the disk: answers and outside calls rest on it. Then notes
-    /// its error.
+    /// Waits, outside of a transaction, until what the statement saw is on the disk, because answers and outside calls depend on it. Then
+    /// notes its error.
     pub(super) async fn seen<T>(&mut self, result: sqlx::Result<T>) -> Result<T, StoreError> {
         if let (true, Conn::SqliteReader(_), Some(flusher)) =
             (self.waits_for_disk, &self.conn, self.inner.db.flusher())
@@ -248,7 +247,7 @@ impl ReadConnection {
         self.note(result)
     }
 
-    /// Turns sqlx's error into ours and remembers that the transaction is spoilt.
+    /// Turns sqlx's error into ours and remembers that the transaction is poisoned.
     pub(super) fn note<T>(&mut self, result: sqlx::Result<T>) -> Result<T, StoreError> {
         result.map_err(|error| {
             self.poisoned = true;
@@ -279,7 +278,7 @@ impl ReadConnection {
         if is_taken { Ok(None) } else { self.note(result).map(Some) }
     }
 
-    /// The database's clock, in milliseconds, pushed as far as ours is.
+    /// The database's clock, in milliseconds, with the same shift as ours.
     pub(super) async fn database_now(&mut self) -> Result<i64, StoreError> {
         let clock_base = self.clock_base();
         match self.inner.db.kind() {
@@ -288,8 +287,8 @@ impl ReadConnection {
         }
     }
 
-    /// What the statements that read the database's clock themselves bind (see [`postgres_now`]): the time by our clock on SQLite; on
-    /// `PostgreSQL` how far our clock is pushed.
+    /// The value that is bound by statements which read the database's clock themselves (see [`postgres_now`]): on SQLite the time of our
+    /// clock, on `PostgreSQL` the shift of our clock.
     pub(super) fn clock_base(&self) -> i64 {
         match self.inner.db.kind() {
             Kind::Sqlite => self.inner.clock.now().as_millis(),
@@ -297,12 +296,12 @@ impl ReadConnection {
         }
     }
 
-    /// Lets only one transaction at a time pass with this key, until it ends.
+    /// Locks this key for one transaction at a time, until it ends.
     pub(super) async fn lock_key(&mut self, key: &str) -> Result<(), StoreError> {
         self.lock_keys(&[key.to_owned()]).await
     }
 
-    /// The same for several keys, in their order.
+    /// Locks several keys, in their order.
     pub(super) async fn lock_keys(&mut self, keys: &[String]) -> Result<(), StoreError> {
         if matches!(self.conn, Conn::PostgresTx(_)) {
             let keys = serde_json::Value::from(keys).to_string();

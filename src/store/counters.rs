@@ -1,4 +1,4 @@
-//! Counts what the store asks of its database, for `/metrics`, the benchmark and the tests that keep these counts low.
+//! Counts the store's calls to its database, for `/metrics`, the benchmark and the tests that keep these counts low.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,12 +11,12 @@ pub(super) struct Counters {
     background_flushes: AtomicU64,
 }
 
-/// Whether somebody waits for a flush.
+/// Whether a task waits for a flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FlushKind {
-    /// Somebody waits for it.
+    /// A task waits for it.
     Awaited,
-    /// It flushes commits that nobody waits for.
+    /// It flushes commits that no task waits for.
     Background,
 }
 
@@ -28,10 +28,10 @@ pub struct Counts {
     pub statements: u64,
     /// Committed transactions, single writing statements among them.
     pub commits: u64,
-    /// Times that the store flushed SQLite's log to the disk and somebody waited for it. `PostgreSQL` flushes by itself, and nothing is
+    /// Times that the store flushed SQLite's log to the disk and a task waited for it. `PostgreSQL` flushes by itself, and nothing is
     /// counted.
     pub flushes: u64,
-    /// Flushes that nobody waited for.
+    /// Flushes that no task waited for.
     pub background_flushes: u64,
 }
 

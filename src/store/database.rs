@@ -20,7 +20,7 @@ use super::sqlite::{ReaderGuard, Readers, Writer, WriterGuard};
 use super::write_health::WriteHealth;
 use crate::{config, net};
 
-/// How long nobody may get a connection before those who wait for one give up, and how long SQLite's file may be locked.
+/// Waiting tasks give up if no task gets a connection for this long. SQLite's file may also be locked for this long.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Connections to `PostgreSQL`, of each replica.
@@ -103,7 +103,7 @@ pub(super) fn sqlite_path(config: &config::Store) -> Result<Option<PathBuf>, Sto
     })
 }
 
-/// A server on another machine must show a certificate that fits its name.
+/// A server on another machine must show a certificate that matches its name.
 fn postgres_options(config: &config::Store) -> Result<PgConnectOptions, StoreError> {
     let mut options = PgConnectOptions::from_str(config.url.as_str())
         .map_err(|_| StoreError::Url("the PostgreSQL url cannot be read"))?;

@@ -84,9 +84,8 @@ impl ReadConnection {
 }
 
 impl Store {
-    /// Stores the first form of a Discord user, who becomes the person of the draft if they are none yet: [`Tx::ensure_person`] and
-    /// [`Tx::put_draft`] in one transaction, which on SQLite is usually one text. It does not wait for the disk: see
-    /// [`Tx::commit_relaxed`].
+    /// Stores the first form of a Discord user, and creates their person if they are new: [`Tx::ensure_person`] and [`Tx::put_draft`] in
+    /// one transaction, which on SQLite is usually one statement text. It does not wait for the disk: see [`Tx::commit_relaxed`].
     pub async fn save_draft(&self, applicant: DiscordUserId, draft: NewDraft) -> Result<Request, StoreError> {
         if self.kind() == Kind::Sqlite
             && let Some(saved) = self.save_draft_as_one(applicant, &draft).await?

@@ -85,7 +85,7 @@ pub enum StoreError {
     /// A change of state that the domain doesn't allow.
     #[error("a request cannot go from `{from}` to `{to}`")]
     IllegalMove {
-        /// The present state.
+        /// The current state.
         from: RequestState,
         /// The refused state.
         to: RequestState,
@@ -110,7 +110,7 @@ pub enum FileFault {
         /// Its path.
         path: PathBuf,
     },
-    /// The system does not let us look at it.
+    /// The operating system doesn't allow access to it.
     #[error("{} cannot be looked at: {kind}", .path.display())]
     Hidden {
         /// Its path.

@@ -75,7 +75,7 @@ impl Flusher {
         }
     }
 
-    /// Notes a commit that is in the log now. Its number.
+    /// Notes a commit that is in the log now, and returns its number.
     pub(super) fn note_commit(&self) -> u64 {
         self.shared.committed.fetch_add(1, Ordering::SeqCst) + 1
     }
@@ -108,7 +108,7 @@ impl Flusher {
         }
     }
 
-    /// Flushes what is committed by then in [`FLUSH_DELAY`], unless somebody who waits does it before.
+    /// Flushes after [`FLUSH_DELAY`] what is committed by then, unless a waiting task causes a flush earlier.
     pub(super) fn flush_soon(&self) {
         // Without a runtime nobody waits any more, and the next start finds what the operating system has written.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -241,11 +241,11 @@ mod faults {
     pub enum FlushMoment {
         /// Before `fdatasync`.
         Before,
-        /// After it has succeeded, before any waiter hears of it.
+        /// After it has succeeded, before any waiter is notified.
         After,
     }
 
-    /// Is called in each flush; its error is taken for one of `fdatasync`.
+    /// A hook that is called in each flush. Its error counts as an error of `fdatasync`.
     pub type FlushHook = Box<dyn Fn(FlushMoment) -> std::io::Result<()> + Send + Sync>;
 
     #[derive(Default)]
@@ -265,7 +265,7 @@ mod faults {
     }
 
     impl super::Flusher {
-        /// Sets the hook; a second one is not taken.
+        /// Sets the hook; a second one is ignored.
         pub(in crate::store) fn hook(&self, hook: FlushHook) {
             let _ = self.shared.faults.hook.set(hook);
         }

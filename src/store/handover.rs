@@ -1,13 +1,12 @@
-//! Jobs that the transaction of their cause creates already claimed, and hands to the worker of this process in memory.
+//! Jobs that a transaction creates already claimed, and then hands over to the worker of this process in memory.
 //!
 //! Such a job needs no claim of its own and no poll. It is claimed like any other: with owner, lease and fence in its row. If the
 //! process dies, the lease expires.
 //!
-//! The worker takes jobs in the order of their creation. So a job is created claimed only while nothing that is due waits in the
-//! database: from a claim that found nothing until [`PLACES`] jobs wait in memory. The next one waits in the database for a claim, and
-//! so do all others until a claim finds nothing again. Meanwhile the worker asks the database only at its polls, and then only for jobs
-//! that were due before those in memory. Whatever else makes a job due in this process says so with
-//! [`Handover::close_for_follower`].
+//! The worker takes jobs in the order of their creation. So a job is created claimed only while nothing that is due waits in the database:
+//! from a claim that found nothing until [`PLACES`] jobs wait in memory. The next one waits in the database for a claim, and so do all
+//! others until a claim finds nothing again. Meanwhile the worker asks the database only at its polls, and then only for jobs that were due
+//! before those in memory. All other code that makes a job due in this process calls [`Handover::close_for_follower`].
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,7 +22,7 @@ use crate::domain::request::Request;
 /// How many jobs may wait in memory. Few enough that the last one begins long before its lease expires.
 const PLACES: usize = 16;
 
-/// A claimed job with the rows that it refers to, all of the moment of the claim.
+/// A claimed job with the rows that it refers to, as they were at the claim.
 #[derive(Clone, Debug)]
 pub struct ClaimedJob {
     /// The job, with its lease and fence.
@@ -46,7 +45,7 @@ pub(super) struct Handover(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Who takes the jobs, and for how long; `None` while due jobs wait in the database, and where no worker runs.
+    /// The worker that takes the jobs, and its lease; `None` while due jobs wait in the database, and if no worker runs.
     taker: Option<Taker>,
     places: usize,
     jobs: VecDeque<ClaimedJob>,
@@ -68,7 +67,7 @@ impl Handover {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The job that has waited longest. Its place is free again.
+    /// Takes the job that has waited longest, and frees its place.
     pub(super) fn take(&self) -> Option<ClaimedJob> {
         let mut state = self.state();
         let taken = state.jobs.pop_front();
@@ -78,7 +77,7 @@ impl Handover {
         taken
     }
 
-    /// Since when the job that has waited longest is due.
+    /// When the job that has waited longest became due.
     pub(super) fn oldest(&self) -> Option<Timestamp> {
         self.state().jobs.front().map(|claimed| claimed.job.next_run)
     }
@@ -88,8 +87,7 @@ impl Handover {
         self.state().left
     }
 
-    /// A claim of this worker found nothing: nothing that is due waits in the database, unless a job was left there since `left` was
-    /// read.
+    /// Notes that a claim of this worker found nothing: no due job waits in the database, unless one was left there since `left` was read.
     pub(super) fn open(&self, owner: &str, lease: Duration, left: u64) {
         let mut state = self.state();
         if state.left != left {
@@ -99,12 +97,12 @@ impl Handover {
         state.places = PLACES;
     }
 
-    /// Due jobs wait in the database, or the worker stops: no job is created claimed.
+    /// Stops creating claimed jobs, because due jobs wait in the database or the worker stops.
     pub(super) fn close(&self) {
         self.state().taker = None;
     }
 
-    /// A job became due that is not handed over. It waits in the database, perhaps for an earlier job of its person.
+    /// Notes that a job became due that is not handed over. It waits in the database, perhaps for an earlier job of its person.
     pub(super) fn close_for_follower(&self) {
         let mut state = self.state();
         state.taker = None;
@@ -112,7 +110,7 @@ impl Handover {
         state.left += 1;
     }
 
-    /// A job ended: whether another may have waited for it. Then that one is due now.
+    /// Notes that a job ended. Returns whether another one may have waited for it, which is due now.
     pub(super) fn end_of_job(&self) -> bool {
         let mut state = self.state();
         let may_follow = std::mem::take(&mut state.may_follow);
@@ -127,7 +125,8 @@ impl Handover {
         self.state().taker.is_none()
     }
 
-    /// Reserves a place for one job; who takes it. `None`: the job is created unclaimed, and waits for a claim.
+    /// Reserves a place for one job, and returns the worker that takes it. `None` means that the job is created unclaimed and waits for a
+    /// claim.
     pub(super) fn reserve(&self) -> Option<Taker> {
         let mut state = self.state();
         match state.places.checked_sub(1) {
@@ -137,7 +136,7 @@ impl Handover {
         state.taker.clone()
     }
 
-    /// The transaction that created this job is committed: the worker may have it.
+    /// Hands over a job whose transaction is committed.
     pub(super) fn hand_over(&self, job: ClaimedJob) {
         self.state().jobs.push_back(job);
     }

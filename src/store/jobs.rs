@@ -36,9 +36,9 @@ pub struct StepRecord {
     pub step: Step,
     /// What it did.
     pub outcome: Outcome,
-    /// What later steps need of it, as JSON without personal values.
+    /// What later steps need from it, as JSON without personal values.
     pub output: Option<String>,
-    /// Since when its result is known; `None` means since it is recorded.
+    /// When its result became known; `None` means when it is recorded.
     pub seen_at: Option<Timestamp>,
 }
 
@@ -271,7 +271,7 @@ impl Row {
     }
 }
 
-/// The state in which a job that needs an operator goes on: undoing, if its step belongs only to the undo plan.
+/// The state in which a job that needs an operator continues: undoing, if its step belongs only to the undo plan.
 fn state_to_resume(job: &Job) -> JobState {
     match job.step {
         Some(step) if job.kind.undo_plan().contains(&step) && !job.kind.plan().contains(&step) => {
@@ -329,7 +329,7 @@ impl ReadConnection {
         Ok(rows.into_iter().filter_map(|(state, count)| Some((state.parse().ok()?, count))).collect())
     }
 
-    /// The `next_run` of the job that is due for longest; `None` if nothing is due.
+    /// The `next_run` of the job that has been due the longest; `None` if nothing is due.
     pub async fn oldest_due_job(&mut self) -> Result<Option<Timestamp>, StoreError> {
         let now = self.now().as_millis();
         Ok(one!(self, OLDEST_DUE, (Option<i64>,); now)?.0.map(Timestamp::from_millis))
@@ -337,7 +337,7 @@ impl ReadConnection {
 }
 
 impl Tx {
-    /// Lets only one transaction at a time pass with this person, until it ends.
+    /// Locks this person for one transaction at a time, until it ends.
     pub async fn lock_person(&mut self, person: PersonId) -> Result<(), StoreError> {
         self.lock_key(&person.to_string()).await
     }
@@ -418,15 +418,16 @@ impl Tx {
             claimed.id.to_string(), claimed.fence, claimed.cancel_asked, now, next_run.as_millis(), code.code())?)
     }
 
-    /// Fenced: stops for an operator at the present step, and releases the lease. A job with a cancellation since the worker last read
-    /// the row keeps its state and is due at once.
+    /// Fenced: stops for an operator at the current step, and releases the lease. A job with a cancellation since the worker last read the
+    /// row keeps its state and is due at once.
     pub async fn stop_for_operator(&mut self, claimed: &Job, code: ErrorCode) -> Result<Job, StoreError> {
         let now = self.now().as_millis();
         Row::held(maybe!(self, STOP_FOR_OPERATOR, Row;
             claimed.id.to_string(), claimed.fence, claimed.cancel_asked, now, code.code())?)
     }
 
-    /// Fenced: records the last steps and ends the job. Look at `cancel_asked` of the answer: the job may have been cancelled meanwhile.
+    /// Fenced: records the last steps and ends the job. Check `cancel_asked` of the returned job: the job may have been cancelled
+    /// meanwhile.
     pub async fn finish_last_step(
         &mut self,
         claimed: &Job,
@@ -438,7 +439,7 @@ impl Tx {
             claimed.id.to_string(), claimed.fence, state.code(), &done)?)
     }
 
-    /// Fenced: ends the job as `done` or `undone`, and releases the lease. The error code stays. Look at `cancel_asked` of the answer:
+    /// Fenced: ends the job as `done` or `undone`, and releases the lease. The error code stays. Check `cancel_asked` of the returned job:
     /// the job may have been cancelled meanwhile.
     pub async fn finish_job(&mut self, claimed: &Job, state: JobState) -> Result<Job, StoreError> {
         Row::held(maybe!(self, FINISH, Row; claimed.id.to_string(), claimed.fence, state.code())?)
@@ -463,7 +464,7 @@ impl Tx {
         }
     }
 
-    /// Fenced: uncounts one mail that certainly was not sent.
+    /// Fenced: takes back the count of one mail that certainly was not sent.
     pub async fn refund_mail(&mut self, claimed: &Job) -> Result<Job, StoreError> {
         Row::held(maybe!(self, REFUND_MAIL, Row; claimed.id.to_string(), claimed.fence)?)
     }
@@ -485,7 +486,7 @@ impl Tx {
         Ok(if is_asked { CancelAsk::AskedBefore } else { CancelAsk::Overtaken })
     }
 
-    /// Lets a job that needs an operator go on at its step, with new attempts. It goes on undoing if the step belongs to the undo plan.
+    /// Resumes a job that needs an operator at its step, with new attempts. It continues undoing if the step belongs only to the undo plan.
     /// Begun mails stay counted; if all are used up, the operator allows one more. `None` if it does not need an operator.
     pub async fn retry_job(&mut self, id: JobId) -> Result<Option<Job>, StoreError> {
         let Some(seen) = self.job(id).await? else { return Ok(None) };

@@ -52,7 +52,7 @@ pub(super) fn lease_millis(lease: Duration) -> i64 {
 }
 
 impl Store {
-    /// Takes a lease, or renews the owner's own; `None` if another process holds it. A transaction of its own.
+    /// Takes a lease, or renews the owner's own; `None` if another process holds it. It is its own transaction.
     pub async fn take_lease(
         &self,
         name: &str,

@@ -1,4 +1,4 @@
-//! Accounts with their owners and the requests that created them, in one read: what admins look at and export.
+//! Accounts with their owners and the requests that created them, in one read: what admins view and export.
 
 use super::accounts::AccountFilter;
 use super::accounts::Row as AccountRow;

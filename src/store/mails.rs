@@ -41,8 +41,8 @@ impl ReadConnection {
 }
 
 impl Tx {
-    /// Notes a mail of a job, whose link lives for `lifespan` from now on: `begun` before Keycloak is asked, `held_back` where it
-    /// will not be.
+    /// Notes a mail of a job, whose link is valid for `lifespan` from now on: `begun` before Keycloak is asked, `held_back` if it will not
+    /// be.
     pub async fn put_mail(
         &mut self,
         account: AccountId,

@@ -7,7 +7,7 @@ use crate::domain::error_code::codes;
 use crate::domain::ids::{ChannelId, GuildId, MessageId, Nonce, RequestId};
 
 codes! {
-    /// Which message of a request.
+    /// The kind of a request's message.
     pub enum MessageKind {
         /// The card on which moderators decide.
         Card = "card",
@@ -109,7 +109,7 @@ impl Tx {
         .message(request, kind)
     }
 
-    /// Discord confirmed the message with this nonce: the one before is no longer valid.
+    /// Notes that Discord confirmed the message with this nonce: the one before is no longer valid.
     pub async fn confirm_message(
         &mut self,
         request: RequestId,
@@ -121,7 +121,7 @@ impl Tx {
             .map(|_| ())
     }
 
-    /// The message was deleted in Discord: the next one is posted as new.
+    /// Notes that the message was deleted in Discord: the next one is posted as new.
     pub async fn forget_message(&mut self, request: RequestId, kind: MessageKind) -> Result<(), StoreError> {
         exec!(self, FORGET; request.to_string(), kind.code()).map(|_| ())
     }

@@ -119,7 +119,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a file whose content is not known yet, to look into it.
+    /// Opens a file whose content is not known yet, to inspect it.
     pub(super) fn over_file(path: &Path, clock: &Arc<dyn Clock>, rng: &Arc<dyn Rng>) -> Self {
         Self::unchecked(Target::Sqlite(path.to_owned()), Keys::empty(), Arc::clone(clock), Arc::clone(rng))
     }

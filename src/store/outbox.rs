@@ -43,7 +43,7 @@ pub struct NewOutbox {
 /// A claimed message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outbox {
-    /// Our id; its bytes make the send nonce.
+    /// Our id; its bytes form the send nonce.
     pub id: OutboxId,
     /// The kind of message.
     pub kind: OutboxKind,
@@ -55,7 +55,7 @@ pub struct Outbox {
     pub params: String,
     /// When it was first written.
     pub created_at: Timestamp,
-    /// Attempts, this one included. An earlier one may have succeeded: look before sending again.
+    /// Attempts, this one included. An earlier one may have succeeded, so check before sending again.
     pub attempt: i64,
     /// The fence of the claim.
     pub fence: i64,
@@ -193,8 +193,8 @@ impl Tx {
         self.put_outbox(card_of(request)).await
     }
 
-    /// The same for a card that will change again in a moment: it is due with that change, or after [`CARD_DELAY`]. So Discord is asked
-    /// once for both.
+    /// Like [`Tx::put_card`], for a card that will change again in a moment. It is due with that change, or after [`CARD_DELAY`], so one
+    /// call to Discord covers both.
     pub async fn put_card_soon(&mut self, request: RequestId) -> Result<(), StoreError> {
         let due = self.now().after(CARD_DELAY);
         self.put_outbox_at(card_of(request), due).await
@@ -232,7 +232,7 @@ impl Tx {
         .map(|_| ())
     }
 
-    /// Fenced: the message was sent. If it was renewed meanwhile, it is due once more.
+    /// Fenced: notes that the message was sent. If it was renewed meanwhile, it is due once more.
     pub async fn outbox_sent(&mut self, claimed: &Outbox) -> Result<(), StoreError> {
         if exec!(self, SENT; claimed.id.to_string(), claimed.fence, claimed.revision)? == 1 {
             return Ok(());
@@ -241,7 +241,7 @@ impl Tx {
         held(exec!(self, SENT_BUT_RENEWED; claimed.id.to_string(), claimed.fence, now)?)
     }
 
-    /// The same for several messages. Returns how many of them another process has claimed since; those are left alone.
+    /// Like [`Tx::outbox_sent`], for several messages. Returns how many of them another process has claimed since; those are left alone.
     pub async fn outbox_sent_batch(&mut self, claimed: &[Outbox]) -> Result<u64, StoreError> {
         if claimed.is_empty() {
             return Ok(0);
@@ -262,7 +262,7 @@ impl Tx {
         Ok(left)
     }
 
-    /// Fenced: try again at `next_run`; whether this attempt succeeded is unknown.
+    /// Fenced: tries again at `next_run`; whether this attempt succeeded is unknown.
     pub async fn outbox_later(
         &mut self,
         claimed: &Outbox,
@@ -272,7 +272,7 @@ impl Tx {
         held(exec!(self, LATER; claimed.id.to_string(), claimed.fence, next_run.as_millis(), code.code())?)
     }
 
-    /// Fenced: it can never be sent (closed direct messages, a deleted channel).
+    /// Fenced: drops a message that can never be sent (closed direct messages, a deleted channel) or need not be sent.
     pub async fn drop_outbox(&mut self, claimed: &Outbox) -> Result<(), StoreError> {
         held(exec!(self, DROP; claimed.id.to_string(), claimed.fence)?)
     }

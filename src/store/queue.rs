@@ -1,4 +1,4 @@
-//! Waiting for a database connection that others use.
+//! Waits for a database connection that is in use.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use super::error::StoreError;
 
-/// How long anyone waits for a connection at most. Longer, and the person has gone.
+/// The longest wait for a connection. After that, the person has given up.
 pub(super) const QUEUE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Those who wait for a connection. They wait as long as others get theirs, so a rush is worked off; when nobody gets one, the database
-/// does not answer, and they stop waiting soon.
+/// The tasks that wait for a connection. They wait while others get theirs, so a burst is worked off. If no task gets one, the database is
+/// not responding, and they soon give up.
 pub(super) struct Queue {
-    /// How many users got a connection.
+    /// How many tasks got a connection.
     turns: AtomicU64,
-    /// How long nobody may get a connection before a wait ends.
+    /// A wait ends if no task gets a connection for this long.
     timeout: Duration,
     limit: Duration,
 }
@@ -24,7 +24,7 @@ impl Queue {
         Self { turns: AtomicU64::new(0), timeout, limit: QUEUE_TIMEOUT }
     }
 
-    /// Notes that somebody got a connection.
+    /// Notes that a task got a connection.
     pub(super) fn note_turn(&self) {
         self.turns.fetch_add(1, Ordering::Relaxed);
     }

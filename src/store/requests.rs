@@ -59,7 +59,7 @@ pub struct SendDraft {
     pub nonce: Nonce,
     /// The rule that matches now.
     pub rule: Option<RuleName>,
-    /// Until when the request may wait.
+    /// When the request expires.
     pub expires_at: Timestamp,
 }
 
@@ -254,8 +254,8 @@ pub(super) fn before_id(after: Option<String>) -> String {
 }
 
 impl Tx {
-    /// Compare-and-set: moves the request from exactly the seen state and revision to `to` (which may be the same state, to write
-    /// a reason). `ended_at` is set where `to` is an end.
+    /// Compare-and-set: moves the request from exactly the seen state and revision to `to` (which may be the same state, to write a
+    /// reason). `ended_at` is set if `to` is a final state.
     pub async fn move_request(
         &mut self,
         seen: &Request,

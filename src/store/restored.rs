@@ -1,4 +1,4 @@
-//! Backups, their restoration, and the hold that keeps a restored database from acting until an operator agrees.
+//! Backups, their restoration, and the hold that keeps the service from acting on a restored database until an operator agrees.
 //!
 //! A backup is one file, written by SQLite itself while others write. `PostgreSQL` has its own tools; its hold is set by hand.
 
@@ -34,9 +34,9 @@ sql! {
 /// The result of a restoration.
 #[derive(Clone, Debug)]
 pub struct Restored {
-    /// Where the audit log of the backup ended.
+    /// The head of the backup's audit log.
     pub head: Head,
-    /// Where the database before it is kept, if there was one.
+    /// The path of the previous database, if there was one.
     pub kept: Option<PathBuf>,
 }
 
@@ -59,8 +59,8 @@ impl Store {
         }
     }
 
-    /// Moves a backup into the database's place, held until an operator agrees. Refused while `serve` runs, and for a file that is
-    /// damaged, of another key, or newer than this version. The database before it is kept beside it.
+    /// Moves a backup into the database's place, held until an operator agrees. Refused while `serve` runs, and for a file that is damaged,
+    /// has another key, or is newer than this version. The previous database is kept beside it.
     pub async fn restore(
         config: &config::Store,
         backup: &Path,
@@ -84,7 +84,7 @@ impl Store {
         }
     }
 
-    /// Holds a database that was restored by other means. Refused while a process serves it.
+    /// Puts a hold on a database that was restored by another tool. Refused while a process serves it.
     pub async fn hold(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let now = tx.database_now().await?;

@@ -57,7 +57,7 @@ impl Keys {
         }
     }
 
-    /// Keys that open nothing, to look at a database before its key file is known.
+    /// Keys that open nothing, to inspect a database before its key file is known.
     pub(super) fn empty() -> Self {
         Self { id: String::new(), ..Self::derive(&SecretBox::new(Box::new([0; 32]))) }
     }

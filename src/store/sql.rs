@@ -49,8 +49,8 @@ pub(super) enum Raw<'a> {
     Postgres(&'a mut PgConnection),
 }
 
-/// Counts and runs a statement, and gives the bare result of sqlx. The future is boxed, because every future above would otherwise
-/// carry those of both drivers.
+/// Counts and runs a statement, and returns the bare result of sqlx. The future is boxed, because every future above would otherwise carry
+/// those of both drivers.
 macro_rules! bare {
     ($connection:expr, $sql:expr, execute; $($bind:expr),*) => {{
         $connection.count_statement();
@@ -72,7 +72,7 @@ macro_rules! bare {
     }};
 }
 
-/// Runs a statement; how many rows it touched.
+/// Runs a statement, and returns the number of rows that it changed.
 macro_rules! exec {
     ($connection:expr, $sql:expr; $($bind:expr),* $(,)?) => {{
         let result = bare!($connection, $sql, execute; $($bind),*);
@@ -96,7 +96,7 @@ macro_rules! maybe {
     }};
 }
 
-/// Reads all rows; the statement has a LIMIT.
+/// Reads all rows; the statement must bound their number.
 macro_rules! all {
     ($connection:expr, $sql:expr, $row:ty; $($bind:expr),* $(,)?) => {{
         let result = bare!($connection, $sql, fetch_all as $row; $($bind),*);

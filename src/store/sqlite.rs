@@ -66,7 +66,7 @@ impl Writer {
             // A commit is written to the log; the flusher brings it to the disk. A checkpoint flushes log and database by itself.
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(timeout)
-            // What is erased is overwritten, too: the key file would open what is left in free pages.
+            // Erased values are overwritten, too, because the key would still open those that are left in free pages.
             .pragma("secure_delete", "ON")
             .foreign_keys(true);
         Self {
@@ -153,7 +153,7 @@ impl WriterGuard {
         self.held.as_mut().expect(HELD)
     }
 
-    /// Commits the transaction and lets the next one in. The commit's number, by which the flusher knows it.
+    /// Commits the transaction and lets the next one in. Returns the commit's number, by which the flusher identifies it.
     pub(super) async fn commit(mut self) -> Result<u64, StoreError> {
         self.execute("COMMIT").await.map_err(StoreError::from_sqlx)?;
         Ok(self.finish())
@@ -166,7 +166,7 @@ impl WriterGuard {
         Ok(())
     }
 
-    /// Ends the use for one statement that was a transaction by itself. The commit's number.
+    /// Ends the use for one statement that was its own transaction. Returns the commit's number.
     pub(super) fn finish(mut self) -> u64 {
         self.held_mut().slot.is_unsettled = false;
         self.flusher.note_commit()
@@ -208,7 +208,7 @@ impl Drop for WriterGuard {
     }
 }
 
-/// The connections that read. None is tested when it is taken or given back: a connection to a file can't be lost on the way.
+/// The connections that read. They are not tested when they are taken or returned, because a connection to a file can't be lost.
 pub(super) struct Readers {
     options: SqliteConnectOptions,
     permits: Arc<Semaphore>,
@@ -272,7 +272,7 @@ pub(super) struct ReaderGuard {
 }
 
 impl ReaderGuard {
-    /// The connection failed: it is closed and not used again.
+    /// Marks the connection as broken: it is closed and not used again.
     pub(super) fn break_off(&mut self) {
         self.is_broken = true;
     }

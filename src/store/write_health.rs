@@ -21,7 +21,7 @@ struct Noted {
 }
 
 impl WriteHealth {
-    /// Notes an error if it says that the database accepts no writes at present.
+    /// Notes an error if it says that the database currently accepts no writes.
     pub(super) fn note_error(&self, error: &StoreError) {
         if !error.is_passing() {
             return;

@@ -9,8 +9,8 @@ use crate::domain::notification::Notification;
 use crate::domain::request::{Request, RequestState};
 use crate::store::{AccountSaved, NewJob, RequestFilter, StoreError, Tx};
 
-/// Records that a first password was seen: the account becomes `active`, the person is told, and the job `welcome` is enqueued.
-/// `false` if the account wasn't waiting for a password.
+/// Records that a first password was seen: the account becomes `active` and the person is told. If the guild has a member role, the job
+/// `welcome` is enqueued. `false` if the account wasn't waiting for a password.
 pub(crate) async fn record_activation(
     worker: &WorkerContext,
     tx: &mut Tx,
@@ -32,7 +32,7 @@ pub(crate) async fn record_activation(
         };
         match tx.save_account(&active).await? {
             AccountSaved::Done(account) => break (before, account),
-            // Another transaction changed it: look at what it is now.
+            // Another transaction changed it: check its current state.
             AccountSaved::Lost => match tx.account(account).await? {
                 Some(account) => seen = account,
                 None => return Ok(false),

@@ -90,7 +90,7 @@ impl Breaker {
         Self { target, state: State::Closed { failures: 0 } }
     }
 
-    /// Whether calls are held back at present.
+    /// Whether calls are held back now.
     pub(crate) const fn is_open(&self) -> bool {
         !matches!(self.state, State::Closed { .. })
     }

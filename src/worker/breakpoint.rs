@@ -1,6 +1,6 @@
 //! Where a test stops this worker: before a step, or after a step whose result is then lost, as a crash leaves it.
 //!
-//! Only in builds with the feature `faults`. A worker that was stopped claims no job any more.
+//! Only in builds with the feature `faults`. A worker that was stopped claims no more jobs.
 
 use std::sync::{Mutex, PoisonError};
 

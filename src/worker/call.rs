@@ -1,4 +1,4 @@
-//! What surrounds an outside call: the breaker before it, metrics and the breaker's note after it.
+//! The parts around an outside call: the breaker before it, metrics and the breaker's note after it.
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -18,10 +18,11 @@ use crate::store::Store;
 /// How long the lease of a job, or of a named role such as housekeeping, lasts without renewal.
 pub(crate) const LEASE: Duration = Duration::from_secs(15);
 
-/// How long a step, or a round of messages, lets interactions go first. Short enough that work goes on while people never stop pressing.
+/// How long a step, or a round of messages, lets interactions go first. Short enough that the work continues even if people never stop
+/// pressing buttons.
 const YIELD_LIMIT: Duration = Duration::from_millis(250);
 
-/// What the background loops need from outside.
+/// The dependencies of the background loops.
 #[derive(Clone)]
 pub struct Dependencies {
     /// The store.

@@ -1,4 +1,4 @@
-//! Numbers for `/health` and `/metrics`.
+//! Numbers for `/metrics`.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

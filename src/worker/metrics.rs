@@ -21,7 +21,7 @@ fn histogram() -> Histogram {
     Histogram::new(BOUNDS)
 }
 
-/// What a call says of its target.
+/// What a call says about its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// Success.

@@ -1,4 +1,4 @@
-//! What every background loop shares: the dependencies, circuit breakers, metrics, heartbeats, and the way of an outside call.
+//! What every background loop shares: the dependencies, circuit breakers, metrics, heartbeats, and the code around outside calls.
 //!
 //! Start with [`context`] and [`call`]. Nothing here knows a job, a message or a plan; `jobs`, `notify` and `maintenance` import this
 //! module and never each other.

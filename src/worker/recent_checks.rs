@@ -23,7 +23,7 @@ impl RecentChecks {
         checks.insert(request, asked_at);
     }
 
-    /// Whether everything was free less than 30 s ago. Each note counts once: a job that is tried again asks again.
+    /// Whether everything was free at most 30 s ago. A note is used once, so a job that is retried asks again.
     pub(crate) fn take_fresh(&self, request: RequestId, now: Moment) -> bool {
         let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         checks.remove(&request).is_some_and(|at| is_fresh(now.since(at)))

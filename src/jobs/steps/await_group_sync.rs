@@ -1,4 +1,5 @@
-//! `await_group_sync`: Keycloak shows the groups of the entry. A group that Keycloak does not know needs one sync of the mapper.
+//! `await_group_sync`: waits until Keycloak shows the groups of the entry. A group that Keycloak does not know needs one sync of the
+//! mapper.
 
 use super::owned_entry::find_entry;
 use crate::domain::eligibility::GroupName;
@@ -23,7 +24,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     Err(FailureAction::Retry { code: ErrorCode::GroupsNotSeen, after: None }.into())
 }
 
-/// Asks the directory, too, unless `groups` did so a moment ago: a membership that only Keycloak shows could be one of Keycloak's own.
+/// Checks the memberships in the directory, too, because one that only Keycloak shows could be Keycloak's own.
 async fn must_be_member(ctx: &StepContext<'_>, wanted: &[GroupName]) -> Result<(), StepError> {
     let conflict = FailureAction::Conflict { code: ErrorCode::DirectoryConflict };
     let entry = find_entry(ctx).await?.ok_or(conflict)?;

@@ -1,5 +1,5 @@
-//! `await_import`: Keycloak shows a user with our federation link and our entry's id. An empty answer proves nothing, so the step asks
-//! again.
+//! `await_import`: waits until Keycloak shows a user with our federation link and our entry's id. An empty answer proves nothing, so the
+//! step asks again.
 
 use super::owned_entry::must_find_ours;
 use crate::jobs::outcome::{StepDone, StepError, StepOutput};
@@ -19,7 +19,7 @@ const ASKS: usize = 5;
 const PAUSE: Duration = Duration::from_millis(150);
 
 pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
-    // The entry exists: only then does an empty answer of Keycloak mean "not yet".
+    // An empty answer of Keycloak means "not yet" only if the entry exists.
     let ours = must_find_ours(ctx).await?;
     let account = ctx.account()?;
     let deps = &ctx.worker.deps;

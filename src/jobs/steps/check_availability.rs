@@ -1,5 +1,5 @@
-//! `check_availability`: are user name, address and Discord id free? Read-only. Its result holds the request, asks the person for
-//! another name, or lets the rule approve.
+//! `check_availability`: checks whether user name, address and Discord id are free, and writes nothing outside. The result puts the request
+//! on hold, asks the person for another name, or lets the rule approve.
 
 use crate::domain::audit::{Actor, Event, Source};
 use crate::domain::eligibility::{Approval, Rule};
@@ -111,7 +111,7 @@ async fn note_taken_name(tx: &mut Tx, request: &Request) -> Result<Result<(), Wr
     }
     tx.put_card(request.id).await?;
     if request.reason_code == Some(ErrorCode::NameUnavailable) {
-        // The person was asked for another name when this was noted first.
+        // The person has already been asked for another name.
         return Ok(Ok(()));
     }
     tx.put_notification(request.person_id, Notification::NameTaken, request.id).await.map(Ok)

@@ -1,4 +1,4 @@
-//! `check_password`: was a password ever set? Asked after the lock. Only an entry that never had one may be removed.
+//! `check_password`: checks, after the lock, whether a password was ever set. Only an entry that never had one may be removed.
 
 use super::owned_entry::find_ours;
 use crate::domain::account::AccountState;
@@ -12,7 +12,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     Ok(StepDone::new(Outcome::Unchanged, StepOutput::PasswordState(password)))
 }
 
-/// Reads it now. An account that was active counts as used, whatever the directory says.
+/// Reads the password state now. An account that was active counts as used, whatever the directory says.
 pub(super) async fn password_state(ctx: &StepContext<'_>) -> Result<PasswordState, StepError> {
     let Some(ours) = find_ours(ctx).await? else { return Ok(PasswordState::Gone) };
     let asking = ctx.worker.deps.directory.password_changed_at(&ours);

@@ -35,7 +35,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     Ok(StepDone { decided_at, redecided, ..StepDone::new(outcome, output) })
 }
 
-/// One of the three values was taken between the check and the Add.
+/// The failure action if one of the three values was taken between the check and the Add.
 fn failure_of(holders: Holders, mine: Mark) -> FailureAction {
     let is_foreign = |taken: Option<Taken>| taken.is_some_and(|taken| taken != Taken::ByAccount(mine));
     if is_foreign(holders.discord_id) {

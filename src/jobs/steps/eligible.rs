@@ -1,5 +1,5 @@
-//! `eligible`: the member, as Discord showed them less than 30 s ago or shows them now, still fits the policy. If not, the job ends
-//! before anything was made.
+//! `eligible`: checks that the member still fits the policy, with data from Discord that is at most 30 s old. If not, the job ends before
+//! anything is created.
 //!
 //! A job can wait for a server for hours after this step. The policy is then evaluated again before the entry is created, and before
 //! the mail, which can't be undone. A decision counts for 30 s and only under the claim that made it: its age is measured with the
@@ -35,11 +35,12 @@ pub(super) async fn decide_again_if_old(
     let again = ensure(ctx).await?;
     let record = again.record(Step::Eligible);
     let is_same = ctx.last_record(Step::Eligible).is_some_and(|before| before.output == record.output);
-    // The record of the same decision stays: its time says since when the present step has been tried.
+    // The record of the same decision stays, because its time shows since when the current step has been tried.
     Ok((again.decided_at, (!is_same).then_some(record)))
 }
 
-/// Before the mail: the same, but the account has the groups of the recorded rule, so exactly that rule must still fit.
+/// Before the mail: checks again if this job's decision is old. The account has the groups of the recorded rule, so exactly that rule must
+/// still fit.
 pub(super) async fn must_still_hold(ctx: &StepContext<'_>) -> Result<(), StepError> {
     let decided = ctx.last_record(Step::Eligible).ok_or_else(defect)?;
     if is_decision_fresh(ctx) {
@@ -89,7 +90,7 @@ async fn member(ctx: &StepContext<'_>, guild: GuildId) -> Result<(Moment, Member
     Ok((asked_at, member))
 }
 
-/// The approved rule, if it still fits; else the first that does. An automatic approval never moves to a rule that needs a moderator.
+/// The approved rule, if it still fits; otherwise the first that does. An automatic approval never moves to a rule that needs a moderator.
 fn fitting_rule<'a>(
     ctx: &StepContext<'_>,
     policy: &'a Policy,

@@ -38,14 +38,14 @@ pub(super) async fn write(ctx: &StepContext<'_>, tx: &mut Tx) -> Result<(), Stor
     transitions::put_card(ctx, tx).await
 }
 
-/// The person said that somebody else set the password: the account is disabled now, and the person and the admins are told.
+/// The person said that someone else set the password: the account becomes `disabled`, and the person and the admins are told.
 async fn close_locked(ctx: &StepContext<'_>, tx: &mut Tx) -> Result<(), StoreError> {
     let from = [AccountState::Creating, AccountState::Invited, AccountState::Active];
     let is_live = ctx.account.as_ref().is_some_and(|account| from.contains(&account.state));
     let entry = ctx.entry_of_person(Event::AccountDisabled);
     transitions::move_account_as(ctx, tx, &from, AccountState::Disabled, entry).await?;
     if !is_live {
-        // They were told when it was done first.
+        // They were told when the account was first disabled.
         return Ok(());
     }
     transitions::put_notice(ctx, tx, Notification::LockedByPerson, ctx.job.revision).await?;
@@ -112,7 +112,7 @@ async fn disable_used(ctx: &StepContext<'_>, tx: &mut Tx) -> Result<(), StoreErr
     let is_live = ctx.account.as_ref().is_some_and(|account| from.contains(&account.state));
     transitions::move_account(ctx, tx, &from, AccountState::Disabled, Event::AccountDisabled).await?;
     if !is_live {
-        // They were told when it was done first.
+        // They were told when the account was first disabled.
         return Ok(());
     }
     transitions::put_notice(ctx, tx, Notification::KeptWithPassword, ctx.job.revision).await

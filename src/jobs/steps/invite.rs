@@ -1,5 +1,5 @@
-//! `invite`: the account becomes `invited` and the person is told. If a password is set already (the person was quick, or got two
-//! mails), the account becomes `active` at once.
+//! `invite`: the account becomes `invited` and the person is told. If a password is already set (the person was quick, or got two mails),
+//! the account becomes `active` at once.
 
 use super::mail;
 use super::owned_entry::must_find_ours;

@@ -9,8 +9,9 @@ use crate::jobs::outcome::{StepDone, StepError};
 use crate::keycloak::{Enabled, Import, KeycloakError};
 use crate::worker::breaker::Target;
 
-/// The recorded user, if Keycloak still has it. If none was recorded: the user that was imported from our entry, because an attempt that
-/// crashed may have imported it. A recorded user that comes from another entry is a conflict: the worker never changes a stranger.
+/// The recorded user, if Keycloak still has it. If none is recorded: the user that was imported from our entry, because an attempt that
+/// crashed may have imported it. A recorded user that comes from another entry is a conflict: the worker never changes another person's
+/// user.
 pub(super) async fn find_user(ctx: &StepContext<'_>) -> Result<Option<KeycloakId>, StepError> {
     let account = ctx.account()?;
     if let Some(id) = &account.keycloak_id {

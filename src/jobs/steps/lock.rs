@@ -11,8 +11,8 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
         Err(StepError::FailureAction(failure_action @ FailureAction::Retry { .. }))
             if ctx.job.kind == JobKind::Lock =>
         {
-            // The directory is unavailable, and the person is waiting: at least nobody logs in meanwhile. The next steps report
-            // how that went.
+            // The directory is unavailable. Keycloak is changed first, so that at least nobody can log in meanwhile. The later steps do
+            // this again and report the result.
             Box::pin(do_what_keycloak_can(ctx)).await?;
             Err(failure_action.into())
         }

@@ -97,8 +97,8 @@ pub(super) fn apply(ctx: &mut StepContext<'_>, outcome: Outcome) {
     }
 }
 
-/// Whether Keycloak accepted the first mail of this job a moment ago. Nobody had a link before, so no password can be set yet, and
-/// `invite` need not ask.
+/// Whether Keycloak accepted the first mail of this job a moment ago. Nobody had a link before, so no password can be set yet, and `invite`
+/// need not check.
 pub(super) fn is_first_mail_accepted(ctx: &StepContext<'_>) -> bool {
     ctx.pending.is_mail_accepted && ctx.job.mail_attempts == 1
 }

@@ -24,13 +24,13 @@ pub(super) const REFUSALS: i64 = 5;
 
 /// A mail to be sent.
 pub(super) struct ActionMail {
-    /// To which user.
+    /// The Keycloak user.
     pub(super) user: KeycloakId,
     /// The recipient that it is counted against.
     pub(super) to: Recipient,
     /// What its link asks for.
     pub(super) actions: Actions,
-    /// How long its link lives.
+    /// How long its link is valid.
     pub(super) lifespan: Duration,
     /// How many mails this job may begin.
     pub(super) at_most: i64,
@@ -49,7 +49,7 @@ impl Recipient {
         Self { address: address.folded(), domain: address.domain().to_owned() }
     }
 
-    /// From Keycloak, which may hold an address that no form accepts. `None` if it is no address.
+    /// From Keycloak, which may have an address that no form accepts. `None` if it is not an address.
     pub(super) fn of_keycloak(address: &str) -> Option<Self> {
         let address = address.trim().to_ascii_lowercase();
         let domain = address.rsplit_once('@').map(|(_, domain)| domain.to_owned());
@@ -65,7 +65,7 @@ pub(super) enum Reservation {
     UsedUp,
     /// A rate limit is reached.
     RateLimited,
-    /// Somebody asked to cancel the job that makes the account: nothing was counted.
+    /// Someone asked to cancel the job that creates the account: nothing was counted.
     Cancelled,
 }
 
@@ -112,7 +112,7 @@ pub(super) async fn reserve(ctx: &mut StepContext<'_>, mail: &ActionMail) -> Res
     Ok(Reservation::Yes)
 }
 
-/// Asks Keycloak to send the mail, and notes what the answer says of the mail server and of Keycloak.
+/// Asks Keycloak to send the mail, and notes what the answer says about the mail server and Keycloak.
 pub(super) async fn send(ctx: &StepContext<'_>, mail: &ActionMail) -> MailOutcome {
     let keycloak = &ctx.worker.deps.keycloak;
     let sending = keycloak.send_actions_mail(&mail.user, mail.actions, mail.lifespan);
@@ -158,8 +158,8 @@ fn warn(ctx: &StepContext<'_>, error: &KeycloakError) {
     tracing::warn!(job.id = %ctx.job.id, error = %error, "Keycloak did not accept a mail");
 }
 
-/// Refunds a mail that certainly was not sent. A refusal stays noted and is audited; a mail that Keycloak was never asked for leaves
-/// nothing.
+/// Refunds a mail that certainly was not sent. A refused mail stays noted and is audited; a mail that Keycloak was never asked for leaves
+/// no record.
 pub(super) async fn refund(
     ctx: &mut StepContext<'_>,
     mail: &ActionMail,

@@ -34,7 +34,7 @@ use crate::domain::audit::Event;
 use crate::domain::job::{Outcome, Step};
 use crate::store::{StoreError, Tx};
 
-/// Ensures the result of the present step.
+/// Ensures the result of the current step.
 pub(super) async fn ensure(ctx: &mut StepContext<'_>) -> Result<StepDone, StepError> {
     match ctx.step {
         Step::CheckAvailability => apart(|| check_availability::ensure(ctx)).await,

@@ -1,4 +1,4 @@
-//! `recheck_availability`: the check of `check_availability` once more, our own entry excepted, right before anything is written.
+//! `recheck_availability`: repeats the check of `check_availability` right before anything is written. Our own entry doesn't count.
 //! Keycloak is asked only if this process did not ask it within the last 30 s.
 
 use super::owned_entry::find_entry;
@@ -25,7 +25,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     if is_foreign(found.address) {
         return Err(FailureAction::Undo { code: ErrorCode::AddressInUse }.into());
     }
-    // This process asked Keycloak a moment ago. The directory's unique overlay and the import's check guard what came between.
+    // This process asked Keycloak a moment ago. The directory's overlay `unique` and the check of the import catch later changes.
     if ctx.worker.recent_checks.take_fresh(ctx.request()?.id, deps.clock.moment()) {
         return Ok(StepDone::plain(Outcome::Unchanged));
     }

@@ -1,4 +1,4 @@
-//! What every part of `setup keycloak` shares: its input, its report, its errors, and the rule of one change.
+//! What every part of `setup keycloak` shares: its input, its report, its errors, and the way to make one change.
 
 use std::path::PathBuf;
 

@@ -38,7 +38,7 @@ impl Permissions {
         Ok(Some(found))
     }
 
-    /// Whether the client has, or had, its rights by permissions: at least a part of ours exists.
+    /// Whether the client has, or had, its rights by permissions: at least one of our permissions or policies exists.
     pub(super) fn are_ours(&self, client_id: &str) -> bool {
         let exists = |kind: &str| self.named(&permission_name(client_id, kind)).is_some();
         self.policy.is_some() || NEEDED.iter().any(|(kind, _)| exists(kind))
