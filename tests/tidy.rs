@@ -647,14 +647,28 @@ fn old_words_in(text: &str) -> Vec<&'static str> {
     OLD_WORDS.iter().filter(is_used).copied().collect()
 }
 
+/// The text of a line that is a comment.
+fn comment_of(line: &str) -> Option<&str> {
+    line.trim_start().strip_prefix("//").map(|text| text.trim_start_matches(['/', '!']))
+}
+
 #[test]
-fn docs_and_messages_use_the_words_of_the_field() {
+fn docs_comments_and_messages_use_the_words_of_the_field() {
     let mut faults = Vec::new();
     for page in pages() {
         // Names of tests in code spans may be older than the rule.
         let prose = prose_of(&text_of(&page));
         let words = prose.split('`').step_by(2).collect::<Vec<_>>().join(" ");
         faults.extend(old_words_in(&words).iter().map(|old| format!("{}: `{old}`", shown(&page))));
+    }
+    let rust = ["src", "tests"].iter().flat_map(|folder| files_below(folder, "rs"));
+    // These two list the words themselves.
+    for path in rust.filter(|path| !shown(path).starts_with("tests/tidy")) {
+        let comments = text_of(&path).lines().filter_map(comment_of).collect::<Vec<_>>().join(" ");
+        // Names in code spans may be older than the rule.
+        let words = comments.split('`').step_by(2).collect::<Vec<_>>().join(" ");
+        faults
+            .extend(old_words_in(&words).iter().map(|old| format!("{}: `{old}` in a comment", shown(&path))));
     }
     let messages = root().join("src/messages/en.ftl");
     for (number, line) in text_of(&messages).lines().enumerate() {

@@ -320,7 +320,7 @@ async fn log_audit_heads(store: Store, clock: Arc<dyn Clock>, stop: Cancellation
 async fn log_audit_head(store: &Store) {
     let head = async { store.read().await?.audit_head().await }.await;
     match head {
-        Ok(head) => tracing::info!(audit.head = %head, "the head of the audit log"),
+        Ok(head) => tracing::info!(audit.head = %head, "audit log head"),
         Err(error) => tracing::warn!(%error, "the head of the audit log could not be read"),
     }
 }

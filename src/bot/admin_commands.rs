@@ -123,7 +123,7 @@ async fn export_links(
     ctx: Context<'_>,
     #[description = "A table (csv, the default) or a document (json)"] format: Option<FormatChoice>,
     #[description = "Accounts in this state only"] state: Option<StateChoice>,
-    #[description = "With the mail addresses"] addresses: Option<bool>,
+    #[description = "Include the email addresses"] addresses: Option<bool>,
 ) -> Result<(), BotError> {
     let wanted = LinkExport {
         state: state.map(Into::into),
@@ -153,13 +153,15 @@ pub(super) async fn audit(_ctx: Context<'_>) -> Result<(), BotError> {
 async fn search_audit(
     ctx: Context<'_>,
     #[description = "What happened, such as request.approved"] event: Option<String>,
-    #[description = "Whom it concerns: a mention, a Discord id or our id"] person: Option<String>,
-    #[description = "Of which request: its code"] request: Option<String>,
-    #[description = "Who did it: a mention, a Discord id, our id, cli:login or system"] actor: Option<String>,
-    #[description = "Through which entrance it came"] source: Option<SourceChoice>,
-    #[description = "Not before: 2026-11-23 or 2026-11-23T12:00:00Z"] since: Option<String>,
-    #[description = "Before: 2026-11-23 or 2026-11-23T12:00:00Z"] until: Option<String>,
-    #[description = "Go on after this row: the number that the page before named"]
+    #[description = "The person concerned: a mention, a Discord id or an internal id"] person: Option<String>,
+    #[description = "The request's code"] request: Option<String>,
+    #[description = "The actor: a mention, a Discord id, an internal id, cli:login or system"] actor: Option<
+        String,
+    >,
+    #[description = "Where the action came from"] source: Option<SourceChoice>,
+    #[description = "From: 2026-11-23 or 2026-11-23T12:00:00Z"] since: Option<String>,
+    #[description = "Until, exclusive: 2026-11-23 or 2026-11-23T12:00:00Z"] until: Option<String>,
+    #[description = "Continue after this row: the number at the end of the previous page"]
     #[min = 1]
     after: Option<i64>,
     #[description = "How many rows (10)"]
@@ -180,30 +182,32 @@ async fn export_audit(
     ctx: Context<'_>,
     #[description = "A table (csv, the default) or a document (json)"] format: Option<FormatChoice>,
     #[description = "What happened, such as request.approved"] event: Option<String>,
-    #[description = "Whom it concerns: a mention, a Discord id or our id"] person: Option<String>,
-    #[description = "Of which request: its code"] request: Option<String>,
-    #[description = "Who did it: a mention, a Discord id, our id, cli:login or system"] actor: Option<String>,
-    #[description = "Through which entrance it came"] source: Option<SourceChoice>,
-    #[description = "Not before: 2026-11-23 or 2026-11-23T12:00:00Z"] since: Option<String>,
-    #[description = "Before: 2026-11-23 or 2026-11-23T12:00:00Z"] until: Option<String>,
+    #[description = "The person concerned: a mention, a Discord id or an internal id"] person: Option<String>,
+    #[description = "The request's code"] request: Option<String>,
+    #[description = "The actor: a mention, a Discord id, an internal id, cli:login or system"] actor: Option<
+        String,
+    >,
+    #[description = "Where the action came from"] source: Option<SourceChoice>,
+    #[description = "From: 2026-11-23 or 2026-11-23T12:00:00Z"] since: Option<String>,
+    #[description = "Until, exclusive: 2026-11-23 or 2026-11-23T12:00:00Z"] until: Option<String>,
 ) -> Result<(), BotError> {
     let source = source.map(Into::into);
     let query = AuditQuery { event, person, request, actor, source, since, until };
     receive(ctx, async |interaction| admin::export_audit(interaction, query, format.into()).await).await
 }
 
-/// Recompute the whole log: was a row changed, or its end cut off?
+/// Verify that no row of the log was changed or removed
 #[poise::command(slash_command, ephemeral, rename = "verify")]
 async fn verify_audit(
     ctx: Context<'_>,
-    #[description = "A head that was written down before, like 12:0a1b…"]
+    #[description = "A head that was recorded earlier, like 12:0a1b…"]
     #[max_length = 100]
     head: Option<String>,
 ) -> Result<(), BotError> {
     receive(ctx, async |interaction| admin::verify_audit(interaction, head.as_deref()).await).await
 }
 
-/// What is wrong outside: Discord, directory, Keycloak, the bot's machine (admins)
+/// Check Discord, the directory, Keycloak and the bot's machine (admins)
 #[poise::command(slash_command, ephemeral)]
 pub(super) async fn doctor(ctx: Context<'_>) -> Result<(), BotError> {
     receive(ctx, async |interaction| admin::diagnose(interaction).await).await

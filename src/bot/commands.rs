@@ -27,25 +27,25 @@ async fn account(_ctx: Context<'_>) -> Result<(), BotError> {
     Ok(())
 }
 
-/// Ask for an account
+/// Request an account
 #[poise::command(slash_command, ephemeral)]
 async fn request(ctx: Context<'_>) -> Result<(), BotError> {
     receive(ctx, async |interaction| member::open_form(interaction).await).await
 }
 
-/// See where your request and your account stand
+/// Show the status of your request and account
 #[poise::command(slash_command, ephemeral)]
 async fn status(ctx: Context<'_>) -> Result<(), BotError> {
     receive(ctx, async |interaction| member::say_status(interaction).await).await
 }
 
-/// Take your request back
+/// Cancel your request
 #[poise::command(slash_command, ephemeral)]
 async fn cancel(ctx: Context<'_>) -> Result<(), BotError> {
     receive(ctx, async |interaction| member::cancel(interaction).await).await
 }
 
-/// Get the mail with the link for your password again
+/// Get another email with a link to set your password
 #[poise::command(slash_command, ephemeral)]
 async fn password(ctx: Context<'_>) -> Result<(), BotError> {
     receive(ctx, async |interaction| member::mail_again(interaction, None).await).await
@@ -61,7 +61,7 @@ async fn panel(_ctx: Context<'_>) -> Result<(), BotError> {
     Ok(())
 }
 
-/// Post the panel in this channel, or bring it up to date (admins)
+/// Post or update the panel in this channel (admins)
 #[poise::command(slash_command, ephemeral)]
 async fn post(ctx: Context<'_>) -> Result<(), BotError> {
     let place = panel::PanelPlace::of(ctx.interaction);

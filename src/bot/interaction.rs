@@ -147,7 +147,7 @@ impl Interaction {
             }
         };
         if let Err(error) = outcome {
-            tracing::warn!(%error, "an answer did not reach Discord");
+            tracing::warn!(%error, "an answer could not be delivered to Discord");
         }
     }
 

@@ -57,8 +57,8 @@ pub(super) async fn request(_ctx: Context<'_>) -> Result<(), BotError> {
 #[poise::command(slash_command, ephemeral, rename = "list")]
 async fn list_requests(
     ctx: Context<'_>,
-    #[description = "In this state only"] state: Option<StatusChoice>,
-    #[description = "Go on after this request: the value that the previous page showed"]
+    #[description = "Only requests in this state"] state: Option<StatusChoice>,
+    #[description = "Continue after this request: the value that the previous page showed"]
     #[max_length = 40]
     after: Option<String>,
     #[description = "How many (10)"]

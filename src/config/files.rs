@@ -59,9 +59,9 @@ pub(super) fn validate_mode(section: &Section<'_>, key: &str, path: &Path) {
     let mode = about.permissions().mode();
     let fix = format!("run `chmod 600 {}`", path.display());
     if mode & OTHERS_WRITE != 0 {
-        section.error(key, format!("everybody may write to {}", path.display()), fix);
+        section.error(key, format!("every user can write to {}", path.display()), fix);
     } else if mode & OTHERS_READ != 0 {
-        section.warn(key, format!("everybody may read {}", path.display()), fix);
+        section.warn(key, format!("every user can read {}", path.display()), fix);
     }
 }
 

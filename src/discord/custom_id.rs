@@ -31,7 +31,7 @@ codes! {
         Deny = "deny",
         /// Submit the reason of a denial.
         DenyForm = "denyform",
-        /// Deny without telling the requester: opens the form for the reason.
+        /// Deny without notifying the requester: opens the form for the reason.
         DenyQuiet = "denyquiet",
         /// Submit the reason of a quiet denial.
         DenyQuietForm = "denyquietform",

@@ -29,8 +29,6 @@ codes! {
         RequestExpired = "request.expired",
         /// The account could not be created.
         RequestFailed = "request.failed",
-        /// A held request may be decided again, or a tombstoned name was released. This version doesn't write it.
-        RequestReleased = "request.released",
         /// A member without the right pressed a button or ran a command.
         PressRefused = "press.refused",
         /// The entry was added to the directory.

@@ -22,7 +22,7 @@ pub enum CardState {
     NotYetChecked,
     /// Waiting; name and address are free.
     Free,
-    /// Waiting; this name is taken, and the requester was asked for another one.
+    /// Waiting; this name is taken, and the requester must choose another one.
     NameTaken,
     /// On hold: another account has this address. The card does not name its owner.
     AddressInUse,
@@ -52,7 +52,7 @@ pub enum CardState {
     Cancelled,
     /// Nobody decided in time.
     Expired,
-    /// Approved, but the account could not be created. Nothing was left behind.
+    /// Approved, but the account could not be created. Everything created so far was removed.
     Failed(ErrorCode),
     /// Approved, but the account could not be created. A password had been set, so the account is locked and kept.
     FailedAndKept(ErrorCode),
@@ -82,7 +82,7 @@ pub struct CardFacts {
     pub username: String,
     /// The rule that applies, if any.
     pub rule: Option<String>,
-    /// The reason as typed; `None` if none was asked for or it was erased.
+    /// The reason as typed; `None` if the rule wants none or it was erased.
     pub answer: Option<String>,
     /// `…@domain`; `None` once it was erased.
     pub masked_address: Option<String>,

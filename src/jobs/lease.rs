@@ -19,7 +19,7 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// A claimed job. The row may change; id and fence do not.
 pub(super) struct Claim {
     pub(super) job: Job,
-    /// When the store was asked for the lease, or for its last renewal: it began no earlier.
+    /// When the call for the lease, or for its last renewal, was made: the lease began no earlier.
     asked: Mutex<Moment>,
     /// Whether the claim or a renewal found that someone asked to cancel the job.
     cancel_asked: AtomicBool,

@@ -121,7 +121,7 @@ async fn run_steps(
             }
             NextAction::NextStep => {}
             NextAction::Over(end) => {
-                tracing::info!(end, last_step = %ctx.step, "the job was run");
+                tracing::info!(end, last_step = %ctx.step, "the run of a job ended");
                 return Ok(());
             }
         }
@@ -146,7 +146,7 @@ async fn run_step(ctx: &mut StepContext<'_>) -> Result<NextAction, StoreError> {
     ctx.worker.metrics.step(step, outcome_of(&ended), took);
     match ended {
         Ok(done) => {
-            span.in_scope(|| tracing::debug!(outcome = done.outcome.code(), ?took, "a step is done"));
+            span.in_scope(|| tracing::debug!(outcome = done.outcome.code(), ?took, "a step finished"));
             record::done(ctx, done).instrument(span).await
         }
         Err(StepError::FailureAction(failure_action)) => {
@@ -199,7 +199,7 @@ async fn release(worker: &WorkerContext, claim: &Claim) {
         tx.commit("job.release").await
     };
     if let Err(error) = releasing.await {
-        tracing::warn!(job.id = %claim.job.id, error = %error, "a lease was not released; it expires by itself");
+        tracing::warn!(job.id = %claim.job.id, error = %error, "a lease was not released; it will expire");
     }
 }
 

@@ -3,22 +3,22 @@
 
 ### The form
 
-form-title = Ask for an account
+form-title = Request an account
 form-username = User name
 form-username-hint = a–z, 0–9, dot, dash, underscore
-form-address = E-mail address
-form-address-hint = The link to set your password is mailed here
+form-address = Email address
+form-address-hint = The link to set your password is sent here
 form-given = Given name
 form-family = Family name
 form-answer = Why do you want an account?
 form-answer-hint = A moderator will see this
 denial-title = Deny this request
-denial-quiet-title = Deny without telling
+denial-quiet-title = Deny without notifying
 denial-reason = Reason
 denial-reason-hint = The requester will see this
 denial-quiet-reason-hint = Only moderators and admins can see this
 
-button-request = Ask for an account
+button-request = Request an account
 button-send = Send
 button-change = Change
 button-cancel = Cancel request
@@ -26,7 +26,7 @@ button-approve = Approve
 button-deny = Deny
 button-deny-quietly = Deny quietly
 button-retry = Retry
-button-resend = Mail the link again
+button-resend = Send the link again
 button-not-me = Not me
 button-status = Check my status
 not-me-title = Lock your account?
@@ -39,32 +39,32 @@ draft-shown =
     Please check your details. Nothing has been sent yet.
 
     User name: { $username }
-    E-mail: { $address }
+    Email: { $address }
     Name: { $given } { $family }
 draft-answer = Reason: { $answer }
 draft-next = Press **Send** to submit it, or **Change** to correct it. If you don't press **Send**, it is deleted { $expires }.
 draft-expired = You didn't send this form in time, so your details were erased. Use `/account request` to start again.
 sent-to-moderators = Sent. Your request is { $code }. A moderator will review it, and you'll get a direct message with the decision. `/account status` shows its progress.
-sent-to-rule = Sent. Your request is { $code }. It doesn't need a moderator: if everything is in order, your mail arrives within minutes. `/account status` shows its progress.
+sent-to-rule = Sent. Your request is { $code }. It doesn't need a moderator: if everything is in order, your email arrives within minutes. `/account status` shows its progress.
 sent-again = Your request { $code } has already been sent. `/account status` shows its progress.
-cancelled = Your request { $code } is cancelled. You can apply again with `/account request`.
-cancelled-undoing = Your request { $code } is cancelled. Everything created so far is being removed; `/account status` shows when that is done.
-cancelled-withdrawing = Your request { $code } is cancelled. The mail has already gone out: its link will stop working, and the account is being removed.
+cancelled = Your request { $code } has been cancelled. You can apply again with `/account request`.
+cancelled-undoing = Your request { $code } has been cancelled. Everything created so far is being removed; `/account status` shows when that is done.
+cancelled-withdrawing = Your request { $code } has been cancelled. The email has already gone out: its link will stop working, and the account is being removed.
 
 ### Another mail, and "not me"
 
-mail-asked = A mail with a new link is being sent for your account { $username }. You'll get a direct message with the result, and `/account status` shows it too. Nothing else changes: your current password stays valid until you set a new one.
-mail-asked-already = A mail for your account { $username } is already on its way. `/account status` shows the result.
-mail-wait = You asked for a mail a moment ago. You can ask for another { $until }. Please check your spam folder too.
-links-older = Links from earlier mails still work, once each:
+mail-asked = An email with a new link is being sent for your account { $username }. You'll get a direct message with the result, and `/account status` shows it too. Nothing else changes: your current password stays valid until you set a new one.
+mail-asked-already = An email for your account { $username } is already on its way. `/account status` shows the result.
+mail-wait = You asked for an email a moment ago. You can ask for another { $until }. Please check your spam folder too.
+links-older = Links from earlier emails still work; each can be used once:
 link-sent = sent { $at }, works until { $until }
-link-perhaps-sent = perhaps sent { $at }; if it arrived, its link works until { $until }
-mail-last-refused = The mail you asked for { $at } could not be sent. Please tell a moderator, so that an operator can fix it.
-mail-last-held-back = The mail you asked for { $at } was not sent, because the limit for mails was reached. Please ask again in an hour.
+link-perhaps-sent = possibly sent { $at }; if it arrived, its link works until { $until }
+mail-last-refused = The email you asked for { $at } could not be sent. Please tell a moderator, so that an operator can fix it.
+mail-last-held-back = The email you asked for { $at } was not sent, because the limit for emails was reached. Please ask again in an hour.
 not-now-no-account = You don't have an account. Use `/account request` to ask for one.
-not-now-being-made = Your account is still being created, and the mail with your link will follow. `/account status` shows its progress.
+not-now-being-made = Your account is still being created, and the email with your link will follow. `/account status` shows its progress.
 not-now-ending = Your account is being removed or locked. `/account status` shows when that is done.
-not-now-locked = Your account is locked: nobody can log in, and no mail is sent. Please contact a moderator or an admin of this server.
+not-now-locked = Your account is locked: nobody can log in, and no email is sent. Please contact a moderator or an admin of this server.
 not-now-conflict = Something about your account is not as expected, so nothing was changed. The operators have been told; a moderator can tell you more.
 not-me-locking = Your account { $username } is being locked now. You'll get a direct message when that is done, and `/account status` shows it too.
 not-me-locking-already = Your account { $username } is already being locked. `/account status` shows when that is done.
@@ -86,11 +86,11 @@ right-read-history = *Read Message History*
 ### The privacy notice
 
 notice =
-    What is stored: your Discord id, the user name, your given and family name, your e-mail address, and your reason if you gave one. The account itself goes to this community's directory and login service, which mails you a link to set your password. Accolade never sees your password.
+    What is stored: your Discord id, the user name, your given and family name, your email address, and your reason if you gave one. The account itself goes to this community's directory and login service, which emails you a link to set your password. Accolade never sees your password.
     How long: a form that you don't send is erased after 15 minutes. The name, address and reason in a request are erased here once your account is active, or 30 days after the request ended. The user name and a log of who did what are kept. Moderators see the user name, your reason, and the domain of your address.
 questions =
     Who decides? The moderators of this server, or a rule they set.
-    What do I get? A mail with a link, where you set your own password.
+    What do I get? An email with a link, where you set your own password.
     Can I cancel? Yes, with `/account cancel`, until you start using the account.
 
 ### Faults of the form
@@ -108,19 +108,19 @@ username-beginning = User name: it must begin with a letter.
 username-end = User name: it must end with a letter or digit.
 username-double-dot = User name: two dots in a row are not allowed.
 username-unavailable = User name: this one is not available. Please choose another.
-address-empty = E-mail address: please type one.
-address-too-long = E-mail address: it is too long.
-address-not-one = E-mail address: please type exactly one address, such as `ada@example.org`.
-address-local = E-mail address: the part before the @ contains something that isn't accepted.
-address-domain = E-mail address: the part after the @ isn't accepted.
+address-empty = Email address: please type one.
+address-too-long = Email address: it is too long.
+address-not-one = Email address: please type exactly one address, such as `ada@example.org`.
+address-local = Email address: the part before the @ contains something that isn't accepted.
+address-domain = Email address: the part after the @ isn't accepted.
 given-empty = Given name: please type it.
 given-too-long = Given name: at most 64 characters, please.
 given-character = Given name: it contains a character that can't be used.
-given-address = Given name: it looks like a web or mail address.
+given-address = Given name: it looks like a web or email address.
 family-empty = Family name: please type it.
 family-too-long = Family name: at most 64 characters, please.
 family-character = Family name: it contains a character that can't be used.
-family-address = Family name: it looks like a web or mail address.
+family-address = Family name: it looks like a web or email address.
 answer-missing = Reason: please say why you want an account.
 
 ### Refusals
@@ -132,8 +132,8 @@ refusal-request-open = You already have an open request. `/account status` shows
 refusal-request-open-code = You already have an open request, { $code }. `/account status` shows its progress; `/account cancel` cancels it.
 refusal-name-illegal = This name can't be used. Please choose another with `/account request`.
 refusal-name-unavailable = This user name is not available. Please choose another with `/account request`.
-refusal-address-illegal = This e-mail address can't be used. Please enter another one with `/account request`.
-refusal-address-in-use = This request can't be approved: another account has this e-mail address. Deny it, or resolve this with the requester first.
+refusal-address-illegal = This email address can't be used. Please enter another one with `/account request`.
+refusal-address-in-use = This request can't be approved: another account has this email address. Deny it, or resolve this with the requester first.
 refusal-denied-person = You can't ask for an account here. If you think this is a mistake, ask a moderator.
 refusal-too-many = You've done this too often in a short time. Please try again later.
 refusal-member-gone = This person is no longer a member of this server, so there is nothing to approve. You can deny the request.
@@ -164,8 +164,8 @@ refusal-keycloak-right-missing = The login service refused this change. The oper
 refusal-keycloak-user-not-ours = The login service already has a user with these details, so nothing was changed. The operators have been told.
 refusal-import-not-seen = The login service doesn't show the account yet. The operators have been told.
 refusal-groups-not-seen = The login service doesn't show the groups yet. The operators have been told.
-refusal-mail-refused = The mail could not be sent; the address may be wrong. The operators have been told.
-refusal-mail-unknown = The mail may not have been sent. Check your inbox and spam folder; the operators have been told.
+refusal-mail-refused = The email could not be sent; the address may be wrong. The operators have been told.
+refusal-mail-unknown = The email may not have been sent. Check your inbox and spam folder; the operators have been told.
 refusal-discord-down = Discord isn't responding to the bot. Nothing is lost; please try again in a few minutes.
 refusal-discord-refused = Discord refused what the bot needs for this. The operators have been told.
 refusal-store-busy = The service is busy and nothing was lost. Please press the button again.
@@ -182,7 +182,7 @@ failed-directory-conflict = { failed-address-in-use }
 why-not = You can't ask for an account yet:
 why-pending = Please finish the membership screening of this server first.
 why-bot = Bots can't have an account.
-why-timed-out = You are timed out. Ask again when that is over.
+why-timed-out = You are in timeout. Ask again when it ends.
 why-no-rules = This server doesn't offer accounts right now.
 why-roles-missing = { $count ->
     [one] You need the role { $roles }. When you have it, use `/account request` again.
@@ -200,7 +200,7 @@ why-membership-unknown = Discord didn't say when you joined. Please try again la
 old-button = This button is from an older version. Run `/account status`.
 not-served = This server is not set up for accounts. Use the command in your community's server.
 only-in-server = Please use this in your community's server; it doesn't work in direct messages.
-too-late = This arrived too late to be answered. Please do it again.
+too-late = This arrived too late to be answered. Please try again.
 retry-started = Trying again. You'll see the result here.
 
 ### Status
@@ -214,16 +214,16 @@ status-name-unavailable = The user name { $username } is not available. Use `/ac
 status-making = Your request is approved, and your account { $username } is being created. This takes a moment.
 status-step = Current step: { $step }.
 status-delayed = A server isn't responding. The bot keeps trying, and nothing is lost.
-status-mail-pending = Your account { $username } is ready, and the mail with your link is being sent.
-status-stuck = Your request is approved, but an operator has to look at your account { $username } first. They have been told; you don't need to do anything.
+status-mail-pending = Your account { $username } is ready, and the email with your link is being sent.
+status-stuck = Your request is approved, but an operator has to check your account { $username } first. The operators have been told; you don't need to do anything.
 status-taking-back = Your account { $username } is being removed. This takes a moment.
-status-invited = Your account { $username } is ready. A mail with a link was sent { $at }: open it and set your password. Please check your spam folder too.
+status-invited = Your account { $username } is ready. An email with a link was sent { $at }: open it and set your password. Please check your spam folder too.
 status-invited-link = The newest link works until { $until }.
-status-invited-link-perhaps = If the newest mail arrived, its link works until { $until }.
+status-invited-link-perhaps = If the newest email arrived, its link works until { $until }.
 status-invited-no-link = Its link no longer works. Ask for a new one with `/account password`.
-status-mail-under-way = A mail you asked for is on its way.
-status-mail-delayed = A mail you asked for is on its way. A server isn't responding; the bot keeps trying, and nothing is lost.
-status-mail-stuck = A mail you asked for could not be sent yet: an operator has to look. They have been told; you don't need to do anything.
+status-mail-under-way = An email you asked for is on its way.
+status-mail-delayed = An email you asked for is on its way. A server isn't responding; the bot keeps trying, and nothing is lost.
+status-mail-stuck = An email you asked for could not be sent yet: an operator has to check it. The operators have been told; you don't need to do anything.
 status-active = Your account { $username } is active.
 status-active-since = Your account { $username } has been active since { $since }.
 status-not-me = Wasn't that you? Press **Not me** to lock your account.
@@ -237,17 +237,17 @@ status-ended = Your last request ended { $at }. You have no account. If you have
 status-cancelled = Your last request was cancelled { $at }. Use `/account request` to apply again.
 status-cancelled-lost = Your last request ended { $at }, because you no longer met the rules or had left. Use `/account request` to apply again.
 status-expired = Your last request ended { $at } without a decision. Use `/account request` to apply again.
-status-failed = Your last request was approved, but the account could not be created ({ $at }). { $why } Nothing was left behind.
+status-failed = Your last request was approved, but the account could not be created ({ $at }). { $why } Everything created so far was removed.
 
 ### Direct messages
 
-direct-invited = Your request was approved, and your account { $username } is ready. A mail with a link is on its way: open it and set your password within { $hours ->
+direct-invited = Your request was approved, and your account { $username } is ready. An email with a link is on its way: open it and set your password within { $hours ->
     [one] one hour
    *[other] { $hours } hours
 }. Please check your spam folder too. `/account status` shows its progress.
 direct-denied = Your request { $code } was denied. The reason given: { $reason }. If you have questions, ask a moderator.
-direct-failed = Your request { $code } was approved, but the account could not be created. { $why } Nothing was left behind. (reference { $reference })
-direct-failed-kept = Your account of request { $code } was locked. { $why } A password had already been set, so the account is kept and nothing was deleted. If you have questions, ask a moderator.
+direct-failed = Your request { $code } was approved, but the account could not be created. { $why } Everything created so far was removed. (reference { $reference })
+direct-failed-kept = The account for your request { $code } was locked. { $why } A password had already been set, so the account is kept and nothing was deleted. If you have questions, ask a moderator.
 direct-expired = Your request { $code } expired, because nobody decided it in time. You can apply again with `/account request`.
 direct-name-taken = The user name { $username } of your request { $code } is not available. Please apply again with another one: `/account request`.
 direct-cancelled = Your request { $code } was cancelled.
@@ -256,10 +256,10 @@ direct-activated = A password was set for your account { $username } { $at }, so
 direct-locked = Your account { $username } is locked: the password no longer works, and every login has ended. Nothing was deleted.
 direct-locked-told = The admins of this server have been told. Ask one of them how to get it back.
 direct-locked-ask = Please tell a moderator or an admin of this server now: they can restore it.
-direct-mail-sent = A mail with a new link for your account { $username } is on its way: open it and set a password. The link works until { $until }. Please check your spam folder too.
-direct-mail-unknown = The mail for your account { $username } may not have been sent. Check your inbox and spam folder; if nothing arrives within a few minutes, ask again.
-direct-mail-refused = The mail for your account { $username } could not be sent. Please tell a moderator, so that an operator can fix it.
-direct-mail-held-back = The mail for your account { $username } was not sent, because the limit for mails was reached. Please ask again in an hour.
+direct-mail-sent = An email with a new link for your account { $username } is on its way: open it and set a password. The link works until { $until }. Please check your spam folder too.
+direct-mail-unknown = The email for your account { $username } may not have been sent. Check your inbox and spam folder; if nothing arrives within a few minutes, ask again.
+direct-mail-refused = The email for your account { $username } could not be sent. Please tell a moderator, so that an operator can fix it.
+direct-mail-held-back = The email for your account { $username } was not sent, because the limit for emails was reached. Please ask again in an hour.
 direct-withdrawn = Your account { $username } was not used in time, so it was removed. You can apply again with `/account request`.
 
 ### The card
@@ -269,7 +269,7 @@ card-account-age = Discord account since { $created }
 card-joined = joined { $joined }
 card-joined-unknown = joined: not known
 card-username = User name: { $username }
-card-address = E-mail: { $address }
+card-address = Email: { $address }
 card-rule = Rule: { $rule }
 card-no-rule = Rule: none matches
 card-answer = Reason: { $answer }
@@ -283,7 +283,7 @@ card-free = Waiting · name and address are free
 card-name-taken = Waiting · name taken: the requester was asked to choose another one
 card-address-in-use = On hold · another account uses this address: resolve this with the requester, or deny
 card-held = On hold · { $why }
-card-making = Approved by { $who }, creating the account
+card-making = Approved by { $who } · creating the account
 card-made = Account created · approved by { $who }
 card-needs-operator = Approved by { $who } · needs an operator: { $why }
 card-stopped-at = Stopped at: { $step }
@@ -291,31 +291,31 @@ card-denied = Denied by { $who }
 card-denied-quietly = Denied by { $who } · the requester was not told
 card-cancelled = Cancelled
 card-expired = Expired without a decision
-card-failed = Approved, but the account could not be created: { $why } Nothing was left behind.
+card-failed = Approved, but the account could not be created: { $why } Everything created so far was removed.
 card-failed-kept = Approved, but the account could not be created: { $why } A password had already been set, so the account is locked and kept.
 card-rule-decided = rule { $rule }
 card-cli-decided = an operator
 operator-notice = **Request { $code } needs an operator:** { $why } Once the cause is fixed, press **Retry**.
-locked-notice = **{ $who } says that someone else set the password of their account (request { $code }).** The account is locked and its sessions have ended; nothing was deleted. Talk to the person, and find out who can read their mail.
-kept-notice = **The account of request { $code } was to be removed, but it had a password.** It is locked and kept; nothing was deleted. Ask the person before you do anything else with it.
+locked-notice = **{ $who } says that someone else set the password of their account (request { $code }).** The account is locked and its sessions have ended; nothing was deleted. Talk to the person, and find out who can read their email.
+kept-notice = **The account of request { $code } was due to be removed, but a password had been set.** It is locked and kept; nothing was deleted. Ask the person before you do anything else with it.
 
 # What a code means for moderators and operators, shorter than what people read.
 why-code-directory-down = the directory is not responding.
 why-code-directory-refused = the directory refused a change; a permission may be missing.
-why-code-directory-conflict = an entry with this name or Discord id is not ours.
+why-code-directory-conflict = an entry with this name or Discord id was not created by the bot.
 why-code-keycloak-down = Keycloak is not responding.
 why-code-keycloak-right-missing = the service client lacks a permission in Keycloak.
-why-code-keycloak-user-not-ours = Keycloak has a user of this name or address that is not ours.
+why-code-keycloak-user-not-ours = Keycloak has a user with this name or address that doesn't belong to this account.
 why-code-import-not-seen = Keycloak did not import the entry.
 why-code-groups-not-seen = Keycloak does not show the groups.
-why-code-mail-refused = Keycloak refused to send the mail.
-why-code-mail-unknown = it is not known whether the mail went out.
+why-code-mail-refused = Keycloak refused to send the email.
+why-code-mail-unknown = it is not known whether the email went out.
 why-code-name-unavailable = the name is taken.
 why-code-address-in-use = another account has this address.
 why-code-member-gone = the person left the server.
 why-code-role-lost = the person no longer meets the rules.
 why-code-not-eligible = { why-code-role-lost }
-why-code-too-many = a rate limit is used up.
+why-code-too-many = a rate limit was reached.
 why-code-store-full = the database is full.
 why-code-discord-down = Discord is not responding, or does not accept the bot's token.
 why-code-discord-refused = Discord refused the call: the bot lacks a permission, or something that the call names is gone; see the log.
@@ -328,7 +328,7 @@ step-create-entry = creating the directory entry
 step-groups = setting the groups
 step-await-import = waiting for Keycloak to import the account
 step-await-group-sync = waiting for Keycloak to show the groups
-step-mail = sending the mail
+step-mail = sending the email
 step-invite = recording the invitation
 step-disable = disabling in Keycloak
 step-lock = locking the directory entry
@@ -338,7 +338,7 @@ step-remove = removing the entry
 step-unlock = unlocking again
 step-finalize = finishing
 step-grant-role = granting the member role
-step-resend = sending another mail
+step-resend = sending another email
 
 ### Requests, for moderators who ask for them
 
@@ -352,7 +352,7 @@ requests-denial-reason = Reason of the denial: { $reason }
 requests-note = “Not me” note, { $at }: { $text }
 requests-job = Job: { $kind }, { $state }
 requests-more = There may be more: add `after: { $after }`.
-requests-no-key = Enter after `after:` the value that the previous page showed.
+requests-no-key = After `after:`, enter the value that the previous page showed.
 
 ### Links and the audit log, for admins
 
@@ -361,7 +361,7 @@ admin-no-such-link = No account matches, or more than one does: `/link find` lis
 admin-link-line = { $username } · { $who } · { $state } · account { $account }
 admin-erased = an erased person
 admin-link-request = Request: { $code }
-admin-link-invited = Mail sent: { $at }
+admin-link-invited = Email sent: { $at }
 admin-link-activated = Active since: { $at }
 admin-directory-entry = Directory: { $username } · { $address } · { $lock } · { $password } · groups: { $groups } · entry { $id }
 admin-directory-none = Directory: no entry
@@ -386,7 +386,7 @@ difference-mark-missing = the entry doesn't carry Accolade's mark.
 difference-mark-of-another = the entry carries the mark of account { $detail }.
 difference-discord-id-differs = the Discord id on the entry is { $detail }.
 difference-name-differs = the entry's name is { $detail }.
-difference-name-case = the entry's name differs in capital letters: { $detail }.
+difference-name-case = the entry's name differs only in upper and lower case: { $detail }.
 difference-group-missing = the entry is not in the group { $detail }.
 difference-group-extra = the entry is in the group { $detail }, which its rule doesn't grant.
 difference-locked = the entry is locked.
@@ -396,8 +396,8 @@ difference-keycloak-id-changed = the Keycloak user is not the recorded one; its 
 difference-keycloak-user-left = the account is closed, and its Keycloak user is still there.
 difference-keycloak-user-not-ours = the Keycloak user was not imported from this account's entry.
 difference-keycloak-name-differs = the name in Keycloak is { $detail }.
-difference-address-differs = the mail address in Keycloak differs from the one in the directory.
-difference-address-case = the mail address in Keycloak differs from the one in the directory in capital letters.
+difference-address-differs = the email address in Keycloak differs from the one in the directory.
+difference-address-case = the email address in Keycloak differs from the one in the directory only in upper and lower case.
 difference-keycloak-group-missing = Keycloak doesn't show the group { $detail }.
 difference-keycloak-group-extra = Keycloak shows the group { $detail }, which its rule doesn't grant.
 difference-keycloak-disabled = the Keycloak user is disabled.
@@ -435,8 +435,8 @@ cli-approved = Request { $code } is approved; the account is being created.
 cli-denied = Request { $code } is denied.
 cli-nothing-to-retry = no job of request { $code } is waiting for an operator
 cli-retried = The job of request { $code } continues.
-cli-cancelled = Request { $code } is cancelled.
-cli-cancelled-undoing = Request { $code } is cancelled. Everything created for it is being removed.
+cli-cancelled = Request { $code } has been cancelled.
+cli-cancelled-undoing = Request { $code } has been cancelled. Everything created for it is being removed.
 cli-more = There may be more: add `--after { $next }`.
 cli-no-links = No links.
 cli-no-such-link = no account matches, or more than one does; `accolade link find` lists them
@@ -449,7 +449,7 @@ cli-exported-audit = The rows end at the head { $head }: store it in another pla
 cli-file-exists = { $file } already exists, and nothing was overwritten
 cli-no-audit-rows = No rows.
 cli-audit-whole = The audit log is intact. Its head is { $head }: store it in another place.
-cli-audit-broken = The audit log was changed: row { $row } doesn't follow from the row before.
+cli-audit-broken = The audit log was changed: row { $row } doesn't match the row before it.
 cli-audit-head-missing = The audit log was truncated or replaced: it doesn't contain the head you gave. Its head is { $head }.
 cli-deny-added = Added to the deny list. Existing accounts are not changed.
 cli-deny-removed = Removed from the deny list.
@@ -493,8 +493,8 @@ service-backed-up = { $file } holds the whole database. Its audit log ends at th
 service-key-is-apart = The key is not part of it: without { $file }, personal values can't be read. Keep a copy of that file in another place than the backup.
 service-restored = The backup is in place. Its audit log ends at { $head }.
 service-kept-beside = The previous database is kept as { $file }.
-service-what-comes-next = Start `serve`: it tells people that the service is being checked, and changes nothing outside. Review `accolade restore --compare`, then run `accolade restore --agree`.
-service-is-held = The database is in maintenance mode: `serve` changes nothing outside until you run `accolade restore --agree`.
+service-what-comes-next = Start `serve`: it tells people that the service is being checked, and changes nothing in other systems. Review `accolade restore --compare`, then run `accolade restore --agree`.
+service-is-held = The database is in maintenance mode: `serve` changes nothing in other systems until you run `accolade restore --agree`.
 service-not-held = the database is not in maintenance mode: there is nothing to agree to
 service-compared = { $count ->
     [0] No differences.
@@ -508,8 +508,8 @@ service-compared-held = { $count ->
 } The database stays in maintenance mode until you run `accolade restore --agree`.
 service-agreed = Maintenance mode has ended. { $count ->
     [0] No account was being created when the backup was made.
-    [one] One account that was being created already has an entry: its mail counts as sent, and an operator must look if no password was set.
-   *[other] { $count } accounts that were being created already have entries: their mails count as sent, and an operator must look where no password was set.
+    [one] One account that was being created already has an entry: its email counts as sent, and an operator must check it if it has no password.
+   *[other] { $count } accounts that were being created already have entries: their emails count as sent, and an operator must check those without a password.
 }
 restored-entry-without-account = an entry carries Accolade's mark, but the database has no such account; it was created after the backup. It is left unchanged
 restored-entry-of-closed-account = the account has ended in the database, and its entry is still there
@@ -554,7 +554,7 @@ doctor-fix-administrator-given = Server Settings, Roles: remove Administrator fr
 doctor-ldap-unreachable = The directory is not responding.
 doctor-fix-ldap-unreachable = Check `directory.url`, the network, and whether the server is running. The service waits and continues by itself.
 doctor-ldap-untrusted = The directory's certificate is not trusted, or the port doesn't speak TLS.
-doctor-fix-ldap-untrusted = Name the CA that signed it in `directory.ca_file`, and check that `directory.url` has the right scheme, host name and port.
+doctor-fix-ldap-untrusted = Set `directory.ca_file` to the CA that signed it, and check that `directory.url` has the right scheme, host name and port.
 doctor-ldap-bind-refused = The directory refuses the bot's bind.
 doctor-fix-ldap-bind-refused = Check `directory.bind_dn` and `directory.bind_password_file`; a line break at the end of the file is ignored, one inside the password is not.
 doctor-ldap-base-wrong = A base DN does not exist in the directory, or the bot can't see it.
@@ -584,7 +584,7 @@ doctor-fix-ldap-self-test-left = Remove the entries `uid=selftest-…` below `pe
 doctor-keycloak-unreachable = Keycloak is not responding.
 doctor-fix-keycloak-unreachable = Check `keycloak.url`, the network, and whether the server is running. The service waits and continues by itself.
 doctor-keycloak-untrusted = Keycloak's certificate is not trusted.
-doctor-fix-keycloak-untrusted = Name the CA that signed it in `keycloak.ca_file`, and check the host name in `keycloak.url`.
+doctor-fix-keycloak-untrusted = Set `keycloak.ca_file` to the CA that signed it, and check the host name in `keycloak.url`.
 doctor-keycloak-realm-missing = Keycloak has no such realm.
 doctor-fix-keycloak-realm-missing = Check `keycloak.url` (with the path, if Keycloak has one) and `keycloak.realm`; `accolade setup keycloak --apply` creates it.
 doctor-keycloak-secret-wrong = Keycloak refuses the service client.
@@ -609,15 +609,15 @@ doctor-keycloak-profile-open = The user profile does not define the Discord id, 
 doctor-fix-keycloak-profile-open = Run `accolade setup keycloak --apply`: only administrators may write `discordId`.
 doctor-keycloak-no-mail-server = The realm has no mail server: links can't be sent.
 doctor-fix-keycloak-no-mail-server = Keycloak, Realm settings, Email: set host and sender, and press Test connection.
-doctor-keycloak-mail-client-off = The client named in mailed links is missing or disabled.
+doctor-keycloak-mail-client-off = The client named in emailed links is missing or disabled.
 doctor-fix-keycloak-mail-client-off = Run `accolade setup keycloak --apply`, or correct `keycloak.mail_client_id`.
-doctor-keycloak-redirect-refused = The client of the mailed link doesn't allow `mail_redirect_uri`: Keycloak refuses to send mail.
+doctor-keycloak-redirect-refused = The client of the emailed link doesn't allow `mail_redirect_uri`: Keycloak refuses to send email.
 doctor-fix-keycloak-redirect-refused = Run `accolade setup keycloak --apply`: it adds exactly this address.
-doctor-keycloak-redirect-wildcard = The client of the mailed link allows a wildcard redirect: a link could lead anywhere.
+doctor-keycloak-redirect-wildcard = The client of the emailed link allows a wildcard redirect: a link could lead anywhere.
 doctor-fix-keycloak-redirect-wildcard = Keycloak, Clients, the client, Valid redirect URIs: replace entries that contain `*` with full addresses.
-doctor-keycloak-action-off = A required action that the mail asks for is disabled: the link would do nothing.
+doctor-keycloak-action-off = A required action that the email asks for is disabled: the link would do nothing.
 doctor-fix-keycloak-action-off = Keycloak, Authentication, Required actions: enable Update Password and Verify Email.
-doctor-keycloak-events-off = The realm doesn't record when passwords are set, or deletes these events within a day: accounts stay invited.
+doctor-keycloak-events-off = The realm doesn't record when passwords are set, or deletes these events within a day: accounts stay in the state `invited`.
 doctor-fix-keycloak-events-off = Run `accolade setup keycloak --apply`: it turns user events on and keeps them for 30 days.
 doctor-keycloak-hostname-open = Keycloak takes the host in its links from the request: a caller can make links lead elsewhere.
 doctor-fix-keycloak-hostname-open = Set `KC_HOSTNAME` to the public address and restart Keycloak.

@@ -169,7 +169,7 @@ fn each_link_that_may_work_is_told_once_and_no_other() {
     let told = mails::direct_mail_sent(Lang::En, "ada", Links { mails: &sent, now: AT });
     let times = |span| told.matches(&date_and_time(AT.after(span))).count();
     assert_eq!([times(hour), times(hour * 2), times(hour * 3), times(day)], [1, 1, 0, 1], "{told}");
-    assert!(told.contains("perhaps sent"), "{told}");
+    assert!(told.contains("possibly sent"), "{told}");
     let form = mails::not_me_form(Lang::En);
     assert!(form.title.chars().count() <= 45 && form.note.chars().count() <= 45);
     assert!(form.hint.chars().count() <= 100);
@@ -341,7 +341,7 @@ fn a_card_shows_the_domain_only_and_who_approved() {
     **Request `K7M2QX`** of <@175928847299117063>, sent <t:1800000000:R>
     Discord account since <t:1462015105:R> · joined <t:1800000000:R>
     User name: `ada`
-    E-mail: `…@example.org`
+    Email: `…@example.org`
     Rule: `members`
     Reason: `I run the wiki`
     Earlier requests: 2

@@ -130,7 +130,7 @@ async fn send_one(
         Ok(Sending::Posted(posted)) => Ok(Settlement::Sent(Some(posted))),
         Ok(Sending::Nothing) => drop_message(worker, message).await,
         Ok(Sending::Closed) => {
-            tracing::info!("the person accepts no direct messages; the status tells them instead");
+            tracing::info!("the person does not accept direct messages; /account status shows it instead");
             drop_message(worker, message).await
         }
         Err(Unsent::Store(error)) => Err(error),

@@ -30,13 +30,8 @@ codes! {
 #[derive(Clone, Debug)]
 pub struct RateLimit {
     /// What is counted.
-<<<<<<< HEAD:src/store/rate_limits.rs
     pub kind: RateLimitKind,
     /// For whom or what.
-=======
-    pub kind: BudgetKind,
-    /// The person, address or domain.
->>>>>>> text-src:src/store/budgets.rs
     pub key: String,
     /// How many uses are allowed.
     pub limit: u32,

@@ -185,7 +185,7 @@ fn registry_of(numbers: &Numbers) -> Registry {
     gauge("job_oldest_seconds", "Age of the oldest job that is due", numbers.job_oldest_seconds);
     gauge("outbox_oldest_seconds", "Age of the oldest unsent message", numbers.outbox_oldest_seconds);
     gauge("gateway_up", "1 while this process has a session at the gateway", numbers.gateway_up);
-    gauge("audit_seq", "Position of the head of the audit log", numbers.audit_seq);
+    gauge("audit_seq", "Position of the audit log's head", numbers.audit_seq);
     let mut counter = |name: &str, help: &str, value: u64| {
         let counter = Counter::<u64>::default();
         counter.inc_by(value);

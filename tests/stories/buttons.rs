@@ -94,7 +94,7 @@ fn a_week_old_button_works_after_a_restart() {
         story.starts().await;
         story.is_approved("ada").await;
         let status = story.status("ada").await;
-        assert!(status.contains("A mail with a link was sent"), "{status}");
+        assert!(status.contains("An email with a link was sent"), "{status}");
     });
 }
 

@@ -11,7 +11,7 @@ fn a_draft_is_taken_back_and_its_button_says_so() {
         let status = story.status("ada").await;
         assert!(status.contains("haven't sent it"), "{status}");
         let said = ada.runs("/account cancel").await.text;
-        assert!(said.contains("is cancelled"), "{said}");
+        assert!(said.contains("has been cancelled"), "{said}");
         let send = ada.presses("Send").on(shown.message.expect("the draft's message")).await.text;
         assert!(send.contains("your details were erased"), "{send}");
         let personal = "SELECT id FROM request WHERE address_enc IS NOT NULL";
@@ -28,7 +28,7 @@ fn a_waiting_request_is_taken_back_and_its_card_says_so() {
         let status = story.status("ada").await;
         assert!(status.contains("is waiting for a decision"), "{status}");
         let said = ada.presses("Cancel request").await.text;
-        assert!(said.contains("is cancelled"), "{said}");
+        assert!(said.contains("has been cancelled"), "{said}");
         let card = grace.waits_for("Cancelled").await;
         assert!(!card.contains("[Approve]"), "{card}");
         let status = story.status("ada").await;
@@ -70,7 +70,7 @@ fn an_account_that_waits_for_an_operator_is_taken_back_with_its_entry() {
         assert!(notice.contains("[Retry]"), "{notice}");
         assert!(story.entry("ada").await.is_some(), "the entry was made before the group failed");
         let status = story.status("ada").await;
-        assert!(status.contains("an operator has to look"), "{status}");
+        assert!(status.contains("an operator has to check"), "{status}");
         let said = ada.presses("Cancel request").await.text;
         assert!(said.contains("is being removed"), "{said}");
         grace.waits_for("Cancelled").await;
@@ -89,7 +89,7 @@ fn an_account_whose_mail_is_out_is_withdrawn_with_entry_user_and_link() {
         story.is_approved("ada").await;
         let link = story.mailed_link("ada").await;
         let status = story.status("ada").await;
-        assert!(status.contains("A mail with a link was sent"), "{status}");
+        assert!(status.contains("An email with a link was sent"), "{status}");
         let said = ada.runs("/account cancel").await.text;
         assert!(said.contains("its link will stop working"), "{said}");
         grace.waits_for("Cancelled").await;

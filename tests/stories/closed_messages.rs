@@ -14,7 +14,7 @@ fn who_takes_no_direct_messages_reads_everything_in_the_status() {
         story.reads_mail("ada");
         story.wait_until_idle().await;
         let status = story.status("ada").await;
-        assert!(status.contains("A mail with a link was sent"), "{status}");
+        assert!(status.contains("An email with a link was sent"), "{status}");
         let link = story.mailed_link("ada").await;
         story.sets_password("ada", &link).await;
         grace.waits_for("Account created").await;

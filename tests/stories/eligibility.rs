@@ -16,7 +16,7 @@ fn who_may_not_ask_reads_what_is_missing() {
         let ada = story.person("ada");
         ada.is_timed_out(Duration::from_hours(1));
         let refused = ada.runs("/account request").await.text;
-        assert!(refused.contains("You are timed out"), "{refused}");
+        assert!(refused.contains("You are in timeout"), "{refused}");
         // The rules are checked again when an old form is submitted.
         let forged = story.form("mallory");
         let refused =

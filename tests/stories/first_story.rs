@@ -8,7 +8,7 @@ fn a_member_asks_a_moderator_approves_and_the_person_logs_in() {
         let (ada, grace) = (story.person("ada"), story.person("grace"));
 
         let opened = ada.runs("/account request").await.modal.expect("the form opens");
-        assert_eq!(opened.title, "Ask for an account");
+        assert_eq!(opened.title, "Request an account");
         let shown = ada.submits(&story.form("ada").fields()).await;
         assert!(shown.ephemeral, "what was typed is shown to ada alone");
         assert!(shown.text.contains(&story.address("ada")) && shown.text.contains(&story.username("ada")));

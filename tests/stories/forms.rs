@@ -35,10 +35,10 @@ const FAULTS: [(&str, &str, &str); 34] = [
     ("given", "<b>Ada</b>", "Given name: it contains a character"),
     ("given", "A\u{7}da", "Given name: it contains a character"),
     ("given", "\u{202e}adA", "Given name: it contains a character"),
-    ("given", "https://evil.example", "Given name: it looks like a web or mail address"),
+    ("given", "https://evil.example", "Given name: it looks like a web or email address"),
     ("family", "Love\u{200b}lace", "Family name: it contains a character"),
     ("family", "<script>alert(1)</script>", "Family name: it contains a character"),
-    ("family", "eve@evil.example", "Family name: it looks like a web or mail address"),
+    ("family", "eve@evil.example", "Family name: it looks like a web or email address"),
     ("answer", "   ", "please say why"),
 ];
 

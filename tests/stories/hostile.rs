@@ -58,7 +58,7 @@ fn a_card_s_button_pressed_in_direct_messages_decides_nothing() {
                 assert!(told.text.contains("in your community's server"), "{verb}: {told}");
             }
         }
-        // A verb that works there names a row, and the row must belong to the presser.
+        // A verb that works there names a row, and the row must belong to the person who presses.
         let cancel = format!(
             "{}:{nonce}",
             approve.replace(":approve:", ":cancel:").rsplit_once(':').expect("a nonce").0

@@ -25,7 +25,7 @@ async fn is_mended_by_an_admin(story: &Story, fault: MailFault) {
     assert!(notice.contains("[Retry]"), "{notice}");
     assert!(story.entry("ada").await.is_some(), "the entry was lost");
     let status = story.status("ada").await;
-    assert!(status.contains("an operator has to look"), "{status}");
+    assert!(status.contains("an operator has to check"), "{status}");
     assert!(story.mails_to("ada") <= 2, "{} mails", story.mails_to("ada"));
 
     mail.set_fault(MailFault::None).await.expect("the mail catcher answers");

@@ -28,26 +28,26 @@ fn an_admin_posts_the_panel_and_its_buttons_do_what_the_commands_do() {
         linus.waits_for("is being posted here").await;
         story.waits_for_rows(STANDS, &["1"]).await;
         let panel = panels(story, "general").pop().expect("it is posted");
-        for label in ["[Ask for an account]", "[Check my status]", "[Mail the link again]"] {
+        for label in ["[Request an account]", "[Check my status]", "[Send the link again]"] {
             assert!(panel.contains(label), "{panel}");
         }
         is_read_by_all(story).await;
 
         // Anybody may press it. Each person reads what the command would have answered, and only that person can read it.
         let (pressed, typed) =
-            (mallory.presses("Ask for an account").await, mallory.runs("/account request").await);
+            (mallory.presses("Request an account").await, mallory.runs("/account request").await);
         assert!(pressed.ephemeral && pressed.text == typed.text, "{pressed} {typed}");
         let (pressed, typed) = (ada.presses("Check my status").await, ada.runs("/account status").await);
         assert!(pressed.ephemeral && pressed.text == typed.text, "{pressed} {typed}");
         let (pressed, typed) =
-            (ada.presses("Mail the link again").await, ada.runs("/account password").await);
+            (ada.presses("Send the link again").await, ada.runs("/account password").await);
         assert!(pressed.ephemeral && pressed.text == typed.text, "{pressed} {typed}");
 
         // After a restart its buttons still work, up to a finished account.
         story.stops().await;
         story.starts().await;
         let message = story.guild.history("general").remove(0).0;
-        let opened = ada.presses("Ask for an account").on(message).await;
+        let opened = ada.presses("Request an account").on(message).await;
         assert!(opened.modal.is_some(), "no form: {opened}");
         ada.submits(&story.form("ada").fields()).await;
         ada.presses("Send").await;

@@ -34,14 +34,14 @@ fn an_invited_person_gets_the_mail_again_and_both_links_work_until_their_time() 
         // Too early: the first mail was sent a moment ago.
         let early = ada.runs("/account password").await;
         assert!(early.ephemeral && early.text.contains("a moment ago"), "{early}");
-        assert!(!story.status("ada").await.contains("[Mail the link again]"));
+        assert!(!story.status("ada").await.contains("[Send the link again]"));
 
         story.advances(PAUSE);
         let shown = story.status("ada").await;
-        assert!(shown.contains("[Mail the link again]"), "{shown}");
-        let asked = ada.presses("Mail the link again").await;
+        assert!(shown.contains("[Send the link again]"), "{shown}");
+        let asked = ada.presses("Send the link again").await;
         assert!(asked.ephemeral && asked.text.contains("is being sent"), "{asked}");
-        assert!(asked.text.contains("Links from earlier mails still work"), "{asked}");
+        assert!(asked.text.contains("Links from earlier emails still work"), "{asked}");
         let told = ada.waits_for("is on its way: open it").await;
         assert!(told.contains("still work") && told.matches("works until").count() == 2, "{told}");
         let both = links(story, "ada", 2).await;
@@ -116,16 +116,16 @@ fn a_mail_that_is_refused_or_uncertain_is_told_as_it_is() {
         mail.set_fault(MailFault::Refuse550).await.expect("the mail catcher answers");
         ada.runs("/account password").await;
         let told = ada.waits_for("may not have been sent").await;
-        assert!(told.contains("[Mail the link again]"), "{told}");
+        assert!(told.contains("[Send the link again]"), "{told}");
         mail.set_fault(MailFault::None).await.expect("the mail catcher answers");
         let status = story.status("ada").await;
-        assert!(status.contains("perhaps") || status.contains("If the newest mail arrived"), "{status}");
+        assert!(status.contains("perhaps") || status.contains("If the newest email arrived"), "{status}");
         assert_eq!(story.mails_to("ada"), 1);
         story.wait_until_idle().await;
 
         // The person asks again from the direct message. The mail server's circuit breaker is closed by then.
         story.advances(PAUSE);
-        let again = ada.presses("Mail the link again").await;
+        let again = ada.presses("Send the link again").await;
         assert!(again.text.contains("is being sent"), "{again}");
         ada.waits_for("is on its way: open it").await;
         assert_eq!(story.mails_to("ada"), 2);
@@ -163,9 +163,9 @@ fn a_full_mail_rate_limit_of_the_community_is_told_and_nothing_is_sent() {
         story.is_approved("ada").await;
         story.advances(PAUSE);
         ada.runs("/account password").await;
-        ada.waits_for("the limit for mails was reached").await;
+        ada.waits_for("the limit for emails was reached").await;
         let status = story.status("ada").await;
-        assert!(status.contains("the limit for mails was reached"), "{status}");
+        assert!(status.contains("the limit for emails was reached"), "{status}");
         assert_eq!(story.mails_to("ada"), 1);
         assert_eq!(
             story.rows("SELECT reason_code FROM audit WHERE event = 'mail.refused'").await,

@@ -71,7 +71,7 @@ fn an_address_that_somebody_has_in_other_case_is_held_and_told_to_moderators_onl
         let status = story.status("ada").await;
         assert!(status.contains("is waiting for a decision") && !status.contains("use"), "{status}");
         grace.presses("Approve").await;
-        grace.waits_for("another account has this e-mail address").await;
+        grace.waits_for("another account has this email address").await;
         assert_eq!(story.rows("SELECT state FROM request").await, ["held"]);
         grace.presses("Deny").await;
         grace.submits(&[("reason", "Please come and talk to us")]).await;
@@ -97,7 +97,7 @@ fn of_two_people_with_one_address_the_second_is_held() {
         grace.waits_for("Account created").await;
         story.reads_mail("ada");
         grace.presses("Approve").await;
-        grace.waits_for("another account has this e-mail address").await;
+        grace.waits_for("another account has this email address").await;
         grace.waits_for("another account uses this address").await;
         story.nothing_is_made_for("barbara").await;
     });

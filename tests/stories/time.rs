@@ -69,7 +69,7 @@ fn thirty_one_days_after_its_end_nothing_personal_is_left_of_a_request() {
         ada.waits_for("was denied").await;
         story.asks("barbara").await;
         let told = barbara.runs("/account cancel").await.text;
-        assert!(told.contains("is cancelled"), "{told}");
+        assert!(told.contains("has been cancelled"), "{told}");
         story.wait_until_idle().await;
         let kept = "SELECT state FROM request WHERE given_enc IS NOT NULL OR family_enc IS NOT NULL \
             OR address_enc IS NOT NULL OR answer_enc IS NOT NULL OR address_key IS NOT NULL ORDER BY state";

@@ -168,7 +168,7 @@ async fn a_request_is_taken_back_and_its_making_undone() {
     env.approves(&grace).await;
     env.takes_messages().await;
     let cancelled = cli.runs(&["request", "cancel", &ada.code.to_lowercase()]).done();
-    assert!(cancelled.contains("is cancelled") && !cancelled.contains("removed"), "{cancelled}");
+    assert!(cancelled.contains("has been cancelled") && !cancelled.contains("removed"), "{cancelled}");
     let told = env.takes_messages().await;
     assert!(told.iter().any(|key| key.contains("cancelled")), "Ada is told: {told:?}");
     assert!(cli.runs(&["request", "cancel", &grace.code]).done().contains("is being removed"));
@@ -289,7 +289,7 @@ async fn the_verbs_work_on_postgres_too() {
     let listed = cli.runs(&["request", "list", "--json"]).json();
     assert_eq!(each(&listed["requests"], "code"), [request.code.as_str()]);
     assert_eq!(cli.runs(&["request", "list", "--state", "needs-operator"]).done(), "No requests.\n");
-    assert!(cli.runs(&["request", "cancel", &request.code]).done().contains("is cancelled"));
+    assert!(cli.runs(&["request", "cancel", &request.code]).done().contains("has been cancelled"));
     cli.runs(&["deny", "add", "--domain", "example.net"]).done();
     assert_eq!(cli.runs(&["audit", "verify", "--json"]).json()["ok"], true);
 }

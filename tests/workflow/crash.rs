@@ -332,7 +332,7 @@ async fn is_posted(env: &TestEnv) -> Result<()> {
     env.insists("the panel", &linus, stands, posts).await?;
     let panels = ada.sees_everything().matches("An account in this community").count();
     ensure!(panels == 1, "{panels} panels");
-    let form = env.gets_through("the form", async || ada.tries_to_press("Ask for an account").await).await?;
+    let form = env.gets_through("the form", async || ada.tries_to_press("Request an account").await).await?;
     ensure!(form.modal.is_some(), "no form opens: {form}");
     env.is_in_order("", 0).await
 }

@@ -367,7 +367,7 @@ async fn is_kept(env: &StepEnv) {
     assert!(env.user().await.is_some_and(|user| !user.enabled), "the user is disabled");
     assert_eq!(env.outside().await.entries.len(), 1, "never deleted");
     let told = env.admins_read();
-    assert_eq!(told.iter().filter(|text| text.contains("had a password")).count(), 1, "{told:?}");
+    assert_eq!(told.iter().filter(|text| text.contains("a password had been set")).count(), 1, "{told:?}");
     assert!(!told.iter().any(|text| text.contains("needs an operator")), "{told:?}");
 }
 

@@ -357,12 +357,15 @@ fn an_undo_that_finds_a_password_keeps_the_entry_and_everybody_reads_so() {
         assert_eq!(env.outside().await.entries.len(), 1, "never deleted");
         let cards = env.guild.history("account-requests");
         let says_so = |(_, text): &(_, String)| {
-            text.contains("locked and kept") && !text.contains("Nothing was left behind")
+            text.contains("locked and kept") && !text.contains("Everything created so far was removed")
         };
         assert!(cards.iter().all(says_so), "{cards:?}");
-        assert!(env.admins_read().iter().any(|text| text.contains("had a password")));
+        assert!(env.admins_read().iter().any(|text| text.contains("a password had been set")));
         let told = env.ada.sees_everything();
-        assert!(told.contains("was locked") && !told.contains("Nothing was left behind"), "{told}");
+        assert!(
+            told.contains("was locked") && !told.contains("Everything created so far was removed"),
+            "{told}"
+        );
     });
 }
 

@@ -33,6 +33,10 @@ impl Clock for PushedClock {
         Timestamp::from_millis(base + self.pushed.load(Ordering::SeqCst))
     }
 
+    fn shift(&self) -> i64 {
+        self.pushed.load(Ordering::SeqCst)
+    }
+
     fn pause(&self, span: Duration) -> BoxFuture<'static, ()> {
         match self.stands_at {
             Some(_) => Box::pin(std::future::ready(())),

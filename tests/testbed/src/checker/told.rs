@@ -67,7 +67,7 @@ fn is_so_of_request(text: &str, states: &HashMap<String, String>, found: &mut Ve
 fn is_so_of_account(text: &str, accounts: &[JsonRow], found: &mut Vec<Violation>) {
     let (column, name) = if text.contains("is in use now") || text.contains("so it is in use") {
         ("activated_at", word_after(text, "your account "))
-    } else if text.contains("A mail with a link is on its way") {
+    } else if text.contains("An email with a link is on its way") {
         ("invited_at", word_after(text, "your account "))
     } else {
         return;

@@ -25,7 +25,7 @@ const TIME_LIMIT: Duration = Duration::from_mins(4);
 
 /// The reply to a person who cancelled, or who has nothing left to cancel.
 const TAKEN_BACK: [&str; 4] =
-    ["is cancelled", "nothing to cancel", "no longer open", "already have an account"];
+    ["has been cancelled", "nothing to cancel", "no longer open", "already have an account"];
 
 /// The bot's pause between two mails for one account.
 const COOL_DOWN_MS: i64 = 5 * 60_000;
