@@ -40,7 +40,7 @@ impl LeaseEnv {
             directory: Directory::new(&config.directory).expect("the directory's settings"),
             keycloak: Keycloak::new(&config.keycloak).expect("keycloak's settings"),
             discord: Discord::open(&config.discord, clock.clone()).expect("discord's settings"),
-            config: config.into(),
+            config: Arc::new(config).into(),
             clock,
             rng,
         };

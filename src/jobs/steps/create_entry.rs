@@ -32,7 +32,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     let output = StepOutput::Entry(entry.directory_id.clone());
     // `groups` comes next, and needs it.
     let _ = ctx.created.set(entry);
-    Ok(StepDone { decided_at, redecided, ..StepDone::new(outcome, output) })
+    Ok(StepDone { redecided, decided_at, ..StepDone::new(outcome, output) })
 }
 
 /// The failure action if one of the three values was taken between the check and the Add.

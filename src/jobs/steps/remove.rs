@@ -46,14 +46,13 @@ const fn done(outcome: Outcome, password: PasswordState, groups: Vec<GroupName>)
 /// Notes what was removed. An entry that is gone although the account names it was removed by an attempt that lost its record, or by
 /// someone else.
 pub(super) fn apply(ctx: &mut StepContext<'_>, done: &StepDone) {
-    if let StepOutput::Removed { groups, .. } = &done.output {
-        note_removed(ctx, groups);
-    }
     let id = ctx.account.as_ref().and_then(|account| account.directory_id.as_ref());
     let before = id.map(ToString::to_string);
-    let is_gone = match &done.output {
-        StepOutput::Removed { password, .. } => *password == PasswordState::Gone,
-        _ => ctx.output_of(Step::CheckPassword) == StepOutput::PasswordState(PasswordState::Gone),
+    let is_gone = if let StepOutput::Removed { password, groups } = &done.output {
+        note_removed(ctx, groups);
+        *password == PasswordState::Gone
+    } else {
+        ctx.output_of(Step::CheckPassword) == StepOutput::PasswordState(PasswordState::Gone)
     };
     let event = match done.outcome {
         Outcome::Applied => Event::EntryRemoved,
