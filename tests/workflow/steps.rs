@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use accolade::domain::job::{Job, JobKind, Step};
+use testbed::checker::Rule;
 use testbed::proxy::{Operation, Which};
 
 use harness::{AUTOMATIC, Database, MODERATORS, OutsideCall, StepEnv, WithdrawnBy};
@@ -536,4 +537,18 @@ fn a_cancel_before_any_step_takes_everything_of_ours_back() {
 #[test]
 fn a_cancel_before_any_step_takes_everything_of_ours_back_on_postgres() {
     plays_each(Database::Postgres, [Journey::Provision], &is_cancelled);
+}
+
+/// A plant: without the barrier before it, a mail is sent again after each crash. The checker must find that.
+#[test]
+fn mails_without_the_barrier_before_them_are_found() {
+    StepEnv::plants(Database::Sqlite, MODERATORS, Rule::MailBounded, async |env| {
+        env.approved().await;
+        for _ in 0..3 {
+            env.drains_and_loses_the_record_of(Step::Mail).await;
+            env.loses_the_barrier_before_the_mail().await;
+        }
+        env.drains().await;
+        assert_eq!(env.outside().await.mails, 4);
+    });
 }

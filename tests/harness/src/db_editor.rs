@@ -46,6 +46,11 @@ impl DbEditor {
         .await;
     }
 
+    /// Removes all that was recorded before a mail.
+    pub(crate) async fn loses_reservations(&self) {
+        self.runs("DELETE FROM mail; DELETE FROM rate_limit; UPDATE job SET mail_attempts = 0;").await;
+    }
+
     /// Sets the jobs of a kind back to `step`.
     pub(crate) async fn puts_back(&self, kind: JobKind, state: &str, step: Step) {
         self.runs(&format!(

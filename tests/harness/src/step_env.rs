@@ -23,6 +23,7 @@ use accolade::keycloak::Keycloak;
 use accolade::store::{Approved, CancelAsk, NewDraft, NewJob, SendDraft, Sent, Store};
 use discord_sim::{Effect, Guild, Options, Person, Sim};
 use tempfile::TempDir;
+use testbed::checker::{Rule, Violation};
 use testbed::db_inspector::{JsonRow, text_of};
 use testbed::proxy::{Direction, Fault, Hit, Place, Plan, Proxy, Speech, Which};
 
@@ -143,6 +144,18 @@ impl StepEnv {
             let env = Self::begins(database, approval).await;
             acts(&env).await;
             env.is_in_order().await;
+            env.cleans_up().await;
+        });
+    }
+
+    /// The same with a violation that the test causes on purpose: the checker must find that `rule` is broken.
+    pub fn plants(database: Database, approval: &str, rule: Rule, acts: impl AsyncFnOnce(&Self)) {
+        let (harness, _others) = visit();
+        harness.runtime.block_on(async {
+            let env = Self::begins(database, approval).await;
+            acts(&env).await;
+            let found = env.violations().await;
+            assert!(found.iter().any(|violation| violation.rule == rule), "only {found:#?}");
             env.cleans_up().await;
         });
     }
@@ -513,6 +526,11 @@ impl StepEnv {
         assert_eq!(self.records_of(step).await, records, "the record of the step is lost");
     }
 
+    /// Undoes what the barrier before the mail recorded, as if the mail had none.
+    pub async fn loses_the_barrier_before_the_mail(&self) {
+        self.editor.loses_reservations().await;
+    }
+
     /// Sets finished jobs of a kind back to `step`.
     pub async fn puts_back(&self, kind: JobKind, state: &str, step: Step) {
         self.editor.puts_back(kind, state, step).await;
@@ -655,11 +673,16 @@ impl StepEnv {
         }
     }
 
-    /// Asserts that the checker finds no violation in the five stores, and that the bot kept Discord's rules.
-    pub async fn is_in_order(&self) {
+    /// What the checker finds in the five stores.
+    async fn violations(&self) -> Vec<Violation> {
         let cards = self.guild.history("account-requests").into_iter().map(|(_, text)| text).collect();
         let found = shared().violations(&self.mark, &self.db, cards).await;
-        let found = found.expect("all five stores can be read");
+        found.expect("all five stores can be read")
+    }
+
+    /// Asserts that the checker finds no violation in the five stores, and that the bot kept Discord's rules.
+    pub async fn is_in_order(&self) {
+        let found = self.violations().await;
         assert!(found.is_empty(), "the checker found {found:#?}");
         assert!(self.sim.violations().is_empty(), "{:?}", self.sim.violations());
         assert!(self.sim.unknown_routes().is_empty(), "{:?}", self.sim.unknown_routes());
