@@ -483,7 +483,7 @@ async fn without_discord_nothing_is_decided() {
     for verdict in Verdict::ALL {
         let grace = reviewer(GRACE);
         let asked = env.accounts.authorize_moderator(&grace, request.id, Proof::CommandLine, *verdict);
-        assert_eq!(asked.await.err(), Some(UseCaseError::because(ErrorCode::Internal)), "{verdict}");
+        assert_eq!(asked.await.err(), Some(UseCaseError::because(ErrorCode::DiscordDown)), "{verdict}");
     }
     assert_eq!(env.request(request.id).await.state, RequestState::Waiting);
 }

@@ -345,7 +345,7 @@ fn a_card_shows_the_domain_only_and_who_approved() {
     Rule: `members`
     Reason: `I run the wiki`
     Earlier requests: 2
-    Approved by <@175928847299117063>, creating the account
+    Approved by <@175928847299117063> · creating the account
     ");
 }
 
