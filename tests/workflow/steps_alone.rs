@@ -43,6 +43,8 @@ fn while_keycloak_is_away_a_job_waits_at_its_step_and_nothing_is_made() {
         );
         assert!(job.lease_until.is_none_or(|until| until <= job.next_run), "the lease was not released");
         assert!(env.outside().await.entries.is_empty());
+        env.drains().await;
+        assert_eq!(env.states().await, "approved done invited");
     });
 }
 
