@@ -14,7 +14,7 @@ use crate::domain::account::{Account, AccountState, DirectoryId, KeycloakId, Mar
 use crate::domain::eligibility::GroupName;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, DiscordUserId};
-use crate::domain::job::{JobKind, Step};
+use crate::domain::job::{Job, JobKind, Step};
 use crate::domain::link::{Comparison, EntryFacts, Lookup, Recorded, UserFacts, compare};
 use crate::domain::mail_address::MailAddress;
 use crate::domain::username::Username;
@@ -94,6 +94,7 @@ impl Accounts {
         let (Some(link), true) = (links.pop(), links.is_empty()) else { return Ok(None) };
         let mut view = self.store().read().await?;
         let wanted = self.wanted_groups(&mut view, &link).await?;
+        let jobs = view.unfinished_jobs_of(link.account.person_id).await?;
         // Hold no connection to the store during outside calls.
         drop(view);
         let (entry, user) = tokio::join!(self.look_up_entry(&link.account), self.look_up_user(&link.account));
@@ -102,6 +103,7 @@ impl Accounts {
         let managed = self.config().managed_groups();
         let recorded = Recorded {
             account: &link.account,
+            is_ending: jobs.iter().any(Job::ends_account),
             discord_id: link.discord_id,
             wanted: wanted.as_deref(),
             managed: &managed,

@@ -10,7 +10,7 @@ use super::password::ask_password;
 use super::prepare::small_runtime;
 use super::print::Printer;
 use crate::config::{self, ForSetup};
-use crate::setup::keycloak::{self, Mode, Output, Rights, SetupInput};
+use crate::setup::keycloak::{self, Mode, Output, ProfileMode, Rights, SetupInput};
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
@@ -38,6 +38,9 @@ pub(super) struct Flags {
     /// How the service client gets its rights [default: as in the realm, or roles in a new realm]
     #[arg(long, value_enum, value_name = "WAY")]
     rights: Option<RightsMode>,
+    /// Let nobody edit names, address and Discord id in Keycloak: the directory is their only source
+    #[arg(long)]
+    close_profile: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -84,6 +87,7 @@ fn arguments(flags: &Flags) -> Result<keycloak::Args, String> {
             RightsMode::Roles => Rights::Roles,
             RightsMode::FineGrained => Rights::FineGrained,
         }),
+        profile: if flags.close_profile { ProfileMode::Close } else { ProfileMode::Keep },
         output: if flags.json { Output::Json } else { Output::Text },
     })
 }

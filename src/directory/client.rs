@@ -195,6 +195,8 @@ pub(super) enum Change<'a> {
     Add(&'a str, &'a str),
     Remove(&'a str, &'a str),
     Set(&'a str, &'a str),
+    /// Sets all values; none removes the attribute.
+    SetAll(&'a str, &'a [String]),
 }
 
 impl Change<'_> {
@@ -204,6 +206,7 @@ impl Change<'_> {
             Self::Add(name, text) => Mod::Add((*name).to_owned(), value(text)),
             Self::Remove(name, text) => Mod::Delete((*name).to_owned(), value(text)),
             Self::Set(name, text) => Mod::Replace((*name).to_owned(), value(text)),
+            Self::SetAll(name, values) => Mod::Replace((*name).to_owned(), values.iter().cloned().collect()),
         }
     }
 }

@@ -174,7 +174,7 @@ impl Directory {
         self.change(operation, &entry, ours, &Change::Remove(profile.lock, profile.lock_value)).await
     }
 
-    async fn change(
+    pub(super) async fn change(
         &self,
         operation: Operation,
         entry: &Entry,

@@ -9,7 +9,7 @@ use super::checks::Checks;
 use super::rights;
 use crate::config::Config;
 use crate::domain::finding::Finding;
-use crate::keycloak::{Admin, AdminServer, KeycloakError, fine_grained};
+use crate::keycloak::{Admin, AdminServer, KeycloakError, fine_grained, profile};
 
 /// Findings that only an administrator can see.
 pub(super) const NEEDS_ADMINISTRATOR: &[Finding] = &[
@@ -19,6 +19,7 @@ pub(super) const NEEDS_ADMINISTRATOR: &[Finding] = &[
     Finding::KeycloakTrustsAddresses,
     Finding::KeycloakMapperMissing,
     Finding::KeycloakProfileOpen,
+    Finding::KeycloakProfileDemands,
     Finding::KeycloakNoMailServer,
     Finding::KeycloakMailClientOff,
     Finding::KeycloakRedirectRefused,
@@ -160,14 +161,15 @@ impl RealmInspection<'_> {
     }
 
     async fn check_profile(&self, checks: &mut Checks) -> Result<(), KeycloakError> {
-        let Some(profile) = self.get("user profile", &["users", "profile"], &[]).await? else {
+        let Some(document) = self.get("user profile", &["users", "profile"], &[]).await? else {
             return Ok(());
         };
-        let attributes = rows(profile.get("attributes").cloned());
+        let attributes = rows(document.get("attributes").cloned());
         let own = attributes.iter().find(|attribute| says(attribute, "/name", "discordId"));
         let writers = own.map(|own| rows(own.pointer("/permissions/edit").cloned()));
         let is_closed = writers.is_some_and(|writers| writers.iter().all(|who| who == "admin"));
         checks.expect(Finding::KeycloakProfileOpen, is_closed);
+        checks.fail_for_each(Finding::KeycloakProfileDemands, profile::unmet_demands(&document));
         Ok(())
     }
 

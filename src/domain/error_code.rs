@@ -81,6 +81,8 @@ codes! {
         DirectoryConflict = "directory_conflict",
         /// Keycloak did not answer.
         KeycloakDown = "keycloak_down",
+        /// Keycloak answered and refused: a rule of the realm forbids the change, or what the call names is not there.
+        KeycloakRefused = "keycloak_refused",
         /// The service client lacks a right in Keycloak.
         KeycloakRightMissing = "keycloak_right_missing",
         /// Keycloak has a user of this name or address that does not come from our entry.
@@ -114,6 +116,7 @@ impl ErrorCode {
             | Self::DirectoryRefused
             | Self::DirectoryConflict
             | Self::KeycloakDown
+            | Self::KeycloakRefused
             | Self::KeycloakRightMissing
             | Self::KeycloakUserNotOurs
             | Self::ImportNotSeen

@@ -89,6 +89,8 @@ codes! {
         KeycloakMapperMissing = "keycloak_mapper_missing",
         /// People may change their own Discord id, or the user profile does not define it.
         KeycloakProfileOpen = "keycloak_profile_open",
+        /// The user profile asks for what people of this community can't meet.
+        KeycloakProfileDemands = "keycloak_profile_demands",
         /// The realm has no mail server.
         KeycloakNoMailServer = "keycloak_no_mail_server",
         /// The client of the mailed link is missing or disabled.
@@ -222,6 +224,7 @@ impl Finding {
             | Self::LdapIndexMissing
             | Self::LdapSelfTestLeft
             | Self::KeycloakCachePolicy
+            | Self::KeycloakProfileDemands
             | Self::KeycloakEventsOff
             | Self::ClockSkew => Weight::Weakens,
         }

@@ -130,9 +130,11 @@ impl JobKind {
                 Step::Mail,
                 Step::Invite,
             ],
+            // The lock comes first wherever an account ends: nothing in Keycloak can refuse it, and `enabled: false` is believed only
+            // after our own bind worked. While the directory is away, the step `lock` does what Keycloak can do.
             Self::Withdraw => &[
-                Step::Disable,
                 Step::Lock,
+                Step::Disable,
                 Step::EndSessions,
                 Step::CheckPassword,
                 Step::Remove,
@@ -160,8 +162,8 @@ impl JobKind {
     pub const fn undo_plan(self) -> &'static [Step] {
         match self {
             Self::Provision => &[
-                Step::Disable,
                 Step::Lock,
+                Step::Disable,
                 Step::EndSessions,
                 Step::CheckPassword,
                 Step::Remove,
@@ -272,6 +274,15 @@ pub struct Job {
     pub mail_attempts: i64,
     /// Whether someone asked to cancel it.
     pub cancel_asked: bool,
+}
+
+impl Job {
+    /// Whether it ends or locks its account: the account must not be usable any more.
+    pub fn ends_account(&self) -> bool {
+        matches!(self.kind, JobKind::Withdraw | JobKind::Lock)
+            || self.cancel_asked
+            || self.state == JobState::Undoing
+    }
 }
 
 #[cfg(test)]

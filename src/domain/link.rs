@@ -150,6 +150,8 @@ impl<T> Lookup<T> {
 pub struct Recorded<'a> {
     /// The account.
     pub account: &'a Account,
+    /// Whether an unfinished job ends or locks the account: it must be locked and disabled then, whatever its state is.
+    pub is_ending: bool,
     /// The owner's Discord id.
     pub discord_id: Option<DiscordUserId>,
     /// The groups of its rule; `None` if they are no longer known.
@@ -247,16 +249,19 @@ fn compare_entry(found: &mut Comparison, recorded: &Recorded<'_>, entry: &Lookup
         let difference = if is_case { LinkDifference::NameCase } else { LinkDifference::NameDiffers };
         found.note_with(difference, facts.username.as_str());
     }
-    match (expects_lock(account.state), facts.is_locked) {
+    match (expects_lock(recorded), facts.is_locked) {
         (Some(false), true) => found.note(LinkDifference::Locked),
         (Some(true), false) => found.note(LinkDifference::NotLocked),
         (None, _) | (Some(true), true) | (Some(false), false) => {}
     }
 }
 
-/// Whether an account in this state is locked and disabled; `None` if it may be either.
-fn expects_lock(state: AccountState) -> Option<bool> {
-    match state {
+/// Whether the account is to be locked and disabled; `None` if it may be either.
+fn expects_lock(recorded: &Recorded<'_>) -> Option<bool> {
+    if recorded.is_ending {
+        return Some(true);
+    }
+    match recorded.account.state {
         AccountState::Invited | AccountState::Active => Some(false),
         AccountState::Disabled => Some(true),
         AccountState::Creating | AccountState::Conflict | AccountState::Closed => None,
@@ -291,7 +296,7 @@ fn compare_user(
         found.note_with(LinkDifference::KeycloakNameDiffers, facts.username.as_str());
     }
     let Some(entry) = entry.facts() else { return };
-    match (expects_lock(account.state), facts.is_enabled) {
+    match (expects_lock(recorded), facts.is_enabled) {
         (Some(false), false) => found.note(LinkDifference::KeycloakDisabled),
         (Some(true), true) => found.note(LinkDifference::KeycloakEnabled),
         (None, _) | (Some(true), false) | (Some(false), true) => {}
@@ -398,8 +403,13 @@ mod tests {
     fn compared(state: AccountState, entry: &Lookup<EntryFacts>, user: &Lookup<UserFacts>) -> Comparison {
         let (wanted, managed) = (groups(&["members"]), groups(&["members", "wiki"]));
         let account = account(state);
-        let recorded =
-            Recorded { account: &account, discord_id: Some(ADA), wanted: Some(&wanted), managed: &managed };
+        let recorded = Recorded {
+            account: &account,
+            is_ending: false,
+            discord_id: Some(ADA),
+            wanted: Some(&wanted),
+            managed: &managed,
+        };
         compare(&recorded, entry, user)
     }
 
@@ -420,6 +430,24 @@ mod tests {
         assert!(compared(AccountState::Disabled, &locked, &disabled).is_clean());
         assert!(compared(AccountState::Closed, &Lookup::Gone, &Lookup::Gone).is_clean());
         assert!(compared(AccountState::Creating, &Lookup::Nothing, &Lookup::Nothing).is_clean());
+    }
+
+    #[test]
+    fn an_account_that_a_job_ends_must_be_locked_and_disabled() {
+        let account = account(AccountState::Invited);
+        let (wanted, managed) = (groups(&["members"]), groups(&["members"]));
+        let recorded = Recorded {
+            account: &account,
+            is_ending: true,
+            discord_id: Some(ADA),
+            wanted: Some(&wanted),
+            managed: &managed,
+        };
+        let found = compare(&recorded, &Lookup::Found(entry()), &Lookup::Found(user()));
+        assert_eq!(named(&found), [LinkDifference::NotLocked, LinkDifference::KeycloakEnabled]);
+        let locked = EntryFacts { is_locked: true, ..entry() };
+        let disabled = UserFacts { is_enabled: false, ..user() };
+        assert!(compare(&recorded, &Lookup::Found(locked), &Lookup::Found(disabled)).is_clean());
     }
 
     #[test]

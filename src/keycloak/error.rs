@@ -31,6 +31,8 @@ pub enum KeycloakError {
         status: u16,
         /// Keycloak's own error text, shortened; empty if it gave none.
         text: String,
+        /// The fields of the user that the realm's profile does not accept.
+        fields: Vec<String>,
         /// The value of `Retry-After`.
         retry_after: Option<Duration>,
     },
@@ -64,6 +66,9 @@ impl KeycloakError {
     pub fn error_code(&self) -> ErrorCode {
         match self {
             Self::Status { status: 401 | 403, .. } => ErrorCode::KeycloakRightMissing,
+            Self::Status { status, .. } if retry::of_http(*status) != ErrorClass::Retry => {
+                ErrorCode::KeycloakRefused
+            }
             Self::Down { .. }
             | Self::InvalidResponse { .. }
             | Self::Status { .. }
@@ -102,6 +107,18 @@ impl KeycloakError {
     /// as disabled, so callers must check that the directory answers before they believe it.
     pub fn says_disabled(&self) -> bool {
         matches!(self, Self::Status { status: 400, text, .. } if text.contains("disabled"))
+    }
+
+    /// The fields that the realm's user profile does not accept. Keycloak validates the whole user at each change, so they are often
+    /// not the ones that the call changes.
+    pub fn rejected_fields(&self) -> &[String] {
+        match self {
+            Self::Status { status: 400, fields, .. } => fields,
+            Self::Status { .. }
+            | Self::Down { .. }
+            | Self::InvalidResponse { .. }
+            | Self::Settings { .. } => &[],
+        }
     }
 
     /// The value of `Retry-After`.

@@ -150,11 +150,12 @@ async fn finish(endpoint: &'static str, request: RequestBuilder) -> Result<Answe
         return Ok(Answer { endpoint, status, headers, body: body? });
     }
     // A refusal is reported as a refusal even if its text can't be read.
-    let text = body.map(|body| error_text(&body)).unwrap_or_default();
+    let document = body.ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or(Value::Null);
     Err(KeycloakError::Status {
         endpoint,
         status: status.as_u16(),
-        text,
+        text: error_text(&document),
+        fields: rejected_fields(&document),
         retry_after: read_retry_after(&headers),
     })
 }
@@ -257,18 +258,42 @@ fn read_retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }
 
-/// Keycloak's own error text: only known fields, and without words that could be an address, a DN or a link.
-fn error_text(body: &[u8]) -> String {
-    let Ok(document) = serde_json::from_slice::<Value>(body) else { return String::new() };
-    let said: Vec<&str> = ["error", "errorMessage", "error_description"]
-        .into_iter()
-        .filter_map(|field| document.get(field).and_then(Value::as_str))
-        .collect();
+/// The longest error text that is kept.
+const MAX_TEXT: usize = 320;
+/// The most faults of one answer that are kept.
+const MAX_FAULTS: usize = 20;
+
+/// The faults that Keycloak reports: the document itself if it has one, or each in its list `errors`.
+fn faults(document: &Value) -> impl Iterator<Item = &Value> {
+    let listed = document.get("errors").and_then(Value::as_array);
+    std::iter::once(document).chain(listed.into_iter().flatten()).take(MAX_FAULTS)
+}
+
+/// The fields of the user that Keycloak's profile does not accept.
+fn rejected_fields(document: &Value) -> Vec<String> {
+    let field = |fault: &Value| Some(fault.get("field")?.as_str()?.to_owned());
+    faults(document).filter_map(field).filter(|field| is_plain(field)).collect()
+}
+
+/// Whether a word can't be an address, a DN, a link or a control sequence.
+fn is_plain(word: &str) -> bool {
+    !word.contains(['@', '=', '/']) && !word.chars().any(char::is_control)
+}
+
+/// Keycloak's own error text: only known fields, of each fault that it reports, and without words that may be personal.
+fn error_text(document: &Value) -> String {
+    let of_fault = |fault: &Value| {
+        ["field", "error", "errorMessage", "error_description"]
+            .into_iter()
+            .filter_map(|name| fault.get(name)?.as_str().map(ToOwned::to_owned))
+            .collect::<Vec<_>>()
+            .join(": ")
+    };
+    let said: Vec<String> = faults(document).map(of_fault).filter(|text| !text.is_empty()).collect();
     let mut text = String::new();
-    for word in said.join(": ").split_whitespace() {
-        let shown =
-            if word.contains(['@', '=', '/']) || word.chars().any(char::is_control) { "…" } else { word };
-        if text.chars().count() + shown.chars().count() > 160 {
+    for word in said.join("; ").split_whitespace() {
+        let shown = if is_plain(word) { word } else { "…" };
+        if text.chars().count() + shown.chars().count() > MAX_TEXT {
             text.push('…');
             break;
         }
@@ -284,13 +309,38 @@ fn error_text(body: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn document(text: &str) -> Value {
+        serde_json::from_str(text).unwrap_or(Value::Null)
+    }
+
     #[test]
     fn an_error_text_keeps_what_keycloak_says_and_drops_what_may_be_personal() {
-        let said = br#"{"error":"unknown_error","error_description":"no mail to ada@example.org at uid=ada,ou=people"}"#;
-        assert_eq!(error_text(said), "unknown_error: no mail to … at …");
-        assert_eq!(error_text(b"<html>proxy</html>"), "");
-        let long = [br#"{"error":""#.as_slice(), "word ".repeat(90).as_bytes(), br#""}"#].concat();
-        assert!(error_text(&long).chars().count() <= 162);
+        let said = document(
+            r#"{"error":"unknown_error","error_description":"no mail to ada@example.org at uid=ada,ou=people"}"#,
+        );
+        assert_eq!(error_text(&said), "unknown_error: no mail to … at …");
+        assert_eq!(error_text(&document("<html>proxy</html>")), "");
+        let long = document(&[r#"{"error":""#, &"word ".repeat(90), r#""}"#].concat());
+        assert!(error_text(&long).chars().count() <= MAX_TEXT + 1);
+    }
+
+    #[test]
+    fn every_fault_that_keycloak_reports_is_named_with_its_field() {
+        let one = document(
+            r#"{"field":"lastName","errorMessage":"error-person-name-invalid-character","params":["lastName","O&M"]}"#,
+        );
+        assert_eq!(error_text(&one), "lastName: error-person-name-invalid-character");
+        assert_eq!(rejected_fields(&one), ["lastName"]);
+        let two = document(
+            r#"{"errors":[{"field":"firstName","errorMessage":"error-person-name-invalid-character"},
+                {"field":"phone","errorMessage":"error-user-attribute-required","params":["phone"]}]}"#,
+        );
+        assert_eq!(
+            error_text(&two),
+            "firstName: error-person-name-invalid-character; phone: error-user-attribute-required"
+        );
+        assert_eq!(rejected_fields(&two), ["firstName", "phone"]);
+        assert_eq!(rejected_fields(&document(r#"{"error":"unknown_error"}"#)), Vec::<String>::new());
     }
 
     #[test]

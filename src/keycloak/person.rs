@@ -227,6 +227,7 @@ mod tests {
                 endpoint,
                 status,
                 text: String::new(),
+                fields: Vec::new(),
                 retry_after: None,
             })
         };

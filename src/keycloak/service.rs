@@ -2,7 +2,8 @@
 //!
 //! An empty search result proves nothing: no entry, LDAP down, a mail conflict and a concurrent import all look alike. A hit may be
 //! another person's user: only [`Keycloak::find_import`] decides whose a user is.
-//! Bodies with `attributes` are never sent, because such a PUT replaces the whole profile, in LDAP too.
+//! A body with `attributes` replaces the whole profile, in LDAP too, so none is sent but one that holds the user as Keycloak shows it
+//! ([`Keycloak::disable_as`]).
 
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -23,6 +24,28 @@ use crate::domain::eligibility::GroupName;
 use crate::domain::job::Outcome;
 use crate::domain::mail_address::MailAddress;
 use crate::domain::username::Username;
+
+/// The fields of a user that hold the names.
+const NAME_FIELDS: [&str; 2] = ["firstName", "lastName"];
+/// The fields of a user that are no attributes.
+const CORE_FIELDS: [&str; 4] = ["firstName", "lastName", "email", "username"];
+/// The value of an attribute that the realm requires and the person lacks.
+const PLACEHOLDER: &str = "-";
+
+/// Names that Keycloak accepts, for a user who is being disabled. `Debug` shows none of them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StandIn {
+    /// The given name.
+    pub given: String,
+    /// The family name.
+    pub family: String,
+}
+
+impl std::fmt::Debug for StandIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StandIn(…)")
+    }
+}
 
 /// The most groups of one person that are read.
 const MAX_GROUPS: usize = 1000;
@@ -185,6 +208,38 @@ impl Keycloak {
             });
         }
         Ok(if was == is_wanted { Outcome::Unchanged } else { Outcome::Applied })
+    }
+
+    /// Disables a user whom the realm's profile does not accept, and reads it back. Keycloak validates the whole user at each change, so
+    /// the change brings valid names along. Keycloak writes them into the directory if its mappers do that: the caller puts the true
+    /// ones back.
+    ///
+    /// `fields` are those that Keycloak rejected. Fields other than the names get a placeholder. Then the body holds the user as
+    /// Keycloak shows it, because a body with `attributes` replaces all of them.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "disable_as"))]
+    pub async fn disable_as(
+        &self,
+        id: &KeycloakId,
+        stand_in: &StandIn,
+        fields: &[String],
+    ) -> Result<Outcome, KeycloakError> {
+        let path = ["users", id.as_str()];
+        let are_names = fields.iter().all(|field| NAME_FIELDS.contains(&field.as_str()));
+        let mut body = if are_names { json!({}) } else { self.get("user", &path, &[]).await?.json()? };
+        body["enabled"] = json!(false);
+        body["firstName"] = json!(stand_in.given);
+        body["lastName"] = json!(stand_in.family);
+        for field in fields.iter().filter(|field| !CORE_FIELDS.contains(&field.as_str())) {
+            body["attributes"][field] = json!([PLACEHOLDER]);
+        }
+        self.send("disable", Method::PUT, &path, &[], Some(&body)).await?.no_content()?;
+        if self.is_enabled(id).await? {
+            return Err(KeycloakError::InvalidResponse {
+                endpoint: "disable",
+                what: "the change did not last",
+            });
+        }
+        Ok(Outcome::Applied)
     }
 
     async fn is_enabled(&self, id: &KeycloakId) -> Result<bool, KeycloakError> {

@@ -4,7 +4,7 @@ use super::quote::code_span;
 use super::{lines, tr};
 use crate::domain::lang::Lang;
 use crate::domain::mail_address::IllegalMailAddress;
-use crate::domain::person_name::IllegalPersonName;
+use crate::domain::person_name::{IllegalPersonName, is_shown};
 use crate::domain::request::{ANSWER_MAX, Faulty};
 use crate::domain::username::IllegalUsername;
 
@@ -119,12 +119,17 @@ pub fn address_fault(lang: Lang, rule: IllegalMailAddress) -> String {
     }
 }
 
+/// A character of a name as people see it.
+fn named(lang: Lang, c: char) -> String {
+    if is_shown(c) { code_span(&c.to_string(), 1) } else { tr!(lang, "hidden-character") }
+}
+
 /// An error in the given name.
 pub fn given_fault(lang: Lang, rule: IllegalPersonName) -> String {
     match rule {
         IllegalPersonName::Empty => tr!(lang, "given-empty"),
         IllegalPersonName::TooLong => tr!(lang, "given-too-long"),
-        IllegalPersonName::Character => tr!(lang, "given-character"),
+        IllegalPersonName::Character(c) => tr!(lang, "given-character", character = named(lang, c)),
         IllegalPersonName::LooksLikeAddress => tr!(lang, "given-address"),
     }
 }
@@ -134,7 +139,7 @@ pub fn family_fault(lang: Lang, rule: IllegalPersonName) -> String {
     match rule {
         IllegalPersonName::Empty => tr!(lang, "family-empty"),
         IllegalPersonName::TooLong => tr!(lang, "family-too-long"),
-        IllegalPersonName::Character => tr!(lang, "family-character"),
+        IllegalPersonName::Character(c) => tr!(lang, "family-character", character = named(lang, c)),
         IllegalPersonName::LooksLikeAddress => tr!(lang, "family-address"),
     }
 }

@@ -243,7 +243,13 @@ fn said_about_forms(lang: Lang) -> Vec<String> {
     {
         said.push(form::address_fault(lang, rule));
     }
-    for rule in [Person::Empty, Person::TooLong, Person::Character, Person::LooksLikeAddress] {
+    for rule in [
+        Person::Empty,
+        Person::TooLong,
+        Person::Character('&'),
+        Person::Character('\u{200b}'),
+        Person::LooksLikeAddress,
+    ] {
         said.push(form::given_fault(lang, rule));
         said.push(form::family_fault(lang, rule));
     }

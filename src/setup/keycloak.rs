@@ -12,7 +12,7 @@ use std::io::Write;
 
 use secrecy::ExposeSecret;
 
-pub use context::{Args, Mode, Output, Report, Rights, SetupError, SetupInput};
+pub use context::{Args, Mode, Output, ProfileMode, Report, Rights, SetupError, SetupInput};
 
 use crate::keycloak::{Admin, AdminServer};
 use context::SetupContext;

@@ -11,7 +11,7 @@ use accolade::domain::ids::Timestamp;
 use accolade::domain::job::Outcome;
 use accolade::domain::mail_address::MailAddress;
 use accolade::domain::person_name::PersonName;
-use accolade::keycloak::{Actions, Enabled, Import, Keycloak, KeycloakError, MailOutcome};
+use accolade::keycloak::{Actions, Enabled, Import, Keycloak, KeycloakError, MailOutcome, StandIn};
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::json;
@@ -93,6 +93,78 @@ async fn a_local_user_of_that_name_or_address_is_taken_and_never_ours() {
     let ours = somebody.add_to(&env.directory).await;
     let import = env.client.find_import(&somebody.username, &ours.directory_id).await;
     assert_eq!(import, Ok(Import::NotOurs));
+}
+
+/// Writes names into the directory that Keycloak's user profile refuses.
+async fn give_names_that_keycloak_refuses(env: &TestEnv, person: &TestPerson) {
+    let slapd = &env.servers.slapd;
+    let dn = slapd.person_dn(person.username.as_str());
+    for (attribute, name) in [("givenName", "Anne (Annie)"), ("sn", "O&M"), ("cn", "Anne (Annie) O&M")] {
+        slapd.set_attribute(&dn, attribute, &[name]).await.expect("the directory answers");
+    }
+}
+
+#[tokio::test]
+async fn a_user_whose_names_keycloak_refuses_is_disabled_with_others_and_gets_the_true_ones_back() {
+    let env = env().await;
+    let person = TestPerson::new("kc-names", 131);
+    let (ours, id) = env.import(&person).await;
+    give_names_that_keycloak_refuses(&env, &person).await;
+    let names = env.directory.names(&ours).await.expect("an answer");
+    let refused = env.client.set_enabled(&id, Enabled::No).await.expect_err("the profile refuses");
+    assert_eq!(refused.error_code(), ErrorCode::KeycloakRefused);
+    assert_eq!(refused.rejected_fields(), ["firstName", "lastName"]);
+    let text = refused.to_string();
+    assert!(text.contains("lastName: error-person-name-invalid-character"), "{text}");
+    assert!(!text.contains("Annie") && !text.contains("O&M"), "{text}");
+
+    let stand_in = StandIn { given: "Anne Annie".to_owned(), family: "OM".to_owned() };
+    let disabled = env.client.disable_as(&id, &stand_in, refused.rejected_fields()).await;
+    assert_eq!(disabled, Ok(Outcome::Applied));
+    let written = env.directory.names(&ours).await.expect("an answer");
+    assert_eq!((written.given(), written.family()), ("Anne Annie", "OM"), "Keycloak writes the names");
+    assert_eq!(env.directory.restore_names(&ours, &names).await, Ok(Outcome::Applied));
+    assert_eq!(env.directory.names(&ours).await.expect("an answer"), names);
+    assert_eq!(env.directory.restore_names(&ours, &names).await, Ok(Outcome::Unchanged));
+    assert!(!env.client.person(&id).await.expect("an answer").expect("the user").enabled);
+}
+
+#[tokio::test]
+async fn a_user_who_lacks_what_the_realm_requires_is_disabled_with_a_placeholder() {
+    let servers = servers::servers().await;
+    let config = servers::realm(servers, "requires-phone").await;
+    let client = Keycloak::new(&config).expect("usable settings");
+    let directory = Directory::new(&servers::directory_config(&servers.slapd)).expect("usable settings");
+    let env = TestEnv { servers, config, client, directory };
+    let person = TestPerson::new("kc-phone", 132);
+    let (ours, id) = env.import(&person).await;
+    let path = "/admin/realms/requires-phone/users/profile";
+    let mut profile = servers.keycloak.admin_json(Method::GET, path, None).await.expect("the profile");
+    let everyone = json!({"view": ["admin", "user"], "edit": ["admin", "user"]});
+    let phone = json!({"name": "phone", "required": {"roles": ["admin", "user"]}, "permissions": everyone});
+    profile["attributes"].as_array_mut().expect("attributes").push(phone);
+    let put = servers.keycloak.admin_call(Method::PUT, path, Some(&profile)).await.expect("an answer");
+    assert!(put.status().is_success(), "{put:?}");
+
+    for is_misnamed in [false, true] {
+        if is_misnamed {
+            env.client.set_enabled(&id, Enabled::Yes).await.expect("the placeholder is there by now");
+            give_names_that_keycloak_refuses(&env, &person).await;
+        }
+        let names = env.directory.names(&ours).await.expect("an answer");
+        let refused = env.client.set_enabled(&id, Enabled::No).await.expect_err("the profile refuses");
+        let fields = refused.rejected_fields();
+        assert_eq!(fields.contains(&"phone".to_owned()), !is_misnamed, "{fields:?}");
+        let stand_in = StandIn { given: "Anne".to_owned(), family: "OM".to_owned() };
+        assert_eq!(env.client.disable_as(&id, &stand_in, fields).await, Ok(Outcome::Applied));
+        env.directory.restore_names(&ours, &names).await.expect("an answer");
+        let user = env.client.person(&id).await.expect("an answer").expect("the user");
+        assert!(!user.enabled);
+        assert_eq!(user.address.as_deref(), Some(person.address.as_str()), "nothing else was erased");
+        assert_eq!(user.directory_id.as_ref(), Some(&ours.directory_id));
+        let entry = servers.slapd.entry(&servers.slapd.person_dn("kc-phone")).await.expect("an answer");
+        assert_eq!(entry.expect("the entry").value("mail"), Some(person.address.as_str()));
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use accolade::config;
-use accolade::setup::keycloak::{Args, Mode, Output, Report, SetupInput, run};
+use accolade::setup::keycloak::{Args, Mode, Output, ProfileMode, Report, SetupInput, run};
 use secrecy::SecretString;
 use serde_json::json;
 use testbed::{ServerOptions, Slapd, TestServers};
@@ -71,6 +71,7 @@ pub(crate) fn setup_args(servers: &TestServers, mode: Mode) -> Args {
         federation_bind_password: SecretString::from(servers.slapd.keycloak_password.clone()),
         federation_url: None,
         rights: None,
+        profile: ProfileMode::Keep,
         output: Output::Json,
     }
 }

@@ -22,5 +22,6 @@ mod mails;
 mod not_me;
 mod panel;
 mod password;
+mod refused_by_keycloak;
 mod taken;
 mod time;

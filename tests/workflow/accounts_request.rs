@@ -86,7 +86,7 @@ async fn a_form_with_faults_hears_of_all_of_them_at_once_and_is_not_stored() {
         [
             (Field::Username, Some(BrokenRule::Username(IllegalUsername::Character))),
             (Field::Address, Some(BrokenRule::Address(IllegalMailAddress::Domain))),
-            (Field::Given, Some(BrokenRule::Name(IllegalPersonName::Character))),
+            (Field::Given, Some(BrokenRule::Name(IllegalPersonName::Character('<')))),
             (Field::Family, Some(BrokenRule::Name(IllegalPersonName::Empty))),
             (Field::Answer, Some(BrokenRule::AnswerMissing)),
         ]

@@ -112,7 +112,7 @@ fn a_mapper_that_is_gone_needs_an_operator_and_no_mail_goes_out() {
     StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
         let plans = vec![instead(GROUPS, (0, 1), NOBODY), instead(SYNC, (0, 1), Answer::HttpStatus(404))];
         let (states, hits) = provision(env, plans).await;
-        assert_eq!((states.as_str(), hits), ("needs_operator await_group_sync keycloak_down", 2));
+        assert_eq!((states.as_str(), hits), ("needs_operator await_group_sync keycloak_refused", 2));
         assert_eq!(env.outside().await.mails, 0);
         env.is_let_go_on().await;
         is_made_in_the_end(env).await;

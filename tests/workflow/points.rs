@@ -353,13 +353,13 @@ fn the_job_does_what_the_row_of_each_http_status_says_when_import_or_mail_is_ans
                 let struck = lines.hits().len();
                 assert_eq!(struck, usize::try_from(times).expect("one or two"));
                 let refused =
-                    if matches!(status, 401 | 403) { "keycloak_right_missing" } else { "keycloak_down" };
+                    if matches!(status, 401 | 403) { "keycloak_right_missing" } else { "keycloak_refused" };
                 let then = match (which == MAIL, status, class) {
                     // A success other than the promised one proves nothing.
                     (false, _, ErrorClass::Fine) => Then::Again("keycloak_down"),
                     (true, 400 | 404, _) => Then::Operator("mail_refused"),
                     (false, ..) | (true, 401 | 403, _) => {
-                        Then::of(class, "keycloak_down", refused, "keycloak_down")
+                        Then::of(class, "keycloak_down", refused, "keycloak_refused")
                     }
                     // The mail may have been sent.
                     (true, ..) => Then::Again("mail_unknown"),

@@ -1,12 +1,13 @@
 //! The account's Keycloak user: find it, disable it, end its sessions.
 
-use super::owned_entry::find_entry;
+use super::owned_entry::{find_entry, find_ours};
 use crate::domain::account::KeycloakId;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::job::{FailureAction, Outcome};
+use crate::domain::person_name::stand_in;
 use crate::jobs::context::StepContext;
 use crate::jobs::outcome::{StepDone, StepError};
-use crate::keycloak::{Enabled, Import, KeycloakError};
+use crate::keycloak::{Enabled, Import, KeycloakError, StandIn};
 use crate::worker::breaker::Target;
 
 /// The recorded user, if Keycloak still has it. If none is recorded: the user that was imported from our entry, because an attempt that
@@ -36,8 +37,37 @@ pub(super) async fn find_user(ctx: &StepContext<'_>) -> Result<Option<KeycloakId
 pub(super) async fn disable(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
     let Some(id) = find_user(ctx).await? else { return Ok(StepDone::skipped()) };
     let disabling = ctx.worker.deps.keycloak.set_enabled(&id, Enabled::No);
-    let outcome = ctx.call(Target::Keycloak, "set_enabled", disabling).await??;
-    Ok(StepDone::plain(outcome))
+    match ctx.call(Target::Keycloak, "set_enabled", disabling).await? {
+        Ok(outcome) => Ok(StepDone::plain(outcome)),
+        Err(refused) if !refused.rejected_fields().is_empty() => {
+            disable_rejected(ctx, &id, refused.rejected_fields()).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Disables a user whom the realm's profile does not accept as it is, with names that it accepts. Keycloak may write these names into
+/// the directory, so the true ones are put back. A crash between the two leaves a name without the rejected characters.
+async fn disable_rejected(
+    ctx: &StepContext<'_>,
+    id: &KeycloakId,
+    fields: &[String],
+) -> Result<StepDone, StepError> {
+    let (directory, keycloak) = (&ctx.worker.deps.directory, &ctx.worker.deps.keycloak);
+    let ours = find_ours(ctx).await?;
+    let names = match &ours {
+        Some(ours) => Some(ctx.call(Target::Directory, "names", directory.names(ours)).await??),
+        None => None,
+    };
+    let (given, family) = names.as_ref().map_or(("", ""), |names| (names.given(), names.family()));
+    let stand_in = StandIn { given: stand_in(given), family: stand_in(family) };
+    let disabling = keycloak.disable_as(id, &stand_in, fields);
+    let disabled = ctx.call(Target::Keycloak, "disable_as", disabling).await?;
+    if let (Some(ours), Some(names)) = (&ours, &names) {
+        let restoring = directory.restore_names(ours, names);
+        ctx.call(Target::Directory, "restore_names", restoring).await??;
+    }
+    Ok(StepDone::plain(disabled?))
 }
 
 /// Ends the user's sessions, if there is a user.

@@ -1,18 +1,17 @@
 //! `lock`: the directory's lock on the entry. With the documented ACL no password can be set on a locked entry, so what
 //! `check_password` reads after it is final.
+//!
+//! It is the first step of every way out of an account, because nothing in Keycloak can refuse it.
 
 use super::{linked_user, owned_entry};
-use crate::domain::job::{FailureAction, JobKind};
+use crate::domain::job::FailureAction;
 use crate::jobs::context::StepContext;
 use crate::jobs::outcome::{StepDone, StepError};
 
 pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
     match owned_entry::lock(ctx).await {
-        Err(StepError::FailureAction(failure_action @ FailureAction::Retry { .. }))
-            if ctx.job.kind == JobKind::Lock =>
-        {
-            // The directory is unavailable. Keycloak is changed first, so that at least nobody can log in meanwhile. The later steps do
-            // this again and report the result.
+        Err(StepError::FailureAction(failure_action @ FailureAction::Retry { .. })) => {
+            // The directory is unavailable: at least nobody logs in meanwhile. The next steps report how that went.
             Box::pin(do_what_keycloak_can(ctx)).await?;
             Err(failure_action.into())
         }

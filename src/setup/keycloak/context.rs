@@ -46,6 +46,8 @@ pub struct Args {
     pub federation_url: Option<Url>,
     /// `--rights`. `None` keeps the realm's way, and uses roles in a new realm.
     pub rights: Option<Rights>,
+    /// `--close-profile`: nobody edits names, address and Discord id in Keycloak any more.
+    pub profile: ProfileMode,
     /// `--json`
     pub output: Output,
 }
@@ -66,6 +68,15 @@ pub enum Rights {
     Roles,
     /// By fine-grained permissions on users and groups, and the role `view-events`.
     FineGrained,
+}
+
+/// What set-up does with the names and the address in the user profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileMode {
+    /// Leave them as they are.
+    Keep,
+    /// Close them for everyone: the directory is their only source, and Keycloak stops validating them.
+    Close,
 }
 
 /// The format of the report.

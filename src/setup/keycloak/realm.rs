@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::context::{Mode, SetupContext, SetupError};
+use super::context::{Mode, ProfileMode, SetupContext, SetupError};
 use super::documents::{changes_to, id_of, merged, rows, says, shown};
+use crate::keycloak::profile;
 
 /// At least as strict as the directory's policy, because a violation of that one shows people raw LDAP text. It is only set in a
 /// realm without a policy: an operator's own policy stays.
@@ -105,7 +106,8 @@ fn hint_at_mail_server(context: &mut SetupContext<'_>, realm: &Value) {
     }
 }
 
-/// Adds `discordId` to the user profile, writable by administrators only.
+/// Adds `discordId` to the user profile, writable by administrators only, and closes the names if that is wanted. What the profile asks
+/// of people and they can't meet becomes a hint.
 pub(super) async fn ensure_profile(
     context: &mut SetupContext<'_>,
     realm: Option<&String>,
@@ -115,31 +117,54 @@ pub(super) async fn ensure_profile(
         Some(_) => context.admin.get("user profile", &context.path(&["users", "profile"]), &[]).await?,
         None => None,
     };
-    let Some(mut profile) = current else {
+    let Some(mut document) = current else {
         context.must_create(what);
         return match context.args.mode {
             Mode::Plan => Ok(()),
             Mode::Apply => Err(SetupError::Blocked("the realm has no user profile".to_owned())),
         };
     };
-    let mut attributes = rows(profile.get("attributes").cloned());
+    let mut attributes = rows(document.get("attributes").cloned());
     let place = attributes.iter().position(|attribute| says(attribute, "name", "discordId"));
-    let change = if let Some(at) = place {
-        let wanted = of_existing(&attributes[at]);
-        let changes = changes_to(&attributes[at], &wanted);
-        if changes.is_empty() {
-            context.note_unchanged(what);
-            return Ok(());
-        }
-        attributes[at] = merged(attributes[at].take(), &wanted);
-        ["change ", what, ": ", &shown(&changes)].concat()
-    } else {
+    if place.is_none() {
         attributes.push(discord_id_attribute());
-        ["create ", what].concat()
-    };
-    if context.must_do(&change) {
-        profile["attributes"] = Value::Array(attributes);
-        context.admin.put("user profile", &context.path(&["users", "profile"]), &profile).await?;
+        context.report.changes.push(["create ", what].concat());
+    }
+    let mut is_changed = place.is_none();
+    for attribute in &mut attributes {
+        let Some(name) = attribute.get("name").and_then(Value::as_str).map(ToOwned::to_owned) else {
+            continue;
+        };
+        let is_new = place.is_none() && name == "discordId";
+        let wanted = match context.args.profile {
+            ProfileMode::Close if profile::CLOSED.contains(&name.as_str()) => {
+                json!({"permissions": {"edit": []}})
+            }
+            ProfileMode::Keep | ProfileMode::Close if name == "discordId" && !is_new => {
+                of_existing(attribute)
+            }
+            ProfileMode::Keep | ProfileMode::Close => continue,
+        };
+        let what = ["user profile: ", &name].concat();
+        let changes = changes_to(attribute, &wanted);
+        if changes.is_empty() {
+            context.note_unchanged(&what);
+            continue;
+        }
+        if !is_new {
+            context.report.changes.push(["change ", &what, ": ", &shown(&changes)].concat());
+        }
+        *attribute = merged(attribute.take(), &wanted);
+        is_changed = true;
+    }
+    document["attributes"] = Value::Array(attributes);
+    let unmet = profile::unmet_demands(&document);
+    if !unmet.is_empty() {
+        let hint = ["the user profile asks for what people here can't meet: ", &unmet.join("; ")].concat();
+        context.report.hints.push(hint);
+    }
+    if is_changed && context.args.mode == Mode::Apply {
+        context.admin.put("user profile", &context.path(&["users", "profile"]), &document).await?;
     }
     Ok(())
 }
