@@ -23,7 +23,7 @@ async fn names(story: &Story) -> Vec<String> {
 async fn refusal(story: &Story) -> u16 {
     let keycloak = &shared().servers.keycloak;
     let user = keycloak.user_named(REALM, &story.username("ada")).await.expect("Keycloak answers");
-    let path = format!("/admin/realms/{REALM}/users/{}", user.expect("the user is there").id);
+    let path = format!("{REALM}/users/{}", user.expect("the user is there").id);
     let body = serde_json::json!({"enabled": false});
     let answer = keycloak.admin_call(reqwest::Method::PUT, &path, Some(&body)).await;
     answer.expect("Keycloak answers").status().as_u16()
