@@ -15,6 +15,7 @@ mod eligibility;
 mod first_story;
 mod foreign;
 mod forms;
+mod group_names;
 mod hostile;
 mod leaving;
 mod limits;
