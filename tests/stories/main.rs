@@ -20,6 +20,7 @@ mod hostile;
 mod leaving;
 mod limits;
 mod mails;
+mod membership;
 mod not_me;
 mod panel;
 mod password;
