@@ -15,7 +15,7 @@ use crate::accounts::Examiner;
 use crate::accounts::restored::{Comparison, MaintenanceMode};
 use crate::accounts::{Accounts, Clients};
 use crate::background::{self, Background};
-use crate::bot::{self, BotError, GatewayStatus};
+use crate::bot::{self, BotError, GatewayStatus, JoinedGuilds};
 use crate::clock::{Clock, Ids, Rng};
 use crate::config::{Config, ConfigChanges, SharedConfig};
 use crate::directory::{Directory, DirectoryError};
@@ -136,7 +136,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
     });
     let maintenance = MaintenanceMode::default();
     maintenance.set(store.read().await?.restored_at().await?.is_some());
-    let (gateway, acks) = (GatewayStatus::default(), AckTimes::default());
+    let (gateway, guilds, acks) = (GatewayStatus::default(), JoinedGuilds::default(), AckTimes::default());
     let probe = Arc::new(HealthProbe {
         store: store.clone(),
         directory: directory.clone(),
@@ -144,6 +144,8 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
         background: background.clone(),
         maintenance: maintenance.clone(),
         gateway: gateway.clone(),
+        guilds: guilds.clone(),
+        config: shared_config.clone(),
         acks: acks.clone(),
     });
     tracker.spawn(check_servers(directory.clone(), keycloak.clone()));
@@ -170,6 +172,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
         ids,
         maintenance,
         gateway,
+        guilds,
         observe_acknowledgement: Arc::new(move |took| acks.observe(took)),
     };
     let bot = tracker.spawn(hold_gateway(store.clone(), owner, clock, dependencies, stop.clone()));

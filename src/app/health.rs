@@ -9,8 +9,10 @@ use prometheus_client::registry::Registry;
 use super::restore_check::RESTORED;
 use crate::accounts::restored::MaintenanceMode;
 use crate::background::{self, Background};
-use crate::bot::{GatewayStatus, Session};
+use crate::bot::{GatewayStatus, JoinedGuilds, Session};
+use crate::config::SharedConfig;
 use crate::directory::Directory;
+use crate::domain::ids::GuildId;
 use crate::keycloak::Keycloak;
 use crate::store::Store;
 use crate::telemetry;
@@ -60,6 +62,8 @@ pub(super) struct HealthProbe {
     pub(super) background: Background,
     pub(super) maintenance: MaintenanceMode,
     pub(super) gateway: GatewayStatus,
+    pub(super) guilds: JoinedGuilds,
+    pub(super) config: SharedConfig,
     pub(super) acks: AckTimes,
 }
 
@@ -77,7 +81,14 @@ impl Probe for HealthProbe {
                 Session::Opening | Session::None => Part::Silent,
                 Session::Elsewhere => Part::StandsBy,
             };
-            vec![("store", store), ("directory", directory), ("keycloak", keycloak), ("gateway", gateway)]
+            let guilds = guilds_part(&self.guilds.missing(&self.config.now()));
+            vec![
+                ("store", store),
+                ("directory", directory),
+                ("keycloak", keycloak),
+                ("gateway", gateway),
+                ("guilds", guilds),
+            ]
         })
     }
 
@@ -112,6 +123,15 @@ impl Probe for HealthProbe {
     }
 }
 
+/// A missing guild leaves the others served, so the process is ready.
+fn guilds_part(missing: &[GuildId]) -> Part {
+    if missing.is_empty() {
+        return Part::Answers;
+    }
+    let ids: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    Part::Degraded(["invite the bot to these configured guilds: ", &ids.join(", ")].concat())
+}
+
 async fn probe_directory(directory: &Directory) -> Part {
     check(async { directory.probe().await.map_err(|error| error.advice()) }).await
 }
@@ -136,7 +156,7 @@ pub(super) async fn check_servers(directory: Directory, keycloak: Keycloak) {
         match part {
             Part::Refuses(advice) => tracing::error!(part = name, advice, "a server cannot be used"),
             Part::Silent => tracing::warn!(part = name, "a server does not answer yet"),
-            Part::Answers | Part::StandsBy => {}
+            Part::Answers | Part::StandsBy | Part::Degraded(_) => {}
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::error::BotError;
 use super::gateway_status::GatewayStatus;
+use super::guilds::JoinedGuilds;
 use crate::accounts::Accounts;
 use crate::accounts::restored::MaintenanceMode;
 use crate::clock::{Clock, Ids};
@@ -28,6 +29,8 @@ pub struct Dependencies {
     pub maintenance: MaintenanceMode,
     /// The status of the gateway session, which the health page reads.
     pub gateway: GatewayStatus,
+    /// The guilds that the bot is in, which the health page reads.
+    pub guilds: JoinedGuilds,
     /// Called with the time between the arrival of an interaction and the moment when Discord accepted the first answer.
     pub observe_acknowledgement: Arc<dyn Fn(Duration) + Send + Sync>,
 }

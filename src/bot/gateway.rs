@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use poise::serenity_prelude as serenity;
 use serenity::{FullEvent, GatewayIntents};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::dependencies::{Data, Dependencies};
@@ -21,8 +20,9 @@ use crate::telemetry::{self, GatewayClosure};
 const INTENTS: GatewayIntents =
     GatewayIntents::GUILDS.union(GatewayIntents::GUILD_MEMBERS).union(GatewayIntents::GUILD_MODERATION);
 
-/// A healthy gateway sends READY within two seconds. Time without a connection doesn't count, so an outage doesn't end the bot.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
+/// A healthy gateway sends READY within two seconds. Time without a connection doesn't count, so an outage doesn't end the bot. It is
+/// longer than a heartbeat interval (41 s), because the library may update its own record only at the next heartbeat.
+const SESSION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The pauses before another attempt to get a session. After the last one the process ends. They are long, because Discord resets the
 /// token after 1000 IDENTIFYs a day and a supervisor restarts an ended process.
@@ -70,8 +70,7 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) -> Result<
 async fn run_session(data: &Data, stop: &CancellationToken) -> Result<(), BotError> {
     let Some(gateway_url) = data.discord.gateway_url() else { return Ok(()) };
     let http = data.discord.gateway_http().map_err(BotError::Open)?;
-    let opened = Arc::new(Notify::new());
-    let framework = build_framework(Arc::clone(data), Arc::clone(&opened));
+    let framework = build_framework(Arc::clone(data));
     let mut client = serenity::ClientBuilder::new_with_http(http, INTENTS)
         .framework(framework)
         .await
@@ -87,7 +86,7 @@ async fn run_session(data: &Data, stop: &CancellationToken) -> Result<(), BotErr
             ended.map_err(|error| reason_of(&error))
         }
         failed = watch_session(data) => Err(failed),
-        failed = register_once(&opened, &http, data) => Err(failed),
+        failed = keep_registered(&http, data) => Err(failed),
         () = stop.cancelled() => Ok(()),
     };
     data.gateway.set_disconnected();
@@ -138,25 +137,28 @@ async fn watch_session(data: &Data) -> BotError {
     }
 }
 
-/// Registers the commands once the first session is open. Interactions are answered meanwhile; only a refusal ends the session.
-async fn register_once(opened: &Notify, http: &serenity::Http, data: &Data) -> BotError {
-    opened.notified().await;
-    while data.maintenance.is_on() {
-        data.clock.pause(CHECK_INTERVAL).await;
-    }
+/// Registers the commands after READY, and whenever the bot joins a guild. Interactions are answered meanwhile; only a refusal ends the
+/// session.
+async fn keep_registered(http: &serenity::Http, data: &Data) -> BotError {
     loop {
-        match register::register_commands(http, &commands::all(), &data.config.now()).await {
-            Ok(()) => std::future::pending().await,
-            Err((guild, source)) if source.is_worth_another_try() => {
-                tracing::warn!(guild.id = guild.get(), error = %source, "the commands are not registered yet; trying again in 5 s");
-                data.clock.pause(REGISTER_RETRY).await;
+        data.guilds.changed().await;
+        while data.maintenance.is_on() {
+            data.clock.pause(CHECK_INTERVAL).await;
+        }
+        loop {
+            match register::register_commands(http, &commands::all(), &data.config.now()).await {
+                Ok(()) => break,
+                Err((guild, source)) if source.is_worth_another_try() => {
+                    tracing::warn!(guild.id = guild.get(), error = %source, "the commands are not registered yet; trying again in 5 s");
+                    data.clock.pause(REGISTER_RETRY).await;
+                }
+                Err((guild, source)) => return BotError::Register { guild, source },
             }
-            Err((guild, source)) => return BotError::Register { guild, source },
         }
     }
 }
 
-fn build_framework(data: Data, opened: Arc<Notify>) -> poise::Framework<Data, BotError> {
+fn build_framework(data: Data) -> poise::Framework<Data, BotError> {
     let options = poise::FrameworkOptions {
         commands: commands::all(),
         allowed_mentions: Some(serenity::CreateAllowedMentions::new()),
@@ -176,7 +178,6 @@ fn build_framework(data: Data, opened: Arc<Notify>) -> poise::Framework<Data, Bo
         .setup(move |_, ready, _| {
             Box::pin(async move {
                 tracing::info!(guilds = ready.guilds.len(), "the gateway session is open");
-                opened.notify_one();
                 Ok(data)
             })
         })
@@ -189,9 +190,44 @@ async fn handle_event(data: &Data, event: &FullEvent) {
         FullEvent::InteractionCreate { interaction } => {
             components::handle_interaction(data, interaction).await;
         }
+        FullEvent::Ready { data_about_bot } => {
+            data.guilds.set(data_about_bot.guilds.iter().map(|guild| GuildId::new(guild.id.get())));
+            data.gateway.note_open(data.clock.as_ref()).await;
+        }
+        FullEvent::Resume { .. } => data.gateway.note_open(data.clock.as_ref()).await,
+        FullEvent::GuildCreate { guild, .. } => join_guild(data, GuildId::new(guild.id.get())),
+        FullEvent::GuildDelete { incomplete, .. } => {
+            leave_guild(data, GuildId::new(incomplete.id.get()), incomplete.unavailable);
+        }
         FullEvent::GuildMemberUpdate { event, .. } => forget_member(data, event.guild_id, event.user.id),
         FullEvent::GuildMemberRemoval { guild_id, user, .. } => forget_member(data, *guild_id, user.id),
         _ => {}
+    }
+}
+
+/// Whether a guild is one of the configured ones.
+fn is_configured(data: &Data, guild: GuildId) -> bool {
+    data.config.now().guilds.iter().any(|configured| configured.id == guild)
+}
+
+fn join_guild(data: &Data, guild: GuildId) {
+    if data.guilds.add(guild) {
+        let is_configured = is_configured(data, guild);
+        tracing::info!(guild.id = guild.get(), is_configured, "the bot was added to a guild");
+    }
+}
+
+/// Discord sends the same event for an outage of the guild, which doesn't remove the bot.
+fn leave_guild(data: &Data, guild: GuildId, is_unavailable: bool) {
+    if is_unavailable {
+        tracing::warn!(guild.id = guild.get(), "Discord has an outage of a guild");
+        return;
+    }
+    data.guilds.remove(guild);
+    if is_configured(data, guild) {
+        tracing::error!(guild.id = guild.get(), "the bot was removed from a configured guild: invite it again");
+    } else {
+        tracing::info!(guild.id = guild.get(), "the bot was removed from a guild");
     }
 }
 

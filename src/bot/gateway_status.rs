@@ -1,11 +1,18 @@
 //! The status of the session at Discord's gateway, for the health page and for [`run`](super::gateway::run).
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use poise::serenity_prelude as serenity;
 use serenity::{ConnectionStage, ShardManager};
 
+use crate::clock::Clock;
 use crate::telemetry;
+
+/// How often the library's record is read after READY, at most, until it has the runner.
+const RECORD_CHECKS: u32 = 50;
+/// The pause between two such reads.
+const RECORD_PAUSE: Duration = Duration::from_millis(100);
 
 /// The session of this process at Discord's gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +47,26 @@ impl GatewayStatus {
             Connection::Disconnected => Session::None,
             Connection::Standby => Session::Elsewhere,
             Connection::Shards(shards) => session_of(&shards).await,
+        }
+    }
+
+    /// READY or RESUMED was handled. The library may handle it before its own record has the runner that received it. The record says
+    /// "disconnected" then until the next heartbeat, and the session would look unhealthy.
+    pub(super) async fn note_open(&self, clock: &dyn Clock) {
+        for _ in 0..RECORD_CHECKS {
+            let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let Connection::Shards(shards) = connection else { return };
+            let mut runners = shards.runners.lock().await;
+            for runner in runners.values_mut() {
+                if runner.stage == ConnectionStage::Disconnected {
+                    runner.stage = ConnectionStage::Connected;
+                }
+            }
+            if !runners.is_empty() {
+                return;
+            }
+            drop(runners);
+            clock.pause(RECORD_PAUSE).await;
         }
     }
 

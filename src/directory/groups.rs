@@ -32,7 +32,7 @@ impl Directory {
         let current = self.groups_listing(operation, &entry.dn).await?;
         let mut done = Membership { outcome: Outcome::Unchanged, added: Vec::new(), removed: Vec::new() };
         let mut refused = Vec::new();
-        for group in wanted.iter().filter(|group| !contains_group(group, &current)) {
+        for group in wanted.iter().filter(|group| !current.contains(group)) {
             match self.add_member(operation, group, &entry.dn).await? {
                 SUCCESS => done.added.push(group.clone()),
                 rc if rc == self.shared.profile.already_member => {}
@@ -40,7 +40,7 @@ impl Directory {
             }
         }
         let unwanted =
-            managed.iter().filter(|group| contains_group(group, &current) && !contains_group(group, wanted));
+            managed.iter().filter(|group| current.contains(group) && !wanted.contains(group));
         for group in unwanted {
             match self.remove_member(operation, group, &entry.dn).await? {
                 SUCCESS => done.removed.push(group.clone()),
@@ -129,10 +129,4 @@ impl Directory {
         let dn = self.shared.groups.child(GROUP_NAME, group.as_str());
         self.modify(operation, &dn, &Change::Remove(self.shared.profile.member, member.as_str()), None).await
     }
-}
-
-/// Compares names without case, as the server compares `cn` (RFC 4519 section 2.3).
-fn contains_group(group: &GroupName, groups: &[GroupName]) -> bool {
-    let name = group.as_str().to_lowercase();
-    groups.iter().any(|other| other.as_str().to_lowercase() == name)
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::ids::{RoleId, Timestamp};
 use super::member::MemberFacts;
 
@@ -22,19 +24,54 @@ impl RuleName {
 }
 
 /// A group's `cn` below `groups_dn`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct GroupName(String);
+///
+/// Two names are equal if the directory takes them for the same: `cn` has the matching rule caseIgnoreMatch (RFC 4519 section 2.3, RFC
+/// 4517 section 4.2.11, with the preparation of RFC 4518). The text stays as it was written.
+#[derive(Clone)]
+pub struct GroupName {
+    text: String,
+    /// What is compared: composed, in lower case, with single spaces.
+    key: String,
+}
 
 impl GroupName {
-    /// Takes the name from the configuration; empty text is no name.
+    /// Takes the name from the configuration or a server; empty text is no name.
     pub fn new(name: impl Into<String>) -> Option<Self> {
-        let name = name.into();
-        (!name.trim().is_empty()).then_some(Self(name))
+        let text = name.into();
+        let prepared = text.nfkc().collect::<String>().to_lowercase();
+        let key = prepared.split_whitespace().collect::<Vec<_>>().join(" ");
+        (!key.is_empty()).then_some(Self { text, key })
     }
 
-    /// The name.
+    /// The name, as it was written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+}
+
+impl std::fmt::Debug for GroupName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("GroupName").field(&self.text).finish()
+    }
+}
+
+impl PartialEq for GroupName {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for GroupName {}
+
+impl PartialOrd for GroupName {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for GroupName {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key.cmp(&other.key)
     }
 }
 
@@ -217,6 +254,22 @@ mod tests {
     use crate::domain::ids::{DiscordUserId, GuildId};
 
     const DAY: Duration = Duration::from_hours(24);
+
+    #[test]
+    fn names_of_groups_are_equal_as_the_directory_compares_them() {
+        let name = |text: &str| GroupName::new(text).expect("a name");
+        for (one, other) in [
+            ("Members", "members"),
+            ("MITGLIEDER ÖSTERREICH", "mitglieder österreich"),
+            (" wiki  editors ", "Wiki Editors"),
+            ("A\u{308}rzte", "ärzte"),
+        ] {
+            assert_eq!(name(one), name(other));
+            assert_eq!(name(one).as_str(), one, "the text stays");
+        }
+        assert_ne!(name("members"), name("member"));
+        assert!(GroupName::new(" \t").is_none());
+    }
     /// The snowflake of Discord's own reference, made 2016-04-30.
     const ADA: DiscordUserId = DiscordUserId::new(175_928_847_299_117_063);
 

@@ -321,11 +321,11 @@ fn compare_groups(
     let Some(wanted) = recorded.wanted else { return found.not_checked.push(NotChecked::Groups) };
     let mut compare_groups = |present: &Option<Vec<GroupName>>, missing, extra| {
         let Some(present) = present else { return false };
-        for group in wanted.iter().filter(|group| !is_among(group, present)) {
+        for group in wanted.iter().filter(|group| !present.contains(group)) {
             found.note_with(missing, group.as_str());
         }
-        let unwanted = recorded.managed.iter().filter(|group| !is_among(group, wanted));
-        for group in unwanted.filter(|group| is_among(group, present)) {
+        let unwanted = recorded.managed.iter().filter(|group| !wanted.contains(group));
+        for group in unwanted.filter(|group| present.contains(group)) {
             found.note_with(extra, group.as_str());
         }
         true
@@ -339,12 +339,6 @@ fn compare_groups(
     if !(in_directory && in_keycloak) {
         found.not_checked.push(NotChecked::Groups);
     }
-}
-
-/// Names of groups are compared without case, as the directory compares them.
-fn is_among(group: &GroupName, groups: &[GroupName]) -> bool {
-    let name = group.as_str().to_lowercase();
-    groups.iter().any(|other| other.as_str().to_lowercase() == name)
 }
 
 #[cfg(test)]

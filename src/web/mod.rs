@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// The status of one part of the readiness check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     /// It answers.
     Answers,
@@ -32,12 +32,14 @@ pub enum Part {
     Refuses(&'static str),
     /// Another process does this part's work, and this process is on standby.
     StandsBy,
+    /// It works in part; the text says what is missing and what to do.
+    Degraded(String),
 }
 
 impl Part {
     /// Whether the part is ready.
-    pub fn is_well(self) -> bool {
-        matches!(self, Self::Answers | Self::StandsBy)
+    pub fn is_well(&self) -> bool {
+        matches!(self, Self::Answers | Self::StandsBy | Self::Degraded(_))
     }
 }
 
@@ -139,10 +141,11 @@ async fn ready(State(probe): State<Shared>) -> impl IntoResponse {
         .into_iter()
         .map(|(name, part)| {
             let told = match part {
-                Part::Answers => "ok",
-                Part::Silent => "does not answer",
-                Part::Refuses(advice) => advice,
-                Part::StandsBy => "stands by",
+                Part::Answers => "ok".to_owned(),
+                Part::Silent => "does not answer".to_owned(),
+                Part::Refuses(advice) => advice.to_owned(),
+                Part::StandsBy => "stands by".to_owned(),
+                Part::Degraded(text) => ["degraded: ", &text].concat(),
             };
             (name.to_owned(), told.into())
         })

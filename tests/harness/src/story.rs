@@ -212,6 +212,11 @@ impl Story {
         self.sim.waits_until_ready(&self.bot).await;
     }
 
+    /// Where the bot's health page is.
+    pub async fn health_address(&self) -> std::net::SocketAddr {
+        self.app.lock().await.as_ref().expect("the bot runs").health_address()
+    }
+
     /// Shuts the bot down in an orderly way.
     pub async fn stops(&self) {
         if let Some(running) = self.app.lock().await.take() {

@@ -410,6 +410,19 @@ impl Guild {
         self.sim.change(|state| state.install_with(self.id, bot.id, permissions));
     }
 
+    /// Removes the bot, as an administrator does. Its commands go with it.
+    pub fn removes(&self, bot: &Bot) {
+        self.sim.change(|state| {
+            let user = state.apps.get_mut(&bot.id).map(|app| {
+                app.guild_commands.remove(&self.id);
+                app.user
+            });
+            if let Some(user) = user {
+                state.remove_member(self.id, user, "kicked");
+            }
+        });
+    }
+
     /// Sets a channel's overwrite for a role with this name (`@everyone` is one), and replaces an earlier one.
     ///
     /// # Panics
