@@ -225,7 +225,10 @@ fn leave_guild(data: &Data, guild: GuildId, is_unavailable: bool) {
     }
     data.guilds.remove(guild);
     if is_configured(data, guild) {
-        tracing::error!(guild.id = guild.get(), "the bot was removed from a configured guild: invite it again");
+        tracing::error!(
+            guild.id = guild.get(),
+            "the bot was removed from a configured guild: invite it again"
+        );
     } else {
         tracing::info!(guild.id = guild.get(), "the bot was removed from a guild");
     }

@@ -27,7 +27,7 @@ impl JoinedGuilds {
         self.0.changed.notify_one();
     }
 
-    /// GUILD_CREATE. Returns whether the bot was not in this guild before: such an event also follows READY and every outage.
+    /// The event `GUILD_CREATE`. Returns whether the bot was not in this guild before: such an event also follows READY and every outage.
     pub(super) fn add(&self, guild: GuildId) -> bool {
         let mut guilds = self.0.guilds.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = guilds.as_mut().is_some_and(|guilds| guilds.insert(guild));

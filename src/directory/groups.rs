@@ -39,8 +39,7 @@ impl Directory {
                 rc => refused.push((group.clone(), rc)),
             }
         }
-        let unwanted =
-            managed.iter().filter(|group| current.contains(group) && !wanted.contains(group));
+        let unwanted = managed.iter().filter(|group| current.contains(group) && !wanted.contains(group));
         for group in unwanted {
             match self.remove_member(operation, group, &entry.dn).await? {
                 SUCCESS => done.removed.push(group.clone()),

@@ -26,7 +26,8 @@ async fn guilds_are(story: &Story, says: &str) -> u16 {
 /// Waits until Discord knows the bot's commands in the guild.
 async fn commands_are_there(story: &Story) {
     let ada = story.person("ada");
-    let known = wait_until("the commands", LIMIT, async || Ok(ada.tries_to_run("/account status").await.is_ok()));
+    let known =
+        wait_until("the commands", LIMIT, async || Ok(ada.tries_to_run("/account status").await.is_ok()));
     known.await.expect("the commands are registered");
 }
 
