@@ -17,7 +17,7 @@ fn an_entry_with_the_persons_discord_id_and_no_mark_holds_the_request() {
         let before = slapd.entry(&dn).await.expect("the directory answers").expect("the entry").attributes;
         let said = story.asks_with("ada", &story.form("ada")).await;
         assert!(said.contains("A moderator will review it"), "{said}");
-        grace.waits_for("is not ours").await;
+        grace.waits_for("was not created by the bot").await;
         let status = story.status("ada").await;
         assert!(status.contains("is waiting for a decision"), "{status}");
         grace.presses("Approve").await;

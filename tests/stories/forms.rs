@@ -32,12 +32,12 @@ const FAULTS: [(&str, &str, &str); 34] = [
     ("address", "ada@localhost", "the part after the @"),
     ("address", "ada@[127.0.0.1]", "the part after the @"),
     ("address", "ada@-x-.org", "the part after the @"),
-    ("given", "<b>Ada</b>", "Given name: it contains a character"),
-    ("given", "A\u{7}da", "Given name: it contains a character"),
-    ("given", "\u{202e}adA", "Given name: it contains a character"),
+    ("given", "<b>Ada</b>", "Given name: `<` can't be used"),
+    ("given", "A\u{7}da", "Given name: an invisible character can't be used"),
+    ("given", "\u{202e}adA", "Given name: an invisible character can't be used"),
     ("given", "https://evil.example", "Given name: it looks like a web or email address"),
-    ("family", "Love\u{200b}lace", "Family name: it contains a character"),
-    ("family", "<script>alert(1)</script>", "Family name: it contains a character"),
+    ("family", "Love\u{200b}lace", "Family name: an invisible character can't be used"),
+    ("family", "<script>alert(1)</script>", "Family name: `<` can't be used"),
     ("family", "eve@evil.example", "Family name: it looks like a web or email address"),
     ("answer", "   ", "please say why"),
 ];
@@ -64,8 +64,7 @@ fn a_faulty_form_is_told_field_by_field_and_nothing_of_it_is_kept() {
         let all_at_once =
             story.form("ada").with("username", "1ada").with("address", "ada").with("given", "<i>");
         let told = submits(&ada, &all_at_once).await;
-        for word in ["must begin with a letter", "exactly one address", "Given name: it contains a character"]
-        {
+        for word in ["must begin with a letter", "exactly one address", "Given name: `<` can't be used"] {
             assert!(told.contains(word), "{told}");
         }
     });

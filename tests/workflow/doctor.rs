@@ -466,6 +466,12 @@ async fn breaks_the_rest_of_the_realm(practice: &Practice) -> Result<()> {
         }
     };
     under_change(practice, "users/profile", open, "keycloak_profile_open", true).await?;
+    let demanding = |document: &mut Value| {
+        let phone =
+            json!({"name": "phone", "required": {"roles": ["admin"]}, "permissions": {"edit": ["admin"]}});
+        document["attributes"].as_array_mut().into_iter().for_each(|all| all.push(phone.clone()));
+    };
+    under_change(practice, "users/profile", demanding, "keycloak_profile_demands", false).await?;
 
     let local =
         testbed::keycloak_admin::LocalUser { username: "root", email: "root@example.org", password: None };
