@@ -169,7 +169,7 @@ async fn undo_or_withdraw(
             Ok(Some(Cancelled { code: request.code.clone(), undo: false, withdraw: true }))
         }
         AccountState::Active | AccountState::Disabled | AccountState::Conflict | AccountState::Closed => {
-            Err(ErrorCode::AlreadyHasAccount.into())
+            Err(UseCaseError::with(ErrorCode::AlreadyHasAccount, Details::AccountInUse))
         }
     }
 }

@@ -118,6 +118,8 @@ pub enum Details {
     },
     /// `already_decided` at `/account cancel`: there is nothing to cancel.
     Nothing,
+    /// `already_has_account` at `/account cancel`: an account in use has no request that could be cancelled.
+    AccountInUse,
 }
 
 /// A field of the form.

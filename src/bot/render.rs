@@ -21,6 +21,7 @@ pub(super) fn error_code(
         Details::Ended { state } => error_code::ended(lang, *state),
         Details::CardChanged => tr!(lang, "refusal-card-changed"),
         Details::Nothing => tr!(lang, "refusal-nothing-to-cancel"),
+        Details::AccountInUse => tr!(lang, "refusal-account-in-use"),
         Details::MailUnavailable(why) => mails::not_now(lang, *why),
         Details::ChannelRights(missing) => panel::rights_missing(lang, missing),
         Details::Wait { until } => mails::wait(lang, *until),

@@ -128,6 +128,7 @@ answer-missing = Reason: please say why you want an account.
 
 reference = (reference { $reference })
 refusal-not-eligible = You can't ask for an account right now. A moderator can tell you what is missing.
+refusal-account-in-use = There is nothing to cancel: your account was set up already. If you want it closed, ask a moderator or an admin.
 refusal-already-has-account = You already have an account. `/account status` shows it.
 refusal-request-open = You already have an open request. `/account status` shows its progress; `/account cancel` cancels it.
 refusal-request-open-code = You already have an open request, { $code }. `/account status` shows its progress; `/account cancel` cancels it.
@@ -231,7 +232,7 @@ status-active-since = Your account { $username } has been active since { $since 
 status-not-me = Wasn't that you? Press **Not me** to lock your account.
 status-locking = Your account { $username } is being locked, because you said that someone else set its password.
 status-locking-delayed = A server isn't responding. The bot keeps trying, and nothing is lost; everything that can be locked now is locked.
-status-disabled = Your account { $username } is locked. Ask a moderator if you do not know why.
+status-disabled = Your account { $username } is locked: nobody can log in. If you want it back, ask a moderator or an admin.
 status-conflict = Something about your account { $username } is not as expected. The operators have been told; you don't need to do anything.
 status-denied = Your last request was denied { $at }. Ask a moderator if you want to know more.
 status-denied-reason = The reason given: { $reason }.

@@ -105,3 +105,17 @@ fn an_account_whose_mail_is_out_is_withdrawn_with_entry_user_and_link() {
         assert!(again.modal.is_some(), "a new request is possible: {again}");
     });
 }
+
+#[test]
+fn an_account_in_use_is_not_cancelled_and_the_reply_says_what_to_do() {
+    Story::plays("cinuse", Rules::moderators(), async |story| {
+        let ada = story.person("ada");
+        story.asks("ada").await;
+        story.is_approved("ada").await;
+        let password = story.activates("ada").await;
+        let told = ada.runs("/account cancel").await.text;
+        assert!(told.contains("There is nothing to cancel") && told.contains("ask a moderator"), "{told}");
+        story.wait_until_idle().await;
+        assert!(story.bind_works("ada", &password).await);
+    });
+}

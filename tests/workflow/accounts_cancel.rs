@@ -157,7 +157,7 @@ async fn an_account_in_use_is_not_taken_back() {
     let (account, _) = env.approves(&request).await;
     env.account_becomes(&account, AccountState::Active).await;
     assert!(matches!(stage(&env, ADA).await, Stage::Active { .. }));
-    let refused = Err(UseCaseError::because(ErrorCode::AlreadyHasAccount));
+    let refused = Err(UseCaseError::with(ErrorCode::AlreadyHasAccount, Details::AccountInUse));
     assert_eq!(env.accounts.cancel(&env.caller(ADA), None).await, refused);
     assert_eq!(env.request(request.id).await.state, RequestState::Approved);
 }

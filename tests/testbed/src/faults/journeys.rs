@@ -24,8 +24,7 @@ use crate::waiting::{comes_true_at_looks, let_pass, wait_until};
 const TIME_LIMIT: Duration = Duration::from_mins(4);
 
 /// The reply to a person who cancelled, or who has nothing left to cancel.
-const TAKEN_BACK: [&str; 4] =
-    ["has been cancelled", "nothing to cancel", "no longer open", "already have an account"];
+const TAKEN_BACK: [&str; 3] = ["has been cancelled", "nothing to cancel", "no longer open"];
 
 /// The bot's pause between two mails for one account.
 const COOL_DOWN_MS: i64 = 5 * 60_000;
