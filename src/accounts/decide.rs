@@ -91,6 +91,11 @@ impl Accounts {
         let (case, applicant) = self.decision_case(reviewer.guild_id, id).await?;
         let card = match card_matches(&case, proof) {
             Ok(()) => CardProof::Current,
+            // The form for the reason was opened on this card, and the card was edited while a moderator typed. The reason counts as
+            // long as the request is open.
+            Err(edited) if verdict == Verdict::Deny && edited.details == Details::CardChanged => {
+                CardProof::Current
+            }
             Err(stale) if stale.error_code == ErrorCode::StaleButton => CardProof::Claimed(proof),
             Err(refused) => return Err(refused),
         };

@@ -1,7 +1,7 @@
 //! Moderators deny requests.
 
 use super::admins::asks;
-use harness::{Rules, Story};
+use harness::{Frozen, Rules, Story};
 
 #[test]
 fn a_denied_person_reads_the_reason_and_may_ask_again() {
@@ -60,5 +60,27 @@ fn a_quiet_denial_shows_nowhere_to_the_person() {
             "SELECT source FROM audit WHERE event = 'admin.viewed' AND after = 'request.texts' ORDER BY seq";
         assert_eq!(story.rows(views).await, ["chat", "chat", "cli"]);
         story.nothing_is_made_for("ada").await;
+    });
+}
+
+#[test]
+fn a_reason_that_was_typed_while_the_card_changed_counts() {
+    Story::plays_alone("dtyping", Rules::moderators(), async |story| {
+        let (ada, grace) = (story.person("ada"), story.person("grace"));
+        // The check waits for Keycloak, and its result edits the card.
+        let frozen = Frozen::keycloak();
+        story.asks_with("ada", &story.form("ada")).await;
+        grace.waits_for("not yet checked").await;
+        grace.presses("Deny").await.modal.expect("the form for the reason");
+        let before = story.buttons_sent("approve").len();
+        drop(frozen);
+        story.wait_until_idle().await;
+        assert!(story.buttons_sent("approve").len() > before, "the card has other buttons now");
+        grace.submits(&[("reason", "Please come back in spring")]).await;
+        let told = ada.waits_for("was denied").await;
+        assert!(told.contains("Please come back in spring"), "{told}");
+        story.wait_until_idle().await;
+        assert_eq!(story.rows("SELECT state FROM request").await, ["denied"]);
+        grace.sees().await;
     });
 }
