@@ -52,7 +52,7 @@ fn a_bot_that_was_started_before_its_invitation_has_its_commands_without_a_resta
     Story::plays("latecomer", Rules::moderators(), async |story| {
         story.stops().await;
         story.guild.removes(&story.bot);
-        story.starts().await;
+        story.starts_uninvited().await;
         guilds_are(story, "invite the bot").await;
         story.guild.invites(&story.bot, Permissions::MANAGE_ROLES);
         commands_are_there(story).await;

@@ -206,10 +206,15 @@ impl Story {
 
     /// Starts the bot and waits until it is connected to the gateway.
     pub async fn starts(&self) {
+        self.starts_uninvited().await;
+        self.sim.waits_until_ready(&self.bot).await;
+    }
+
+    /// Starts the bot while it is in no guild, so it can register no commands.
+    pub async fn starts_uninvited(&self) {
         let running = app::start(self.config.clone(), self.clock.clone(), Arc::new(SystemRng)).await;
         let running = running.expect("the bot starts");
         *self.app.lock().await = Some(running);
-        self.sim.waits_until_ready(&self.bot).await;
     }
 
     /// Where the bot's health page is.
