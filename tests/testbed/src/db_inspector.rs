@@ -14,6 +14,21 @@ use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, Column as _, Row as _, TypeInfo as _, ValueRef as _};
 
+use crate::waiting::let_pass;
+
+/// How often a read is repeated whose connection was lost, and the pause before.
+const MOST_TRIES: u32 = 100;
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Whether the server or the network ended the connection: class 08 and the codes of a shutdown (PostgreSQL, appendix A).
+fn is_lost(error: &sqlx::Error) -> bool {
+    if let sqlx::Error::Database(error) = error {
+        let code = error.code().unwrap_or_default();
+        return code.starts_with("08") || ["57P01", "57P02", "57P03"].contains(&code.as_ref());
+    }
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_))
+}
+
 /// A test rarely runs two queries at once, and the server needs its connections for the bots.
 const CONNECTIONS: u32 = 2;
 
@@ -59,10 +74,17 @@ impl DbInspector {
             }
             Self::Postgres(pool) => {
                 let wrapped = format!("SELECT row_to_json(found)::text FROM ({sql}) AS found");
-                let texts: Vec<String> = sqlx::query_scalar(AssertSqlSafe(wrapped))
-                    .fetch_all(pool)
-                    .await
-                    .with_context(|| format!("run {sql}"))?;
+                let mut tries = 0;
+                let texts: Vec<String> = loop {
+                    match sqlx::query_scalar(AssertSqlSafe(wrapped.clone())).fetch_all(pool).await {
+                        // A test that ends PostgreSQL's connections ends this one, too. A read can be repeated.
+                        Err(error) if tries < MOST_TRIES && is_lost(&error) => {
+                            tries += 1;
+                            let_pass(RETRY_AFTER).await;
+                        }
+                        read => break read.with_context(|| format!("run {sql}"))?,
+                    }
+                };
                 texts.iter().map(|text| serde_json::from_str(text).context("read a row")).collect()
             }
         }
