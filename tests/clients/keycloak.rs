@@ -111,7 +111,7 @@ async fn give_names_that_keycloak_refuses(env: &TestEnv, person: &TestPerson) {
 #[tokio::test]
 async fn a_user_whose_names_keycloak_refuses_is_disabled_with_others_and_gets_the_true_ones_back() {
     let env = env().await;
-    let person = TestPerson::new("kc-names", 131);
+    let person = TestPerson::new("kc-names", 191);
     let (ours, id) = env.import(&person).await;
     give_names_that_keycloak_refuses(&env, &person).await;
     let names = env.directory.names(&ours).await.expect("an answer");
@@ -142,7 +142,7 @@ async fn a_user_who_lacks_what_the_realm_requires_is_disabled_with_a_placeholder
     let client = Keycloak::new(&config).expect("usable settings");
     let directory = Directory::new(&servers::directory_config(&servers.slapd)).expect("usable settings");
     let env = TestEnv { servers, config, client, directory };
-    let person = TestPerson::new("kc-phone", 132);
+    let person = TestPerson::new("kc-phone", 192);
     let (ours, id) = env.import(&person).await;
     let path = "requires-phone/users/profile";
     let mut profile = servers.keycloak.admin_json(Method::GET, path, None).await.expect("the profile");
