@@ -3,7 +3,7 @@
 //! An empty search result proves nothing: no entry, LDAP down, a mail conflict and a concurrent import all look alike. A hit may be
 //! another person's user: only [`Keycloak::find_import`] decides whose a user is.
 //! A body with `attributes` replaces the whole profile, in LDAP too, so none is sent but one that holds the user as Keycloak shows it
-//! ([`Keycloak::disable_as`]).
+//! ([`Keycloak::set_enabled_as`]).
 
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -32,7 +32,7 @@ const CORE_FIELDS: [&str; 4] = ["firstName", "lastName", "email", "username"];
 /// The value of an attribute that the realm requires and the person lacks.
 const PLACEHOLDER: &str = "-";
 
-/// Names that Keycloak accepts, for a user who is being disabled. `Debug` shows none of them.
+/// Names that Keycloak accepts, for a user whose own it rejects. `Debug` shows none of them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StandIn {
     /// The given name.
@@ -210,32 +210,34 @@ impl Keycloak {
         Ok(if was == is_wanted { Outcome::Unchanged } else { Outcome::Applied })
     }
 
-    /// Disables a user whom the realm's profile does not accept, and reads it back. Keycloak validates the whole user at each change, so
-    /// the change brings valid names along. Keycloak writes them into the directory if its mappers do that: the caller puts the true
-    /// ones back.
+    /// Enables or disables a user whom the realm's profile does not accept, and reads it back. Keycloak validates the whole user at each
+    /// change, so the change brings valid names along. Keycloak writes them into the directory if its mappers do that: the caller puts
+    /// the true ones back.
     ///
     /// `fields` are those that Keycloak rejected. Fields other than the names get a placeholder. Then the body holds the user as
     /// Keycloak shows it, because a body with `attributes` replaces all of them.
-    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "disable_as"))]
-    pub async fn disable_as(
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "set_enabled_as"))]
+    pub async fn set_enabled_as(
         &self,
         id: &KeycloakId,
+        enabled: Enabled,
         stand_in: &StandIn,
         fields: &[String],
     ) -> Result<Outcome, KeycloakError> {
         let path = ["users", id.as_str()];
+        let is_wanted = enabled == Enabled::Yes;
         let are_names = fields.iter().all(|field| NAME_FIELDS.contains(&field.as_str()));
         let mut body = if are_names { json!({}) } else { self.get("user", &path, &[]).await?.json()? };
-        body["enabled"] = json!(false);
+        body["enabled"] = json!(is_wanted);
         body["firstName"] = json!(stand_in.given);
         body["lastName"] = json!(stand_in.family);
         for field in fields.iter().filter(|field| !CORE_FIELDS.contains(&field.as_str())) {
             body["attributes"][field] = json!([PLACEHOLDER]);
         }
-        self.send("disable", Method::PUT, &path, &[], Some(&body)).await?.no_content()?;
-        if self.is_enabled(id).await? {
+        self.send("set enabled", Method::PUT, &path, &[], Some(&body)).await?.no_content()?;
+        if self.is_enabled(id).await? != is_wanted {
             return Err(KeycloakError::InvalidResponse {
-                endpoint: "disable",
+                endpoint: "set enabled",
                 what: "the change did not last",
             });
         }

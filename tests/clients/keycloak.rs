@@ -125,7 +125,7 @@ async fn a_user_whose_names_keycloak_refuses_is_disabled_with_others_and_gets_th
     assert!(!text.contains("Annie") && !text.contains("O&M"), "{text}");
 
     let stand_in = StandIn { given: "Anne Annie".to_owned(), family: "OM".to_owned() };
-    let disabled = env.client.disable_as(&id, &stand_in, refused.rejected_fields()).await;
+    let disabled = env.client.set_enabled_as(&id, Enabled::No, &stand_in, refused.rejected_fields()).await;
     assert_eq!(disabled, Ok(Outcome::Applied));
     let written = env.directory.names(&ours).await.expect("an answer");
     assert_eq!((written.given(), written.family()), ("Anne Annie", "OM"), "Keycloak writes the names");
@@ -162,7 +162,8 @@ async fn a_user_who_lacks_what_the_realm_requires_is_disabled_with_a_placeholder
         let fields = refused.rejected_fields();
         assert_eq!(fields.contains(&"phone".to_owned()), !is_misnamed, "{fields:?}");
         let stand_in = StandIn { given: "Anne".to_owned(), family: "OM".to_owned() };
-        assert_eq!(env.client.disable_as(&id, &stand_in, fields).await, Ok(Outcome::Applied));
+        let disabled = env.client.set_enabled_as(&id, Enabled::No, &stand_in, fields).await;
+        assert_eq!(disabled, Ok(Outcome::Applied));
         env.directory.restore_names(&ours, &names).await.expect("an answer");
         let user = env.client.person(&id).await.expect("an answer").expect("the user");
         assert!(!user.enabled);

@@ -331,6 +331,24 @@ fn while_keycloak_is_away_the_entry_is_locked_at_once() {
 }
 
 #[test]
+fn an_account_that_was_used_after_all_is_restored_although_keycloak_refuses_its_names() {
+    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+        let made = env.invited().await;
+        env.withdraws(&made, WithdrawnBy::Time).await;
+        env.sets_password().await;
+        let slapd = &shared().servers.slapd;
+        let refused = ["Anne (Annie)"];
+        slapd.set_attribute(&env.dn(), "givenName", &refused).await.expect("the directory answers");
+        env.drains().await;
+        assert_eq!(env.states().await, "approved done active");
+        assert!(env.bind_works().await, "the password still works");
+        assert!(env.user().await.is_some_and(|user| user.enabled), "the user is enabled again");
+        let entry = slapd.entry(&env.dn()).await.expect("the directory answers").expect("the entry");
+        assert_eq!(entry.values("givenName"), refused);
+    });
+}
+
+#[test]
 fn a_password_that_appears_right_before_the_removal_saves_the_entry() {
     StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
         let made = env.invited().await;

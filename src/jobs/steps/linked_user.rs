@@ -36,23 +36,33 @@ pub(super) async fn find_user(ctx: &StepContext<'_>) -> Result<Option<KeycloakId
 /// Disables the user, if there is one.
 pub(super) async fn disable(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
     let Some(id) = find_user(ctx).await? else { return Ok(StepDone::skipped()) };
-    let disabling = ctx.worker.deps.keycloak.set_enabled(&id, Enabled::No);
-    match ctx.call(Target::Keycloak, "set_enabled", disabling).await? {
-        Ok(outcome) => Ok(StepDone::plain(outcome)),
+    set_enabled(ctx, &id, Enabled::No).await.map(StepDone::plain)
+}
+
+/// Enables or disables the user, also if the realm's profile does not accept the user as it is.
+pub(super) async fn set_enabled(
+    ctx: &StepContext<'_>,
+    id: &KeycloakId,
+    enabled: Enabled,
+) -> Result<Outcome, StepError> {
+    let setting = ctx.worker.deps.keycloak.set_enabled(id, enabled);
+    match ctx.call(Target::Keycloak, "set_enabled", setting).await? {
+        Ok(outcome) => Ok(outcome),
         Err(refused) if !refused.rejected_fields().is_empty() => {
-            disable_rejected(ctx, &id, refused.rejected_fields()).await
+            set_rejected(ctx, id, enabled, refused.rejected_fields()).await
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Disables a user whom the realm's profile does not accept as it is, with names that it accepts. Keycloak may write these names into
-/// the directory, so the true ones are put back. A crash between the two leaves a name without the rejected characters.
-async fn disable_rejected(
+/// Changes a user whom the realm's profile does not accept, with names that it accepts. Keycloak may write these names into the
+/// directory, so the true ones are put back. A crash between the two leaves a name without the rejected characters.
+async fn set_rejected(
     ctx: &StepContext<'_>,
     id: &KeycloakId,
+    enabled: Enabled,
     fields: &[String],
-) -> Result<StepDone, StepError> {
+) -> Result<Outcome, StepError> {
     let (directory, keycloak) = (&ctx.worker.deps.directory, &ctx.worker.deps.keycloak);
     let ours = find_ours(ctx).await?;
     let names = match &ours {
@@ -61,13 +71,13 @@ async fn disable_rejected(
     };
     let (given, family) = names.as_ref().map_or(("", ""), |names| (names.given(), names.family()));
     let stand_in = StandIn { given: stand_in(given), family: stand_in(family) };
-    let disabling = keycloak.disable_as(id, &stand_in, fields);
-    let disabled = ctx.call(Target::Keycloak, "disable_as", disabling).await?;
+    let setting = keycloak.set_enabled_as(id, enabled, &stand_in, fields);
+    let outcome = ctx.call(Target::Keycloak, "set_enabled_as", setting).await?;
     if let (Some(ours), Some(names)) = (&ours, &names) {
         let restoring = directory.restore_names(ours, names);
         ctx.call(Target::Directory, "restore_names", restoring).await??;
     }
-    Ok(StepDone::plain(disabled?))
+    Ok(outcome?)
 }
 
 /// Ends the user's sessions, if there is a user.

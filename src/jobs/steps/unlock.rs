@@ -18,8 +18,7 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
     let unlocking = ctx.worker.deps.directory.unlock(&ours);
     let unlocked = ctx.call(Target::Directory, "unlock", unlocking).await??;
     let Some(id) = linked_user::find_user(ctx).await? else { return Ok(StepDone::plain(unlocked)) };
-    let enabling = ctx.worker.deps.keycloak.set_enabled(&id, Enabled::Yes);
-    let enabled = ctx.call(Target::Keycloak, "set_enabled", enabling).await??;
+    let enabled = linked_user::set_enabled(ctx, &id, Enabled::Yes).await?;
     let is_changed = unlocked == Outcome::Applied || enabled == Outcome::Applied;
     Ok(StepDone::plain(if is_changed { Outcome::Applied } else { Outcome::Unchanged }))
 }

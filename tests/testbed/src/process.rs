@@ -183,9 +183,11 @@ impl Process {
         drop(self);
     }
 
-    /// Freezes the process: connections stay open and it answers nothing.
+    /// Freezes the process: connections stay open and it answers nothing. Returns when every thread has stopped, because the signal
+    /// reaches a busy thread late, and it could answer once more.
     pub(crate) fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
+        block_until(STOPS_WITHIN, || is_stopped(self.child.id()));
     }
 
     /// Resumes a frozen process.
@@ -272,6 +274,20 @@ fn life_of(pid: u32) -> Option<(Alive, u64)> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let alive = if matches!(fields.next()?, "Z" | "X") { Alive::No } else { Alive::Yes };
     Some((alive, fields.nth(18)?.parse().ok()?))
+}
+
+/// How long a frozen process may take until all its threads have stopped.
+const STOPS_WITHIN: Duration = Duration::from_secs(2);
+
+/// Whether every thread of a process is stopped by a signal.
+fn is_stopped(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
+        // A thread that has ended since has no file.
+        state.is_none_or(|state| state == "T")
+    })
 }
 
 /// Several servers of one set start at the same time and share the file.
