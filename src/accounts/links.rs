@@ -9,12 +9,13 @@ use super::authority::Admin;
 use super::context::Accounts;
 use super::error::{Chain, UseCaseError};
 use super::export_writer::{ExportWriter, Format, instant};
+use super::password::ends_account;
 use crate::directory::{By, Directory, Entry};
 use crate::domain::account::{Account, AccountState, DirectoryId, KeycloakId, Mark};
 use crate::domain::eligibility::GroupName;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, DiscordUserId};
-use crate::domain::job::{Job, JobKind, Step};
+use crate::domain::job::{JobKind, Step};
 use crate::domain::link::{Comparison, EntryFacts, Lookup, Recorded, UserFacts, compare};
 use crate::domain::mail_address::MailAddress;
 use crate::domain::username::Username;
@@ -103,7 +104,7 @@ impl Accounts {
         let managed = self.config().managed_groups();
         let recorded = Recorded {
             account: &link.account,
-            is_ending: jobs.iter().any(Job::ends_account),
+            is_ending: jobs.iter().any(|job| ends_account(job.kind, job.state, job.cancel_asked)),
             discord_id: link.discord_id,
             wanted: wanted.as_deref(),
             managed: &managed,

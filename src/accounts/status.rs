@@ -11,6 +11,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, Nonce, RequestId, Timestamp};
 use crate::domain::job::{JobKind, JobState, Step};
 use crate::domain::request::{Request, RequestState};
+use crate::domain::status::Delay;
 use crate::store::{Overview, UnfinishedJob};
 
 pub use crate::domain::status::{Asked, Mails, Stage};
@@ -83,23 +84,25 @@ impl Accounts {
         let username = account.username.as_str().to_owned();
         let since = account.activated_at.or(account.invited_at);
         let lock = known.jobs.iter().find(|job| job.kind == JobKind::Lock);
-        let ends = known.jobs.iter().copied().any(is_ending);
+        let ends = known.jobs.iter().copied().find(|job| is_ending(*job));
         let mails = self.mails_of(known);
-        let stage = match account.state {
-            AccountState::Creating | AccountState::Invited if ends => Stage::Withdrawing { username },
-            AccountState::Creating => being_made(username, known),
-            AccountState::Invited => {
+        let stage = match (account.state, ends) {
+            (AccountState::Creating | AccountState::Invited, Some(job)) => {
+                Stage::Withdrawing { username, delay: delay_of(job) }
+            }
+            (AccountState::Creating, None) => being_made(username, known),
+            (AccountState::Invited, None) => {
                 let last = mails.sent.iter().find(|mail| mail.is_certain()).map(|mail| mail.at);
                 let at = last.max(account.invited_at).unwrap_or_default();
                 Stage::Invited { username, at, mails }
             }
-            AccountState::Active => match lock {
-                Some(lock) => Stage::Locking { username, waits_for: lock.error_code },
+            (AccountState::Active, _) => match lock {
+                Some(lock) => Stage::Locking { username, delay: delay_of(*lock) },
                 None => Stage::Active { username, since: account.activated_at, mails },
             },
-            AccountState::Disabled => Stage::Disabled { username },
-            AccountState::Conflict => Stage::Conflict { username },
-            AccountState::Closed => Stage::Nothing,
+            (AccountState::Disabled, _) => Stage::Disabled { username },
+            (AccountState::Conflict, _) => Stage::Conflict { username },
+            (AccountState::Closed, _) => Stage::Nothing,
         };
         let request = newest(known);
         let buttons = self.buttons_of(account, known);
@@ -147,6 +150,14 @@ impl Accounts {
 /// Whether this unfinished job ends or locks the account.
 fn is_ending(job: UnfinishedJob) -> bool {
     ends_account(job.kind, job.state, job.cancel_asked)
+}
+
+fn delay_of(job: UnfinishedJob) -> Delay {
+    match (job.state, job.error_code) {
+        (JobState::NeedsOperator, _) => Delay::Operator,
+        (_, Some(_)) => Delay::Server,
+        (_, None) => Delay::None,
+    }
 }
 
 /// The request that the status is about.

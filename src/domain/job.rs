@@ -276,15 +276,6 @@ pub struct Job {
     pub cancel_asked: bool,
 }
 
-impl Job {
-    /// Whether it ends or locks its account: the account must not be usable any more.
-    pub fn ends_account(&self) -> bool {
-        matches!(self.kind, JobKind::Withdraw | JobKind::Lock)
-            || self.cancel_asked
-            || self.state == JobState::Undoing
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

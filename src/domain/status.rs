@@ -5,6 +5,17 @@ use super::ids::Timestamp;
 use super::job::Step;
 use super::mail::Mail;
 
+/// What keeps a job from ending that the person waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delay {
+    /// Nothing.
+    None,
+    /// A server does not respond, and the bot keeps trying.
+    Server,
+    /// An operator must look.
+    Operator,
+}
+
 /// The stage that a person sees, derived from request, jobs and account. It shows neither a hold nor a quiet denial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -68,8 +79,8 @@ pub enum Stage {
     Locking {
         /// The user name.
         username: String,
-        /// Why it waits, if it does.
-        waits_for: Option<ErrorCode>,
+        /// What keeps it from ending.
+        delay: Delay,
     },
     /// Locked.
     Disabled {
@@ -85,6 +96,8 @@ pub enum Stage {
     Withdrawing {
         /// The user name.
         username: String,
+        /// What keeps it from ending.
+        delay: Delay,
     },
     /// Denied; the person was told.
     Denied {

@@ -8,7 +8,7 @@ use crate::domain::job::Step;
 use crate::domain::lang::Lang;
 use crate::domain::mail::Links;
 use crate::domain::request::ANSWER_MAX;
-use crate::domain::status::{Asked, Mails, Stage};
+use crate::domain::status::{Asked, Delay, Mails, Stage};
 
 /// The longest user name or code that is quoted.
 const QUOTED_MAX: usize = 64;
@@ -33,10 +33,10 @@ fn of_stage(lang: Lang, stage: &Stage) -> String {
         Stage::NeedsOperator { username } => tr!(lang, "status-stuck", username = quoted(username)),
         Stage::Invited { username, at, mails } => invited(lang, username, *at, mails),
         Stage::Active { username, since, mails } => active(lang, username, *since, mails),
-        Stage::Locking { username, waits_for } => locking(lang, username, *waits_for),
+        Stage::Locking { username, delay } => locking(lang, username, *delay),
         Stage::Disabled { username } => tr!(lang, "status-disabled", username = quoted(username)),
         Stage::Conflict { username } => tr!(lang, "status-conflict", username = quoted(username)),
-        Stage::Withdrawing { username } => tr!(lang, "status-taking-back", username = quoted(username)),
+        Stage::Withdrawing { username, delay } => withdrawing(lang, username, *delay),
         Stage::Denied { at, reason } => denied(lang, *at, reason.as_deref()),
         Stage::Ended { at } => tr!(lang, "status-ended", at = relative(*at)),
         Stage::Cancelled { at, why: None } => {
@@ -103,9 +103,21 @@ fn of_last_mail(lang: Lang, mails: &Mails) -> String {
     }
 }
 
-fn locking(lang: Lang, username: &str, waits_for: Option<ErrorCode>) -> String {
-    let delayed = waits_for.map_or_else(String::new, |_| tr!(lang, "status-locking-delayed"));
+fn locking(lang: Lang, username: &str, delay: Delay) -> String {
+    let delayed = match delay {
+        Delay::None => String::new(),
+        Delay::Server => tr!(lang, "status-locking-delayed"),
+        Delay::Operator => tr!(lang, "status-locking-stuck"),
+    };
     lines([tr!(lang, "status-locking", username = quoted(username)), delayed])
+}
+
+fn withdrawing(lang: Lang, username: &str, delay: Delay) -> String {
+    match delay {
+        Delay::None => tr!(lang, "status-taking-back", username = quoted(username)),
+        Delay::Server => tr!(lang, "status-taking-back-delayed", username = quoted(username)),
+        Delay::Operator => tr!(lang, "status-taking-back-stuck", username = quoted(username)),
+    }
 }
 
 fn denied(lang: Lang, at: Timestamp, reason: Option<&str>) -> String {

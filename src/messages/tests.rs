@@ -19,7 +19,7 @@ use crate::domain::panel::ChannelRight;
 use crate::domain::person_name::{IllegalPersonName as Person, PersonName};
 use crate::domain::reference::Reference;
 use crate::domain::request::{Answer, Faulty, Form, RequestState};
-use crate::domain::status::{Asked, Mails, Stage};
+use crate::domain::status::{Asked, Delay, Mails, Stage};
 use crate::domain::username::{IllegalUsername as Name, Username};
 
 const ENGLISH: &str = include_str!("en.ftl");
@@ -99,11 +99,14 @@ fn stages() -> Vec<Stage> {
         Stage::NeedsOperator { username: username() },
         Stage::Invited { username: username(), at: AT, mails: Mails::default() },
         Stage::Active { username: username(), since: None, mails: Mails::default() },
-        Stage::Locking { username: username(), waits_for: None },
-        Stage::Locking { username: username(), waits_for: Some(ErrorCode::KeycloakDown) },
+        Stage::Locking { username: username(), delay: Delay::None },
+        Stage::Locking { username: username(), delay: Delay::Server },
+        Stage::Locking { username: username(), delay: Delay::Operator },
         Stage::Disabled { username: username() },
         Stage::Conflict { username: username() },
-        Stage::Withdrawing { username: username() },
+        Stage::Withdrawing { username: username(), delay: Delay::None },
+        Stage::Withdrawing { username: username(), delay: Delay::Server },
+        Stage::Withdrawing { username: username(), delay: Delay::Operator },
         Stage::Denied { at: AT, reason: None },
         Stage::Denied { at: AT, reason: Some("no `@everyone`".into()) },
         Stage::Ended { at: AT },

@@ -8,6 +8,7 @@ use accolade::domain::error_code::ErrorCode;
 use accolade::domain::ids::Nonce;
 use accolade::domain::job::JobKind;
 use accolade::domain::request::{Request, RequestState};
+use accolade::domain::status::Delay;
 use std::time::Duration;
 
 use harness::AccountsEnv;
@@ -104,7 +105,7 @@ async fn while_the_account_is_made_the_worker_is_asked_to_undo_once() {
         view.account(account.id).await.expect("an answer").map(|a| a.state),
         Some(AccountState::Creating)
     );
-    assert_eq!(stage(&env, ADA).await, Stage::Withdrawing { username: "ada".to_owned() });
+    assert_eq!(stage(&env, ADA).await, Stage::Withdrawing { username: "ada".to_owned(), delay: Delay::None });
     assert_eq!(env.events().await, ["request.submitted", "request.approved", "request.cancelled"]);
 }
 
@@ -141,7 +142,7 @@ async fn after_the_mail_a_new_job_withdraws_the_account_once() {
     let withdraw = Cancelled { withdraw: true, ..plain(&request) };
     assert_eq!(env.accounts.cancel(&env.caller(ADA), which).await, Ok(withdraw));
     assert_eq!(env.request(request.id).await.state, RequestState::Cancelled);
-    assert_eq!(stage(&env, ADA).await, Stage::Withdrawing { username: "ada".to_owned() });
+    assert_eq!(stage(&env, ADA).await, Stage::Withdrawing { username: "ada".to_owned(), delay: Delay::None });
     let again = env.accounts.cancel(&env.caller(ADA), which).await;
     assert_eq!(again, Err(ended(RequestState::Cancelled)));
     let mut view = env.store.read().await.expect("a view");

@@ -9,6 +9,7 @@ use accolade::domain::error_code::ErrorCode;
 use accolade::domain::ids::Nonce;
 use accolade::domain::job::{JobKind, JobState};
 use accolade::domain::mail::MailState;
+use accolade::domain::status::Delay;
 use accolade::store::{NewJob, RateLimitKind};
 
 use harness::AccountsEnv;
@@ -189,7 +190,7 @@ async fn not_me_is_one_lock_however_often_it_is_confirmed_and_its_note_is_sealed
     let dump = env.store.dump().await.expect("a dump");
     assert!(!dump.contains("brother"), "the note is readable");
     let shown = env.accounts.status(&env.caller(ADA)).await.expect("a status");
-    assert_eq!(shown.stage, Stage::Locking { username: "ada".to_owned(), waits_for: None });
+    assert_eq!(shown.stage, Stage::Locking { username: "ada".to_owned(), delay: Delay::None });
     assert_eq!(shown.buttons, []);
     let mut view = env.store.read().await.expect("a view");
     let now = view.account(account.id).await.expect("an answer").map(|account| account.state);
