@@ -149,6 +149,20 @@ async fn after_the_mail_a_new_job_withdraws_the_account_once() {
     let jobs = view.unfinished_jobs_of(request.person_id).await.expect("jobs");
     let kinds: Vec<_> = jobs.iter().map(|job| (job.kind, job.account_id)).collect();
     assert_eq!(kinds, [(JobKind::Withdraw, Some(account.id))]);
+    drop(view);
+    stops_for_an_operator(&env, JobKind::Withdraw).await;
+    let stuck = Stage::Withdrawing { username: "ada".to_owned(), delay: Delay::Operator };
+    assert_eq!(stage(&env, ADA).await, stuck);
+}
+
+/// The next job, of this kind, stops because Keycloak refused.
+async fn stops_for_an_operator(env: &AccountsEnv, kind: JobKind) {
+    let claimed = env.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer");
+    let job = claimed.expect("a job").job;
+    assert_eq!(job.kind, kind);
+    let mut tx = env.store.begin().await.expect("a transaction");
+    tx.stop_for_operator(&job, ErrorCode::KeycloakRefused).await.expect("stopped");
+    tx.commit("test").await.expect("a commit");
 }
 
 #[tokio::test]
