@@ -118,6 +118,8 @@ async fn outlives<T>(
     env.holds_the_members_answer();
     env.grace_approves().await?;
     env.waits_for(IS_CLAIMED, "claimed").await?;
+    // A claim alone doesn't mean that the job runs: a worker that was busy takes the job when the lease of its creation expires.
+    wait_until("the job's call to Discord", LIMIT, async || Ok(env.sim.held_requests() > 0)).await?;
     let trouble = begins(env).await?;
     env.sim.heals();
     let is_met = watched.is_met_by_job().await;

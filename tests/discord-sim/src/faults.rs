@@ -94,10 +94,15 @@ fn once() -> u32 {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     waiting: Vec<Fault>,
+    /// How many requests the newest [`Effect::Hold`] has held so far.
+    held: usize,
 }
 
 impl Faults {
     pub(crate) fn add(&mut self, fault: Fault) {
+        if matches!(fault.effect, Effect::Hold { .. }) {
+            self.held = 0;
+        }
         self.waiting.push(fault);
     }
 
@@ -107,6 +112,11 @@ impl Faults {
 
     pub(crate) fn waiting(&self) -> &[Fault] {
         &self.waiting
+    }
+
+    /// How many requests the newest [`Effect::Hold`] has held so far.
+    pub(crate) fn held(&self) -> usize {
+        self.held
     }
 
     /// Whether requests of this route are held.
@@ -126,6 +136,7 @@ impl Faults {
                 *after -= 1;
                 return None;
             }
+            self.held += 1;
             return Some(found.effect.clone());
         }
         found.times -= 1;

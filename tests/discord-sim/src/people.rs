@@ -361,6 +361,11 @@ impl Sim {
         self.breaks(Fault { route: route.to_owned(), effect, times });
     }
 
+    /// How many requests the newest [`Effect::Hold`](crate::Effect::Hold) has held so far.
+    pub fn held_requests(&self) -> usize {
+        self.read(|state| state.faults.held())
+    }
+
     /// Removes every fault that has not been used up.
     pub fn heals(&self) {
         self.change(|state| state.faults.clear());
