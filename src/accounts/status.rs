@@ -111,12 +111,11 @@ impl Accounts {
 
     fn mails_of(&self, known: &Overview) -> Mails {
         let resend = known.jobs.iter().find(|job| job.kind == JobKind::Resend);
-        let asked = match resend {
-            None => Asked::No,
-            Some(job) if job.state == JobState::NeedsOperator => Asked::Stuck,
-            Some(job) if job.error_code.is_some() => Asked::Delayed,
-            Some(_) => Asked::UnderWay,
-        };
+        let asked = resend.map_or(Asked::No, |job| match delay_of(*job) {
+            Delay::Operator => Asked::Stuck,
+            Delay::Server => Asked::Delayed,
+            Delay::None => Asked::UnderWay,
+        });
         Mails { sent: known.mails.clone(), now: self.clock().now(), asked }
     }
 

@@ -207,7 +207,7 @@ async fn handle_event(data: &Data, event: &FullEvent) {
 
 /// Whether a guild is one of the configured ones.
 fn is_configured(data: &Data, guild: GuildId) -> bool {
-    data.config.now().guilds.iter().any(|configured| configured.id == guild)
+    data.config.now().guild(guild).is_some()
 }
 
 fn join_guild(data: &Data, guild: GuildId) {

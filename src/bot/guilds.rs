@@ -1,7 +1,7 @@
 //! The guilds that the bot is in, as the gateway's events say. The health page names the configured guilds that are missing.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -21,17 +21,19 @@ struct Shared {
 }
 
 impl JoinedGuilds {
+    fn locked(&self) -> MutexGuard<'_, Option<HashSet<GuildId>>> {
+        self.0.guilds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// READY lists every guild.
     pub(super) fn set(&self, guilds: impl Iterator<Item = GuildId>) {
-        *self.0.guilds.lock().unwrap_or_else(PoisonError::into_inner) = Some(guilds.collect());
+        *self.locked() = Some(guilds.collect());
         self.0.changed.notify_one();
     }
 
     /// The event `GUILD_CREATE`. Returns whether the bot was not in this guild before: such an event also follows READY and every outage.
     pub(super) fn add(&self, guild: GuildId) -> bool {
-        let mut guilds = self.0.guilds.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = guilds.as_mut().is_some_and(|guilds| guilds.insert(guild));
-        drop(guilds);
+        let is_new = self.locked().as_mut().is_some_and(|guilds| guilds.insert(guild));
         if is_new {
             self.0.changed.notify_one();
         }
@@ -40,8 +42,7 @@ impl JoinedGuilds {
 
     /// The bot was removed from this guild.
     pub(super) fn remove(&self, guild: GuildId) {
-        let mut guilds = self.0.guilds.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(guilds) = guilds.as_mut() {
+        if let Some(guilds) = self.locked().as_mut() {
             guilds.remove(&guild);
         }
     }
@@ -53,7 +54,7 @@ impl JoinedGuilds {
 
     /// The configured guilds that the bot is not in. None before the first READY.
     pub fn missing(&self, config: &Config) -> Vec<GuildId> {
-        let guilds = self.0.guilds.lock().unwrap_or_else(PoisonError::into_inner);
+        let guilds = self.locked();
         let Some(guilds) = guilds.as_ref() else { return Vec::new() };
         config.guilds.iter().map(|guild| guild.id).filter(|id| !guilds.contains(id)).collect()
     }

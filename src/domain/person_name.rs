@@ -64,7 +64,7 @@ impl PersonName {
 
 /// The characters that Keycloak's validator `person-name-prohibited-characters` refuses by default in a first or last name. A person
 /// with one of them can't be changed by any call: Keycloak validates the whole user each time.
-pub fn is_refused_by_keycloak(c: char) -> bool {
+fn is_refused_by_keycloak(c: char) -> bool {
     "<>&\"$%!#?§;*~/\\|^=+[]{}()".contains(c) || c.is_control()
 }
 

@@ -198,15 +198,7 @@ impl Keycloak {
     pub async fn set_enabled(&self, id: &KeycloakId, enabled: Enabled) -> Result<Outcome, KeycloakError> {
         let is_wanted = enabled == Enabled::Yes;
         let was = self.is_enabled(id).await?;
-        let body = json!({ "enabled": is_wanted });
-        let path = ["users", id.as_str()];
-        self.send("set enabled", Method::PUT, &path, &[], Some(&body)).await?.no_content()?;
-        if self.is_enabled(id).await? != is_wanted {
-            return Err(KeycloakError::InvalidResponse {
-                endpoint: "set enabled",
-                what: "the change did not last",
-            });
-        }
+        self.put_user(id, &json!({ "enabled": is_wanted }), is_wanted).await?;
         Ok(if was == is_wanted { Outcome::Unchanged } else { Outcome::Applied })
     }
 
@@ -224,24 +216,32 @@ impl Keycloak {
         stand_in: &StandIn,
         fields: &[String],
     ) -> Result<Outcome, KeycloakError> {
-        let path = ["users", id.as_str()];
         let is_wanted = enabled == Enabled::Yes;
         let are_names = fields.iter().all(|field| NAME_FIELDS.contains(&field.as_str()));
-        let mut body = if are_names { json!({}) } else { self.get("user", &path, &[]).await?.json()? };
+        let mut body = if are_names {
+            json!({})
+        } else {
+            self.get("user", &["users", id.as_str()], &[]).await?.json()?
+        };
         body["enabled"] = json!(is_wanted);
         body["firstName"] = json!(stand_in.given);
         body["lastName"] = json!(stand_in.family);
         for field in fields.iter().filter(|field| !CORE_FIELDS.contains(&field.as_str())) {
             body["attributes"][field] = json!([PLACEHOLDER]);
         }
-        self.send("set enabled", Method::PUT, &path, &[], Some(&body)).await?.no_content()?;
-        if self.is_enabled(id).await? != is_wanted {
-            return Err(KeycloakError::InvalidResponse {
-                endpoint: "set enabled",
-                what: "the change did not last",
-            });
-        }
+        self.put_user(id, &body, is_wanted).await?;
         Ok(Outcome::Applied)
+    }
+
+    /// Changes the user, and reads back whether it is enabled as wanted.
+    async fn put_user(&self, id: &KeycloakId, body: &Value, is_enabled: bool) -> Result<(), KeycloakError> {
+        let endpoint = "set enabled";
+        let path = ["users", id.as_str()];
+        self.send(endpoint, Method::PUT, &path, &[], Some(body)).await?.no_content()?;
+        if self.is_enabled(id).await? == is_enabled {
+            return Ok(());
+        }
+        Err(KeycloakError::InvalidResponse { endpoint, what: "the change did not last" })
     }
 
     async fn is_enabled(&self, id: &KeycloakId) -> Result<bool, KeycloakError> {

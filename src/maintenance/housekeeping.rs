@@ -7,7 +7,6 @@ use crate::domain::job::JobKind;
 use crate::domain::notification::Notification;
 use crate::domain::request::RequestState;
 use crate::store::{NamedLease, NewJob, StoreError};
-use crate::worker::activate::approved_request_of;
 use crate::worker::context::{LEASE, WorkerContext};
 
 /// The most rows that one transaction changes.
@@ -69,7 +68,7 @@ async fn withdraw_unused(worker: &WorkerContext, lease: &NamedLease) -> Result<u
     tx.renew_lease(lease, LEASE).await?;
     let unused = tx.unused_accounts(invited_before, BATCH).await?;
     for account in &unused {
-        let request = approved_request_of(&mut tx, account.person_id).await?;
+        let request = tx.approved_request_of(account.person_id).await?;
         let job = NewJob {
             person_id: account.person_id,
             account_id: Some(account.id),

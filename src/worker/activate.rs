@@ -3,11 +3,10 @@
 use super::context::WorkerContext;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::audit::{Actor, Entry, Event, Source};
-use crate::domain::ids::{AccountId, PersonId};
+use crate::domain::ids::AccountId;
 use crate::domain::job::JobKind;
 use crate::domain::notification::Notification;
-use crate::domain::request::{Request, RequestState};
-use crate::store::{AccountSaved, NewJob, RequestFilter, StoreError, Tx};
+use crate::store::{AccountSaved, NewJob, StoreError, Tx};
 
 /// Records that a first password was seen: the account becomes `active` and the person is told. If the guild has a member role, the job
 /// `welcome` is enqueued. `false` if the account wasn't waiting for a password.
@@ -19,7 +18,7 @@ pub(crate) async fn record_activation(
 ) -> Result<bool, StoreError> {
     let Some(mut seen) = tx.account(account).await? else { return Ok(false) };
     // Read before the account becomes `active`: the store erases the request's personal columns then.
-    let request = approved_request_of(tx, seen.person_id).await?;
+    let request = tx.approved_request_of(seen.person_id).await?;
     let (before, account) = loop {
         if !matches!(seen.state, AccountState::Creating | AccountState::Invited) {
             return Ok(false);
@@ -64,17 +63,4 @@ pub(crate) async fn record_activation(
     }
     tx.audit(entry);
     Ok(true)
-}
-
-/// The request that an account came from: the person's newest approved one.
-pub(crate) async fn approved_request_of(
-    tx: &mut Tx,
-    person: PersonId,
-) -> Result<Option<Request>, StoreError> {
-    let filter = RequestFilter {
-        state: Some(RequestState::Approved),
-        person_id: Some(person),
-        ..RequestFilter::default()
-    };
-    Ok(tx.requests(&filter, None, 1).await?.into_iter().next())
 }

@@ -103,9 +103,7 @@ async fn a_local_user_of_that_name_or_address_is_taken_and_never_ours() {
 async fn give_names_that_keycloak_refuses(env: &TestEnv, person: &TestPerson) {
     let slapd = &env.servers.slapd;
     let dn = slapd.person_dn(person.username.as_str());
-    for (attribute, name) in [("givenName", "Anne (Annie)"), ("sn", "O&M"), ("cn", "Anne (Annie) O&M")] {
-        slapd.set_attribute(&dn, attribute, &[name]).await.expect("the directory answers");
-    }
+    slapd.set_names(&dn, "Anne (Annie)", "O&M").await.expect("the directory answers");
 }
 
 #[tokio::test]
@@ -274,9 +272,7 @@ async fn whatever_legal_text_somebody_typed_one_mail_goes_to_one_address_and_sho
         let ours = somebody.add_to(&env.directory).await;
         // The form refuses some of these names; an operator may write any into the directory.
         let dn = env.servers.slapd.person_dn(somebody.username.as_str());
-        for (attribute, name) in [("givenName", given), ("sn", family)] {
-            env.servers.slapd.set_attribute(&dn, attribute, &[name]).await.expect("the directory answers");
-        }
+        env.servers.slapd.set_names(&dn, given, family).await.expect("the directory answers");
         let id = env.imported(&somebody, &ours).await;
         let known: Vec<u64> = env.servers.mail.messages().iter().map(|mail| mail.id).collect();
         assert_eq!(env.mail(&id).await, MailOutcome::Accepted, "{address}");

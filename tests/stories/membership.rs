@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use discord_sim::Permissions;
+use harness::health_page::{page, waits_until_part};
 use harness::{Rules, Story};
 use testbed::wait_until;
 
@@ -10,17 +11,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// Waits until the health page says this about the guilds, and returns its status.
 async fn guilds_are(story: &Story, says: &str) -> u16 {
-    let page = format!("http://{}/healthz/ready", story.health_address().await);
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let mut status = 0;
-    let said = wait_until("the health page to name the guilds", LIMIT, async || {
-        let answer = client.get(&page).send().await?;
-        status = answer.status().as_u16();
-        let parts: serde_json::Value = answer.json().await?;
-        Ok(parts["guilds"].as_str().is_some_and(|part| part.contains(says)))
-    });
-    said.await.expect("the health page says it");
-    status
+    let health = story.health_address().await;
+    waits_until_part(health, "guilds", says).await.expect("the health page says it");
+    page(health, "/healthz/ready").await.expect("the health page answers").0
 }
 
 /// Waits until Discord knows the bot's commands in the guild.

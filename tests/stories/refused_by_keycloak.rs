@@ -8,9 +8,7 @@ use harness::{REALM, Rules, Story, shared};
 async fn is_renamed(story: &Story) {
     let slapd = &shared().servers.slapd;
     let dn = slapd.person_dn(&story.username("ada"));
-    for (attribute, name) in [("givenName", "Anne (Annie)"), ("sn", "O&M"), ("cn", "Anne (Annie) O&M")] {
-        slapd.set_attribute(&dn, attribute, &[name]).await.expect("the directory answers");
-    }
+    slapd.set_names(&dn, "Anne (Annie)", "O&M").await.expect("the directory answers");
 }
 
 /// The names of ada's entry.

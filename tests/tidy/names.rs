@@ -1,7 +1,7 @@
 //! Public functions without a caller, and names that must not be used again.
 
 use super::imports::split_imports;
-use super::{assert_none, files_below, product_files, shown, text_of};
+use super::{assert_none, comment_of, files_below, product_files, shown, text_of};
 
 /// Public functions that only tests call, with the reason. An entry that is no longer needed is rejected too.
 const FOR_TESTS: &[(&str, &str, &str)] = &[
@@ -146,12 +146,14 @@ fn every_public_function_has_a_caller_in_src() {
     assert_none("tests/tidy/names.rs excepts a function that is called or gone. Take the entry out:", &stale);
 }
 
+/// What stands before the name of a type, a constant or a trait where it is defined.
+const ITEM_KINDS: [&str; 7] = ["struct ", "enum ", "trait ", "type ", "const ", "static ", "union "];
+
 /// The public types, constants and traits that some code defines.
 fn public_items(code: &str) -> Vec<&str> {
-    let kinds = ["struct ", "enum ", "trait ", "type ", "const ", "static ", "union "];
     let is_public = |line: &&str| line.starts_with("pub ") || line.starts_with("pub(");
     let name = |line: &'_ str| -> Option<(usize, usize)> {
-        let after = kinds.iter().find_map(|kind| line.find(kind).map(|at| at + kind.len()))?;
+        let after = ITEM_KINDS.iter().find_map(|kind| line.find(kind).map(|at| at + kind.len()))?;
         let end = line[after..].find(|c: char| !(c.is_alphanumeric() || c == '_'))? + after;
         (line[..after].split('(').count() <= 2 && !line[..after].contains("fn ")).then_some((after, end))
     };
@@ -171,12 +173,7 @@ fn every_public_type_and_constant_is_used_in_src() {
     for (file, code) in &files {
         for name in public_items(&without_faults(code)) {
             read += 1;
-            let is_definition = |before: &str| {
-                ["struct ", "enum ", "trait ", "type ", "const ", "static ", "union "]
-                    .iter()
-                    .any(|kind| before.ends_with(kind))
-                    && !before.ends_with("*const ")
-            };
+            let is_definition = |before: &str| ITEM_KINDS.iter().any(|kind| before.ends_with(kind));
             if !bodies.iter().any(|code| stands_in(code, name, |before, _| !is_definition(before))) {
                 faults.push(format!("{file}: {name}"));
             }
@@ -313,9 +310,8 @@ fn given_up_in(code: &str) -> Vec<(usize, &str)> {
 
 /// The lines of a Rust file that are not comments, with their numbers kept.
 fn without_comments(text: &str) -> String {
-    let line =
-        |line: &'_ str| if line.trim_start().starts_with("//") { String::new() } else { line.to_owned() };
-    text.lines().map(line).collect::<Vec<_>>().join("\n")
+    let lines = text.lines().map(|line| if comment_of(line).is_some() { "" } else { line });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]

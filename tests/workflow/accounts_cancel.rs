@@ -114,12 +114,7 @@ async fn a_job_that_waits_for_an_operator_can_be_taken_back_too() {
     let env = AccountsEnv::new().await;
     let request = env.asks(ADA, "ada").await;
     env.approves(&request).await;
-    let claimed =
-        env.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer").expect("job").job;
-    assert_eq!(claimed.kind, JobKind::Provision);
-    let mut tx = env.store.begin().await.expect("a transaction");
-    tx.stop_for_operator(&claimed, ErrorCode::DirectoryRefused).await.expect("stopped");
-    tx.commit("test").await.expect("a commit");
+    env.stops_for_an_operator(JobKind::Provision, ErrorCode::DirectoryRefused).await;
     assert_eq!(stage(&env, ADA).await, Stage::NeedsOperator { username: "ada".to_owned() });
     let undo = Cancelled { undo: true, ..plain(&request) };
     assert_eq!(env.accounts.cancel(&env.caller(ADA), None).await, Ok(undo));
@@ -150,19 +145,9 @@ async fn after_the_mail_a_new_job_withdraws_the_account_once() {
     let kinds: Vec<_> = jobs.iter().map(|job| (job.kind, job.account_id)).collect();
     assert_eq!(kinds, [(JobKind::Withdraw, Some(account.id))]);
     drop(view);
-    stops_for_an_operator(&env, JobKind::Withdraw).await;
+    env.stops_for_an_operator(JobKind::Withdraw, ErrorCode::KeycloakRefused).await;
     let stuck = Stage::Withdrawing { username: "ada".to_owned(), delay: Delay::Operator };
     assert_eq!(stage(&env, ADA).await, stuck);
-}
-
-/// The next job, of this kind, stops because Keycloak refused.
-async fn stops_for_an_operator(env: &AccountsEnv, kind: JobKind) {
-    let claimed = env.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer");
-    let job = claimed.expect("a job").job;
-    assert_eq!(job.kind, kind);
-    let mut tx = env.store.begin().await.expect("a transaction");
-    tx.stop_for_operator(&job, ErrorCode::KeycloakRefused).await.expect("stopped");
-    tx.commit("test").await.expect("a commit");
 }
 
 #[tokio::test]

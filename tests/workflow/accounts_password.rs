@@ -196,10 +196,7 @@ async fn not_me_is_one_lock_however_often_it_is_confirmed_and_its_note_is_sealed
     let now = view.account(account.id).await.expect("an answer").map(|account| account.state);
     assert_eq!(now, Some(AccountState::Active), "it is disabled when it is done");
     drop(view);
-    let claimed = env.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer");
-    let mut tx = env.store.begin().await.expect("a transaction");
-    tx.stop_for_operator(&claimed.expect("the lock").job, ErrorCode::KeycloakRefused).await.expect("stopped");
-    tx.commit("test").await.expect("a commit");
+    env.stops_for_an_operator(JobKind::Lock, ErrorCode::KeycloakRefused).await;
     let shown = env.accounts.status(&env.caller(ADA)).await.expect("a status");
     assert_eq!(shown.stage, Stage::Locking { username: "ada".to_owned(), delay: Delay::Operator });
 }

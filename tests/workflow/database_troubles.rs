@@ -15,7 +15,8 @@ use tempfile::TempDir;
 use testbed::ports::Port;
 use testbed::wait_until;
 
-use crate::settings::{starts_with, waits_until_part};
+use crate::settings::starts_with;
+use harness::health_page::waits_until_part;
 use harness::test_env::LIMIT;
 use harness::{Database, EnvOptions, IS_CLAIMED, TestEnv, bail_with, visit};
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use testbed::wait_until;
 
 use crate::cli_env::{CliEnv, discord};
-use crate::settings::page;
+use harness::health_page::{page, waits_for_gateway, waits_until_part};
 use harness::{Database, EnvOptions, TestEnv, bail_with, visit};
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -239,12 +239,12 @@ fn a_restored_postgres_database_is_held_back_by_hand_and_says_so_on_the_health_p
         let listen = port.address().to_string();
         let settings = [("ACCOLADE__HTTP__LISTEN", listen.as_str())];
         crate::settings::starts_with(env, &settings, &folder.path().join("log")).await?;
-        crate::settings::waits_until_part(port.address(), "store", "was restored and waits").await?;
-        crate::settings::waits_for_gateway(port.address(), 1).await?;
+        waits_until_part(port.address(), "store", "was restored and waits").await?;
+        waits_for_gateway(port.address(), 1).await?;
         let held = env.command(&["restore", "--hold"]).output().await?;
         ensure!(held.status.code() == Some(1), "{held:?}");
         runs(env, &["restore", "--agree"], 0).await?;
-        crate::settings::waits_until_part(port.address(), "store", "ok").await?;
+        waits_until_part(port.address(), "store", "ok").await?;
         wait_until("readiness", LIMIT, async || Ok(page(port.address(), "/healthz/ready").await?.0 == 200))
             .await?;
         env.ada_asks().await?;

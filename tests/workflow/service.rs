@@ -14,7 +14,8 @@ use tempfile::TempDir;
 use testbed::ports::Port;
 use testbed::wait_until;
 
-use crate::settings::{page, starts_with, waits_for_gateway, waits_until_part};
+use crate::settings::starts_with;
+use harness::health_page::{page, waits_for_gateway, waits_until_part};
 use harness::{Database, EnvOptions, Harness, TestEnv, bail_with, visit, write_private};
 
 const LIMIT: Duration = Duration::from_mins(1);

@@ -1,7 +1,6 @@
 //! The whole binary runs with one wrong setting. The operator reads what to change, requests are kept, and with the right setting
 //! everything continues.
 
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,40 +13,11 @@ use testbed::ports::Port;
 use testbed::wait_until;
 
 use crate::cli_env::{CliEnv, discord};
+use harness::health_page::{page, waits_for_gateway, waits_until_part};
 use harness::{Database, EnvOptions, Harness, TestEnv, bail_with, binary, visit, write_private};
 
 const ACCOUNTS: &str = "SELECT state FROM account";
 const LIMIT: Duration = Duration::from_mins(1);
-
-/// Returns the status and the text of one page of the health listener.
-pub(crate) async fn page(health: SocketAddr, path: &str) -> Result<(u16, String)> {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
-    let answer = client.get(format!("http://{health}{path}")).send().await.context("ask the health page")?;
-    Ok((answer.status().as_u16(), answer.text().await?))
-}
-
-/// Waits until the readiness page reports this about a part; other parts do not matter.
-pub(crate) async fn waits_until_part(health: SocketAddr, part: &str, says: &str) -> Result<()> {
-    let mut seen = String::new();
-    let found = wait_until("the health page to say it", LIMIT, async || {
-        let Ok((status, text)) = page(health, "/healthz/ready").await else { return Ok(false) };
-        let parts: Value = serde_json::from_str(&text).context("the health page is JSON")?;
-        let said = parts[part].as_str().unwrap_or_default().to_owned();
-        ensure!(said == "ok" || status == 503 || said == "stands by", "{status} although {text}");
-        seen = text;
-        Ok(said.contains(says))
-    });
-    found.await.with_context(|| format!("{part} never says {says:?}: {seen}"))
-}
-
-pub(crate) async fn waits_for_gateway(health: SocketAddr, up: u8) -> Result<()> {
-    let line = format!("accolade_gateway_up {up}");
-    wait_until(&line, LIMIT, async || {
-        let Ok((_, text)) = page(health, "/metrics").await else { return Ok(false) };
-        Ok(text.lines().any(|have| have == line))
-    })
-    .await
-}
 
 /// Starts the environment's bot with these settings in place of those in its file, logging into `log`.
 pub(crate) async fn starts_with(

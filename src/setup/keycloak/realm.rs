@@ -125,37 +125,24 @@ pub(super) async fn ensure_profile(
         };
     };
     let mut attributes = rows(document.get("attributes").cloned());
-    let place = attributes.iter().position(|attribute| says(attribute, "name", "discordId"));
-    if place.is_none() {
-        attributes.push(discord_id_attribute());
-        context.report.changes.push(["create ", what].concat());
-    }
-    let mut is_changed = place.is_none();
+    let mut must_put = false;
     for attribute in &mut attributes {
         let Some(name) = attribute.get("name").and_then(Value::as_str).map(ToOwned::to_owned) else {
             continue;
         };
-        let is_new = place.is_none() && name == "discordId";
-        let wanted = match context.args.profile {
-            ProfileMode::Close if profile::CLOSED.contains(&name.as_str()) => {
-                json!({"permissions": {"edit": []}})
-            }
-            ProfileMode::Keep | ProfileMode::Close if name == "discordId" && !is_new => {
-                of_existing(attribute)
-            }
-            ProfileMode::Keep | ProfileMode::Close => continue,
-        };
+        let Some(wanted) = wanted_of(&name, attribute, context.args.profile) else { continue };
         let what = ["user profile: ", &name].concat();
         let changes = changes_to(attribute, &wanted);
         if changes.is_empty() {
             context.note_unchanged(&what);
             continue;
         }
-        if !is_new {
-            context.report.changes.push(["change ", &what, ": ", &shown(&changes)].concat());
-        }
+        must_put |= context.must_do(&["change ", &what, ": ", &shown(&changes)].concat());
         *attribute = merged(attribute.take(), &wanted);
-        is_changed = true;
+    }
+    if !attributes.iter().any(|attribute| says(attribute, "name", "discordId")) {
+        must_put |= context.must_create(what);
+        attributes.push(discord_id_attribute(context.args.profile));
     }
     document["attributes"] = Value::Array(attributes);
     let unmet = profile::unmet_demands(&document);
@@ -163,13 +150,21 @@ pub(super) async fn ensure_profile(
         let hint = ["the user profile asks for what people here can't meet: ", &unmet.join("; ")].concat();
         context.report.hints.push(hint);
     }
-    if is_changed && context.args.mode == Mode::Apply {
+    if must_put {
         context.admin.put("user profile", &context.path(&["users", "profile"]), &document).await?;
     }
     Ok(())
 }
 
-/// The settings for an existing attribute: only its writers and the number of values. An operator may have made its visibility and
+/// The settings for an attribute that the realm has; `None` leaves it as it is.
+fn wanted_of(name: &str, attribute: &Value, mode: ProfileMode) -> Option<Value> {
+    match mode {
+        ProfileMode::Close if profile::CLOSED.contains(&name) => Some(json!({"permissions": {"edit": []}})),
+        ProfileMode::Keep | ProfileMode::Close => (name == "discordId").then(|| of_existing(attribute)),
+    }
+}
+
+/// The settings for an existing `discordId`: only its writers and the number of values. An operator may have made its visibility and
 /// its pattern stricter.
 fn of_existing(attribute: &Value) -> Value {
     let writers = rows(attribute.pointer("/permissions/edit").cloned());
@@ -179,12 +174,16 @@ fn of_existing(attribute: &Value) -> Value {
     json!({"multivalued": false, "permissions": {"edit": ["admin"]}})
 }
 
-fn discord_id_attribute() -> Value {
+fn discord_id_attribute(mode: ProfileMode) -> Value {
+    let writers = match mode {
+        ProfileMode::Keep => json!(["admin"]),
+        ProfileMode::Close => json!([]),
+    };
     json!({
         "name": "discordId",
         "displayName": "Discord id",
         "multivalued": false,
-        "permissions": {"view": ["admin", "user"], "edit": ["admin"]},
+        "permissions": {"view": ["admin", "user"], "edit": writers},
         "validations": {"pattern": {"pattern": "^[0-9]{15,20}$", "error-message": "not a Discord id"}},
     })
 }

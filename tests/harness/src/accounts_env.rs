@@ -16,7 +16,7 @@ use accolade::domain::account::{Account, AccountState};
 use accolade::domain::audit::{Actor, Source};
 use accolade::domain::error_code::ErrorCode;
 use accolade::domain::ids::{ChannelId, DiscordUserId, GuildId, InteractionId, RequestId, RoleId, Timestamp};
-use accolade::domain::job::Job;
+use accolade::domain::job::{Job, JobKind};
 use accolade::domain::lang::Lang;
 use accolade::domain::member::MemberFacts;
 use accolade::domain::request::{Request, RequestState};
@@ -148,6 +148,16 @@ impl AccountsEnv {
         let Approved::Done { account, job, .. } = approved else { panic!("not approved: {approved:?}") };
         tx.commit("test").await.expect("a commit");
         (account, job)
+    }
+
+    /// Claims the next job, which is of this kind, and stops it for an operator.
+    pub async fn stops_for_an_operator(&self, kind: JobKind, code: ErrorCode) {
+        let claimed = self.store.claim_job("test", Duration::from_mins(1)).await.expect("an answer");
+        let job = claimed.expect("a job").job;
+        assert_eq!(job.kind, kind);
+        let mut tx = self.store.begin().await.expect("a transaction");
+        tx.stop_for_operator(&job, code).await.expect("stopped");
+        tx.commit("test").await.expect("a commit");
     }
 
     /// Moves an account to a state, as the worker does.

@@ -19,6 +19,7 @@ mod servers;
 mod step_env;
 mod store_env;
 
+pub mod health_page;
 pub mod sections;
 pub mod story;
 pub mod test_env;

@@ -355,6 +355,15 @@ impl Slapd {
         Ok(())
     }
 
+    /// Gives a person other names, as an operator does.
+    pub async fn set_names(&self, dn: &str, given: &str, family: &str) -> Result<()> {
+        let full = [given, " ", family].concat();
+        for (attribute, name) in [("givenName", given), ("sn", family), ("cn", full.as_str())] {
+            self.set_attribute(dn, attribute, &[name]).await?;
+        }
+        Ok(())
+    }
+
     /// Replaces the values of a setting of the server, below `cn=config`. Returns the previous values.
     pub async fn set_config(&self, dn: &str, attribute: &str, values: &[&str]) -> Result<Vec<String>> {
         let mut ldap = self.connect_as(CONFIG_ADMIN, &self.admin_password).await?;
