@@ -3,6 +3,8 @@
 //!
 //! The rules read the files as text. Rules that are hard to check in text are not here.
 
+#[path = "tidy/files.rs"]
+mod files;
 #[path = "tidy/imports.rs"]
 mod imports;
 #[path = "tidy/names.rs"]

@@ -1,0 +1,69 @@
+//! `docs/files.md` lists every file with the first sentence of its comment, so that a reader finds a feature in one place.
+
+use super::{assert_none, files_below, root, shown, text_of};
+
+/// The first sentence of the comment that opens a file, without links of rustdoc.
+fn first_sentence(text: &str) -> String {
+    let lines = text.lines().map_while(|line| line.strip_prefix("//!").or_else(|| line.strip_prefix("--")));
+    let paragraph: Vec<&str> = lines.map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let paragraph = paragraph.join(" ");
+    let end = paragraph.find(". ").map_or(paragraph.len(), |at| at + 1);
+    without_links(&paragraph[..end])
+}
+
+/// ``[`name`](place)`` and ``[`name`]`` become `` `name` ``.
+fn without_links(sentence: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = sentence;
+    while let Some((before, after)) = rest.split_once("[`") {
+        let (name, mut behind) = after.split_once("`]").unwrap_or((after, ""));
+        if let Some(place) = behind.strip_prefix('(') {
+            behind = place.split_once(')').map_or("", |(_, behind)| behind);
+        }
+        plain.extend([before, "`", name, "`"]);
+        rest = behind;
+    }
+    plain + rest
+}
+
+/// The rows of the page: file and sentence. A row that is wrapped continues with two blanks.
+fn rows(page: &str) -> Vec<(String, String)> {
+    let mut rows: Vec<String> = Vec::new();
+    for line in page.lines() {
+        if line.starts_with("- `") {
+            rows.push(line.to_owned());
+        } else if let (Some(more), Some(row)) = (line.strip_prefix("  "), rows.last_mut()) {
+            row.extend([" ", more]);
+        }
+    }
+    let split = |row: String| {
+        let (file, sentence) = row.trim_start_matches("- `").split_once("`: ")?;
+        Some((file.to_owned(), sentence.to_owned()))
+    };
+    rows.into_iter().filter_map(split).collect()
+}
+
+#[test]
+fn the_list_of_files_is_complete_and_says_what_each_file_says() {
+    let page = rows(&text_of(&root().join("docs/files.md")));
+    let mut faults = Vec::new();
+    let mut expected = Vec::new();
+    let files = [("src", "rs"), ("tests", "rs"), ("migrations", "sql")];
+    for path in files.into_iter().flat_map(|(folder, ending)| files_below(folder, ending)) {
+        expected.push((shown(&path), first_sentence(&text_of(&path))));
+    }
+    for (file, sentence) in expected.iter().filter(|row| !page.contains(row)) {
+        faults.push(format!("missing: - `{file}`: {sentence}"));
+    }
+    for (file, sentence) in page.iter().filter(|row| !expected.contains(row)) {
+        faults.push(format!("too much: - `{file}`: {sentence}"));
+    }
+    assert_none("docs/files.md is not what the files say of themselves:", &faults);
+}
+
+#[test]
+fn the_first_sentence_is_read_without_links() {
+    let text = "//! Turns [`Raw`](super::raw) into an\n//! [`Interaction`]. More.\n\nuse a;";
+    assert_eq!(first_sentence(text), "Turns `Raw` into an `Interaction`.");
+    assert_eq!(first_sentence("-- Jobs.\n\nCREATE"), "Jobs.");
+}
