@@ -1,4 +1,5 @@
-//! A person asks for another mail with a link to set a password. The mail ends no session, lock or earlier link.
+//! A person asks for another mail with a link to set a password, at most one every few minutes. The mail ends no session, lock or earlier
+//! link.
 //!
 //! The use-case decides at once by the store's data. A job sends the mail and tells the person the result.
 

@@ -1,4 +1,5 @@
-//! The validated configuration as text, with every secret as `***`.
+//! The validated configuration as TOML: text for `accolade config show`, and the tree that a reload compares. `encode` writes the single
+//! values and hides the secrets.
 
 use toml::Table;
 

@@ -1,4 +1,4 @@
-//! The directory's people as typed values: what is written and what is read.
+//! The directory's people as typed values: what is written, what is read, and when an entry is ours.
 
 use super::dn::Dn;
 use crate::domain::account::{DirectoryId, Mark};

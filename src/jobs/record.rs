@@ -1,7 +1,8 @@
-//! The barriers: a job's rows, its account, the audit entries and the messages are written together or not at all.
+//! Records what a step did, and applies what follows a failed step: another try, an undo, or a stop for an operator.
 //!
-//! There is a barrier after a mail and wherever a job waits, fails or ends; the one before a mail is in `mail_quota`. Between two barriers
-//! a claim keeps what its convergent steps did in memory (decision 0027).
+//! Each record is a barrier: a job's rows, its account, the audit entries and the messages are written together or not at all. There is one
+//! after a mail and wherever a job waits, fails or ends; the one before a mail is in `mail_quota`. Between two barriers a claim keeps what
+//! its convergent steps did in memory (decision 0027).
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,5 +1,6 @@
-//! The card of a request: posted once, edited afterwards, always rendered from current data.
+//! The card of a request and its buttons: posted once, edited afterwards, always rendered from current data.
 //!
+//! Which buttons a card has follows from the state of its request and job; `messages/card.rs` has the text above them.
 //! The nonce of its buttons is stored before the post or edit is sent. The earlier nonce stays valid until Discord confirms. Before a post
 //! of unknown outcome is sent again, the channel is searched for it.
 

@@ -1,4 +1,4 @@
-//! The files of the store: their permissions, their creation, and the lock of `serve`.
+//! The files of the store, the key file among them: their permissions, their creation, and the lock of `serve`.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};

@@ -1,4 +1,5 @@
-//! Opening and migrating: the schema's version, the key file, the first row of the audit chain.
+//! Opening and migrating: the schema's version, the match of database and key file, the first row of the audit chain. `files` creates and
+//! reads the key file.
 
 use std::path::Path;
 use std::sync::Arc;
