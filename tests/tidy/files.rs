@@ -1,4 +1,4 @@
-//! `docs/files.md` lists every file with the first sentence of its comment, so that a reader finds a feature in one place.
+//! `docs/files.md` lists every file with the first sentence of its comment, and `docs/features.md` names the files of each feature.
 
 use super::{assert_none, files_below, root, shown, text_of};
 
@@ -41,6 +41,42 @@ fn rows(page: &str) -> Vec<(String, String)> {
         Some((file.to_owned(), sentence.to_owned()))
     };
     rows.into_iter().filter_map(split).collect()
+}
+
+/// The features of the page: the first line of each, and the files that its line *Code* names before the tests.
+fn features(page: &str) -> Vec<(&str, Vec<&str>)> {
+    let feature = |item| {
+        let paragraph = str::split(item, "\n\n").next()?.split("\n  <details>").next()?;
+        let code = paragraph.split_once("\n  Code: ").map_or("", |(_, code)| code);
+        let files = code.starts_with('`').then(|| code.split('`').skip(1).step_by(2).collect());
+        Some((paragraph.lines().next()?, files.unwrap_or_default()))
+    };
+    page.split("\n- **").skip(1).filter_map(feature).collect()
+}
+
+#[test]
+fn every_feature_names_the_files_of_its_code() {
+    let page = text_of(&root().join("docs/features.md"));
+    let features = features(&page);
+    let mut faults = Vec::new();
+    for (feature, files) in &features {
+        if files.is_empty() {
+            faults.push(format!("no line `  Code: …` before the tests of: {feature}"));
+        }
+        for file in files.iter().filter(|file| !root().join(file).is_file()) {
+            faults.push(format!("`{file}` is no file; it is named by: {feature}"));
+        }
+    }
+    assert_none("A feature of docs/features.md does not say which file to open first:", &faults);
+    assert!(features.len() > 80, "only {} features were read", features.len());
+}
+
+#[test]
+fn the_files_of_a_feature_are_read_over_lines_and_only_before_its_tests() {
+    let page = "# F\n\n- **One\n  thing.**\n  Code: `src/a.rs`; text:\n  `src/b.rs`.\n  <details>\n\n  - `test`\n\n\
+                - **Two.**\n  <details>\n\n  Code: `src/c.rs`.\n\n- **Three.** `x`";
+    let read = features(page);
+    assert_eq!(read, [("One", vec!["src/a.rs", "src/b.rs"]), ("Two.**", vec![]), ("Three.** `x`", vec![])]);
 }
 
 #[test]
