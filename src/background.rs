@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::jobs::runner::{self, Look};
-use crate::maintenance::{activation, housekeeping};
+use crate::maintenance::{activation, delays, housekeeping};
 use crate::notify::sender;
 use crate::store::StoreError;
 use crate::worker::context::WorkerContext;
@@ -50,6 +50,9 @@ const GATHER_AT_MOST: Duration = Duration::from_secs(1);
 
 /// How often housekeeping runs.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How often jobs that wait for long are looked for.
+const DELAYS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often the directory is asked about invited accounts.
 const DIRECTORY_CHECK_INTERVAL: Duration = Duration::from_mins(10);
@@ -93,6 +96,8 @@ impl Background {
         tracker.spawn(async move {
             this.every(HOUSEKEEPING_INTERVAL, &halt, || housekeeping::housekeep(&this.worker)).await;
         });
+        let (this, halt) = (self.clone(), stop.clone());
+        tracker.spawn(async move { this.every(DELAYS_INTERVAL, &halt, || this.report_delays()).await });
     }
 
     /// Claims and runs due jobs, at most [`RUNNERS`] at once, and fewer while people use the bot.
@@ -216,6 +221,11 @@ impl Background {
     /// One round of expiry, withdrawal of unused accounts and erasure. Returns how many rows were changed.
     pub async fn housekeep(&self) -> Result<usize, StoreError> {
         housekeeping::housekeep(&self.worker).await
+    }
+
+    /// One round of the report of jobs that wait for long. Returns how many were reported.
+    pub async fn report_delays(&self) -> Result<usize, StoreError> {
+        delays::report(&self.worker).await
     }
 
     /// Sets a breakpoint: this worker stops there and claims no more jobs.

@@ -17,6 +17,8 @@ CREATE TABLE job (
     attempt BIGINT NOT NULL, -- attempts at the present step
     next_run BIGINT NOT NULL, -- not to be claimed earlier
     error_code TEXT, -- an error code: why it waits
+    progressed_at BIGINT NOT NULL, -- when it was created, resumed, or last moved on to another step: it waits since then
+    reported_at BIGINT, -- when the admins were told that it waits; NULL once it moves on
     mail_attempts BIGINT NOT NULL, -- mails that were begun
     cancel_asked BOOLEAN NOT NULL -- whether it is to be stopped
 );
@@ -25,6 +27,8 @@ CREATE TABLE job (
 CREATE INDEX job_due ON job (next_run, seq) WHERE state IN ('open', 'undoing');
 -- A claim asks whether the person has earlier unfinished jobs.
 CREATE INDEX job_unfinished_person ON job (person_id, seq) WHERE state IN ('open', 'undoing', 'needs_operator');
+-- Every few seconds the longest waits are looked for, and each health page counts them. No row of a job that runs well is in it.
+CREATE INDEX job_waiting ON job (error_code, progressed_at) WHERE error_code IS NOT NULL AND state IN ('open', 'undoing');
 -- Status and card ask for the newest job of a request.
 CREATE INDEX job_request ON job (request_id, seq);
 

@@ -11,6 +11,7 @@ use crate::domain::ids::{DiscordUserId, GuildId, JobId, RequestId, Timestamp};
 use crate::domain::job::{Job, JobKind, JobState, Step};
 use crate::domain::request::{Request, RequestState};
 use crate::domain::username::Username;
+use crate::domain::wait::Wait;
 use crate::store::{AuditFilter, AuditRow, Decision, Order, ReadConnection, RequestFilter as StoreFilter};
 
 /// Selects requests.
@@ -46,6 +47,8 @@ pub struct RequestLine {
     pub state: RequestState,
     /// Why.
     pub reason_code: Option<ErrorCode>,
+    /// What one of its jobs waits for, and since when.
+    pub wait: Option<Wait>,
     /// The rule that made the applicant eligible.
     pub rule: Option<String>,
     /// The requested name.
@@ -90,6 +93,8 @@ pub struct JobLine {
     pub attempt: i64,
     /// Why it waits or stopped.
     pub error_code: Option<ErrorCode>,
+    /// What it waits for, and since when.
+    pub wait: Option<Wait>,
     /// When it is tried next.
     pub next_run: Timestamp,
 }
@@ -237,6 +242,7 @@ pub(super) async fn find_request(
 
 async fn line(view: &mut ReadConnection, request: Request) -> Result<RequestLine, UseCaseError> {
     let person = view.person(request.person_id).await?;
+    let wait = view.wait_of(request.id).await?;
     Ok(RequestLine {
         id: request.id,
         code: request.code,
@@ -244,6 +250,7 @@ async fn line(view: &mut ReadConnection, request: Request) -> Result<RequestLine
         discord_id: person.and_then(|person| person.discord_id),
         state: request.state,
         reason_code: request.reason_code,
+        wait,
         rule: request.rule.map(|rule| rule.as_str().to_owned()),
         username: request.username,
         masked_address: request.form.map(|form| form.address.masked()),
@@ -275,6 +282,7 @@ fn job_line(job: &Job) -> JobLine {
         step: job.step,
         attempt: job.attempt,
         error_code: job.error_code,
+        wait: job.wait(),
         next_run: job.next_run,
     }
 }

@@ -68,7 +68,7 @@ impl Accounts {
             return self.of_account(account, known);
         }
         if let Some(request) = &known.open {
-            return of_open_request(request);
+            return of_open_request(request, known);
         }
         let draft = known.draft.as_ref().filter(|draft| draft.expires_at.is_none_or(|at| at > now));
         if let Some(draft) = draft {
@@ -88,7 +88,7 @@ impl Accounts {
         let mails = self.mails_of(known);
         let stage = match (account.state, ends) {
             (AccountState::Creating | AccountState::Invited, Some(job)) => {
-                Stage::Withdrawing { username, delay: delay_of(job) }
+                Stage::Withdrawing { username, delay: delay_of(job, known) }
             }
             (AccountState::Creating, None) => being_made(username, known),
             (AccountState::Invited, None) => {
@@ -97,7 +97,7 @@ impl Accounts {
                 Stage::Invited { username, at, mails }
             }
             (AccountState::Active, _) => match lock {
-                Some(lock) => Stage::Locking { username, delay: delay_of(*lock) },
+                Some(lock) => Stage::Locking { username, delay: delay_of(*lock, known) },
                 None => Stage::Active { username, since: account.activated_at, mails },
             },
             (AccountState::Disabled, _) => Stage::Disabled { username },
@@ -111,9 +111,9 @@ impl Accounts {
 
     fn mails_of(&self, known: &Overview) -> Mails {
         let resend = known.jobs.iter().find(|job| job.kind == JobKind::Resend);
-        let asked = resend.map_or(Asked::No, |job| match delay_of(*job) {
+        let asked = resend.map_or(Asked::No, |job| match delay_of(*job, known) {
             Delay::Operator => Asked::Stuck,
-            Delay::Server => Asked::Delayed,
+            Delay::Waits(code) => Asked::Delayed(code),
             Delay::None => Asked::UnderWay,
         });
         Mails { sent: known.mails.clone(), now: self.clock().now(), asked }
@@ -151,12 +151,21 @@ fn is_ending(job: UnfinishedJob) -> bool {
     ends_account(job.kind, job.state, job.cancel_asked)
 }
 
-fn delay_of(job: UnfinishedJob) -> Delay {
-    match (job.state, job.error_code) {
-        (JobState::NeedsOperator, _) => Delay::Operator,
-        (_, Some(_)) => Delay::Server,
-        (_, None) => Delay::None,
+/// What keeps a job from going on. A job that must wait for an earlier one of the person waits for the same.
+fn delay_of(job: UnfinishedJob, known: &Overview) -> Delay {
+    if job.state == JobState::NeedsOperator {
+        return Delay::Operator;
     }
+    if let Some(code) = waits_for(job) {
+        return Delay::Waits(code);
+    }
+    let earlier = known.jobs.iter().take_while(|other| **other != job);
+    let blocks = |earlier: &&UnfinishedJob| job.kind.waits_for(earlier.kind);
+    earlier.copied().find(|other| blocks(&other)).map_or(Delay::None, |other| delay_of(other, known))
+}
+
+fn waits_for(job: UnfinishedJob) -> Option<ErrorCode> {
+    job.error_code.filter(|code| code.is_waited_for())
 }
 
 /// The request that the status is about.
@@ -169,22 +178,24 @@ fn being_made(username: String, known: &Overview) -> Stage {
     let job = known.jobs.iter().find(|job| job.kind == JobKind::Provision);
     match job {
         Some(job) if job.state == JobState::NeedsOperator => Stage::NeedsOperator { username },
-        Some(job) if matches!(job.step, Some(Step::Mail | Step::Invite)) && job.error_code.is_none() => {
+        Some(job) if matches!(job.step, Some(Step::Mail | Step::Invite)) && waits_for(*job).is_none() => {
             Stage::MailPending { username }
         }
-        Some(job) => Stage::Making { username, step: job.step, waits_for: job.error_code },
+        Some(job) => Stage::Making { username, step: job.step, waits_for: waits_for(*job) },
         None => Stage::Making { username, step: None, waits_for: None },
     }
 }
 
-fn of_open_request(request: &Request) -> StatusShown {
+fn of_open_request(request: &Request, known: &Overview) -> StatusShown {
     let cancel = StatusButton::Cancel(request.id, request.nonce);
     let (stage, buttons) = if waits_for_another_name(request) {
         let username = request.username.as_str().to_owned();
         (Stage::NameTaken { username }, vec![StatusButton::Form, cancel])
     } else {
         let since = request.created_at;
-        (Stage::Waiting { since, expires_at: request.expires_at }, vec![cancel])
+        let check = known.jobs.iter().find(|job| job.kind == JobKind::Check);
+        let waits_for = check.and_then(|job| waits_for(*job));
+        (Stage::Waiting { since, expires_at: request.expires_at, waits_for }, vec![cancel])
     };
     StatusShown { stage, code: Some(request.code.clone()), since: Some(request.created_at), buttons }
 }

@@ -14,7 +14,7 @@ use crate::config::SharedConfig;
 use crate::directory::Directory;
 use crate::domain::ids::GuildId;
 use crate::keycloak::Keycloak;
-use crate::store::Store;
+use crate::store::{Store, WaitCount};
 use crate::telemetry;
 use crate::web::{AckTimes, Numbers, Part, Probe};
 
@@ -81,6 +81,7 @@ impl Probe for HealthProbe {
                 Session::Opening | Session::None => Part::Silent,
                 Session::Elsewhere => Part::StandsBy,
             };
+            let jobs = jobs_part(&self.store).await;
             let guilds = guilds_part(&self.guilds.missing(&self.config.now()));
             vec![
                 ("store", store),
@@ -88,6 +89,7 @@ impl Probe for HealthProbe {
                 ("keycloak", keycloak),
                 ("gateway", gateway),
                 ("guilds", guilds),
+                ("jobs", jobs),
             ]
         })
     }
@@ -109,6 +111,13 @@ impl Probe for HealthProbe {
                 requests: health.requests.into_iter().map(|(state, count)| (state.code(), count)).collect(),
                 jobs: health.jobs.into_iter().map(|(state, count)| (state.code(), count)).collect(),
                 breakers,
+                jobs_waiting: health
+                    .waits
+                    .iter()
+                    .filter(|wait| wait.reported > 0)
+                    .map(|wait| (wait.code.code(), wait.reported))
+                    .collect(),
+                job_waiting_seconds: seconds(health.longest_wait),
                 job_oldest_seconds: seconds(health.oldest_job),
                 outbox_oldest_seconds: seconds(health.oldest_message),
                 gateway_up: i64::from(self.gateway.session().await == Session::Open),
@@ -130,6 +139,27 @@ fn guilds_part(missing: &[GuildId]) -> Part {
     }
     let ids: Vec<String> = missing.iter().map(ToString::to_string).collect();
     Part::Degraded(["invite the bot to these configured guilds: ", &ids.join(", ")].concat())
+}
+
+/// Jobs that were reported because they wait for long. All others run, so the process is ready.
+async fn jobs_part(store: &Store) -> Part {
+    let counting = async { store.read().await?.wait_counts().await };
+    match tokio::time::timeout(PART_TIMEOUT, counting).await {
+        Ok(Ok(waits)) => told_waits(&waits),
+        // The part `store` says what is wrong.
+        Ok(Err(_)) | Err(_) => Part::Degraded("not known, because the store does not answer".to_owned()),
+    }
+}
+
+fn told_waits(waits: &[WaitCount]) -> Part {
+    let reported = waits.iter().filter(|wait| wait.reported > 0);
+    let counted: Vec<String> =
+        reported.map(|wait| [wait.code.code(), " (", &wait.reported.to_string(), ")"].concat()).collect();
+    if counted.is_empty() {
+        return Part::Answers;
+    }
+    let advice = "; see `accolade request list` and docs/stuck.md";
+    Part::Degraded(["waiting for ", &counted.join(", "), advice].concat())
 }
 
 async fn probe_directory(directory: &Directory) -> Part {

@@ -75,7 +75,7 @@ fn request_text(lang: Lang, shown: &RequestShown, texts: &RequestTexts) -> Strin
     let jobs = shown
         .jobs
         .iter()
-        .map(|job| messages::requests::job(lang, job.kind, job.state, job.step, job.error_code));
+        .map(|job| messages::requests::job(lang, job.kind, job.state, job.step, job.error_code, job.wait));
     let reason = texts.denial_reason.iter().map(|reason| messages::requests::denial_reason(lang, reason));
     let notes = texts.notes.iter().map(|note| messages::requests::note(lang, note.at, &note.text));
     let parts = [head, details].into_iter().chain(decisions).chain(reason).chain(jobs).chain(notes);
@@ -88,6 +88,7 @@ fn request_facts(line: &RequestLine) -> RequestFacts<'_> {
         requester: line.discord_id,
         state: line.state,
         reason_code: line.reason_code,
+        waits_for: line.wait.map(|wait| wait.code),
         username: line.username.as_str(),
         created_at: line.created_at,
     }

@@ -256,6 +256,8 @@ fn line_as_json(line: &RequestLine) -> Value {
         "discord_id": line.discord_id.map(|id| id.to_string()),
         "state": line.state.code(),
         "reason_code": line.reason_code.map(crate::domain::error_code::ErrorCode::code),
+        "waits_for": line.wait.map(|wait| wait.code.code()),
+        "waiting_since": line.wait.map(|wait| instant(wait.since)),
         "rule": line.rule,
         "username": line.username.as_str(),
         "address": line.masked_address,
@@ -266,7 +268,8 @@ fn line_as_json(line: &RequestLine) -> Value {
 }
 
 fn line_as_row(line: &RequestLine) -> Vec<String> {
-    let reason = line.reason_code.map_or("", crate::domain::error_code::ErrorCode::code);
+    let reason = line.reason_code.or(line.wait.map(|wait| wait.code));
+    let reason = reason.map_or("", crate::domain::error_code::ErrorCode::code);
     vec![
         line.code.clone(),
         line.state.code().to_owned(),
@@ -295,6 +298,7 @@ fn job_as_json(job: &JobLine) -> Value {
         "step": job.step.map(crate::domain::job::Step::code),
         "attempt": job.attempt,
         "error_code": job.error_code.map(crate::domain::error_code::ErrorCode::code),
+        "waiting_since": job.wait.map(|wait| instant(wait.since)),
         "next_run": instant(job.next_run),
     })
 }

@@ -252,6 +252,9 @@ pub struct Account {
     /// How long an account may stay unused before it is removed. Default 14 d.
     #[serde(serialize_with = "encode::duration")]
     pub unused_after: Duration,
+    /// How long a job may wait before moderators and admins are told. Default 5 min.
+    #[serde(serialize_with = "encode::duration")]
+    pub report_delay_after: Duration,
 }
 
 /// `[http]`

@@ -437,8 +437,9 @@ fn rate_limits(top: &Section<'_>) -> Option<RateLimits> {
 fn account(top: &Section<'_>) -> Option<Account> {
     let section = top.table("account")?;
     let unused_after = section.or("unused_after", "14d", values::positive_span);
+    let report_delay_after = section.or("report_delay_after", "5m", values::report_delay);
     section.finish();
-    let account = Account { unused_after: unused_after? };
+    let account = Account { unused_after: unused_after?, report_delay_after: report_delay_after? };
     if account.unused_after < Duration::from_hours(24) {
         let fix = "write a longer span, like `14d`";
         section.warn("unused_after", "people have less than a day to set their password", fix);

@@ -64,6 +64,15 @@ pub(super) fn positive_span(text: &str) -> Parsed<Duration> {
     Ok(parsed)
 }
 
+/// How long a job may wait before that is reported. Attempts are up to a minute apart, so a shorter wait means nothing.
+pub(super) fn report_delay(text: &str) -> Parsed<Duration> {
+    let parsed = span(text)?;
+    if parsed < Duration::from_mins(1) {
+        return Err(ValueError::new("would report waits that are usual", "write 1m or more, like `5m`"));
+    }
+    Ok(parsed)
+}
+
 /// The lifespan of a mailed link. A link gives access to the account, and 72 h covers a weekend.
 pub(super) fn link_lifespan(text: &str) -> Parsed<Duration> {
     let parsed = positive_span(text)?;

@@ -85,6 +85,8 @@ codes! {
         RoleFound = "role.found",
         /// A job stopped for an operator.
         JobNeedsOperator = "job.needs_operator",
+        /// A job has waited for long; the reason is what it waits for.
+        JobDelayed = "job.delayed",
         /// An admin retried a job.
         JobRetried = "job.retried",
         /// A job was undone completely.

@@ -3,6 +3,7 @@
 use super::error_code::ErrorCode;
 use super::ids::{DiscordUserId, Timestamp};
 use super::job::Step;
+use super::wait::Wait;
 
 /// Who decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,4 +93,6 @@ pub struct CardFacts {
     pub sent_at: Timestamp,
     /// The state of the request.
     pub state: CardState,
+    /// What it has waited for since long.
+    pub wait: Option<Wait>,
 }

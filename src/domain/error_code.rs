@@ -146,6 +146,47 @@ impl ErrorCode {
             | Self::StaleButton => false,
         }
     }
+
+    /// Whether a job that failed with this code is tried again by itself, so that people wait for what the code names.
+    ///
+    /// Each of these codes says in `en.ftl` what is waited for. The reason of a decision or of an undo is never waited for.
+    pub const fn is_waited_for(self) -> bool {
+        match self {
+            // A server that doesn't answer.
+            Self::DirectoryDown | Self::KeycloakDown | Self::DiscordDown | Self::StoreBusy | Self::StoreFull
+            // Keycloak answers, and does not show or confirm it yet.
+            | Self::ImportNotSeen
+            | Self::GroupsNotSeen
+            | Self::MailUnknown
+            // Keycloak refuses a mail for a moment after its user was enabled.
+            | Self::MailRefused
+            // A limit on mails.
+            | Self::TooMany
+            // A step that panicked is tried again, too.
+            | Self::Internal => true,
+            Self::NotEligible
+            | Self::AlreadyHasAccount
+            | Self::RequestOpen
+            | Self::NameIllegal
+            | Self::NameUnavailable
+            | Self::AddressIllegal
+            | Self::AddressInUse
+            | Self::DeniedPerson
+            | Self::MemberGone
+            | Self::RoleLost
+            | Self::NotModerator
+            | Self::OwnRequest
+            | Self::AlreadyDecided
+            | Self::ChangedMeanwhile
+            | Self::StaleButton
+            | Self::DirectoryRefused
+            | Self::DirectoryConflict
+            | Self::KeycloakRefused
+            | Self::KeycloakRightMissing
+            | Self::KeycloakUserNotOurs
+            | Self::DiscordRefused => false,
+        }
+    }
 }
 
 #[cfg(test)]

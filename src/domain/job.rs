@@ -270,6 +270,10 @@ pub struct Job {
     pub next_run: Timestamp,
     /// Why it waits or needs an operator.
     pub error_code: Option<ErrorCode>,
+    /// When it was created, resumed, or last moved on to another step.
+    pub progressed_at: Timestamp,
+    /// When the admins were told that it waits.
+    pub reported_at: Option<Timestamp>,
     /// How many mails were begun.
     pub mail_attempts: i64,
     /// Whether someone asked to cancel it.

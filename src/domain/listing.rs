@@ -16,6 +16,8 @@ pub struct RequestFacts<'a> {
     pub state: RequestState,
     /// Why it is in this state.
     pub reason_code: Option<ErrorCode>,
+    /// What one of its jobs waits for.
+    pub waits_for: Option<ErrorCode>,
     /// The requested name.
     pub username: &'a str,
     /// When the form was sent in.

@@ -49,3 +49,4 @@ pub mod retry;
 pub mod status;
 pub mod table;
 pub mod username;
+pub mod wait;

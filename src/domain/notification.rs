@@ -35,6 +35,8 @@ codes! {
         MailHeldBack = "mail_held_back",
         /// Admins: a job waits for an operator.
         NeedsOperator = "needs_operator",
+        /// Admins: jobs have waited for long.
+        Delayed = "delayed",
         /// Admins: an account that was to be removed has a password, so it is locked and kept.
         KeptWithPassword = "kept_with_password",
         /// Admins: the person said that someone else set the password, so the account is locked.

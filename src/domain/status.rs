@@ -10,8 +10,8 @@ use super::mail::Mail;
 pub enum Delay {
     /// Nothing.
     None,
-    /// A server does not respond, and the bot keeps trying.
-    Server,
+    /// Something that comes by itself; the bot keeps trying.
+    Waits(ErrorCode),
     /// An operator must look.
     Operator,
 }
@@ -32,6 +32,8 @@ pub enum Stage {
         since: Timestamp,
         /// When it expires.
         expires_at: Option<Timestamp>,
+        /// What the check of name and address waits for.
+        waits_for: Option<ErrorCode>,
     },
     /// The requested name is not available.
     NameTaken {
@@ -44,7 +46,7 @@ pub enum Stage {
         username: String,
         /// The current step.
         step: Option<Step>,
-        /// Why it waits, if it does: an outside system is down, for example.
+        /// What it waits for, if it does: an outside system that is down, for example.
         waits_for: Option<ErrorCode>,
     },
     /// Created; the mail is being sent.
@@ -151,8 +153,8 @@ pub enum Asked {
     No,
     /// It is being sent.
     UnderWay,
-    /// A server is not responding; the job keeps trying.
-    Delayed,
+    /// It waits for this; the job keeps trying.
+    Delayed(ErrorCode),
     /// The job waits for an operator.
     Stuck,
 }

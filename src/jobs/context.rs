@@ -133,6 +133,7 @@ impl<'a> StepContext<'a> {
         if self.job.step != Some(step) || self.job.state != state {
             self.job.attempt = 1;
             self.job.error_code = None;
+            self.job.reported_at = None;
         }
         self.job.step = Some(step);
         self.job.state = state;

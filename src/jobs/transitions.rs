@@ -81,6 +81,7 @@ pub(super) async fn catch_up(
         tx.advance_job(&ctx.job, &ctx.pending.records, ctx.step).await?;
         job.step = Some(ctx.step);
         job.attempt = 1;
+        job.reported_at = None;
     }
     let account = write_pending(ctx, tx).await?;
     Ok((job, account))

@@ -1,13 +1,14 @@
 //! The card on which moderators decide, in each of its states.
 
 use super::quote::code_span;
-use super::{lines, mention, relative, text_of_code, text_of_code_if_any, tr};
+use super::{date_and_time, error_code, lines, mention, relative, text_of_code, text_of_code_if_any, tr};
 use crate::domain::card::{CardFacts, CardState, Decider, Joined};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::DiscordUserId;
 use crate::domain::job::Step;
 use crate::domain::lang::Lang;
 use crate::domain::request::ANSWER_MAX;
+use crate::domain::wait::Wait;
 
 /// The longest name or address that is quoted.
 const QUOTED_MAX: usize = 254;
@@ -43,6 +44,7 @@ pub fn text(lang: Lang, facts: &CardFacts) -> String {
             .unwrap_or_default(),
         tr!(lang, "card-earlier", count = facts.earlier),
         state(lang, &facts.state),
+        facts.wait.map(|wait| still_waiting(lang, &wait)).unwrap_or_default(),
     ])
 }
 
@@ -82,6 +84,35 @@ fn decider(lang: Lang, by: &Decider) -> String {
             tr!(lang, "card-rule-decided", rule = quoted(rule))
         }
     }
+}
+
+fn still_waiting(lang: Lang, wait: &Wait) -> String {
+    let (what, since) = (error_code::waits_for(lang, wait.code), date_and_time(wait.since));
+    if wait.is_end {
+        tr!(lang, "card-end-still-waiting", what = what, since = since)
+    } else {
+        tr!(lang, "card-still-waiting", what = what, since = since)
+    }
+}
+
+/// How many requests a notice names.
+const NAMED_MAX: usize = 10;
+
+/// What admins read in the log channel when requests have waited for long. `wait` is the longest.
+pub fn delayed_notice(lang: Lang, codes: &[&str], wait: &Wait) -> String {
+    let named = codes.iter().take(NAMED_MAX).map(|code| quoted(code)).collect::<Vec<_>>().join(", ");
+    let codes_and_more = match codes.len().saturating_sub(NAMED_MAX) {
+        0 => named,
+        more => tr!(lang, "delayed-notice-more", codes = named, count = more),
+    };
+    tr!(
+        lang,
+        "delayed-notice",
+        count = codes.len(),
+        codes = codes_and_more,
+        what = error_code::waits_for(lang, wait.code),
+        since = date_and_time(wait.since)
+    )
 }
 
 fn stopped_at(lang: Lang, step: Option<Step>) -> String {

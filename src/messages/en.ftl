@@ -216,25 +216,24 @@ status-waiting-expires = It expires { $expires }.
 status-name-unavailable = The user name { $username } is not available. Use `/account request` to choose another one.
 status-making = Your request is approved, and your account { $username } is being created. This takes a moment.
 status-step = Current step: { $step }.
-status-delayed = A server isn't responding. The bot keeps trying, and nothing is lost.
+status-delayed = Still waiting: { $what } The bot keeps trying, and nothing is lost.
 status-mail-pending = Your account { $username } is ready, and the email with your link is being sent.
 status-stuck = Your request is approved, but an operator has to check your account { $username } first. The operators have been told; you don't need to do anything.
 status-taking-back = Your account { $username } is being removed. This takes a moment.
-status-taking-back-delayed = Your account { $username } is being removed. A server isn't responding; the bot keeps trying, and nothing is lost.
+status-taking-back-delayed = Your account { $username } is being removed.
 status-taking-back-stuck = Your account { $username } is locked and can't be used, but an operator has to finish its removal. The operators have been told; you don't need to do anything.
 status-invited = Your account { $username } is ready. An email with a link was sent { $at }: open it and set your password. Please check your spam folder too.
 status-invited-link = The newest link works until { $until }.
 status-invited-link-perhaps = If the newest email arrived, its link works until { $until }.
 status-invited-no-link = Its link no longer works. Ask for a new one with `/account password`.
 status-mail-under-way = An email you asked for is on its way.
-status-mail-delayed = An email you asked for is on its way. A server isn't responding; the bot keeps trying, and nothing is lost.
 status-mail-stuck = An email you asked for could not be sent yet: an operator has to check it. The operators have been told; you don't need to do anything.
 status-active = Your account { $username } is active.
 status-active-since = Your account { $username } has been active since { $since }.
 status-not-me = Wasn't that you? Press **Not me** to lock your account.
 status-locking = Your account { $username } is being locked, because you said that someone else set its password.
 status-locking-stuck = Everything that can be locked now is locked. An operator has to finish the rest; the operators have been told.
-status-locking-delayed = A server isn't responding. The bot keeps trying, and nothing is lost; everything that can be locked now is locked.
+status-locking-delayed = Everything that can be locked now is locked.
 status-disabled = Your account { $username } is locked: nobody can log in. If you want it back, ask a moderator or an admin.
 status-conflict = Something about your account { $username } is not as expected. The operators have been told; you don't need to do anything.
 status-denied = Your last request was denied { $at }. Ask a moderator if you want to know more.
@@ -293,6 +292,8 @@ card-making = Approved by { $who } · creating the account
 card-made = Account created · approved by { $who }
 card-needs-operator = Approved by { $who } · needs an operator: { $why }
 card-stopped-at = Stopped at: { $step }
+card-still-waiting = Still waiting: { $what } Waiting since { $since }.
+card-end-still-waiting = Still waiting to end the account: { $what } Waiting since { $since }.
 card-denied = Denied by { $who }
 card-denied-quietly = Denied by { $who } · the requester was not told
 card-cancelled = Cancelled
@@ -304,6 +305,12 @@ card-cli-decided = an operator
 operator-notice = **Request { $code } needs an operator:** { $why } Once the cause is fixed, press **Retry**.
 locked-notice = **{ $who } says that someone else set the password of their account (request { $code }).** The account is locked and its sessions have ended; nothing was deleted. Talk to the person, and find out who can read their email.
 kept-notice = **The account of request { $code } was due to be removed, but a password had been set.** It is locked and kept; nothing was deleted. Ask the person before you do anything else with it.
+
+delayed-notice = { $count ->
+    [one] **Request { $codes } is still waiting:** { $what } It has been waiting since { $since }.
+   *[other] **Requests { $codes } are still waiting:** { $what } The first has been waiting since { $since }.
+} The bot keeps trying and nothing is lost; `/doctor` shows what is wrong.
+delayed-notice-more = { $codes } and { $count } more
 
 # What a code means for moderators and operators, shorter than what people read.
 why-code-directory-down = the directory is not responding.
@@ -327,6 +334,20 @@ why-code-store-full = the database is full.
 why-code-discord-down = Discord is not responding, or does not accept the bot's token.
 why-code-discord-refused = Discord refused the call: the bot lacks a permission, or something that the call names is gone; see the log.
 why-code-other = an unexpected cause ({ $code }); see the log.
+
+# What a job waits for, for everybody. Each names the system and the thing.
+waits-for-directory-down = the directory is not responding.
+waits-for-keycloak-down = Keycloak is not responding.
+waits-for-import-not-seen = Keycloak has not imported the entry yet.
+waits-for-groups-not-seen = Keycloak does not show the groups yet.
+waits-for-mail-refused = Keycloak has refused to send the email so far.
+waits-for-mail-unknown = Keycloak has not confirmed yet that it sent the email.
+waits-for-discord-down = Discord is not responding, or does not accept the bot's token.
+waits-for-too-many = the limit for emails was reached.
+waits-for-store-busy = the database is busy.
+waits-for-store-full = the database is full.
+waits-for-internal = an unexpected error; an operator finds its cause in the log.
+waits-for-other = an unexpected cause ({ $code }); an operator finds it in the log.
 
 step-check-availability = checking whether name and address are available
 step-eligible = checking the membership again
@@ -358,6 +379,8 @@ requests-denied-quietly = Denied by { $who }, { $at } · the requester was not t
 requests-denial-reason = Reason of the denial: { $reason }
 requests-note = “Not me” note, { $at }: { $text }
 requests-job = Job: { $kind }, { $state }
+requests-still-waiting = still waiting: { $what }
+requests-waiting-since = waiting since { $since }
 requests-more = There may be more: add `after: { $after }`.
 requests-no-key = After `after:`, enter the value that the previous page showed.
 

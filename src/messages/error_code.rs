@@ -30,6 +30,12 @@ pub fn why_failed(lang: Lang, error_code: ErrorCode) -> String {
     text_of_code_if_any(lang, "failed", error_code.code()).unwrap_or_else(|| bare(lang, error_code))
 }
 
+/// What a job waits for, as a sentence that names the system and the thing.
+pub fn waits_for(lang: Lang, error_code: ErrorCode) -> String {
+    text_of_code_if_any(lang, "waits-for", error_code.code())
+        .unwrap_or_else(|| tr!(lang, "waits-for-other", code = error_code.code()))
+}
+
 /// `not_eligible`, with what is missing.
 pub fn why_not(lang: Lang, reasons: &[WhyNot]) -> String {
     if reasons.is_empty() {

@@ -1,7 +1,7 @@
 //! What moderators read when they list requests or show one in chat.
 
 use super::quote::code_span;
-use super::{card, date_and_time, lines, mention, tr};
+use super::{card, date_and_time, error_code, lines, mention, tr};
 use crate::domain::approval::{Notify, Verdict};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{DiscordUserId, Timestamp};
@@ -9,6 +9,7 @@ use crate::domain::job::{JobKind, JobState, Step};
 use crate::domain::lang::Lang;
 use crate::domain::listing::RequestFacts;
 use crate::domain::request::ANSWER_MAX;
+use crate::domain::wait::Wait;
 
 /// The longest name, code or address that is quoted.
 const QUOTED_MAX: usize = 254;
@@ -25,10 +26,11 @@ pub fn request_line(lang: Lang, request: &RequestFacts<'_>) -> String {
         state = request.state.code(),
         at = date_and_time(request.created_at)
     );
-    match request.reason_code {
-        Some(code) => [line, code_span(code.code(), QUOTED_MAX)].join(" · "),
-        None => line,
-    }
+    let reason = request.reason_code.map(|code| code_span(code.code(), QUOTED_MAX));
+    let waits = request
+        .waits_for
+        .map(|code| tr!(lang, "requests-still-waiting", what = error_code::waits_for(lang, code)));
+    [Some(line), reason, waits].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 /// Below the line: the rule and the address as the card shows it.
@@ -74,9 +76,15 @@ pub fn job(
     state: JobState,
     step: Option<Step>,
     error_code: Option<ErrorCode>,
+    wait: Option<Wait>,
 ) -> String {
     let line = tr!(lang, "requests-job", kind = kind.code(), state = state.code());
     let step = step.map_or_else(String::new, |step| card::step_words(lang, step));
     let error = error_code.map_or_else(String::new, |code| code_span(code.code(), QUOTED_MAX));
-    [line, step, error].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+    let since = wait.map(|wait| tr!(lang, "requests-waiting-since", since = date_and_time(wait.since)));
+    [line, step, error, since.unwrap_or_default()]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" · ")
 }

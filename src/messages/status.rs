@@ -26,7 +26,7 @@ fn of_stage(lang: Lang, stage: &Stage) -> String {
         Stage::Draft { expires_at } => {
             tr!(lang, "status-draft", expires = relative(*expires_at))
         }
-        Stage::Waiting { since, expires_at } => waiting(lang, *since, *expires_at),
+        Stage::Waiting { since, expires_at, waits_for } => waiting(lang, *since, *expires_at, *waits_for),
         Stage::NameTaken { username } => tr!(lang, "status-name-unavailable", username = quoted(username)),
         Stage::Making { username, step, waits_for } => making(lang, username, *step, *waits_for),
         Stage::MailPending { username } => tr!(lang, "status-mail-pending", username = quoted(username)),
@@ -52,18 +52,27 @@ fn of_stage(lang: Lang, stage: &Stage) -> String {
     }
 }
 
-fn waiting(lang: Lang, since: Timestamp, expires_at: Option<Timestamp>) -> String {
+fn waiting(
+    lang: Lang,
+    since: Timestamp,
+    expires_at: Option<Timestamp>,
+    waits_for: Option<ErrorCode>,
+) -> String {
     let expires =
         expires_at.map_or_else(String::new, |at| tr!(lang, "status-waiting-expires", expires = relative(at)));
-    lines([tr!(lang, "status-waiting", since = relative(since)), expires])
+    lines([tr!(lang, "status-waiting", since = relative(since)), delayed(lang, waits_for), expires])
 }
 
 fn making(lang: Lang, username: &str, step: Option<Step>, waits_for: Option<ErrorCode>) -> String {
     let step =
         step.map_or_else(String::new, |step| tr!(lang, "status-step", step = card::step_words(lang, step)));
-    // The person need not know which server it is, only that the job continues by itself.
-    let delayed = waits_for.map_or_else(String::new, |_| tr!(lang, "status-delayed"));
-    lines([tr!(lang, "status-making", username = quoted(username)), step, delayed])
+    lines([tr!(lang, "status-making", username = quoted(username)), step, delayed(lang, waits_for)])
+}
+
+/// What a job waits for; empty if it doesn't wait.
+fn delayed(lang: Lang, waits_for: Option<ErrorCode>) -> String {
+    let what = waits_for.map(|code| error_code::waits_for(lang, code));
+    what.map_or_else(String::new, |what| tr!(lang, "status-delayed", what = what))
 }
 
 fn invited(lang: Lang, username: &str, at: Timestamp, mails: &Mails) -> String {
@@ -98,24 +107,29 @@ fn of_last_mail(lang: Lang, mails: &Mails) -> String {
     match mails.asked {
         Asked::No => mails::last_trouble(lang, &mails.sent),
         Asked::UnderWay => tr!(lang, "status-mail-under-way"),
-        Asked::Delayed => tr!(lang, "status-mail-delayed"),
+        Asked::Delayed(code) => lines([tr!(lang, "status-mail-under-way"), delayed(lang, Some(code))]),
         Asked::Stuck => tr!(lang, "status-mail-stuck"),
     }
 }
 
 fn locking(lang: Lang, username: &str, delay: Delay) -> String {
-    let delayed = match delay {
-        Delay::None => String::new(),
-        Delay::Server => tr!(lang, "status-locking-delayed"),
-        Delay::Operator => tr!(lang, "status-locking-stuck"),
-    };
-    lines([tr!(lang, "status-locking", username = quoted(username)), delayed])
+    let locking = tr!(lang, "status-locking", username = quoted(username));
+    match delay {
+        Delay::None => locking,
+        Delay::Waits(code) => {
+            lines([locking, tr!(lang, "status-locking-delayed"), delayed(lang, Some(code))])
+        }
+        Delay::Operator => lines([locking, tr!(lang, "status-locking-stuck")]),
+    }
 }
 
 fn withdrawing(lang: Lang, username: &str, delay: Delay) -> String {
     match delay {
         Delay::None => tr!(lang, "status-taking-back", username = quoted(username)),
-        Delay::Server => tr!(lang, "status-taking-back-delayed", username = quoted(username)),
+        Delay::Waits(code) => {
+            let removing = tr!(lang, "status-taking-back-delayed", username = quoted(username));
+            lines([removing, delayed(lang, Some(code))])
+        }
         Delay::Operator => tr!(lang, "status-taking-back-stuck", username = quoted(username)),
     }
 }

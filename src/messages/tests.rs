@@ -21,6 +21,7 @@ use crate::domain::reference::Reference;
 use crate::domain::request::{Answer, Faulty, Form, RequestState};
 use crate::domain::status::{Asked, Delay, Mails, Stage};
 use crate::domain::username::{IllegalUsername as Name, Username};
+use crate::domain::wait::Wait;
 
 const ENGLISH: &str = include_str!("en.ftl");
 
@@ -53,6 +54,7 @@ fn card(state: CardState) -> CardFacts {
         earlier: 2,
         sent_at: AT,
         state,
+        wait: None,
     }
 }
 
@@ -91,8 +93,8 @@ fn stages() -> Vec<Stage> {
     stages.extend([
         Stage::Nothing,
         Stage::Draft { expires_at: AT },
-        Stage::Waiting { since: AT, expires_at: None },
-        Stage::Waiting { since: AT, expires_at: Some(AT) },
+        Stage::Waiting { since: AT, expires_at: None, waits_for: None },
+        Stage::Waiting { since: AT, expires_at: Some(AT), waits_for: Some(ErrorCode::DirectoryDown) },
         Stage::NameTaken { username: username() },
         Stage::Making { username: username(), step: None, waits_for: Some(ErrorCode::KeycloakDown) },
         Stage::MailPending { username: username() },
@@ -100,12 +102,12 @@ fn stages() -> Vec<Stage> {
         Stage::Invited { username: username(), at: AT, mails: Mails::default() },
         Stage::Active { username: username(), since: None, mails: Mails::default() },
         Stage::Locking { username: username(), delay: Delay::None },
-        Stage::Locking { username: username(), delay: Delay::Server },
+        Stage::Locking { username: username(), delay: Delay::Waits(ErrorCode::DirectoryDown) },
         Stage::Locking { username: username(), delay: Delay::Operator },
         Stage::Disabled { username: username() },
         Stage::Conflict { username: username() },
         Stage::Withdrawing { username: username(), delay: Delay::None },
-        Stage::Withdrawing { username: username(), delay: Delay::Server },
+        Stage::Withdrawing { username: username(), delay: Delay::Waits(ErrorCode::DirectoryDown) },
         Stage::Withdrawing { username: username(), delay: Delay::Operator },
         Stage::Denied { at: AT, reason: None },
         Stage::Denied { at: AT, reason: Some("no `@everyone`".into()) },
@@ -114,7 +116,7 @@ fn stages() -> Vec<Stage> {
         Stage::Cancelled { at: AT, why: Some(ErrorCode::MemberGone) },
         Stage::Expired { at: AT },
     ]);
-    for asked in [Asked::No, Asked::UnderWay, Asked::Delayed, Asked::Stuck] {
+    for asked in [Asked::No, Asked::UnderWay, Asked::Delayed(ErrorCode::MailUnknown), Asked::Stuck] {
         for state in MailState::ALL {
             let mails = || Mails { sent: many_mails(*state), now: AT, asked };
             stages.push(Stage::Invited { username: username(), at: AT, mails: mails() });
@@ -291,10 +293,11 @@ fn said_to_moderators_and_pressers(lang: Lang) -> Vec<String> {
         requester: Some(ADA),
         state: RequestState::Held,
         reason_code: Some(ErrorCode::AddressInUse),
+        waits_for: Some(ErrorCode::DirectoryDown),
         username: "ada",
         created_at: AT,
     };
-    let erased = RequestFacts { requester: None, reason_code: None, ..request.clone() };
+    let erased = RequestFacts { requester: None, reason_code: None, waits_for: None, ..request.clone() };
     said.extend([
         requests::request_line(lang, &request),
         requests::request_line(lang, &erased),
@@ -308,11 +311,40 @@ fn said_to_moderators_and_pressers(lang: Lang) -> Vec<String> {
             JobState::NeedsOperator,
             Some(Step::Mail),
             Some(ErrorCode::MailRefused),
+            None,
         ),
-        requests::job(lang, JobKind::Check, JobState::Done, None, None),
+        requests::job(lang, JobKind::Check, JobState::Done, None, None, None),
     ]);
+    said.extend(said_of_waits(lang));
     said.extend(card_states().into_iter().map(|state| card::text(lang, &card(state))));
     said
+}
+
+/// What is said of jobs that wait, for each code.
+fn said_of_waits(lang: Lang) -> Vec<String> {
+    let mut said = Vec::new();
+    for code in ErrorCode::ALL {
+        said.push(error_code::waits_for(lang, *code));
+        for is_end in [false, true] {
+            let wait = Wait { code: *code, since: AT, is_end };
+            let facts = CardFacts { wait: Some(wait), ..card(CardState::Making(Decider::Person(ADA))) };
+            said.push(card::text(lang, &facts));
+            for count in [1, 2, 100] {
+                said.push(card::delayed_notice(lang, &vec!["K7M2QX"; count], &wait));
+            }
+            let state = JobState::Open;
+            said.push(requests::job(lang, JobKind::Lock, state, Some(Step::Lock), Some(*code), Some(wait)));
+        }
+    }
+    said
+}
+
+#[test]
+fn what_is_waited_for_has_words_of_its_own() {
+    for code in ErrorCode::ALL {
+        let has_words = text_of_code_if_any(Lang::En, "waits-for", code.code()).is_some();
+        assert_eq!(has_words, code.is_waited_for(), "{code}");
+    }
 }
 
 #[test]

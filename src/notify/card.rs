@@ -114,6 +114,7 @@ fn render(card: &Prepared, joined: Joined) -> OutgoingMessage {
         earlier: u32::try_from(case.earlier).unwrap_or(0),
         sent_at: request.created_at,
         state: state.clone(),
+        wait: case.reported_wait,
     };
     let post = OutgoingMessage::text(sentences::text(lang, &shown));
     let of_request = |verb| CustomId::of_request(verb, request.id, row.nonce);

@@ -69,9 +69,10 @@ async fn render(
         | Notification::Withdrawn => {
             Ok(of_request(worker, notification, person, request).await?.map(OutgoingMessage::text))
         }
-        Notification::NeedsOperator | Notification::KeptWithPassword | Notification::LockedByPerson => {
-            Ok(None)
-        }
+        Notification::NeedsOperator
+        | Notification::KeptWithPassword
+        | Notification::Delayed
+        | Notification::LockedByPerson => Ok(None),
     }
 }
 
@@ -129,6 +130,7 @@ async fn of_account(
         | Notification::Withdrawn
         | Notification::NeedsOperator
         | Notification::KeptWithPassword
+        | Notification::Delayed
         | Notification::LockedByPerson => None,
     })
 }
@@ -177,6 +179,7 @@ async fn of_request(
         | Notification::MailHeldBack
         | Notification::NeedsOperator
         | Notification::KeptWithPassword
+        | Notification::Delayed
         | Notification::LockedByPerson => None,
     })
 }

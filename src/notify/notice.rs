@@ -1,10 +1,11 @@
-//! Notices to a guild's admins: a job that needs an operator, or an account that was locked. They hold no personal values.
+//! Notices to a guild's admins: a job that needs an operator, jobs that wait for long, or an account that was locked. They hold no
+//! personal values.
 
 use super::outcome::{Sending, Unsent};
 use crate::discord::custom_id::CustomId;
 use crate::discord::{ButtonStyle, OutgoingMessage, SendNonce};
 use crate::domain::error_code::ErrorCode;
-use crate::domain::ids::JobId;
+use crate::domain::ids::{GuildId, JobId};
 use crate::domain::job::JobState;
 use crate::domain::lang::Lang;
 use crate::domain::notification::Notification;
@@ -15,6 +16,9 @@ use crate::worker::context::WorkerContext;
 /// Posts a notice in the guild's log channel.
 pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sending, Unsent> {
     let params: serde_json::Value = serde_json::from_str(&message.params).unwrap_or_default();
+    if let Some(jobs) = params.get("jobs") {
+        return send_delays(worker, message, jobs).await;
+    }
     let job = params.get("job").and_then(serde_json::Value::as_str).and_then(|id| id.parse::<JobId>().ok());
     let Some(job) = job else { return Ok(Sending::Nothing) };
     let mut view = worker.deps.store.read().await?;
@@ -54,7 +58,9 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
             | Notification::MailSent
             | Notification::MailUnknown
             | Notification::MailRefused
-            | Notification::MailHeldBack,
+            | Notification::MailHeldBack
+            // It has several jobs, and was handled above.
+            | Notification::Delayed,
         )
         | None => return Ok(Sending::Nothing),
     };
@@ -77,5 +83,25 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
     let mut tx = worker.deps.store.begin().await?;
     tx.confirm_message(request.id, MessageKind::Operator, message_id, prepared.nonce).await?;
     tx.commit("outbox.prepare").await?;
+    Ok(Sending::Sent)
+}
+
+/// Posts a notice about those of these jobs that still wait.
+async fn send_delays(
+    worker: &WorkerContext,
+    message: &Outbox,
+    jobs: &serde_json::Value,
+) -> Result<Sending, Unsent> {
+    let ids = jobs.as_array().into_iter().flatten().filter_map(|id| id.as_str()?.parse::<JobId>().ok());
+    let ids: Vec<JobId> = ids.collect();
+    let delays = worker.deps.store.read().await?.noticed_delays(&ids).await?;
+    let config = worker.deps.config.now();
+    let guild = message.target.parse::<GuildId>().ok().and_then(|guild| config.guild(guild));
+    let (Some(channel), Some(first)) = (guild.and_then(|guild| guild.log_channel), delays.first()) else {
+        return Ok(Sending::Nothing);
+    };
+    let codes: Vec<&str> = delays.iter().map(|delay| delay.request_code.as_str()).collect();
+    let text = card::delayed_notice(Lang::default(), &codes, &first.wait);
+    worker.deps.discord.post(channel, &OutgoingMessage::text(text), &SendNonce::of(message.id)).await?;
     Ok(Sending::Sent)
 }

@@ -18,6 +18,7 @@ use crate::domain::ids::{DiscordUserId, JobId, PersonId, RequestId, Timestamp};
 use crate::domain::job::{JobKind, JobState, Step};
 use crate::domain::mail::Mail;
 use crate::domain::request::{Request, RequestState};
+use crate::domain::wait::Wait;
 
 /// What a decision needs to know about a request.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub struct CardCase {
     pub decision: Option<(Actor, Option<DiscordUserId>, Notify)>,
     /// The newest job.
     pub job: Option<CardJob>,
+    /// What a job of the request waits for, if that was reported.
+    pub reported_wait: Option<Wait>,
     /// Whether the check of directory and Keycloak is done.
     pub is_checked: bool,
     /// The state of the account that the newest job is about.
@@ -223,13 +226,15 @@ sql! {
         postgres: concat!(send_now!("(SELECT json_array_elements_text(CAST($6 AS JSON)))"), request_columns!());
     CARD = concat!("SELECT r.*, p.discord_id AS applicant_id, d.approver_id AS approver_id, d.notify AS notify, \
         ap.discord_id AS approver_discord_id, j.id AS job_id, j.state AS job_state, j.step AS job_step, \
-        j.error_code AS job_error_code, (SELECT count(*) FROM job AS c WHERE c.request_id = r.id AND c.kind = 'check' \
+        j.error_code AS job_error_code, w.kind AS waiting_kind, w.state AS waiting_state, w.error_code AS waiting_code, \
+        w.progressed_at AS waiting_since, (SELECT count(*) FROM job AS c WHERE c.request_id = r.id AND c.kind = 'check' \
         AND c.state = 'done') AS checks, a.state AS account_state, (SELECT count(*) FROM request AS e \
         WHERE e.person_id = r.person_id AND e.id <> r.id AND e.sent_at <= r.created_at) AS earlier \
         FROM (SELECT ", request_columns!(), " FROM request WHERE id = $1) AS r \
         LEFT JOIN person AS p ON p.id = r.person_id \
         ", newest_decision!(), "        LEFT JOIN person AS ap ON ap.id = d.approver_id \
         LEFT JOIN job AS j ON j.seq = (SELECT max(l.seq) FROM job AS l WHERE l.request_id = r.id) \
+        LEFT JOIN job AS w ON w.seq = (SELECT min(v.seq) FROM job AS v WHERE v.request_id = r.id AND v.reported_at IS NOT NULL) \
         LEFT JOIN account AS a ON a.id = j.account_id");
     CASE = concat!("SELECT r.*, p.discord_id AS applicant_id, m.guild_id AS card_guild_id, \
         m.channel_id AS card_channel_id, m.message_id AS card_message_id, m.nonce AS card_nonce, \
@@ -253,6 +258,10 @@ struct CardRow {
     job_state: Option<String>,
     job_step: Option<String>,
     job_error_code: Option<String>,
+    waiting_kind: Option<String>,
+    waiting_state: Option<String>,
+    waiting_code: Option<String>,
+    waiting_since: Option<i64>,
     checks: i64,
     account_state: Option<String>,
     earlier: i64,
@@ -279,6 +288,19 @@ impl CardRow {
                 .transpose()
                 .map_err(unreadable)?,
         }))
+    }
+}
+
+impl CardRow {
+    fn reported_wait(&self) -> Result<Option<Wait>, StoreError> {
+        let (Some(kind), Some(state), Some(since)) =
+            (&self.waiting_kind, &self.waiting_state, self.waiting_since)
+        else {
+            return Ok(None);
+        };
+        let code = self.waiting_code.as_ref().map(|code| code.parse()).transpose().map_err(unreadable)?;
+        let (kind, state) = (kind.parse().map_err(unreadable)?, state.parse().map_err(unreadable)?);
+        Ok(Wait::of(kind, state, code, Timestamp::from_millis(since)))
     }
 }
 
@@ -344,7 +366,7 @@ impl ReadConnection {
     /// Everything that the card of a request shows.
     pub async fn card_case(&mut self, id: RequestId) -> Result<Option<CardCase>, StoreError> {
         let Some(row) = maybe!(self, CARD, CardRow; id.to_string())? else { return Ok(None) };
-        let (decision, job) = (row.decision()?, row.job()?);
+        let (decision, job, reported_wait) = (row.decision()?, row.job()?, row.reported_wait()?);
         let applicant = row.applicant_id.map(|id| id.parse()).transpose().map_err(unreadable)?;
         let account_state = row.account_state.map(|state| state.parse()).transpose().map_err(unreadable)?;
         Ok(Some(CardCase {
@@ -352,6 +374,7 @@ impl ReadConnection {
             applicant,
             decision,
             job,
+            reported_wait,
             is_checked: row.checks > 0,
             account_state,
             earlier: row.earlier,

@@ -115,9 +115,9 @@ macro_rules! enqueue_claimed {
     ($($now:tt)+) => {
         concat!(
             "INSERT INTO job (id, person_id, account_id, request_id, kind, plan_version, state, step, \
-             revision, fence, owner, lease_until, attempt, next_run, mail_attempts, cancel_asked) \
+             revision, fence, owner, lease_until, attempt, next_run, progressed_at, mail_attempts, cancel_asked) \
              SELECT $1, $2, $3, $4, $5, CAST($6 AS BIGINT), 'open', $7, 1, b.free, CASE WHEN b.free = 1 THEN $9 END, \
-             CASE WHEN b.free = 1 THEN ", $($now)+, " + CAST($10 AS BIGINT) ELSE 0 END, b.free, CAST($8 AS BIGINT), 0, FALSE \
+             CASE WHEN b.free = 1 THEN ", $($now)+, " + CAST($10 AS BIGINT) ELSE 0 END, b.free, CAST($8 AS BIGINT), CAST($8 AS BIGINT), 0, FALSE \
              FROM (SELECT CASE WHEN EXISTS (SELECT 1 FROM job AS e WHERE e.person_id = $2 \
              AND e.state IN ('open', 'undoing', 'needs_operator') ",
             unless_overtaking!("$5"),

@@ -68,7 +68,7 @@ pub enum CancelAsk {
 macro_rules! job_columns {
     () => {
         "seq, id, person_id, account_id, request_id, kind, plan_version, state, step, revision, fence, owner, \
-         lease_until, attempt, next_run, error_code, mail_attempts, cancel_asked"
+         lease_until, attempt, next_run, error_code, progressed_at, reported_at, mail_attempts, cancel_asked"
     };
 }
 
@@ -90,7 +90,8 @@ pub(super) use {job_columns, unless_overtaking};
 /// Moves on from the step and state that were seen: a commit whose answer was lost must not be made twice.
 macro_rules! advance {
     () => {
-        "UPDATE job SET step = $3, state = $4, next_run = $5, error_code = $6, attempt = 1, revision = revision + 1 \
+        "UPDATE job SET step = $3, state = $4, next_run = $5, error_code = $6, progressed_at = $5, reported_at = NULL, \
+         attempt = 1, revision = revision + 1 \
          WHERE id = $1 AND fence = $2 AND step = $7 AND state = $8"
     };
 }
@@ -98,7 +99,7 @@ macro_rules! advance {
 /// Ends a job; the columns that it returns follow.
 macro_rules! finish {
     () => {
-        "UPDATE job SET state = $3, step = NULL, owner = NULL, lease_until = 0, revision = revision + 1 \
+        "UPDATE job SET state = $3, step = NULL, owner = NULL, lease_until = 0, reported_at = NULL, revision = revision + 1 \
          WHERE id = $1 AND fence = $2 AND owner IS NOT NULL RETURNING "
     };
 }
@@ -142,8 +143,8 @@ sql! {
     STEPS = "SELECT step, outcome, output, at FROM job_step WHERE job_id = $1 ORDER BY id";
     STEP_OUTPUT = "SELECT output FROM job_step WHERE job_id = $1 AND step = $2 ORDER BY id DESC LIMIT 1";
     ENQUEUE = concat!("INSERT INTO job (id, person_id, account_id, request_id, kind, plan_version, state, step, \
-        revision, fence, lease_until, attempt, next_run, mail_attempts, cancel_asked) \
-        VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, 1, 0, 0, 0, $8, 0, FALSE) RETURNING ", job_columns!());
+        revision, fence, lease_until, attempt, next_run, progressed_at, mail_attempts, cancel_asked) \
+        VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, 1, 0, 0, 0, $8, $8, 0, FALSE) RETURNING ", job_columns!());
     RENEW = concat!("UPDATE job SET lease_until = $3 WHERE id = $1 AND fence = $2 RETURNING ", job_columns!());
     HELD = "UPDATE job SET revision = revision + 1 WHERE id = $1 AND fence = $2";
     /// Also records the steps that led there; `$9` is a JSON array. `changes()` counts the rows of the statement before.
@@ -156,7 +157,7 @@ sql! {
     /// A job with a new cancellation is due at once instead.
     STOP_FOR_OPERATOR = concat!("UPDATE job SET \
         state = CASE WHEN cancel_asked <> $3 THEN state ELSE 'needs_operator' END, next_run = $4, \
-        error_code = $5, owner = NULL, lease_until = 0, revision = revision + 1 \
+        error_code = $5, reported_at = NULL, owner = NULL, lease_until = 0, revision = revision + 1 \
         WHERE id = $1 AND fence = $2 AND owner IS NOT NULL RETURNING ", job_columns!());
     FINISH = concat!(finish!(), job_columns!());
     /// The same, and records the last steps; `$4` is a JSON array. The row comes last, because nothing after it would be run.
@@ -173,11 +174,11 @@ sql! {
     ASK_CANCEL = "UPDATE job SET cancel_asked = TRUE, state = $3, next_run = $4, revision = revision + 1 \
         WHERE id = $1 AND state = $2 AND NOT cancel_asked";
     /// Begun mails stay counted, but one more is allowed.
-    RETRY = concat!("UPDATE job SET state = $2, next_run = $3, attempt = 0, error_code = NULL, \
+    RETRY = concat!("UPDATE job SET state = $2, next_run = $3, progressed_at = $3, attempt = 0, error_code = NULL, \
         mail_attempts = CASE WHEN mail_attempts < $4 THEN mail_attempts ELSE $4 END, owner = NULL, lease_until = 0, revision = revision + 1 \
         WHERE id = $1 AND state = 'needs_operator' RETURNING ", job_columns!());
     END_CHECK = "UPDATE job SET state = 'done', step = NULL, fence = fence + 1, owner = NULL, lease_until = 0, \
-        revision = revision + 1 WHERE request_id = $1 AND kind = 'check' AND state IN ('open', 'needs_operator')";
+        reported_at = NULL, revision = revision + 1 WHERE request_id = $1 AND kind = 'check' AND state IN ('open', 'needs_operator')";
     WAKE = "UPDATE job SET next_run = $2, revision = revision + 1 \
         WHERE error_code = $1 AND state IN ('open', 'undoing') AND next_run > $2";
 }
@@ -200,6 +201,8 @@ pub(super) struct Row {
     attempt: i64,
     next_run: i64,
     error_code: Option<String>,
+    progressed_at: i64,
+    reported_at: Option<i64>,
     mail_attempts: i64,
     cancel_asked: bool,
 }
@@ -256,6 +259,8 @@ impl Row {
             attempt: self.attempt,
             next_run: Timestamp::from_millis(self.next_run),
             error_code: self.error_code.map(|code| code.parse()).transpose().map_err(unreadable)?,
+            progressed_at: Timestamp::from_millis(self.progressed_at),
+            reported_at: self.reported_at.map(Timestamp::from_millis),
             mail_attempts: self.mail_attempts,
             cancel_asked: self.cancel_asked,
         })
@@ -403,7 +408,10 @@ impl Tx {
         let done = self.steps_as_json(done)?;
         let touched = exec!(self, ADVANCE;
             &id, claimed.fence, step.code(), state.code(), now, code, seen_step, seen_state, &done)?;
-        if touched == 0 { Err(StoreError::LostLease) } else { Ok(()) }
+        if touched == 0 {
+            return Err(StoreError::LostLease);
+        }
+        self.update_card_of_reported(claimed).await
     }
 
     /// Fenced: waits until `next_run` because of `code`, and releases the lease.
@@ -414,8 +422,13 @@ impl Tx {
         code: ErrorCode,
     ) -> Result<Job, StoreError> {
         let now = self.now().as_millis();
-        Row::held(maybe!(self, POSTPONE, Row;
-            claimed.id.to_string(), claimed.fence, claimed.cancel_asked, now, next_run.as_millis(), code.code())?)
+        let job = Row::held(maybe!(self, POSTPONE, Row;
+            claimed.id.to_string(), claimed.fence, claimed.cancel_asked, now, next_run.as_millis(), code.code())?)?;
+        if claimed.error_code != job.error_code {
+            // The card names what a reported job waits for.
+            self.update_card_of_reported(claimed).await?;
+        }
+        Ok(job)
     }
 
     /// Fenced: stops for an operator at the current step, and releases the lease. A job with a cancellation since the worker last read the
@@ -435,14 +448,18 @@ impl Tx {
         state: JobState,
     ) -> Result<Job, StoreError> {
         let done = self.steps_as_json(done)?;
-        Row::held(maybe!(self, FINISH_RECORDED, Row;
-            claimed.id.to_string(), claimed.fence, state.code(), &done)?)
+        let job = Row::held(maybe!(self, FINISH_RECORDED, Row;
+            claimed.id.to_string(), claimed.fence, state.code(), &done)?)?;
+        self.update_card_of_reported(claimed).await?;
+        Ok(job)
     }
 
     /// Fenced: ends the job as `done` or `undone`, and releases the lease. The error code stays. Check `cancel_asked` of the returned job:
     /// the job may have been cancelled meanwhile.
     pub async fn finish_job(&mut self, claimed: &Job, state: JobState) -> Result<Job, StoreError> {
-        Row::held(maybe!(self, FINISH, Row; claimed.id.to_string(), claimed.fence, state.code())?)
+        let job = Row::held(maybe!(self, FINISH, Row; claimed.id.to_string(), claimed.fence, state.code())?)?;
+        self.update_card_of_reported(claimed).await?;
+        Ok(job)
     }
 
     /// Fenced: releases the claim without counting the attempt, for an orderly stop.

@@ -17,6 +17,7 @@ mod connection;
 mod counters;
 mod database;
 mod decisions;
+mod delays;
 mod deny;
 mod drafts;
 mod dump;
@@ -52,6 +53,7 @@ pub use connection::{ReadConnection, Store, Tx};
 pub use counters::Counts;
 pub use database::Kind;
 pub use decisions::{Decision, NewDecision};
+pub use delays::{NoticedDelay, WaitCount};
 pub use deny::{Denial, DenyKind, NewDeny};
 pub use error::{FileFault, KeyFault, StoreError};
 #[cfg(feature = "faults")]
@@ -79,6 +81,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, Sql)> {
         claims::STATEMENTS,
         connection::STATEMENTS,
         decisions::STATEMENTS,
+        delays::STATEMENTS,
         deny::STATEMENTS,
         drafts::STATEMENTS,
         dump::STATEMENTS,

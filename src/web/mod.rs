@@ -70,6 +70,10 @@ pub struct Numbers {
     pub jobs: Vec<(&'static str, i64)>,
     /// Circuit breakers by target: open (1) or closed (0).
     pub breakers: Vec<(&'static str, i64)>,
+    /// Jobs that have waited for long, by what they wait for.
+    pub jobs_waiting: Vec<(&'static str, i64)>,
+    /// Age of the longest wait of a job, in seconds; 0 if none waits.
+    pub job_waiting_seconds: i64,
     /// Age of the oldest job that is due, in seconds; 0 if none is due.
     pub job_oldest_seconds: i64,
     /// Age of the oldest unsent message, in seconds; 0 if none is waiting.
@@ -179,12 +183,16 @@ fn registry_of(numbers: &Numbers) -> Registry {
     };
     labelled("requests", "Requests by state", "state", &numbers.requests);
     labelled("jobs", "Jobs by state", "state", &numbers.jobs);
+    let waits_for_nothing = [("none", 0)];
+    let waits = if numbers.jobs_waiting.is_empty() { &waits_for_nothing[..] } else { &numbers.jobs_waiting };
+    labelled("jobs_waiting", "Jobs that have waited for long, by what they wait for", "code", waits);
     labelled("breaker_open", "1 while the circuit breaker of a target is open", "target", &numbers.breakers);
     let mut gauge = |name: &str, help: &str, value: i64| {
         let gauge = Gauge::<i64>::default();
         gauge.set(value);
         registry.register(name, help, gauge);
     };
+    gauge("job_waiting_seconds", "Age of the longest wait of a job", numbers.job_waiting_seconds);
     gauge("job_oldest_seconds", "Age of the oldest job that is due", numbers.job_oldest_seconds);
     gauge("outbox_oldest_seconds", "Age of the oldest unsent message", numbers.outbox_oldest_seconds);
     gauge("gateway_up", "1 while this process has a session at the gateway", numbers.gateway_up);
@@ -217,6 +225,7 @@ mod tests {
             jobs: vec![("open", 1)],
             breakers: vec![("mail", 1)],
             job_oldest_seconds: 3,
+            job_waiting_seconds: 301,
             audit_seq: 17,
             store_statements: 40,
             store_commits: 6,
@@ -231,6 +240,8 @@ mod tests {
             "accolade_jobs{state=\"open\"} 1",
             "accolade_breaker_open{target=\"mail\"} 1",
             "accolade_job_oldest_seconds 3",
+            "accolade_job_waiting_seconds 301",
+            "accolade_jobs_waiting{code=\"none\"} 0",
             "accolade_outbox_oldest_seconds 0",
             "accolade_gateway_up 0",
             "accolade_audit_seq 17",

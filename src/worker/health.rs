@@ -7,7 +7,7 @@ use super::breaker::Target;
 use super::context::WorkerContext;
 use crate::domain::job::JobState;
 use crate::domain::request::RequestState;
-use crate::store::StoreError;
+use crate::store::{StoreError, WaitCount};
 
 /// The state of the background loops and their queues.
 #[derive(Clone, Debug)]
@@ -16,8 +16,12 @@ pub struct Health {
     pub jobs: Vec<(JobState, i64)>,
     /// Requests in each state.
     pub requests: Vec<(RequestState, i64)>,
-    /// How long the longest due job has been due; zero if nothing is.
+    /// How long the longest due job has been due; zero if nothing is. Each attempt begins this time again.
     pub oldest_job: Duration,
+    /// What jobs wait for.
+    pub waits: Vec<WaitCount>,
+    /// How long the longest wait is; zero if nothing waits.
+    pub longest_wait: Duration,
     /// How old the oldest unsent message is; zero if there is none.
     pub oldest_message: Duration,
     /// The targets whose calls are held back.
@@ -33,10 +37,14 @@ pub(crate) async fn measure(worker: &WorkerContext) -> Result<Health, StoreError
     let now = worker.deps.clock.now();
     let due = view.oldest_due_job().await?;
     let unsent = view.oldest_outbox().await?;
+    let waits = view.wait_counts().await?;
+    let longest_wait = waits.iter().map(|wait| now.since(wait.oldest)).max().unwrap_or_default();
     Ok(Health {
         jobs: view.job_counts().await?,
         requests: view.request_counts().await?,
         oldest_job: due.map_or(Duration::ZERO, |due| now.since(due)),
+        waits,
+        longest_wait,
         oldest_message: unsent.map_or(Duration::ZERO, |unsent| now.since(unsent)),
         open_breakers: Target::ALL
             .iter()

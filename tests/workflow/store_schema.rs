@@ -77,6 +77,10 @@ const SCANNING: &[(&str, &str)] = &[
     ("COUNT_CARD_ATTEMPT outbox", "once after a restoration"),
     ("COUNTS request", "the metrics"),
     ("COUNTS job", "the metrics"),
+    (
+        "WAIT_COUNTS job",
+        "the metrics and the health page walk through the jobs that failed, which an index holds",
+    ),
     ("OF_PERSON job", "an operator asks for everything about one person"),
     ("ENSURE account", FOREIGN_KEY),
     ("ENSURE job", FOREIGN_KEY),

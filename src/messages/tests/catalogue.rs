@@ -120,7 +120,7 @@ fn named_after_codes() -> Vec<(&'static str, Vec<&'static str>)> {
 /// The messages that exist only for some error codes.
 fn named_after_some_codes() -> BTreeSet<String> {
     let of = |kind| ErrorCode::ALL.iter().map(move |code| id_of_code(kind, code.code()));
-    of("failed").chain(of("why-code")).collect()
+    of("failed").chain(of("why-code")).chain(of("waits-for")).collect()
 }
 
 #[test]
