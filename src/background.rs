@@ -240,6 +240,11 @@ impl Background {
         self.worker.breakpoint.is_stopped()
     }
 
+    /// How long Keycloak's events could not be read; zero if they were read last, or if another replica reads them.
+    pub fn events_unread_for(&self) -> Duration {
+        self.worker.events_unread.age(self.worker.deps.clock.now())
+    }
+
     /// Registers the counters of steps, calls and mails.
     pub fn register_metrics(&self, registry: &mut Registry) {
         self.worker.metrics.register(registry);

@@ -82,6 +82,10 @@ impl Probe for HealthProbe {
                 Session::Elsewhere => Part::StandsBy,
             };
             let jobs = jobs_part(&self.store).await;
+            let events = events_part(
+                self.background.events_unread_for(),
+                self.config.now().account.report_delay_after,
+            );
             let guilds = guilds_part(&self.guilds.missing(&self.config.now()));
             vec![
                 ("store", store),
@@ -90,6 +94,7 @@ impl Probe for HealthProbe {
                 ("gateway", gateway),
                 ("guilds", guilds),
                 ("jobs", jobs),
+                ("events", events),
             ]
         })
     }
@@ -117,6 +122,7 @@ impl Probe for HealthProbe {
                     .filter(|wait| wait.reported > 0)
                     .map(|wait| (wait.code.code(), wait.reported))
                     .collect(),
+                events_unread_seconds: seconds(self.background.events_unread_for()),
                 job_waiting_seconds: seconds(health.longest_wait),
                 job_oldest_seconds: seconds(health.oldest_job),
                 outbox_oldest_seconds: seconds(health.oldest_message),
@@ -149,6 +155,15 @@ async fn jobs_part(store: &Store) -> Part {
         // The part `store` says what is wrong.
         Ok(Err(_)) | Err(_) => Part::Degraded("not known, because the store does not answer".to_owned()),
     }
+}
+
+/// Without Keycloak's events a password is seen when the directory is asked the next time, so the process is ready.
+fn events_part(unread_for: Duration, told_after: Duration) -> Part {
+    if unread_for < told_after {
+        return Part::Answers;
+    }
+    let what = "Keycloak's events can't be read, so passwords are noticed late; see the log";
+    Part::Degraded(what.to_owned())
 }
 
 fn told_waits(waits: &[WaitCount]) -> Part {

@@ -29,17 +29,26 @@ const PAGE: u32 = 100;
 
 /// Reads Keycloak's events since the last poll. Returns how many activations were seen.
 pub(crate) async fn poll_events(worker: &WorkerContext) -> Result<usize, StoreError> {
-    let Some(lease) = take_lease(worker, NAME).await? else { return Ok(0) };
+    let Some(lease) = take_lease(worker, NAME).await? else {
+        // Another replica reads them.
+        worker.events_unread.succeeded();
+        return Ok(0);
+    };
     let cursor = worker.deps.store.read().await?.event_cursor(NAME).await?.unwrap_or_default();
     if let Admission::Blocked(_) = worker.admit(Target::Keycloak) {
+        worker.events_unread.failed(worker.deps.clock.now());
         return Ok(0);
     }
     let from = Timestamp::from_millis(cursor.at).before(STEP_BACK);
     let answer = worker.measured(Target::Keycloak, worker.deps.keycloak.events_since(from)).await;
     worker.note_answer(Target::Keycloak, answer.as_ref().is_err_and(IsOutage::is_outage)).await;
     let events = match answer {
-        Ok(events) => events,
+        Ok(events) => {
+            worker.events_unread.succeeded();
+            events
+        }
         Err(error) => {
+            worker.events_unread.failed(worker.deps.clock.now());
             tracing::warn!(error = %error, "keycloak's events could not be read; the next poll tries again");
             return Ok(0);
         }

@@ -74,6 +74,8 @@ pub struct Numbers {
     pub jobs_waiting: Vec<(&'static str, i64)>,
     /// Age of the longest wait of a job, in seconds; 0 if none waits.
     pub job_waiting_seconds: i64,
+    /// How long Keycloak's events could not be read, in seconds; 0 if they were read last.
+    pub events_unread_seconds: i64,
     /// Age of the oldest job that is due, in seconds; 0 if none is due.
     pub job_oldest_seconds: i64,
     /// Age of the oldest unsent message, in seconds; 0 if none is waiting.
@@ -193,6 +195,8 @@ fn registry_of(numbers: &Numbers) -> Registry {
         registry.register(name, help, gauge);
     };
     gauge("job_waiting_seconds", "Age of the longest wait of a job", numbers.job_waiting_seconds);
+    let unread = "How long Keycloak's events could not be read";
+    gauge("events_unread_seconds", unread, numbers.events_unread_seconds);
     gauge("job_oldest_seconds", "Age of the oldest job that is due", numbers.job_oldest_seconds);
     gauge("outbox_oldest_seconds", "Age of the oldest unsent message", numbers.outbox_oldest_seconds);
     gauge("gateway_up", "1 while this process has a session at the gateway", numbers.gateway_up);
@@ -240,6 +244,7 @@ mod tests {
             "accolade_jobs{state=\"open\"} 1",
             "accolade_breaker_open{target=\"mail\"} 1",
             "accolade_job_oldest_seconds 3",
+            "accolade_events_unread_seconds 0",
             "accolade_job_waiting_seconds 301",
             "accolade_jobs_waiting{code=\"none\"} 0",
             "accolade_outbox_oldest_seconds 0",

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::breakers::Breakers;
+use super::failing_since::FailingSince;
 use super::heartbeat::Heartbeat;
 use super::metrics::Metrics;
 use super::recent_checks::RecentChecks;
@@ -52,6 +53,8 @@ pub(crate) struct WorkerContext {
     pub(crate) metrics: Metrics,
     pub(crate) heartbeat: Heartbeat,
     pub(crate) recent_checks: RecentChecks,
+    /// Since when Keycloak's events can't be read.
+    pub(crate) events_unread: FailingSince,
     #[cfg(feature = "faults")]
     pub(crate) breakpoint: super::breakpoint::Breakpoint,
 }
@@ -68,6 +71,7 @@ impl WorkerContext {
             metrics: Metrics::new(),
             heartbeat: Heartbeat::new(),
             recent_checks: RecentChecks::new(),
+            events_unread: FailingSince::new(),
             #[cfg(feature = "faults")]
             breakpoint: super::breakpoint::Breakpoint::default(),
             deps,

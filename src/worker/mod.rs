@@ -10,6 +10,7 @@ pub(crate) mod breakers;
 pub(crate) mod breakpoint;
 pub(crate) mod call;
 pub(crate) mod context;
+pub(crate) mod failing_since;
 pub(crate) mod health;
 pub(crate) mod heartbeat;
 pub(crate) mod metrics;

@@ -14,11 +14,6 @@ const FOR_TESTS: &[(&str, &str, &str)] = &[
         "members",
         "a test reads a group with a hostile name back, through the bot's own filter",
     ),
-    (
-        "src/domain/job.rs",
-        "waits_for",
-        "a test holds the statement of the claim against it, for each pair of kinds",
-    ),
     ("src/store/dump.rs", "dump", "a test searches every column of every table for what must be sealed"),
     ("src/store/jobs.rs", "job_steps", "a test holds the steps that a claim brings against them"),
 ];

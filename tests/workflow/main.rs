@@ -35,3 +35,4 @@ mod store_flush;
 mod store_jobs;
 mod store_requests;
 mod store_schema;
+mod waits;

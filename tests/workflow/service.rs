@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 use testbed::ports::Port;
+use testbed::proxy::{Answer, Plan, Proxy, Server, Speech, Which};
 use testbed::wait_until;
 
 use crate::settings::starts_with;
@@ -243,6 +244,46 @@ fn the_metrics_page_has_every_metric_of_the_guide_and_no_other() {
         let (wanted, found) = (guide(), families(&text));
         ensure!(wanted == found, "the guide has {wanted:?}, the page {found:?}");
         watched.env.stops().await
+    });
+}
+
+/// The value of one metric without labels.
+async fn gauge(watched: &Watched, name: &str) -> Result<i64> {
+    let (_, text) = page(watched.health(), "/metrics").await?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    Ok(value.with_context(|| format!("no {name} in {text}"))?.parse()?)
+}
+
+#[test]
+fn a_wait_for_an_import_degrades_readiness_and_grows_in_the_metrics_until_it_comes() {
+    plays("sv7", async |harness, watched| {
+        let (_, server) = harness.servers.keycloak.url.split_once("//").context("a url")?;
+        let proxy = Proxy::start(server.parse()?, Speech::Http, 0).await?;
+        let through = format!("http://{}", proxy.address);
+        watched.starts(&[("ACCOLADE__KEYCLOAK__URL", through.as_str())]).await?;
+        let env = &watched.env;
+        env.ada_asks().await?;
+        env.waits_for("SELECT state FROM job WHERE kind = 'check'", "done").await?;
+        waits_until_part(watched.health(), "jobs", "ok").await?;
+        let users = Which::Http("GET", "/users?");
+        let nobody = Plan::answer(users, Answer::HttpDocument("[]"), Server::IsSpared);
+        proxy.plans(Plan { times: u32::MAX, ..nobody });
+        env.grace_approves().await?;
+        env.waits_for("SELECT error_code FROM job WHERE kind = 'provision'", "import_not_seen").await?;
+        let none = "accolade_jobs_waiting{code=\"none\"} 0";
+        ensure!(page(watched.health(), "/metrics").await?.1.contains(none));
+        let before = gauge(watched, "accolade_job_waiting_seconds").await?;
+        env.advances(Duration::from_mins(6))?;
+        waits_until_part(watched.health(), "jobs", "degraded: waiting for import_not_seen (1)").await?;
+        let one = "accolade_jobs_waiting{code=\"import_not_seen\"} 1";
+        ensure!(page(watched.health(), "/metrics").await?.1.contains(one));
+        let after = gauge(watched, "accolade_job_waiting_seconds").await?;
+        ensure!(after >= before + 300, "{before} s became {after} s");
+        proxy.heals().await?;
+        env.waits_for("SELECT state FROM account", "invited").await?;
+        waits_until_part(watched.health(), "jobs", "ok").await?;
+        ensure!(gauge(watched, "accolade_job_waiting_seconds").await? == 0);
+        env.stops().await
     });
 }
 

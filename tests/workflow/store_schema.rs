@@ -77,10 +77,6 @@ const SCANNING: &[(&str, &str)] = &[
     ("COUNT_CARD_ATTEMPT outbox", "once after a restoration"),
     ("COUNTS request", "the metrics"),
     ("COUNTS job", "the metrics"),
-    (
-        "WAIT_COUNTS job",
-        "the metrics and the health page walk through the jobs that failed, which an index holds",
-    ),
     ("OF_PERSON job", "an operator asks for everything about one person"),
     ("ENSURE account", FOREIGN_KEY),
     ("ENSURE job", FOREIGN_KEY),
@@ -191,8 +187,8 @@ const FILLED: [&[&str]; 5] = [
     ],
     &[
         "INSERT INTO job (id, person_id, account_id, request_id, kind, plan_version, state, step, revision, fence, lease_until, \
-         attempt, next_run, mail_attempts, cancel_asked) \
-         VALUES ('w', 'p', 'a', 'r', 'provision', 1, 'open', 'mail', 1, 2, 0, 0, 5, 0, FALSE)",
+         attempt, next_run, progressed_at, mail_attempts, cancel_asked) \
+         VALUES ('w', 'p', 'a', 'r', 'provision', 1, 'open', 'mail', 1, 2, 0, 0, 5, 5, 0, FALSE)",
         "INSERT INTO job_step (job_id, step, outcome, output, at) VALUES ('w', 'groups', 'applied', '{}', 5)",
         "INSERT INTO mail (id, account_id, job_id, begun_at, link_until, state) VALUES ('m', 'a', 'w', 5, 9, 'begun')",
     ],
