@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::jobs::runner::{self, Look};
-use crate::maintenance::{activation, delays, housekeeping};
+use crate::maintenance::{activation, delays, housekeeping, locks};
 use crate::notify::sender;
 use crate::store::StoreError;
 use crate::worker::context::WorkerContext;
@@ -57,6 +57,9 @@ const DELAYS_INTERVAL: Duration = Duration::from_secs(10);
 /// How often the directory is asked about invited accounts.
 const DIRECTORY_CHECK_INTERVAL: Duration = Duration::from_mins(10);
 
+/// How often accounts that must be locked are looked at.
+const LOCK_CHECK_INTERVAL: Duration = Duration::from_mins(10);
+
 /// Why a loop stopped waiting.
 enum Woken {
     ByNotification,
@@ -98,6 +101,10 @@ impl Background {
         });
         let (this, halt) = (self.clone(), stop.clone());
         tracker.spawn(async move { this.every(DELAYS_INTERVAL, &halt, || this.report_delays()).await });
+        let (this, halt) = (self.clone(), stop.clone());
+        tracker.spawn(async move {
+            this.every(LOCK_CHECK_INTERVAL, &halt, || locks::look(&this.worker)).await;
+        });
     }
 
     /// Claims and runs due jobs, at most [`RUNNERS`] at once, and fewer while people use the bot.
@@ -216,6 +223,11 @@ impl Background {
     /// One round of the search for activations: Keycloak's events, then the directory. Returns how many were seen.
     pub async fn look_for_activations(&self) -> Result<usize, StoreError> {
         Ok(activation::poll_events(&self.worker).await? + activation::check_invited(&self.worker).await?)
+    }
+
+    /// One look at the accounts that must be locked. Returns how many are being locked again.
+    pub async fn look_at_locks(&self) -> Result<usize, StoreError> {
+        locks::look(&self.worker).await
     }
 
     /// One round of expiry, withdrawal of unused accounts and erasure. Returns how many rows were changed.

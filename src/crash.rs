@@ -60,20 +60,22 @@ points! {
         "welcome": "grant_role";
         "resend": "resend";
         "lock": "lock" "disable" "end_sessions";
+        "enable": "eligible" "end_sessions" "groups" "reset_password" "unlock";
     }
     unrecorded {
         "provision": "eligible" "recheck_availability" "create_entry" "groups" "await_import" "await_group_sync" "mail";
         "withdraw": "disable" "lock" "end_sessions" "check_password" "remove" "unlock";
         "undo": "disable" "lock" "end_sessions" "check_password" "remove";
         "lock": "lock" "disable" "end_sessions";
+        "enable": "eligible" "end_sessions" "groups" "reset_password" "unlock";
     }
     commits {
         "check.check_availability" "provision.mail" "provision.invite" "welcome.grant_role" "resend.resend"
-        "draft" "send" "send_refused" "approve" "deny" "cancel" "retry" "password" "not_me" "panel" "press_refused" "role_lost" "member_gone"
+        "draft" "send" "send_refused" "approve" "deny" "cancel" "retry" "password" "not_me" "enable" "panel" "press_refused" "role_lost" "member_gone"
         "app.void_leases" "lease.take" "lease.renew" "lease.give_back"
-        "withdraw.finalize" "undo.finalize" "lock.finalize" "job.mail_quota" "job.mail_refund" "job.mail_unknown" "job.renew" "job.release" "job.wake" "job.later" "job.operator" "job.undo" "job.conflict"
+        "withdraw.finalize" "undo.finalize" "lock.finalize" "enable.finalize" "job.mail_quota" "job.mail_refund" "job.mail_unknown" "job.renew" "job.release" "job.wake" "job.later" "job.operator" "job.undo" "job.conflict"
         "activation.seen" "activation.cursor" "outbox.prepare" "outbox.sent" "outbox.later"
-        "housekeeping.expire" "housekeeping.withdraw" "housekeeping.purge"
+        "housekeeping.expire" "housekeeping.withdraw" "housekeeping.purge" "locks.again"
     }
     else { "store.flush.before" "store.flush.after" "job.after_claim" "outbox.before_send" "outbox.after_send" }
 }

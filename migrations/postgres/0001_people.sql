@@ -96,6 +96,8 @@ CREATE UNIQUE INDEX account_live_directory ON account (directory_id) WHERE state
 CREATE UNIQUE INDEX account_live_keycloak ON account (keycloak_id) WHERE state <> 'closed';
 -- The activation poll walks through the invited accounts.
 CREATE INDEX account_invited ON account (id) WHERE state = 'invited';
+-- The search for lost locks walks through the disabled accounts.
+CREATE INDEX account_disabled ON account (id) WHERE state = 'disabled';
 
 CREATE TABLE tombstone (
     username TEXT NOT NULL, -- a name that was in use

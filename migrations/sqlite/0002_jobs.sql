@@ -6,7 +6,7 @@ CREATE TABLE job (
     person_id TEXT NOT NULL REFERENCES person (id), -- the person it is for
     account_id TEXT REFERENCES account (id), -- the account that it creates, changes or ends
     request_id TEXT REFERENCES request (id), -- the request that caused it
-    kind TEXT NOT NULL CHECK (kind IN ('check', 'provision', 'withdraw', 'welcome', 'resend', 'lock')), -- the plan it follows
+    kind TEXT NOT NULL CHECK (kind IN ('check', 'provision', 'withdraw', 'welcome', 'resend', 'lock', 'enable')), -- the plan it follows
     plan_version INTEGER NOT NULL, -- the version of the plan; a worker leaves newer ones alone
     state TEXT NOT NULL CHECK (state IN ('open', 'undoing', 'needs_operator', 'done', 'undone')), -- the present state
     step TEXT, -- the next step; NULL once finished

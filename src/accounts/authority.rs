@@ -10,7 +10,7 @@ use crate::config::Guild;
 use crate::domain::approval::{self, authorize_admin, authorize_reader};
 use crate::domain::audit::{Actor, Entry, Event, Source};
 use crate::domain::error_code::ErrorCode;
-use crate::domain::ids::{GuildId, JobId, PersonId, RequestId, Timestamp};
+use crate::domain::ids::{DiscordUserId, GuildId, JobId, PersonId, RequestId, Timestamp};
 use crate::domain::member::MemberFacts;
 use crate::domain::request::{Request, RequestState};
 use crate::store::{StoreError, Tx};
@@ -20,6 +20,8 @@ use crate::store::{StoreError, Tx};
 pub enum Purpose {
     /// View single links.
     Link,
+    /// Unlock a disabled account.
+    LinkEnable,
     /// Export all links.
     LinkExport,
     /// Read a page of the audit log.
@@ -44,6 +46,7 @@ impl Purpose {
     const fn code(self) -> &'static str {
         match self {
             Self::Link => "link",
+            Self::LinkEnable => "link.enable",
             Self::LinkExport => "link.export",
             Self::Audit => "audit",
             Self::AuditExport => "audit.export",
@@ -110,6 +113,14 @@ impl Admin {
 
     pub(super) const fn source(&self) -> Source {
         self.holder.source()
+    }
+
+    /// The Discord user who acts; `None` at the command line.
+    pub(super) const fn user(&self) -> Option<DiscordUserId> {
+        match &self.holder {
+            Holder::Operator(_) => None,
+            Holder::Member(reviewer) => Some(reviewer.user_id),
+        }
     }
 
     /// Who acts, for the audit log. A member gets a row in `person`.

@@ -6,13 +6,15 @@
 use super::caller::Caller;
 use super::context::Accounts;
 use super::error::{Details, UseCaseError};
-use crate::domain::account::AccountState;
+use super::password::phase_of;
+use crate::domain::account::{Account, AccountState};
 use crate::domain::approval::Notify;
 use crate::domain::audit::{Actor, Entry, Event, Source};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{Nonce, PersonId, RequestId};
-use crate::domain::job::JobKind;
+use crate::domain::job::{Job, JobKind};
 use crate::domain::notification::Notification;
+use crate::domain::phase::AccountPhase;
 use crate::domain::request::{Request, RequestState};
 use crate::store::{CancelAsk, NewJob, RequestMove, RequestMoved, Tx};
 
@@ -84,7 +86,9 @@ pub(super) async fn cancel_request(
             let told = decision.is_some_and(|decision| decision.notify == Notify::Told);
             Err(ended(if told { RequestState::Denied } else { RequestState::Expired }))
         }
-        RequestState::Cancelled | RequestState::Expired | RequestState::Failed => Err(ended(request.state)),
+        RequestState::Cancelled | RequestState::Expired | RequestState::Failed => {
+            of_ended_request(&mut tx, request).await.map(Some)
+        }
     }
 }
 
@@ -130,9 +134,9 @@ async fn undo_or_withdraw(
     let Some(account) = tx.account_of(request.person_id).await? else {
         return Err(ended(request.state));
     };
+    let jobs = tx.unfinished_jobs_of(request.person_id).await?;
     match account.state {
         AccountState::Creating => {
-            let jobs = tx.unfinished_jobs_of(request.person_id).await?;
             let making = jobs.iter().find(|job| job.kind == JobKind::Provision).ok_or(ErrorCode::Internal)?;
             match tx.ask_cancel(making.id).await? {
                 CancelAsk::Asked => {
@@ -152,7 +156,6 @@ async fn undo_or_withdraw(
             if !is_moved(&tx.move_request(request, RequestState::Cancelled, RequestMove::default()).await?) {
                 return Ok(None);
             }
-            let jobs = tx.unfinished_jobs_of(request.person_id).await?;
             if !jobs.iter().any(|job| job.kind == JobKind::Withdraw) {
                 let withdraw = NewJob {
                     person_id: request.person_id,
@@ -169,8 +172,32 @@ async fn undo_or_withdraw(
             Ok(Some(Cancelled { code: request.code.clone(), undo: false, withdraw: true }))
         }
         AccountState::Active | AccountState::Disabled | AccountState::Conflict | AccountState::Closed => {
-            Err(UseCaseError::with(ErrorCode::AlreadyHasAccount, Details::AccountInUse))
+            Err(not_cancelled(&account, &jobs))
         }
+    }
+}
+
+/// A request that ended while its account has not: the account says what happens. One that is still being removed reads as at the first
+/// press.
+async fn of_ended_request(tx: &mut Tx, request: &Request) -> Result<Cancelled, UseCaseError> {
+    let account = tx.account_of(request.person_id).await?;
+    let Some(account) = account else { return Err(ended(request.state)) };
+    if tx.request_of_account(&account).await? != Some(request.id) {
+        return Err(ended(request.state));
+    }
+    let jobs = tx.unfinished_jobs_of(request.person_id).await?;
+    if phase_of(&account, &jobs) == AccountPhase::Removing {
+        let withdraw = account.state == AccountState::Invited;
+        return Ok(Cancelled { code: request.code.clone(), undo: !withdraw, withdraw });
+    }
+    Err(not_cancelled(&account, &jobs))
+}
+
+/// Why an account that was set up has no request to cancel.
+fn not_cancelled(account: &Account, jobs: &[Job]) -> UseCaseError {
+    match phase_of(account, jobs).unavailable() {
+        Some(why) => why.into(),
+        None => UseCaseError::with(ErrorCode::AlreadyHasAccount, Details::AccountInUse),
     }
 }
 

@@ -4,12 +4,13 @@ use super::caller::Caller;
 use super::context::Accounts;
 use super::error::{Details, UseCaseError};
 use crate::config::Guild;
-use crate::domain::account::AccountState;
 use crate::domain::eligibility::{Eligibility, Rule, WhyNot, evaluate};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::DiscordUserId;
 use crate::domain::member::MemberFacts;
+use crate::domain::phase::AccountPhase;
 use crate::domain::request::Request;
+use crate::store::UnfinishedJob;
 
 /// What the person already has.
 pub(super) struct OpenRequest {
@@ -54,12 +55,9 @@ impl Accounts {
         if known.is_denied {
             return Err(ErrorCode::DeniedPerson.into());
         }
-        if let Some(account) = known.account {
-            let is_being_made = account.state == AccountState::Creating;
-            return Err(match known.open.or(known.latest) {
-                Some(request) if is_being_made => open(&request),
-                Some(_) | None => ErrorCode::AlreadyHasAccount.into(),
-            });
+        if let Some(account) = &known.account {
+            let phase = AccountPhase::of(account.state, known.jobs.iter().map(UnfinishedJob::of_phase));
+            return Err(has_account(phase, known.open.as_ref().or(known.latest.as_ref())));
         }
         if let Some(request) = known.open {
             if !waits_for_another_name(&request) {
@@ -70,6 +68,17 @@ impl Accounts {
         let now = self.clock().now();
         let is_valid = |draft: &Request| draft.expires_at.is_none_or(|at| at > now);
         Ok(OpenRequest { former: known.draft.filter(is_valid) })
+    }
+}
+
+/// Why somebody who has an account can't ask for one: its phase says what to do.
+pub(super) fn has_account(phase: AccountPhase, request: Option<&Request>) -> UseCaseError {
+    match (phase, request) {
+        (AccountPhase::BeingMade, Some(request)) => open(request),
+        (phase, _) => match phase.unavailable() {
+            Some(why) => UseCaseError::with(ErrorCode::AlreadyHasAccount, Details::AccountUnavailable(why)),
+            None => ErrorCode::AlreadyHasAccount.into(),
+        },
     }
 }
 

@@ -4,10 +4,10 @@ use crate::domain::approval::Verdict;
 use crate::domain::eligibility::WhyNot;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{DiscordUserId, Timestamp};
-use crate::domain::mail::MailUnavailable;
 use crate::domain::mail_address::IllegalMailAddress;
 use crate::domain::panel::ChannelRight;
 use crate::domain::person_name::IllegalPersonName;
+use crate::domain::phase::{AccountUnavailable, NotEnabled};
 use crate::domain::request::RequestState;
 use crate::domain::username::IllegalUsername;
 use crate::store::StoreError;
@@ -30,6 +30,28 @@ impl UseCaseError {
     /// An error with its facts.
     pub const fn with(error_code: ErrorCode, details: Details) -> Self {
         Self { error_code, details }
+    }
+}
+
+impl From<AccountUnavailable> for UseCaseError {
+    fn from(why: AccountUnavailable) -> Self {
+        let error_code = match why {
+            AccountUnavailable::Conflict => ErrorCode::DirectoryConflict,
+            AccountUnavailable::NoAccount
+            | AccountUnavailable::BeingMade
+            | AccountUnavailable::Checking
+            | AccountUnavailable::Removing
+            | AccountUnavailable::Locking
+            | AccountUnavailable::Locked
+            | AccountUnavailable::Unlocking => ErrorCode::NotEligible,
+        };
+        Self::with(error_code, Details::AccountUnavailable(why))
+    }
+}
+
+impl From<NotEnabled> for UseCaseError {
+    fn from(why: NotEnabled) -> Self {
+        Self::with(why.error_code(), Details::NotEnabled(why))
     }
 }
 
@@ -107,8 +129,12 @@ pub enum Details {
     Expired,
     /// `stale_button`: the card is valid, but it was edited after this button was shown.
     CardChanged,
-    /// The account's state does not allow it.
-    MailUnavailable(MailUnavailable),
+    /// The account's phase does not allow it.
+    AccountUnavailable(AccountUnavailable),
+    /// The account can't be unlocked.
+    NotEnabled(NotEnabled),
+    /// `already_decided` at `Retry`: the job does not wait for an operator.
+    NotStopped,
     /// The bot lacks rights in the channel.
     ChannelRights(Vec<ChannelRight>),
     /// `too_many`: the person must wait.

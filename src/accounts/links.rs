@@ -9,15 +9,15 @@ use super::authority::Admin;
 use super::context::Accounts;
 use super::error::{Chain, UseCaseError};
 use super::export_writer::{ExportWriter, Format, instant};
-use super::password::ends_account;
 use crate::directory::{By, Directory, Entry};
 use crate::domain::account::{Account, AccountState, DirectoryId, KeycloakId, Mark};
 use crate::domain::eligibility::GroupName;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, DiscordUserId};
-use crate::domain::job::{JobKind, Step};
+use crate::domain::job::{Job, JobKind, JobState, Step};
 use crate::domain::link::{Comparison, EntryFacts, Lookup, Recorded, UserFacts, compare};
 use crate::domain::mail_address::MailAddress;
+use crate::domain::phase::PhaseJob;
 use crate::domain::username::Username;
 use crate::store::{AccountFilter, ReadConnection};
 
@@ -104,7 +104,7 @@ impl Accounts {
         let managed = self.config().managed_groups();
         let recorded = Recorded {
             account: &link.account,
-            is_ending: jobs.iter().any(|job| ends_account(job.kind, job.state, job.cancel_asked)),
+            is_ending: jobs.iter().any(|job| PhaseJob::from(job).ends_account()),
             discord_id: link.discord_id,
             wanted: wanted.as_deref(),
             managed: &managed,
@@ -150,7 +150,7 @@ impl Accounts {
     }
 
     /// The matching links that this admin may see. The view is audited before they are returned.
-    async fn look_up_links(&self, admin: &Admin, what: &str) -> Result<Vec<Link>, UseCaseError> {
+    pub(super) async fn look_up_links(&self, admin: &Admin, what: &str) -> Result<Vec<Link>, UseCaseError> {
         // Ask the directory before taking a connection to the store.
         let query = LinkQuery::read(what);
         let mut ids = match &query {
@@ -182,16 +182,25 @@ impl Accounts {
         Ok(entries.into_iter().filter_map(|entry| entry.mark).map(Mark::account).collect())
     }
 
-    /// The groups of the rule by which the account was created; `None` if the rule is no longer known.
+    /// The groups of the rule by which the account was created, or enabled again; `None` if the rule is no longer known.
     async fn wanted_groups(
         &self,
         view: &mut ReadConnection,
         link: &Link,
     ) -> Result<Option<Vec<GroupName>>, UseCaseError> {
         let jobs = view.jobs_of(link.account.person_id).await?;
-        let made =
-            jobs.iter().find(|job| job.kind == JobKind::Provision && job.account_id == Some(link.account.id));
-        let Some(job) = made else { return Ok(None) };
+        let sets_groups = |job: &&Job| {
+            let is_of_kind = match job.kind {
+                JobKind::Provision => true,
+                // Until it is done, the groups may be those of before.
+                JobKind::Enable => job.state == JobState::Done,
+                JobKind::Check | JobKind::Withdraw | JobKind::Welcome | JobKind::Resend | JobKind::Lock => {
+                    false
+                }
+            };
+            is_of_kind && job.account_id == Some(link.account.id)
+        };
+        let Some(job) = jobs.iter().rev().find(sets_groups) else { return Ok(None) };
         let output = view.step_output(job.id, Step::Eligible).await?.unwrap_or_default();
         // The output of the job's step `eligible`.
         let output: Value = serde_json::from_str(&output).unwrap_or_default();

@@ -16,6 +16,7 @@ pub mod decide;
 pub mod deny_list;
 pub mod diagnosis;
 mod eligibility_check;
+pub mod enable;
 mod error;
 mod examiner;
 pub mod explain;
@@ -32,7 +33,7 @@ pub mod restored;
 pub mod retry;
 pub mod status;
 
-pub use crate::domain::mail::MailUnavailable;
+pub use crate::domain::phase::{AccountUnavailable, NotEnabled};
 pub use authority::{Admin, Purpose, ViewGrant};
 pub use caller::{Caller, FormInput, Operator, Proof, Reviewer};
 pub use context::{Accounts, Clients};

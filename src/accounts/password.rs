@@ -8,11 +8,12 @@ use std::time::Duration;
 use super::caller::Caller;
 use super::context::Accounts;
 use super::error::{Details, UseCaseError};
-use crate::domain::account::{Account, AccountState};
+use crate::domain::account::Account;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, Nonce, Timestamp};
-use crate::domain::job::{Job, JobKind, JobState};
-use crate::domain::mail::{Mail, MailUnavailable, PERSONAL_SPAN};
+use crate::domain::job::{Job, JobKind};
+use crate::domain::mail::{Mail, PERSONAL_SPAN};
+use crate::domain::phase::{AccountPhase, AccountUnavailable, PhaseJob};
 use crate::store::{NewJob, RateLimitKind, ReadConnection, StoreError, Tx};
 
 /// The pause between two mails to one account, so that the first can arrive.
@@ -101,9 +102,7 @@ pub(super) async fn own_account(
 ) -> Result<Account, UseCaseError> {
     let nobody = || match which {
         Some(_) => UseCaseError::because(ErrorCode::StaleButton),
-        None => {
-            UseCaseError::with(ErrorCode::NotEligible, Details::MailUnavailable(MailUnavailable::NoAccount))
-        }
+        None => UseCaseError::from(AccountUnavailable::NoAccount),
     };
     let person = view.person_of(caller.user_id).await?.ok_or_else(nobody)?;
     let account = view.account_of(person.id).await?.ok_or_else(nobody)?;
@@ -113,40 +112,25 @@ pub(super) async fn own_account(
     }
 }
 
+/// The phase of an account whose owner has these unfinished jobs.
+pub(super) fn phase_of(account: &Account, jobs: &[Job]) -> AccountPhase {
+    AccountPhase::of(account.state, jobs.iter().map(PhaseJob::from))
+}
+
 /// Checks that the account is `invited` or `active`, and that no job is about to end that.
 pub(super) fn must_be_usable(account: &Account, jobs: &[Job]) -> Result<(), UseCaseError> {
-    let not_now = |why| Err(UseCaseError::with(ErrorCode::NotEligible, Details::MailUnavailable(why)));
-    match account.state {
-        AccountState::Creating => not_now(MailUnavailable::BeingMade),
-        AccountState::Disabled => not_now(MailUnavailable::Locked),
-        AccountState::Conflict => Err(UseCaseError::with(
-            ErrorCode::DirectoryConflict,
-            Details::MailUnavailable(MailUnavailable::Conflict),
-        )),
-        AccountState::Closed => not_now(MailUnavailable::NoAccount),
-        AccountState::Invited | AccountState::Active if jobs.iter().any(is_ending) => {
-            not_now(MailUnavailable::Ending)
-        }
-        AccountState::Invited | AccountState::Active => Ok(()),
+    match phase_of(account, jobs).unavailable() {
+        Some(why) => Err(why.into()),
+        None => Ok(()),
     }
 }
 
-fn is_ending(job: &Job) -> bool {
-    ends_account(job.kind, job.state, job.cancel_asked)
-}
-
-/// Whether an unfinished job ends or locks the account.
-pub(super) const fn ends_account(kind: JobKind, state: JobState, cancel_asked: bool) -> bool {
-    matches!(kind, JobKind::Withdraw | JobKind::Lock) || matches!(state, JobState::Undoing) || cancel_asked
-}
-
-/// Enqueues a job for the account, with the request that led to the account.
+/// Enqueues a job for the account, with the request that led to the account: without it nobody could be told of the job, or retry it.
 pub(super) async fn enqueue(tx: &mut Tx, account: &Account, kind: JobKind) -> Result<Job, StoreError> {
-    let request = tx.approved_request_of(account.person_id).await?;
     let job = NewJob {
         person_id: account.person_id,
         account_id: Some(account.id),
-        request_id: request.map(|request| request.id),
+        request_id: tx.request_of_account(account).await?,
         kind,
     };
     tx.enqueue_job(job).await

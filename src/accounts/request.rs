@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::caller::{Caller, FormInput};
 use super::context::Accounts;
-use super::eligibility_check::waits_for_another_name;
+use super::eligibility_check::{has_account, waits_for_another_name};
 use super::error::{BrokenRule, Details, Field, FieldFault, UseCaseError};
+use super::password::phase_of;
 use crate::config::Guild;
 use crate::domain::audit::{Actor, Entry, Event, Source};
 use crate::domain::eligibility::{Approval, Rule};
@@ -232,7 +233,11 @@ impl Accounts {
             StoreSent::RequestOpen(request) => {
                 Err(UseCaseError::with(ErrorCode::RequestOpen, Details::Open { code: request.code }))
             }
-            StoreSent::HasAccount(_) => Err(ErrorCode::AlreadyHasAccount.into()),
+            StoreSent::HasAccount(account) => {
+                let jobs = tx.unfinished_jobs_of(draft.person_id).await?;
+                let latest = tx.latest_request_of(draft.person_id).await?;
+                Err(has_account(phase_of(&account, &jobs), latest.as_ref()))
+            }
             StoreSent::Expired => Err(expired()),
             StoreSent::Stale => Err(ErrorCode::StaleButton.into()),
         }

@@ -117,9 +117,11 @@ pub struct RequestTexts {
     pub denial_reason: Option<String>,
     /// What the person wrote with "Not me": for admins.
     pub notes: Vec<Note>,
+    /// Why admins unlocked the account: for admins.
+    pub enable_reasons: Vec<Note>,
 }
 
-/// What a person wrote when they reported that someone else set their password.
+/// What a person wrote when they reported that someone else set their password, or an admin when they unlocked the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// When.
@@ -190,18 +192,11 @@ impl Accounts {
             return Ok(RequestTexts::default());
         };
         let decision = view.decision_on(id).await?.filter(|decision| decision.verdict == Verdict::Deny);
-        let mut texts =
-            RequestTexts { denial_reason: decision.and_then(|decision| decision.reason), notes: Vec::new() };
+        let denial_reason = decision.and_then(|decision| decision.reason);
+        let mut texts = RequestTexts { denial_reason, ..RequestTexts::default() };
         if grant.is_admin() {
-            let filter = AuditFilter {
-                event: Some(Event::AccountDisabled),
-                request_id: Some(id),
-                order: Order::OldestFirst,
-                ..AuditFilter::default()
-            };
-            let rows = view.audit_page(&filter, None, MAX_NOTES).await?;
-            let note = |row: AuditRow| Some(Note { at: row.row.at, text: row.personal? });
-            texts.notes = rows.into_iter().filter_map(note).collect();
+            texts.notes = notes(&mut view, id, Event::AccountDisabled).await?;
+            texts.enable_reasons = notes(&mut view, id, Event::AccountEnabled).await?;
         }
         drop(view);
         if texts != RequestTexts::default() {
@@ -238,6 +233,23 @@ pub(super) async fn find_request(
         Ok(id) => Ok(view.request(id).await?),
         Err(_) => Ok(view.request_by_code(wanted).await?),
     }
+}
+
+/// The personal texts that were written with this event of a request.
+async fn notes(
+    view: &mut ReadConnection,
+    request: RequestId,
+    event: Event,
+) -> Result<Vec<Note>, UseCaseError> {
+    let filter = AuditFilter {
+        event: Some(event),
+        request_id: Some(request),
+        order: Order::OldestFirst,
+        ..AuditFilter::default()
+    };
+    let rows = view.audit_page(&filter, None, MAX_NOTES).await?;
+    let note = |row: AuditRow| Some(Note { at: row.row.at, text: row.personal? });
+    Ok(rows.into_iter().filter_map(note).collect())
 }
 
 async fn line(view: &mut ReadConnection, request: Request) -> Result<RequestLine, UseCaseError> {

@@ -2,7 +2,7 @@
 
 use super::authority::Admin;
 use super::context::Accounts;
-use super::error::UseCaseError;
+use super::error::{Details, UseCaseError};
 use crate::domain::account::AccountState;
 use crate::domain::audit::{Entry, Event, Source};
 use crate::domain::error_code::ErrorCode;
@@ -40,7 +40,8 @@ impl Accounts {
         if admin.source() != Source::Cli && !is_our_button(&mut tx, request.id, nonce).await? {
             return Err(ErrorCode::StaleButton.into());
         }
-        let opened = tx.retry_job(job).await?.ok_or(ErrorCode::AlreadyDecided)?;
+        let not_stopped = UseCaseError::with(ErrorCode::AlreadyDecided, Details::NotStopped);
+        let opened = tx.retry_job(job).await?.ok_or(not_stopped)?;
         tx.audit(entry(Event::JobRetried).change(JobState::NeedsOperator.code(), opened.state.code()));
         if let Some((before, after)) = leave_conflict(&mut tx, &opened).await? {
             tx.audit(entry(Event::AccountConflict).change(before.code(), after.code()));

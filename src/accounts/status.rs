@@ -4,12 +4,13 @@ use super::caller::Caller;
 use super::context::Accounts;
 use super::eligibility_check::waits_for_another_name;
 use super::error::UseCaseError;
-use super::password::{cooled_down_at, ends_account};
+use super::password::cooled_down_at;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::approval::Notify;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, Nonce, RequestId, Timestamp};
 use crate::domain::job::{JobKind, JobState, Step};
+use crate::domain::phase::AccountPhase;
 use crate::domain::request::{Request, RequestState};
 use crate::domain::status::Delay;
 use crate::store::{Overview, UnfinishedJob};
@@ -83,26 +84,30 @@ impl Accounts {
     fn of_account(&self, account: &Account, known: &Overview) -> StatusShown {
         let username = account.username.as_str().to_owned();
         let since = account.activated_at.or(account.invited_at);
-        let lock = known.jobs.iter().find(|job| job.kind == JobKind::Lock);
-        let ends = known.jobs.iter().copied().find(|job| is_ending(*job));
         let mails = self.mails_of(known);
-        let stage = match (account.state, ends) {
-            (AccountState::Creating | AccountState::Invited, Some(job)) => {
-                Stage::Withdrawing { username, delay: delay_of(job, known) }
-            }
-            (AccountState::Creating, None) => being_made(username, known),
-            (AccountState::Invited, None) => {
+        let phase = AccountPhase::of(account.state, known.jobs.iter().map(UnfinishedJob::of_phase));
+        let delay = |is_it: fn(UnfinishedJob) -> bool| {
+            known.jobs.iter().copied().find(|job| is_it(*job)).map_or(Delay::None, |job| delay_of(job, known))
+        };
+        let stage = match phase {
+            AccountPhase::Removing => Stage::Withdrawing { username, delay: delay(is_ending) },
+            AccountPhase::BeingMade => being_made(username, known),
+            AccountPhase::Invited => {
                 let last = mails.sent.iter().find(|mail| mail.is_certain()).map(|mail| mail.at);
                 let at = last.max(account.invited_at).unwrap_or_default();
                 Stage::Invited { username, at, mails }
             }
-            (AccountState::Active, _) => match lock {
-                Some(lock) => Stage::Locking { username, delay: delay_of(*lock, known) },
-                None => Stage::Active { username, since: account.activated_at, mails },
-            },
-            (AccountState::Disabled, _) => Stage::Disabled { username },
-            (AccountState::Conflict, _) => Stage::Conflict { username },
-            (AccountState::Closed, _) => Stage::Nothing,
+            AccountPhase::Active => Stage::Active { username, since: account.activated_at, mails },
+            AccountPhase::Checking => Stage::Checking { username, delay: delay(is_ending) },
+            AccountPhase::Locking => {
+                Stage::Locking { username, delay: delay(|job| job.kind == JobKind::Lock) }
+            }
+            AccountPhase::Locked => Stage::Disabled { username },
+            AccountPhase::Unlocking => {
+                Stage::Unlocking { username, delay: delay(|job| job.kind == JobKind::Enable) }
+            }
+            AccountPhase::Conflict => Stage::Conflict { username },
+            AccountPhase::Closed => Stage::Nothing,
         };
         let request = newest(known);
         let buttons = self.buttons_of(account, known);
@@ -148,7 +153,7 @@ impl Accounts {
 
 /// Whether this unfinished job ends or locks the account.
 fn is_ending(job: UnfinishedJob) -> bool {
-    ends_account(job.kind, job.state, job.cancel_asked)
+    job.of_phase().ends_account()
 }
 
 /// What keeps a job from going on. A job that must wait for an earlier one of the person waits for the same.

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use super::interaction::Interaction;
 use crate::accounts::audit_log::{AuditFilter, AuditLine, Head, Verified, read_instant};
 use crate::accounts::diagnosis::Diagnosed;
+use crate::accounts::enable::Enabling;
 use crate::accounts::links::{Link, LinkExport};
 use crate::accounts::{Format, Purpose, Reviewer, UseCaseError};
 use crate::discord::{Attachment, DiscordError, OutgoingMessage, TEXT_MAX};
@@ -94,6 +95,27 @@ pub(super) async fn show_link(interaction: &Interaction, what: &str) -> Result<(
         let facts = link_facts(&shown.link);
         let text = messages::admin::link_shown(lang, &facts, &shown.entry, &shown.user, &shown.comparison);
         Ok(Answer::long(lang, &text, || text.clone(), "link.txt", None))
+    })
+    .await
+}
+
+/// `/link enable`
+pub(super) async fn enable_link(
+    interaction: &Interaction,
+    what: &str,
+    reason: &str,
+) -> Result<(), DiscordError> {
+    let lang = interaction.lang();
+    answer(interaction, async |reviewer| {
+        let admin = &interaction.accounts().authorize_admin(reviewer, Purpose::LinkEnable).await?;
+        let Some(asked) = interaction.accounts().enable(admin, what, reason).await? else {
+            return Ok(Answer::text(tr!(lang, "admin-no-such-link")));
+        };
+        Ok(Answer::text(match asked.what {
+            Enabling::Begun => messages::admin::enabling(lang, &asked.username),
+            Enabling::UnderWay => messages::admin::enabling_already(lang, &asked.username),
+            Enabling::TriedAgain => messages::admin::enabling_again(lang, &asked.username),
+        }))
     })
     .await
 }

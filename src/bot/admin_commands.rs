@@ -86,7 +86,11 @@ impl From<SourceChoice> for Source {
 }
 
 /// Which account belongs to whom (admins)
-#[poise::command(slash_command, subcommands("find_link", "show_link", "export_links"), subcommand_required)]
+#[poise::command(
+    slash_command,
+    subcommands("find_link", "show_link", "enable_link", "export_links"),
+    subcommand_required
+)]
 #[expect(
     clippy::unused_async,
     reason = "poise asks for an async function; Discord never runs a command with subcommands"
@@ -115,6 +119,21 @@ async fn show_link(
     what: String,
 ) -> Result<(), BotError> {
     receive(ctx, async |interaction| admin::show_link(interaction, &what).await).await
+}
+
+/// Unlock a disabled account: its password is replaced, and its owner gets a link to set a new one
+#[poise::command(slash_command, ephemeral, rename = "enable")]
+async fn enable_link(
+    ctx: Context<'_>,
+    #[description = "Mention, Discord id, user name, mail address, or an id of account, entry or Keycloak user"]
+    #[max_length = 300]
+    what: String,
+    #[description = "Why; only admins can read it"]
+    #[min_length = 1]
+    #[max_length = 500]
+    reason: String,
+) -> Result<(), BotError> {
+    receive(ctx, async |interaction| admin::enable_link(interaction, &what, &reason).await).await
 }
 
 /// All links as a file

@@ -4,7 +4,7 @@ use crate::accounts::{BrokenRule, Details, Field, FieldFault, UseCaseError};
 use crate::domain::lang::Lang;
 use crate::domain::reference::Reference;
 use crate::domain::request::Faulty;
-use crate::messages::{error_code, form, mails, panel, tr};
+use crate::messages::{admin, error_code, form, mails, panel, tr};
 
 /// The text for `denied`.
 pub(super) fn error_code(
@@ -22,7 +22,9 @@ pub(super) fn error_code(
         Details::CardChanged => tr!(lang, "refusal-card-changed"),
         Details::Nothing => tr!(lang, "refusal-nothing-to-cancel"),
         Details::AccountInUse => tr!(lang, "refusal-account-in-use"),
-        Details::MailUnavailable(why) => mails::not_now(lang, *why),
+        Details::AccountUnavailable(why) => mails::not_now(lang, *why),
+        Details::NotEnabled(why) => admin::not_enabled(lang, *why),
+        Details::NotStopped => tr!(lang, "refusal-not-stopped"),
         Details::ChannelRights(missing) => panel::rights_missing(lang, missing),
         Details::Wait { until } => mails::wait(lang, *until),
         Details::Open { code } => error_code::request_open(lang, code),

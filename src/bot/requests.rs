@@ -78,7 +78,10 @@ fn request_text(lang: Lang, shown: &RequestShown, texts: &RequestTexts) -> Strin
         .map(|job| messages::requests::job(lang, job.kind, job.state, job.step, job.error_code, job.wait));
     let reason = texts.denial_reason.iter().map(|reason| messages::requests::denial_reason(lang, reason));
     let notes = texts.notes.iter().map(|note| messages::requests::note(lang, note.at, &note.text));
-    let parts = [head, details].into_iter().chain(decisions).chain(reason).chain(jobs).chain(notes);
+    let reasons = texts.enable_reasons.iter();
+    let enabled = reasons.map(|reason| messages::requests::enable_reason(lang, reason.at, &reason.text));
+    let parts =
+        [head, details].into_iter().chain(decisions).chain(reason).chain(jobs).chain(notes).chain(enabled);
     parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 

@@ -9,9 +9,10 @@ use super::exit::Exit;
 use super::export::{self, Target};
 use super::print::Printer;
 use super::session::{CliSession, in_session, instant, print_object, user};
-use crate::accounts::Purpose;
+use crate::accounts::enable::Enabling;
 use crate::accounts::links::{Link, LinkExport, LinkShown};
 use crate::accounts::open::AccessLevel;
+use crate::accounts::{Details, Purpose, UseCaseError};
 use crate::domain::account::{AccountState, DirectoryId, KeycloakId};
 use crate::domain::eligibility::GroupName;
 use crate::domain::lang::Lang;
@@ -35,6 +36,14 @@ pub(super) enum Verb {
         /// Print one JSON object instead of lines
         #[arg(long)]
         json: bool,
+    },
+    /// Unlock a disabled account: its password is replaced, and its owner gets a mail with a link to set a new one
+    Enable {
+        /// What to look for
+        what: String,
+        /// The reason; only admins can read it
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
     },
     /// Export all links as CSV or JSON, one row for each account
     Export(ExportFlags),
@@ -79,8 +88,35 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
                 }
             })
         }
+        Verb::Enable { what, reason } => {
+            in_session(file, AccessLevel::Decide, printer, async |session, printer| {
+                let admin = session.admin(Purpose::LinkEnable);
+                match session.accounts.enable(&admin, what, reason).await {
+                    Err(denied) => refuse_enabling(session, printer, &denied),
+                    Ok(None) => printer.fault(Exit::Failed, tr!(session.lang, "cli-no-such-link")),
+                    Ok(Some(asked)) => {
+                        printer.line(match asked.what {
+                            Enabling::Begun => messages::admin::enabling(session.lang, &asked.username),
+                            Enabling::UnderWay => {
+                                messages::admin::enabling_already(session.lang, &asked.username)
+                            }
+                            Enabling::TriedAgain => {
+                                messages::admin::enabling_again(session.lang, &asked.username)
+                            }
+                        });
+                        Exit::Done
+                    }
+                }
+            })
+        }
         Verb::Export(flags) => write_export(flags, file, printer),
     }
+}
+
+fn refuse_enabling(session: &CliSession, printer: &mut Printer, denied: &UseCaseError) -> Exit {
+    let Details::NotEnabled(why) = denied.details else { return session.refuse(printer, denied) };
+    let sentence = messages::admin::not_enabled(session.lang, why);
+    printer.fault(Exit::Failed, format_args!("{}: {sentence}", denied.error_code))
 }
 
 fn list(links: &[Link], json: bool, session: &CliSession, printer: &mut Printer) -> Exit {

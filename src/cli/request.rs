@@ -319,6 +319,7 @@ fn print_as_json(shown: &RequestShown, texts: &RequestTexts, printer: &mut Print
         "jobs": shown.jobs.iter().map(job_as_json).collect::<Vec<_>>(),
         "denial_reason": texts.denial_reason,
         "notes": texts.notes.iter().map(note_as_json).collect::<Vec<_>>(),
+        "enable_reasons": texts.enable_reasons.iter().map(note_as_json).collect::<Vec<_>>(),
     }));
     Exit::Done
 }
@@ -341,6 +342,9 @@ fn print_for_people(shown: &RequestShown, texts: &RequestTexts, printer: &mut Pr
     }
     for note in &texts.notes {
         printer.line(format_args!("note  {}  {}", instant(note.at), one_line(&note.text)));
+    }
+    for reason in &texts.enable_reasons {
+        printer.line(format_args!("enable_reason  {}  {}", instant(reason.at), one_line(&reason.text)));
     }
     Exit::Done
 }

@@ -162,16 +162,30 @@ impl Directory {
         self.change(operation, &entry, ours, &Change::Set(profile.lock, profile.lock_value)).await
     }
 
-    /// Removes the lock.
+    /// Keeps the entry locked, but lets a new password be set, which removes the lock with the same change.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "lock_until_reset"))]
+    pub async fn lock_until_reset(&self, ours: &OwnedEntry) -> Result<Outcome, DirectoryError> {
+        let operation = Operation::new("lock_until_reset");
+        let entry = self.entry_of(operation, ours).await?;
+        if entry.awaits_reset {
+            return Ok(Outcome::Unchanged);
+        }
+        let profile = self.shared.profile;
+        self.change(operation, &entry, ours, &Change::Set(profile.lock, profile.reset_lock_value)).await
+    }
+
+    /// Removes the lock, of either kind.
     #[tracing::instrument(name = "call", skip_all, fields(target = "directory", verb = "unlock"))]
     pub async fn unlock(&self, ours: &OwnedEntry) -> Result<Outcome, DirectoryError> {
         let operation = Operation::new("unlock");
         let entry = self.entry_of(operation, ours).await?;
-        if !entry.is_locked {
-            return Ok(Outcome::Unchanged);
-        }
         let profile = self.shared.profile;
-        self.change(operation, &entry, ours, &Change::Remove(profile.lock, profile.lock_value)).await
+        let value = match (entry.is_locked, entry.awaits_reset) {
+            (false, false) => return Ok(Outcome::Unchanged),
+            (true, _) => profile.lock_value,
+            (false, true) => profile.reset_lock_value,
+        };
+        self.change(operation, &entry, ours, &Change::Remove(profile.lock, value)).await
     }
 
     pub(super) async fn change(
@@ -306,6 +320,7 @@ impl Directory {
             discord_id: row.one(shared.discord_id.as_str()).and_then(|text| text.parse().ok()),
             mark: self.mark_of(&row),
             is_locked: row.values(profile.lock).iter().any(|value| value == profile.lock_value),
+            awaits_reset: row.values(profile.lock).iter().any(|value| value == profile.reset_lock_value),
             password_changed_at: changed_at,
             dn: row.dn,
         })

@@ -69,6 +69,8 @@ pub struct Entry {
     pub mark: Option<Mark>,
     /// Whether it carries the administrator's lock.
     pub is_locked: bool,
+    /// Whether it carries the lock that a new password removes.
+    pub awaits_reset: bool,
     /// When a password was last set.
     pub password_changed_at: Option<Timestamp>,
 }

@@ -15,6 +15,9 @@ pub(super) struct ServerProfile {
     pub(super) lock: &'static str,
     /// The value of a permanent lock. Other values are temporary locks that the server sets after wrong passwords.
     pub(super) lock_value: &'static str,
+    /// The value of a permanent lock that the documented access rules don't know: nobody can log in, but a password can be set, and
+    /// the server removes the lock with the same change.
+    pub(super) reset_lock_value: &'static str,
     /// When the password was last set; absent until the first one.
     pub(super) password_changed: &'static str,
     /// The result code when a member is added who is one already.
@@ -29,6 +32,8 @@ const OPEN_LDAP: ServerProfile = ServerProfile {
     member: "member",
     lock: "pwdAccountLockedTime",
     lock_value: "000001010000Z",
+    // For the overlay `ppolicy` every fraction of this second is the same permanent lock; the rule compares the exact value.
+    reset_lock_value: "00000101000000.5Z",
     password_changed: "pwdChangedTime",
     already_member: result_code::ATTRIBUTE_OR_VALUE_EXISTS,
     not_member: result_code::NO_SUCH_ATTRIBUTE,

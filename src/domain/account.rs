@@ -117,6 +117,7 @@ impl Account {
     /// The state of an account before a job of this kind found the conflict, derived from what had happened until then.
     pub const fn state_before_conflict(&self, kind: JobKind) -> AccountState {
         match kind {
+            JobKind::Enable => AccountState::Disabled,
             // None of these jobs begins with a disabled or closed account.
             JobKind::Check
             | JobKind::Provision

@@ -53,6 +53,10 @@ codes! {
         ImportSeen = "import.seen",
         /// The Keycloak user was disabled.
         UserDisabled = "user.disabled",
+        /// The password was replaced by a random one that nobody knows.
+        PasswordReset = "password.reset",
+        /// The lock of an account that must be locked was gone, or its Keycloak user enabled; both are being set again.
+        LockLost = "lock.lost",
         /// The sessions of the Keycloak user were ended.
         SessionsEnded = "sessions.ended",
         /// Keycloak took the mail.

@@ -30,6 +30,8 @@ codes! {
         /// Locks and disables the account and ends its sessions, because the person says that someone else set the password. Removes
         /// nothing.
         Lock = "lock",
+        /// The way back from `disabled`: the password is replaced by one that nobody knows, the lock is removed, and a new link is mailed.
+        Enable = "enable",
     }
 }
 
@@ -82,6 +84,8 @@ codes! {
         Remove = "remove",
         /// Unlocks and enables the account again, if it turned out to be activated and nobody asked for its end.
         Unlock = "unlock",
+        /// Has Keycloak replace the password by a random one that nobody knows. The entry stays locked until then.
+        ResetPassword = "reset_password",
         /// Records the end in request and account.
         Finalize = "finalize",
         /// Grants the guild's member role.
@@ -146,15 +150,26 @@ impl JobKind {
             // The lock comes first: `enabled: false` counts only after our own bind to the directory succeeded. While the directory is
             // down, the step `lock` does what Keycloak can do.
             Self::Lock => &[Step::Lock, Step::Disable, Step::EndSessions, Step::Finalize],
+            // The person is judged anew, and has only the groups of the rule that fits now. The lock goes with the old password, so who
+            // set that never gets in; `enabled: true` comes after it.
+            Self::Enable => &[
+                Step::Eligible,
+                Step::EndSessions,
+                Step::Groups,
+                Step::ResetPassword,
+                Step::Unlock,
+                Step::Finalize,
+            ],
         }
     }
 
-    /// Whether a job of this kind waits for an earlier, unfinished one of the same person. What ends or locks an account does
+    /// Whether a job of this kind waits for an earlier, unfinished one of the same person. What ends, locks or enables an account does
     /// not wait for a mail, and nothing that a person asked for waits for a role. The store's claim says the same in SQL.
     pub const fn waits_for(self, earlier: Self) -> bool {
         !matches!(
             (self, earlier),
-            (Self::Lock | Self::Withdraw, Self::Resend) | (Self::Lock | Self::Resend, Self::Welcome)
+            (Self::Lock | Self::Withdraw | Self::Enable, Self::Resend)
+                | (Self::Lock | Self::Resend | Self::Enable, Self::Welcome)
         )
     }
 
@@ -169,7 +184,7 @@ impl JobKind {
                 Step::Remove,
                 Step::Finalize,
             ],
-            Self::Check | Self::Withdraw | Self::Welcome | Self::Resend | Self::Lock => &[],
+            Self::Check | Self::Withdraw | Self::Welcome | Self::Resend | Self::Lock | Self::Enable => &[],
         }
     }
 }
@@ -315,7 +330,20 @@ mod tests {
     fn a_lock_waits_only_for_what_could_undo_it() {
         let waits_for: Vec<_> =
             JobKind::ALL.iter().filter(|earlier| JobKind::Lock.waits_for(**earlier)).collect();
-        let expected = [JobKind::Check, JobKind::Provision, JobKind::Withdraw, JobKind::Lock];
+        let expected =
+            [JobKind::Check, JobKind::Provision, JobKind::Withdraw, JobKind::Lock, JobKind::Enable];
         assert_eq!(waits_for, expected.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_account_is_enabled_only_after_its_old_password_is_gone() {
+        let plan = JobKind::Enable.plan();
+        let at = |wanted| plan.iter().position(|step| *step == wanted);
+        assert_eq!(plan.first(), Some(&Step::Eligible), "the person is judged anew before anything else");
+        assert!(
+            at(Step::EndSessions) < at(Step::ResetPassword) && at(Step::ResetPassword) < at(Step::Unlock)
+        );
+        assert!(at(Step::Groups) < at(Step::Unlock), "no group of a rule that fits no more");
+        assert_eq!(plan.last(), Some(&Step::Finalize));
     }
 }

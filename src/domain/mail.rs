@@ -57,27 +57,6 @@ impl Mail {
     }
 }
 
-/// Why no mail can be sent for an account, and why its owner can't lock it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MailUnavailable {
-    /// The person has no account.
-    NoAccount,
-    /// The account is being created; its mail follows.
-    BeingMade,
-    /// The account is being removed or locked.
-    Ending,
-    /// The account is locked.
-    Locked,
-    /// The entry or the Keycloak user is not the recorded one.
-    Conflict,
-}
-
-impl MailUnavailable {
-    /// All of them.
-    pub const ALL: &'static [Self] =
-        &[Self::NoAccount, Self::BeingMade, Self::Ending, Self::Locked, Self::Conflict];
-}
-
 /// The mails of an account and the time at which they are shown.
 #[derive(Clone, Copy, Debug)]
 pub struct Links<'a> {

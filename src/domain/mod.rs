@@ -43,6 +43,7 @@ pub mod notification;
 pub mod panel;
 pub mod person;
 pub mod person_name;
+pub mod phase;
 pub mod reference;
 pub mod request;
 pub mod retry;

@@ -25,6 +25,8 @@ codes! {
         Activated = "activated",
         /// The account is locked because the person said that someone else set the password.
         Locked = "locked",
+        /// The account is unlocked, and a mail with a link for a new password follows.
+        Enabled = "enabled",
         /// Another mail was sent.
         MailSent = "mail_sent",
         /// It is unknown whether another mail was sent.
@@ -41,5 +43,9 @@ codes! {
         KeptWithPassword = "kept_with_password",
         /// Admins: the person said that someone else set the password, so the account is locked.
         LockedByPerson = "locked_by_person",
+        /// Admins: the account is unlocked again.
+        EnabledAgain = "enabled_again",
+        /// Admins: the lock of an account that must be locked was gone, and is being set again.
+        LockLost = "lock_lost",
     }
 }

@@ -89,6 +89,20 @@ pub enum Stage {
         /// The user name.
         username: String,
     },
+    /// Being unlocked; a mail follows.
+    Unlocking {
+        /// The user name.
+        username: String,
+        /// What keeps it from ending.
+        delay: Delay,
+    },
+    /// It was due to be removed, and a password was set meanwhile.
+    Checking {
+        /// The user name.
+        username: String,
+        /// What keeps it from ending.
+        delay: Delay,
+    },
     /// The entry or the Keycloak user is not the recorded one.
     Conflict {
         /// The user name.

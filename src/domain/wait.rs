@@ -26,9 +26,10 @@ impl Wait {
         let is_end = match (kind, state) {
             (_, JobState::NeedsOperator | JobState::Done | JobState::Undone) => return None,
             (_, JobState::Undoing) | (JobKind::Withdraw | JobKind::Lock, JobState::Open) => true,
-            (JobKind::Check | JobKind::Provision | JobKind::Welcome | JobKind::Resend, JobState::Open) => {
-                false
-            }
+            (
+                JobKind::Check | JobKind::Provision | JobKind::Welcome | JobKind::Resend | JobKind::Enable,
+                JobState::Open,
+            ) => false,
         };
         match code {
             Some(code) if code.is_waited_for() => Some(Self { code, since, is_end }),

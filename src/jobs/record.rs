@@ -123,7 +123,7 @@ fn is_cancellation_relevant(ctx: &StepContext<'_>, done: &StepDone) -> bool {
         // An earlier cancellation must not remove an account that has a password by now.
         (JobKind::Provision, JobState::Open) => done.output != StepOutput::PasswordSeen,
         (JobKind::Provision | JobKind::Withdraw, _) => true,
-        (JobKind::Check | JobKind::Welcome | JobKind::Resend | JobKind::Lock, _) => false,
+        (JobKind::Check | JobKind::Welcome | JobKind::Resend | JobKind::Lock | JobKind::Enable, _) => false,
     }
 }
 

@@ -8,7 +8,8 @@ use crate::domain::job::Job;
 use crate::domain::mail::MailState;
 use crate::domain::notification::Notification;
 use crate::domain::request::RequestState;
-use crate::store::{AccountSaved, NewOutbox, OutboxKind, RequestMove, RequestMoved, StoreError, Tx};
+use crate::store::{AccountSaved, RequestMove, RequestMoved, StoreError, Tx};
+use crate::worker::notices;
 
 /// Updates the card of the job's request.
 pub(super) async fn put_card(ctx: &StepContext<'_>, tx: &mut Tx) -> Result<(), StoreError> {
@@ -25,15 +26,10 @@ pub(super) async fn put_notice(
     notification: Notification,
     revision: i64,
 ) -> Result<(), StoreError> {
-    let Some(guild) = ctx.served_guild().filter(|guild| guild.log_channel.is_some()) else { return Ok(()) };
-    let job = ctx.job.id.to_string();
-    tx.put_outbox(NewOutbox {
-        kind: OutboxKind::Notice,
-        target: guild.id.to_string(),
-        dedupe_key: ["notice:", &job, ":", &revision.to_string()].concat(),
-        params: serde_json::json!({ "job": job, "text": notification.code() }).to_string(),
-    })
-    .await
+    match ctx.served_guild() {
+        Some(guild) => notices::put_notice(tx, guild, ctx.job.id, notification, revision).await,
+        None => Ok(()),
+    }
 }
 
 /// Moves an approved request to `cancelled`, with its audit row. Does nothing if it ended before.
@@ -158,10 +154,8 @@ pub(super) async fn move_account_as(
         match to {
             AccountState::Invited => account.invited_at = Some(now),
             AccountState::Closed => account.closed_at = Some(now),
-            AccountState::Creating
-            | AccountState::Active
-            | AccountState::Disabled
-            | AccountState::Conflict => {}
+            AccountState::Active => account.activated_at = account.activated_at.or(Some(now)),
+            AccountState::Creating | AccountState::Disabled | AccountState::Conflict => {}
         }
         Some(())
     });

@@ -9,7 +9,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use reqwest::Method;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -249,6 +249,18 @@ impl Keycloak {
         let invalid =
             KeycloakError::InvalidResponse { endpoint: "user", what: "it does not say whether enabled" };
         row.enabled.ok_or(invalid)
+    }
+
+    /// Replaces the user's password, in the directory that the user comes from. It also works while the user is disabled.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "reset_password"))]
+    pub async fn reset_password(
+        &self,
+        id: &KeycloakId,
+        password: &SecretString,
+    ) -> Result<(), KeycloakError> {
+        let body = json!({ "type": "password", "value": password.expose_secret(), "temporary": false });
+        let path = ["users", id.as_str(), "reset-password"];
+        self.send("reset password", Method::PUT, &path, &[], Some(&body)).await?.no_content()
     }
 
     /// Ends every session of the user. Harmless if there is none.

@@ -7,6 +7,7 @@ use crate::domain::ids::DiscordUserId;
 use crate::domain::lang::Lang;
 use crate::domain::link::{Comparison, EntryFacts, Finding, Lookup, NotChecked, UserFacts};
 use crate::domain::listing::{AuditFacts, LinkFacts};
+use crate::domain::phase::NotEnabled;
 
 /// The longest id, name or address that is quoted.
 const QUOTED_MAX: usize = 254;
@@ -21,6 +22,35 @@ pub fn link_line(lang: Lang, link: &LinkFacts<'_>) -> String {
         state = link.state.code(),
         account = quoted(&link.account_id)
     )
+}
+
+/// The account is being unlocked.
+pub fn enabling(lang: Lang, username: &str) -> String {
+    tr!(lang, "admin-enabling", username = quoted(username))
+}
+
+/// The account is already being unlocked.
+pub fn enabling_already(lang: Lang, username: &str) -> String {
+    tr!(lang, "admin-enabling-already", username = quoted(username))
+}
+
+/// Unlocking the account had stopped, and is tried again.
+pub fn enabling_again(lang: Lang, username: &str) -> String {
+    tr!(lang, "admin-enabling-again", username = quoted(username))
+}
+
+/// Why the account can't be unlocked now, with the next step.
+pub fn not_enabled(lang: Lang, why: NotEnabled) -> String {
+    match why {
+        NotEnabled::OwnAccount => tr!(lang, "not-enabled-own-account"),
+        NotEnabled::ReasonMissing => tr!(lang, "not-enabled-reason-missing"),
+        NotEnabled::MemberGone => tr!(lang, "not-enabled-member-gone"),
+        NotEnabled::RoleLost => tr!(lang, "not-enabled-role-lost"),
+        NotEnabled::Denied => tr!(lang, "not-enabled-denied"),
+        NotEnabled::NotLocked => tr!(lang, "not-enabled-not-locked"),
+        NotEnabled::NotYet => tr!(lang, "not-enabled-not-yet"),
+        NotEnabled::Conflict => tr!(lang, "not-enabled-conflict"),
+    }
 }
 
 /// A link with the current state of directory and Keycloak.

@@ -135,6 +135,16 @@ pub fn locked_notice(lang: Lang, code: &str, who: DiscordUserId) -> String {
     tr!(lang, "locked-notice", code = quoted(code), who = mention(who))
 }
 
+/// What admins read when an account is unlocked again.
+pub fn enabled_notice(lang: Lang, code: &str, who: DiscordUserId) -> String {
+    tr!(lang, "enabled-notice", code = quoted(code), who = mention(who))
+}
+
+/// What admins read when an account that must be locked was not.
+pub fn lock_lost_notice(lang: Lang, code: &str, who: DiscordUserId) -> String {
+    tr!(lang, "lock-lost-notice", code = quoted(code), who = mention(who))
+}
+
 /// What a code means for moderators and operators. A code that has no text of its own sends them to the log.
 fn why(lang: Lang, code: ErrorCode) -> String {
     text_of_code_if_any(lang, "why-code", code.code())

@@ -4,7 +4,8 @@ use super::quote::code_span;
 use super::{date_and_time, lines, relative, tr};
 use crate::domain::ids::Timestamp;
 use crate::domain::lang::Lang;
-use crate::domain::mail::{Links, Mail, MailState, MailUnavailable};
+use crate::domain::mail::{Links, Mail, MailState};
+use crate::domain::phase::AccountUnavailable;
 
 /// The longest user name that is quoted.
 const QUOTED_MAX: usize = 64;
@@ -48,14 +49,17 @@ pub fn asked_already(lang: Lang, username: &str, before: Links<'_>) -> String {
     lines([tr!(lang, "mail-asked-already", username = quoted(username)), older(lang, before, 0)])
 }
 
-/// Why no mail can be sent now, with the next step.
-pub fn not_now(lang: Lang, why: MailUnavailable) -> String {
+/// Why an account can't be used now, with the next step: the same sentence for every command.
+pub fn not_now(lang: Lang, why: AccountUnavailable) -> String {
     match why {
-        MailUnavailable::NoAccount => tr!(lang, "not-now-no-account"),
-        MailUnavailable::BeingMade => tr!(lang, "not-now-being-made"),
-        MailUnavailable::Ending => tr!(lang, "not-now-ending"),
-        MailUnavailable::Locked => tr!(lang, "not-now-locked"),
-        MailUnavailable::Conflict => tr!(lang, "not-now-conflict"),
+        AccountUnavailable::NoAccount => tr!(lang, "not-now-no-account"),
+        AccountUnavailable::BeingMade => tr!(lang, "not-now-being-made"),
+        AccountUnavailable::Checking => tr!(lang, "not-now-checking"),
+        AccountUnavailable::Removing => tr!(lang, "not-now-removing"),
+        AccountUnavailable::Locking => tr!(lang, "not-now-locking"),
+        AccountUnavailable::Locked => tr!(lang, "not-now-locked"),
+        AccountUnavailable::Unlocking => tr!(lang, "not-now-unlocking"),
+        AccountUnavailable::Conflict => tr!(lang, "not-now-conflict"),
     }
 }
 
@@ -73,6 +77,11 @@ pub fn direct_activated(lang: Lang, username: &str, at: Timestamp) -> String {
 pub fn direct_locked(lang: Lang, username: &str, admins_are_told: bool) -> String {
     let next = if admins_are_told { tr!(lang, "direct-locked-told") } else { tr!(lang, "direct-locked-ask") };
     lines([tr!(lang, "direct-locked", username = quoted(username)), next])
+}
+
+/// Direct message: an admin unlocked the account, and a mail follows.
+pub fn direct_enabled(lang: Lang, username: &str) -> String {
+    tr!(lang, "direct-enabled", username = quoted(username))
 }
 
 /// Direct message: the requested mail was sent.

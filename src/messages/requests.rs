@@ -69,6 +69,11 @@ pub fn note(lang: Lang, at: Timestamp, text: &str) -> String {
     tr!(lang, "requests-note", at = date_and_time(at), text = code_span(text, ANSWER_MAX))
 }
 
+/// Why an admin unlocked the account.
+pub fn enable_reason(lang: Lang, at: Timestamp, text: &str) -> String {
+    tr!(lang, "requests-enable-reason", at = date_and_time(at), text = code_span(text, ANSWER_MAX))
+}
+
 /// A job of a request.
 pub fn job(
     lang: Lang,

@@ -35,6 +35,8 @@ fn of_stage(lang: Lang, stage: &Stage) -> String {
         Stage::Active { username, since, mails } => active(lang, username, *since, mails),
         Stage::Locking { username, delay } => locking(lang, username, *delay),
         Stage::Disabled { username } => tr!(lang, "status-disabled", username = quoted(username)),
+        Stage::Unlocking { username, delay } => unlocking(lang, username, *delay),
+        Stage::Checking { username, delay } => checking(lang, username, *delay),
         Stage::Conflict { username } => tr!(lang, "status-conflict", username = quoted(username)),
         Stage::Withdrawing { username, delay } => withdrawing(lang, username, *delay),
         Stage::Denied { at, reason } => denied(lang, *at, reason.as_deref()),
@@ -120,6 +122,26 @@ fn locking(lang: Lang, username: &str, delay: Delay) -> String {
             lines([locking, tr!(lang, "status-locking-delayed"), delayed(lang, Some(code))])
         }
         Delay::Operator => lines([locking, tr!(lang, "status-locking-stuck")]),
+    }
+}
+
+fn unlocking(lang: Lang, username: &str, delay: Delay) -> String {
+    let unlocking = tr!(lang, "status-unlocking", username = quoted(username));
+    match delay {
+        Delay::None => unlocking,
+        Delay::Waits(code) => {
+            lines([unlocking, tr!(lang, "status-unlocking-delayed"), delayed(lang, Some(code))])
+        }
+        Delay::Operator => lines([unlocking, tr!(lang, "status-unlocking-stuck")]),
+    }
+}
+
+fn checking(lang: Lang, username: &str, delay: Delay) -> String {
+    let checking = tr!(lang, "status-checking", username = quoted(username));
+    match delay {
+        Delay::None => checking,
+        Delay::Waits(code) => lines([checking, delayed(lang, Some(code))]),
+        Delay::Operator => lines([checking, tr!(lang, "status-checking-stuck")]),
     }
 }
 

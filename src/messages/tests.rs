@@ -13,10 +13,11 @@ use crate::domain::eligibility::WhyNot;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::job::{JobKind, JobState, Step};
 use crate::domain::listing::RequestFacts;
-use crate::domain::mail::{Links, Mail, MailState, MailUnavailable};
+use crate::domain::mail::{Links, Mail, MailState};
 use crate::domain::mail_address::{IllegalMailAddress as Address, MailAddress};
 use crate::domain::panel::ChannelRight;
 use crate::domain::person_name::{IllegalPersonName as Person, PersonName};
+use crate::domain::phase::AccountUnavailable;
 use crate::domain::reference::Reference;
 use crate::domain::request::{Answer, Faulty, Form, RequestState};
 use crate::domain::status::{Asked, Delay, Mails, Stage};
@@ -105,6 +106,12 @@ fn stages() -> Vec<Stage> {
         Stage::Locking { username: username(), delay: Delay::Waits(ErrorCode::DirectoryDown) },
         Stage::Locking { username: username(), delay: Delay::Operator },
         Stage::Disabled { username: username() },
+        Stage::Unlocking { username: username(), delay: Delay::None },
+        Stage::Unlocking { username: username(), delay: Delay::Waits(ErrorCode::KeycloakDown) },
+        Stage::Unlocking { username: username(), delay: Delay::Operator },
+        Stage::Checking { username: username(), delay: Delay::None },
+        Stage::Checking { username: username(), delay: Delay::Waits(ErrorCode::KeycloakDown) },
+        Stage::Checking { username: username(), delay: Delay::Operator },
         Stage::Conflict { username: username() },
         Stage::Withdrawing { username: username(), delay: Delay::None },
         Stage::Withdrawing { username: username(), delay: Delay::Waits(ErrorCode::DirectoryDown) },
@@ -145,8 +152,9 @@ fn said_of_mails(lang: Lang) -> Vec<String> {
         mails::direct_activated(lang, "ada", AT),
         mails::direct_locked(lang, "ada", true),
         mails::direct_locked(lang, "ada", false),
+        mails::direct_enabled(lang, "ada"),
     ];
-    said.extend(MailUnavailable::ALL.iter().map(|why| mails::not_now(lang, *why)));
+    said.extend(AccountUnavailable::ALL.iter().map(|why| mails::not_now(lang, *why)));
     for sent in [Vec::new(), many_mails(MailState::Accepted), many_mails(MailState::Unknown)] {
         let links = Links { mails: &sent, now: AT };
         said.push(mails::asked(lang, "ada", links));
@@ -267,6 +275,8 @@ fn said_to_moderators_and_pressers(lang: Lang) -> Vec<String> {
         card::needs_operator_notice(lang, "K7M2QX", Some(Step::Mail), ErrorCode::MailRefused),
         card::kept_notice(lang, "K7M2QX"),
         card::locked_notice(lang, "K7M2QX", ADA),
+        card::enabled_notice(lang, "K7M2QX", ADA),
+        card::lock_lost_notice(lang, "K7M2QX", ADA),
         error_code::decided_by(lang, ADA, Verdict::Approve, AT),
         error_code::decided_by(lang, ADA, Verdict::Deny, AT),
         error_code::request_open(lang, "K7M2QX"),
@@ -313,6 +323,7 @@ fn said_to_moderators_and_pressers(lang: Lang) -> Vec<String> {
             Some(ErrorCode::MailRefused),
             None,
         ),
+        requests::enable_reason(lang, AT, "no `@everyone`"),
         requests::job(lang, JobKind::Check, JobState::Done, None, None, None),
     ]);
     said.extend(said_of_waits(lang));

@@ -56,6 +56,7 @@ async fn render(
     match notification {
         Notification::Activated
         | Notification::Locked
+        | Notification::Enabled
         | Notification::MailSent
         | Notification::MailUnknown
         | Notification::MailRefused
@@ -72,7 +73,9 @@ async fn render(
         Notification::NeedsOperator
         | Notification::KeptWithPassword
         | Notification::Delayed
-        | Notification::LockedByPerson => Ok(None),
+        | Notification::LockedByPerson
+        | Notification::EnabledAgain
+        | Notification::LockLost => Ok(None),
     }
 }
 
@@ -114,9 +117,12 @@ async fn of_account(
             let config = worker.deps.config.now();
             let guild = config.guild(request.guild_id);
             let are_told = guild.is_some_and(|guild| guild.log_channel.is_some());
-            Some(OutgoingMessage::text(mails::direct_locked(lang, username, are_told)))
+            // It may have been unlocked before this was sent.
+            let is_locked = account.state == AccountState::Disabled;
+            is_locked.then(|| OutgoingMessage::text(mails::direct_locked(lang, username, are_told)))
         }
         _ if !is_usable => None,
+        Notification::Enabled => Some(OutgoingMessage::text(mails::direct_enabled(lang, username))),
         Notification::MailSent => Some(OutgoingMessage::text(mails::direct_mail_sent(lang, username, links))),
         Notification::MailUnknown => Some(again(mails::direct_mail_unknown(lang, username, links))),
         Notification::MailRefused => Some(again(mails::direct_mail_refused(lang, username, links))),
@@ -131,7 +137,9 @@ async fn of_account(
         | Notification::NeedsOperator
         | Notification::KeptWithPassword
         | Notification::Delayed
-        | Notification::LockedByPerson => None,
+        | Notification::LockedByPerson
+        | Notification::EnabledAgain
+        | Notification::LockLost => None,
     })
 }
 
@@ -173,6 +181,7 @@ async fn of_request(
         Notification::Withdrawn => Some(sentences::direct_withdrawn(lang, username)),
         Notification::Activated
         | Notification::Locked
+        | Notification::Enabled
         | Notification::MailSent
         | Notification::MailUnknown
         | Notification::MailRefused
@@ -180,6 +189,8 @@ async fn of_request(
         | Notification::NeedsOperator
         | Notification::KeptWithPassword
         | Notification::Delayed
-        | Notification::LockedByPerson => None,
+        | Notification::LockedByPerson
+        | Notification::EnabledAgain
+        | Notification::LockLost => None,
     })
 }

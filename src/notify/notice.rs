@@ -44,6 +44,14 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
             let Some(who) = who else { return Ok(Sending::Nothing) };
             Some(card::locked_notice(lang, &request.code, who))
         }
+        Some(text @ (Notification::EnabledAgain | Notification::LockLost)) => {
+            let Some(who) = who else { return Ok(Sending::Nothing) };
+            Some(if text == Notification::EnabledAgain {
+                card::enabled_notice(lang, &request.code, who)
+            } else {
+                card::lock_lost_notice(lang, &request.code, who)
+            })
+        }
         Some(Notification::NeedsOperator) => None,
         Some(
             Notification::Invited
@@ -55,6 +63,7 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
             | Notification::Withdrawn
             | Notification::Activated
             | Notification::Locked
+            | Notification::Enabled
             | Notification::MailSent
             | Notification::MailUnknown
             | Notification::MailRefused

@@ -44,6 +44,7 @@ macro_rules! account_columns {
         "id, person_id, state, username, directory_id, keycloak_id, nonce, invited_at, activated_at, closed_at, revision"
     };
 }
+pub(super) use account_columns;
 
 sql! {
     BY_ID = concat!("SELECT ", account_columns!(), " FROM account WHERE id = $1");
@@ -112,7 +113,7 @@ impl Row {
         })
     }
 
-    fn accounts(rows: Vec<Self>) -> Result<Vec<Account>, StoreError> {
+    pub(super) fn accounts(rows: Vec<Self>) -> Result<Vec<Account>, StoreError> {
         rows.into_iter().map(Self::account).collect()
     }
 }

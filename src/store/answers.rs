@@ -17,6 +17,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{DiscordUserId, JobId, PersonId, RequestId, Timestamp};
 use crate::domain::job::{JobKind, JobState, Step};
 use crate::domain::mail::Mail;
+use crate::domain::phase::PhaseJob;
 use crate::domain::request::{Request, RequestState};
 use crate::domain::wait::Wait;
 
@@ -125,6 +126,13 @@ pub struct UnfinishedJob {
     pub error_code: Option<ErrorCode>,
     /// Whether it was asked to stop.
     pub cancel_asked: bool,
+}
+
+impl UnfinishedJob {
+    /// What the phase of the account needs to know about it.
+    pub const fn of_phase(&self) -> PhaseJob {
+        PhaseJob { kind: self.kind, state: self.state, cancel_asked: self.cancel_asked }
+    }
 }
 
 /// A draft that may be sent, with the values for its conditions.

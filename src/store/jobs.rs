@@ -78,9 +78,9 @@ macro_rules! unless_overtaking {
         concat!(
             "AND NOT (",
             $kind,
-            " IN ('lock', 'withdraw') AND e.kind = 'resend') AND NOT (",
+            " IN ('lock', 'withdraw', 'enable') AND e.kind = 'resend') AND NOT (",
             $kind,
-            " IN ('lock', 'resend') AND e.kind = 'welcome')"
+            " IN ('lock', 'resend', 'enable') AND e.kind = 'welcome')"
         )
     };
 }
@@ -277,7 +277,7 @@ impl Row {
 }
 
 /// The state in which a job that needs an operator continues: undoing, if its step belongs only to the undo plan.
-fn state_to_resume(job: &Job) -> JobState {
+pub(super) fn state_to_resume(job: &Job) -> JobState {
     match job.step {
         Some(step) if job.kind.undo_plan().contains(&step) && !job.kind.plan().contains(&step) => {
             JobState::Undoing

@@ -28,6 +28,7 @@ mod handover;
 mod jobs;
 mod leases;
 mod links;
+mod locks;
 mod mails;
 mod messages;
 mod open;
@@ -87,6 +88,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, Sql)> {
         dump::STATEMENTS,
         leases::STATEMENTS,
         links::STATEMENTS,
+        locks::STATEMENTS,
         mails::STATEMENTS,
         messages::STATEMENTS,
         open::STATEMENTS,

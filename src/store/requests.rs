@@ -127,6 +127,8 @@ sql! {
         " FROM request WHERE person_id = $1 AND state IN ('waiting', 'held')");
     LATEST_OF = concat!("SELECT ", request_columns!(),
         " FROM request WHERE person_id = $1 AND sent_at IS NOT NULL ORDER BY sent_at DESC, id DESC LIMIT 1");
+    OF_ACCOUNT = "SELECT r.id FROM request AS r WHERE r.person_id = $1 AND EXISTS (SELECT 1 FROM job AS w \
+        WHERE w.request_id = r.id AND w.account_id = $2 AND w.kind = 'provision') LIMIT 1";
     APPROVED_OF = concat!("SELECT ", request_columns!(),
         " FROM request WHERE person_id = $1 AND state = 'approved' ORDER BY sent_at DESC, id DESC LIMIT 1");
     PAGE = concat!("SELECT ", request_columns!(), " FROM request WHERE id < $1 \
@@ -212,6 +214,12 @@ impl ReadConnection {
     pub async fn approved_request_of(&mut self, person: PersonId) -> Result<Option<Request>, StoreError> {
         let row = maybe!(self, APPROVED_OF, RequestRow; person.to_string())?;
         self.open_row(row)
+    }
+
+    /// The request that led to this account; its first job names both.
+    pub async fn request_of_account(&mut self, account: &Account) -> Result<Option<RequestId>, StoreError> {
+        let row = maybe!(self, OF_ACCOUNT, (String,); account.person_id.to_string(), account.id.to_string())?;
+        row.map(|(id,)| id.parse().map_err(|_| StoreError::Row { table: "request" })).transpose()
     }
 
     /// A page of requests, newest first; `after` is the last id of the page before.

@@ -6,6 +6,7 @@ use crate::domain::audit::{Actor, Entry, Event, Source};
 use crate::domain::ids::AccountId;
 use crate::domain::job::JobKind;
 use crate::domain::notification::Notification;
+use crate::domain::request::Request;
 use crate::store::{AccountSaved, NewJob, StoreError, Tx};
 
 /// Records that a first password was seen: the account becomes `active` and the person is told. If the guild has a member role, the job
@@ -49,18 +50,29 @@ pub(crate) async fn record_activation(
         }
         tx.put_notification(account.person_id, Notification::Activated, request.id).await?;
         tx.put_card(request.id).await?;
-        let config = worker.deps.config.now();
-        let guild = config.guild(request.guild_id);
-        if guild.is_some_and(|guild| guild.member_role.is_some()) {
-            let welcome = NewJob {
-                person_id: account.person_id,
-                account_id: Some(account.id),
-                request_id: Some(request.id),
-                kind: JobKind::Welcome,
-            };
-            tx.enqueue_job(welcome).await?;
-        }
+        put_welcome(worker, tx, &account, request).await?;
     }
     tx.audit(entry);
     Ok(true)
+}
+
+/// Enqueues the job `welcome`, if the guild has a member role.
+pub(crate) async fn put_welcome(
+    worker: &WorkerContext,
+    tx: &mut Tx,
+    account: &Account,
+    request: &Request,
+) -> Result<(), StoreError> {
+    let config = worker.deps.config.now();
+    let guild = config.guild(request.guild_id);
+    if guild.is_none_or(|guild| guild.member_role.is_none()) {
+        return Ok(());
+    }
+    let welcome = NewJob {
+        person_id: account.person_id,
+        account_id: Some(account.id),
+        request_id: Some(request.id),
+        kind: JobKind::Welcome,
+    };
+    tx.enqueue_job(welcome).await.map(|_| ())
 }

@@ -14,5 +14,6 @@ pub(crate) mod failing_since;
 pub(crate) mod health;
 pub(crate) mod heartbeat;
 pub(crate) mod metrics;
+pub(crate) mod notices;
 pub(crate) mod outage;
 pub(crate) mod recent_checks;

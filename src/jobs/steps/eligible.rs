@@ -5,6 +5,7 @@
 //! the mail, which can't be undone. A decision counts for 30 s and only under the claim that made it: its age is measured with the
 //! monotonic clock, because the wall clock of the process that recorded it may have been wrong.
 
+use super::owned_entry::find_entry;
 use crate::jobs::outcome::{StepDone, StepError, StepOutput, defect};
 
 use crate::clock::Moment;
@@ -13,7 +14,8 @@ use crate::domain::eligibility::{Approval, Eligibility, Policy, Rule, RuleName, 
 use crate::domain::error_code::ErrorCode;
 use crate::domain::freshness::is_fresh;
 use crate::domain::ids::GuildId;
-use crate::domain::job::{FailureAction, Outcome, Step};
+use crate::domain::job::{FailureAction, JobKind, Outcome, Step};
+use crate::domain::mail_address::MailAddress;
 use crate::domain::member::MemberFacts;
 use crate::jobs::context::StepContext;
 use crate::store::StepRecord;
@@ -64,9 +66,9 @@ async fn decide_rule(ctx: &StepContext<'_>) -> Result<(Moment, RuleName), StepEr
     let (asked_at, member) = member(ctx, guild.id).await?;
     let user = member.user_id;
     let deps = &ctx.worker.deps;
+    let address = address(ctx).await?;
     let mut view = deps.store.read().await?;
-    let address = ctx.request()?.form.as_ref().map(|form| &form.address);
-    if view.denial_of(user, address).await?.is_some() {
+    if view.denial_of(user, address.as_ref()).await?.is_some() {
         return Err(FailureAction::Undo { code: ErrorCode::DeniedPerson }.into());
     }
     let decision = view.decision_on(ctx.request()?.id).await?;
@@ -74,6 +76,15 @@ async fn decide_rule(ctx: &StepContext<'_>) -> Result<(Moment, RuleName), StepEr
     let rule = fitting_rule(ctx, &guild.policy, &member, is_by_rule)?;
     let rule = rule.ok_or(FailureAction::Undo { code: ErrorCode::RoleLost })?;
     Ok((asked_at, rule.name.clone()))
+}
+
+/// The address to compare with the deny list: that of the form, or of the entry, once the form is erased.
+async fn address(ctx: &StepContext<'_>) -> Result<Option<MailAddress>, StepError> {
+    if ctx.job.kind != JobKind::Enable {
+        return Ok(ctx.request()?.form.as_ref().map(|form| form.address.clone()));
+    }
+    let entry = find_entry(ctx).await?;
+    Ok(entry.and_then(|entry| MailAddress::parse(entry.address.as_deref()?).ok()))
 }
 
 /// The member, and when Discord showed them: in the interaction of a `Send` that a rule approved a moment ago, or now.

@@ -1,4 +1,4 @@
-//! `finalize`: writes the end of a withdrawal, an undo or a lock into account and request. No outside call.
+//! `finalize`: writes the end of a withdrawal, an undo, a lock or its way back into account and request. No outside call.
 
 use crate::domain::account::AccountState;
 use crate::domain::audit::{Event, Source};
@@ -9,8 +9,8 @@ use crate::domain::request::RequestState;
 use crate::jobs::context::StepContext;
 use crate::jobs::outcome::{PasswordState, StepOutput};
 use crate::jobs::transitions;
-use crate::store::{StoreError, Tx};
-use crate::worker::activate::record_activation;
+use crate::store::{NewJob, StoreError, Tx};
+use crate::worker::activate::{put_welcome, record_activation};
 
 /// The states that can end.
 const LIVE: [AccountState; 4] =
@@ -21,8 +21,10 @@ fn is_used(ctx: &StepContext<'_>) -> bool {
 }
 
 pub(super) async fn write(ctx: &StepContext<'_>, tx: &mut Tx) -> Result<(), StoreError> {
-    if ctx.job.kind == JobKind::Lock {
-        return close_locked(ctx, tx).await;
+    match ctx.job.kind {
+        JobKind::Lock => return close_locked(ctx, tx).await,
+        JobKind::Enable => return enabled(ctx, tx).await,
+        JobKind::Check | JobKind::Provision | JobKind::Withdraw | JobKind::Welcome | JobKind::Resend => {}
     }
     let is_used = is_used(ctx);
     if ctx.job.state == JobState::Undoing {
@@ -51,6 +53,36 @@ async fn close_locked(ctx: &StepContext<'_>, tx: &mut Tx) -> Result<(), StoreErr
     transitions::put_notice(ctx, tx, Notification::LockedByPerson, ctx.job.revision).await?;
     match ctx.job.request_id {
         Some(request) => tx.put_notification(ctx.person.id, Notification::Locked, request).await,
+        None => Ok(()),
+    }
+}
+
+/// The account is in use again: the person is told, a mail with a link for a new password follows, and the admins are told.
+async fn enabled(ctx: &StepContext<'_>, tx: &mut Tx) -> Result<(), StoreError> {
+    let entry = ctx.entry(Event::AccountEnabled);
+    let from = [AccountState::Disabled];
+    let moved = transitions::move_account_as(ctx, tx, &from, AccountState::Active, entry).await?;
+    let Some(account) = moved else { return Ok(()) };
+    if ctx.account.as_ref().is_some_and(|before| before.activated_at.is_none()) {
+        // Its password was first seen when it was to be removed, so it was never recorded as active.
+        tx.audit(ctx.entry(Event::AccountActivated).becoming(AccountState::Active.code()));
+        if let Some(request) = &ctx.request {
+            put_welcome(ctx.worker, tx, &account, request).await?;
+        }
+    }
+    let jobs = tx.unfinished_jobs_of(ctx.person.id).await?;
+    if !jobs.iter().any(|job| job.kind == JobKind::Resend) {
+        let resend = NewJob {
+            person_id: ctx.person.id,
+            account_id: Some(account.id),
+            request_id: ctx.job.request_id,
+            kind: JobKind::Resend,
+        };
+        tx.enqueue_job(resend).await?;
+    }
+    transitions::put_notice(ctx, tx, Notification::EnabledAgain, ctx.job.revision).await?;
+    match ctx.job.request_id {
+        Some(request) => tx.put_notification(ctx.person.id, Notification::Enabled, request).await,
         None => Ok(()),
     }
 }

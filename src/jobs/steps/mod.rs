@@ -24,6 +24,7 @@ mod owned_entry;
 mod recheck_availability;
 mod remove;
 mod resend;
+mod reset_password;
 mod unlock;
 
 use futures::future::BoxFuture;
@@ -31,7 +32,7 @@ use futures::future::BoxFuture;
 use super::context::StepContext;
 use super::outcome::{StepDone, StepError, WriteConflict};
 use crate::domain::audit::Event;
-use crate::domain::job::{Outcome, Step};
+use crate::domain::job::{JobKind, Outcome, Step};
 use crate::store::{StoreError, Tx};
 
 /// Ensures the result of the current step.
@@ -52,6 +53,7 @@ pub(super) async fn ensure(ctx: &mut StepContext<'_>) -> Result<StepDone, StepEr
         Step::CheckPassword => apart(|| check_password::ensure(ctx)).await,
         Step::Remove => apart(|| remove::ensure(ctx)).await,
         Step::Unlock => apart(|| unlock::ensure(ctx)).await,
+        Step::ResetPassword => apart(|| reset_password::ensure(ctx)).await,
         Step::Finalize => Ok(StepDone::plain(Outcome::Applied)),
         Step::GrantRole => apart(|| grant_role::ensure(ctx)).await,
         Step::Resend => apart(move || resend::ensure(ctx)).await,
@@ -83,6 +85,9 @@ pub(super) fn apply(ctx: &mut StepContext<'_>, done: &StepDone) {
         Step::Disable => note_effect(ctx, done, Event::UserDisabled),
         Step::Lock => note_effect(ctx, done, Event::EntryLocked),
         Step::EndSessions => note_effect(ctx, done, Event::SessionsEnded),
+        Step::ResetPassword => note_effect(ctx, done, Event::PasswordReset),
+        // The job `enable` notes it with the account's new state.
+        Step::Unlock if ctx.job.kind == JobKind::Enable => {}
         Step::Unlock => note_effect(ctx, done, Event::AccountEnabled),
         Step::CheckAvailability
         | Step::Eligible
@@ -119,6 +124,7 @@ pub(super) async fn write(
         | Step::CheckPassword
         | Step::Remove
         | Step::Unlock
+        | Step::ResetPassword
         | Step::GrantRole => {}
     }
     Ok(Ok(()))

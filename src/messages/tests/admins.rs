@@ -5,6 +5,7 @@ use crate::domain::account::{AccountState, DirectoryId, KeycloakId};
 use crate::domain::eligibility::GroupName;
 use crate::domain::link::{Comparison, EntryFacts, Finding, LinkDifference, Lookup, NotChecked, UserFacts};
 use crate::domain::listing::{AuditFacts, LinkFacts};
+use crate::domain::phase::NotEnabled;
 
 fn entry_facts() -> EntryFacts {
     EntryFacts {
@@ -84,7 +85,11 @@ pub(super) fn said(lang: Lang) -> Vec<String> {
         admin::audit_line(lang, &row),
         admin::audit_line(lang, &bare),
         admin::exported_audit(lang, "1:00"),
+        admin::enabling(lang, "ada"),
+        admin::enabling_already(lang, "ada"),
+        admin::enabling_again(lang, "ada"),
     ];
+    said.extend(NotEnabled::ALL.iter().map(|why| admin::not_enabled(lang, *why)));
     said.extend(admin::comparison(lang, &all));
     said
 }
