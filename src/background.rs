@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::jobs::runner::{self, Look};
 use crate::maintenance::{activation, delays, housekeeping, locks};
 use crate::notify::sender;
-use crate::store::StoreError;
+use crate::store::{RefusedMessages, StoreError};
 use crate::worker::context::WorkerContext;
 use crate::worker::heartbeat::Loop;
 
@@ -156,6 +156,10 @@ impl Background {
 
     /// Sends due messages. It waits a moment first, so that one edit shows several changes of a card; longer if the last round sent many.
     async fn run_outbox(&self, stop: &CancellationToken) {
+        // The configuration or the version may be another one than before the start.
+        if let Err(error) = self.wake_refused().await {
+            tracing::warn!(error = %error, "refused messages were not woken; they are sent at their own time");
+        }
         let mut gather = GATHER;
         while !stop.is_cancelled() {
             self.worker.heartbeat.beat(Loop::Outbox);
@@ -265,6 +269,18 @@ impl Background {
     /// Whether both loops sent a heartbeat within this span. An unavailable server does not matter: waiting for it sends heartbeats, too.
     pub fn is_alive(&self, within: Duration) -> bool {
         self.worker.heartbeat.beat_within(within)
+    }
+
+    /// The messages that wait because Discord refuses them.
+    pub async fn refused_messages(&self) -> Result<Vec<RefusedMessages>, StoreError> {
+        self.worker.deps.store.read().await?.refused_messages().await
+    }
+
+    /// Makes the refused messages due that a change of the configuration may have cured.
+    pub async fn wake_refused(&self) -> Result<(), StoreError> {
+        let mut tx = self.worker.deps.store.begin().await?;
+        tx.wake_refused(None).await?;
+        tx.commit("outbox.wake").await
     }
 
     /// Numbers for `/metrics`.

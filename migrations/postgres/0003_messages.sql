@@ -2,8 +2,8 @@
 
 CREATE TABLE outbox (
     id TEXT PRIMARY KEY, -- our id; its bytes are the nonce of the send
-    kind TEXT NOT NULL CHECK (kind IN ('card', 'direct', 'notice', 'panel')), -- the kind of message
-    target TEXT NOT NULL, -- a request (card), person (direct), guild (notice) or channel (panel)
+    kind TEXT NOT NULL CHECK (kind IN ('card', 'card_check', 'direct', 'notice', 'panel')), -- the kind of message
+    target TEXT NOT NULL, -- a request (card, card_check), person (direct), guild (notice) or channel (panel)
     dedupe_key TEXT NOT NULL UNIQUE, -- unsent messages of one key are merged into one
     params TEXT NOT NULL, -- ids and codes: JSON without personal values
     revision BIGINT NOT NULL, -- counts the writes that were merged into it
@@ -13,7 +13,9 @@ CREATE TABLE outbox (
     lease_until BIGINT NOT NULL, -- when the claim ends, by the database's clock; 0 means free
     attempt BIGINT NOT NULL, -- attempts to send it
     next_run BIGINT NOT NULL, -- not to be claimed earlier
-    error_code TEXT -- an error code: why it waits
+    error_code TEXT, -- an error code: why it waits
+    refused TEXT, -- why Discord refused the last attempt that reached it; NULL if it did not
+    refused_in TEXT -- the channel that refused it (snowflake); NULL for a direct message
 );
 
 -- A claim asks for the message that has been due for longest.

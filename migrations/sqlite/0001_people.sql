@@ -11,7 +11,8 @@ CREATE TABLE person (
     id TEXT PRIMARY KEY, -- our own id; all other tables refer to it
     discord_id TEXT UNIQUE, -- the Discord user (snowflake); NULL once erased
     lang TEXT NOT NULL, -- language tag
-    created_at INTEGER NOT NULL -- when the row was written
+    created_at INTEGER NOT NULL, -- when the row was written
+    unreachable_since INTEGER -- since when Discord refuses direct messages to them; NULL if it does not
 ) STRICT;
 
 CREATE TABLE request (

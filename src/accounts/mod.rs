@@ -11,6 +11,7 @@ pub mod audit_log;
 mod authority;
 mod caller;
 pub mod cancel;
+pub mod cards;
 mod context;
 pub mod decide;
 pub mod deny_list;

@@ -12,7 +12,9 @@ use crate::domain::job::{Job, JobKind, JobState, Step};
 use crate::domain::request::{Request, RequestState};
 use crate::domain::username::Username;
 use crate::domain::wait::Wait;
-use crate::store::{AuditFilter, AuditRow, Decision, Order, ReadConnection, RequestFilter as StoreFilter};
+use crate::store::{
+    AuditFilter, AuditRow, Decision, MessageKind, Order, ReadConnection, RequestFilter as StoreFilter,
+};
 
 /// Selects requests.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +63,8 @@ pub struct RequestLine {
     pub expires_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// It is open and has no card.
+    pub lacks_card: bool,
 }
 
 /// A decision on a request. The typed reason is personal and is read by [`Accounts::request_texts`].
@@ -255,7 +259,12 @@ async fn notes(
 async fn line(view: &mut ReadConnection, request: Request) -> Result<RequestLine, UseCaseError> {
     let person = view.person(request.person_id).await?;
     let wait = view.wait_of(request.id).await?;
+    let lacks_card = request.state.is_open() && {
+        let card = view.message(request.id, MessageKind::Card).await?;
+        card.is_none_or(|card| card.message_id.is_none())
+    };
     Ok(RequestLine {
+        lacks_card,
         id: request.id,
         code: request.code,
         guild_id: request.guild_id,

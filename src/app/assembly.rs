@@ -238,6 +238,9 @@ impl Running {
                 }
             }
             self.config.replace(Arc::new(new));
+            if let Err(error) = self.background.wake_refused().await {
+                tracing::warn!(%error, "refused messages were not woken; they are sent at their own time");
+            }
         }
         changes
     }

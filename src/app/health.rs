@@ -13,8 +13,11 @@ use crate::bot::{GatewayStatus, JoinedGuilds, Session};
 use crate::config::SharedConfig;
 use crate::directory::Directory;
 use crate::domain::ids::GuildId;
+use crate::domain::lang::Lang;
+use crate::domain::refusal::Refusal;
 use crate::keycloak::Keycloak;
-use crate::store::{Store, WaitCount};
+use crate::messages::service;
+use crate::store::{RefusedMessages, Store, WaitCount};
 use crate::telemetry;
 use crate::web::{AckTimes, Numbers, Part, Probe};
 
@@ -87,6 +90,7 @@ impl Probe for HealthProbe {
                 self.config.now().account.report_delay_after,
             );
             let guilds = guilds_part(&self.guilds.missing(&self.config.now()));
+            let messages = messages_part(&self.background).await;
             vec![
                 ("store", store),
                 ("directory", directory),
@@ -95,6 +99,7 @@ impl Probe for HealthProbe {
                 ("guilds", guilds),
                 ("jobs", jobs),
                 ("events", events),
+                ("messages", messages),
             ]
         })
     }
@@ -126,6 +131,7 @@ impl Probe for HealthProbe {
                 job_waiting_seconds: seconds(health.longest_wait),
                 job_oldest_seconds: seconds(health.oldest_job),
                 outbox_oldest_seconds: seconds(health.oldest_message),
+                messages_refused: refused_by_reason(&health.refused),
                 gateway_up: i64::from(self.gateway.session().await == Session::Open),
                 audit_seq: health.audit_seq,
                 panics: i64::try_from(telemetry::panics().max(health.panics)).unwrap_or(i64::MAX),
@@ -175,6 +181,25 @@ fn told_waits(waits: &[WaitCount]) -> Part {
     }
     let advice = "; see `accolade request list` and docs/stuck.md";
     Part::Degraded(["waiting for ", &counted.join(", "), advice].concat())
+}
+
+/// Messages that Discord refuses are kept, so the process is ready. If the store doesn't answer, its own part says so.
+async fn messages_part(background: &Background) -> Part {
+    let asked = tokio::time::timeout(PART_TIMEOUT, background.refused_messages()).await;
+    let refused = asked.ok().and_then(Result::ok).unwrap_or_default();
+    if refused.is_empty() {
+        return Part::Answers;
+    }
+    let lang = Lang::default();
+    let each = refused.iter().map(|row| service::refused_messages(lang, row.refusal, row.channel, row.count));
+    Part::Degraded(each.collect::<Vec<_>>().join(" "))
+}
+
+/// A number for each reason, also for those that don't occur, so that a graph has no gaps.
+fn refused_by_reason(refused: &[RefusedMessages]) -> Vec<(&'static str, i64)> {
+    let count =
+        |refusal: Refusal| refused.iter().filter(|row| row.refusal == refusal).map(|row| row.count).sum();
+    Refusal::ALL.iter().map(|refusal| (refusal.code(), count(*refusal))).collect()
 }
 
 async fn probe_directory(directory: &Directory) -> Part {

@@ -195,11 +195,22 @@ async fn handle_event(data: &Data, event: &FullEvent) {
             data.gateway.note_open(data.clock.as_ref()).await;
         }
         FullEvent::Resume { .. } => data.gateway.note_open(data.clock.as_ref()).await,
-        FullEvent::GuildCreate { guild, .. } => join_guild(data, GuildId::new(guild.id.get())),
+        FullEvent::GuildCreate { guild, .. } => {
+            join_guild(data, GuildId::new(guild.id.get()));
+            note_rights(data, guild.id).await;
+        }
         FullEvent::GuildDelete { incomplete, .. } => {
             leave_guild(data, GuildId::new(incomplete.id.get()), incomplete.unavailable);
         }
-        FullEvent::GuildMemberUpdate { event, .. } => forget_member(data, event.guild_id, event.user.id),
+        FullEvent::GuildMemberUpdate { event, .. } => {
+            forget_member(data, event.guild_id, event.user.id);
+            if data.discord.bot_user_id() == Some(DiscordUserId::new(event.user.id.get())) {
+                note_rights(data, event.guild_id).await;
+            }
+        }
+        FullEvent::ChannelCreate { channel, .. } => note_rights(data, channel.guild_id).await,
+        FullEvent::ChannelUpdate { new, .. } => note_rights(data, new.guild_id).await,
+        FullEvent::GuildRoleUpdate { new, .. } => note_rights(data, new.guild_id).await,
         FullEvent::GuildMemberRemoval { guild_id, user, .. } => forget_member(data, *guild_id, user.id),
         _ => {}
     }
@@ -231,6 +242,15 @@ fn leave_guild(data: &Data, guild: GuildId, is_unavailable: bool) {
         );
     } else {
         tracing::info!(guild.id = guild.get(), "the bot was removed from a guild");
+    }
+}
+
+/// The bot's rights in a guild may have changed: messages that Discord refused may be accepted now.
+async fn note_rights(data: &Data, guild: serenity::GuildId) {
+    if is_configured(data, GuildId::new(guild.get()))
+        && let Err(error) = data.accounts.wake_refused_messages().await
+    {
+        tracing::warn!(error_code = %error.error_code, "refused messages were not woken; they are sent at their own time");
     }
 }
 

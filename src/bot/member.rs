@@ -119,12 +119,18 @@ pub(super) async fn send(interaction: &Interaction, id: RequestId, nonce: Nonce)
                 } else {
                     messages::account::sent_to_moderators(lang, &sent.code)
                 };
+                promise(interaction);
                 ButtonAnswer::Update(OutgoingMessage::text(sentence))
             }
             Err(denied) => refusal_on_draft(interaction, &denied),
         }
     };
     interaction.answer_button(sending).await
+}
+
+/// The answer promises a direct message. If Discord refuses that, the answer itself says the news.
+fn promise(interaction: &Interaction) {
+    interaction.reply.promises_direct_message_to(interaction.caller.user_id);
 }
 
 /// First answer: the status of the caller.
@@ -194,6 +200,7 @@ pub(super) async fn mail_again(
         match interaction.accounts().mail_again(&interaction.caller, which).await {
             Ok(asked) => {
                 let links = Links { mails: &asked.mails, now: asked.now };
+                promise(interaction);
                 OutgoingMessage::text(if asked.again {
                     messages::mails::asked_already(lang, &asked.username, links)
                 } else {
@@ -237,6 +244,7 @@ pub(super) async fn lock(
                 } else {
                     messages::mails::locking(lang, &asked.username)
                 };
+                promise(interaction);
                 ButtonAnswer::Update(OutgoingMessage::text(text))
             }
             Err(denied) => ButtonAnswer::Private(interaction.error_message(&denied)),

@@ -28,6 +28,7 @@ pub(super) async fn list_requests(
         let grant = interaction.accounts().authorize_reader(reviewer).await?;
         let filter = RequestFilter { guild: None, status };
         let requests = interaction.accounts().requests(&grant, &filter, after, limit).await?;
+        let refused = interaction.accounts().recover_cards(&grant).await?;
         if requests.is_empty() {
             return Ok(Answer::text(tr!(lang, "requests-no-requests")));
         }
@@ -37,7 +38,11 @@ pub(super) async fn list_requests(
         let each =
             requests.iter().map(|request| messages::requests::request_line(lang, &request_facts(request)));
         let text = each.collect::<Vec<_>>().join("\n");
-        Ok(Answer::long(lang, &text, || text.clone(), "requests.txt", more))
+        let refused =
+            refused.iter().map(|(channel, why)| messages::requests::refused_notice(lang, *channel, *why));
+        let follows: Vec<String> = more.into_iter().chain(refused).collect();
+        let follows = (!follows.is_empty()).then(|| follows.join("\n"));
+        Ok(Answer::long(lang, &text, || text.clone(), "requests.txt", follows))
     })
     .await
 }
@@ -94,5 +99,6 @@ fn request_facts(line: &RequestLine) -> RequestFacts<'_> {
         waits_for: line.wait.map(|wait| wait.code),
         username: line.username.as_str(),
         created_at: line.created_at,
+        lacks_card: line.lacks_card,
     }
 }

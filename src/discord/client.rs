@@ -11,8 +11,10 @@ use serenity::model::{guild::Member, id};
 use super::error::{ConnectError, DiscordError};
 use super::limits::CALL_TIMEOUT;
 use super::message::{self, OutgoingMessage, SendNonce, Visibility};
+use super::open_replies::OpenReplies;
 use super::rate_limit::GlobalRateLimit;
 use super::recent_members::RecentMembers;
+use super::reply::{KeptReply, Reply};
 use super::transport;
 use super::unanswered::Unanswered;
 use crate::clock::{Clock, Moment};
@@ -38,6 +40,7 @@ pub(super) struct Inner {
     identity: OnceLock<BotIdentity>,
     pub(super) unanswered: Unanswered,
     recent_members: RecentMembers,
+    pub(super) open_replies: OpenReplies<KeptReply>,
 }
 
 /// The bot's identity and the gateway's URL, from Discord.
@@ -51,20 +54,6 @@ impl std::fmt::Debug for Discord {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Discord").field("identity", &self.inner.identity).finish_non_exhaustive()
     }
-}
-
-/// The result of a direct message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// Discord has delivered it.
-    Sent {
-        /// The direct message channel.
-        channel_id: ChannelId,
-        /// The message.
-        message_id: MessageId,
-    },
-    /// The person doesn't accept direct messages from the bot (50007, 50278). `/account status` says the same.
-    Closed,
 }
 
 /// A message of the bot that was found in a channel.
@@ -81,8 +70,7 @@ pub struct ChannelMessage {
 /// Discord's codes (Opcodes and Status Codes, JSON error codes).
 const UNKNOWN_MEMBER: i64 = 10007;
 const UNKNOWN_USER: i64 = 10013;
-const CANNOT_MESSAGE: i64 = 50007;
-const NO_MUTUAL_GUILD: i64 = 50278;
+const UNKNOWN_MESSAGE: i64 = 10008;
 
 impl Discord {
     /// [`Discord::open`], then [`Discord::identify`].
@@ -114,6 +102,7 @@ impl Discord {
             identity: OnceLock::new(),
             unanswered: Unanswered::new(),
             recent_members: RecentMembers::default(),
+            open_replies: OpenReplies::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -251,24 +240,42 @@ impl Discord {
         Ok(found.into_iter().map(ChannelMessage::from).filter(|message| message.author_id == me).collect())
     }
 
+    /// Whether a message is still there. `GET /channels/{channel}/messages/{message}`. Safe to repeat.
+    pub async fn has_message(
+        &self,
+        channel_id: ChannelId,
+        message_id: MessageId,
+    ) -> Result<bool, DiscordError> {
+        let route = Route::ChannelMessage {
+            channel_id: snowflake(channel_id.get())?,
+            message_id: snowflake(message_id.get())?,
+        };
+        let request = Request::new(route, LightMethod::Get);
+        let found = self.bounded(async { Ok(self.inner.http.fire::<Created>(request).await?) }).await;
+        match found {
+            Ok(_) => Ok(true),
+            Err(DiscordError::Gone(UNKNOWN_MESSAGE)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Sends a direct message. `POST /users/@me/channels`, then `POST /channels/{channel}/messages`; the nonce as in [`Discord::post`].
+    /// Discord opens the channel also if the person accepts no direct messages, and refuses the message (50007).
     pub async fn direct_message(
         &self,
         user_id: DiscordUserId,
         post: &OutgoingMessage,
         nonce: &SendNonce,
-    ) -> Result<Delivery, DiscordError> {
-        let sending = async {
-            let recipient = serde_json::json!({ "recipient_id": user_id.to_string() });
-            let channel: Created = self.call(LightMethod::Post, Route::UserMeDmChannels, &recipient).await?;
-            let channel_id = ChannelId::new(channel.id.get());
-            let message_id = self.post(channel_id, post, nonce).await?;
-            Ok(Delivery::Sent { channel_id, message_id })
-        };
-        match sending.await {
-            Err(DiscordError::Forbidden(CANNOT_MESSAGE | NO_MUTUAL_GUILD)) => Ok(Delivery::Closed),
-            other => other,
-        }
+    ) -> Result<MessageId, DiscordError> {
+        let recipient = serde_json::json!({ "recipient_id": user_id.to_string() });
+        let channel: Created = self.call(LightMethod::Post, Route::UserMeDmChannels, &recipient).await?;
+        self.post(ChannelId::new(channel.id.get()), post, nonce).await
+    }
+
+    /// The answer to this person that promised a direct message, while Discord accepts edits of it.
+    pub fn open_reply_to(&self, user_id: DiscordUserId) -> Option<Reply> {
+        let kept = self.inner.open_replies.of(user_id, self.inner.clock.moment())?;
+        Some(Reply::of_kept(self, kept))
     }
 
     /// Grants a role to a member. `Forbidden(50013)` if the role is not below the bot's own. Safe to repeat.

@@ -50,6 +50,16 @@ impl DiscordError {
         }
     }
 
+    /// The HTTP status and Discord's own code of a refusal; `None` if Discord did not refuse the call itself.
+    pub const fn refusal(&self) -> Option<(u16, i64)> {
+        match self {
+            Self::Forbidden(code) => Some((403, *code)),
+            Self::Gone(code) => Some((404, *code)),
+            Self::Other { status, code } => Some((*status, *code)),
+            Self::Down { .. } | Self::RateLimited { .. } | Self::Unauthorized => None,
+        }
+    }
+
     /// Whether the same call may succeed later without any change.
     pub const fn is_worth_another_try(&self) -> bool {
         matches!(self, Self::Down { .. } | Self::RateLimited { .. })

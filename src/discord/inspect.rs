@@ -44,11 +44,40 @@ pub struct RoleInfo {
     pub is_managed: bool,
 }
 
+/// What a channel is ("Channel Types" in Discord's API reference).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelKind(u64);
+
+impl ChannelKind {
+    /// Whether cards and notices can be posted there and stay: a text or an announcement channel.
+    pub const fn is_for_messages(self) -> bool {
+        matches!(self.0, 0 | 5)
+    }
+
+    /// Its name in Discord's client.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            0 => "a text channel",
+            2 => "a voice channel",
+            4 => "a category",
+            5 => "an announcement channel",
+            10..=12 => "a thread",
+            13 => "a stage channel",
+            14 => "a directory",
+            15 => "a forum",
+            16 => "a media channel",
+            _ => "a channel of an unknown type",
+        }
+    }
+}
+
 /// A channel of a guild with its permission overwrites.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelInfo {
     /// Its id.
     pub id: ChannelId,
+    /// What it is.
+    pub kind: ChannelKind,
     overwrites: Vec<Overwrite>,
 }
 
@@ -163,6 +192,16 @@ impl Discord {
         }))
     }
 
+    /// What a channel is that the list of its guild doesn't have, such as a thread; `None` if the bot can't see it.
+    /// `GET /channels/{channel}`.
+    pub async fn channel_kind(&self, channel: ChannelId) -> Result<Option<ChannelKind>, DiscordError> {
+        match self.fetch::<ChannelRow>(Route::Channel { channel_id: snowflake(channel.get())? }).await {
+            Ok(row) => Ok(Some(ChannelKind(row.kind))),
+            Err(DiscordError::Forbidden(_) | DiscordError::Gone(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn fetch<T: serde::de::DeserializeOwned>(&self, route: Route<'_>) -> Result<T, DiscordError> {
         let request = Request::new(route, LightMethod::Get);
         self.bounded(async { Ok(self.inner.http.fire(request).await?) }).await
@@ -221,6 +260,8 @@ impl RoleRow {
 #[derive(Deserialize)]
 struct ChannelRow {
     id: id::GenericId,
+    #[serde(rename = "type", default)]
+    kind: u64,
     #[serde(default)]
     permission_overwrites: Vec<OverwriteRow>,
 }
@@ -239,7 +280,7 @@ impl ChannelRow {
         let overwrites = self.permission_overwrites.iter();
         let overwrites =
             overwrites.map(|row| Overwrite { id: row.id.get(), allow: row.allow, deny: row.deny }).collect();
-        ChannelInfo { id: ChannelId::new(self.id.get()), overwrites }
+        ChannelInfo { id: ChannelId::new(self.id.get()), kind: ChannelKind(self.kind), overwrites }
     }
 }
 
@@ -275,7 +316,7 @@ mod tests {
             allow: allow.bits(),
             deny: deny.bits(),
         });
-        ChannelInfo { id: ChannelId::new(20), overwrites: overwrites.collect() }
+        ChannelInfo { id: ChannelId::new(20), kind: ChannelKind(0), overwrites: overwrites.collect() }
     }
 
     #[test]
@@ -302,6 +343,17 @@ mod tests {
                 .own_rights_in(&denied)
                 .has(GuildRights::POSTING)
         );
+    }
+
+    #[test]
+    fn cards_belong_into_text_and_announcement_channels_and_nowhere_else() {
+        for kind in 0..=20 {
+            assert_eq!(ChannelKind(kind).is_for_messages(), [0, 5].contains(&kind), "{kind}");
+        }
+        for thread in 10..=12 {
+            assert_eq!(ChannelKind(thread).name(), "a thread");
+        }
+        assert_eq!((ChannelKind(4).name(), ChannelKind(15).name()), ("a category", "a forum"));
     }
 
     #[test]

@@ -12,13 +12,14 @@ pub mod inspect;
 mod limits;
 pub mod message;
 pub mod modal;
+mod open_replies;
 mod rate_limit;
 mod recent_members;
 pub mod reply;
 mod transport;
 mod unanswered;
 
-pub use client::{ChannelMessage, Delivery, Discord, member_facts};
+pub use client::{ChannelMessage, Discord, member_facts};
 pub use error::{ConnectError, DiscordError};
 pub use message::{Attachment, Button, ButtonStyle, OutgoingMessage, SendNonce, TEXT_MAX};
 pub use modal::{FieldStyle, FormField, Modal, Need};

@@ -19,7 +19,7 @@ use super::message::{Attachment, OutgoingMessage, Visibility, body, body_with_fi
 use super::modal::Modal;
 use super::transport::USER_AGENT;
 use super::unanswered::Acknowledgement;
-use crate::domain::ids::InteractionId;
+use crate::domain::ids::{DiscordUserId, InteractionId};
 
 /// Discord accepts a first answer within 3 s of the interaction, so a later repeat is useless.
 const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_millis(2500);
@@ -45,6 +45,14 @@ pub struct Reply {
     application_id: u64,
     token: SecretString,
     acknowledgement: Arc<Acknowledgement>,
+}
+
+/// What a later edit of an answer needs. It keeps no client, because the client keeps it.
+#[derive(Clone)]
+pub(super) struct KeptReply {
+    interaction_id: InteractionId,
+    application_id: u64,
+    token: SecretString,
 }
 
 impl fmt::Debug for Reply {
@@ -80,6 +88,23 @@ impl Reply {
     ) -> Self {
         let acknowledgement = Arc::new(discord.inner.unanswered.arrived());
         Self { inner: Arc::clone(&discord.inner), interaction_id, application_id, token, acknowledgement }
+    }
+
+    pub(super) fn of_kept(discord: &Discord, kept: KeptReply) -> Self {
+        let KeptReply { interaction_id, application_id, token } = kept;
+        let acknowledgement = Arc::new(discord.inner.unanswered.answered());
+        Self { inner: Arc::clone(&discord.inner), interaction_id, application_id, token, acknowledgement }
+    }
+
+    /// The answer promises a direct message to this person. If Discord refuses that, [`Discord::open_reply_to`] returns the answer, so
+    /// that it can be said here.
+    pub fn promises_direct_message_to(&self, person: DiscordUserId) {
+        let kept = KeptReply {
+            interaction_id: self.interaction_id,
+            application_id: self.application_id,
+            token: self.token.clone(),
+        };
+        self.inner.open_replies.keep(person, kept, self.inner.clock.moment());
     }
 
     /// First answer: a message that only this person can see.

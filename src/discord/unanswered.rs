@@ -25,6 +25,11 @@ impl Unanswered {
         Acknowledgement { count: self.count.clone(), is_counted: AtomicBool::new(true), at: OnceLock::new() }
     }
 
+    /// An interaction that no longer waits for its first answer.
+    pub(super) fn answered(&self) -> Acknowledgement {
+        Acknowledgement { count: self.count.clone(), is_counted: AtomicBool::new(false), at: OnceLock::new() }
+    }
+
     /// Whether an interaction arrived less than `span` ago.
     pub(super) fn any_within(&self, span: Duration) -> bool {
         let newest = *self.newest.lock().unwrap_or_else(PoisonError::into_inner);

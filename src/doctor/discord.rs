@@ -42,7 +42,10 @@ pub(super) async fn examine(
     }
     for guild in &config.guilds {
         match discord.guild(guild.id).await {
-            Ok(Some(seen)) => check_guild(checks, guild, &seen),
+            Ok(Some(seen)) => {
+                check_guild(checks, guild, &seen);
+                check_channels(checks, &discord, guild, &seen).await;
+            }
             Ok(None) => checks.fail(Finding::GuildMissing, ["guild ", &guild.id.to_string()].concat()),
             Err(error) => record_error(checks, error),
         }
@@ -97,28 +100,51 @@ fn check_guild(checks: &mut Checks, guild: &Guild, seen: &GuildSnapshot) {
     checks.fail_for_each(Finding::RoleNotBelow, too_high.map(|found| role(found.id)));
     let may_not = guild.member_role.filter(|_| !is_admin && !own.has(GuildRights::MANAGE_ROLES));
     checks.fail_for_each(Finding::ManageRolesMissing, may_not.map(role));
-
-    check_channels(checks, guild, seen, &|id| named("channel", id.to_string()));
 }
 
-fn check_channels(
-    checks: &mut Checks,
-    guild: &Guild,
-    seen: &GuildSnapshot,
-    named: &dyn Fn(ChannelId) -> String,
-) {
-    let channels: Vec<ChannelId> =
-        [Some(guild.request_channel), guild.log_channel].into_iter().flatten().collect();
-    let missing = channels.iter().filter(|id| seen.channel(**id).is_none());
-    checks.fail_for_each(Finding::ChannelMissing, missing.map(|id| named(*id)));
-
-    let found: Vec<_> = channels.iter().filter_map(|id| seen.channel(*id)).collect();
-    let unusable = found.iter().filter(|channel| !seen.own_rights_in(channel).has(GuildRights::POSTING));
-    checks.fail_for_each(Finding::ChannelRightsMissing, unusable.map(|channel| named(channel.id)));
+async fn check_channels(checks: &mut Checks, discord: &Discord, guild: &Guild, seen: &GuildSnapshot) {
+    let named = |key: &str, id: ChannelId| {
+        ["guild ", &guild.id.to_string(), ", ", key, " ", &id.to_string()].concat()
+    };
+    let channels: Vec<(&str, ChannelId)> =
+        [("request_channel", Some(guild.request_channel)), ("log_channel", guild.log_channel)]
+            .into_iter()
+            .filter_map(|(key, id)| Some((key, id?)))
+            .collect();
+    let (mut missing, mut of_wrong_type, mut unusable) = (Vec::new(), Vec::new(), Vec::new());
+    for (key, id) in channels {
+        let name = named(key, id);
+        let found = seen.channel(id);
+        let kind = match found {
+            Some(channel) => Some(channel.kind),
+            // The list has no threads.
+            None => match discord.channel_kind(id).await {
+                Ok(kind) => kind,
+                Err(error) => return record_error(checks, error),
+            },
+        };
+        match (kind, found) {
+            (None, _) => missing.push(name),
+            (Some(kind), _) if !kind.is_for_messages() => {
+                of_wrong_type.push([&name, " is ", kind.name()].concat());
+            }
+            (Some(_), Some(channel)) => {
+                let lacking = seen.own_rights_in(channel).lacking_to_post();
+                if !lacking.is_empty() {
+                    unusable.push([&name, ": the bot lacks ", &lacking.join(", ")].concat());
+                }
+            }
+            // A text channel of another guild.
+            (Some(_), None) => missing.push(name),
+        }
+    }
+    checks.fail_for_each(Finding::ChannelMissing, missing);
+    checks.fail_for_each(Finding::ChannelTypeWrong, of_wrong_type);
+    checks.fail_for_each(Finding::ChannelRightsMissing, unusable);
 
     let Some(cards) = seen.channel(guild.request_channel) else { return };
     let is_open = seen.rights_of_everyone_in(cards).has(GuildRights::VIEW_CHANNEL);
-    checks.fail_for_each(Finding::ChannelOpen, is_open.then(|| named(cards.id)));
+    checks.fail_for_each(Finding::ChannelOpen, is_open.then(|| named("request_channel", cards.id)));
 }
 
 /// All roles in a guild's configuration, each once.

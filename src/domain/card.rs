@@ -89,6 +89,8 @@ pub struct CardFacts {
     pub masked_address: Option<String>,
     /// How many earlier requests of this person have ended.
     pub earlier: u32,
+    /// Discord refuses direct messages to the requester, so they read the decision elsewhere.
+    pub is_unreachable: bool,
     /// When `Send` was pressed.
     pub sent_at: Timestamp,
     /// The state of the request.

@@ -21,6 +21,8 @@ codes! {
         GuildMissing = "guild_missing",
         /// A configured channel is not in its guild, or the bot cannot see it.
         ChannelMissing = "channel_missing",
+        /// A configured channel is a forum, a category, a voice channel or a thread.
+        ChannelTypeWrong = "channel_type_wrong",
         /// The bot lacks a permission in a configured channel.
         ChannelRightsMissing = "channel_rights_missing",
         /// Everyone can read the channel of the cards.
@@ -188,6 +190,7 @@ impl Finding {
             | Self::DiscordInteractionsElsewhere
             | Self::GuildMissing
             | Self::ChannelMissing
+            | Self::ChannelTypeWrong
             | Self::ChannelRightsMissing
             | Self::LdapUnreachable
             | Self::LdapUntrusted

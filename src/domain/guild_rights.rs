@@ -61,6 +61,16 @@ impl GuildRights {
         Self(self.0 | other.0)
     }
 
+    /// The names of the permissions for posting that are missing.
+    pub fn lacking_to_post(self) -> Vec<&'static str> {
+        let needed = [
+            (Self::VIEW_CHANNEL, "View Channel"),
+            (Self::SEND_MESSAGES, "Send Messages"),
+            (Self::READ_MESSAGE_HISTORY, "Read Message History"),
+        ];
+        needed.into_iter().filter(|(right, _)| !self.has(*right)).map(|(_, name)| name).collect()
+    }
+
     /// The names of the permissions that should be removed; empty if the bot has no more than it needs. `gives_a_role` says whether
     /// the configuration names a role for account holders.
     pub fn beyond_need(self, gives_a_role: bool) -> Vec<&'static str> {
@@ -84,6 +94,13 @@ mod tests {
     fn what_the_guide_asks_for_is_not_too_much() {
         assert_eq!(NEEDED.beyond_need(false), Vec::<&str>::new());
         assert_eq!(NEEDED.and(GuildRights::MANAGE_ROLES).beyond_need(true), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn what_is_missing_for_posting_is_named() {
+        assert_eq!(NEEDED.lacking_to_post(), Vec::<&str>::new());
+        assert_eq!(GuildRights::VIEW_CHANNEL.lacking_to_post(), ["Send Messages", "Read Message History"]);
+        assert_eq!(GuildRights::NONE.lacking_to_post().len(), 3);
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct RequestFacts<'a> {
     pub username: &'a str,
     /// When the form was sent in.
     pub created_at: Timestamp,
+    /// It is open and moderators have no card of it.
+    pub lacks_card: bool,
 }
 
 /// An account as the store has it.

@@ -45,6 +45,7 @@ pub mod person;
 pub mod person_name;
 pub mod phase;
 pub mod reference;
+pub mod refusal;
 pub mod request;
 pub mod retry;
 pub mod status;

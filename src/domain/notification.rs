@@ -47,5 +47,7 @@ codes! {
         EnabledAgain = "enabled_again",
         /// Admins: the lock of an account that must be locked was gone, and is being set again.
         LockLost = "lock_lost",
+        /// Admins: Discord refuses cards or a panel in a channel.
+        ChannelRefused = "channel_refused",
     }
 }

@@ -13,4 +13,6 @@ pub struct Person {
     pub lang: String,
     /// When the row was written.
     pub created_at: Timestamp,
+    /// Since when Discord refuses direct messages to them, as far as it is known.
+    pub unreachable_since: Option<Timestamp>,
 }

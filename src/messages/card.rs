@@ -43,6 +43,7 @@ pub fn text(lang: Lang, facts: &CardFacts) -> String {
             .map(|answer| tr!(lang, "card-answer", answer = code_span(answer, ANSWER_MAX)))
             .unwrap_or_default(),
         tr!(lang, "card-earlier", count = facts.earlier),
+        if facts.is_unreachable { tr!(lang, "card-unreachable") } else { String::new() },
         state(lang, &facts.state),
         facts.wait.map(|wait| still_waiting(lang, &wait)).unwrap_or_default(),
     ])

@@ -44,7 +44,7 @@ draft-shown =
 draft-answer = Reason: { $answer }
 draft-next = Press **Send** to submit it, or **Change** to correct it. If you don't press **Send**, it is deleted { $expires }.
 draft-expired = You didn't send this form in time, so your details were erased. Use `/account request` to start again.
-sent-to-moderators = Sent. Your request is { $code }. A moderator will review it, and you'll get a direct message with the decision. `/account status` shows its progress.
+sent-to-moderators = Sent. Your request is { $code }. A moderator will review it, and you'll get a direct message with the decision. `/account status` shows its progress, also if you don't accept direct messages.
 sent-to-rule = Sent. Your request is { $code }. It doesn't need a moderator: if everything is in order, your email arrives within minutes. `/account status` shows its progress.
 sent-again = Your request { $code } has already been sent. `/account status` shows its progress.
 cancelled = Your request { $code } has been cancelled. You can apply again with `/account request`.
@@ -276,6 +276,7 @@ direct-mail-unknown = The email for your account { $username } may not have been
 direct-mail-refused = The email for your account { $username } could not be sent. Please tell a moderator, so that an operator can fix it.
 direct-mail-held-back = The email for your account { $username } was not sent, because the limit for emails was reached. Please ask again in an hour.
 direct-withdrawn = Your account { $username } was not used in time, so it was removed. You can apply again with `/account request`.
+direct-closed = Discord refuses my direct messages to you, so here is the news. What comes later is in `/account status`.
 
 ### The card
 
@@ -293,6 +294,7 @@ card-earlier = { $count ->
     [one] Earlier requests: one
    *[other] Earlier requests: { $count }
 }
+card-unreachable = Direct messages to this person are closed: they read the decision in `/account status`
 card-not-yet-checked = Waiting · not yet checked
 card-free = Waiting · name and address are free
 card-name-taken = Waiting · name taken: the requester was asked to choose another one
@@ -323,6 +325,22 @@ delayed-notice = { $count ->
    *[other] **Requests { $codes } are still waiting:** { $what } The first has been waiting since { $since }.
 } The bot keeps trying and nothing is lost; `/doctor` shows what is wrong.
 delayed-notice-more = { $codes } and { $count } more
+
+# Why Discord refuses messages, and what to do about it.
+refused-missing-access = The bot can't see this channel: give its role View Channel (Edit Channel, Permissions).
+refused-missing-permissions = The bot can't post there: give its role Send Messages and Read Message History (Edit Channel, Permissions).
+refused-unknown-channel = The channel no longer exists: an operator has to name another one in the configuration.
+refused-wrong-channel-type = It is not a text channel: an operator has to name a text channel in the configuration.
+refused-thread-closed = It is a thread that is archived or locked: an operator has to name a text channel in the configuration.
+refused-blocked = A filter of this server blocks the bot's messages: exempt the bot's role (Server Settings, AutoMod).
+refused-too-fast = Discord limits how often the bot may do this. The bot tries again by itself.
+refused-turned-off = Discord has turned this off for a while. The bot tries again by itself.
+refused-direct-messages-closed = The person doesn't accept direct messages.
+refused-unknown-user = The person's Discord account is gone.
+refused-unknown-message = The message was deleted.
+refused-not-ours = The message belongs to another bot.
+refused-invalid-form = Discord doesn't accept a message as it is: an operator has to read the log.
+refused-other = An operator has to read the log, which has Discord's code.
 
 # What a code means for moderators and operators, shorter than what people read.
 why-code-directory-down = the directory is not responding.
@@ -396,7 +414,9 @@ requests-enable-reason = Unlocked, { $at }: { $text }
 requests-job = Job: { $kind }, { $state }
 requests-still-waiting = still waiting: { $what }
 requests-waiting-since = waiting since { $since }
+requests-no-card = no card yet
 requests-more = There may be more: add `after: { $after }`.
+requests-refused = **Discord refuses messages in { $channel }.** { $why } Nothing is lost: they are posted as soon as Discord accepts them. `/request list` shows the open requests.
 requests-no-key = After `after:`, enter the value that the previous page showed.
 
 ### Links and the audit log, for admins
@@ -515,6 +535,14 @@ cli-empty-deny-list = The deny list is empty.
 ### The service as a whole: rules explained, reload, backup and restore
 ## service
 
+service-refused-channel = { $count ->
+    [one] one message waits
+   *[other] { $count } messages wait
+} for channel { $channel }: { $why }
+service-refused-direct = { $count ->
+    [one] one direct message waits
+   *[other] { $count } direct messages wait
+}: { $why }
 service-no-such-guild = the configuration has no `[[guild]]` with this id
 service-not-in-guild = Discord knows no such member of this guild
 service-decides-automatic = Eligible: rule `{ $rule }` applies. { $count ->
@@ -597,6 +625,8 @@ doctor-channel-missing = A configured channel does not exist, or the bot can't s
 doctor-fix-channel-missing = Correct `request_channel` or `log_channel`, or let the bot see the channel (Edit Channel, Permissions).
 doctor-channel-rights-missing = The bot lacks a permission in a configured channel.
 doctor-fix-channel-rights-missing = Edit Channel, Permissions: give the bot's role View Channel, Send Messages and Read Message History.
+doctor-channel-type-wrong = A configured channel is not a text channel, so Discord refuses the bot's messages there.
+doctor-fix-channel-type-wrong = Write the id of a text or announcement channel into the key that is named. Forums, categories, voice channels and threads don't work.
 doctor-channel-open = Everyone can read the channel of the cards: requested names, reasons and the domains of addresses.
 doctor-fix-channel-open = Edit Channel, Permissions: deny View Channel to @everyone; allow it to moderators, admins and the bot.
 doctor-role-missing = A configured role does not exist in the server.

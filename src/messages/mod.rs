@@ -24,7 +24,7 @@ use std::collections::HashMap;
 
 use fluent_templates::{LanguageIdentifier, Loader as _, fluent_bundle::FluentValue, langid};
 
-use crate::domain::ids::{DiscordUserId, RoleId, Timestamp};
+use crate::domain::ids::{ChannelId, DiscordUserId, RoleId, Timestamp};
 use crate::domain::lang::Lang;
 
 fluent_templates::static_loader! {
@@ -92,6 +92,11 @@ fn relative(at: Timestamp) -> String {
 /// An instant as date and time of the reader's own zone.
 fn date_and_time(at: Timestamp) -> String {
     ["<t:", &at.as_millis().div_euclid(1000).to_string(), ":f>"].concat()
+}
+
+/// A channel, shown as a link.
+fn mention_channel(channel: ChannelId) -> String {
+    ["<#", &channel.to_string(), ">"].concat()
 }
 
 /// A person, shown by name and never pinged (Discord's client ensures that).

@@ -1,18 +1,25 @@
 //! What moderators read when they list requests or show one in chat.
 
 use super::quote::code_span;
-use super::{card, date_and_time, error_code, lines, mention, tr};
+use super::{card, date_and_time, error_code, lines, mention, mention_channel, text_of_code, tr};
 use crate::domain::approval::{Notify, Verdict};
 use crate::domain::error_code::ErrorCode;
-use crate::domain::ids::{DiscordUserId, Timestamp};
+use crate::domain::ids::{ChannelId, DiscordUserId, Timestamp};
 use crate::domain::job::{JobKind, JobState, Step};
 use crate::domain::lang::Lang;
 use crate::domain::listing::RequestFacts;
+use crate::domain::refusal::Refusal;
 use crate::domain::request::ANSWER_MAX;
 use crate::domain::wait::Wait;
 
 /// The longest name, code or address that is quoted.
 const QUOTED_MAX: usize = 254;
+
+/// What admins and moderators read when Discord refuses messages in a channel.
+pub fn refused_notice(lang: Lang, channel: ChannelId, refusal: Refusal) -> String {
+    let why = text_of_code(lang, "refused", refusal.code());
+    tr!(lang, "requests-refused", channel = mention_channel(channel), why = why)
+}
 
 /// A request in one line.
 pub fn request_line(lang: Lang, request: &RequestFacts<'_>) -> String {
@@ -30,7 +37,8 @@ pub fn request_line(lang: Lang, request: &RequestFacts<'_>) -> String {
     let waits = request
         .waits_for
         .map(|code| tr!(lang, "requests-still-waiting", what = error_code::waits_for(lang, code)));
-    [Some(line), reason, waits].into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    let no_card = request.lacks_card.then(|| tr!(lang, "requests-no-card"));
+    [Some(line), reason, waits, no_card].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 /// Below the line: the rule and the address as the card shows it.

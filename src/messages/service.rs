@@ -3,8 +3,20 @@
 use super::{text_of_code, tr};
 use crate::domain::comparison::DifferenceKind;
 use crate::domain::eligibility::{Approval, GroupName, Rule, WhyNot};
-use crate::domain::ids::{RoleId, Timestamp};
+use crate::domain::ids::{ChannelId, RoleId, Timestamp};
 use crate::domain::lang::Lang;
+use crate::domain::refusal::Refusal;
+
+/// Messages that wait because Discord refuses them.
+pub fn refused_messages(lang: Lang, refusal: Refusal, channel: Option<ChannelId>, count: i64) -> String {
+    let why = text_of_code(lang, "refused", refusal.code());
+    match channel {
+        Some(channel) => {
+            tr!(lang, "service-refused-channel", count = count, channel = channel.to_string(), why = why)
+        }
+        None => tr!(lang, "service-refused-direct", count = count, why = why),
+    }
+}
 
 /// The rule that makes the member eligible.
 pub fn decides(lang: Lang, rule: &Rule) -> String {

@@ -53,6 +53,7 @@ fn card(state: CardState) -> CardFacts {
         answer: Some("x".repeat(600)),
         masked_address: Some(["…@", &"d".repeat(300)].concat()),
         earlier: 2,
+        is_unreachable: true,
         sent_at: AT,
         state,
         wait: None,
@@ -273,6 +274,7 @@ fn said_to_moderators_and_pressers(lang: Lang) -> Vec<String> {
     let roles = || vec![RoleId::new(1), RoleId::new(2)];
     let mut said = vec![
         card::needs_operator_notice(lang, "K7M2QX", Some(Step::Mail), ErrorCode::MailRefused),
+        requests::refused_notice(lang, ChannelId::new(7), Refusal::MissingAccess),
         card::kept_notice(lang, "K7M2QX"),
         card::locked_notice(lang, "K7M2QX", ADA),
         card::enabled_notice(lang, "K7M2QX", ADA),
@@ -306,6 +308,7 @@ fn said_to_moderators_and_pressers(lang: Lang) -> Vec<String> {
         waits_for: Some(ErrorCode::DirectoryDown),
         username: "ada",
         created_at: AT,
+        lacks_card: true,
     };
     let erased = RequestFacts { requester: None, reason_code: None, waits_for: None, ..request.clone() };
     said.extend([

@@ -15,7 +15,7 @@ use crate::domain::approval::Notify;
 use crate::domain::audit::Actor;
 use crate::domain::card::{CardFacts, CardState, Decider, Joined};
 use crate::domain::error_code::ErrorCode;
-use crate::domain::ids::{DiscordUserId, OutboxId, RequestId};
+use crate::domain::ids::{ChannelId, DiscordUserId, OutboxId, RequestId};
 use crate::domain::job::JobState;
 use crate::domain::lang::Lang;
 use crate::domain::request::RequestState;
@@ -51,6 +51,37 @@ pub(super) async fn prepare(
         prepared.insert(message, Prepared { case, requester, row });
     }
     Ok(prepared)
+}
+
+impl Prepared {
+    /// The channel that the card belongs into.
+    pub(super) fn channel(&self) -> ChannelId {
+        self.row.channel_id
+    }
+}
+
+/// Posts a new card for an open request whose card someone deleted.
+pub(super) async fn check(worker: &WorkerContext, message: &Outbox) -> Result<Sending, Unsent> {
+    let Ok(request) = message.target.parse::<RequestId>() else { return Ok(Sending::Nothing) };
+    let mut view = worker.deps.store.read().await?;
+    let (found, card) = (view.request(request).await?, view.message(request, MessageKind::Card).await?);
+    drop(view);
+    if !found.is_some_and(|request| request.state.is_open()) {
+        return Ok(Sending::Nothing);
+    }
+    let posted = card.and_then(|card| Some((card.channel_id, card.message_id?)));
+    if let Some((channel, id)) = posted {
+        if worker.deps.discord.has_message(channel, id).await? {
+            return Ok(Sending::Sent);
+        }
+        tracing::warn!(request.id = %request, "the card of an open request was deleted; a new one is posted");
+    }
+    let mut tx = worker.deps.store.begin().await?;
+    tx.forget_message(request, MessageKind::Card).await?;
+    tx.put_card(request).await?;
+    tx.outbox_sent(message).await?;
+    tx.commit("outbox.sent").await?;
+    Ok(Sending::Settled)
 }
 
 /// Posts or edits the card.
@@ -112,6 +143,7 @@ fn render(card: &Prepared, joined: Joined) -> OutgoingMessage {
             .map(|answer| answer.as_str().to_owned()),
         masked_address: request.form.as_ref().map(|form| form.address.masked()),
         earlier: u32::try_from(case.earlier).unwrap_or(0),
+        is_unreachable: case.is_unreachable,
         sent_at: request.created_at,
         state: state.clone(),
         wait: case.reported_wait,

@@ -1,17 +1,18 @@
 //! Direct messages to people.
 
-use super::outcome::{Sending, Unsent};
+use super::outcome::{Sending, Unreached, Unsent};
 use crate::discord::custom_id::{CustomId, Verb};
-use crate::discord::{ButtonStyle, Delivery, OutgoingMessage, SendNonce};
+use crate::discord::{ButtonStyle, OutgoingMessage, SendNonce};
 use crate::domain::account::AccountState;
 use crate::domain::approval::Notify;
 use crate::domain::error_code::ErrorCode;
-use crate::domain::ids::{PersonId, RequestId};
+use crate::domain::ids::{DiscordUserId, PersonId, RequestId};
 use crate::domain::lang::Lang;
 use crate::domain::mail::Links;
 use crate::domain::notification::Notification;
 use crate::domain::person::Person;
 use crate::domain::reference::Reference;
+use crate::domain::refusal::{Destination, Remedy, judge};
 use crate::domain::request::Request;
 use crate::messages::{account as sentences, mails, tr};
 use crate::store::{Outbox, StoreError};
@@ -39,11 +40,44 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
         tracing::info!(notification = %notification, "a notification is out of date and was not sent");
         return Ok(Sending::Nothing);
     };
-    let delivery = worker.deps.discord.direct_message(user, &post, &SendNonce::of(message.id)).await?;
-    Ok(match delivery {
-        Delivery::Sent { .. } => Sending::Sent,
-        Delivery::Closed => Sending::Closed,
-    })
+    let error = match worker.deps.discord.direct_message(user, &post, &SendNonce::of(message.id)).await {
+        Ok(_) if person.unreachable_since.is_some() => {
+            let mut tx = worker.deps.store.begin().await?;
+            tx.person_reachable(person.id).await?;
+            tx.put_card(request.id).await?;
+            tx.commit("outbox.prepare").await?;
+            return Ok(Sending::Sent);
+        }
+        Ok(_) => return Ok(Sending::Sent),
+        Err(error) => error,
+    };
+    let judged = error.refusal().map(|(status, code)| judge(Destination::Person, status, code));
+    let Some((refusal, Remedy::Unreachable)) = judged else { return Err(error.into()) };
+    let is_told_elsewhere = edit_promise(worker, Lang::parse(&person.lang), user, post).await;
+    Ok(Sending::Unreached(Unreached {
+        person_id: person.id,
+        request_id: request.id,
+        refusal,
+        is_told_elsewhere,
+    }))
+}
+
+/// Says it in the answer that promised the direct message, if Discord still accepts edits of that answer. Only the person sees it.
+async fn edit_promise(
+    worker: &WorkerContext,
+    lang: Lang,
+    user: DiscordUserId,
+    post: OutgoingMessage,
+) -> bool {
+    let Some(reply) = worker.deps.discord.open_reply_to(user) else { return false };
+    let text = [tr!(lang, "direct-closed"), post.text].join("\n\n");
+    match reply.edit_original(&OutgoingMessage { text, ..post }).await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::info!(%error, "the answer that promised a direct message can't be edited any more");
+            false
+        }
+    }
 }
 
 /// The message, or `None` if it would no longer be true.
@@ -75,7 +109,8 @@ async fn render(
         | Notification::Delayed
         | Notification::LockedByPerson
         | Notification::EnabledAgain
-        | Notification::LockLost => Ok(None),
+        | Notification::LockLost
+        | Notification::ChannelRefused => Ok(None),
     }
 }
 
@@ -139,7 +174,8 @@ async fn of_account(
         | Notification::Delayed
         | Notification::LockedByPerson
         | Notification::EnabledAgain
-        | Notification::LockLost => None,
+        | Notification::LockLost
+        | Notification::ChannelRefused => None,
     })
 }
 
@@ -191,6 +227,7 @@ async fn of_request(
         | Notification::Delayed
         | Notification::LockedByPerson
         | Notification::EnabledAgain
-        | Notification::LockLost => None,
+        | Notification::LockLost
+        | Notification::ChannelRefused => None,
     })
 }

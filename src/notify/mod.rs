@@ -7,5 +7,6 @@ mod direct;
 mod notice;
 mod outcome;
 mod panel;
+mod refused;
 pub(crate) mod sender;
 mod upsert;

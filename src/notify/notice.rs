@@ -2,6 +2,7 @@
 //! personal values.
 
 use super::outcome::{Sending, Unsent};
+use super::refused;
 use crate::discord::custom_id::CustomId;
 use crate::discord::{ButtonStyle, OutgoingMessage, SendNonce};
 use crate::domain::error_code::ErrorCode;
@@ -18,6 +19,11 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
     let params: serde_json::Value = serde_json::from_str(&message.params).unwrap_or_default();
     if let Some(jobs) = params.get("jobs") {
         return send_delays(worker, message, jobs).await;
+    }
+    let text = params.get("text").and_then(serde_json::Value::as_str);
+    let notification = text.and_then(|text| text.parse::<Notification>().ok());
+    if notification == Some(Notification::ChannelRefused) {
+        return refused::send_notice(worker, message, &params).await;
     }
     let job = params.get("job").and_then(serde_json::Value::as_str).and_then(|id| id.parse::<JobId>().ok());
     let Some(job) = job else { return Ok(Sending::Nothing) };
@@ -36,8 +42,6 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
         return Ok(Sending::Nothing);
     };
     let lang = Lang::default();
-    let text = params.get("text").and_then(serde_json::Value::as_str);
-    let notification = text.and_then(|text| text.parse::<Notification>().ok());
     let told = match notification {
         Some(Notification::KeptWithPassword) => Some(card::kept_notice(lang, &request.code)),
         Some(Notification::LockedByPerson) => {
@@ -68,8 +72,9 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
             | Notification::MailUnknown
             | Notification::MailRefused
             | Notification::MailHeldBack
-            // It has several jobs, and was handled above.
-            | Notification::Delayed,
+            // They have several jobs or none, and were handled above.
+            | Notification::Delayed
+            | Notification::ChannelRefused,
         )
         | None => return Ok(Sending::Nothing),
     };

@@ -1,7 +1,8 @@
 //! The results of sending a message.
 
 use crate::discord::DiscordError;
-use crate::domain::ids::{MessageId, Nonce, RequestId};
+use crate::domain::ids::{MessageId, Nonce, PersonId, RequestId};
+use crate::domain::refusal::Refusal;
 use crate::store::StoreError;
 
 /// A card that Discord has.
@@ -11,6 +12,16 @@ pub(super) struct Posted {
     pub(super) message_id: MessageId,
     /// The nonce of the buttons that it shows.
     pub(super) nonce: Nonce,
+}
+
+/// A direct message that can't reach its person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unreached {
+    pub(super) person_id: PersonId,
+    pub(super) request_id: RequestId,
+    pub(super) refusal: Refusal,
+    /// The answer that promised the message says it now.
+    pub(super) is_told_elsewhere: bool,
 }
 
 /// What became of a message.
@@ -24,8 +35,8 @@ pub(super) enum Sending {
     Settled,
     /// There is nothing to send any more, or nobody to send it to.
     Nothing,
-    /// The person accepts no direct messages; `/account status` tells them instead.
-    Closed,
+    /// The person can't be reached by direct message; `/account status` tells them instead.
+    Unreached(Unreached),
 }
 
 /// Why a message was not sent.

@@ -1,16 +1,20 @@
 //! The sender: claims unsent messages and sends each to Discord, rendered from current data.
 //!
-//! A message that Discord will never accept is dropped and logged, so that it does not hold up the others. Start with [`send_due`].
+//! A message that Discord refuses for now is kept and sent later (`refused.rs`), so that it does not hold up the others. Start with
+//! [`send_due`].
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
 
 use super::outcome::{Posted, Sending, Unsent};
+use super::refused::{self, RefusedChannels};
 use super::{card, direct, notice, panel};
 use crate::crash;
 use crate::discord::DiscordError;
 use crate::domain::error_code::ErrorCode;
+use crate::domain::ids::ChannelId;
 use crate::domain::retry;
 use crate::store::{MessageKind, Outbox, OutboxKind, StoreError};
 use crate::worker::breaker::{Admission, Target};
@@ -33,7 +37,7 @@ const TOKEN_PAUSE: Duration = Duration::from_mins(1);
 
 /// Sends what is due, one message after the other: Discord may ask to wait after each. Returns how many were handled.
 pub(crate) async fn send_due(worker: &WorkerContext) -> Result<usize, StoreError> {
-    let mut handled = 0;
+    let (mut handled, mut refused) = (0, RefusedChannels::default());
     loop {
         let limit = match worker.admit(Target::Discord) {
             Admission::Blocked(_) => return Ok(handled),
@@ -60,10 +64,23 @@ pub(crate) async fn send_due(worker: &WorkerContext) -> Result<usize, StoreError
                 continue;
             }
             let card = cards.remove(&message.id);
+            // One refusal answers for all cards of the channel.
+            if let Some(verdict) = card.as_ref().and_then(|card| refused.verdict_on(card.channel())) {
+                match refused::put_off(worker, message, verdict).await {
+                    Ok(()) => handled += 1,
+                    Err(StoreError::LostLease) => {}
+                    Err(error) => failed = Some(error),
+                }
+                continue;
+            }
             let span = tracing::info_span!("message", outbox.id = %message.id, outbox.kind = %message.kind, attempt = message.attempt);
             match send_one(worker, message, card).instrument(span).await {
                 Ok(Settlement::Settled) => handled += 1,
                 Ok(Settlement::Sent(posted)) => sent.push((message, posted)),
+                Ok(Settlement::Refused(verdict)) => {
+                    refused.note(verdict);
+                    handled += 1;
+                }
                 // Another replica has it now.
                 Err(StoreError::LostLease) => {}
                 Err(error) => failed = Some(error),
@@ -102,6 +119,8 @@ enum Settlement {
     Settled,
     /// Discord has it; the row is settled together with the others of the batch.
     Sent(Option<Posted>),
+    /// Discord refuses it for now; it is kept.
+    Refused(refused::Verdict),
 }
 
 async fn send_one(
@@ -114,6 +133,7 @@ async fn send_one(
     let started = Instant::now();
     let ended = match message.kind {
         OutboxKind::Card => card::send(worker, message, card).await,
+        OutboxKind::CardCheck => card::check(worker, message).await,
         OutboxKind::Direct => direct::send(worker, message).await,
         OutboxKind::Notice => notice::send(worker, message).await,
         OutboxKind::Panel => panel::send(worker, message).await,
@@ -129,9 +149,9 @@ async fn send_one(
         Ok(Sending::Sent) => Ok(Settlement::Sent(None)),
         Ok(Sending::Posted(posted)) => Ok(Settlement::Sent(Some(posted))),
         Ok(Sending::Nothing) => drop_message(worker, message).await,
-        Ok(Sending::Closed) => {
-            tracing::info!("the person does not accept direct messages; /account status shows it instead");
-            drop_message(worker, message).await
+        Ok(Sending::Unreached(unreached)) => {
+            refused::note_unreached(worker, message, unreached).await?;
+            Ok(Settlement::Settled)
         }
         Err(Unsent::Store(error)) => Err(error),
         Err(Unsent::Discord(error)) => apply_failure(worker, message, &error).await,
@@ -142,7 +162,7 @@ async fn send_one(
 fn answer_of(ended: &Result<Sending, Unsent>) -> Option<Answer> {
     match ended {
         Ok(Sending::Sent | Sending::Posted(_) | Sending::Settled) => Some(Answer::Ok),
-        Ok(Sending::Closed) => Some(Answer::Refused),
+        Ok(Sending::Unreached(_)) => Some(Answer::Refused),
         Err(Unsent::Discord(error)) => Some(if error.is_outage() { Answer::Down } else { Answer::Refused }),
         Ok(Sending::Nothing) | Err(Unsent::Store(_)) => None,
     }
@@ -158,8 +178,10 @@ async fn apply_failure(
         DiscordError::Unauthorized => Some(TOKEN_PAUSE),
         DiscordError::Down { .. } => None,
         DiscordError::Forbidden(_) | DiscordError::Gone(_) | DiscordError::Other { .. } => {
-            tracing::error!(error = %error, "a message was dropped: Discord will never accept it");
-            return drop_message(worker, message).await;
+            return Ok(match refused::apply(worker, message, error).await? {
+                Some(verdict) => Settlement::Refused(verdict),
+                None => Settlement::Settled,
+            });
         }
     };
     tracing::warn!(error = %error, "a message was not sent; it will be sent again");
@@ -183,6 +205,11 @@ async fn settle(worker: &WorkerContext, sent: Vec<(&Outbox, Option<Posted>)>) ->
     }
     let messages: Vec<Outbox> = sent.into_iter().map(|(message, _)| message.clone()).collect();
     tx.outbox_sent_batch(&messages).await?;
+    // A channel that takes messages again takes all of them.
+    let reopened: HashSet<ChannelId> = messages.iter().filter_map(|message| message.refused_in).collect();
+    for channel in reopened {
+        tx.wake_refused(Some(channel)).await?;
+    }
     tx.commit_relaxed("outbox.sent").await
 }
 

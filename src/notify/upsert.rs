@@ -3,10 +3,8 @@
 use crate::discord::custom_id::CustomId;
 use crate::discord::{Discord, DiscordError, OutgoingMessage, SendNonce};
 use crate::domain::ids::{ChannelId, MessageId};
+use crate::domain::refusal::{Destination, Remedy, judge};
 use crate::store::Outbox;
-
-/// Discord's code for a message that does not exist.
-const UNKNOWN_MESSAGE: i64 = 10008;
 
 /// How many messages back a post of unknown outcome is searched for.
 const LOOK_BACK: u8 = 50;
@@ -47,9 +45,15 @@ pub(super) async fn upsert_message(
     };
     match discord.edit_message(place.channel, id, post).await {
         Ok(()) => Ok(Upserted::Stands(id)),
-        Err(DiscordError::Gone(UNKNOWN_MESSAGE)) => Ok(Upserted::Deleted),
+        Err(error) if is_gone(&error) => Ok(Upserted::Deleted),
         Err(error) => Err(error),
     }
+}
+
+/// Whether there is no message of ours to edit any more. Cards and panels share this part of the table.
+fn is_gone(error: &DiscordError) -> bool {
+    let judged = error.refusal().map(|(status, code)| judge(Destination::RequestChannel, status, code));
+    judged.is_some_and(|(_, remedy)| remedy == Remedy::PostAnew)
 }
 
 /// The newest message of the channel with one of our buttons.

@@ -41,6 +41,8 @@ pub struct CardCase {
     pub request: Request,
     /// The person who asked, unless their Discord id was erased.
     pub applicant: Option<DiscordUserId>,
+    /// Whether Discord refuses direct messages to that person.
+    pub is_unreachable: bool,
     /// The newest decision: who, their Discord user, and whether the person is told.
     pub decision: Option<(Actor, Option<DiscordUserId>, Notify)>,
     /// The newest job.
@@ -232,7 +234,7 @@ sql! {
     /// Everything that `Send` requires of the store, as conditions of its one change. `$6` is a JSON array of keys of the deny list.
     SEND_NOW = concat!(send_now!("(SELECT value FROM json_each($6))"), request_columns!()),
         postgres: concat!(send_now!("(SELECT json_array_elements_text(CAST($6 AS JSON)))"), request_columns!());
-    CARD = concat!("SELECT r.*, p.discord_id AS applicant_id, d.approver_id AS approver_id, d.notify AS notify, \
+    CARD = concat!("SELECT r.*, p.discord_id AS applicant_id, p.unreachable_since IS NOT NULL AS is_unreachable, d.approver_id AS approver_id, d.notify AS notify, \
         ap.discord_id AS approver_discord_id, j.id AS job_id, j.state AS job_state, j.step AS job_step, \
         j.error_code AS job_error_code, w.kind AS waiting_kind, w.state AS waiting_state, w.error_code AS waiting_code, \
         w.progressed_at AS waiting_since, (SELECT count(*) FROM job AS c WHERE c.request_id = r.id AND c.kind = 'check' \
@@ -259,6 +261,7 @@ struct CardRow {
     #[sqlx(flatten)]
     request: RequestRow,
     applicant_id: Option<String>,
+    is_unreachable: bool,
     approver_id: Option<String>,
     notify: Option<String>,
     approver_discord_id: Option<String>,
@@ -380,6 +383,7 @@ impl ReadConnection {
         Ok(Some(CardCase {
             request: row.request.request(&self.inner.keys)?,
             applicant,
+            is_unreachable: row.is_unreachable,
             decision,
             job,
             reported_wait,

@@ -2,7 +2,7 @@
 
 use super::connection::{ReadConnection, Tx};
 use super::error::StoreError;
-use super::sql::{bare, exec, maybe, one, sql};
+use super::sql::{all, bare, exec, maybe, one, sql};
 use crate::domain::error_code::codes;
 use crate::domain::ids::{ChannelId, GuildId, MessageId, Nonce, RequestId};
 
@@ -54,6 +54,10 @@ sql! {
     CONFIRM = "UPDATE message SET message_id = $3, \
         nonce_before = CASE WHEN nonce = $4 THEN NULL ELSE nonce_before END \
         WHERE request_id = $1 AND kind = $2";
+    /// The open requests of a guild, oldest first, with whether their card was posted.
+    OPEN = "SELECT r.id, m.message_id IS NOT NULL AS is_posted FROM request AS r \
+        LEFT JOIN message AS m ON m.request_id = r.id AND m.kind = 'card' \
+        WHERE r.guild_id = $1 AND r.state IN ('waiting', 'held') ORDER BY r.id LIMIT $2";
     FORGET = "UPDATE message SET message_id = NULL WHERE request_id = $1 AND kind = $2";
 }
 
@@ -81,7 +85,24 @@ impl Row {
     }
 }
 
+#[derive(sqlx::FromRow)]
+struct OpenRow {
+    id: String,
+    is_posted: bool,
+}
+
 impl ReadConnection {
+    /// The open requests of a guild, oldest first, with whether their card was posted.
+    pub async fn open_cards(
+        &mut self,
+        guild: GuildId,
+        limit: u32,
+    ) -> Result<Vec<(RequestId, bool)>, StoreError> {
+        let rows = all!(self, OPEN, OpenRow; guild.to_string(), i64::from(limit))?;
+        let unreadable = |_| StoreError::Row { table: "request" };
+        rows.into_iter().map(|row| Ok((row.id.parse().map_err(unreadable)?, row.is_posted))).collect()
+    }
+
     /// The message of this kind of a request.
     pub async fn message(
         &mut self,

@@ -65,7 +65,7 @@ pub use leases::{EventCursor, NamedLease};
 pub use links::Link;
 pub use messages::{Message, MessageKind};
 pub use open::{Migrated, ServingLock};
-pub use outbox::{NewOutbox, Outbox, OutboxKind};
+pub use outbox::{NewOutbox, Outbox, OutboxKind, RefusedMessages};
 pub use rate_limits::{RateLimit, RateLimitKind};
 pub use requests::{DraftChanged, NewDraft, RequestFilter, RequestMove, RequestMoved, SendDraft, Sent};
 pub use restored::Restored;

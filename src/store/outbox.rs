@@ -7,8 +7,9 @@ use super::error::StoreError;
 use super::leases::lease_millis;
 use super::sql::{all, bare, exec, one, postgres_now, sql};
 use crate::domain::error_code::{ErrorCode, codes};
-use crate::domain::ids::{OutboxId, PersonId, RequestId, Timestamp};
+use crate::domain::ids::{ChannelId, OutboxId, PersonId, RequestId, Timestamp};
 use crate::domain::notification::Notification;
+use crate::domain::refusal::Refusal;
 
 /// How long a card waits for the change that is expected next.
 const CARD_DELAY: Duration = Duration::from_secs(1);
@@ -18,6 +19,8 @@ codes! {
     pub enum OutboxKind {
         /// Post the card of a request, or edit the posted one; it renders the current state.
         Card = "card",
+        /// Look whether the card of an open request is still there, and post a new one if someone deleted it.
+        CardCheck = "card_check",
         /// A direct message to a person.
         Direct = "direct",
         /// A notice in the admins' channel.
@@ -32,7 +35,7 @@ codes! {
 pub struct NewOutbox {
     /// The kind of message.
     pub kind: OutboxKind,
-    /// The target: a request id (card), a person id (direct), a guild id (notice), a channel id (panel).
+    /// The target: a request id (card, card check), a person id (direct), a guild id (notice), a channel id (panel).
     pub target: String,
     /// Two unsent messages of one key are merged; the later parameters win.
     pub dedupe_key: String,
@@ -61,6 +64,19 @@ pub struct Outbox {
     pub fence: i64,
     /// Counts the writes that were merged into it.
     pub revision: i64,
+    /// The channel that refused the last attempt.
+    pub refused_in: Option<ChannelId>,
+}
+
+/// Messages that wait because Discord refuses them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedMessages {
+    /// Why.
+    pub refusal: Refusal,
+    /// The channel; `None` for direct messages.
+    pub channel: Option<ChannelId>,
+    /// How many.
+    pub count: i64,
 }
 
 /// The messages to claim: due and free. `$now` is the database's clock.
@@ -86,7 +102,7 @@ macro_rules! claim {
 }
 macro_rules! outbox_columns {
     () => {
-        "id, kind, target, dedupe_key, params, revision, created_at, fence, attempt"
+        "id, kind, target, dedupe_key, params, revision, created_at, fence, attempt, refused_in"
     };
 }
 
@@ -102,20 +118,27 @@ sql! {
     /// A message that was sent as it was read is deleted. One that was renewed meanwhile is due once more.
     SENT = "DELETE FROM outbox WHERE id = $1 AND fence = $2 AND revision = $3";
     SENT_BUT_RENEWED = "UPDATE outbox SET owner = NULL, lease_until = 0, attempt = 0, \
-        error_code = NULL, next_run = $3 WHERE id = $1 AND fence = $2";
+        error_code = NULL, refused = NULL, refused_in = NULL, next_run = $3 WHERE id = $1 AND fence = $2";
     /// The same two for several messages; `$1` is a JSON array of id, fence and revision.
     SENT_ALL = "DELETE FROM outbox WHERE id IN (SELECT o.id FROM jsonb_each($1) AS s JOIN outbox AS o \
         ON o.id = s.value ->> 'id' AND o.fence = s.value ->> 'fence' AND o.revision = s.value ->> 'revision')",
         postgres: "DELETE FROM outbox USING json_to_recordset(CAST($1 AS JSON)) AS s(id TEXT, fence BIGINT, \
         revision BIGINT) WHERE s.id = outbox.id AND s.fence = outbox.fence AND s.revision = outbox.revision";
     ALL_SENT_BUT_RENEWED = "UPDATE outbox SET owner = NULL, lease_until = 0, attempt = 0, error_code = NULL, \
-        next_run = $2 WHERE id IN (SELECT o.id FROM jsonb_each($1) AS s JOIN outbox AS o \
+        refused = NULL, refused_in = NULL, next_run = $2 WHERE id IN (SELECT o.id FROM jsonb_each($1) AS s JOIN outbox AS o \
         ON o.id = s.value ->> 'id' AND o.fence = s.value ->> 'fence')",
-        postgres: "UPDATE outbox SET owner = NULL, lease_until = 0, attempt = 0, error_code = NULL, next_run = $2 \
-        FROM json_to_recordset(CAST($1 AS JSON)) AS s(id TEXT, fence BIGINT) \
+        postgres: "UPDATE outbox SET owner = NULL, lease_until = 0, attempt = 0, error_code = NULL, \
+        refused = NULL, refused_in = NULL, next_run = $2 FROM json_to_recordset(CAST($1 AS JSON)) AS s(id TEXT, fence BIGINT) \
         WHERE s.id = outbox.id AND s.fence = outbox.fence";
     LATER = "UPDATE outbox SET owner = NULL, lease_until = 0, next_run = $3, error_code = $4 \
         WHERE id = $1 AND fence = $2";
+    REFUSED = "UPDATE outbox SET owner = NULL, lease_until = 0, next_run = $3, error_code = $4, refused = $5, \
+        refused_in = $6 WHERE id = $1 AND fence = $2";
+    REFUSED_ROWS = "SELECT refused, refused_in, count(*) AS count FROM outbox WHERE refused IS NOT NULL \
+        GROUP BY refused, refused_in ORDER BY refused, refused_in";
+    /// What passes by itself keeps its pause: an earlier attempt makes Discord refuse for longer.
+    WAKE_ALL = "UPDATE outbox SET next_run = $1 WHERE refused IS NOT NULL AND refused NOT IN ('too_fast', 'turned_off')";
+    WAKE_CHANNEL = "UPDATE outbox SET next_run = $1 WHERE refused_in = $2";
     DROP = "DELETE FROM outbox WHERE id = $1 AND fence = $2";
 }
 
@@ -130,6 +153,14 @@ struct Row {
     created_at: i64,
     fence: i64,
     attempt: i64,
+    refused_in: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct RefusedRow {
+    refused: String,
+    refused_in: Option<String>,
+    count: i64,
 }
 
 impl Row {
@@ -146,6 +177,7 @@ impl Row {
             attempt: self.attempt,
             fence: self.fence,
             revision: self.revision,
+            refused_in: self.refused_in.and_then(|id| id.parse().ok()),
         })
     }
 }
@@ -168,6 +200,17 @@ impl Tx {
 }
 
 impl ReadConnection {
+    /// The messages that wait because Discord refuses them, by reason and channel.
+    pub async fn refused_messages(&mut self) -> Result<Vec<RefusedMessages>, StoreError> {
+        let rows = all!(self, REFUSED_ROWS, RefusedRow;)?;
+        let refused = rows.into_iter().map(|row| RefusedMessages {
+            refusal: row.refused.parse().unwrap_or(Refusal::Other),
+            channel: row.refused_in.and_then(|id| id.parse().ok()),
+            count: row.count,
+        });
+        Ok(refused.collect())
+    }
+
     /// When the oldest unsent message was written.
     pub async fn oldest_outbox(&mut self) -> Result<Option<Timestamp>, StoreError> {
         Ok(one!(self, OLDEST, (Option<i64>,);)?.0.map(Timestamp::from_millis))
@@ -213,6 +256,17 @@ impl Tx {
             dedupe_key: ["direct:", notification.code(), ":", &request.to_string()].concat(),
             params: serde_json::json!({ "text": notification.code(), "request": request.to_string() })
                 .to_string(),
+        })
+        .await
+    }
+
+    /// Looks whether the card of a request is still there.
+    pub async fn put_card_check(&mut self, request: RequestId) -> Result<(), StoreError> {
+        self.put_outbox(NewOutbox {
+            kind: OutboxKind::CardCheck,
+            target: request.to_string(),
+            dedupe_key: ["card_check:", &request.to_string()].concat(),
+            params: "{}".to_owned(),
         })
         .await
     }
@@ -270,6 +324,29 @@ impl Tx {
         code: ErrorCode,
     ) -> Result<(), StoreError> {
         held(exec!(self, LATER; claimed.id.to_string(), claimed.fence, next_run.as_millis(), code.code())?)
+    }
+
+    /// Fenced: Discord refused the message; tries again at `next_run`. `channel` is where, unless it is a direct message.
+    pub async fn outbox_refused(
+        &mut self,
+        claimed: &Outbox,
+        next_run: Timestamp,
+        refusal: Refusal,
+        channel: Option<ChannelId>,
+    ) -> Result<(), StoreError> {
+        let channel = channel.map(|channel| channel.to_string());
+        held(exec!(self, REFUSED; claimed.id.to_string(), claimed.fence, next_run.as_millis(),
+            ErrorCode::DiscordRefused.code(), refusal.code(), channel)?)
+    }
+
+    /// Makes every refused message due now that an admin's change may have cured; of one channel, if given. Returns how many.
+    pub async fn wake_refused(&mut self, channel: Option<ChannelId>) -> Result<u64, StoreError> {
+        self.notifies_messages = true;
+        let now = self.now().as_millis();
+        match channel {
+            Some(channel) => exec!(self, WAKE_CHANNEL; now, channel.to_string()),
+            None => exec!(self, WAKE_ALL; now),
+        }
     }
 
     /// Fenced: drops a message that can never be sent (closed direct messages, a deleted channel) or need not be sent.

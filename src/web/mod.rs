@@ -80,6 +80,8 @@ pub struct Numbers {
     pub job_oldest_seconds: i64,
     /// Age of the oldest unsent message, in seconds; 0 if none is waiting.
     pub outbox_oldest_seconds: i64,
+    /// Unsent messages that Discord refuses, by reason.
+    pub messages_refused: Vec<(&'static str, i64)>,
     /// 1 while this process has a session at Discord's gateway.
     pub gateway_up: i64,
     /// Position of the head of the audit log.
@@ -189,6 +191,12 @@ fn registry_of(numbers: &Numbers) -> Registry {
     let waits = if numbers.jobs_waiting.is_empty() { &waits_for_nothing[..] } else { &numbers.jobs_waiting };
     labelled("jobs_waiting", "Jobs that have waited for long, by what they wait for", "code", waits);
     labelled("breaker_open", "1 while the circuit breaker of a target is open", "target", &numbers.breakers);
+    labelled(
+        "messages_refused",
+        "Unsent messages that Discord refuses, by reason",
+        "code",
+        &numbers.messages_refused,
+    );
     let mut gauge = |name: &str, help: &str, value: i64| {
         let gauge = Gauge::<i64>::default();
         gauge.set(value);
@@ -228,6 +236,7 @@ mod tests {
             requests: vec![("waiting", 2)],
             jobs: vec![("open", 1)],
             breakers: vec![("mail", 1)],
+            messages_refused: vec![("missing_access", 2)],
             job_oldest_seconds: 3,
             job_waiting_seconds: 301,
             audit_seq: 17,
@@ -243,6 +252,7 @@ mod tests {
             "accolade_requests{state=\"waiting\"} 2",
             "accolade_jobs{state=\"open\"} 1",
             "accolade_breaker_open{target=\"mail\"} 1",
+            "accolade_messages_refused{code=\"missing_access\"} 2",
             "accolade_job_oldest_seconds 3",
             "accolade_events_unread_seconds 0",
             "accolade_job_waiting_seconds 301",

@@ -7,7 +7,7 @@ use super::breaker::Target;
 use super::context::WorkerContext;
 use crate::domain::job::JobState;
 use crate::domain::request::RequestState;
-use crate::store::{StoreError, WaitCount};
+use crate::store::{RefusedMessages, StoreError, WaitCount};
 
 /// The state of the background loops and their queues.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct Health {
     pub longest_wait: Duration,
     /// How old the oldest unsent message is; zero if there is none.
     pub oldest_message: Duration,
+    /// The messages that wait because Discord refuses them.
+    pub refused: Vec<RefusedMessages>,
     /// The targets whose calls are held back.
     pub open_breakers: Vec<Target>,
     /// How many steps panicked since the start.
@@ -46,6 +48,7 @@ pub(crate) async fn measure(worker: &WorkerContext) -> Result<Health, StoreError
         waits,
         longest_wait,
         oldest_message: unsent.map_or(Duration::ZERO, |unsent| now.since(unsent)),
+        refused: view.refused_messages().await?,
         open_breakers: Target::ALL
             .iter()
             .copied()

@@ -10,6 +10,7 @@ use prometheus_client::registry::Registry;
 use super::breaker::Target;
 use super::outage::IsOutage;
 use crate::domain::job::Step;
+use crate::domain::refusal::Refusal;
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 type Spans = Family<Labels<2>, Histogram, fn() -> Histogram>;
@@ -56,6 +57,7 @@ pub(crate) struct Metrics {
     steps: Spans,
     calls: Spans,
     mails: Family<Labels<1>, Counter>,
+    dropped: Family<Labels<1>, Counter>,
 }
 
 impl Metrics {
@@ -64,6 +66,7 @@ impl Metrics {
             steps: Family::new_with_constructor(histogram),
             calls: Family::new_with_constructor(histogram),
             mails: Family::default(),
+            dropped: Family::default(),
         }
     }
 
@@ -84,10 +87,17 @@ impl Metrics {
         self.mails.get_or_create(&[("outcome", outcome)]).inc();
     }
 
+    /// A message was dropped, because Discord will never accept it.
+    pub(crate) fn dropped(&self, refusal: Refusal) {
+        self.dropped.get_or_create(&[("code", refusal.code())]).inc();
+    }
+
     /// Registers them. The registry adds the prefix, and the suffixes that the format requires.
     pub(crate) fn register(&self, registry: &mut Registry) {
         registry.register("step_seconds", "How long steps took, by outcome", self.steps.clone());
         registry.register("call_seconds", "How long outside calls took, by outcome", self.calls.clone());
+        let dropped = "Messages that were dropped, because Discord will never accept them, by reason";
+        registry.register("messages_dropped", dropped, self.dropped.clone());
         registry.register("mails", "Mails that Keycloak was asked for, by outcome", self.mails.clone());
     }
 }

@@ -7,6 +7,7 @@ use super::*;
 use crate::domain::comparison::DifferenceKind;
 use crate::domain::finding::{self, Attempt, Finding, System};
 use crate::domain::link::{self, LinkDifference};
+use crate::domain::refusal::Refusal;
 
 /// Each message with the text after its `=`.
 fn messages() -> BTreeMap<&'static str, String> {
@@ -105,6 +106,7 @@ fn named_after_codes() -> Vec<(&'static str, Vec<&'static str>)> {
     vec![
         ("refusal", codes(ErrorCode::ALL, ErrorCode::code)),
         ("ended", codes(RequestState::ALL, RequestState::code)),
+        ("refused", codes(Refusal::ALL, Refusal::code)),
         ("step", codes(Step::ALL, Step::code)),
         ("difference", codes(LinkDifference::ALL, LinkDifference::code)),
         ("not-checked", codes(link::NotChecked::ALL, link::NotChecked::code)),

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::burst;
+use crate::control_channels;
 use crate::faults::Fault;
 use crate::fixture;
 use crate::ids::Id;
@@ -35,7 +36,7 @@ pub(crate) fn routes() -> Router<Sim> {
         .route("/guilds", post(add_guild))
         .route("/roles", post(add_role).patch(change_role).delete(delete_role))
         .route("/members", post(add_member))
-        .route("/channels", post(add_channel))
+        .route("/channels", post(control_channels::add_channel).patch(control_channels::change_channel))
         .route("/time", post(move_time).get(tell_time))
         .route("/faults", post(add_fault).get(list_faults).delete(clear_faults))
         .route("/members/{guild}/{user}", patch(change_member))
@@ -83,7 +84,7 @@ pub(crate) fn guild_of(state: &SimState, value: &Value) -> Result<Id, (StatusCod
     found.ok_or_else(|| missing("guild"))
 }
 
-fn role_of(state: &SimState, guild: Id, value: &Value) -> Result<Id, (StatusCode, Json<Value>)> {
+pub(crate) fn role_of(state: &SimState, guild: Id, value: &Value) -> Result<Id, (StatusCode, Json<Value>)> {
     let name = value.as_str().unwrap_or_default();
     let found = state.guilds.get(&guild).into_iter().flat_map(|g| g.roles.values());
     let mut found = found.filter(|role| role.name == name || role.id.to_string() == name);
@@ -157,15 +158,6 @@ async fn add_member(State(sim): State<Sim>, Json(body): Json<Value>) -> Answer {
         state.change_member(guild, user, "roles", |member| member.roles = roles);
         change_one(state, guild, user, &body)?;
         Ok(Json(json!({"id": user})))
-    })
-}
-
-async fn add_channel(State(sim): State<Sim>, Json(body): Json<Value>) -> Answer {
-    sim.change(|state| {
-        let guild = guild_of(state, &body["guild"])?;
-        let only_for = roles_of(state, guild, &body["only_for"])?;
-        let id = state.add_channel(guild, body["name"].as_str().unwrap_or("channel"), &only_for);
-        Ok(Json(json!({"id": id})))
     })
 }
 

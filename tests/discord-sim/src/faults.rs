@@ -35,6 +35,13 @@ pub enum Effect {
         /// The status.
         status: u16,
     },
+    /// A refusal in Discord's own form, such as 403 40003 for direct messages that are opened too fast.
+    Refuse {
+        /// The status.
+        status: u16,
+        /// Discord's code.
+        code: i64,
+    },
     /// Answers later, in real milliseconds.
     Latency {
         /// How much later.

@@ -20,6 +20,7 @@
 mod burst;
 mod commands;
 mod control;
+mod control_channels;
 mod faults;
 mod fixture;
 mod gateway;
@@ -46,3 +47,4 @@ pub use permissions::Permissions;
 pub use record::{MemberFact, Request};
 pub use server::{Options, Sim};
 pub use sight::Unread;
+pub use state::ChannelKind;

@@ -97,7 +97,7 @@ pub(crate) fn channel(state: &SimState, channel: &Channel, viewer: Option<Id>) -
         })
         .collect();
     json!({
-        "id": channel.id, "type": 0, "guild_id": guild, "name": channel.name, "position": channel.position,
+        "id": channel.id, "type": channel.kind.0, "guild_id": guild, "name": channel.name, "position": channel.position,
         "permission_overwrites": overwrites, "parent_id": null, "topic": null, "nsfw": false,
         "rate_limit_per_user": 0, "last_message_id": last, "last_pin_timestamp": null, "flags": 0,
     })

@@ -77,6 +77,39 @@ pub(crate) struct Overwrite {
     pub(crate) deny: u64,
 }
 
+/// What a channel is, by Discord's number ("Channel Types" in its reference).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChannelKind(pub u64);
+
+impl ChannelKind {
+    /// A text channel.
+    pub const TEXT: Self = Self(0);
+    /// A direct message channel.
+    pub const DIRECT: Self = Self(1);
+    /// A voice channel.
+    pub const VOICE: Self = Self(2);
+    /// A category.
+    pub const CATEGORY: Self = Self(4);
+    /// An announcement channel.
+    pub const ANNOUNCEMENT: Self = Self(5);
+    /// A public thread.
+    pub const THREAD: Self = Self(11);
+    /// A forum.
+    pub const FORUM: Self = Self(15);
+    /// A media channel.
+    pub const MEDIA: Self = Self(16);
+
+    /// Whether Discord takes messages there.
+    pub(crate) fn takes_messages(self) -> bool {
+        !matches!(self, Self::CATEGORY | Self::FORUM | Self::MEDIA) && self.0 != 14
+    }
+
+    /// Threads are not in the list of a guild's channels.
+    pub(crate) fn is_thread(self) -> bool {
+        (10..=12).contains(&self.0)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Channel {
     pub(crate) id: Id,
@@ -84,6 +117,7 @@ pub(crate) struct Channel {
     pub(crate) guild: Option<Id>,
     pub(crate) name: String,
     pub(crate) position: i64,
+    pub(crate) kind: ChannelKind,
     pub(crate) overwrites: Vec<Overwrite>,
     /// The person and the bot of a direct message channel.
     pub(crate) recipients: Vec<Id>,
@@ -300,6 +334,7 @@ impl SimState {
             guild: None,
             name: String::new(),
             position: 0,
+            kind: ChannelKind::DIRECT,
             overwrites: Vec::new(),
             recipients: vec![person, bot],
         };

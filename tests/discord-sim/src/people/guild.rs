@@ -7,7 +7,7 @@ use crate::ids::{Id, random_hex};
 use crate::interactions::Place;
 use crate::permissions::Permissions;
 use crate::server::Sim;
-use crate::state::{App, Channel as StoredChannel, Overwrite, SimState};
+use crate::state::{App, Channel as StoredChannel, ChannelKind, Overwrite, SimState};
 
 /// The age of accounts and memberships, unless a test sets another one.
 const AGE: Duration = Duration::from_hours(400 * 24);
@@ -191,6 +191,7 @@ impl SimState {
             guild: Some(guild),
             name: name.to_owned(),
             position,
+            kind: ChannelKind::TEXT,
             overwrites,
             recipients: Vec::new(),
         };
@@ -200,6 +201,14 @@ impl SimState {
             self.dispatch(guild, "CHANNEL_CREATE", &payload, crate::members::GUILDS);
         }
         id
+    }
+
+    /// Sends the event that a channel was changed.
+    pub(crate) fn announce_channel(&mut self, channel: Id) {
+        let Some(found) = self.channels.get(&channel) else { return };
+        let Some(guild) = found.guild else { return };
+        let payload = crate::objects::channel(self, found, None);
+        self.dispatch(guild, "CHANNEL_UPDATE", &payload, crate::members::GUILDS);
     }
 
     /// Adds an application with its bot user.
@@ -434,6 +443,33 @@ impl Guild {
                 channel.overwrites.retain(|overwrite| overwrite.id != id);
                 channel.overwrites.push(Overwrite { id, is_member: false, allow: allow.0, deny: deny.0 });
             }
+            state.announce_channel(channel);
+        });
+    }
+
+    /// Turns a channel into one of another type.
+    ///
+    /// # Panics
+    /// If there is no such channel.
+    pub fn turns(&self, channel: &str, kind: ChannelKind) {
+        let channel = self.channel(channel).id;
+        self.sim.change(|state| {
+            if let Some(channel) = state.channels.get_mut(&channel) {
+                channel.kind = kind;
+            }
+            state.announce_channel(channel);
+        });
+    }
+
+    /// Deletes a channel with its messages.
+    ///
+    /// # Panics
+    /// If there is no such channel.
+    pub fn deletes_channel(&self, channel: &str) {
+        let channel = self.channel(channel).id;
+        self.sim.change(|state| {
+            state.channels.remove(&channel);
+            state.messages.retain(|_, message| message.channel != channel);
         });
     }
 

@@ -75,6 +75,9 @@ pub(super) fn send(state: &mut SimState, call: &Call) -> Answer {
     let app = call.app()?;
     let (channel, bot, may) = own_channel(state, call)?;
     let (id, guild, recipients) = (channel.id, channel.guild, channel.recipients.clone());
+    if !channel.kind.takes_messages() {
+        return Err(ApiError::bad(50008, "Cannot send messages in a non-text channel"));
+    }
     if guild.is_some() && !may.has(Permissions::SEND_MESSAGES) {
         return Err(ApiError::forbidden(50013, "Missing Permissions"));
     }

@@ -56,7 +56,7 @@ pub(super) fn channels(state: &mut SimState, call: &Call) -> Answer {
     let list: Vec<Value> = state
         .channels
         .values()
-        .filter(|channel| channel.guild == Some(guild.id))
+        .filter(|channel| channel.guild == Some(guild.id) && !channel.kind.is_thread())
         .map(|channel| objects::channel(state, channel, Some(bot)))
         .collect();
     Ok((200, Some(json!(list))))

@@ -255,6 +255,7 @@ fn is_rest_fault(effect: &Effect) -> bool {
     match effect {
         Effect::RateLimit { .. }
         | Effect::Status { .. }
+        | Effect::Refuse { .. }
         | Effect::Latency { .. }
         | Effect::Hold { .. }
         | Effect::Cut { .. }
@@ -322,6 +323,11 @@ fn run(
             state.record.requests.push(request);
             let page = format!("<html><head><title>{status}</title></head><body>cloudflare</body></html>");
             return response_text(status, page);
+        }
+        Some(&Effect::Refuse { status, code }) => {
+            request.code = Some(code);
+            let body = ApiError::new(status, code, "Refused by a fault of the simulator").body();
+            return finish(state, request, status, Some(&body), &headers);
         }
         Some(&Effect::Cut { after_effect }) => {
             if after_effect {

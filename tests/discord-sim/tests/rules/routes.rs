@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use discord_sim::{Effect, Options};
+use discord_sim::{ChannelKind, Effect, Options};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -77,6 +77,60 @@ async fn an_exception_of_a_channel_takes_a_right_away_and_gives_it_back() {
     assert_eq!((&own[0]["type"], &own[0]["deny"]), (&json!(0), &json!(send.0.to_string())));
     env.guild.excepts("account-requests", "Accolade", view, none);
     assert_eq!(rest.post(&path, &message).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_channel_of_each_type_takes_messages_or_refuses_them_and_threads_are_not_listed() {
+    let env = TestEnv::new().await;
+    let (rest, id) = (env.rest(), env.guild.channel("general").id);
+    let path = format!("/channels/{id}/messages");
+    let kinds = [
+        (ChannelKind::TEXT, true),
+        (ChannelKind::ANNOUNCEMENT, true),
+        (ChannelKind::VOICE, true),
+        (ChannelKind::THREAD, true),
+        (ChannelKind::CATEGORY, false),
+        (ChannelKind::FORUM, false),
+        (ChannelKind::MEDIA, false),
+    ];
+    for (kind, takes_messages) in kinds {
+        env.guild.turns("general", kind);
+        let answer = rest.post(&path, &json!({"content": "hello"})).await;
+        if takes_messages {
+            assert_eq!(answer.0, 200, "{kind:?}: {}", answer.1);
+        } else {
+            refused(&answer, 400, 50008);
+        }
+        assert_eq!(rest.get(&format!("/channels/{id}")).await.1["type"], json!(kind.0));
+        let (_, listed) = rest.get(&format!("/guilds/{}/channels", env.guild.id)).await;
+        let is_listed = listed.as_array().expect("a list").iter().any(|channel| channel["id"] == json!(id));
+        assert_eq!(is_listed, kind != ChannelKind::THREAD, "{kind:?}");
+    }
+    env.guild.deletes_channel("general");
+    refused(&rest.post(&path, &json!({"content": "hello"})).await, 404, 10003);
+}
+
+#[tokio::test]
+async fn a_refusal_is_switched_on_for_a_route_and_has_discords_form() {
+    let env = TestEnv::new().await;
+    let (rest, route) = (env.rest(), "POST /users/@me/channels");
+    env.sim.fails(route, Effect::Refuse { status: 403, code: 40003 }, 2);
+    let recipient = json!({"recipient_id": env.ada.id()});
+    for _ in 0..2 {
+        refused(&rest.post("/users/@me/channels", &recipient).await, 403, 40003);
+    }
+    assert_eq!(rest.post("/users/@me/channels", &recipient).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_bot_hears_that_a_channel_was_changed() {
+    let env = TestEnv::new().await;
+    let mut gateway = env.connect().await;
+    let none = discord_sim::Permissions(0);
+    env.guild.excepts("general", "Accolade", none, discord_sim::Permissions::VIEW_CHANNEL);
+    assert_eq!(gateway.events_so_far().await, ["CHANNEL_UPDATE"]);
+    let path = format!("/channels/{}/messages", env.guild.channel("general").id);
+    refused(&env.rest().post(&path, &json!({"content": "hello"})).await, 403, 50001);
 }
 
 #[tokio::test]
