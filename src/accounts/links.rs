@@ -219,7 +219,7 @@ impl Accounts {
             tracing::warn!(error = %Chain(&error), "addresses could not be looked up");
             ErrorCode::DirectoryDown
         })?;
-        let address = |entry: Entry| Some((entry.directory_id, entry.address?));
+        let address = |entry: Entry| Some((entry.directory_id, entry.address?.as_str().to_owned()));
         Ok(entries.into_iter().filter_map(address).collect())
     }
 }

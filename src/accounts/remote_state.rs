@@ -74,7 +74,18 @@ async fn look_for_user(
     account: &Account,
     federation_id: &str,
 ) -> Result<Lookup<UserFacts>, KeycloakError> {
-    let Some(recorded) = &account.keycloak_id else { return Ok(Lookup::Nothing) };
+    let Some(recorded) = &account.keycloak_id else {
+        // Another federation may have made a user of the entry, which the worker never records.
+        let Some(entry) = &account.directory_id else { return Ok(Lookup::Nothing) };
+        let Import::Elsewhere(id) = keycloak.find_import(&account.username, entry).await? else {
+            return Ok(Lookup::Nothing);
+        };
+        let user = keycloak.person(&id).await?;
+        return Ok(match user {
+            Some(user) => Lookup::Found(facts_of_user(keycloak, user, federation_id).await),
+            None => Lookup::Nothing,
+        });
+    };
     if let Some(user) = keycloak.person(recorded).await? {
         return Ok(Lookup::Found(facts_of_user(keycloak, user, federation_id).await));
     }

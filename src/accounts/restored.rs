@@ -160,7 +160,7 @@ impl Comparison {
                     Some(AccountState::Closed) => DifferenceKind::EntryOfClosedAccount,
                     Some(_) => continue,
                 };
-                let (username, directory_id) = (entry.username, Some(entry.directory_id));
+                let (username, directory_id) = (entry.username.as_str().to_owned(), Some(entry.directory_id));
                 found.push(RestoreDifference { kind, account: mark.account(), username, directory_id });
             }
         }

@@ -17,6 +17,7 @@ use crate::domain::account::{AccountState, DirectoryId, KeycloakId};
 use crate::domain::eligibility::GroupName;
 use crate::domain::lang::Lang;
 use crate::domain::link::{Comparison, EntryFacts, UserFacts};
+use crate::domain::matching::ServerAddress;
 use crate::messages::{self, tr};
 
 #[derive(Debug, Subcommand)]
@@ -212,8 +213,8 @@ fn as_json(link: &Link) -> Value {
 fn entry_as_json(entry: &EntryFacts) -> Value {
     json!({
         "directory_id": entry.directory_id.as_str(),
-        "username": entry.username,
-        "address": entry.address,
+        "username": entry.username.as_str(),
+        "address": entry.address.as_ref().map(ServerAddress::as_str),
         "discord_id": entry.discord_id.map(|id| id.to_string()),
         "mark": entry.mark.map(|mark| mark.to_string()),
         "locked": entry.is_locked,
@@ -225,8 +226,8 @@ fn entry_as_json(entry: &EntryFacts) -> Value {
 fn user_as_json(user: &UserFacts) -> Value {
     json!({
         "keycloak_id": user.keycloak_id.as_str(),
-        "username": user.username,
-        "address": user.address,
+        "username": user.username.as_str(),
+        "address": user.address.as_ref().map(ServerAddress::as_str),
         "enabled": user.is_enabled,
         "directory_id": user.directory_id.as_ref().map(DirectoryId::as_str),
         "groups": names(user.groups.as_deref()),

@@ -10,7 +10,7 @@ use super::password::ask_password;
 use super::prepare::small_runtime;
 use super::print::Printer;
 use crate::config::{self, ForSetup};
-use crate::setup::keycloak::{self, Mode, Output, ProfileMode, Rights, SetupInput};
+use crate::setup::keycloak::{self, Mode, Narrowing, Output, ProfileMode, Rights, SetupInput};
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
@@ -41,6 +41,9 @@ pub(super) struct Flags {
     /// Let nobody edit names, address and Discord id in Keycloak: the directory is their only source
     #[arg(long)]
     close_profile: bool,
+    /// Also make changes after which the federation shows fewer people, gives them other users, or writes to the directory
+    #[arg(long)]
+    accept_narrowing: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -88,6 +91,7 @@ fn arguments(flags: &Flags) -> Result<keycloak::Args, String> {
             RightsMode::FineGrained => Rights::FineGrained,
         }),
         profile: if flags.close_profile { ProfileMode::Close } else { ProfileMode::Keep },
+        narrowing: if flags.accept_narrowing { Narrowing::Accepted } else { Narrowing::Refused },
         output: if flags.json { Output::Json } else { Output::Text },
     })
 }
@@ -105,11 +109,7 @@ fn input(parts: ForSetup) -> SetupInput {
         mail_client_id: keycloak.mail_client_id,
         mail_redirect_uri: keycloak.mail_redirect_uri,
         first_link_lifespan: keycloak.first_link_lifespan,
-        directory_url: directory.url,
-        start_tls: directory.start_tls,
-        people_dn: directory.people_dn,
-        groups_dn: directory.groups_dn,
-        discord_id_attribute: directory.discord_id_attribute,
-        flavour: directory.flavour,
+        federation_id: Some(keycloak.federation_id).filter(|id| !id.is_empty()),
+        directory,
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Serialize, Serializer};
 
+use crate::domain::dn::Dn;
 use crate::domain::eligibility::{Approval, GroupName, Policy, Rule};
 
 /// The text that replaces a secret.
@@ -58,6 +59,10 @@ pub(super) fn optional_secret<'a, S: Serializer>(
 
 pub(super) fn groups<S: Serializer>(values: &[GroupName], to: S) -> Result<S::Ok, S::Error> {
     to.collect_seq(values.iter().map(GroupName::as_str))
+}
+
+pub(super) fn dn<S: Serializer>(value: &Dn, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(value.as_str())
 }
 
 pub(super) fn policy<S: Serializer>(value: &Policy, to: S) -> Result<S::Ok, S::Error> {

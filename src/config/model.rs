@@ -11,6 +11,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::encode;
+use crate::domain::dn::Dn;
 use crate::domain::eligibility::{GroupName, Policy};
 use crate::domain::error_code::codes;
 use crate::domain::ids::{ChannelId, GuildId, RoleId};
@@ -138,14 +139,17 @@ pub struct Directory {
     #[serde(serialize_with = "encode::text")]
     pub flavour: Flavour,
     /// The DN that the bot binds as.
-    pub bind_dn: String,
+    #[serde(serialize_with = "encode::dn")]
+    pub bind_dn: Dn,
     /// Its password, from `bind_password_file`.
     #[serde(serialize_with = "encode::secret")]
     pub bind_password: SecretString,
     /// The base DN of people.
-    pub people_dn: String,
+    #[serde(serialize_with = "encode::dn")]
+    pub people_dn: Dn,
     /// The base DN of groups.
-    pub groups_dn: String,
+    #[serde(serialize_with = "encode::dn")]
+    pub groups_dn: Dn,
     /// Default `employeeNumber`.
     pub discord_id_attribute: String,
     /// Default `description`.

@@ -17,6 +17,7 @@ use super::reader::Section;
 use super::stage::{Stage, no_secret};
 use super::values;
 use crate::domain::eligibility::{Approval, GroupName, Policy, Rule};
+use crate::domain::matching::{class_key, is_same_attribute};
 use crate::net;
 
 /// The whole tree.
@@ -261,21 +262,21 @@ fn validate_directory(section: &Section<'_>, directory: &Directory) {
             section.error("url", "the connection is not encrypted", fix);
         }
     }
-    if directory.discord_id_attribute.eq_ignore_ascii_case(&directory.mark_attribute) {
+    if is_same_attribute(&directory.discord_id_attribute, &directory.mark_attribute) {
         section.error(
             "mark_attribute",
             "is also the attribute of the Discord id",
             "choose two different ones",
         );
     }
-    if directory.people_dn.eq_ignore_ascii_case(&directory.groups_dn) {
+    if directory.people_dn == directory.groups_dn {
         section.warn(
             "groups_dn",
             "people and groups are in one place",
             "keep them apart, so that rights can differ",
         );
     }
-    let is_person = |class: &String| class.eq_ignore_ascii_case("inetOrgPerson");
+    let is_person = |class: &String| class_key(class) == class_key("inetOrgPerson");
     if !directory.object_classes.iter().any(is_person) {
         section.error("object_classes", "lacks `inetOrgPerson`, which holds mail and given name", "add it");
     }
@@ -345,10 +346,12 @@ fn made_by_setup(
     stage: Stage,
 ) -> Option<(secrecy::SecretString, String, String)> {
     if stage == Stage::BeforeSetup {
-        for key in ["client_secret_file", "federation_id", "group_mapper_id"] {
+        for key in ["client_secret_file", "group_mapper_id"] {
             section.skip(key);
         }
-        return Some((no_secret(), String::new(), String::new()));
+        // Set-up corrects the federation that the configuration names, once it names one.
+        let federation_id = section.or("federation_id", "", |text| Ok(text.trim().to_owned()));
+        return Some((no_secret(), federation_id?, String::new()));
     }
     let secret = required_secret(section, "client_secret_file", folder);
     let federation_id = section.or("federation_id", "", values::component_id);

@@ -10,7 +10,9 @@ use url::Url;
 
 use super::diagnostic::ValueError;
 use super::model::{Flavour, LogFormat};
+use crate::domain::dn::Dn;
 use crate::domain::eligibility::{Approval, GroupName, RuleName};
+use crate::domain::matching::attribute_key;
 use crate::net;
 
 type Parsed<T> = Result<T, ValueError>;
@@ -251,19 +253,10 @@ pub(super) fn component_id(text: &str) -> Parsed<String> {
     Ok(text.to_owned())
 }
 
-/// A distinguished name. `directory` parses it; this catches text that is clearly something else.
-pub(super) fn dn(text: &str) -> Parsed<String> {
-    let name = line(text)?;
-    let looks_like_one = name.split(',').next().is_some_and(|first| {
-        first
-            .split_once('=')
-            .is_some_and(|(attribute, value)| is_attribute(attribute.trim()) && !value.is_empty())
-    });
-    if !looks_like_one {
-        let fix = "write it like `ou=people,dc=example,dc=org`";
-        return Err(ValueError::new("is not a distinguished name", fix));
-    }
-    Ok(name)
+/// A distinguished name.
+pub(super) fn dn(text: &str) -> Parsed<Dn> {
+    let fix = "write it like `ou=people,dc=example,dc=org`";
+    Dn::parse(&line(text)?).ok_or_else(|| ValueError::new("is not a distinguished name", fix))
 }
 
 fn is_attribute(text: &str) -> bool {
@@ -287,7 +280,7 @@ pub(super) fn own_attribute(text: &str) -> Parsed<String> {
     const TAKEN: [&str; 9] =
         ["uid", "cn", "sn", "givenname", "mail", "userpassword", "objectclass", "member", "entryuuid"];
     let name = attribute(text)?;
-    if TAKEN.contains(&name.to_ascii_lowercase().as_str()) {
+    if TAKEN.contains(&attribute_key(&name).as_str()) {
         let fix = "choose one that nothing else uses, such as `employeeNumber` or `description`";
         return Err(ValueError::new("this attribute has another purpose", fix));
     }

@@ -8,12 +8,13 @@ use ldap3::{LdapResult, Mod, Scope, SearchEntry, SearchOptions};
 use secrecy::SecretString;
 
 use super::connection::{Connection, Operation};
-use super::dn::Dn;
 use super::error::DirectoryError;
 use super::filter::{Attribute, Filter};
 use super::profile::{ServerProfile, profile_of};
 use super::result_code;
 use crate::config;
+use crate::domain::dn::Dn;
+use crate::domain::matching::attribute_key;
 
 /// The most values of one attribute that are read: more than any group has members.
 pub(super) const MAX_VALUES: usize = 100_000;
@@ -44,7 +45,7 @@ pub(super) struct Search<'a> {
     pub(super) max: usize,
 }
 
-/// An entry that was read: it is below the base, and its attribute names are in lower case.
+/// An entry that was read: it is below the base, and its attributes are found under each of their names.
 pub(super) struct Row {
     pub(super) dn: Dn,
     attributes: HashMap<String, Vec<String>>,
@@ -52,7 +53,7 @@ pub(super) struct Row {
 
 impl Row {
     pub(super) fn values(&self, attribute: &str) -> &[String] {
-        self.attributes.get(&attribute.to_ascii_lowercase()).map_or(&[], Vec::as_slice)
+        self.attributes.get(&attribute_key(attribute)).map_or(&[], Vec::as_slice)
     }
 
     /// The value, if there is exactly one.
@@ -67,14 +68,11 @@ impl Row {
 impl Directory {
     /// Checks the settings (TLS, CA file, DNs, a non-empty password). Nothing is sent before the first operation.
     pub fn new(config: &config::Directory) -> Result<Self, DirectoryError> {
-        let base = |text: &str, name: &str| {
-            Dn::parse(text).ok_or_else(|| DirectoryError::Settings { what: [name, " is no DN"].concat() })
-        };
         let shared = Shared {
             connection: Connection::new(config)?,
             profile: profile_of(config.flavour),
-            people: base(&config.people_dn, "people_dn")?,
-            groups: base(&config.groups_dn, "groups_dn")?,
+            people: config.people_dn.clone(),
+            groups: config.groups_dn.clone(),
             discord_id: Attribute::parse(&config.discord_id_attribute)?,
             mark: Attribute::parse(&config.mark_attribute)?,
             object_classes: config.object_classes.clone(),
@@ -220,8 +218,7 @@ fn read_row(operation: Operation, base: &Dn, entry: SearchEntry) -> Result<Row, 
     if entry.attrs.values().any(|values| values.len() > MAX_VALUES) {
         return Err(DirectoryError::TooBig { verb: operation.verb });
     }
-    let attributes =
-        entry.attrs.into_iter().map(|(name, values)| (name.to_ascii_lowercase(), values)).collect();
+    let attributes = entry.attrs.into_iter().map(|(name, values)| (attribute_key(&name), values)).collect();
     Ok(Row { dn, attributes })
 }
 

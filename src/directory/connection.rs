@@ -67,9 +67,9 @@ impl Operation {
 impl Connection {
     pub(super) fn new(config: &config::Directory) -> Result<Self, DirectoryError> {
         check_transport(config)?;
-        if config.bind_dn.is_empty() || config.bind_password.expose_secret().is_empty() {
+        if config.bind_password.expose_secret().is_empty() {
             // A server treats it as an anonymous bind and reports success (RFC 4513 section 5.1.2).
-            return Err(settings("bind_dn or the bind password is empty"));
+            return Err(settings("the bind password is empty"));
         }
         // ring is the only provider, so a second installation is harmless.
         rustls::crypto::ring::default_provider().install_default().ok();
@@ -81,7 +81,7 @@ impl Connection {
         Ok(Self {
             url: config.url.clone(),
             settings: connection,
-            bind_dn: config.bind_dn.clone(),
+            bind_dn: config.bind_dn.as_str().to_owned(),
             bind_password: RwLock::new(config.bind_password.clone()),
             current: Mutex::default(),
         })

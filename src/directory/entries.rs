@@ -15,6 +15,7 @@ use crate::domain::account::{DirectoryId, Mark};
 use crate::domain::ids::{DiscordUserId, Timestamp};
 use crate::domain::job::Outcome;
 use crate::domain::mail_address::MailAddress;
+use crate::domain::matching::{ServerAddress, ServerUsername, is_same_value};
 use crate::domain::username::Username;
 
 /// The most entries that may share a name, an address, an id or a mark. More means that the answer is wrong.
@@ -315,8 +316,8 @@ impl Directory {
         };
         Ok(Entry {
             directory_id: directory_id.ok_or_else(|| invalid("an entry has no permanent id"))?,
-            username: row.values(profile.username).first().cloned().unwrap_or_default(),
-            address: row.values("mail").first().cloned(),
+            username: ServerUsername::new(row.values(profile.username).first().cloned().unwrap_or_default()),
+            address: row.values("mail").first().cloned().map(ServerAddress::new),
             discord_id: row.one(shared.discord_id.as_str()).and_then(|text| text.parse().ok()),
             mark: self.mark_of(&row),
             is_locked: row.values(profile.lock).iter().any(|value| value == profile.lock_value),
@@ -355,8 +356,7 @@ impl Directory {
         for row in &rows {
             let taken = self.mark_of(row).map_or(Taken::ByOther, Taken::ByAccount);
             let holds = |attribute: &str, wanted: &str| {
-                let wanted = wanted.to_lowercase();
-                row.values(attribute).iter().any(|value| value.to_lowercase() == wanted)
+                row.values(attribute).iter().any(|value| is_same_value(attribute, value, wanted))
             };
             let before = holders.count();
             if holds(uid, username.as_str()) {

@@ -1,6 +1,7 @@
 //! Search filters (RFC 4515): the only code that builds them, from typed parts.
 
 use super::error::DirectoryError;
+use crate::domain::ldap_filter::{LdapFilter, escape};
 
 /// A checked attribute name: the only part of a filter that is not escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,11 @@ impl Filter {
         Self(["(!", &part.0, ")"].concat())
     }
 
+    /// A filter of others, written anew.
+    pub(super) fn of(filter: &LdapFilter) -> Self {
+        Self(filter.to_text())
+    }
+
     /// Every entry.
     pub(super) fn anything() -> Self {
         Self("(objectClass=*)".to_owned())
@@ -79,22 +85,6 @@ impl Filter {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Escapes every byte that is not a letter, a digit or one of `.-_@` as `\xx`. The form is valid in filters (RFC 4515) and in names
-/// (RFC 4514). Escaping everything else also covers characters that servers treat as blanks at the ends of a name.
-pub(super) fn escape(value: &str) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let mut escaped = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'@') {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.extend(['\\', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

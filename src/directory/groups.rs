@@ -4,11 +4,11 @@ use ldap3::Scope;
 
 use super::client::{Change, Directory, MAX_VALUES, Row, Search};
 use super::connection::Operation;
-use super::dn::Dn;
 use super::error::DirectoryError;
 use super::filter::Filter;
 use super::person::{Entry, Membership, OwnedEntry};
 use super::result_code::{NO_SUCH_OBJECT, SUCCESS};
+use crate::domain::dn::Dn;
 use crate::domain::eligibility::GroupName;
 use crate::domain::job::Outcome;
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::groups::GROUP_NAME;
 use super::profile::{ServerProfile, profile_of};
 use crate::config;
+use crate::domain::matching::is_same_attribute;
 
 /// The kind of comparison that an index supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,7 +74,7 @@ pub(super) fn indexes_for(profile: &ServerProfile, discord_id: &str, mark: &str)
     let mut indexes: Vec<AttributeIndex> = Vec::new();
     for (attribute, kinds) in searched {
         // A configured attribute may be one of the others.
-        match indexes.iter_mut().find(|index| index.attribute.eq_ignore_ascii_case(attribute)) {
+        match indexes.iter_mut().find(|index| is_same_attribute(&index.attribute, attribute)) {
             Some(index) => index
                 .kinds
                 .extend(kinds.iter().filter(|kind| !index.kinds.contains(kind)).copied().collect::<Vec<_>>()),

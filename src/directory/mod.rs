@@ -8,13 +8,13 @@
 
 mod client;
 mod connection;
-mod dn;
 mod entries;
 mod error;
 mod filter;
 mod groups;
 mod index;
 mod names;
+mod people_seen;
 mod person;
 mod profile;
 mod result_code;
@@ -24,10 +24,10 @@ mod time;
 
 pub use client::Directory;
 pub use connection::VERB_LIMIT;
-pub use dn::Dn;
 pub use error::DirectoryError;
 pub use index::{AttributeIndex, IndexKind, needed_indexes};
 pub use names::Names;
+pub use people_seen::{PeopleSeen, SearchDepth};
 pub use person::{Added, By, Entry, Holders, Membership, NewPerson, OwnedEntry, Removed, Taken};
 pub use self_test::{AttemptResult, SelfTest};
 pub use server::ServerSettings;

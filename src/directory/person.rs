@@ -1,11 +1,12 @@
 //! The directory's people as typed values: what is written, what is read, and when an entry is ours.
 
-use super::dn::Dn;
 use crate::domain::account::{DirectoryId, Mark};
+use crate::domain::dn::Dn;
 use crate::domain::eligibility::GroupName;
 use crate::domain::ids::{DiscordUserId, Timestamp};
 use crate::domain::job::Outcome;
 use crate::domain::mail_address::MailAddress;
+use crate::domain::matching::{ServerAddress, ServerUsername};
 use crate::domain::person_name::PersonName;
 use crate::domain::username::Username;
 
@@ -60,9 +61,9 @@ pub struct Entry {
     /// The directory's permanent id.
     pub directory_id: DirectoryId,
     /// `uid`, as the directory writes it. It may be a name that the bot would not accept.
-    pub username: String,
+    pub username: ServerUsername,
     /// `mail`, if any.
-    pub address: Option<String>,
+    pub address: Option<ServerAddress>,
     /// The Discord id, if it is a valid snowflake.
     pub discord_id: Option<DiscordUserId>,
     /// Our mark. `None` if there is none or more than one.

@@ -18,11 +18,11 @@ use uuid::Uuid;
 
 use super::client::Directory;
 use super::connection::Operation;
-use super::dn::Dn;
 use super::error::DirectoryError;
 use super::filter::Filter;
 use super::result_code;
 use super::time::read_time;
+use crate::domain::dn::Dn;
 use crate::domain::eligibility::GroupName;
 use crate::domain::finding::Attempt;
 use context::{Attributes, SelfTestContext, add_value, remove_value, replace, self_test_mark, values};

@@ -4,11 +4,12 @@ use ldap3::{Scope, SearchEntry};
 
 use super::client::{Directory, Search};
 use super::connection::Operation;
-use super::dn::Dn;
 use super::error::DirectoryError;
 use super::filter::Filter;
 use super::index::{AttributeIndex, DatabaseIndexes, indexes_for};
 use super::result_code::{INSUFFICIENT_ACCESS, NO_SUCH_OBJECT};
+use crate::domain::dn::Dn;
+use crate::domain::matching::is_same_attribute;
 
 /// The most databases and overlays of one server.
 const MAX_ROWS: usize = 200;
@@ -85,7 +86,7 @@ impl Directory {
 }
 
 fn values<'a>(row: &'a SearchEntry, attribute: &str) -> &'a [String] {
-    let found = row.attrs.iter().find(|(name, _)| name.eq_ignore_ascii_case(attribute));
+    let found = row.attrs.iter().find(|(name, _)| is_same_attribute(name, attribute));
     found.map_or(&[], |(_, values)| values.as_slice())
 }
 

@@ -7,6 +7,7 @@ use super::access::{Access, CouldNotRun, SelfTestMode};
 use super::checks::Checks;
 use crate::config::{self, Config};
 use crate::directory::{AttemptResult, AttributeIndex, Directory, DirectoryError, SelfTest, ServerSettings};
+use crate::domain::dn::Dn;
 use crate::domain::eligibility::GroupName;
 use crate::domain::finding::{Attempt, Finding, NotChecked};
 use crate::domain::lang::Lang;
@@ -100,6 +101,7 @@ async fn check_settings(
     checks: &mut Checks,
 ) -> Result<(), CouldNotRun> {
     let Some((bind_dn, bind_password)) = access.server_bind.clone() else { return Ok(()) };
+    let bind_dn = Dn::parse(&bind_dn).ok_or(CouldNotRun::ServerBindRefused)?;
     let lent = config::Directory { bind_dn, bind_password, ..own.clone() };
     let read = match Directory::new(&lent) {
         Ok(directory) => directory.server_settings().await,

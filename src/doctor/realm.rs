@@ -8,13 +8,17 @@ use super::access::CouldNotRun;
 use super::checks::Checks;
 use super::rights;
 use crate::config::Config;
+use crate::domain::dn::Dn;
 use crate::domain::finding::Finding;
+use crate::keycloak::federation::{Federation, OurEntries, entry_id_of, names_attribute};
 use crate::keycloak::{Admin, AdminServer, KeycloakError, fine_grained, profile};
 
 /// Findings that only an administrator can see.
 pub(super) const NEEDS_ADMINISTRATOR: &[Finding] = &[
     Finding::KeycloakFederationOff,
     Finding::KeycloakFederationReadOnly,
+    Finding::KeycloakFederationHides,
+    Finding::KeycloakFederationOverlaps,
     Finding::KeycloakCachePolicy,
     Finding::KeycloakTrustsAddresses,
     Finding::KeycloakMapperMissing,
@@ -30,6 +34,7 @@ pub(super) const NEEDS_ADMINISTRATOR: &[Finding] = &[
     Finding::KeycloakAdminsInRealm,
 ];
 
+const FEDERATION: &str = "org.keycloak.storage.UserStorageProvider";
 const MAPPER: &str = "org.keycloak.storage.ldap.mappers.LDAPStorageMapper";
 /// The required actions in the mails.
 const ACTIONS: [&str; 2] = ["UPDATE_PASSWORD", "VERIFY_EMAIL"];
@@ -115,16 +120,26 @@ impl RealmInspection<'_> {
     async fn check_federation(&self, checks: &mut Checks) -> Result<(), KeycloakError> {
         let id = &self.config.keycloak.federation_id;
         let found = self.get("federation", &["components", id], &[]).await?;
-        let Some(federation) = found.filter(|found| says(found, "/providerId", "ldap")) else {
+        let Some(federation) = found.as_ref().and_then(Federation::read) else {
             checks.fail(Finding::KeycloakFederationUnknown, None);
             return Ok(());
         };
         checks.pass(Finding::KeycloakFederationUnknown);
-        let set = |key: &str| federation.pointer(&["/config/", key, "/0"].concat()).and_then(Value::as_str);
-        checks.expect(Finding::KeycloakFederationOff, set("enabled") != Some("false"));
+        let set = |key: &str| federation.setting(key);
+        checks.expect(Finding::KeycloakFederationOff, federation.is_enabled());
         checks.expect(Finding::KeycloakFederationReadOnly, set("editMode") == Some("WRITABLE"));
         checks.expect(Finding::KeycloakCachePolicy, set("cachePolicy") == Some("NO_CACHE"));
         checks.expect(Finding::KeycloakTrustsAddresses, set("trustEmail") != Some("true"));
+        let directory = &self.config.directory;
+        let ours = OurEntries::of(directory);
+        let hiding = federation.hiding_settings(&ours, entry_id_of(directory.flavour));
+        let shown = |key: &str| [key, " ", set(key).unwrap_or_default()].concat();
+        checks.fail_for_each(Finding::KeycloakFederationHides, hiding.into_iter().map(shown));
+        let query = [("type", FEDERATION)];
+        let all = rows(self.get("federations", &["components"], &query).await?);
+        let others = all.iter().filter_map(Federation::read).filter(|other| other.id != federation.id);
+        let overlapping = others.filter(|other| other.overlaps(Some(&federation), &ours));
+        checks.fail_for_each(Finding::KeycloakFederationOverlaps, overlapping.map(|other| other.described()));
         let query = [("type", MAPPER), ("parent", id.as_str())];
         let mappers = rows(self.get("mappers", &["components"], &query).await?);
         checks.fail_for_each(Finding::KeycloakMapperMissing, self.missing_mappers(&mappers));
@@ -135,17 +150,15 @@ impl RealmInspection<'_> {
     fn missing_mappers(&self, mappers: &[Value]) -> Vec<String> {
         let (own, directory) = (&self.config.keycloak, &self.config.directory);
         let reads = |mapper: &Value, from: &str, to: &str| {
-            says(mapper, "/config/ldap.attribute/0", from)
+            text(mapper, "/config/ldap.attribute/0").is_some_and(|set| names_attribute(set, from))
                 && says(mapper, "/config/user.model.attribute/0", to)
         };
         let has = |matches: &dyn Fn(&Value) -> bool| mappers.iter().any(matches);
         let groups = |mapper: &Value| {
             says(mapper, "/id", &own.group_mapper_id)
                 && says(mapper, "/providerId", "group-ldap-mapper")
-                && mapper
-                    .pointer("/config/groups.dn/0")
-                    .and_then(Value::as_str)
-                    .is_some_and(|dn| dn.eq_ignore_ascii_case(&directory.groups_dn))
+                && text(mapper, "/config/groups.dn/0").and_then(Dn::parse).as_ref()
+                    == Some(&directory.groups_dn)
         };
         let mut missing = Vec::new();
         if !has(&groups) {
@@ -280,8 +293,12 @@ fn key(document: &Value) -> Option<&str> {
     document.get("id").and_then(Value::as_str)
 }
 
-fn says(document: &Value, pointer: &str, text: &str) -> bool {
-    document.pointer(pointer).and_then(Value::as_str) == Some(text)
+fn says(document: &Value, pointer: &str, wanted: &str) -> bool {
+    text(document, pointer) == Some(wanted)
+}
+
+fn text<'a>(document: &'a Value, pointer: &str) -> Option<&'a str> {
+    document.pointer(pointer).and_then(Value::as_str)
 }
 
 /// Keycloak's rule: the exact address, or, before a `*` at the end, any address with this beginning.

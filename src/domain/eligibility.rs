@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use unicode_normalization::UnicodeNormalization as _;
-
 use super::ids::{RoleId, Timestamp};
+use super::matching::MatchingRule;
 use super::member::MemberFacts;
 
 /// The name of a rule, from the configuration. It is stored with the request and in the audit log.
@@ -38,8 +37,7 @@ impl GroupName {
     /// Takes the name from the configuration or a server; empty text is no name.
     pub fn new(name: impl Into<String>) -> Option<Self> {
         let text = name.into();
-        let prepared = text.nfkc().collect::<String>().to_lowercase();
-        let key = prepared.split_whitespace().collect::<Vec<_>>().join(" ");
+        let key = MatchingRule::CaseIgnore.key(&text);
         (!key.is_empty()).then_some(Self { text, key })
     }
 

@@ -87,6 +87,8 @@ codes! {
         KeycloakRightMissing = "keycloak_right_missing",
         /// Keycloak has a user of this name or address that does not come from our entry.
         KeycloakUserNotOurs = "keycloak_user_not_ours",
+        /// The entry is gone, and a user that another federation made from it is still in Keycloak.
+        KeycloakUserLeft = "keycloak_user_left",
         /// Keycloak has not imported the entry.
         ImportNotSeen = "import_not_seen",
         /// Keycloak does not show the groups of the entry.
@@ -119,6 +121,7 @@ impl ErrorCode {
             | Self::KeycloakRefused
             | Self::KeycloakRightMissing
             | Self::KeycloakUserNotOurs
+            | Self::KeycloakUserLeft
             | Self::ImportNotSeen
             | Self::GroupsNotSeen
             | Self::MailRefused

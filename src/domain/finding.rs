@@ -83,6 +83,10 @@ codes! {
         KeycloakFederationOff = "keycloak_federation_off",
         /// The federation does not write to the directory.
         KeycloakFederationReadOnly = "keycloak_federation_readonly",
+        /// The federation does not show the accounts that Accolade creates.
+        KeycloakFederationHides = "keycloak_federation_hides",
+        /// Another federation shows the same people.
+        KeycloakFederationOverlaps = "keycloak_federation_overlaps",
         /// The federation caches what it reads from the directory.
         KeycloakCachePolicy = "keycloak_cache_policy",
         /// The federation treats every address as verified.
@@ -209,6 +213,8 @@ impl Finding {
             | Self::KeycloakFederationUnknown
             | Self::KeycloakFederationOff
             | Self::KeycloakFederationReadOnly
+            | Self::KeycloakFederationHides
+            | Self::KeycloakFederationOverlaps
             | Self::KeycloakMapperMissing
             | Self::KeycloakNoMailServer
             | Self::KeycloakMailClientOff

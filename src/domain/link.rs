@@ -6,6 +6,7 @@ use super::account::{Account, AccountState, DirectoryId, KeycloakId, Mark};
 use super::eligibility::GroupName;
 use super::error_code::codes;
 use super::ids::{DiscordUserId, Timestamp};
+use super::matching::{ServerAddress, ServerUsername};
 
 codes! {
     /// What differs.
@@ -86,9 +87,9 @@ pub struct EntryFacts {
     /// Its permanent id.
     pub directory_id: DirectoryId,
     /// Its name.
-    pub username: String,
+    pub username: ServerUsername,
     /// Its mail address.
-    pub address: Option<String>,
+    pub address: Option<ServerAddress>,
     /// Its Discord id.
     pub discord_id: Option<DiscordUserId>,
     /// The mark, if there is exactly one.
@@ -107,9 +108,9 @@ pub struct UserFacts {
     /// Its id.
     pub keycloak_id: KeycloakId,
     /// Its name.
-    pub username: String,
+    pub username: ServerUsername,
     /// Its mail address.
-    pub address: Option<String>,
+    pub address: Option<ServerAddress>,
     /// Whether it is enabled.
     pub is_enabled: bool,
     /// Whether it comes from our federation.
@@ -244,9 +245,9 @@ fn compare_entry(found: &mut Comparison, recorded: &Recorded<'_>, entry: &Lookup
             detail: facts.discord_id.map(|id| id.to_string()),
         });
     }
-    if facts.username != account.username.as_str() {
-        let is_case = facts.username.to_lowercase() == account.username.as_str().to_lowercase();
-        let difference = if is_case { LinkDifference::NameCase } else { LinkDifference::NameDiffers };
+    if facts.username.as_str() != account.username.as_str() {
+        let is_same = facts.username.is(&account.username);
+        let difference = if is_same { LinkDifference::NameCase } else { LinkDifference::NameDiffers };
         found.note_with(difference, facts.username.as_str());
     }
     match (expects_lock(recorded), facts.is_locked) {
@@ -292,7 +293,7 @@ fn compare_user(
     if !facts.is_of_our_federation || facts.directory_id != account.directory_id {
         found.note(LinkDifference::KeycloakUserNotOurs);
     }
-    if facts.username != account.username.as_str() {
+    if !facts.username.is(&account.username) {
         found.note_with(LinkDifference::KeycloakNameDiffers, facts.username.as_str());
     }
     let Some(entry) = entry.facts() else { return };
@@ -301,10 +302,11 @@ fn compare_user(
         (Some(true), true) => found.note(LinkDifference::KeycloakEnabled),
         (None, _) | (Some(true), false) | (Some(false), true) => {}
     }
+    let text = |address: &Option<ServerAddress>| address.as_ref().map(|address| address.as_str().to_owned());
     if facts.address != entry.address {
-        let lower = |address: &Option<String>| address.as_deref().map(str::to_lowercase);
-        let is_case = lower(&facts.address) == lower(&entry.address);
-        found.note(if is_case { LinkDifference::AddressCase } else { LinkDifference::AddressDiffers });
+        found.note(LinkDifference::AddressDiffers);
+    } else if text(&facts.address) != text(&entry.address) {
+        found.note(LinkDifference::AddressCase);
     }
 }
 
@@ -372,8 +374,8 @@ mod tests {
     fn entry() -> EntryFacts {
         EntryFacts {
             directory_id: DirectoryId::new("entry").expect("an id"),
-            username: "ada".into(),
-            address: Some("ada@example.org".into()),
+            username: ServerUsername::new("ada"),
+            address: Some(ServerAddress::new("ada@example.org")),
             discord_id: Some(ADA),
             mark: Some(Mark::of(account(AccountState::Active).id)),
             is_locked: false,
@@ -385,8 +387,8 @@ mod tests {
     fn user() -> UserFacts {
         UserFacts {
             keycloak_id: KeycloakId::new("user").expect("an id"),
-            username: "ada".into(),
-            address: Some("ada@example.org".into()),
+            username: ServerUsername::new("ada"),
+            address: Some(ServerAddress::new("ada@example.org")),
             is_enabled: true,
             is_of_our_federation: true,
             directory_id: DirectoryId::new("entry"),
@@ -455,8 +457,8 @@ mod tests {
                 EntryFacts { discord_id: Some(DiscordUserId::new(13)), ..entry() },
                 LinkDifference::DiscordIdDiffers,
             ),
-            (EntryFacts { username: "ada2".into(), ..entry() }, LinkDifference::NameDiffers),
-            (EntryFacts { username: "Ada".into(), ..entry() }, LinkDifference::NameCase),
+            (EntryFacts { username: ServerUsername::new("ada2"), ..entry() }, LinkDifference::NameDiffers),
+            (EntryFacts { username: ServerUsername::new("Ada"), ..entry() }, LinkDifference::NameCase),
             (EntryFacts { is_locked: true, ..entry() }, LinkDifference::Locked),
             (EntryFacts { groups: Some(Vec::new()), ..entry() }, LinkDifference::GroupMissing),
             (
@@ -492,8 +494,14 @@ mod tests {
                 UserFacts { directory_id: DirectoryId::new("x"), ..user() },
                 LinkDifference::KeycloakUserNotOurs,
             ),
-            (UserFacts { username: "eve".into(), ..user() }, LinkDifference::KeycloakNameDiffers),
-            (UserFacts { address: Some("Ada@example.org".into()), ..user() }, LinkDifference::AddressCase),
+            (
+                UserFacts { username: ServerUsername::new("eve"), ..user() },
+                LinkDifference::KeycloakNameDiffers,
+            ),
+            (
+                UserFacts { address: Some(ServerAddress::new("Ada@example.org")), ..user() },
+                LinkDifference::AddressCase,
+            ),
             (UserFacts { address: None, ..user() }, LinkDifference::AddressDiffers),
             (UserFacts { is_enabled: false, ..user() }, LinkDifference::KeycloakDisabled),
             (UserFacts { groups: Some(Vec::new()), ..user() }, LinkDifference::KeycloakGroupMissing),

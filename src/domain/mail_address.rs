@@ -6,7 +6,7 @@
 use email_address::{EmailAddress, Options};
 
 /// A legal address. It is compared in lower case; the directory stores it as typed, and Keycloak mails to the lower-case form.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct MailAddress(String);
 
 /// The rule that a mail address breaks.
@@ -106,6 +106,14 @@ pub fn ascii_domain(typed: &str) -> Result<String, IllegalMailAddress> {
     if is_internet_domain { Ok(ascii) } else { Err(IllegalMailAddress::Domain) }
 }
 
+impl PartialEq for MailAddress {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for MailAddress {}
+
 impl std::fmt::Debug for MailAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("MailAddress(…)")
@@ -186,6 +194,7 @@ mod tests {
     fn an_address_is_compared_without_case_and_shown_without_its_local_part() {
         let address = MailAddress::parse("Ada@Example.org").expect("a legal address");
         assert_eq!(address.folded(), "ada@example.org");
+        assert_eq!(MailAddress::parse("aDA@example.ORG").as_ref(), Ok(&address));
         assert_eq!(address.masked(), "…@example.org");
         assert_eq!(format!("{address:?}"), "MailAddress(…)");
     }

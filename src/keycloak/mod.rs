@@ -7,6 +7,7 @@ mod admin;
 mod client;
 mod error;
 mod events;
+pub mod federation;
 pub mod fine_grained;
 mod http;
 mod inspect;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::error::KeycloakError;
 use crate::domain::account::{DirectoryId, KeycloakId};
+use crate::domain::matching::{ServerAddress, ServerUsername};
 
 /// The fields of a Keycloak user that the bot needs. `Debug` shows no personal value.
 #[derive(Clone, PartialEq, Eq)]
@@ -13,9 +14,9 @@ pub struct User {
     /// Keycloak's id.
     pub id: KeycloakId,
     /// The user name.
-    pub username: String,
+    pub username: ServerUsername,
     /// The mail address, if any.
-    pub address: Option<String>,
+    pub address: Option<ServerAddress>,
     /// Whether the user is enabled. While the directory is down, every uncached user looks disabled.
     pub enabled: bool,
     /// Whether the user has opened a mailed link. That proves nothing about a password.
@@ -59,8 +60,8 @@ impl UserRow {
         };
         Ok(User {
             id,
-            username: self.username,
-            address: self.email,
+            username: ServerUsername::new(self.username),
+            address: self.email.map(ServerAddress::new),
             enabled: self.enabled.unwrap_or_default(),
             address_verified: self.email_verified,
             federation_link: self.federation_link,
@@ -101,7 +102,9 @@ pub enum Import {
     Ours(KeycloakId),
     /// No user yet: search again after a short pause.
     NotYet,
-    /// A local user, or one of another federation or entry.
+    /// A user that another federation of the realm made from our entry.
+    Elsewhere(KeycloakId),
+    /// A local user, or one of another entry.
     NotOurs,
 }
 
@@ -116,11 +119,27 @@ impl Import {
             (Some(user), None) => Self::Ours(user.id.clone()),
             (Some(_), Some(_)) => Self::NotOurs,
             (None, _) => {
-                let is_leftover = |user: &User| from_ours(&user) && user.directory_id.is_none();
+                let is_of_entry = |user: &&User| {
+                    user.federation_link.is_some() && user.directory_id.as_ref() == Some(directory_id)
+                };
+                if let Some(user) = found.iter().find(is_of_entry) {
+                    return Self::Elsewhere(user.id.clone());
+                }
+                let is_leftover = |user: &User| is_leftover(user, federation_id);
                 if found.iter().all(is_leftover) { Self::NotYet } else { Self::NotOurs }
             }
         }
     }
+}
+
+/// Whether it is a user of our federation whose entry is gone, shown as a row without attributes. Keycloak drops it with this answer.
+fn is_leftover(user: &User, federation_id: &str) -> bool {
+    user.federation_link.as_deref() == Some(federation_id) && user.directory_id.is_none()
+}
+
+/// Whether one of the users was made by a federation and stays, although its entry is gone.
+pub(super) fn has_left_user(found: &[User], federation_id: &str) -> bool {
+    found.iter().any(|user| user.federation_link.is_some() && !is_leftover(user, federation_id))
 }
 
 /// What a mailed link asks the person to do. Never empty, because Keycloak would send a mail without an action.
@@ -195,7 +214,7 @@ mod tests {
     fn user(id: &str, federation: Option<&str>, directory_id: Option<&str>) -> User {
         User {
             id: KeycloakId::new(id).expect("not empty"),
-            username: "ada".to_owned(),
+            username: ServerUsername::new("ada"),
             address: None,
             enabled: true,
             address_verified: false,
@@ -212,10 +231,14 @@ mod tests {
         assert_eq!(classify(std::slice::from_ref(&ours)), Import::Ours(ours.id.clone()));
         assert_eq!(classify(&[leftover.clone(), ours.clone()]), Import::Ours(ours.id.clone()));
         assert_eq!(classify(&[]), Import::NotYet);
-        assert_eq!(classify(&[leftover]), Import::NotYet);
+        assert_eq!(classify(std::slice::from_ref(&leftover)), Import::NotYet);
         assert_eq!(classify(&[user("2", None, None)]), Import::NotOurs);
         assert_eq!(classify(&[user("2", None, Some("e1"))]), Import::NotOurs);
-        assert_eq!(classify(&[user("2", Some("other"), Some("e1"))]), Import::NotOurs);
+        let elsewhere = user("2", Some("other"), Some("e1"));
+        assert_eq!(classify(std::slice::from_ref(&elsewhere)), Import::Elsewhere(elsewhere.id.clone()));
+        assert_eq!(classify(&[user("2", Some("other"), Some("e2"))]), Import::NotOurs);
+        assert!(has_left_user(&[elsewhere], "ldap") && has_left_user(std::slice::from_ref(&ours), "ldap"));
+        assert!(!has_left_user(&[user("2", None, None), leftover], "ldap"));
         assert_eq!(classify(&[user("2", Some("ldap"), Some("e2"))]), Import::NotOurs);
         assert_eq!(classify(&[ours.clone(), user("3", Some("ldap"), Some("e1"))]), Import::NotOurs);
     }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::client::AuthorizedClient;
 use super::error::KeycloakError;
 use super::http::{Answer, CALL_LIMIT, Call, Server};
-use super::person::{Actions, Enabled, Holders, Import, MailOutcome, User, UserRow};
+use super::person::{Actions, Enabled, Holders, Import, MailOutcome, User, UserRow, has_left_user};
 use super::token::Grant;
 use crate::config;
 use crate::domain::account::{DirectoryId, KeycloakId};
@@ -133,6 +133,14 @@ impl Keycloak {
     ) -> Result<Import, KeycloakError> {
         let hits = self.search("username", username.as_str()).await?;
         Ok(Import::classify(&hits, &self.shared.federation_id, directory_id))
+    }
+
+    /// Whether a user that some federation made stays although there is no entry with this name any more. The search makes Keycloak
+    /// look for the entry, and drop what has none.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "has_left_user"))]
+    pub async fn has_left_user(&self, username: &Username) -> Result<bool, KeycloakError> {
+        let hits = self.search("username", username.as_str()).await?;
+        Ok(has_left_user(&hits, &self.shared.federation_id))
     }
 
     /// Reads the user with this id. `None` if it does not exist.

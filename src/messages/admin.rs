@@ -7,6 +7,7 @@ use crate::domain::ids::DiscordUserId;
 use crate::domain::lang::Lang;
 use crate::domain::link::{Comparison, EntryFacts, Finding, Lookup, NotChecked, UserFacts};
 use crate::domain::listing::{AuditFacts, LinkFacts};
+use crate::domain::matching::ServerAddress;
 use crate::domain::phase::NotEnabled;
 
 /// The longest id, name or address that is quoted.
@@ -90,8 +91,8 @@ fn entry_seen(lang: Lang, entry: &Lookup<EntryFacts>) -> String {
         lang,
         "admin-directory-entry",
         id = quoted(facts.directory_id.as_str()),
-        username = quoted(&facts.username),
-        address = quoted(facts.address.as_deref().unwrap_or_default()),
+        username = quoted(facts.username.as_str()),
+        address = quoted(facts.address.as_ref().map_or("", ServerAddress::as_str)),
         groups = groups(lang, facts.groups.as_deref()),
         lock = lock,
         password = password
@@ -109,7 +110,7 @@ fn user_seen(lang: Lang, user: &Lookup<UserFacts>) -> String {
         lang,
         "admin-keycloak-user",
         id = quoted(facts.keycloak_id.as_str()),
-        username = quoted(&facts.username),
+        username = quoted(facts.username.as_str()),
         groups = groups(lang, facts.groups.as_deref()),
         enabled = enabled
     )

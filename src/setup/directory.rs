@@ -15,6 +15,7 @@ pub use names::{LdifError, Names};
 use crate::config;
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::eligibility::GroupName;
+use crate::domain::matching::attribute_key;
 use names::{TreeNames, plain};
 
 const RULES: &str = include_str!("directory/rules.ldif");
@@ -108,7 +109,7 @@ struct Ldif(String);
 impl Ldif {
     /// A container, with the object class that its RDN needs.
     fn container(&mut self, dn: &str) {
-        let class = match dn.split('=').next().unwrap_or_default().to_ascii_lowercase().as_str() {
+        let class = match attribute_key(dn.split('=').next().unwrap_or_default()).as_str() {
             "dc" => "domain",
             "o" => "organization",
             "cn" => "organizationalRole",
@@ -153,19 +154,21 @@ mod tests {
     use url::Url;
 
     use super::*;
+    use crate::domain::dn::Dn;
 
     fn names(people: &str, bot: &str) -> Names {
         let text = str::to_owned;
+        let dn = |text: &str| Dn::parse(text).expect("a name");
         let directory = config::Directory {
             url: Url::parse("ldaps://ldap.example.org").expect("a URL"),
             ca_file: None,
             start_tls: false,
             plaintext_on_loopback: false,
             flavour: config::Flavour::OpenLdap,
-            bind_dn: text(bot),
+            bind_dn: dn(bot),
             bind_password: SecretString::from("canary"),
-            people_dn: text(people),
-            groups_dn: text("ou=groups,ou=accounts,dc=example,dc=org"),
+            people_dn: dn(people),
+            groups_dn: dn("ou=groups,ou=accounts,dc=example,dc=org"),
             discord_id_attribute: text("employeeNumber"),
             mark_attribute: text("destinationIndicator"),
             object_classes: vec![text("inetOrgPerson"), text("posixAccount")],
@@ -289,7 +292,7 @@ mod tests {
     #[test]
     fn names_that_each_place_would_escape_differently_and_trees_without_a_top_are_refused() {
         for people in
-            ["ou=p\"eople,dc=example,dc=org", "ou=pe(o)ple,dc=example,dc=org", "ou=people\ndn: x,dc=org"]
+            ["ou=p\\\"eople,dc=example,dc=org", "ou=pe(o)ple,dc=example,dc=org", "ou=people\ndn: x,dc=org"]
         {
             let refused = rules(&names(people, BOT));
             assert_eq!(refused, Err(LdifError::UnusualName { name: "people_dn" }), "{people}");

@@ -4,15 +4,18 @@ mod clients;
 mod context;
 mod documents;
 mod federation;
+mod lost;
+mod mappers;
 mod permissions;
 mod realm;
 mod rights;
+mod settings;
 
 use std::io::Write;
 
 use secrecy::ExposeSecret;
 
-pub use context::{Args, Mode, Output, ProfileMode, Report, Rights, SetupError, SetupInput};
+pub use context::{Args, Mode, Narrowing, Output, ProfileMode, Report, Rights, SetupError, SetupInput};
 
 use crate::keycloak::{Admin, AdminServer};
 use context::SetupContext;
@@ -45,17 +48,19 @@ async fn ensure_all(args: &Args, input: &SetupInput) -> Result<Report, SetupErro
         plaintext_on_loopback: input.plaintext_on_loopback,
     };
     let admin = Admin::new(server, &args.admin_user, args.admin_password.clone())?;
-    let mut context = SetupContext { admin: &admin, args, input, report: Report::default() };
+    let mut context =
+        SetupContext { admin: &admin, args, input, report: Report::default(), dangerous: Vec::new() };
     let realm = realm::ensure(&mut context).await?;
     let federation = federation::ensure(&mut context, realm.as_ref()).await?;
-    let group_mapper = federation::ensure_mappers(&mut context, federation.as_ref()).await?;
+    let group_mapper = mappers::ensure(&mut context, federation.as_ref()).await?;
     realm::ensure_profile(&mut context, realm.as_ref()).await?;
     let client = clients::ensure_service_client(&mut context, realm.as_ref()).await?;
     rights::ensure(&mut context, client.as_deref()).await?;
     clients::ensure_secret_file(&mut context, client.as_deref()).await?;
     clients::ensure_mail_client(&mut context, realm.as_ref()).await?;
-    federation::import_groups(&mut context, federation.as_ref(), group_mapper.as_ref()).await?;
+    mappers::import_groups(&mut context, federation.as_ref(), group_mapper.as_ref()).await?;
     let mut report = context.report;
+    report.changes.splice(0..0, context.dangerous);
     report.federation_id = federation;
     report.group_mapper_id = group_mapper;
     Ok(report)
@@ -78,6 +83,9 @@ fn print_text(report: &Report, mode: Mode, out: &mut (dyn Write + Send)) -> std:
     };
     for change in &report.changes {
         writeln!(out, "{sign}{change}")?;
+    }
+    for warning in &report.warnings {
+        writeln!(out, "warning: {warning}")?;
     }
     for what in &report.unchanged {
         writeln!(out, "unchanged: {what}")?;

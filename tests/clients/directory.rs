@@ -292,11 +292,9 @@ async fn settings_that_would_bind_as_nobody_or_in_the_clear_are_refused() {
     let refused =
         |config: config::Directory| matches!(Directory::new(&config), Err(DirectoryError::Settings { .. }));
     assert!(refused(config::Directory { bind_password: SecretString::from(""), ..good.clone() }));
-    assert!(refused(config::Directory { bind_dn: String::new(), ..good.clone() }));
     assert!(refused(config::Directory { plaintext_on_loopback: false, ..good.clone() }));
     let elsewhere = Url::parse("ldap://10.0.0.1").expect("a URL");
     assert!(refused(config::Directory { url: elsewhere, ..good.clone() }));
-    assert!(refused(config::Directory { people_dn: "people".to_owned(), ..good.clone() }));
     let wrong = config::Directory { bind_password: SecretString::from("wrong"), ..good };
     let answer = Directory::new(&wrong).expect("usable settings").probe().await;
     assert_eq!(answer, Err(DirectoryError::Refused { verb: "bind", rc: 49 }));
@@ -427,7 +425,7 @@ async fn uses_every_verb(servers: &TestServers) {
 async fn missing_indexes(servers: &TestServers) -> Vec<String> {
     let own = servers::directory_config(&servers.slapd);
     let lent = config::Directory {
-        bind_dn: CONFIG_ADMIN.to_owned(),
+        bind_dn: servers::dn(CONFIG_ADMIN),
         bind_password: SecretString::from(servers.slapd.admin_password.clone()),
         ..own
     };
@@ -491,4 +489,50 @@ async fn an_index_without_the_beginnings_of_the_mark_serves_all_searches_but_tha
     let needed = needed_indexes(&servers::directory_config(&servers.slapd));
     let mark = needed.iter().find(|index| index.attribute == "description").expect("an index");
     assert_eq!(mark.kinds, [IndexKind::Equality, IndexKind::Initial]);
+}
+
+/// Names that the server takes for the name of one entry, and names that it does not.
+#[tokio::test]
+async fn names_are_equal_exactly_where_the_server_finds_the_same_entry() {
+    let servers = servers::own_slapd().await;
+    let slapd = &servers.slapd;
+    slapd.add_group("Caf\u{e9} People", Managed::Yes).await.expect("a group");
+    let base = &slapd.groups_dn;
+    let own = servers::dn(&format!("cn=Caf\u{e9} People,{base}"));
+    for first in [
+        "cn=Caf\u{e9} People",
+        "CN=caf\u{e9} people",
+        "cn=CAFE\u{301} PEOPLE",
+        "commonName=caf\u{e9} people",
+        "2.5.4.3=caf\u{e9} people",
+        "cn=caf\u{e9}    people",
+        "cn = caf\u{e9} people ",
+        "cn=\\20caf\u{e9} people\\20",
+        "cn=caf\\C3\\A9 people",
+        "cn=cafe people",
+        "cn=caf\u{e9}people",
+        "sn=caf\u{e9} people",
+        "cn=caf\u{e9} people\\,",
+    ] {
+        let text = format!("{first},{base}");
+        let is_found = slapd.entry(&text).await.expect("an answer").is_some();
+        let is_equal = accolade::domain::dn::Dn::parse(&text).is_some_and(|name| name == own);
+        assert_eq!(is_equal, is_found, "{first}");
+    }
+}
+
+/// A schema name, another name or an OID of one attribute: the server answers with the first.
+#[tokio::test]
+async fn a_mark_in_an_attribute_that_is_configured_by_another_name_is_found() {
+    let servers = servers::own_slapd().await;
+    let config = config::Directory {
+        mark_attribute: "DESCRIPTION".to_owned(),
+        discord_id_attribute: "EmployeeNumber".to_owned(),
+        ..servers::directory_config(&servers.slapd)
+    };
+    let directory = Directory::new(&config).expect("usable settings");
+    let person = TestPerson::new("by-another-name", 399);
+    let ours = person.add_to(&directory).await;
+    let found = directory.find(By::DirectoryId(&ours.directory_id)).await.expect("an answer");
+    assert!(found[0].is(&ours));
 }

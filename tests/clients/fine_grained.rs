@@ -32,7 +32,7 @@ impl Site {
     async fn of(realm: &str) -> Self {
         let (servers, own) = (servers::servers().await, servers::own_slapd().await);
         let mut input = servers::setup_input(servers, realm);
-        input.directory_url = Url::parse(&own.slapd.ldap_url).expect("a URL");
+        input.directory.url = Url::parse(&own.slapd.ldap_url).expect("a URL");
         Self { servers, own, input }
     }
 

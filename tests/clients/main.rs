@@ -7,6 +7,7 @@ mod answers;
 mod any_text;
 mod directory;
 mod discord;
+mod federations;
 mod fine_grained;
 mod keycloak;
 mod mutated;

@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
 use crate::directory::TestPerson;
+use crate::servers;
 
 const PEOPLE: &str = "ou=people,dc=example,dc=org";
 
@@ -203,10 +204,10 @@ async fn no_spoilt_answer_of_the_directory_is_taken_for_a_success_or_stops_the_p
         start_tls: false,
         plaintext_on_loopback: true,
         flavour: config::Flavour::OpenLdap,
-        bind_dn: "cn=bot".to_owned(),
+        bind_dn: servers::dn("cn=bot"),
         bind_password: SecretString::from("secret"),
-        people_dn: PEOPLE.to_owned(),
-        groups_dn: "ou=groups,dc=example,dc=org".to_owned(),
+        people_dn: servers::dn(PEOPLE),
+        groups_dn: servers::dn("ou=groups,dc=example,dc=org"),
         discord_id_attribute: "employeeNumber".to_owned(),
         mark_attribute: "description".to_owned(),
         object_classes: vec!["inetOrgPerson".to_owned()],

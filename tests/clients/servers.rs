@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use accolade::config;
-use accolade::setup::keycloak::{Args, Mode, Output, ProfileMode, Report, SetupInput, run};
+use accolade::domain::dn::Dn;
+use accolade::setup::keycloak::{Args, Mode, Narrowing, Output, ProfileMode, Report, SetupInput, run};
 use secrecy::SecretString;
 use serde_json::json;
 use testbed::{ServerOptions, Slapd, TestServers};
@@ -34,6 +35,11 @@ pub(crate) fn directory_config(slapd: &Slapd) -> config::Directory {
     harness::sections::directory(slapd)
 }
 
+/// A distinguished name.
+pub(crate) fn dn(text: &str) -> Dn {
+    Dn::parse(text).expect("a name")
+}
+
 /// The input of `setup keycloak` for one realm of the shared Keycloak.
 pub(crate) fn setup_input(servers: &TestServers, realm: &str) -> SetupInput {
     SetupInput {
@@ -47,12 +53,8 @@ pub(crate) fn setup_input(servers: &TestServers, realm: &str) -> SetupInput {
         mail_client_id: "members".to_owned(),
         mail_redirect_uri: Url::parse("http://localhost:8700/welcome").expect("a URL"),
         first_link_lifespan: Duration::from_hours(12),
-        directory_url: Url::parse(&servers.slapd.ldap_url).expect("a URL"),
-        start_tls: false,
-        people_dn: servers.slapd.people_dn.clone(),
-        groups_dn: servers.slapd.groups_dn.clone(),
-        discord_id_attribute: "employeeNumber".to_owned(),
-        flavour: config::Flavour::OpenLdap,
+        federation_id: None,
+        directory: directory_config(&servers.slapd),
     }
 }
 
@@ -72,6 +74,7 @@ pub(crate) fn setup_args(servers: &TestServers, mode: Mode) -> Args {
         federation_url: None,
         rights: None,
         profile: ProfileMode::Keep,
+        narrowing: Narrowing::Refused,
         output: Output::Json,
     }
 }

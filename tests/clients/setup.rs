@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use accolade::keycloak::Keycloak;
-use accolade::setup::keycloak::{Mode, SetupError, run};
+use accolade::setup::keycloak::{Mode, Narrowing, SetupError, run};
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -127,15 +127,22 @@ async fn what_an_operator_hardened_stays_and_a_loosening_is_said() {
     component["config"]["validatePasswordPolicy"] = json!(["false"]);
     ask(Method::PUT, &federation, Some(&component)).await;
 
-    let report = run(&servers::setup_args(servers, Mode::Apply), &input, &mut Vec::new())
-        .await
-        .expect("the second run");
+    let mut args = servers::setup_args(servers, Mode::Apply);
+    let stopped = run(&args, &input, &mut Vec::new()).await.expect_err("Keycloak would begin to write");
+    assert!(
+        matches!(&stopped, SetupError::Blocked(text) if text.contains("--accept-narrowing") && text.contains("editMode")),
+        "{stopped:?}"
+    );
+    let unchanged = ask(Method::GET, &federation, None).await;
+    assert_eq!(unchanged["config"]["editMode"], json!(["READ_ONLY"]));
+    args.narrowing = Narrowing::Accepted;
+    let report = run(&args, &input, &mut Vec::new()).await.expect("the second run");
     assert_eq!(
         report.changes,
-        [concat!(
-            "change LDAP federation: config.editMode READ_ONLY -> WRITABLE (this loosens it), ",
-            "config.validatePasswordPolicy false -> true"
-        )]
+        [
+            "change LDAP federation: editMode READ_ONLY -> WRITABLE (Keycloak writes to the directory from then on)",
+            "change LDAP federation: validatePasswordPolicy false -> true",
+        ]
     );
     let realm = servers.keycloak.realm("setup-hardened").await.expect("the realm");
     for (key, value) in hardened.as_object().expect("an object") {
@@ -220,7 +227,7 @@ async fn a_changed_bind_password_of_the_federation_is_noticed_and_set() {
     let report = run(&servers::setup_args(servers, Mode::Apply), &input, &mut Vec::new())
         .await
         .expect("the second run");
-    assert_eq!(report.changes, ["change LDAP federation: config.bindCredential"]);
+    assert_eq!(report.changes, ["change LDAP federation: bindCredential"]);
     let report = run(&servers::setup_args(servers, Mode::Apply), &input, &mut Vec::new())
         .await
         .expect("the third run");

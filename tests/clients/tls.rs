@@ -30,10 +30,10 @@ fn directory_at(url: &str, start_tls: bool, ca_file: &std::path::Path) -> config
         start_tls,
         plaintext_on_loopback: false,
         flavour: config::Flavour::OpenLdap,
-        bind_dn: "cn=accolade,dc=example,dc=org".to_owned(),
+        bind_dn: servers::dn("cn=accolade,dc=example,dc=org"),
         bind_password: SecretString::from("the bind password"),
-        people_dn: "ou=people,dc=example,dc=org".to_owned(),
-        groups_dn: "ou=groups,dc=example,dc=org".to_owned(),
+        people_dn: servers::dn("ou=people,dc=example,dc=org"),
+        groups_dn: servers::dn("ou=groups,dc=example,dc=org"),
         discord_id_attribute: "employeeNumber".to_owned(),
         mark_attribute: "description".to_owned(),
         object_classes: vec!["inetOrgPerson".to_owned()],
@@ -168,7 +168,7 @@ async fn probe_behind(slapd: &Slapd, answer: Answer) -> (DirectoryError, Vec<Kin
     });
     let url = format!("ldap://{}", proxy.address);
     let config = config::Directory {
-        bind_dn: slapd.bot_dn.clone(),
+        bind_dn: servers::dn(&slapd.bot_dn),
         bind_password: SecretString::from(slapd.bot_password.clone()),
         ..directory_at(&url, true, &slapd.ca_file)
     };

@@ -422,6 +422,27 @@ async fn breaks_the_federation(practice: &Practice) -> Result<()> {
         };
         under_change(practice, &place, set, code, true).await?;
     }
+    for (key, value) in [
+        ("customUserSearchFilter", "(businessCategory=staff)"),
+        ("usersDn", "ou=staff,dc=example,dc=org"),
+        ("userObjectClasses", "inetOrgPerson, posixAccount"),
+        ("usernameLDAPAttribute", "cn"),
+    ] {
+        let set = |document: &mut Value| document["config"][key] = json!([value]);
+        under_change(practice, &place, set, "keycloak_federation_hides", false).await?;
+    }
+    let alike = |document: &mut Value| {
+        document["config"]["usersDn"] = json!(["OU=People, DC=example,DC=org"]);
+        document["config"]["usernameLDAPAttribute"] = json!(["userid"]);
+        document["config"]["searchScope"] = json!(["2"]);
+    };
+    let before = practice.reads(&place).await?;
+    let mut after = before.clone();
+    alike(&mut after);
+    practice.calls(Method::PUT, &place, &after).await?;
+    practice.hears(&practice.config, Lent::Administrator, &[]).await?;
+    practice.calls(Method::PUT, &place, &before).await?;
+    shows_the_same_people_twice(practice, &before).await?;
     let mappers = practice.reads(&format!("components?parent={id}")).await?;
     let mapper = mappers.as_array().into_iter().flatten().find(|mapper| mapper["name"] == "discordId");
     let mapper = mapper.and_then(|mapper| mapper["id"].as_str()).context("the mapper")?;
@@ -429,6 +450,34 @@ async fn breaks_the_federation(practice: &Practice) -> Result<()> {
     practice.hears(&practice.config, Lent::Administrator, &["keycloak_mapper_missing"]).await?;
     practice.mends_by_setup().await?;
     Ok(())
+}
+
+/// A federation of others on the suffix, until it is disabled or keeps our accounts out.
+async fn shows_the_same_people_twice(practice: &Practice, own: &Value) -> Result<()> {
+    let mut other = own.clone();
+    other.as_object_mut().context("a document")?.remove("id");
+    other["name"] = json!("corp");
+    for (key, value) in [
+        ("usersDn", "dc=example,dc=org"),
+        ("searchScope", "2"),
+        ("editMode", "READ_ONLY"),
+        ("validatePasswordPolicy", "false"),
+        ("priority", "5"),
+    ] {
+        other["config"][key] = json!([value]);
+    }
+    practice.calls(Method::POST, "components", &other).await?;
+    practice.hears(&practice.config, Lent::Administrator, &["keycloak_federation_overlaps"]).await?;
+    let all = practice.reads("components?type=org.keycloak.storage.UserStorageProvider").await?;
+    let made = all.as_array().into_iter().flatten().find(|one| one["name"] == "corp").context("it")?.clone();
+    let place = format!("components/{}", made["id"].as_str().context("an id")?);
+    for (key, value) in [("enabled", "false"), ("customUserSearchFilter", "(!(description=accolade:*))")] {
+        let mut changed = made.clone();
+        changed["config"][key] = json!([value]);
+        practice.calls(Method::PUT, &place, &changed).await?;
+        practice.hears(&practice.config, Lent::Administrator, &[]).await?;
+    }
+    practice.calls(Method::DELETE, &place, &Value::Null).await.map(drop)
 }
 
 async fn breaks_the_mail(practice: &Practice) -> Result<()> {

@@ -141,7 +141,7 @@ impl Practice {
 
     /// Runs `setup keycloak --apply`, which fixes most findings in the realm, and returns its output.
     pub(crate) async fn mends_by_setup(&self) -> Result<Value> {
-        self.sets_up_with(&[]).await
+        self.sets_up_with(&["--accept-narrowing"]).await
     }
 
     /// The same with more flags.

@@ -18,6 +18,7 @@ mod doctor;
 mod doctor_practice;
 mod doctor_rights;
 mod enumeration;
+mod federations;
 mod keycloak_hides;
 mod leaving;
 mod outages;

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use discord_sim::{Bot, Guild, Options, Permissions, Sim};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testbed::config::{self, Registration, Sections};
-use testbed::slapd::{CONFIG_ADMIN, Edits};
+use testbed::slapd::{CONFIG_ADMIN, Edits, PersonByHand};
 use testbed::{Launch, ServerOptions, TestServers, wait_until};
 
 use harness::test_env::LIMIT;
@@ -159,11 +160,16 @@ impl Site {
         Ok(())
     }
 
+    /// Loads what set-up prints.
+    async fn sets_up_directory_alone(&self) -> Result<()> {
+        self.loads("rules", "ldapmodify", CONFIG_ADMIN).await?;
+        self.loads("tree", "ldapadd", &self.servers.slapd.admin_dn).await
+    }
+
     async fn sets_up_the_directory(&self) -> Result<()> {
         let refused = self.runs(&["setup", "directory", "rules"]).await?;
         ensure!(refused.status.code() == Some(2), "without the federation's bind: {refused:?}");
-        self.loads("rules", "ldapmodify", CONFIG_ADMIN).await?;
-        self.loads("tree", "ldapadd", &self.servers.slapd.admin_dn).await?;
+        self.sets_up_directory_alone().await?;
         // A second time: every index exists already, and none is changed.
         self.loads("indexes", "ldapmodify", CONFIG_ADMIN).await?;
         let tried = self.runs_to(0, &["setup", "directory", "test"]).await?;
@@ -198,26 +204,30 @@ impl Site {
         self.runs_to(0, &["setup", "discord"]).await.map(drop)
     }
 
-    async fn sets_up_keycloak(&mut self, more: &[&str]) -> Result<()> {
-        let keycloak = &self.harness.servers.keycloak;
-        let (admin, bind) =
-            (keycloak.admin_password_file.display().to_string(), self.file("keycloak.password"));
-        let bind = bind.to_str().context("text")?;
+    /// Runs `setup keycloak` with more flags.
+    async fn runs_setup_keycloak(&self, more: &[&str]) -> Result<Output> {
+        let admin = self.harness.servers.keycloak.admin_password_file.display().to_string();
+        let bind = self.file("keycloak.password").display().to_string();
         let flags = [
             "setup",
             "keycloak",
-            "--apply",
-            "--json",
             "--admin-password-file",
             &admin,
             "--federation-bind-dn",
             KEYCLOAK,
             "--federation-bind-password-file",
-            bind,
+            &bind,
             "--federation-url",
             &self.servers.slapd.ldap_url,
         ];
-        let made: Value = serde_json::from_str(&self.runs_to(0, &[&flags[..], more].concat()).await?)?;
+        self.runs(&[&flags[..], more].concat()).await
+    }
+
+    async fn sets_up_keycloak(&mut self, more: &[&str]) -> Result<()> {
+        let keycloak = &self.harness.servers.keycloak;
+        let run = self.runs_setup_keycloak(&[&["--apply", "--json"], more].concat()).await?;
+        ensure!(run.status.success(), "{run:?}");
+        let made: Value = serde_json::from_slice(&run.stdout)?;
         for key in ["federation_id", "group_mapper_id"] {
             self.config["keycloak"][key] = made[key].clone();
         }
@@ -293,6 +303,63 @@ fn a_world_that_only_set_up_made_runs_the_first_story() {
 #[test]
 fn a_world_with_fine_grained_rights_runs_the_first_story() {
     runs_the_first_story("set-up-narrow", &["--rights", "fine-grained"]);
+}
+
+/// Changes settings of a federation by hand.
+async fn set_federation(site: &Site, id: &str, settings: &[(&str, &str)]) -> Result<()> {
+    let keycloak = &site.harness.servers.keycloak;
+    let place = format!("{}/components/{id}", site.realm);
+    let mut component = keycloak.admin_json(Method::GET, &place, None).await?;
+    for (key, value) in settings {
+        component["config"][*key] = json!([value]);
+    }
+    keycloak.admin_json(Method::PUT, &place, Some(&component)).await.map(drop)
+}
+
+#[test]
+fn a_plan_puts_the_dangerous_changes_first_and_names_who_would_be_lost() {
+    let (harness, _visit) = visit();
+    let seen: Result<()> = harness.runtime.block_on(async {
+        let mut site = Site::begins(harness, "set-up-narrowing").await?;
+        site.sets_up_directory_alone().await?;
+        site.sets_up_keycloak(&[]).await?;
+        let id = site.config["keycloak"]["federation_id"].as_str().context("an id")?.to_owned();
+        let slapd = &site.servers.slapd;
+        let unit = slapd.add_unit("staff", &slapd.people_dn).await?;
+        slapd.add_person_in(&unit, &PersonByHand::named("grace")).await?;
+        set_federation(&site, &id, &[("searchScope", "2"), ("trustEmail", "true")]).await?;
+        let told = async |flags: &[&str], code: i32| {
+            let run = site.runs_setup_keycloak(flags).await?;
+            ensure!(run.status.code() == Some(code), "{flags:?}: {run:?}");
+            Ok([String::from_utf8(run.stdout)?, String::from_utf8(run.stderr)?].concat())
+        };
+        let loss = "1 person would no longer be seen: grace";
+        let text = told(&[], 3).await?;
+        let lines: Vec<&str> = text.lines().collect();
+        ensure!(lines[0] == "would change LDAP federation: trustEmail true -> false", "{text}");
+        ensure!(text.contains("note: kept: searchScope 2 -> 1") && text.contains(loss), "{text}");
+        let text = told(&["--accept-narrowing"], 3).await?;
+        let lines: Vec<&str> = text.lines().collect();
+        ensure!(
+            lines[..3]
+                == [
+                    "would change LDAP federation: searchScope 2 -> 1 (people may no longer be seen)",
+                    "would change LDAP federation: trustEmail true -> false",
+                    &["warning: ", loss].concat(),
+                ],
+            "{text}"
+        );
+        // Somebody makes it read-only: only an operator's word lets Keycloak write again.
+        set_federation(&site, &id, &[("editMode", "READ_ONLY"), ("validatePasswordPolicy", "false")]).await?;
+        let run = site.runs_setup_keycloak(&["--apply"]).await?;
+        let text = String::from_utf8(run.stderr)?;
+        ensure!(!run.status.success() && text.contains("these changes need `--accept-narrowing`"), "{text}");
+        told(&["--apply", "--accept-narrowing"], 0).await?;
+        told(&[], 0).await.map(drop)
+    });
+    if let Err(error) = seen {
+        panic!("{error:#}");
+    }
 }
 
 /// The lines with these names, with continuation lines joined and blanks folded.

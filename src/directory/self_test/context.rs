@@ -8,15 +8,16 @@ use uuid::Uuid;
 
 use super::super::client::Directory;
 use super::super::connection::Operation;
-use super::super::dn::Dn;
 use super::super::error::DirectoryError;
 use super::super::filter::Filter;
 use super::super::person::NewPerson;
 use super::super::result_code;
 use super::report::SelfTest;
 use crate::domain::account::Mark;
+use crate::domain::dn::Dn;
 use crate::domain::ids::{AccountId, DiscordUserId};
 use crate::domain::mail_address::MailAddress;
+use crate::domain::matching::is_same_attribute;
 use crate::domain::person_name::PersonName;
 use crate::domain::username::Username;
 
@@ -155,7 +156,7 @@ pub(super) fn self_test_mark() -> Mark {
 
 pub(super) fn values<'a>(row: &'a SearchEntry, attribute: &str) -> &'a [String] {
     let named = |attributes: &'a HashMap<String, Vec<String>>| {
-        attributes.iter().find(|(name, _)| name.eq_ignore_ascii_case(attribute))
+        attributes.iter().find(|(name, _)| is_same_attribute(name, attribute))
     };
     named(&row.attrs).map_or(&[], |(_, values)| values.as_slice())
 }

@@ -35,6 +35,10 @@ pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError>
                 return Ok(StepDone::new(outcome, StepOutput::Import(id)));
             }
             Import::NotYet => {}
+            // Nothing is undone: the account is as it should be once an operator has removed that federation from the way.
+            Import::Elsewhere(_) => {
+                return Err(FailureAction::AskOperator { code: ErrorCode::KeycloakUserNotOurs }.into());
+            }
             Import::NotOurs => {
                 return Err(FailureAction::Undo { code: ErrorCode::KeycloakUserNotOurs }.into());
             }

@@ -1,5 +1,7 @@
 //! The account's Keycloak user: find it, disable it, end its sessions.
 
+use std::time::Duration;
+
 use super::owned_entry::{find_entry, find_ours};
 use crate::domain::account::KeycloakId;
 use crate::domain::error_code::ErrorCode;
@@ -29,8 +31,33 @@ pub(super) async fn find_user(ctx: &StepContext<'_>) -> Result<Option<KeycloakId
     let asking = ctx.worker.deps.keycloak.find_import(&account.username, &entry.directory_id);
     match ctx.call(Target::Keycloak, "find_import", asking).await?? {
         Import::Ours(id) => Ok(Some(id)),
-        Import::NotYet | Import::NotOurs => Ok(None),
+        Import::NotYet | Import::Elsewhere(_) | Import::NotOurs => Ok(None),
     }
+}
+
+/// How often Keycloak is asked whether a user is gone: it drops one when it is asked.
+const ASKS: usize = 3;
+
+/// The pause between two questions.
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// After the entry is gone: Keycloak drops the user that our own federation made from it. One that another federation made may stay, and
+/// then the account is not ended yet.
+pub(super) async fn must_be_gone(ctx: &StepContext<'_>) -> Result<(), StepError> {
+    let account = ctx.account()?;
+    if account.keycloak_id.is_some() || account.directory_id.is_none() {
+        return Ok(());
+    }
+    for ask in 0..ASKS {
+        if ask > 0 {
+            ctx.worker.deps.clock.pause(PAUSE).await;
+        }
+        let asking = ctx.worker.deps.keycloak.has_left_user(&account.username);
+        if !ctx.call(Target::Keycloak, "has_left_user", asking).await?? {
+            return Ok(());
+        }
+    }
+    Err(FailureAction::AskOperator { code: ErrorCode::KeycloakUserLeft }.into())
 }
 
 /// Disables the user, if there is one.

@@ -11,6 +11,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::job::JobKind;
 use crate::domain::mail::{COMMON_SPAN, MailState, PERSONAL_SPAN};
 use crate::domain::mail_address::MailAddress;
+use crate::domain::matching::ServerAddress;
 use crate::jobs::call::log_success;
 use crate::jobs::context::StepContext;
 use crate::keycloak::{Actions, KeycloakError, MailOutcome};
@@ -50,8 +51,8 @@ impl Recipient {
     }
 
     /// From Keycloak, which may have an address that no form accepts. `None` if it is not an address.
-    pub(super) fn of_keycloak(address: &str) -> Option<Self> {
-        let address = address.trim().to_ascii_lowercase();
+    pub(super) fn of_keycloak(address: &ServerAddress) -> Option<Self> {
+        let address = address.as_str().trim().to_ascii_lowercase();
         let domain = address.rsplit_once('@').map(|(_, domain)| domain.to_owned());
         domain.filter(|domain| !domain.is_empty()).map(|domain| Self { address, domain })
     }
@@ -189,11 +190,13 @@ mod tests {
     #[test]
     fn an_address_is_counted_alike_wherever_it_was_read() {
         let form = MailAddress::parse("Ada@People.example").expect("a legal address");
-        let (of_form, of_keycloak) =
-            (Recipient::of_form(&form), Recipient::of_keycloak("ada@people.EXAMPLE").expect("somebody"));
+        let (of_form, of_keycloak) = (
+            Recipient::of_form(&form),
+            Recipient::of_keycloak(&ServerAddress::new("ada@people.EXAMPLE")).expect("somebody"),
+        );
         assert_eq!((of_form.address, of_form.domain), (of_keycloak.address, of_keycloak.domain));
         for nobody in ["", "ada", "ada@"] {
-            assert!(Recipient::of_keycloak(nobody).is_none(), "{nobody}");
+            assert!(Recipient::of_keycloak(&ServerAddress::new(nobody)).is_none(), "{nobody}");
         }
     }
 }

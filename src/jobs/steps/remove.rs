@@ -1,7 +1,9 @@
-//! `remove`: takes the entry out of the groups and deletes it, only if it is ours, locked, and never had a password.
+//! `remove`: takes the entry out of the groups and deletes it, only if it is ours, locked, and never had a password. No user that was
+//! made from it may stay in Keycloak.
 
 use super::check_password;
 use super::groups::note_removed;
+use super::linked_user::must_be_gone;
 use super::owned_entry::find_ours;
 use crate::directory::Removed;
 use crate::domain::audit::{Entry, Event};
@@ -13,9 +15,22 @@ use crate::jobs::outcome::{PasswordState, StepDone, StepError, StepOutput};
 use crate::worker::breaker::Target;
 
 pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
-    if ctx.output_of(Step::CheckPassword) != StepOutput::PasswordState(PasswordState::NeverUsed) {
-        return Ok(StepDone::skipped());
+    match ctx.output_of(Step::CheckPassword) {
+        StepOutput::PasswordState(PasswordState::NeverUsed) => {}
+        StepOutput::PasswordState(PasswordState::Gone) => {
+            must_be_gone(ctx).await?;
+            return Ok(StepDone::skipped());
+        }
+        _ => return Ok(StepDone::skipped()),
     }
+    let done = remove(ctx).await?;
+    if matches!(done.output, StepOutput::Removed { password: PasswordState::Gone, .. }) {
+        must_be_gone(ctx).await?;
+    }
+    Ok(done)
+}
+
+async fn remove(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
     let Some(ours) = find_ours(ctx).await? else {
         return Ok(done(Outcome::Unchanged, PasswordState::Gone, Vec::new()));
     };

@@ -39,7 +39,7 @@ pub(super) async fn ensure(ctx: &mut StepContext<'_>) -> Result<StepDone, StepEr
         return Err(FailureAction::Conflict { code: ErrorCode::KeycloakUserNotOurs }.into());
     }
     let address = found.and_then(|found| found.address);
-    let Some(to) = address.as_deref().and_then(Recipient::of_keycloak) else {
+    let Some(to) = address.as_ref().and_then(Recipient::of_keycloak) else {
         return Ok(ended_as(MailState::Refused));
     };
     let mail = ActionMail { user, to, actions, lifespan, at_most: 1 };

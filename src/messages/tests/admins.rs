@@ -5,13 +5,14 @@ use crate::domain::account::{AccountState, DirectoryId, KeycloakId};
 use crate::domain::eligibility::GroupName;
 use crate::domain::link::{Comparison, EntryFacts, Finding, LinkDifference, Lookup, NotChecked, UserFacts};
 use crate::domain::listing::{AuditFacts, LinkFacts};
+use crate::domain::matching::{ServerAddress, ServerUsername};
 use crate::domain::phase::NotEnabled;
 
 fn entry_facts() -> EntryFacts {
     EntryFacts {
         directory_id: DirectoryId::new("6d3f9c52-0000-4000-8000-000000000001").expect("an id"),
-        username: "ada".into(),
-        address: Some("ada@example.org".into()),
+        username: ServerUsername::new("ada"),
+        address: Some(ServerAddress::new("ada@example.org")),
         discord_id: Some(ADA),
         mark: None,
         is_locked: true,
@@ -23,7 +24,7 @@ fn entry_facts() -> EntryFacts {
 fn user_facts() -> UserFacts {
     UserFacts {
         keycloak_id: KeycloakId::new("5f0c0a52-0000-4000-8000-000000000001").expect("an id"),
-        username: "ada".into(),
+        username: ServerUsername::new("ada"),
         address: None,
         is_enabled: false,
         is_of_our_federation: true,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config;
+use crate::domain::dn::Dn;
 use crate::domain::eligibility::GroupName;
 
 /// The names in the LDIF.
@@ -52,9 +53,9 @@ pub(super) struct TreeNames {
 impl TreeNames {
     pub(super) fn of(names: &Names) -> Result<Self, LdifError> {
         let own = &names.directory;
-        let people = without_blanks(&own.people_dn, "people_dn")?;
-        let groups = without_blanks(&own.groups_dn, "groups_dn")?;
-        let bot = without_blanks(&own.bind_dn, "bind_dn")?;
+        let people = without_blanks(own.people_dn.as_str(), "people_dn")?;
+        let groups = without_blanks(own.groups_dn.as_str(), "groups_dn")?;
+        let bot = without_blanks(own.bind_dn.as_str(), "bind_dn")?;
         let keycloak = without_blanks(&names.keycloak_dn, "--federation-bind-dn")?;
         for (value, name) in
             [(&own.mark_attribute, "mark_attribute"), (&own.discord_id_attribute, "discord_id_attribute")]
@@ -105,10 +106,13 @@ pub(super) fn plain<'a>(text: &'a str, name: &'static str) -> Result<&'a str, Ld
     if is_plain { Ok(text) } else { Err(LdifError::UnusualName { name }) }
 }
 
+fn is_same_part(one: &str, other: &str) -> bool {
+    Dn::parse(one).is_some_and(|one| Dn::parse(other).as_ref() == Some(&one))
+}
+
 /// The common suffix of two names.
 fn common_suffix(one: &str, other: &str) -> Option<String> {
     let (one, other): (Vec<&str>, Vec<&str>) = (one.split(',').collect(), other.split(',').collect());
-    let same =
-        one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+    let same = one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| is_same_part(a, b)).count();
     (same > 0).then(|| one[one.len() - same..].join(","))
 }

@@ -6,7 +6,8 @@ use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
-use super::documents::{changes_to, merged, shown};
+use super::documents::{FieldChange, changes_to, merged};
+use crate::config;
 use crate::keycloak::{Admin, KeycloakError};
 
 /// Why set-up stopped. The same command continues where it stopped.
@@ -48,6 +49,8 @@ pub struct Args {
     pub rights: Option<Rights>,
     /// `--close-profile`: nobody edits names, address and Discord id in Keycloak any more.
     pub profile: ProfileMode,
+    /// `--accept-narrowing`
+    pub narrowing: Narrowing,
     /// `--json`
     pub output: Output,
 }
@@ -77,6 +80,15 @@ pub enum ProfileMode {
     Keep,
     /// Close them for everyone: the directory is their only source, and Keycloak stops validating them.
     Close,
+}
+
+/// Whether set-up makes changes to a federation after which people are no longer seen, get another user, or are written by Keycloak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Narrowing {
+    /// It stops before them.
+    Refused,
+    /// The operator has read who is affected.
+    Accepted,
 }
 
 /// The format of the report.
@@ -112,18 +124,10 @@ pub struct SetupInput {
     pub mail_redirect_uri: Url,
     /// `[keycloak] first_link_lifespan`
     pub first_link_lifespan: std::time::Duration,
-    /// `[directory] url`: the directory's address for the bot.
-    pub directory_url: Url,
-    /// `[directory] start_tls`
-    pub start_tls: bool,
-    /// `[directory] people_dn`
-    pub people_dn: String,
-    /// `[directory] groups_dn`
-    pub groups_dn: String,
-    /// `[directory] discord_id_attribute`
-    pub discord_id_attribute: String,
-    /// `[directory] flavour`
-    pub flavour: crate::config::Flavour,
+    /// `[keycloak] federation_id`, if there is one yet.
+    pub federation_id: Option<String>,
+    /// `[directory]`. Its bind password is not read.
+    pub directory: config::Directory,
 }
 
 /// What set-up found and did.
@@ -133,8 +137,11 @@ pub struct Report {
     pub federation_id: Option<String>,
     /// The value for `[keycloak] group_mapper_id`. `None` if a plan found no mapper.
     pub group_mapper_id: Option<String>,
-    /// One line for each object that was, or would be, created or changed. Empty on a second run.
+    /// One line for each object that was, or would be, created, and for each setting that was, or would be, changed. The dangerous ones
+    /// come first. Empty on a second run.
     pub changes: Vec<String>,
+    /// Who is affected by dangerous changes.
+    pub warnings: Vec<String>,
     /// Objects that needed no change.
     pub unchanged: Vec<String>,
     /// Advice on what a person must do.
@@ -147,6 +154,8 @@ pub(super) struct SetupContext<'a> {
     pub(super) args: &'a Args,
     pub(super) input: &'a SetupInput,
     pub(super) report: Report,
+    /// Changes that come first in the report.
+    pub(super) dangerous: Vec<String>,
 }
 
 impl SetupContext<'_> {
@@ -158,6 +167,16 @@ impl SetupContext<'_> {
     /// Records a change. `true` if it must be made now.
     pub(super) fn must_do(&mut self, change: &str) -> bool {
         self.report.changes.push(change.to_owned());
+        self.args.mode == Mode::Apply
+    }
+
+    /// Records the changes of a document, one line each, dangerous ones in front of all others. `true` if they must be made now.
+    pub(super) fn must_change(&mut self, what: &str, changes: &[FieldChange]) -> bool {
+        for change in changes {
+            let line = ["change ", what, ": ", &change.shown()].concat();
+            let lines = if change.loosens() { &mut self.dangerous } else { &mut self.report.changes };
+            lines.push(line);
+        }
         self.args.mode == Mode::Apply
     }
 
@@ -183,8 +202,7 @@ impl SetupContext<'_> {
             self.note_unchanged(what);
             return Ok(());
         }
-        let shown = shown(&changes);
-        if self.must_do(&["change ", what, ": ", &shown].concat()) {
+        if self.must_change(what, &changes) {
             let body = merged(current, wanted);
             self.admin.put("change a document", &self.path(path), &body).await?;
         }

@@ -13,7 +13,7 @@ pub(super) struct FieldChange {
 
 impl FieldChange {
     /// The field with its old and new value. A change that makes something less strict says so.
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         if self.field.contains("Credential") {
             return self.field.clone();
         }
@@ -22,16 +22,11 @@ impl FieldChange {
     }
 
     /// Whether the change makes something less strict that an operator may have set on purpose. An unset field was not.
-    fn loosens(&self) -> bool {
-        let (before, after) = (short(&self.before), short(&self.after));
+    pub(super) fn loosens(&self) -> bool {
+        let before = short(&self.before);
         let field = self.field.rsplit('.').next().unwrap_or(&self.field);
         match field {
-            "enabled" | "standardFlowEnabled" | "serviceAccountsEnabled" | "importEnabled" => {
-                before == "false"
-            }
-            "startTls" => before == "true",
-            "connectionUrl" => before.starts_with("ldaps:") && !after.starts_with("ldaps:"),
-            "editMode" => !self.before.is_null(),
+            "enabled" | "standardFlowEnabled" | "serviceAccountsEnabled" => before == "false",
             // Of a permission: it would allow more actions, or more objects.
             "scopes" | "resources" => {
                 let had = self.before.as_array();
@@ -77,11 +72,6 @@ fn collect(current: &Value, wanted: &Value, field: &str, found: &mut Vec<FieldCh
     }
 }
 
-/// The changes as one line.
-pub(super) fn shown(changes: &[FieldChange]) -> String {
-    changes.iter().map(FieldChange::shown).collect::<Vec<_>>().join(", ")
-}
-
 /// `current` with the wanted fields.
 pub(super) fn merged(mut current: Value, wanted: &Value) -> Value {
     merge_into(&mut current, wanted);
@@ -123,11 +113,15 @@ mod tests {
 
     use super::*;
 
+    fn shown(current: &Value, wanted: &Value) -> Vec<String> {
+        changes_to(current, wanted).iter().map(FieldChange::shown).collect()
+    }
+
     #[test]
     fn only_wanted_fields_are_compared_and_changed() {
         let current = json!({"a": 1, "config": {"x": ["1"], "secret": ["**"]}, "other": true});
         let wanted = json!({"a": 2, "config": {"x": ["1"], "y": ["2"]}});
-        assert_eq!(shown(&changes_to(&current, &wanted)), "a 1 -> 2, config.y (nothing) -> 2");
+        assert_eq!(shown(&current, &wanted), ["a 1 -> 2", "config.y (nothing) -> 2"]);
         let after = merged(current, &wanted);
         assert_eq!(
             after,
@@ -138,20 +132,15 @@ mod tests {
 
     #[test]
     fn what_opens_something_shut_says_so_and_a_password_is_never_shown() {
-        let shown = |current: Value, wanted: Value| shown(&changes_to(&current, &wanted));
-        let edit = |mode: &str| json!({"config": {"editMode": [mode]}});
+        let enabled = |is: bool| json!({"enabled": is});
+        assert_eq!(shown(&enabled(false), &enabled(true)), ["enabled false -> true (this loosens it)"]);
+        assert_eq!(shown(&enabled(true), &enabled(false)), ["enabled true -> false"]);
+        let scopes = |names: &[&str]| json!({"scopes": names});
         assert_eq!(
-            shown(edit("READ_ONLY"), edit("WRITABLE")),
-            "config.editMode READ_ONLY -> WRITABLE (this loosens it)"
+            shown(&scopes(&["view"]), &scopes(&["view", "manage"])),
+            ["scopes view -> view manage (this loosens it)"]
         );
-        assert_eq!(
-            shown(json!({"enabled": false}), json!({"enabled": true})),
-            "enabled false -> true (this loosens it)"
-        );
-        assert_eq!(shown(json!({"enabled": true}), json!({"enabled": false})), "enabled true -> false");
-        let url = |url: &str| json!({"config": {"connectionUrl": [url]}});
-        assert!(shown(url("ldaps://a"), url("ldap://a")).ends_with("(this loosens it)"));
         let secret = |text: &str| json!({"config": {"bindCredential": [text]}});
-        assert_eq!(shown(secret("**"), secret("canary")), "config.bindCredential");
+        assert_eq!(shown(&secret("**"), &secret("canary")), ["config.bindCredential"]);
     }
 }

@@ -1,55 +1,129 @@
-//! The LDAP federation: where Keycloak finds people, which attributes it reads, and their groups.
+//! The LDAP federation: which one is ours, whether others show the same people, and its settings.
 
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::context::{Mode, SetupContext, SetupError};
-use super::documents::{id_of, merged, rows, says};
-use crate::config::Flavour;
+use super::context::{Mode, Narrowing, SetupContext, SetupError};
+use super::documents::{merged, rows};
+use super::lost;
+use super::settings::{self, Changes, Danger, SettingChange, Wanted};
+use crate::domain::ldap_filter::Truth;
 use crate::keycloak::KeycloakError;
+use crate::keycloak::federation::{Federation, OurEntries};
 
 const PROVIDER: &str = "org.keycloak.storage.UserStorageProvider";
-const MAPPER: &str = "org.keycloak.storage.ldap.mappers.LDAPStorageMapper";
-const GROUP_MAPPER: &str = "groups";
+const WHAT: &str = "LDAP federation";
 
 /// Creates or corrects the federation. Returns its id, or `None` if a plan found none.
 pub(super) async fn ensure(
     context: &mut SetupContext<'_>,
     realm: Option<&String>,
 ) -> Result<Option<String>, SetupError> {
-    let what = "LDAP federation";
     let Some(realm) = realm else {
-        context.must_create(what);
+        context.must_create(WHAT);
         return Ok(None);
     };
     let query = [("type", PROVIDER), ("parent", realm.as_str())];
     let found = rows(context.admin.get("components", &context.path(&["components"]), &query).await?);
-    let mut matching: Vec<Value> = found.into_iter().filter(|row| serves_our_people(row, context)).collect();
-    match (matching.pop(), matching.is_empty()) {
-        (None, _) => create(context, what, realm).await,
-        (Some(current), true) => correct(context, what, current).await.map(Some),
-        (Some(_), false) => Err(SetupError::Blocked(
-            "the realm has more than one LDAP federation for people_dn: remove all but one".to_owned(),
-        )),
+    let all: Vec<Federation> = found.iter().filter_map(Federation::read).collect();
+    let own = choose(context, &all)?;
+    refuse_overlaps(context, &all, own)?;
+    match own {
+        Some(own) => correct(context, own).await.map(|()| Some(own.id.clone())),
+        None => create(context, realm).await,
     }
 }
 
-fn serves_our_people(component: &Value, context: &SetupContext<'_>) -> bool {
-    let base = component.pointer("/config/usersDn/0").and_then(Value::as_str);
-    says(component, "providerId", "ldap")
-        && base.is_some_and(|base| base.eq_ignore_ascii_case(&context.input.people_dn))
+/// The federation that the configuration names. If it names none: the one that looks for people where the bot creates them.
+fn choose<'a>(
+    context: &SetupContext<'_>,
+    all: &'a [Federation],
+) -> Result<Option<&'a Federation>, SetupError> {
+    let named = all.iter().find(|one| context.input.federation_id.as_ref() == Some(&one.id));
+    if named.is_some() {
+        return Ok(named);
+    }
+    let mut candidates: Vec<&Federation> =
+        all.iter().filter(|one| one.base.as_ref() == Some(&context.input.directory.people_dn)).collect();
+    if candidates.len() > 1 && candidates.iter().any(|one| one.is_enabled()) {
+        candidates.retain(|one| one.is_enabled());
+    }
+    match candidates.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        [_, _, ..] => {
+            let names: Vec<String> = candidates.iter().map(|one| one.described()).collect();
+            Err(SetupError::Blocked(
+                [
+                    "the realm has more than one LDAP federation for people_dn: remove or disable all but one, or write the id of \
+                     one into [keycloak] federation_id: ",
+                    &names.join("; "),
+                ]
+                .concat(),
+            ))
+        }
+    }
 }
 
-async fn create(
+/// Stops if Keycloak would find people through another federation too. A disabled one is only mentioned.
+fn refuse_overlaps(
     context: &mut SetupContext<'_>,
-    what: &str,
-    realm: &str,
-) -> Result<Option<String>, SetupError> {
+    all: &[Federation],
+    own: Option<&Federation>,
+) -> Result<(), SetupError> {
+    let input = context.input;
+    let ours = OurEntries::of(&input.directory);
+    let others = all.iter().filter(|one| own.is_none_or(|own| own.id != one.id));
+    for other in others {
+        if other.overlaps(own, &ours) {
+            return Err(SetupError::Blocked(overlap(other, own, &ours)));
+        }
+        if !other.is_enabled() && other.looks_at(&ours) {
+            context.report.hints.push(
+                [
+                    "the disabled LDAP federation ",
+                    &other.described(),
+                    " shows the same people: leave it disabled",
+                ]
+                .concat(),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What an overlap does, and what helps.
+fn overlap(other: &Federation, own: Option<&Federation>, ours: &OurEntries<'_>) -> String {
+    let order = match own {
+        Some(own) if own.is_asked_before(other) => {
+            "Keycloak asks it second, and its syncs still import people first"
+        }
+        Some(_) | None => "Keycloak would import people through it first",
+    };
+    let mut text = [
+        "the LDAP federation ",
+        &other.described(),
+        " shows the same people as the accounts of Accolade. ",
+        order,
+        ": new accounts would wait for ever, and people could be there twice. Disable it, or keep Accolade's accounts out of it with \
+         the user filter ",
+        &ours.filter_without_them(),
+    ]
+    .concat();
+    if own.is_none() {
+        text.push_str(
+            &[". To let Accolade use it, write its id into [keycloak] federation_id: ", &other.id].concat(),
+        );
+    }
+    text
+}
+
+async fn create(context: &mut SetupContext<'_>, realm: &str) -> Result<Option<String>, SetupError> {
     let password = context.args.federation_bind_password.expose_secret();
     if !can_bind(context, None, password).await? {
         return Err(cannot_bind());
     }
-    if !context.must_create(what) {
+    if !context.must_create(WHAT) {
         return Ok(None);
     }
     let base = json!({
@@ -59,23 +133,128 @@ async fn create(
         "parentId": realm,
         "config": {"bindCredential": [password]},
     });
-    let body = merged(base, &json!({ "config": config(context) }));
+    let body = merged(base, &json!({ "config": Wanted::of(context).config() }));
     Ok(context.admin.create("make federation", &context.path(&["components"]), &body).await?)
 }
 
-async fn correct(context: &mut SetupContext<'_>, what: &str, current: Value) -> Result<String, SetupError> {
-    let id = id_of(&current).ok_or_else(|| SetupError::Blocked("the federation has no id".to_owned()))?;
-    let mut wanted = json!({ "config": config(context) });
-    let password = context.args.federation_bind_password.expose_secret();
-    // Keycloak shows the stored password as asterisks, and accepts these in its place.
-    if !can_bind(context, Some(&id), "**********").await? {
-        if !can_bind(context, None, password).await? {
-            return Err(cannot_bind());
-        }
-        wanted["config"]["bindCredential"] = json!([password]);
+async fn correct(context: &mut SetupContext<'_>, current: &Federation) -> Result<(), SetupError> {
+    let input = context.input;
+    let ours = OurEntries::of(&input.directory);
+    check_filter(context, current, &ours)?;
+    let Changes { mut needed, advised } = settings::changes(current, &Wanted::of(context), &ours);
+    match context.args.narrowing {
+        Narrowing::Accepted => needed.splice(0..0, advised).for_each(drop),
+        Narrowing::Refused => keep(context, current, &advised).await?,
     }
-    context.ensure_document(what, &["components", &id], current, &wanted).await?;
-    Ok(id)
+    needed.sort_by_key(|change| (change.danger.is_none(), change.danger));
+    warn(context, current, &needed).await?;
+    for change in &needed {
+        let line = ["change ", WHAT, ": ", &change.shown()].concat();
+        let lines =
+            if change.danger.is_some() { &mut context.dangerous } else { &mut context.report.changes };
+        lines.push(line);
+    }
+    let mut wanted = settings::as_config(&needed);
+    let is_credential_old = must_set_credential(context, current).await?;
+    if is_credential_old {
+        wanted["config"]["bindCredential"] = json!([context.args.federation_bind_password.expose_secret()]);
+        context.report.changes.push(["change ", WHAT, ": bindCredential"].concat());
+    }
+    if needed.is_empty() && !is_credential_old {
+        context.note_unchanged(WHAT);
+    } else if context.args.mode == Mode::Apply {
+        let body = merged(current.component.clone(), &wanted);
+        context.admin.put("change federation", &context.path(&["components", &current.id]), &body).await?;
+    }
+    Ok(())
+}
+
+/// A user filter is somebody's rule, so it is never changed. One that shuts our accounts out stops set-up.
+fn check_filter(
+    context: &mut SetupContext<'_>,
+    current: &Federation,
+    ours: &OurEntries<'_>,
+) -> Result<(), SetupError> {
+    let filter = current.setting("customUserSearchFilter").unwrap_or_default();
+    match current.admits(ours) {
+        Truth::Yes => Ok(()),
+        Truth::Unknown => {
+            let hint = ["check that the federation's user filter lets new accounts in: ", filter].concat();
+            context.report.hints.push(hint);
+            Ok(())
+        }
+        Truth::No => Err(SetupError::Blocked(
+            [
+                "the federation's user filter shuts out the accounts that Accolade creates: widen it, for example with a second \
+                 condition that they meet: ",
+                filter,
+            ]
+            .concat(),
+        )),
+    }
+}
+
+/// Says what stays although a new federation would have it narrower, and who relies on it.
+async fn keep(
+    context: &mut SetupContext<'_>,
+    current: &Federation,
+    advised: &[SettingChange],
+) -> Result<(), SetupError> {
+    if advised.is_empty() {
+        return Ok(());
+    }
+    let lost = lost::between(context, current, &after(current, advised)?).await;
+    for change in advised {
+        let hint = ["kept: ", &change.shown(), ". `--accept-narrowing` changes it"].concat();
+        context.report.hints.push(hint);
+    }
+    context.report.hints.push(["with `--accept-narrowing` ", &lost.sentence()].concat());
+    Ok(())
+}
+
+/// Says who is affected by the changes. Without consent it stops before them, and a plan says that it would.
+async fn warn(
+    context: &mut SetupContext<'_>,
+    current: &Federation,
+    needed: &[SettingChange],
+) -> Result<(), SetupError> {
+    let dangerous: Vec<&SettingChange> = needed.iter().filter(|change| change.needs_consent()).collect();
+    if dangerous.is_empty() {
+        return Ok(());
+    }
+    let mut warnings = Vec::new();
+    if dangerous.iter().any(|change| change.danger == Some(Danger::Hides)) {
+        warnings.push(lost::between(context, current, &after(current, needed)?).await.sentence());
+    }
+    if context.args.narrowing == Narrowing::Refused {
+        let lines: Vec<String> = dangerous.iter().map(|change| change.shown()).collect();
+        let text = ["these changes need `--accept-narrowing`: ", &lines.join("; ")].concat();
+        if context.args.mode == Mode::Apply {
+            let text = [text].into_iter().chain(warnings).collect::<Vec<_>>().join(". ");
+            return Err(SetupError::Blocked(text));
+        }
+        warnings.push(text);
+    }
+    context.report.warnings.append(&mut warnings);
+    Ok(())
+}
+
+/// The federation as it would be.
+fn after(current: &Federation, changes: &[SettingChange]) -> Result<Federation, SetupError> {
+    let component = merged(current.component.clone(), &settings::as_config(changes));
+    Federation::read(&component).ok_or_else(|| SetupError::Blocked("the federation has no id".to_owned()))
+}
+
+/// Whether the stored bind password no longer works, and the new one does.
+async fn must_set_credential(context: &SetupContext<'_>, current: &Federation) -> Result<bool, SetupError> {
+    // Keycloak shows the stored password as asterisks, and accepts these in its place.
+    if can_bind(context, Some(&current.id), "**********").await? {
+        return Ok(false);
+    }
+    if !can_bind(context, None, context.args.federation_bind_password.expose_secret()).await? {
+        return Err(cannot_bind());
+    }
+    Ok(true)
 }
 
 fn cannot_bind() -> SetupError {
@@ -92,188 +271,21 @@ async fn can_bind(
     federation: Option<&str>,
     password: &str,
 ) -> Result<bool, SetupError> {
+    let wanted = Wanted::of(context);
     let body = json!({
         "action": "testAuthentication",
         "componentId": federation,
-        "connectionUrl": connection_url(context),
+        "connectionUrl": wanted.connection_url,
         "authType": "simple",
-        "bindDn": context.args.federation_bind_dn,
+        "bindDn": wanted.bind_dn,
         "bindCredential": password,
         "useTruststoreSpi": "always",
         "connectionTimeout": "3000",
-        "startTls": start_tls(context),
+        "startTls": if wanted.start_tls { "true" } else { "false" },
     });
     match context.admin.create("test bind", &context.path(&["testLDAPConnection"]), &body).await {
         Ok(_) => Ok(true),
         Err(KeycloakError::Status { status: 400, .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-fn connection_url(context: &SetupContext<'_>) -> String {
-    context
-        .args
-        .federation_url
-        .as_ref()
-        .unwrap_or(&context.input.directory_url)
-        .as_str()
-        .trim_end_matches('/')
-        .to_owned()
-}
-
-/// `--federation-url` is used as it is. The bot's own address is used with the bot's setting.
-fn start_tls(context: &SetupContext<'_>) -> &'static str {
-    let wants = context.args.federation_url.is_none() && context.input.start_tls;
-    if wants { "true" } else { "false" }
-}
-
-/// The settings of the federation. `NO_CACHE` shows a change in the directory at once.
-fn config(context: &SetupContext<'_>) -> Value {
-    let entry_id = match context.input.flavour {
-        Flavour::OpenLdap => "entryUUID",
-    };
-    json!({
-        "enabled": ["true"],
-        "vendor": ["other"],
-        "connectionUrl": [connection_url(context)],
-        "authType": ["simple"],
-        "bindDn": [context.args.federation_bind_dn],
-        "connectionPooling": ["true"],
-        "connectionTimeout": ["3000"],
-        "readTimeout": ["5000"],
-        "startTls": [start_tls(context)],
-        "useTruststoreSpi": ["always"],
-        "editMode": ["WRITABLE"],
-        "importEnabled": ["true"],
-        "syncRegistrations": ["false"],
-        // `true` would mark every address as verified although nobody has proved it.
-        "trustEmail": ["false"],
-        "usersDn": [context.input.people_dn],
-        "searchScope": ["1"],
-        "usernameLDAPAttribute": ["uid"],
-        "rdnLDAPAttribute": ["uid"],
-        "uuidLDAPAttribute": [entry_id],
-        "userObjectClasses": ["inetOrgPerson"],
-        "pagination": ["true"],
-        "batchSizeForSync": ["1000"],
-        "fullSyncPeriod": ["-1"],
-        "changedSyncPeriod": ["-1"],
-        "cachePolicy": ["NO_CACHE"],
-        "validatePasswordPolicy": ["true"],
-        "usePasswordModifyExtendedOp": ["true"],
-    })
-}
-
-/// Creates or corrects the mappers. Returns the id of the group mapper.
-pub(super) async fn ensure_mappers(
-    context: &mut SetupContext<'_>,
-    federation: Option<&String>,
-) -> Result<Option<String>, SetupError> {
-    let found = match federation {
-        Some(id) => {
-            let query = [("type", MAPPER), ("parent", id.as_str())];
-            rows(context.admin.get("components", &context.path(&["components"]), &query).await?)
-        }
-        None => Vec::new(),
-    };
-    let mut group_mapper = None;
-    for (name, provider, config) in mappers(context) {
-        let current = found.iter().find(|row| says(row, "name", name)).cloned();
-        let id = ensure_mapper(context, federation, current, name, provider, &config).await?;
-        if name == GROUP_MAPPER {
-            group_mapper = id;
-        }
-    }
-    Ok(group_mapper)
-}
-
-async fn ensure_mapper(
-    context: &mut SetupContext<'_>,
-    federation: Option<&String>,
-    current: Option<Value>,
-    name: &str,
-    provider: &str,
-    config: &Value,
-) -> Result<Option<String>, SetupError> {
-    let what = ["mapper ", name].concat();
-    if let Some(current) = current {
-        let id = id_of(&current);
-        if !says(&current, "providerId", provider) {
-            return Err(SetupError::Blocked([&what, " is of another kind: rename or remove it"].concat()));
-        }
-        let wanted = json!({ "config": config });
-        if let Some(id) = &id {
-            context.ensure_document(&what, &["components", id], current, &wanted).await?;
-        }
-        return Ok(id);
-    }
-    let (true, Some(parent)) = (context.must_create(&what), federation) else { return Ok(None) };
-    let body = json!({
-        "name": name, "providerId": provider, "providerType": MAPPER, "parentId": parent, "config": config,
-    });
-    Ok(context.admin.create("make mapper", &context.path(&["components"]), &body).await?)
-}
-
-/// Name, type and settings of each mapper that differs from Keycloak's default.
-fn mappers(context: &SetupContext<'_>) -> [(&'static str, &'static str, Value); 4] {
-    let first_name = json!({
-        "ldap.attribute": ["givenName"],
-        "user.model.attribute": ["firstName"],
-    });
-    // `cn` is written from the two names and never read.
-    let full_name = json!({
-        "ldap.full.name.attribute": ["cn"],
-        "read.only": ["false"],
-        "write.only": ["true"],
-    });
-    let discord_id = json!({
-        "ldap.attribute": [context.input.discord_id_attribute],
-        "user.model.attribute": ["discordId"],
-        "read.only": ["true"],
-        "is.mandatory.in.ldap": ["false"],
-        "always.read.value.from.ldap": ["true"],
-    });
-    let groups = json!({
-        "groups.dn": [context.input.groups_dn],
-        "group.name.ldap.attribute": ["cn"],
-        "group.object.classes": ["groupOfNames"],
-        "membership.ldap.attribute": ["member"],
-        "membership.attribute.type": ["DN"],
-        "membership.user.ldap.attribute": ["uid"],
-        "mode": ["READ_ONLY"],
-        "user.roles.retrieve.strategy": ["LOAD_GROUPS_BY_MEMBER_ATTRIBUTE"],
-        "preserve.group.inheritance": ["false"],
-        "drop.non.existing.groups.during.sync": ["false"],
-        "groups.path": ["/"],
-    });
-    [
-        ("first name", "user-attribute-ldap-mapper", first_name),
-        ("full name", "full-name-ldap-mapper", full_name),
-        ("discordId", "user-attribute-ldap-mapper", discord_id),
-        (GROUP_MAPPER, "group-ldap-mapper", groups),
-    ]
-}
-
-/// Lets Keycloak import the directory's groups.
-pub(super) async fn import_groups(
-    context: &mut SetupContext<'_>,
-    federation: Option<&String>,
-    mapper: Option<&String>,
-) -> Result<(), SetupError> {
-    let (Mode::Apply, Some(federation), Some(mapper)) = (context.args.mode, federation, mapper) else {
-        return Ok(());
-    };
-    let path = context.path(&["user-storage", federation, "mappers", mapper, "sync"]);
-    let result = context.admin.act("sync groups", &path, &[("direction", "fedToKeycloak")]).await?;
-    let count = |field: &str| result.get(field).and_then(Value::as_u64).unwrap_or(0);
-    if count("failed") > 0 {
-        return Err(SetupError::Blocked(
-            "keycloak could not import some groups; its log says which".to_owned(),
-        ));
-    }
-    match count("added") {
-        0 => context.note_unchanged("groups"),
-        added => context.report.changes.push(["import groups: ", &added.to_string()].concat()),
-    }
-    Ok(())
 }

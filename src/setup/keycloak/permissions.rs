@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::clients::find_client;
 use super::context::{Mode, SetupContext, SetupError};
-use super::documents::{changes_to, id_of, rows, says, shown};
+use super::documents::{changes_to, id_of, rows, says};
 use crate::keycloak::fine_grained::{HOLDER, NEEDED, permission_name, policy_name};
 
 /// The most permissions of a realm that are read.
@@ -103,7 +103,7 @@ impl Permissions {
         let changes = changes_to(&current, &wanted);
         if changes.is_empty() {
             context.note_unchanged(&what);
-        } else if context.must_do(&["change ", &what, ": ", &shown(&changes)].concat()) {
+        } else if context.must_change(&what, &changes) {
             body["id"] = json!(id);
             let path = self.place(context, &["permission", "scope", &id]);
             context.admin.put("permission", &path, &body).await?;

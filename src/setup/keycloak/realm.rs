@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::context::{Mode, ProfileMode, SetupContext, SetupError};
-use super::documents::{changes_to, id_of, merged, rows, says, shown};
+use super::documents::{changes_to, id_of, merged, rows, says};
 use crate::keycloak::profile;
 
 /// At least as strict as the directory's policy, because a violation of that one shows people raw LDAP text. It is only set in a
@@ -27,7 +27,7 @@ pub(super) async fn ensure(context: &mut SetupContext<'_>) -> Result<Option<Stri
     let changes = changes_to(&current, &wanted);
     if changes.is_empty() {
         context.note_unchanged(&what);
-    } else if context.must_do(&["change ", &what, ": ", &shown(&changes)].concat()) {
+    } else if context.must_change(&what, &changes) {
         // Keycloak changes only the fields in the document.
         context.admin.put("realm", &context.path(&[]), &wanted).await?;
     }
@@ -137,7 +137,7 @@ pub(super) async fn ensure_profile(
             context.note_unchanged(&what);
             continue;
         }
-        must_put |= context.must_do(&["change ", &what, ": ", &shown(&changes)].concat());
+        must_put |= context.must_change(&what, &changes);
         *attribute = merged(attribute.take(), &wanted);
     }
     if !attributes.iter().any(|attribute| says(attribute, "name", "discordId")) {

@@ -319,7 +319,20 @@ impl Slapd {
 
     /// Adds a person as an administrator would, and returns the DN.
     pub async fn add_person_by_hand(&self, person: &PersonByHand) -> Result<String> {
-        let dn = self.person_dn(&person.uid);
+        self.add_person_in(&self.people_dn, person).await
+    }
+
+    /// Adds an `organizationalUnit` below another entry, and returns its DN.
+    pub async fn add_unit(&self, name: &str, parent: &str) -> Result<String> {
+        let dn = format!("ou={},{parent}", ldap3::dn_escape(name));
+        let attributes = vec![("objectClass", HashSet::from(["organizationalUnit"]))];
+        self.connect_as_admin().await?.add(&dn, attributes).await?.success().context("add a unit")?;
+        Ok(dn)
+    }
+
+    /// Adds a person below another entry, and returns the DN.
+    pub async fn add_person_in(&self, parent: &str, person: &PersonByHand) -> Result<String> {
+        let dn = format!("uid={},{parent}", ldap3::dn_escape(&person.uid));
         let full_name = format!("{} {}", person.given_name, person.family_name);
         let mut attributes = vec![
             ("objectClass", HashSet::from(["inetOrgPerson"])),

@@ -1,19 +1,21 @@
-//! Distinguished names (RFC 4514): the only code that builds and parses them.
+//! Distinguished names (RFC 4514): the only code that parses, compares and builds them.
 
 use std::hash::{Hash, Hasher};
 
-use super::filter::escape;
+use super::ldap_filter::escape;
+use super::matching::{MatchingRule, attribute_key};
 
-/// A distinguished name. Names are compared by their parts, without case and without regard to escaping.
+/// A distinguished name. Names are compared as a server compares them (`distinguishedNameMatch`): part by part, without regard to
+/// case, escaping, blanks, the order within a part, and the way in which an attribute is named.
 /// `Debug` and errors never show it, because its first part is a personal value.
 #[derive(Clone)]
 pub struct Dn {
     text: String,
-    /// The parts in lower case, the entry's own first.
+    /// The parts as they are compared, the entry's own first.
     parts: Vec<Part>,
 }
 
-/// One RDN: its attribute types and values, in lower case and sorted.
+/// One RDN: the keys of its attributes and values, sorted.
 type Part = Vec<(String, String)>;
 
 impl Dn {
@@ -27,7 +29,7 @@ impl Dn {
     #[must_use]
     pub fn child(&self, attribute: &str, value: &str) -> Self {
         let text = [attribute, "=", &escape(value), ",", &self.text].concat();
-        let own = vec![(attribute.to_ascii_lowercase(), value.to_lowercase())];
+        let own = vec![(attribute_key(attribute), MatchingRule::of(attribute).key(value))];
         let parts = std::iter::once(own).chain(self.parts.iter().cloned()).collect();
         Self { text, parts }
     }
@@ -37,7 +39,7 @@ impl Dn {
         self.parts.len() > base.parts.len() && self.parts.ends_with(&base.parts)
     }
 
-    /// The name in the form of RFC 4514.
+    /// The name, as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -71,7 +73,8 @@ fn read_part(text: &str) -> Option<Part> {
             let name = name.trim();
             let is_name = !name.is_empty()
                 && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
-            is_name.then_some((name.to_ascii_lowercase(), unescape(value)?.to_lowercase()))
+            let value = read_value(value)?;
+            is_name.then(|| (attribute_key(name), MatchingRule::of(name).key(&value)))
         })
         .collect::<Option<Part>>()?;
     part.sort();
@@ -96,20 +99,36 @@ fn split_unescaped(text: &str, separator: char) -> Vec<&str> {
     found
 }
 
-/// Decodes a value (RFC 4514 section 3): `\` and two hex digits are a byte, `\` and another character are that character. Blanks
-/// around the value count only if they are escaped.
+/// Decodes a value (RFC 4514 section 3): the hexadecimal form of its encoding after `#`, or a text with escapes.
+fn read_value(text: &str) -> Option<String> {
+    let text = text.trim_start_matches(' ');
+    match text.strip_prefix('#') {
+        Some(encoded) => {
+            String::from_utf8(read_encoded(&hex::decode(encoded.trim_end()).ok()?)?.to_vec()).ok()
+        }
+        None => unescape(text),
+    }
+}
+
+/// The content of an encoded string (X.690) of one of the types that a directory string can have.
+fn read_encoded(bytes: &[u8]) -> Option<&[u8]> {
+    const STRINGS: [u8; 4] = [0x04, 0x0c, 0x13, 0x16];
+    let (&[tag, length], content) = bytes.split_first_chunk::<2>()?;
+    (STRINGS.contains(&tag) && length < 0x80 && usize::from(length) == content.len()).then_some(content)
+}
+
+/// Decodes a text: `\` and two hex digits are a byte, `\` and another character are that character. Blanks around the value are no
+/// part of it. A character that only stands escaped in a name makes it invalid.
 fn unescape(text: &str) -> Option<String> {
     let mut bytes = Vec::new();
-    // The end of the last escaped or visible byte: blanks after it do not count.
-    let mut end = 0;
-    let mut rest = text.trim_start_matches(' ').as_bytes();
+    let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
         if first != b'\\' {
+            if matches!(first, b'"' | b';' | b'<' | b'>' | 0) {
+                return None;
+            }
             bytes.push(first);
             rest = after;
-            if first != b' ' {
-                end = bytes.len();
-            }
             continue;
         }
         let (&next, after) = after.split_first()?;
@@ -120,9 +139,7 @@ fn unescape(text: &str) -> Option<String> {
             bytes.push(next);
             rest = after;
         }
-        end = bytes.len();
     }
-    bytes.truncate(end);
     String::from_utf8(bytes).ok()
 }
 
@@ -136,24 +153,35 @@ mod tests {
 
     use super::*;
 
-    /// The value of the entry's own part in lower case, if the part consists of this attribute alone.
-    fn own_value<'a>(name: &'a Dn, attribute: &str) -> Option<&'a str> {
-        match name.parts.first()?.as_slice() {
-            [(own, value)] if own.eq_ignore_ascii_case(attribute) => Some(value),
-            _ => None,
-        }
-    }
-
     fn dn(text: &str) -> Dn {
         Dn::parse(text).expect("a name")
     }
 
     #[test]
-    fn names_are_equal_whatever_their_case_and_escaping() {
-        assert_eq!(dn("UID=Ada, ou=people,dc=example"), dn("uid=ada,OU=People,DC=Example"));
-        assert_eq!(dn(r"cn=a\,b,dc=x"), dn(r"cn=a\2Cb,dc=x"));
-        assert_eq!(dn("cn=a+uid=b,dc=x"), dn("uid=b+cn=a,dc=x"));
-        assert_ne!(dn("cn=a,dc=x"), dn("cn=b,dc=x"));
+    fn names_are_equal_however_they_are_written() {
+        for (one, other) in [
+            ("OU=People, DC=example,DC=org", "ou=people,dc=example,dc=org"),
+            ("UID=Ada, ou=people,dc=example", "uid=ada,OU=People,DC=Example"),
+            (r"cn=a\,b,dc=x", r"cn=a\2Cb,dc=x"),
+            ("cn=a+uid=b,dc=x", "uid=b + cn=a,dc=x"),
+            ("2.5.4.3=a,dc=x", "cn=a,DC=x"),
+            ("organizationalUnitName=people,domainComponent=x", "ou=people,0.9.2342.19200300.100.1.25=x"),
+            ("ou=the   people,dc=x", r"ou=The People\20,dc=x"),
+            (r"cn=Caf\c3\a9,dc=x", "cn=CAFE\u{301},dc=x"),
+            ("cn=#0c0141,dc=x", "cn=a,dc=x"),
+            ("uid = ada , dc = x", "uid=ada,dc=x"),
+        ] {
+            assert_eq!(dn(one), dn(other), "{one}");
+        }
+        for (one, other) in [
+            ("cn=a,dc=x", "cn=b,dc=x"),
+            ("cn=a,dc=x", "sn=a,dc=x"),
+            ("cn=a,dc=x", "cn=a,dc=y"),
+            ("cn=a+uid=b,dc=x", "cn=a,uid=b,dc=x"),
+            ("cn=ab,dc=x", "cn=a b,dc=x"),
+        ] {
+            assert_ne!(dn(one), dn(other), "{one}");
+        }
     }
 
     #[test]
@@ -169,7 +197,19 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused() {
-        for text in ["", "ada", "=x", "uid=ada,,dc=x", r"uid=ada\", "u(i)d=x", r"uid=\ff"] {
+        for text in [
+            "",
+            "ada",
+            "=x",
+            "uid=ada,,dc=x",
+            r"uid=ada\",
+            "u(i)d=x",
+            r"uid=\ff",
+            "uid=a;dc=x",
+            "uid=\"a\"",
+            "uid=#0",
+            "uid=#ff01",
+        ] {
             assert!(Dn::parse(text).is_none(), "{text:?} was accepted");
         }
     }
@@ -180,9 +220,17 @@ mod tests {
             let base = dn("ou=people,dc=example");
             let child = base.child("uid", &value);
             let read = Dn::parse(child.as_str());
-            let folded = value.to_lowercase();
-            prop_assert_eq!(read.as_ref().and_then(|read| own_value(read, "uid")), Some(folded.as_str()));
+            let expected = vec![("uid".to_owned(), MatchingRule::CaseIgnore.key(&value))];
+            prop_assert_eq!(read.as_ref().and_then(|read| read.parts.first()), Some(&expected));
             prop_assert!(read.is_some_and(|read| read.is_below(&base) && read == child));
+        }
+
+        #[test]
+        fn a_name_equals_itself_with_every_character_escaped_and_in_the_other_case(value in "[a-zA-Z ,+]{1,12}") {
+            let plain = dn("dc=x").child("cn", &value);
+            let escaped: String = value.bytes().map(|byte| format!("\\{byte:02X}")).collect();
+            prop_assert_eq!(&dn(&format!("CN={escaped},DC=X")), &plain);
+            prop_assert_eq!(dn("dc=x").child("commonName", &value.to_uppercase()), plain);
         }
 
         #[test]
