@@ -140,7 +140,7 @@ async fn what_an_operator_hardened_stays_and_a_loosening_is_said() {
     assert_eq!(
         report.changes,
         [
-            "change LDAP federation: editMode READ_ONLY -> WRITABLE (Keycloak writes to the directory from then on)",
+            "change LDAP federation: editMode READ_ONLY -> WRITABLE (Keycloak writes to the directory by it)",
             "change LDAP federation: validatePasswordPolicy false -> true",
         ]
     );

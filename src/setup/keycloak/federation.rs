@@ -226,6 +226,9 @@ async fn warn(
     if dangerous.iter().any(|change| change.danger == Some(Danger::Hides)) {
         warnings.push(lost::between(context, current, &after(current, needed)?).await.sentence());
     }
+    if dangerous.iter().any(|change| change.key == "bindDn") {
+        warnings.push("people whom only the federation's present bind may read are not counted".to_owned());
+    }
     if context.args.narrowing == Narrowing::Refused {
         let lines: Vec<String> = dangerous.iter().map(|change| change.shown()).collect();
         let text = ["these changes need `--accept-narrowing`: ", &lines.join("; ")].concat();

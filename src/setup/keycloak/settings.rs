@@ -15,7 +15,7 @@ pub(super) enum Danger {
     Hides,
     /// Everyone gets another user in Keycloak: other sessions, other groups of Keycloak's own, other second factors.
     Renames,
-    /// Keycloak writes to the directory, and passwords that it kept itself no longer count.
+    /// Keycloak writes to the directory, or writes there in another way. Passwords that it kept itself no longer count.
     Writes,
     /// More people get in, or something is less protected.
     Loosens,
@@ -31,7 +31,7 @@ impl Danger {
         match self {
             Self::Hides => " (people may no longer be seen)",
             Self::Renames => " (everyone gets another user in Keycloak)",
-            Self::Writes => " (Keycloak writes to the directory from then on)",
+            Self::Writes => " (Keycloak writes to the directory by it)",
             Self::Loosens => " (this loosens it)",
         }
     }
@@ -254,8 +254,10 @@ fn danger(key: &str, before: Option<&str>, after: &str) -> Option<Danger> {
         "connectionUrl" if before.starts_with("ldaps:") && !after.starts_with("ldaps:") => {
             Some(Danger::Loosens)
         }
-        "editMode" => Some(Danger::Writes),
-        "usernameLDAPAttribute" | "uuidLDAPAttribute" | "rdnLDAPAttribute" => Some(Danger::Renames),
+        // What the other bind may read is another question than what the settings show.
+        "bindDn" => Some(Danger::Hides),
+        "editMode" | "rdnLDAPAttribute" => Some(Danger::Writes),
+        "usernameLDAPAttribute" | "uuidLDAPAttribute" => Some(Danger::Renames),
         _ => None,
     }
 }
@@ -373,7 +375,7 @@ mod tests {
             [
                 "connectionUrl ldap://old.example.org -> ldap://ldap.example.org (people may no longer be seen)",
                 "usernameLDAPAttribute cn -> uid (everyone gets another user in Keycloak)",
-                "editMode UNSYNCED -> WRITABLE (Keycloak writes to the directory from then on)",
+                "editMode UNSYNCED -> WRITABLE (Keycloak writes to the directory by it)",
                 "enabled false -> true (this loosens it)",
                 "trustEmail true -> false",
             ]
