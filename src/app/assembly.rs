@@ -21,6 +21,7 @@ use crate::config::{Config, ConfigChanges, SharedConfig};
 use crate::directory::{Directory, DirectoryError};
 use crate::discord::{ConnectError, Discord};
 use crate::doctor::{self, Access, SelfTestMode};
+use crate::domain::cause::Cause;
 use crate::domain::diagnosis::Diagnosis;
 use crate::keycloak::{Keycloak, KeycloakError};
 use crate::store::{Kind, ServingLock, Store, StoreError};
@@ -266,7 +267,8 @@ async fn open_store(
     loop {
         match Store::open(&config.store, Arc::clone(clock), Arc::clone(rng)).await {
             Err(error) if error.is_passing() => {
-                tracing::warn!(%error, "the database does not answer; trying again in 2 s");
+                let cause = error.cause().map_or("unknown", Cause::code);
+                tracing::warn!(%error, cause, "the database does not answer; trying again in 2 s");
                 clock.pause(STORE_RETRY).await;
             }
             opened => return opened,
@@ -296,7 +298,7 @@ fn examiner(
 /// Discord doesn't answer, the start continues; the bot keeps asking.
 async fn identify(discord: &Discord) -> Result<(), ConnectError> {
     match discord.identify().await {
-        Err(ConnectError::Ask { what, source }) if source.is_worth_another_try() => {
+        Err(ConnectError::Ask { what, source, .. }) if source.is_worth_another_try() => {
             tracing::warn!(%source, what, "Discord does not answer yet; everything else starts without it");
             Ok(())
         }

@@ -12,12 +12,13 @@ use crate::background::{self, Background};
 use crate::bot::{GatewayStatus, JoinedGuilds, Session};
 use crate::config::SharedConfig;
 use crate::directory::Directory;
+use crate::domain::cause::{Cause, Peer};
 use crate::domain::ids::GuildId;
 use crate::domain::lang::Lang;
 use crate::domain::refusal::Refusal;
 use crate::keycloak::Keycloak;
-use crate::messages::service;
-use crate::store::{RefusedMessages, Store, WaitCount};
+use crate::messages::{self, service};
+use crate::store::{RefusedMessages, Store, StoreError, WaitCount};
 use crate::telemetry;
 use crate::web::{AckTimes, Numbers, Part, Probe};
 
@@ -74,8 +75,8 @@ impl Probe for HealthProbe {
     fn readiness(&self) -> BoxFuture<'_, Vec<(&'static str, Part)>> {
         Box::pin(async {
             let store = check(async {
-                self.store.takes_changes().await.map_err(|error| error.advice())?;
-                if self.maintenance.is_on() { Err(Some(RESTORED)) } else { Ok(()) }
+                self.store.takes_changes().await.map_err(|error| store_advice(&error))?;
+                if self.maintenance.is_on() { Err(Some(RESTORED.to_owned())) } else { Ok(()) }
             });
             let (directory, keycloak) = (probe_directory(&self.directory), probe_keycloak(&self.keycloak));
             let (store, directory, keycloak) = tokio::join!(store, directory, keycloak);
@@ -203,15 +204,25 @@ fn refused_by_reason(refused: &[RefusedMessages]) -> Vec<(&'static str, i64)> {
 }
 
 async fn probe_directory(directory: &Directory) -> Part {
-    check(async { directory.probe().await.map_err(|error| error.advice()) }).await
+    check(async { directory.probe().await.map_err(|error| advice(Peer::Directory, error.cause())) }).await
 }
 
 async fn probe_keycloak(keycloak: &Keycloak) -> Part {
-    check(async { keycloak.probe().await.map_err(|error| error.advice()) }).await
+    check(async { keycloak.probe().await.map_err(|error| advice(Peer::Keycloak, error.cause())) }).await
+}
+
+fn store_advice(error: &StoreError) -> Option<String> {
+    error.advice().map(str::to_owned).or_else(|| advice(Peer::Database, error.cause()))
+}
+
+/// What an operator must change, if waiting doesn't cure the cause.
+fn advice(peer: Peer, cause: Option<Cause>) -> Option<String> {
+    let cause = cause.filter(|cause| !cause.may_pass())?;
+    Some(messages::cause::sentence(Lang::default(), peer, cause))
 }
 
 /// Runs one check. A failed one may carry advice for the operator.
-async fn check(probe: impl Future<Output = Result<(), Option<&'static str>>>) -> Part {
+async fn check(probe: impl Future<Output = Result<(), Option<String>>>) -> Part {
     match tokio::time::timeout(PART_TIMEOUT, probe).await {
         Ok(Ok(())) => Part::Answers,
         Ok(Err(Some(advice))) => Part::Refuses(advice),

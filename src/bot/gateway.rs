@@ -100,7 +100,7 @@ async fn run_session(data: &Data, stop: &CancellationToken) -> Result<(), BotErr
 async fn identify(data: &Data, stop: &CancellationToken) -> Result<(), BotError> {
     loop {
         match data.discord.identify().await {
-            Err(ConnectError::Ask { what, source }) if source.is_worth_another_try() => {
+            Err(ConnectError::Ask { what, source, .. }) if source.is_worth_another_try() => {
                 tracing::warn!(%source, what, "Discord does not answer; trying again in 5 s");
             }
             result => return result.map_err(BotError::Open),

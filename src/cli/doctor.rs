@@ -14,6 +14,7 @@ use super::print::Printer;
 use crate::clock::{self, SystemRng};
 use crate::config;
 use crate::doctor::{self, Access, Check, CouldNotRun, Diagnosis, Outcome, SelfTestMode};
+use crate::domain::cause::Cause;
 use crate::domain::finding::{NotChecked, System};
 use crate::domain::lang::Lang;
 use crate::messages::{self, tr};
@@ -135,7 +136,7 @@ fn print(diagnosis: &Diagnosis, flags: &Flags, printer: &mut Printer) {
 fn print_system(checks: &[&Check], printer: &mut Printer) {
     let lang = Lang::default();
     for check in checks.iter().filter(|check| check.outcome == Outcome::Wrong) {
-        printer.line(messages::doctor::finding(lang, check.finding, check.about.as_deref()));
+        printer.line(messages::doctor::failed_check(lang, check, check.about.as_deref()));
     }
     let in_order = checks.iter().filter(|check| check.outcome == Outcome::InOrder).count();
     if in_order > 0 {
@@ -165,6 +166,7 @@ fn as_json(check: &Check) -> Value {
         "why": why,
         "about": check.about,
         "what": is_wrong.then(|| messages::doctor::wrong(lang, check.finding)),
-        "fix": is_wrong.then(|| messages::doctor::fix(lang, check.finding)),
+        "cause": check.cause.map(Cause::code),
+        "fix": is_wrong.then(|| messages::doctor::fix_of(lang, check)),
     })
 }

@@ -9,7 +9,9 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 
 use super::exit::Exit;
+use crate::domain::lang::Lang;
 use crate::telemetry::is_control_or_bidi;
+use crate::{app, messages};
 
 /// Both outputs of a run.
 pub(super) struct Printer {
@@ -69,14 +71,17 @@ impl Printer {
         exit
     }
 
-    /// Prints what failed with all its causes.
-    pub(super) fn failure(&mut self, doing: &str, error: &dyn std::error::Error) -> Exit {
+    /// Prints what failed with all its causes, and how to fix it if that is known.
+    pub(super) fn failure(&mut self, doing: &str, error: &(dyn std::error::Error + 'static)) -> Exit {
         let mut text = doing.to_owned();
         let mut next = Some(error);
         while let Some(cause) = next {
             // Writing to a `String` can't fail.
             let _ = write!(text, ": {cause}");
             next = cause.source();
+        }
+        if let Some((peer, cause)) = app::cause_of(error) {
+            let _ = write!(text, "\n{}", messages::cause::sentence(Lang::default(), peer, cause));
         }
         self.fault(Exit::Failed, text)
     }

@@ -11,9 +11,11 @@ use super::prepare::small_runtime;
 use super::print::Printer;
 use crate::clock::{self, Ids, SystemRng};
 use crate::config::{self, ForDirectory};
+use crate::domain::cause::{Cause, Peer};
 use crate::domain::eligibility::GroupName;
 use crate::domain::finding::{Attempt, Finding};
 use crate::domain::lang::Lang;
+use crate::domain::ldap_result;
 use crate::messages::{self, tr};
 use crate::setup::directory::{self, AttemptResult, Names, SelfTest, Server};
 
@@ -160,11 +162,21 @@ fn attempt_as_json(attempt: Attempt, result: AttemptResult) -> serde_json::Value
     json!({ "attempt": attempt.code(), "needed": attempt.is_needed(), "result": result, "ldap_code": code })
 }
 
+/// An attempt that ended wrongly, with the meaning of the result code if that is no missing right.
+fn difference(report: &SelfTest, attempt: Attempt) -> String {
+    let lang = Lang::default();
+    let differs = messages::doctor::self_test_differs(lang, attempt);
+    let AttemptResult::Refused(code) = report.result_of(attempt) else { return differs };
+    match ldap_result::cause_of(attempt.operation(), code) {
+        Cause::LdapRightMissing => differs,
+        cause => [differs, messages::cause::sentence(lang, Peer::Directory, cause)].join(". "),
+    }
+}
+
 fn differences(report: &SelfTest) -> Vec<String> {
     let lang = Lang::default();
     let rights = report.too_narrow().chain(report.too_wide());
-    let mut lines: Vec<String> =
-        rights.map(|attempt| messages::doctor::self_test_differs(lang, attempt)).collect();
+    let mut lines: Vec<String> = rights.map(|attempt| difference(report, attempt)).collect();
     let mut found =
         |finding, about: Option<&str>| lines.push(messages::doctor::finding(lang, finding, about));
     if report.mark_attribute_is_missing {

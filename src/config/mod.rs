@@ -12,6 +12,7 @@ mod document;
 mod encode;
 mod environment;
 mod files;
+mod impossible;
 mod load;
 mod model;
 mod reader;

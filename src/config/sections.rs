@@ -9,6 +9,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::files::{optional_ca, optional_secret, required_ca, required_secret, resolve, validate_mode};
+use super::impossible;
 use super::model::{
     Account, Config, Directory, Discord, Endpoint, Guild, Http, Keycloak, Log, RateLimits, Request, Store,
     Username,
@@ -32,7 +33,7 @@ pub(super) fn config(top: &Section<'_>, folder: &Path) -> Option<Config> {
     let request = request(top);
     let username = username(top);
     let rate_limits = rate_limits(top);
-    let account = account(top);
+    let account = account(top, keycloak.as_ref().map(|keycloak| keycloak.first_link_lifespan));
     let http = http(top);
     let log = log(top);
     Some(Config {
@@ -80,7 +81,11 @@ pub(super) fn guilds(top: &Section<'_>, privileged: &[GroupName]) -> Option<Vec<
             section.error("id", "this guild is there twice", "put both into one `[[guild]]`");
         }
     }
-    guilds.into_iter().collect()
+    let guilds: Vec<Guild> = guilds.into_iter().collect::<Option<_>>()?;
+    if seen.len() == guilds.len() {
+        impossible::check_guilds(&sections, &guilds);
+    }
+    Some(guilds)
 }
 
 fn guild(section: &Section<'_>, privileged: &[GroupName]) -> Option<Guild> {
@@ -269,13 +274,7 @@ fn validate_directory(section: &Section<'_>, directory: &Directory) {
             "choose two different ones",
         );
     }
-    if directory.people_dn == directory.groups_dn {
-        section.warn(
-            "groups_dn",
-            "people and groups are in one place",
-            "keep them apart, so that rights can differ",
-        );
-    }
+    impossible::check_directory(section, directory);
     let is_person = |class: &String| class_key(class) == class_key("inetOrgPerson");
     if !directory.object_classes.iter().any(is_person) {
         section.error("object_classes", "lacks `inetOrgPerson`, which holds mail and given name", "add it");
@@ -321,7 +320,7 @@ pub(super) fn keycloak(top: &Section<'_>, folder: &Path, stage: Stage) -> Option
     );
     let (client_secret, federation_id, group_mapper_id) = made?;
     let url = url?;
-    Some(Keycloak {
+    let keycloak = Keycloak {
         public_url: public_url?.unwrap_or_else(|| url.clone()),
         url,
         realm: realm?,
@@ -336,7 +335,9 @@ pub(super) fn keycloak(top: &Section<'_>, folder: &Path, stage: Stage) -> Option
         first_link_lifespan: first_link_lifespan?,
         reset_link_lifespan: reset_link_lifespan?,
         event_poll: event_poll?,
-    })
+    };
+    impossible::check_keycloak(&section, &keycloak);
+    Some(keycloak)
 }
 
 /// The secret, the federation's id and the group mapper's id.
@@ -437,12 +438,15 @@ fn rate_limits(top: &Section<'_>) -> Option<RateLimits> {
     })
 }
 
-fn account(top: &Section<'_>) -> Option<Account> {
+fn account(top: &Section<'_>, first_link: Option<Duration>) -> Option<Account> {
     let section = top.table("account")?;
     let unused_after = section.or("unused_after", "14d", values::positive_span);
     let report_delay_after = section.or("report_delay_after", "5m", values::report_delay);
     section.finish();
     let account = Account { unused_after: unused_after?, report_delay_after: report_delay_after? };
+    if let Some(first_link) = first_link {
+        impossible::check_spans(&section, &account, first_link);
+    }
     if account.unused_after < Duration::from_hours(24) {
         let fix = "write a longer span, like `14d`";
         section.warn("unused_after", "people have less than a day to set their password", fix);

@@ -17,9 +17,11 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use super::error::{CERTIFICATE_REFUSED, DirectoryError};
+use super::error::DirectoryError;
 use super::result_code;
-use crate::{config, net};
+use crate::config;
+use crate::domain::cause::Cause;
+use crate::net::{self, failure};
 
 /// The time limit for opening a connection, TLS included.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
@@ -32,6 +34,8 @@ pub const VERB_LIMIT: Duration = Duration::from_secs(10);
 pub(super) struct Connection {
     url: Url,
     settings: LdapConnSettings,
+    /// Whether TLS begins before the bind.
+    is_tls: bool,
     bind_dn: String,
     bind_password: RwLock<SecretString>,
     current: Mutex<Current>,
@@ -59,8 +63,8 @@ impl Operation {
         self.deadline.saturating_duration_since(Instant::now()).min(OPERATION_LIMIT)
     }
 
-    fn down(&self, cause: impl Into<String>, is_ambiguous: bool) -> DirectoryError {
-        DirectoryError::Down { verb: self.verb, cause: cause.into(), is_ambiguous }
+    fn down(&self, cause: Cause, is_ambiguous: bool) -> DirectoryError {
+        DirectoryError::Down { verb: self.verb, cause, is_ambiguous }
     }
 }
 
@@ -81,6 +85,7 @@ impl Connection {
         Ok(Self {
             url: config.url.clone(),
             settings: connection,
+            is_tls: config.start_tls || config.url.scheme() == "ldaps",
             bind_dn: config.bind_dn.as_str().to_owned(),
             bind_password: RwLock::new(config.bind_password.clone()),
             current: Mutex::default(),
@@ -106,17 +111,17 @@ impl Connection {
                 Ok(Err(_panic)) => {
                     // The library panics on an answer that is not LDAP.
                     self.discard(generation).await;
-                    return Err(operation.down("the answer is not LDAP", true));
+                    return Err(operation.down(Cause::NotLdap, true));
                 }
                 Err(_elapsed) => {
                     self.discard(generation).await;
-                    return Err(operation.down("timed out", true));
+                    return Err(operation.down(Cause::TimedOut, true));
                 }
             };
             self.discard(generation).await;
             let was_sent = !matches!(error, LdapError::OpSend { .. });
             if was_sent || is_second_try {
-                return Err(operation.down(describe_loss(&error), was_sent));
+                return Err(operation.down(cause_of(&error), was_sent));
             }
             is_second_try = true;
         }
@@ -155,9 +160,9 @@ impl Connection {
         let opening = AssertUnwindSafe(opening).catch_unwind();
         let (driver, mut ldap) = match timeout(CONNECT_LIMIT.min(operation.limit()), opening).await {
             Ok(Ok(Ok(opened))) => opened,
-            Ok(Ok(Err(error))) => return Err(operation.down(describe_loss(&error), false)),
-            Ok(Err(_panic)) => return Err(operation.down("the answer is not LDAP", false)),
-            Err(_elapsed) => return Err(operation.down("no connection in time", false)),
+            Ok(Ok(Err(error))) => return Err(operation.down(self.cause_of_opening(&error).await, false)),
+            Ok(Err(_panic)) => return Err(operation.down(Cause::NotLdap, false)),
+            Err(_elapsed) => return Err(operation.down(Cause::TimedOut, false)),
         };
         #[expect(
             clippy::disallowed_methods,
@@ -165,7 +170,7 @@ impl Connection {
         )]
         tokio::spawn(async move {
             if let Err(error) = driver.drive().await {
-                tracing::debug!(target: "accolade::directory", cause = describe_loss(&error), "the connection ended");
+                tracing::debug!(target: "accolade::directory", cause = %cause_of(&error), "the connection ended");
             }
         });
         let password = self.bind_password.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -173,10 +178,29 @@ impl Connection {
         match timeout(operation.limit(), AssertUnwindSafe(binding).catch_unwind()).await {
             Ok(Ok(Ok(result))) if result.rc == result_code::SUCCESS => Ok(ldap),
             Ok(Ok(Ok(result))) => Err(DirectoryError::Refused { verb: "bind", rc: result.rc }),
-            Ok(Ok(Err(error))) => Err(operation.down(describe_loss(&error), false)),
-            Ok(Err(_panic)) => Err(operation.down("the answer is not LDAP", false)),
-            Err(_elapsed) => Err(operation.down("timed out in the bind", false)),
+            Ok(Ok(Err(error))) => Err(operation.down(cause_of(&error), false)),
+            Ok(Err(_panic)) => Err(operation.down(Cause::NotLdap, false)),
+            Err(_elapsed) => Err(operation.down(Cause::TimedOut, false)),
         }
+    }
+}
+
+impl Connection {
+    /// The cause of a connection that could not be opened, with the original error in the log.
+    async fn cause_of_opening(&self, error: &LdapError) -> Cause {
+        let mut cause = cause_of(error);
+        if cause == Cause::ConnectionLost {
+            let (host, port) = (self.url.host_str().unwrap_or_default(), self.url.port().unwrap_or(389));
+            cause = if !failure::resolves(host, port).await {
+                Cause::NameUnknown
+            } else if self.is_tls {
+                Cause::TlsClosed
+            } else {
+                cause
+            };
+        }
+        failure::log("directory", cause, error);
+        cause
     }
 }
 
@@ -211,21 +235,19 @@ fn trust_only(file: &Path) -> Result<ClientConfig, DirectoryError> {
     Ok(ClientConfig::builder().with_root_certificates(authorities).with_no_client_auth())
 }
 
-/// Describes the failure without names and addresses.
+/// The cause of a lost connection.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "the library's enum: every other variant means a lost connection"
 )]
-fn describe_loss(error: &LdapError) -> &'static str {
-    let is_tls = |source: &std::io::Error| source.kind() == std::io::ErrorKind::InvalidData;
+fn cause_of(error: &LdapError) -> Cause {
     match error {
-        LdapError::Io { source } if is_tls(source) => CERTIFICATE_REFUSED,
-        LdapError::Io { source } if source.kind() == std::io::ErrorKind::ConnectionRefused => {
-            "connection refused"
-        }
-        LdapError::Rustls { .. } | LdapError::DNSName { .. } => "TLS failed",
-        LdapError::Timeout { .. } => "timed out",
-        LdapError::LdapResult { .. } => "the server refused to begin TLS",
-        _ => "the connection was lost",
+        LdapError::Io { source } => failure::cause_of(source).unwrap_or(Cause::ConnectionLost),
+        LdapError::Rustls { source } => failure::of_tls(source),
+        LdapError::DNSName { .. } => Cause::TlsWrongName,
+        LdapError::Timeout { .. } => Cause::TimedOut,
+        // The answer to StartTLS: the results of all other requests are handled before.
+        LdapError::LdapResult { .. } => Cause::StartTlsRefused,
+        _ => Cause::ConnectionLost,
     }
 }

@@ -1,12 +1,11 @@
 //! What can go wrong at the directory.
 
+use crate::domain::cause::Cause;
 use crate::domain::eligibility::GroupName;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::job::FailureAction;
+use crate::domain::ldap_result::{self, LdapOperation};
 use crate::domain::retry::{self, ErrorClass};
-
-/// The cause in [`DirectoryError::Down`] when TLS could not begin. Waiting does not cure it.
-pub(super) const CERTIFICATE_REFUSED: &str = "the server's certificate is not trusted, or it speaks no TLS";
 
 /// Why an operation failed. No message contains a DN, a value or a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,13 +15,13 @@ pub enum DirectoryError {
     Down {
         /// The name of the operation.
         verb: &'static str,
-        /// What the network reported, without addresses.
-        cause: String,
+        /// What the network or TLS reported.
+        cause: Cause,
         /// Whether the request may have been carried out.
         is_ambiguous: bool,
     },
     /// The server answered with an error code.
-    #[error("the directory refused {verb} with result code {rc}")]
+    #[error("the directory refused {verb} with result code {rc} ({})", ldap_result::cause_of(operation_of(.verb), *.rc))]
     Refused {
         /// The name of the operation.
         verb: &'static str,
@@ -101,38 +100,38 @@ impl DirectoryError {
         }
     }
 
-    /// What an operator must change, if only that helps and the error shows it.
-    pub fn advice(&self) -> Option<&'static str> {
+    /// The cause, if the error shows one.
+    pub fn cause(&self) -> Option<Cause> {
         match self {
-            Self::Down { cause, .. } if cause == CERTIFICATE_REFUSED => Some(
-                "its certificate is not trusted, or it speaks no TLS: check directory.ca_file and directory.url",
-            ),
-            // invalidCredentials, and the codes for an entry that may not bind
-            Self::Refused { verb: "bind", rc: 48 | 49 | 50 | 53 } => {
-                Some("it refuses our bind: check directory.bind_dn and directory.bind_password_file")
-            }
-            // noSuchObject
-            Self::Refused { verb: "probe", rc: 32 } => {
-                Some("it has no such place: check directory.people_dn and directory.groups_dn")
-            }
-            Self::Down { .. }
-            | Self::Refused { .. }
-            | Self::NotOurs { .. }
+            Self::Down { cause, .. } => Some(*cause),
+            Self::Refused { verb, rc } => Some(ldap_result::cause_of(operation_of(verb), *rc)),
+            Self::Groups { rc, .. } => Some(ldap_result::cause_of(LdapOperation::Modify, *rc)),
+            Self::NotOurs { .. }
             | Self::Absent { .. }
             | Self::TooBig { .. }
             | Self::InvalidResponse { .. }
-            | Self::Groups { .. }
             | Self::Settings { .. } => None,
         }
     }
 
     /// Whether TLS could not begin, or the certificate was refused.
     pub fn is_untrusted(&self) -> bool {
-        matches!(self, Self::Down { cause, .. } if cause == CERTIFICATE_REFUSED)
+        matches!(self, Self::Down { cause, .. } if cause.is_of_tls())
     }
 
     /// The failure action of a step that has no rule of its own for this error.
     pub fn failure_action(&self) -> FailureAction {
         self.class().failure_action(self.error_code(), None)
+    }
+}
+
+/// The kind of request that an operation of this name makes last.
+fn operation_of(verb: &str) -> LdapOperation {
+    match verb {
+        "bind" => LdapOperation::Bind,
+        "add_person" => LdapOperation::Add,
+        "lock" | "unlock" | "ensure_membership" | "restore_names" => LdapOperation::Modify,
+        "remove_if_ours" => LdapOperation::Delete,
+        _ => LdapOperation::Search,
     }
 }

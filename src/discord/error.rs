@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::domain::cause::Cause;
 use crate::domain::error_code::ErrorCode;
-use crate::net::{self, CaFileError};
+use crate::net::CaFileError;
+use crate::net::failure;
 
 /// Why a call to Discord did not succeed.
 ///
@@ -89,24 +91,44 @@ pub enum ConnectError {
         /// Why it failed.
         #[source]
         source: DiscordError,
+        /// What the network reported.
+        cause: Option<Cause>,
     },
-    /// The server's certificate is not signed by a trusted CA.
+    /// TLS refused the server, such as its certificate.
     #[error(
-        "discord's certificate is not trusted: check discord.endpoint.ca_file, or what stands between here and discord.com"
+        "discord's certificate is not trusted: check discord.endpoint.ca_file, or what stands between here and discord.com ({0})"
     )]
-    Untrusted,
+    Untrusted(Cause),
     /// The token contains characters that no header accepts.
     #[error("the bot token is not a token")]
     TokenMalformed,
 }
 
 impl ConnectError {
+    /// The cause, if the network or TLS reported one.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Untrusted(cause) => Some(*cause),
+            Self::Ask { cause, .. } => *cause,
+            Self::EndpointNotLoopback
+            | Self::GatewayNotLoopback
+            | Self::CaFile(_)
+            | Self::Client(_)
+            | Self::TokenMalformed => None,
+        }
+    }
+
     /// Classifies the failure of a first call. An untrusted certificate differs from a missing answer, because waiting doesn't fix it.
     pub(super) fn of_first_call(what: &'static str, error: serenity::Error) -> Self {
-        if net::is_certificate_refused(&error) {
-            return Self::Untrusted;
+        let cause = failure::cause_of(&error);
+        if let Some(cause) = cause {
+            failure::log("discord", cause, &error);
         }
-        Self::Ask { what, source: error.into() }
+        match cause {
+            Some(cause) if cause.is_of_tls() => return Self::Untrusted(cause),
+            Some(_) | None => {}
+        }
+        Self::Ask { what, source: error.into(), cause }
     }
 }
 

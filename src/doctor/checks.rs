@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::domain::cause::Cause;
 use crate::domain::diagnosis::{Check, Outcome};
 use crate::domain::finding::{Finding, NotChecked};
 use crate::domain::ids::Timestamp;
@@ -27,17 +28,23 @@ impl Checks {
 
     /// Records that a check found nothing wrong.
     pub(super) fn pass(&mut self, finding: Finding) {
-        self.checks.push(Check { finding, outcome: Outcome::InOrder, about: None });
+        self.checks.push(Check { finding, outcome: Outcome::InOrder, about: None, cause: None });
     }
 
     /// Records a finding.
     pub(super) fn fail(&mut self, finding: Finding, about: impl Into<Option<String>>) {
-        self.checks.push(Check { finding, outcome: Outcome::Wrong, about: about.into() });
+        self.checks.push(Check { finding, outcome: Outcome::Wrong, about: about.into(), cause: None });
+    }
+
+    /// Records a finding with its cause, whose fix is more exact than the finding's.
+    pub(super) fn fail_because(&mut self, finding: Finding, about: String, cause: impl Into<Option<Cause>>) {
+        let cause = cause.into();
+        self.checks.push(Check { finding, outcome: Outcome::Wrong, about: Some(about), cause });
     }
 
     /// Records that a check could not be made.
     pub(super) fn skip(&mut self, finding: Finding, why: NotChecked) {
-        self.checks.push(Check { finding, outcome: Outcome::NotChecked(why), about: None });
+        self.checks.push(Check { finding, outcome: Outcome::NotChecked(why), about: None, cause: None });
     }
 
     /// Records one finding for each fault. Without faults the check passes.

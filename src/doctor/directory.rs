@@ -6,11 +6,15 @@ use uuid::Uuid;
 use super::access::{Access, CouldNotRun, SelfTestMode};
 use super::checks::Checks;
 use crate::config::{self, Config};
-use crate::directory::{AttemptResult, AttributeIndex, Directory, DirectoryError, SelfTest, ServerSettings};
+use crate::directory::{
+    AttemptResult, AttributeIndex, ClassProblem, Directory, DirectoryError, SelfTest, ServerSettings,
+};
+use crate::domain::cause::Cause;
 use crate::domain::dn::Dn;
 use crate::domain::eligibility::GroupName;
-use crate::domain::finding::{Attempt, Finding, NotChecked};
+use crate::domain::finding::{Finding, NotChecked};
 use crate::domain::lang::Lang;
+use crate::domain::ldap_result;
 use crate::messages;
 
 /// The overlays that Accolade needs.
@@ -24,6 +28,7 @@ pub(super) const NEEDS_SERVER_BIND: &[Finding] =
 pub(super) const NEEDS_SELF_TEST: &[Finding] = &[
     Finding::LdapAclWide,
     Finding::LdapAclNarrow,
+    Finding::LdapRefuses,
     Finding::LdapMarkAttributeMissing,
     Finding::LdapIdAttributeMissing,
     Finding::LdapOverlayMissing,
@@ -56,7 +61,9 @@ pub(super) async fn examine(
         checks.pass(finding);
     }
     check_settings(&config.directory, access, checks).await?;
-    if access.self_test == SelfTestMode::Allowed {
+    let fits_schema = check_classes(&directory, checks).await;
+    // With wrong classes the server refuses every entry of the self-test, for that reason alone.
+    if access.self_test == SelfTestMode::Allowed && fits_schema {
         match directory.self_test(seed, &groups_of(config)).await {
             Ok(report) => check_self_test(checks, &report),
             Err(error) => record_error(checks, &error),
@@ -72,7 +79,10 @@ fn record_error(checks: &mut Checks, error: &DirectoryError) {
         DirectoryError::Refused { verb: "bind", .. } => Finding::LdapBindRefused,
         // noSuchObject
         DirectoryError::Refused { verb: "probe", rc: 32 } => Finding::LdapBaseWrong,
-        DirectoryError::Refused { .. } => Finding::LdapAclNarrow,
+        DirectoryError::Refused { .. } if error.cause() == Some(Cause::LdapRightMissing) => {
+            Finding::LdapAclNarrow
+        }
+        DirectoryError::Refused { .. } => Finding::LdapRefuses,
         DirectoryError::Down { .. }
         | DirectoryError::NotOurs { .. }
         | DirectoryError::Absent { .. }
@@ -81,7 +91,38 @@ fn record_error(checks: &mut Checks, error: &DirectoryError) {
         | DirectoryError::Groups { .. }
         | DirectoryError::Settings { .. } => Finding::LdapUnreachable,
     };
-    checks.fail(finding, error.to_string());
+    checks.fail_because(finding, error.to_string(), error.cause());
+}
+
+/// Compares `object_classes` with the schema. `false` if an entry with these classes can't be added.
+async fn check_classes(directory: &Directory, checks: &mut Checks) -> bool {
+    let problems = match directory.class_problems().await {
+        Ok(Some(problems)) => problems,
+        Ok(None) => {
+            checks.skip(Finding::LdapClassesWrong, NotChecked::SchemaHidden);
+            return true;
+        }
+        Err(error) => {
+            record_error(checks, &error);
+            return true;
+        }
+    };
+    let fits = problems.is_empty();
+    checks.fail_for_each(Finding::LdapClassesWrong, problems.iter().map(shown_problem));
+    fits
+}
+
+/// Such as `posixAccount requires uidNumber, gidNumber, homeDirectory`.
+fn shown_problem(problem: &ClassProblem) -> String {
+    match problem {
+        ClassProblem::Unknown { class } => [class, " is not in the schema"].concat(),
+        ClassProblem::Requires { class, attributes } => {
+            [class, " requires ", &attributes.join(", "), ", which Accolade does not write"].concat()
+        }
+        ClassProblem::SecondStructural { class, other } => {
+            [class, " and ", other, " are both structural, and an entry has one"].concat()
+        }
+    }
 }
 
 /// Every group that a rule grants, once.
@@ -146,7 +187,7 @@ fn check_self_test(checks: &mut Checks, report: &SelfTest) {
         checks.expect(Finding::LdapIdAttributeMissing, !report.id_attribute_is_missing);
         return;
     }
-    checks.fail_for_each(Finding::LdapAclNarrow, report.too_narrow().map(|attempt| refused(report, attempt)));
+    check_refusals(checks, report);
     if !report.is_complete() {
         return;
     }
@@ -165,10 +206,25 @@ fn check_self_test(checks: &mut Checks, report: &SelfTest) {
     }
 }
 
-fn refused(report: &SelfTest, attempt: Attempt) -> String {
-    let what = messages::doctor::attempt(Lang::default(), attempt);
-    match report.result_of(attempt) {
-        AttemptResult::Refused(rc) => [&what, ": result code ", &rc.to_string()].concat(),
-        AttemptResult::Done | AttemptResult::NotTried => what,
+/// Records what the bot needs and was refused: as a missing right only if the result code says so.
+fn check_refusals(checks: &mut Checks, report: &SelfTest) {
+    let (mut rights, mut others) = (Vec::new(), Vec::new());
+    for attempt in report.too_narrow() {
+        let what = messages::doctor::attempt(Lang::default(), attempt);
+        let AttemptResult::Refused(code) = report.result_of(attempt) else { continue };
+        let about = [&what, ": result code ", &code.to_string()].concat();
+        match ldap_result::cause_of(attempt.operation(), code) {
+            Cause::LdapRightMissing => rights.push(about),
+            cause => others.push((about, cause)),
+        }
+    }
+    if others.is_empty() {
+        checks.pass(Finding::LdapRefuses);
+    }
+    if !rights.is_empty() || others.is_empty() {
+        checks.fail_for_each(Finding::LdapAclNarrow, rights);
+    }
+    for (about, cause) in others {
+        checks.fail_because(Finding::LdapRefuses, about, cause);
     }
 }

@@ -59,11 +59,11 @@ fn record_connect_error(checks: &mut Checks, error: &ConnectError) {
             checks.pass(Finding::DiscordUntrusted);
             checks.fail(Finding::DiscordTokenRefused, None);
         }
-        ConnectError::Untrusted | ConnectError::CaFile(_) | ConnectError::Client(_) => {
-            checks.fail(Finding::DiscordUntrusted, None);
+        ConnectError::Untrusted(_) | ConnectError::CaFile(_) | ConnectError::Client(_) => {
+            checks.fail(Finding::DiscordUntrusted, error.cause().map(|cause| cause.to_string()));
         }
         ConnectError::Ask { .. } | ConnectError::EndpointNotLoopback | ConnectError::GatewayNotLoopback => {
-            checks.fail(Finding::DiscordUnreachable, None);
+            checks.fail(Finding::DiscordUnreachable, error.cause().map(|cause| cause.to_string()));
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::checks::Checks;
 use super::rights;
 use crate::config::Config;
+use crate::domain::cause::Cause;
 use crate::domain::finding::Finding;
 use crate::keycloak::{Keycloak, KeycloakError};
 
@@ -26,9 +27,11 @@ pub(super) async fn examine(config: &Config, with_ids: bool, checks: &mut Checks
         checks.pass(finding);
     }
     checks.compare_clock("Keycloak", claims.issued_at);
-    if let Err(error) = rights::check(&keycloak, &claims, checks).await {
-        record_error(checks, &error);
+    match rights::check(&keycloak, &claims, checks).await {
+        Ok(()) => checks.pass(Finding::KeycloakProxyAnswers),
+        Err(error) => record_error(checks, &error),
     }
+    check_scheme(config, &keycloak, checks).await;
     match keycloak.accepts_any_host().await {
         Ok(accepts) => checks.expect(Finding::KeycloakHostnameOpen, !accepts),
         Err(error) => record_error(checks, &error),
@@ -38,10 +41,11 @@ pub(super) async fn examine(config: &Config, with_ids: bool, checks: &mut Checks
     }
 }
 
-fn record_error(checks: &mut Checks, error: &KeycloakError) {
+pub(super) fn record_error(checks: &mut Checks, error: &KeycloakError) {
     let finding = match error {
         error if error.is_untrusted() => Finding::KeycloakUntrusted,
         KeycloakError::Settings { what } if what.starts_with("ca_file") => Finding::KeycloakUntrusted,
+        error if is_from_a_proxy(error) => Finding::KeycloakProxyAnswers,
         KeycloakError::Status { endpoint: "token", status: 404, .. } => Finding::KeycloakRealmMissing,
         KeycloakError::Status { endpoint: "token", status: 400 | 401, .. } => Finding::KeycloakSecretWrong,
         KeycloakError::Down { .. }
@@ -49,18 +53,33 @@ fn record_error(checks: &mut Checks, error: &KeycloakError) {
         | KeycloakError::InvalidResponse { .. }
         | KeycloakError::Settings { .. } => Finding::KeycloakUnreachable,
     };
-    checks.fail(finding, error.to_string());
+    checks.fail_because(finding, error.to_string(), error.cause());
+}
+
+/// Whether a proxy refused on its own account. One that does not reach Keycloak reports that Keycloak is down.
+fn is_from_a_proxy(error: &KeycloakError) -> bool {
+    let is_outage = matches!(error.cause(), Some(Cause::BadGateway | Cause::TooManyRequests));
+    error.is_foreign() && !is_outage
+}
+
+/// People reach Keycloak over TLS, but Keycloak was not told so by the proxy: its links would begin with `http://`.
+async fn check_scheme(config: &Config, keycloak: &Keycloak, checks: &mut Checks) {
+    match keycloak.own_scheme().await {
+        Ok(scheme) => {
+            let is_plain = scheme == "http" && config.keycloak.public_url.scheme() == "https";
+            checks.expect(Finding::KeycloakLinksPlain, !is_plain);
+        }
+        Err(error) => record_error(checks, &error),
+    }
 }
 
 /// Tries the ids with the call that the worker makes when a group is new to Keycloak.
 async fn check_ids(keycloak: &Keycloak, checks: &mut Checks) {
     match keycloak.sync_groups().await {
         Ok(()) => checks.pass(Finding::KeycloakFederationUnknown),
-        Err(KeycloakError::Status { status: 404, .. }) => {
-            checks.fail(Finding::KeycloakFederationUnknown, None);
-        }
+        Err(error) if error.says_absent() => checks.fail(Finding::KeycloakFederationUnknown, None),
         // A missing right (403), or a Keycloak that can't reach the directory (400), tells nothing about the ids.
-        Err(KeycloakError::Status { status: 400 | 403, .. }) => {}
+        Err(KeycloakError::Status { status: 400 | 403, ref text, .. }) if !text.is_empty() => {}
         Err(error) => record_error(checks, &error),
     }
 }

@@ -12,10 +12,11 @@ use crate::store::{FileFault, KeyFault, Store, StoreError};
 pub(super) async fn examine(config: &Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, checks: &mut Checks) {
     match Store::open_read_only(&config.store, clock, rng).await {
         Ok(store) => store.close().await,
-        Err(error) => return checks.fail(finding_of(&error), error.to_string()),
+        Err(error) => return checks.fail_because(finding_of(&error), error.to_string(), error.cause()),
     }
     for finding in [
         Finding::StoreUnreachable,
+        Finding::StorePooled,
         Finding::StoreNotReady,
         Finding::StoreReadable,
         Finding::KeyMissing,
@@ -45,6 +46,7 @@ fn finding_of(error: &StoreError) -> Finding {
             | KeyFault::NotWritten { .. }
             | KeyFault::Foreign { .. },
         ) => Finding::KeyWrong,
+        StoreError::Pooled(_) => Finding::StorePooled,
         StoreError::Busy
         | StoreError::FlushFailed
         | StoreError::NoFreeCode

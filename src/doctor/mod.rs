@@ -68,6 +68,7 @@ fn settle(all: &[Check], access: &Access) -> Vec<Check> {
             finding: *finding,
             outcome: Outcome::NotChecked(reason(*finding, access)),
             about: None,
+            cause: None,
         }));
     }
     settled
@@ -95,7 +96,7 @@ mod tests {
     }
 
     fn check(finding: Finding, outcome: Outcome) -> Check {
-        Check { finding, outcome, about: None }
+        Check { finding, outcome, about: None, cause: None }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::access::CouldNotRun;
 use super::checks::Checks;
+use super::keycloak;
 use super::rights;
 use crate::config::Config;
 use crate::domain::dn::Dn;
@@ -74,11 +75,15 @@ pub(super) async fn examine(
     let Ok(admin) = Admin::new(server, user, password.clone()) else { return Ok(()) };
     let inspection = RealmInspection { admin, config };
     match inspection.run(checks).await {
+        Err(error) if error.is_foreign() => {
+            keycloak::record_error(checks, &error);
+            Ok(())
+        }
         Err(KeycloakError::Status { endpoint: "token", status: 400 | 401, .. }) => {
             Err(CouldNotRun::AdministratorRefused)
         }
         // The user is no administrator of this realm.
-        Err(KeycloakError::Status { status: 403, .. }) => Err(CouldNotRun::AdministratorRefused),
+        Err(error) if error.says_forbidden() => Err(CouldNotRun::AdministratorRefused),
         Err(_) | Ok(()) => Ok(()),
     }
 }

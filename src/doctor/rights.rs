@@ -85,7 +85,7 @@ fn needless_roles(roles: &[String], by_role: bool) -> Vec<String> {
 fn is_allowed(answer: Result<(), KeycloakError>) -> Result<bool, KeycloakError> {
     match answer {
         Ok(()) => Ok(true),
-        Err(KeycloakError::Status { status: 403, .. }) => Ok(false),
+        Err(error) if error.says_forbidden() => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -1,5 +1,6 @@
 //! The result of `doctor`: every check with its outcome. A check that was not made never counts as passed.
 
+use super::cause::{Cause, Peer};
 use super::finding::{Finding, NotChecked, System};
 
 /// The outcome of one check.
@@ -22,9 +23,22 @@ pub struct Check {
     pub outcome: Outcome,
     /// What exactly is wrong: an id, a file, an attribute. Never a name, an address or a secret.
     pub about: Option<String>,
+    /// Why a connection failed or a server refused, if that is known. It has a fix of its own.
+    pub cause: Option<Cause>,
 }
 
 impl Check {
+    /// The cause with the server that it is about. Findings about Discord have a fix of their own for each cause.
+    pub fn cause_and_peer(&self) -> Option<(Cause, Peer)> {
+        let peer = match self.finding.system() {
+            System::Discord => None,
+            System::Directory => Some(Peer::Directory),
+            System::Keycloak => Some(Peer::Keycloak),
+            System::Machine => Some(Peer::Database),
+        };
+        self.cause.zip(peer)
+    }
+
     /// What exactly is wrong, for people who do not run the machine. It is left out if it may name files or addresses.
     pub fn about_in_chat(&self) -> Option<&str> {
         let is_a_way = matches!(
@@ -76,7 +90,7 @@ mod tests {
     use super::*;
 
     fn wrong(finding: Finding, about: &str) -> Check {
-        Check { finding, outcome: Outcome::Wrong, about: Some(about.to_owned()) }
+        Check { finding, outcome: Outcome::Wrong, about: Some(about.to_owned()), cause: None }
     }
 
     #[test]
@@ -84,7 +98,7 @@ mod tests {
         let checks = vec![
             wrong(Finding::RoleMissing, "role 1"),
             wrong(Finding::AdministratorGiven, "guild 1"),
-            Check { finding: Finding::LdapAclWide, outcome: Outcome::InOrder, about: None },
+            Check { finding: Finding::LdapAclWide, outcome: Outcome::InOrder, about: None, cause: None },
             wrong(Finding::LdapGroupMissing, "members"),
             wrong(Finding::LdapGroupMissing, "wiki"),
         ];

@@ -3,6 +3,7 @@
 //! The text of a code is fixed: programs read it, and `docs/reference/findings.md` explains it. `messages` has the texts for people.
 
 use super::error_code::codes;
+use super::ldap_result::LdapOperation;
 
 codes! {
     /// A problem outside this program.
@@ -59,6 +60,10 @@ codes! {
         LdapNoSync = "ldap_nosync",
         /// An attribute that the bot searches has no index.
         LdapIndexMissing = "ldap_index_missing",
+        /// The directory refuses what the bot needs, for another reason than a missing right.
+        LdapRefuses = "ldap_refuses",
+        /// `object_classes` names a class that the schema lacks, or one that requires what the bot does not write.
+        LdapClassesWrong = "ldap_classes_wrong",
         /// A group that a rule grants is not in the directory.
         LdapGroupMissing = "ldap_group_missing",
         /// A group that a rule grants is not marked as managed.
@@ -69,6 +74,10 @@ codes! {
         KeycloakUnreachable = "keycloak_unreachable",
         /// Keycloak's certificate is not trusted.
         KeycloakUntrusted = "keycloak_untrusted",
+        /// Something in front of Keycloak answers in its place.
+        KeycloakProxyAnswers = "keycloak_proxy_answers",
+        /// Keycloak believes that people reach it without TLS.
+        KeycloakLinksPlain = "keycloak_links_plain",
         /// Keycloak has no such realm.
         KeycloakRealmMissing = "keycloak_realm_missing",
         /// Keycloak refuses the service client.
@@ -117,6 +126,8 @@ codes! {
         KeycloakAdminsInRealm = "keycloak_admins_in_realm",
         /// The database is not responding.
         StoreUnreachable = "store_unreachable",
+        /// A pooler stands between the bot and PostgreSQL and breaks its sessions.
+        StorePooled = "store_pooled",
         /// The database doesn't exist yet, or has another version.
         StoreNotReady = "store_not_ready",
         /// Other users can read the database's file or folder, or the key file.
@@ -184,6 +195,7 @@ impl Finding {
             | Self::KeycloakProfileOpen
             | Self::KeycloakRedirectWildcard
             | Self::KeycloakHostnameOpen
+            | Self::KeycloakLinksPlain
             | Self::KeycloakVersionHoles
             | Self::KeycloakAdminsInRealm
             | Self::StoreReadable => Weight::Opens,
@@ -203,10 +215,13 @@ impl Finding {
             | Self::LdapAclNarrow
             | Self::LdapMarkAttributeMissing
             | Self::LdapIdAttributeMissing
+            | Self::LdapRefuses
+            | Self::LdapClassesWrong
             | Self::LdapGroupMissing
             | Self::LdapGroupNotManaged
             | Self::KeycloakUnreachable
             | Self::KeycloakUntrusted
+            | Self::KeycloakProxyAnswers
             | Self::KeycloakRealmMissing
             | Self::KeycloakSecretWrong
             | Self::KeycloakRightsMissing
@@ -221,6 +236,7 @@ impl Finding {
             | Self::KeycloakRedirectRefused
             | Self::KeycloakActionOff
             | Self::StoreUnreachable
+            | Self::StorePooled
             | Self::StoreNotReady
             | Self::KeyMissing
             | Self::KeyWrong => Weight::Stops,
@@ -249,6 +265,8 @@ codes! {
         NeedsServerConfiguration = "needs_server_configuration",
         /// The bind of `--ldap-config-dn` may not read it.
         ServerConfigurationHidden = "server_configuration_hidden",
+        /// The directory does not show its schema to the bot.
+        SchemaHidden = "schema_hidden",
         /// It needs a write, and the operator gave `--read-only`.
         NeedsSelfTest = "needs_self_test",
         /// It depends on something that is wrong or was not checked.
@@ -303,6 +321,30 @@ codes! {
 }
 
 impl Attempt {
+    /// The request that is made, for the meaning of its result code.
+    pub const fn operation(self) -> LdapOperation {
+        match self {
+            Self::AddPerson
+            | Self::AddWithPassword
+            | Self::AddWithoutMark
+            | Self::AddForeignAttribute
+            | Self::AddForeignClass
+            | Self::AddElsewhere => LdapOperation::Add,
+            Self::ReadPerson | Self::SeePasswords => LdapOperation::Search,
+            Self::DeleteLocked | Self::DeleteUnlocked => LdapOperation::Delete,
+            Self::Lock
+            | Self::Unlock
+            | Self::JoinGroup
+            | Self::LeaveGroup
+            | Self::WritePassword
+            | Self::SetPassword
+            | Self::TakeMarkOff
+            | Self::Rename
+            | Self::WriteForeignPerson
+            | Self::WriteForeignGroup => LdapOperation::Modify,
+        }
+    }
+
     /// Whether the bot needs the operation. The directory must refuse all others.
     pub const fn is_needed(self) -> bool {
         matches!(

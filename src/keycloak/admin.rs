@@ -46,7 +46,7 @@ impl Admin {
         Ok(Self { client })
     }
 
-    /// Reads a document. `None` if it does not exist (404).
+    /// Reads a document. `None` if Keycloak itself says that it does not exist (404); a proxy's 404 is an error.
     pub async fn get(
         &self,
         endpoint: &'static str,
@@ -55,7 +55,7 @@ impl Admin {
     ) -> Result<Option<Value>, KeycloakError> {
         match self.send(endpoint, Method::GET, path, query, None).await {
             Ok(answer) => answer.json().map(Some),
-            Err(KeycloakError::Status { status: 404, .. }) => Ok(None),
+            Err(error) if error.says_absent() => Ok(None),
             Err(error) => Err(error),
         }
     }

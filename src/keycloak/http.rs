@@ -14,9 +14,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
-use super::error::{CERTIFICATE_REFUSED, KeycloakError};
+use super::error::KeycloakError;
 use super::resolve::FilteringResolver;
-use crate::net;
+use crate::domain::cause::Cause;
+use crate::net::{self, failure};
 
 /// The time limit of one call of the service, without the token call.
 pub const CALL_LIMIT: Duration = Duration::from_secs(8);
@@ -225,20 +226,23 @@ fn read_authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, KeycloakEr
     certificates.map_err(|_| unusable("holds no certificate"))
 }
 
-/// Names the failure without addresses, and tells whether the request may have arrived.
+/// Names the cause, and tells whether the request may have arrived.
 fn down(endpoint: &'static str, error: &reqwest::Error) -> KeycloakError {
-    let (cause, is_ambiguous) = if net::is_certificate_refused(error) {
-        (CERTIFICATE_REFUSED, false)
-    } else if error.is_connect() {
-        ("no connection", false)
-    } else if error.is_builder() {
-        ("no request could be made", false)
-    } else if error.is_timeout() {
-        ("timed out", true)
-    } else {
-        ("the connection was lost", true)
+    let found = failure::cause_of(error);
+    let cause = match found {
+        // The address decides whether TLS was beginning.
+        Some(Cause::ConnectionLost) | None if error.is_connect() && is_tls(error) => Cause::TlsClosed,
+        Some(cause) => cause,
+        None if error.is_timeout() => Cause::TimedOut,
+        None => Cause::ConnectionLost,
     };
+    failure::log("keycloak", cause, error);
+    let is_ambiguous = !cause.is_of_tls() && !error.is_connect() && !error.is_builder();
     KeycloakError::Down { endpoint, cause, is_ambiguous }
+}
+
+fn is_tls(error: &reqwest::Error) -> bool {
+    error.url().is_some_and(|url| url.scheme() == "https")
 }
 
 async fn read_limited(endpoint: &'static str, mut response: Response) -> Result<Vec<u8>, KeycloakError> {

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::Method;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::KeycloakError;
-use super::http::Answer;
+use super::http::{Answer, Call};
 use super::service::Keycloak;
 use crate::domain::account::KeycloakId;
 use crate::domain::ids::Timestamp;
@@ -125,6 +126,17 @@ impl Keycloak {
         self.get("events", &["events"], &[("max", "1")]).await.map(drop)
     }
 
+    /// The scheme of the server's own address, which its links begin with, as a client of the public address sees it.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "own_scheme"))]
+    pub async fn own_scheme(&self) -> Result<String, KeycloakError> {
+        let path = ["realms", &self.shared.realm, ".well-known", "openid-configuration"];
+        let call = Call { endpoint: "discovery", method: Method::GET, path: &path, query: &[], body: None };
+        let document: Value = self.shared.client.send(&call).await?.json()?;
+        let issuer = document.get("issuer").and_then(Value::as_str);
+        let scheme = issuer.and_then(|issuer| issuer.split_once("://")).map(|(scheme, _)| scheme.to_owned());
+        scheme.ok_or(KeycloakError::InvalidResponse { endpoint: "discovery", what: "it names no issuer" })
+    }
+
     /// Whether the server uses the `Host` of a call for its own address, and so would put it into links.
     #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "accepts_any_host"))]
     pub async fn accepts_any_host(&self) -> Result<bool, KeycloakError> {
@@ -138,11 +150,11 @@ impl Keycloak {
     }
 }
 
-/// `None` for 403: a missing right is an answer too.
+/// `None` for Keycloak's own 403: a missing right is an answer too.
 fn unless_forbidden(answer: Result<Answer, KeycloakError>) -> Result<Option<Answer>, KeycloakError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
-        Err(KeycloakError::Status { status: 403, .. }) => Ok(None),
+        Err(error) if error.says_forbidden() => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -165,10 +165,10 @@ impl Actions {
 pub enum MailOutcome {
     /// The mail server accepted it (204).
     Accepted,
-    /// Keycloak refused (400, 404): `mail_refused`, the quota is refunded. Check [`KeycloakError::says_disabled`] before you
+    /// Keycloak itself refused (400, 404): `mail_refused`, the quota is refunded. Check [`KeycloakError::says_disabled`] before you
     /// rely on it: while the directory is down, every user looks disabled.
     Refused(KeycloakError),
-    /// Nothing can have been sent (401, 403, no connection, no token): the quota is refunded, and the call can be repeated.
+    /// Nothing can have been sent (401, 403, a refusal by a proxy, no connection, no token): the quota is refunded, and the call can be repeated.
     NeverSent(KeycloakError),
     /// A mail may have been sent (every 500, every timeout, a lost answer): the quota stays used.
     Unknown(KeycloakError),
@@ -178,6 +178,7 @@ impl MailOutcome {
     /// Keycloak answers every fault of the mail server with the same 500, even if the mail went out.
     pub(super) fn classify(error: KeycloakError) -> Self {
         match error {
+            KeycloakError::Status { status: 400..=404, .. } if error.is_foreign() => Self::NeverSent(error),
             KeycloakError::Status { status: 400 | 404, endpoint, .. } if endpoint != "token" => {
                 Self::Refused(error)
             }
@@ -206,6 +207,7 @@ pub enum Enabled {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::cause::Cause;
 
     fn entry(text: &str) -> DirectoryId {
         DirectoryId::new(text).expect("not empty")
@@ -245,17 +247,28 @@ mod tests {
 
     #[test]
     fn a_mail_is_given_back_only_where_nothing_can_have_gone_out() {
-        let status = |status, endpoint| {
+        let answered = |status, endpoint, text: &str| {
             MailOutcome::classify(KeycloakError::Status {
                 endpoint,
                 status,
-                text: String::new(),
+                text: text.to_owned(),
                 fields: Vec::new(),
                 retry_after: None,
             })
         };
+        let status = |status, endpoint| answered(status, endpoint, "refused");
+        for foreign in [400, 401, 403, 404] {
+            assert!(
+                matches!(answered(foreign, "mail", ""), MailOutcome::NeverSent(_)),
+                "a proxy's {foreign}"
+            );
+        }
         let down = |is_ambiguous| {
-            MailOutcome::classify(KeycloakError::Down { endpoint: "mail", cause: "x", is_ambiguous })
+            MailOutcome::classify(KeycloakError::Down {
+                endpoint: "mail",
+                cause: Cause::TimedOut,
+                is_ambiguous,
+            })
         };
         for refused in [400, 404] {
             assert!(matches!(status(refused, "mail"), MailOutcome::Refused(_)));

@@ -4,6 +4,7 @@
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+use crate::net::failure::NameUnknown;
 use crate::net::is_link_local;
 
 /// The system's resolver, without addresses of a cloud's or network's own services.
@@ -12,10 +13,10 @@ pub(super) struct FilteringResolver;
 impl Resolve for FilteringResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| NameUnknown)?;
             let kept: Vec<_> = found.filter(|address| !is_link_local(address.ip())).collect();
             if kept.is_empty() {
-                return Err("the name leads to no usable address".into());
+                return Err(NameUnknown.into());
             }
             let addresses: Addrs = Box::new(kept.into_iter());
             Ok(addresses)

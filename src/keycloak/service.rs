@@ -148,7 +148,7 @@ impl Keycloak {
     pub async fn person(&self, id: &KeycloakId) -> Result<Option<User>, KeycloakError> {
         match self.get("user", &["users", id.as_str()], &[]).await {
             Ok(answer) => Ok(Some(answer.json::<UserRow>()?.into_user("user")?)),
-            Err(KeycloakError::Status { status: 404, .. }) => Ok(None),
+            Err(error) if error.says_absent() => Ok(None),
             Err(error) => Err(error),
         }
     }

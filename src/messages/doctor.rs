@@ -1,5 +1,6 @@
 //! What `accolade doctor` and `accolade setup` say to operators.
 
+use super::cause;
 use super::quote::code_span;
 use super::{lines, text_of_code, tr};
 use crate::domain::diagnosis::{Check, Diagnosis, Outcome};
@@ -36,7 +37,22 @@ pub fn attempt(lang: Lang, attempt: Attempt) -> String {
 
 /// One finding with what it is about, and its fix.
 pub fn finding(lang: Lang, finding: Finding, about: Option<&str>) -> String {
-    let (wrong, fix) = (wrong(lang, finding), fix(lang, finding));
+    with_fix(lang, finding, about, &fix(lang, finding))
+}
+
+/// One check that failed: the fix of its cause, if that is known, else that of its finding.
+pub fn failed_check(lang: Lang, check: &Check, about: Option<&str>) -> String {
+    with_fix(lang, check.finding, about, &fix_of(lang, check))
+}
+
+/// How to fix what a check found.
+pub fn fix_of(lang: Lang, check: &Check) -> String {
+    let of_cause = check.cause_and_peer().map(|(cause, peer)| cause::sentence(lang, peer, cause));
+    of_cause.unwrap_or_else(|| fix(lang, check.finding))
+}
+
+fn with_fix(lang: Lang, finding: Finding, about: Option<&str>, fix: &str) -> String {
+    let wrong = wrong(lang, finding);
     let about = about.map(|about| [" (", about, ")"].concat()).unwrap_or_default();
     tr!(lang, "doctor-finding", code = finding.code(), wrong = wrong, about = about, fix = fix)
 }
@@ -58,7 +74,7 @@ pub fn report(lang: Lang, diagnosis: &Diagnosis) -> String {
     let mut parts = vec![summary, none];
     parts.extend(diagnosis.worst_first().into_iter().map(|check| {
         let about = check.about_in_chat().map(|about| code_span(about, ABOUT_MAX));
-        finding(lang, check.finding, about.as_deref())
+        failed_check(lang, check, about.as_deref())
     }));
     parts.extend(NotChecked::ALL.iter().filter_map(|why| {
         let unknown = Outcome::NotChecked(*why);

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod admin;
 pub mod card;
+pub mod cause;
 pub mod cli;
 pub mod doctor;
 pub mod error_code;

@@ -15,6 +15,7 @@ use super::counters::Counters;
 use super::error::StoreError;
 use super::flush::Flusher;
 use super::queue::{QUEUE_TIMEOUT, Queue};
+use super::session::{self, LOCK_TIMEOUT};
 use super::sql::Raw;
 use super::sqlite::{ReaderGuard, Readers, Writer, WriterGuard};
 use super::write_health::WriteHealth;
@@ -122,7 +123,7 @@ fn postgres_options(config: &config::Store) -> Result<PgConnectOptions, StoreErr
         }
     };
     Ok(options.application_name("accolade").options([
-        ("lock_timeout", "2s"),
+        ("lock_timeout", LOCK_TIMEOUT),
         ("statement_timeout", "10s"),
         ("idle_in_transaction_session_timeout", "30s"),
     ]))
@@ -145,6 +146,16 @@ fn postgres_pool(options: PgConnectOptions, write_health: WriteHealth) -> PgPool
             Box::pin(std::future::ready(Ok(!write_health.is_stale(connection.age))))
         })
         .connect_lazy_with(options)
+}
+
+impl Target {
+    /// Checks that the server's sessions are usable. SQLite has none.
+    pub(super) async fn check_sessions(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(options) => session::check(options).await,
+        }
+    }
 }
 
 impl Db {

@@ -3,8 +3,12 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use sqlx::migrate::MigrateError;
+
+use crate::domain::cause::Cause;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::request::RequestState;
+use crate::net::failure;
 
 /// Why a call to the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +29,9 @@ pub enum StoreError {
     /// The database is not responding.
     #[error("the database cannot be reached")]
     Down(#[source] sqlx::Error),
+    /// A pooler stands between this program and `PostgreSQL`, and its sessions are not usable.
+    #[error("a pooler stands before the database ({0})")]
+    Pooled(Cause),
     /// The schema is older than this version.
     #[error("the database schema is version {found}, this version needs {wanted}: run `accolade migrate`")]
     SchemaOld {
@@ -45,7 +52,7 @@ pub enum StoreError {
     },
     /// A migration failed.
     #[error("a migration failed")]
-    Migration(#[source] sqlx::migrate::MigrateError),
+    Migration(#[source] MigrateError),
     /// Other users can access a file or folder; the text names the fix.
     #[error(transparent)]
     Unsafe(FileFault),
@@ -202,7 +209,8 @@ impl StoreError {
         match self {
             Self::Busy | Self::ReadOnlyDatabase | Self::Down(_) | Self::NoFreeCode => ErrorCode::StoreBusy,
             Self::Full => ErrorCode::StoreFull,
-            Self::SchemaOld { .. }
+            Self::Pooled(_)
+            | Self::SchemaOld { .. }
             | Self::SchemaNew { .. }
             | Self::Migration(_)
             | Self::Unsafe(_)
@@ -240,6 +248,7 @@ impl StoreError {
             Self::Busy
             | Self::Down(_)
             | Self::NoFreeCode
+            | Self::Pooled(_)
             | Self::SchemaOld { .. }
             | Self::SchemaNew { .. }
             | Self::Migration(_)
@@ -259,7 +268,41 @@ impl StoreError {
         }
     }
 
+    /// The cause, if the error shows one.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Pooled(cause) => Some(*cause),
+            Self::Down(error) | Self::Other(error) => cause_of(error),
+            Self::Migration(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                cause_of(error)
+            }
+            Self::Busy
+            | Self::Full
+            | Self::ReadOnlyDatabase
+            | Self::FlushFailed
+            | Self::SchemaOld { .. }
+            | Self::SchemaNew { .. }
+            | Self::Migration(_)
+            | Self::Unsafe(_)
+            | Self::Key(_)
+            | Self::Url(_)
+            | Self::Sealed { .. }
+            | Self::AlreadyServing
+            | Self::LostLease
+            | Self::NoFreeCode
+            | Self::Poisoned
+            | Self::ReadOnly
+            | Self::Row { .. }
+            | Self::IllegalMove { .. }
+            | Self::NotSqlite
+            | Self::NotABackup(_) => None,
+        }
+    }
+
     pub(super) fn from_sqlx(error: sqlx::Error) -> Self {
+        if let Some(cause @ (Cause::PgPooled | Cause::PgPoolerRefuses)) = cause_of(&error) {
+            return Self::Pooled(cause);
+        }
         let is_down = matches!(
             error,
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed
@@ -282,6 +325,41 @@ impl StoreError {
     }
 }
 
+/// The cause behind an error of the driver: by the code of `PostgreSQL`, or by what the network and TLS reported.
+pub(super) fn cause_of(error: &sqlx::Error) -> Option<Cause> {
+    match error {
+        sqlx::Error::Database(error) => error.code().and_then(|code| cause_of_code(&code)),
+        sqlx::Error::Io(error) => failure::cause_of(error),
+        // The driver's own words: the server has no TLS, or the file of its authority cannot be used.
+        sqlx::Error::Tls(error) => Some(failure::cause_of(error.as_ref()).unwrap_or(Cause::PgNoTls)),
+        sqlx::Error::Protocol(_) => Some(Cause::NotPostgres),
+        _ => None,
+    }
+}
+
+/// The cause behind a code of `PostgreSQL` (its appendix A). SQLite's codes are numbers of other lengths.
+fn cause_of_code(code: &str) -> Option<Cause> {
+    match code {
+        // invalid_password
+        "28P01" => Some(Cause::PgPasswordWrong),
+        // invalid_authorization_specification
+        "28000" => Some(Cause::PgNotAdmitted),
+        // invalid_catalog_name
+        "3D000" => Some(Cause::PgDatabaseMissing),
+        // too_many_connections
+        "53300" => Some(Cause::PgTooManyConnections),
+        // admin_shutdown, crash_shutdown, cannot_connect_now
+        "57P01" | "57P02" | "57P03" => Some(Cause::PgStarting),
+        // insufficient_privilege
+        "42501" => Some(Cause::PgRightMissing),
+        // protocol_violation: the program's own messages are right, so it is PgBouncer, which has this code for all of its refusals
+        "08P01" => Some(Cause::PgPoolerRefuses),
+        // duplicate_prepared_statement, invalid_sql_statement_name: the session is not the one that prepared it
+        "42P05" | "26000" => Some(Cause::PgPooled),
+        _ => None,
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum CodeKind {
     Busy,
@@ -299,15 +377,14 @@ fn why_not_made(kind: ErrorKind) -> String {
 /// five characters (its appendix A).
 fn kind_of_code(code: &str) -> CodeKind {
     match code {
-        // serialization_failure, deadlock_detected, lock_not_available, query_canceled, insufficient_resources, out_of_memory,
-        // too_many_connections
-        "40001" | "40P01" | "55P03" | "57014" | "53000" | "53200" | "53300" => CodeKind::Busy,
+        // serialization_failure, deadlock_detected, lock_not_available, query_canceled, insufficient_resources, out_of_memory
+        "40001" | "40P01" | "55P03" | "57014" | "53000" | "53200" => CodeKind::Busy,
         // disk_full
         "53100" => CodeKind::Full,
         // read_only_sql_transaction (a standby, or an operator's switch)
         "25006" => CodeKind::ReadOnlyDatabase,
-        // admin_shutdown, crash_shutdown, cannot_connect_now, io_error
-        "57P01" | "57P02" | "57P03" | "58030" => CodeKind::Down,
+        // too_many_connections, admin_shutdown, crash_shutdown, cannot_connect_now, io_error
+        "53300" | "57P01" | "57P02" | "57P03" | "58030" => CodeKind::Down,
         _ if code.len() == 5 => CodeKind::Other,
         _ => match code.parse::<u32>() {
             // SQLITE_FULL; SQLITE_IOERR_WRITE, which a limit on file size gives instead; SQLITE_IOERR_SHMSIZE
@@ -343,6 +420,25 @@ mod tests {
         }
         for code in ["2067", "23505", "1", ""] {
             assert_eq!(kind_of_code(code), CodeKind::Other, "{code}");
+        }
+    }
+
+    #[test]
+    fn each_refusal_of_postgres_has_its_cause() {
+        for (code, cause) in [
+            ("28P01", Some(Cause::PgPasswordWrong)),
+            ("28000", Some(Cause::PgNotAdmitted)),
+            ("3D000", Some(Cause::PgDatabaseMissing)),
+            ("53300", Some(Cause::PgTooManyConnections)),
+            ("57P03", Some(Cause::PgStarting)),
+            ("42501", Some(Cause::PgRightMissing)),
+            ("08P01", Some(Cause::PgPoolerRefuses)),
+            ("42P05", Some(Cause::PgPooled)),
+            ("26000", Some(Cause::PgPooled)),
+            ("23505", None),
+            ("14", None),
+        ] {
+            assert_eq!(cause_of_code(code), cause, "{code}");
         }
     }
 

@@ -41,6 +41,7 @@ mod request_rows;
 mod requests;
 mod restored;
 mod seal;
+mod session;
 mod sql;
 mod sqlite;
 mod write_health;
@@ -97,6 +98,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, Sql)> {
         persons::STATEMENTS,
         requests::STATEMENTS,
         restored::STATEMENTS,
+        session::STATEMENTS,
         jobs::STATEMENTS,
     ]
     .into_iter()

@@ -104,6 +104,7 @@ impl Store {
             files::check_database(path)?;
         }
         let keys = Keys::derive(&files::read_key(&config.key_file)?);
+        target.check_sessions().await?;
         let (write_health, counters) = (WriteHealth::default(), Arc::<Counters>::default());
         let db = Db::connect(target, access, &write_health, &counters);
         let wanted = db.wanted_version();
@@ -141,6 +142,7 @@ impl Store {
         if let Target::Sqlite(path) = &target {
             files::make_database(path)?;
         }
+        target.check_sessions().await?;
         // Opened with empty keys: whether a key file must exist already is not known yet.
         let probe = Self::unchecked(target.clone(), Keys::empty(), Arc::clone(&clock), Arc::clone(&rng));
         let wanted = probe.inner.db.wanted_version();

@@ -29,7 +29,7 @@ pub enum Part {
     /// It doesn't answer in time.
     Silent,
     /// It answers but can't be used until the operator follows this advice.
-    Refuses(&'static str),
+    Refuses(String),
     /// Another process does this part's work, and this process is on standby.
     StandsBy,
     /// It works in part; the text says what is missing and what to do.
@@ -151,7 +151,7 @@ async fn ready(State(probe): State<Shared>) -> impl IntoResponse {
             let told = match part {
                 Part::Answers => "ok".to_owned(),
                 Part::Silent => "does not answer".to_owned(),
-                Part::Refuses(advice) => advice.to_owned(),
+                Part::Refuses(advice) => advice,
                 Part::StandsBy => "stands by".to_owned(),
                 Part::Degraded(text) => ["degraded: ", &text].concat(),
             };

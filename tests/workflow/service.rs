@@ -294,7 +294,7 @@ fn a_reload_brings_new_rules_words_and_secrets_to_what_comes_next() {
         let secret = watched.folder.path().join("client.secret");
         write_private(&secret, "wrong")?;
         watched.starts(&[("ACCOLADE__KEYCLOAK__CLIENT_SECRET_FILE", &secret.to_string_lossy())]).await?;
-        waits_until_part(watched.health(), "keycloak", "check keycloak.client_id").await?;
+        waits_until_part(watched.health(), "keycloak", "Check `keycloak.client_id`").await?;
         let ada = env.person("ada");
         // From now on nobody is eligible.
         env.changes_config(|config| {

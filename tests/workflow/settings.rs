@@ -96,14 +96,14 @@ fn set(key: &str, value: impl std::fmt::Display) -> (String, String) {
 
 #[test]
 fn a_wrong_ca_of_the_directory_is_named_and_loses_no_request() {
-    a_wrong_setting("w01", "directory", "check directory.ca_file", |_, env| {
+    a_wrong_setting("w01", "directory", "`directory.ca_file`", |_, env| {
         vec![set("DIRECTORY__CA_FILE", env.sim.ca_file().display())]
     });
 }
 
 #[test]
 fn a_wrong_ca_of_keycloak_is_named_and_loses_no_request() {
-    a_wrong_setting("w02", "keycloak", "check keycloak.ca_file", |harness, env| {
+    a_wrong_setting("w02", "keycloak", "`keycloak.ca_file`", |harness, env| {
         // Any server whose certificate another CA signed will do.
         let elsewhere = harness.servers.slapd.ldaps_url.replace("ldaps://", "https://");
         vec![set("KEYCLOAK__URL", elsewhere), set("KEYCLOAK__CA_FILE", env.sim.ca_file().display())]
@@ -115,7 +115,7 @@ fn a_wrong_bind_password_is_named_and_loses_no_request() {
     a_wrong_setting(
         "w03",
         "directory",
-        "check directory.bind_dn and directory.bind_password_file",
+        "the password in `directory.bind_password_file` is wrong",
         |harness, _| {
             vec![set("DIRECTORY__BIND_PASSWORD_FILE", harness.servers.slapd.keycloak_password_file.display())]
         },
@@ -124,14 +124,9 @@ fn a_wrong_bind_password_is_named_and_loses_no_request() {
 
 #[test]
 fn a_wrong_client_secret_is_named_and_loses_no_request() {
-    a_wrong_setting(
-        "w04",
-        "keycloak",
-        "check keycloak.client_id and keycloak.client_secret_file",
-        |harness, _| {
-            vec![set("KEYCLOAK__CLIENT_SECRET_FILE", harness.servers.slapd.bot_password_file.display())]
-        },
-    );
+    a_wrong_setting("w04", "keycloak", "Check `keycloak.client_id`", |harness, _| {
+        vec![set("KEYCLOAK__CLIENT_SECRET_FILE", harness.servers.slapd.bot_password_file.display())]
+    });
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::domain::job::{FailureAction, Outcome};
 use crate::domain::person_name::stand_in;
 use crate::jobs::context::StepContext;
 use crate::jobs::outcome::{StepDone, StepError};
-use crate::keycloak::{Enabled, Import, KeycloakError, StandIn};
+use crate::keycloak::{Enabled, Import, StandIn};
 use crate::worker::breaker::Target;
 
 /// The recorded user, if Keycloak still has it. If none is recorded: the user that was imported from our entry, because an attempt that
@@ -113,7 +113,7 @@ pub(super) async fn end_sessions(ctx: &StepContext<'_>) -> Result<StepDone, Step
     let ending = ctx.worker.deps.keycloak.end_sessions(&id);
     match ctx.call(Target::Keycloak, "end_sessions", ending).await? {
         Ok(()) => Ok(StepDone::plain(Outcome::Applied)),
-        Err(KeycloakError::Status { status: 404, .. }) => Ok(StepDone::skipped()),
+        Err(error) if error.says_absent() => Ok(StepDone::skipped()),
         Err(error) => Err(error.into()),
     }
 }

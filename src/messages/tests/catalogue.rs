@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::*;
+use crate::domain::cause::Cause;
 use crate::domain::comparison::DifferenceKind;
 use crate::domain::finding::{self, Attempt, Finding, System};
 use crate::domain::link::{self, LinkDifference};
@@ -116,6 +117,7 @@ fn named_after_codes() -> Vec<(&'static str, Vec<&'static str>)> {
         ("doctor-not-checked", codes(finding::NotChecked::ALL, finding::NotChecked::code)),
         ("doctor-system", codes(System::ALL, System::code)),
         ("attempt", codes(Attempt::ALL, Attempt::code)),
+        ("cause", codes(Cause::ALL, Cause::code)),
     ]
 }
 
@@ -143,7 +145,11 @@ fn every_code_has_its_message() {
         for code in codes {
             let id = id_of_code(kind, code);
             let text = messages.get(id.as_str()).unwrap_or_else(|| panic!("there is no message `{id}`"));
-            let may_have: &[&str] = if kind == "difference" { &["detail"] } else { &[] };
+            let may_have: &[&str] = match kind {
+                "difference" => &["detail"],
+                "cause" => &["url", "ca"],
+                _ => &[],
+            };
             let variables = names_after(text, "$");
             assert!(variables.iter().all(|name| may_have.contains(name)), "`{id}` has {variables:?}");
         }

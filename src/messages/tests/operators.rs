@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::domain::cause::Cause;
 use crate::domain::comparison::DifferenceKind;
 use crate::domain::diagnosis::{Check, Diagnosis, Outcome};
 use crate::domain::eligibility::{Approval, GroupName, Rule, RuleName};
@@ -63,6 +64,11 @@ pub(super) fn by_doctor(lang: Lang) -> Vec<String> {
         said.extend([doctor::wrong(lang, *finding), doctor::fix(lang, *finding)]);
         said.push(doctor::finding(lang, *finding, Some("guild 1")));
     }
+    for cause in Cause::ALL {
+        let finding = Finding::LdapUnreachable;
+        let check = Check { finding, outcome: Outcome::Wrong, about: None, cause: Some(*cause) };
+        said.push(doctor::failed_check(lang, &check, None));
+    }
     for why in NotChecked::ALL {
         said.push(doctor::unchecked(lang, *why, "clock_skew"));
     }
@@ -75,8 +81,12 @@ pub(super) fn by_doctor(lang: Lang) -> Vec<String> {
 
 #[test]
 fn a_report_tells_the_worst_first_and_what_nobody_judged_apart_from_what_is_in_order() {
-    let check =
-        |finding, outcome, about: Option<&str>| Check { finding, outcome, about: about.map(str::to_owned) };
+    let check = |finding, outcome, about: Option<&str>| Check {
+        finding,
+        outcome,
+        about: about.map(str::to_owned),
+        cause: None,
+    };
     let checks = vec![
         check(Finding::DiscordIntentOff, Outcome::InOrder, None),
         check(Finding::RoleMissing, Outcome::Wrong, Some("guild 1, role 2")),

@@ -1,6 +1,8 @@
-//! Rules of the network that several clients share: loopback and link-local addresses, CA files, refused certificates.
+//! Rules of the network that several clients share: loopback and link-local addresses, and CA files. `failure` finds the cause of a
+//! failed connection.
 
-use std::error::Error;
+pub(crate) mod failure;
+
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
@@ -65,20 +67,6 @@ pub(crate) fn read_ca_file(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
     }
 }
 
-/// Whether TLS refused the other side's certificate. Waiting does not cure that, unlike other failures of a connection.
-pub(crate) fn is_certificate_refused(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
-            return true;
-        }
-        // `source` of an I/O error is the source of the error inside it, so the chain would skip that inner error itself.
-        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next = inner.map_or_else(|| cause.source(), |inner| Some(inner));
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,13 +118,5 @@ mod tests {
         ] {
             assert!(matches!(read(text), Err(CaFileError::NoCertificate)), "{text:?}");
         }
-    }
-
-    #[test]
-    fn a_refused_certificate_is_found_inside_an_io_error() {
-        let refused = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        let wrapped = io::Error::new(io::ErrorKind::InvalidData, io::Error::other(refused));
-        assert!(is_certificate_refused(&wrapped));
-        assert!(!is_certificate_refused(&io::Error::new(io::ErrorKind::ConnectionRefused, "no")));
     }
 }

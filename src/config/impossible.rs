@@ -1,0 +1,239 @@
+//! Values that are each valid and can never work together or in their place. Each is refused with what to write instead, because the
+//! program would meet it much later, and blame something else.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::model::{Account, Directory, Guild, Keycloak};
+use super::reader::Section;
+use crate::domain::eligibility::Rule;
+use crate::domain::ids::RoleId;
+
+/// Object classes of usual schemas that an entry of this program can't have, with the reason.
+const UNUSABLE_CLASSES: &[(&str, &str)] = &[
+    (
+        "posixAccount",
+        "it requires `uidNumber`, `gidNumber` and `homeDirectory`, which Accolade does not write",
+    ),
+    ("posixGroup", "it requires `gidNumber`, and is a class of groups"),
+    ("sambaSamAccount", "it requires `sambaSID`, which Accolade does not write"),
+    ("simpleSecurityObject", "it requires a password, and Accolade never writes one"),
+    ("krbPrincipal", "it requires `krbPrincipalName`, which Accolade does not write"),
+    ("dcObject", "it requires `dc`, which Accolade does not write"),
+    ("account", "it is structural, as `inetOrgPerson` is, and an entry has one structural class"),
+    ("device", "it is structural, as `inetOrgPerson` is, and an entry has one structural class"),
+    ("residentialPerson", "it is structural, as `inetOrgPerson` is, and an entry has one structural class"),
+    ("organizationalRole", "it is structural, as `inetOrgPerson` is, and an entry has one structural class"),
+    ("organizationalUnit", "it is structural, as `inetOrgPerson` is, and an entry has one structural class"),
+    ("groupOfNames", "it is a class of groups"),
+    ("groupOfUniqueNames", "it is a class of groups"),
+    ("alias", "it makes the entry stand for another one"),
+    ("subentry", "it hides the entry from searches"),
+];
+
+/// What an id of Discord's names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Guild,
+    Role,
+    Channel,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Guild => "a server",
+            Self::Role => "a role",
+            Self::Channel => "a channel",
+        }
+    }
+}
+
+/// One use of an id.
+struct Use<'s, 'a> {
+    section: &'s Section<'a>,
+    key: &'static str,
+    id: u64,
+    kind: Kind,
+    /// The position of its guild.
+    guild: usize,
+}
+
+/// Checks the ids of all guilds: Discord gives each id once, so a role is no channel and belongs to one server.
+pub(super) fn check_guilds(sections: &[Section<'_>], guilds: &[Guild]) {
+    let rules: Vec<Vec<Section<'_>>> =
+        sections.iter().map(|section| section.tables("rule").unwrap_or_default()).collect();
+    let mut uses: Vec<Use<'_, '_>> = Vec::new();
+    for (at, (section, guild)) in sections.iter().zip(guilds).enumerate() {
+        uses.push(Use { section, key: "id", id: guild.id.get(), kind: Kind::Guild, guild: at });
+    }
+    for (at, ((section, guild), rules)) in sections.iter().zip(guilds).zip(&rules).enumerate() {
+        let mut all = |section, key, kind, ids: Vec<u64>| {
+            uses.extend(ids.into_iter().map(|id| Use { section, key, id, kind, guild: at }));
+        };
+        let numbers = |roles: &[RoleId]| roles.iter().map(|role| role.get()).collect::<Vec<_>>();
+        all(section, "moderator_roles", Kind::Role, numbers(&guild.moderator_roles));
+        all(section, "admin_roles", Kind::Role, numbers(&guild.admin_roles));
+        all(section, "member_role", Kind::Role, guild.member_role.iter().map(|role| role.get()).collect());
+        all(section, "request_channel", Kind::Channel, vec![guild.request_channel.get()]);
+        all(section, "log_channel", Kind::Channel, guild.log_channel.iter().map(|id| id.get()).collect());
+        for (section, rule) in rules.iter().zip(&guild.policy.rules) {
+            for (key, roles) in roles_of(rule) {
+                all(section, key, Kind::Role, numbers(roles));
+            }
+        }
+    }
+    for (at, one) in uses.iter().enumerate() {
+        let clash = uses.iter().take(at).find(|other| other.id == one.id && clashes(other, one));
+        if let Some(other) = clash {
+            report(one, other);
+        }
+    }
+}
+
+fn roles_of(rule: &Rule) -> [(&'static str, &[RoleId]); 3] {
+    [("all_roles", &rule.all_roles), ("any_roles", &rule.any_roles), ("none_roles", &rule.none_roles)]
+}
+
+fn clashes(other: &Use<'_, '_>, one: &Use<'_, '_>) -> bool {
+    other.kind != one.kind || (other.guild != one.guild && one.kind != Kind::Guild)
+}
+
+fn report(one: &Use<'_, '_>, other: &Use<'_, '_>) {
+    let (section, key, id) = (one.section, one.key, one.id);
+    let is_own_guild = other.kind == Kind::Guild && other.guild == one.guild;
+    match (one.kind, is_own_guild) {
+        (Kind::Role, true) => {
+            let problem = format!(
+                "`{id}` is the id of the server, which Discord uses for @everyone: no member lists it"
+            );
+            section.error(key, problem, everyone_fix(key));
+        }
+        // Servers from before 2017 have a first channel with their own id.
+        (Kind::Channel, true) => {
+            let problem = format!(
+                "`{id}` is also the id of the server: only the first channel of an old server has it"
+            );
+            section.warn(key, problem, "right-click the channel and choose `Copy ID`");
+        }
+        (Kind::Role | Kind::Channel | Kind::Guild, _) => {
+            let place = other.section.key(other.key);
+            let problem = if one.kind == other.kind {
+                format!("`{id}` belongs to another server, see `{place}`")
+            } else {
+                format!("`{id}` is {} in `{place}` and {} here", other.kind.name(), one.kind.name())
+            };
+            section.error(key, problem, "right-click the thing in Discord and choose `Copy ID`");
+        }
+    }
+}
+
+fn everyone_fix(key: &str) -> &'static str {
+    match key {
+        "all_roles" | "any_roles" => "leave it out: a rule without roles fits every member",
+        "none_roles" => "leave it out, or remove the rule: it would fit nobody",
+        "member_role" => "name a role of its own, or leave `member_role` out",
+        _ => "name the roles of the people who decide",
+    }
+}
+
+/// Checks `[directory]` for places and classes that a directory can't bring together.
+pub(super) fn check_directory(section: &Section<'_>, directory: &Directory) {
+    let (people, groups) = (parts(&directory.people_dn), parts(&directory.groups_dn));
+    let is_within = |inner: &[String], outer: &[String]| inner.ends_with(outer);
+    if is_within(&groups, &people) {
+        let problem = if groups == people {
+            "people and groups are in one place: access rules for one would apply to the other"
+        } else {
+            "the groups are below the people: access rules for people would apply to groups"
+        };
+        section.error("groups_dn", problem, "keep the groups in a place of their own, beside `people_dn`");
+    } else if people.last() != groups.last() {
+        section.error(
+            "groups_dn",
+            "ends differently from `people_dn`: members in another database are not kept up to date",
+            "keep both below one suffix, such as `dc=example,dc=org`",
+        );
+    }
+    let bot = parts(&directory.bind_dn);
+    if bot == people || bot == groups {
+        section.error(
+            "bind_dn",
+            "is the place of people or groups, which can't log in",
+            "name the entry that the bot binds as, such as `cn=accolade,ou=services,dc=example,dc=org`",
+        );
+    }
+    check_classes(section, &directory.object_classes);
+}
+
+fn check_classes(section: &Section<'_>, classes: &[String]) {
+    for (at, class) in classes.iter().enumerate() {
+        if classes.iter().take(at).any(|other| other.eq_ignore_ascii_case(class)) {
+            section.error("object_classes", format!("names `{class}` twice"), "name each class once");
+        }
+        let unusable = UNUSABLE_CLASSES.iter().find(|(name, _)| name.eq_ignore_ascii_case(class));
+        if let Some((_, reason)) = unusable {
+            let fix = "take it out; another program may add it to the entries later";
+            section.error("object_classes", format!("`{class}` can't be used: {reason}"), fix);
+        }
+    }
+}
+
+/// The parts of a distinguished name, as they compare: without case and blanks around names and values.
+fn parts(dn: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let (mut part, mut is_escaped) = (String::new(), false);
+    for c in dn.to_lowercase().chars() {
+        if c == ',' && !is_escaped {
+            found.push(std::mem::take(&mut part));
+            continue;
+        }
+        is_escaped = c == '\\' && !is_escaped;
+        part.push(c);
+    }
+    found.push(part);
+    let trimmed = |part: &String| match part.split_once('=') {
+        Some((name, value)) => [name.trim(), "=", value.trim()].concat(),
+        None => part.trim().to_owned(),
+    };
+    found.iter().map(trimmed).collect()
+}
+
+/// Checks `[keycloak]` for addresses below Keycloak's base, and for one client in two roles.
+pub(super) fn check_keycloak(section: &Section<'_>, keycloak: &Keycloak) {
+    for (key, url) in [("url", &keycloak.url), ("public_url", &keycloak.public_url)] {
+        if let Some(base) = base_of(url) {
+            let problem = "names a page below Keycloak's own address";
+            section.error(key, problem, format!("write `{base}`"));
+        }
+    }
+    if keycloak.client_id == keycloak.mail_client_id {
+        section.error(
+            "mail_client_id",
+            "is the service client: people can't log in there",
+            "name the client of the page that people reach after the mail, such as `account`",
+        );
+    }
+}
+
+/// The address before `/realms/…` or `/admin…`, which the program adds itself.
+fn base_of(url: &Url) -> Option<String> {
+    let segments: Vec<&str> = url.path_segments()?.collect();
+    let at = segments.iter().position(|segment| matches!(*segment, "realms" | "admin"))?;
+    let mut base = url.clone();
+    base.set_path(&segments.iter().take(at).copied().collect::<Vec<_>>().join("/"));
+    Some(base.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Checks that an account is not removed as unused while the first link to it still works.
+pub(super) fn check_spans(account: &Section<'_>, settings: &Account, first_link: Duration) {
+    if settings.unused_after < first_link {
+        let link = humantime::format_duration(first_link);
+        account.error(
+            "unused_after",
+            format!("an account would be removed while its mailed link works (`keycloak.first_link_lifespan` is {link})"),
+            format!("write {link} or more, or shorten the link's lifespan"),
+        );
+    }
+}
