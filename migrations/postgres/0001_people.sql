@@ -60,6 +60,19 @@ CREATE INDEX request_person ON request (person_id, id);
 -- Lists page by guild.
 CREATE INDEX request_guild ON request (guild_id, id);
 
+CREATE TABLE typed_form (
+    owner_key TEXT NOT NULL, -- HMAC of the Discord user, who may have no person yet
+    guild_id TEXT NOT NULL, -- the guild it was typed in (snowflake)
+    request_id TEXT, -- the draft that it corrects; NULL for a first form; no reference, because it lives for minutes
+    values_enc BYTEA NOT NULL, -- what was typed and can't be used, sealed: JSON
+    key_id TEXT NOT NULL, -- the key that sealed it
+    expires_at BIGINT NOT NULL, -- when it is erased
+    PRIMARY KEY (owner_key, guild_id)
+);
+
+-- Housekeeping erases what has expired.
+CREATE INDEX typed_form_expiry ON typed_form (expires_at);
+
 CREATE TABLE decision (
     request_id TEXT NOT NULL REFERENCES request (id), -- the request that was decided
     round BIGINT NOT NULL, -- from 1; reopening a request starts the next round

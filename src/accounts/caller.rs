@@ -65,24 +65,3 @@ pub enum Proof {
     /// The command line names the request itself.
     CommandLine,
 }
-
-/// The values of a form as typed. They are untrusted and never printed.
-#[derive(Clone, Default)]
-pub struct FormInput {
-    /// The requested user name.
-    pub username: String,
-    /// The mail address.
-    pub address: String,
-    /// Given name.
-    pub given: String,
-    /// Family name.
-    pub family: String,
-    /// The reason, where the form asked for one.
-    pub answer: Option<String>,
-}
-
-impl std::fmt::Debug for FormInput {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("FormInput(…)")
-    }
-}

@@ -105,7 +105,14 @@ pub enum Details {
     /// `not_eligible`: the conditions that don't hold.
     WhyNot(Vec<WhyNot>),
     /// All errors in the form.
-    Form(Vec<FieldFault>),
+    Form {
+        /// The errors.
+        faults: Vec<FieldFault>,
+        /// Until when what was typed is kept for a correction; `None` if it could not be kept.
+        kept_until: Option<Timestamp>,
+    },
+    /// `stale_button`: what was typed is no longer kept.
+    NothingKept,
     /// `already_decided`: another person decided first.
     DecidedBy {
         /// Who.

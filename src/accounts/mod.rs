@@ -33,10 +33,12 @@ pub mod requests;
 pub mod restored;
 pub mod retry;
 pub mod status;
+mod typed_form;
 
 pub use crate::domain::phase::{AccountUnavailable, NotEnabled};
+pub use crate::domain::request::FormInput;
 pub use authority::{Admin, Purpose, ViewGrant};
-pub use caller::{Caller, FormInput, Operator, Proof, Reviewer};
+pub use caller::{Caller, Operator, Proof, Reviewer};
 pub use context::{Accounts, Clients};
 pub use error::{BrokenRule, Details, Field, FieldFault, UseCaseError};
 pub use examiner::{Examine, Examiner};

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::caller::{Caller, FormInput};
+use super::caller::Caller;
 use super::context::Accounts;
 use super::eligibility_check::{has_account, waits_for_another_name};
 use super::error::{BrokenRule, Details, Field, FieldFault, UseCaseError};
@@ -17,7 +17,7 @@ use crate::domain::ids::{Nonce, PersonId, RequestId, Timestamp};
 use crate::domain::job::JobKind;
 use crate::domain::mail_address::MailAddress;
 use crate::domain::person_name::PersonName;
-use crate::domain::request::{Answer, Form, Request, RequestKind, RequestState};
+use crate::domain::request::{Answer, Form, FormInput, Request, RequestKind, RequestState, TypedForm};
 use crate::domain::username::{Username, suggest_username};
 use crate::messages::notice;
 use crate::store::{
@@ -96,7 +96,13 @@ impl Accounts {
     pub async fn save_draft(&self, caller: &Caller, typed: FormInput) -> Result<DraftShown, UseCaseError> {
         self.within_limit(async {
             let (guild, rule) = self.fitting_rule(caller)?;
-            let form = self.parse_form(&typed, rule)?;
+            let form = match self.parse_form(&typed, rule) {
+                Ok(form) => form,
+                Err(faults) => {
+                    let typed = TypedForm { draft: None, input: typed };
+                    return Err(self.invalid_form(caller, guild, typed, faults).await);
+                }
+            };
             self.may_ask(caller.user_id).await?;
             let person = PersonId::new(self.store().ids().uuid());
             // A draft needs no durable commit: after a power cut, the person only has to fill in the form again.
@@ -137,7 +143,13 @@ impl Accounts {
     ) -> Result<DraftShown, UseCaseError> {
         self.within_limit(async {
             let (guild, rule) = self.fitting_rule(caller)?;
-            let form = self.parse_form(&typed, rule)?;
+            let form = match self.parse_form(&typed, rule) {
+                Ok(form) => form,
+                Err(faults) => {
+                    let typed = TypedForm { draft: Some(id), input: typed };
+                    return Err(self.invalid_form(caller, guild, typed, faults).await);
+                }
+            };
             let mut tx = self.store().begin().await?;
             let person = tx.person_of(caller.user_id).await?.ok_or(ErrorCode::StaleButton)?;
             let draft = self.new_draft(caller, guild, rule, person.id, form);
@@ -303,7 +315,7 @@ impl Accounts {
     }
 
     /// Checks every field and reports all faults at once.
-    fn parse_form(&self, typed: &FormInput, rule: &Rule) -> Result<Form, UseCaseError> {
+    fn parse_form(&self, typed: &FormInput, rule: &Rule) -> Result<Form, Vec<FieldFault>> {
         let mut faults = Vec::new();
         let username = Username::parse(&typed.username, self.config().username.max)
             .map_err(|broken| {
@@ -330,10 +342,7 @@ impl Accounts {
             (Some(username), Some(address), Some(given), Some(family)) if faults.is_empty() => {
                 Ok(Form { username, address, given, family, answer })
             }
-            (_, _, _, _) => {
-                let first = faults.first().map_or(ErrorCode::Internal, |fault| fault.error_code);
-                Err(UseCaseError::with(first, Details::Form(faults)))
-            }
+            (_, _, _, _) => Err(faults),
         }
     }
 
@@ -366,7 +375,7 @@ impl Accounts {
     fn filled(&self, form: &Form, rule: &Rule) -> Prefill {
         Prefill {
             username: form.username.as_str().to_owned(),
-            address: form.address.as_str().to_owned(),
+            address: form.address.shown(),
             given: form.given.as_str().to_owned(),
             family: form.family.as_str().to_owned(),
             answer: form.answer.as_ref().map(|answer| answer.as_str().to_owned()).unwrap_or_default(),
@@ -451,7 +460,7 @@ const fn is_audited(error_code: ErrorCode) -> bool {
     )
 }
 
-fn expired() -> UseCaseError {
+pub(super) fn expired() -> UseCaseError {
     UseCaseError::with(ErrorCode::StaleButton, Details::Expired)
 }
 

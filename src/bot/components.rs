@@ -80,6 +80,7 @@ async fn answer_component(
     match (custom_id.verb, request, place.proof(custom_id)) {
         (Verb::Request, _, _) => member::open_form(interaction).await,
         (Verb::Status, _, _) => member::say_status(interaction).await,
+        (Verb::Correct, _, _) => member::open_correction(interaction).await,
         (Verb::Send, Some(id), _) => member::send(interaction, id, nonce).await,
         (Verb::Change, Some(id), _) => member::open_change(interaction, id, nonce).await,
         (Verb::Cancel, Some(id), _) => member::cancel_named(interaction, id, nonce).await,
@@ -157,6 +158,10 @@ async fn answer_modal(
         (Verb::Form, _, _) => member::save_form(interaction, forms::read_account_form(field)).await,
         (Verb::Change, Some(id), _) => {
             member::save_change(interaction, id, custom_id.nonce, forms::read_account_form(field)).await
+        }
+        (Verb::Correct, id, _) => {
+            let draft = id.map(|id| (id, custom_id.nonce));
+            member::save_correction(interaction, draft, forms::read_account_form(field)).await
         }
         (Verb::DenyForm, Some(id), Some(proof)) => {
             moderator::deny(interaction, id, proof, &forms::read_reason(field), Notify::Told).await

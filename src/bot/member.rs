@@ -31,22 +31,68 @@ pub(super) async fn save_form(interaction: &Interaction, input: FormInput) -> Re
     let saving = async {
         match interaction.accounts().save_draft(&interaction.caller, input.clone()).await {
             Ok(draft) => draft_message(interaction, &draft),
-            Err(denied) if matches!(denied.details, Details::Form(_)) => {
-                invalid_form_message(interaction, &denied, &input)
-            }
-            Err(denied) => interaction.error_message(&denied),
+            Err(denied) => invalid_form(interaction, Faulty::First, &denied, &input)
+                .unwrap_or_else(|| interaction.error_message(&denied)),
         }
     };
     interaction.answer_privately(saving).await
 }
 
-/// The errors of the form, the input (an invalid form is not stored) and a button for a new form.
-fn invalid_form_message(
+/// First answer to `Correct it`: the form as it was typed.
+pub(super) async fn open_correction(interaction: &Interaction) -> Result<(), DiscordError> {
+    match interaction.accounts().correct_form(&interaction.caller).await {
+        Ok(correction) => {
+            let custom_id = match correction.draft {
+                Some((id, nonce)) => CustomId::of_request(Verb::Correct, id, nonce),
+                None => CustomId::without_row(Verb::Correct),
+            };
+            let form = forms::account_form(interaction.lang(), custom_id, correction.prefill);
+            interaction.reply.open_modal(&form).await
+        }
+        Err(denied) => answer_at_once(interaction, refusal_on_draft(interaction, &denied)).await,
+    }
+}
+
+/// First answer to the corrected form: its message becomes the draft, or names what is still wrong.
+pub(super) async fn save_correction(
     interaction: &Interaction,
+    draft: Option<(RequestId, Nonce)>,
+    input: FormInput,
+) -> Result<(), DiscordError> {
+    let which = if draft.is_some() { Faulty::Change } else { Faulty::First };
+    let saving = async {
+        match interaction.accounts().save_correction(&interaction.caller, draft, input.clone()).await {
+            Ok(draft) => ButtonAnswer::Update(draft_message(interaction, &draft)),
+            Err(denied) => match invalid_form(interaction, which, &denied, &input) {
+                Some(message) => ButtonAnswer::Update(message),
+                None => refusal_on_draft(interaction, &denied),
+            },
+        }
+    };
+    interaction.answer_button(saving).await
+}
+
+/// The errors of a form with the button that opens it again as it was typed. If it could not be kept, the message shows what was typed,
+/// for copying. `None` if the form is not what was refused.
+fn invalid_form(
+    interaction: &Interaction,
+    which: Faulty,
     denied: &UseCaseError,
     input: &FormInput,
-) -> OutgoingMessage {
+) -> Option<OutgoingMessage> {
+    let Details::Form { faults, kept_until } = &denied.details else { return None };
     let lang = interaction.lang();
+    let told = OutgoingMessage::text(render::form_faults(
+        lang,
+        (which, *kept_until),
+        faults,
+        interaction.max_username,
+    ));
+    tracing::info!(error_code = %denied.error_code, "a form was refused");
+    if kept_until.is_some() {
+        let correct = CustomId::without_row(Verb::Correct);
+        return Some(told.with_button(tr!(lang, "button-correct"), ButtonStyle::Primary, correct));
+    }
     let labels = messages::form::account_form(lang);
     let fields = [
         (labels.username, input.username.as_str()),
@@ -55,12 +101,15 @@ fn invalid_form_message(
         (labels.family, input.family.as_str()),
         (labels.answer, input.answer.as_deref().unwrap_or_default()),
     ];
-    let typed = messages::form::typed_back(lang, &fields);
-    interaction.error_message(denied).followed_by(&typed).with_button(
-        tr!(lang, "button-request"),
-        ButtonStyle::Primary,
-        CustomId::without_row(Verb::Request),
-    )
+    let told = told.followed_by(&messages::form::typed_back(lang, &fields));
+    Some(match which {
+        Faulty::First => told.with_button(
+            tr!(lang, "button-request"),
+            ButtonStyle::Primary,
+            CustomId::without_row(Verb::Request),
+        ),
+        Faulty::Change => told,
+    })
 }
 
 /// First answer to `Change`: the form with the values of the draft.
@@ -74,10 +123,15 @@ pub(super) async fn open_change(
             let custom_id = CustomId::of_request(Verb::Change, id, nonce);
             interaction.reply.open_modal(&forms::account_form(interaction.lang(), custom_id, prefill)).await
         }
-        Err(denied) => match refusal_on_draft(interaction, &denied) {
-            ButtonAnswer::Update(message) => interaction.reply.update_message(&message).await,
-            ButtonAnswer::Private(message) => interaction.reply.say_ephemeral(&message).await,
-        },
+        Err(denied) => answer_at_once(interaction, refusal_on_draft(interaction, &denied)).await,
+    }
+}
+
+/// First answer to a button that opened no form.
+async fn answer_at_once(interaction: &Interaction, answer: ButtonAnswer) -> Result<(), DiscordError> {
+    match answer {
+        ButtonAnswer::Update(message) => interaction.reply.update_message(&message).await,
+        ButtonAnswer::Private(message) => interaction.reply.say_ephemeral(&message).await,
     }
 }
 
@@ -89,18 +143,13 @@ pub(super) async fn save_change(
     input: FormInput,
 ) -> Result<(), DiscordError> {
     let changing = async {
-        match interaction.accounts().change_draft(&interaction.caller, id, nonce, input).await {
+        let changed = interaction.accounts().change_draft(&interaction.caller, id, nonce, input.clone());
+        match changed.await {
             Ok(draft) => ButtonAnswer::Update(draft_message(interaction, &draft)),
-            Err(UseCaseError { details: Details::Form(faults), .. }) => {
-                let told = render::form_faults(
-                    interaction.lang(),
-                    Faulty::Change,
-                    &faults,
-                    interaction.max_username,
-                );
-                ButtonAnswer::Private(OutgoingMessage::text(told))
-            }
-            Err(denied) => refusal_on_draft(interaction, &denied),
+            Err(denied) => match invalid_form(interaction, Faulty::Change, &denied, &input) {
+                Some(message) => ButtonAnswer::Private(message),
+                None => refusal_on_draft(interaction, &denied),
+            },
         }
     };
     interaction.answer_button(changing).await

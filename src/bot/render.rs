@@ -1,6 +1,7 @@
 //! Renders the error of a use-case as a text of `messages`.
 
 use crate::accounts::{BrokenRule, Details, Field, FieldFault, UseCaseError};
+use crate::domain::ids::Timestamp;
 use crate::domain::lang::Lang;
 use crate::domain::reference::Reference;
 use crate::domain::request::Faulty;
@@ -16,7 +17,10 @@ pub(super) fn error_code(
     match &denied.details {
         Details::None | Details::Expired => error_code::sentence(lang, denied.error_code, reference),
         Details::WhyNot(reasons) => error_code::why_not(lang, reasons),
-        Details::Form(faults) => form_faults(lang, Faulty::First, faults, max_username),
+        Details::Form { faults, kept_until } => {
+            form_faults(lang, (Faulty::First, *kept_until), faults, max_username)
+        }
+        Details::NothingKept => tr!(lang, "form-not-kept"),
         Details::DecidedBy { who, verdict, at } => error_code::decided_by(lang, *who, *verdict, *at),
         Details::Ended { state } => error_code::ended(lang, *state),
         Details::CardChanged => tr!(lang, "refusal-card-changed"),
@@ -32,7 +36,12 @@ pub(super) fn error_code(
 }
 
 /// The errors of a form, one below the other.
-pub(super) fn form_faults(lang: Lang, which: Faulty, faults: &[FieldFault], max_username: usize) -> String {
+pub(super) fn form_faults(
+    lang: Lang,
+    which: (Faulty, Option<Timestamp>),
+    faults: &[FieldFault],
+    max_username: usize,
+) -> String {
     form::faults(lang, which, faults.iter().map(|fault| field_fault(lang, *fault, max_username)))
 }
 

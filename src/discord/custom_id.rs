@@ -21,6 +21,8 @@ codes! {
         Request = "request",
         /// Submit the request form.
         Form = "form",
+        /// Correct a form that can't be used: opens it as it was typed, and it is submitted with the same verb.
+        Correct = "correct",
         /// Send the draft.
         Send = "send",
         /// Change the draft: opens the form, which is submitted with the same verb.

@@ -4,6 +4,9 @@
 //! some server reads as a route, a comment, a pipe or a second recipient is refused.
 
 use email_address::{EmailAddress, Options};
+use unicode_normalization::char::is_combining_mark;
+
+use super::person_name::is_shown;
 
 /// A legal address. It is compared in lower case; the directory stores it as typed, and Keycloak mails to the lower-case form.
 #[derive(Clone)]
@@ -18,22 +21,47 @@ pub enum IllegalMailAddress {
     /// Longer than a mail path can be.
     #[error("the mail address is too long")]
     TooLong,
-    /// Not exactly one address: no `@`, several of them, a space or a control character.
+    /// Not exactly one address: no `@`, or several of them.
     #[error("this is not one mail address")]
     NotOneAddress,
-    /// The part before the `@` contains something that is not accepted.
-    #[error("the part before the @ is not accepted")]
-    LocalPart,
+    /// A space, a control character or a character that separates several addresses.
+    #[error("this is not one mail address: a character separates it")]
+    Separator(char),
+    /// Nothing stands before the `@`.
+    #[error("nothing stands before the @")]
+    LocalEmpty,
+    /// The part before the `@` is too long.
+    #[error("the part before the @ is too long")]
+    LocalTooLong,
+    /// The part before the `@` has a character that is not accepted.
+    #[error("the part before the @ has a character that is not accepted")]
+    LocalCharacter(char),
+    /// The part before the `@` begins or ends with a dot, or has two in a row.
+    #[error("the part before the @ has a dot in a wrong place")]
+    LocalDot,
+    /// Nothing stands after the `@`.
+    #[error("nothing stands after the @")]
+    DomainEmpty,
+    /// The part after the `@` has a character that no domain has.
+    #[error("the part after the @ has a character that no domain has")]
+    DomainCharacter(char),
+    /// The part after the `@` is longer than a domain can be.
+    #[error("the part after the @ is too long")]
+    DomainTooLong,
     /// The part after the `@` is not a domain of the internet.
     #[error("the part after the @ is not a domain")]
     Domain,
 }
 
 /// The longest address. RFC 5321 section 4.5.3.1.3 allows 256 characters for a path, and two of them are its brackets.
-const LONGEST: usize = 254;
+pub const LONGEST: usize = 254;
 
 /// The longest part before the `@` (RFC 5321 section 4.5.3.1.1).
-const LONGEST_LOCAL: usize = 64;
+pub const LONGEST_LOCAL: usize = 64;
+
+/// The longest domain, and the longest part of it between two dots (RFC 1035 section 2.3.4).
+const LONGEST_DOMAIN: usize = 253;
+const LONGEST_LABEL: usize = 63;
 
 /// Characters that RFC 5321 allows before the `@` and some servers read as routes (`%`, `!`), pipes or commands.
 const REFUSED_IN_LOCAL: &[char] = &['%', '!', '|', '`', '"', '(', ')', '\\'];
@@ -49,20 +77,15 @@ impl MailAddress {
         if typed.chars().count() > LONGEST {
             return Err(IllegalMailAddress::TooLong);
         }
-        let is_one_word =
-            !typed.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, ',' | ';' | '<' | '>'));
+        let separates = |c: &char| c.is_control() || c.is_whitespace() || matches!(c, ',' | ';' | '<' | '>');
+        if let Some(separator) = typed.chars().find(separates) {
+            return Err(IllegalMailAddress::Separator(separator));
+        }
         let (local, domain) = typed.split_once('@').ok_or(IllegalMailAddress::NotOneAddress)?;
-        if !is_one_word || domain.contains('@') {
+        if domain.contains('@') {
             return Err(IllegalMailAddress::NotOneAddress);
         }
-        let is_local = !local.is_empty()
-            && local.len() <= LONGEST_LOCAL
-            && local.is_ascii()
-            && !local.contains(REFUSED_IN_LOCAL)
-            && EmailAddress::is_valid_local_part(local);
-        if !is_local {
-            return Err(IllegalMailAddress::LocalPart);
-        }
+        check_local(local)?;
         let address = [local, "@", &ascii_domain(domain)?].concat();
         if address.len() > LONGEST {
             return Err(IllegalMailAddress::TooLong);
@@ -77,6 +100,15 @@ impl MailAddress {
         &self.0
     }
 
+    /// The address as people write it: an internationalised domain in its own letters. It reads back as the same address.
+    pub fn shown(&self) -> String {
+        let Some((local, ascii)) = self.0.rsplit_once('@') else { return self.0.clone() };
+        let (domain, decoded) = idna::domain_to_unicode(ascii);
+        let shown = [local, "@", &domain].concat();
+        let reads_back = decoded.is_ok() && Self::parse(&shown).is_ok_and(|parsed| parsed == *self);
+        if reads_back { shown } else { self.0.clone() }
+    }
+
     /// The whole address in lower case, as the unique index and the deny list compare it.
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
@@ -87,14 +119,52 @@ impl MailAddress {
         self.0.rsplit('@').next().unwrap_or_default()
     }
 
-    /// `…@domain`, which is all that moderators see of the address.
+    /// `…@domain`, which is all that moderators see of the address. An internationalised domain is followed by its ASCII form, because
+    /// its letters may look like others.
     pub fn masked(&self) -> String {
-        ["…@", self.domain()].concat()
+        let shown = self.shown();
+        let domain = shown.rsplit('@').next().unwrap_or_default();
+        if domain == self.domain() {
+            return ["…@", domain].concat();
+        }
+        ["…@", domain, " (", self.domain(), ")"].concat()
     }
+}
+
+/// Checks the part before the `@`, and names what is wrong with it.
+fn check_local(local: &str) -> Result<(), IllegalMailAddress> {
+    if local.is_empty() {
+        return Err(IllegalMailAddress::LocalEmpty);
+    }
+    let is_accepted = |c: char| {
+        c.is_ascii_graphic()
+            && !REFUSED_IN_LOCAL.contains(&c)
+            && (c == '.' || EmailAddress::is_valid_local_part(c.encode_utf8(&mut [0; 4])))
+    };
+    if let Some(refused) = local.chars().find(|c| !is_accepted(*c)) {
+        return Err(IllegalMailAddress::LocalCharacter(refused));
+    }
+    if local.len() > LONGEST_LOCAL {
+        return Err(IllegalMailAddress::LocalTooLong);
+    }
+    // What is left to go wrong are the dots.
+    if EmailAddress::is_valid_local_part(local) { Ok(()) } else { Err(IllegalMailAddress::LocalDot) }
 }
 
 /// The ASCII form of a domain of the internet in lower case, which the deny list uses too.
 pub fn ascii_domain(typed: &str) -> Result<String, IllegalMailAddress> {
+    if typed.is_empty() {
+        return Err(IllegalMailAddress::DomainEmpty);
+    }
+    let is_of_domains =
+        |c: char| c.is_alphanumeric() || is_combining_mark(c) || !c.is_ascii() || matches!(c, '-' | '.');
+    if let Some(refused) = typed.chars().find(|c| !is_of_domains(*c) || !is_shown(*c)) {
+        return Err(IllegalMailAddress::DomainCharacter(refused));
+    }
+    let ascii = idna::domain_to_ascii(typed).map_err(|_| IllegalMailAddress::Domain)?;
+    if ascii.len() > LONGEST_DOMAIN || ascii.split('.').any(|label| label.len() > LONGEST_LABEL) {
+        return Err(IllegalMailAddress::DomainTooLong);
+    }
     let ascii = idna::domain_to_ascii_strict(typed).map_err(|_| IllegalMailAddress::Domain)?;
     let is_label = |label: &str| {
         !label.is_empty() && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -142,8 +212,12 @@ mod tests {
 
     #[test]
     fn an_illegal_address_says_which_rule_it_breaks() {
-        use IllegalMailAddress::{Domain, Empty, LocalPart, NotOneAddress, TooLong};
+        use IllegalMailAddress::{
+            Domain, DomainCharacter, DomainEmpty, DomainTooLong, Empty, LocalCharacter, LocalDot, LocalEmpty,
+            LocalTooLong, NotOneAddress, Separator, TooLong,
+        };
         let long_local = ["x".repeat(65), "@example.org".to_owned()].concat();
+        let long_label = ["ada@", &"x".repeat(64), ".org"].concat();
         let long = ["ada@", &"x.".repeat(200), "org"].concat();
         for (typed, rule) in [
             ("", Empty),
@@ -151,39 +225,40 @@ mod tests {
             ("ada", NotOneAddress),
             ("ada@@example.org", NotOneAddress),
             ("ada@example.org@example.com", NotOneAddress),
-            ("ada@example.org,grace@example.org", NotOneAddress),
-            ("ada@example.org;grace@example.org", NotOneAddress),
-            ("ada@example.org grace@example.org", NotOneAddress),
-            ("ada@example.org\r\nBcc: grace@example.org", NotOneAddress),
-            ("ada@example.org\n", NotOneAddress),
-            ("\tada@example.org", NotOneAddress),
-            ("Ada <ada@example.org>", NotOneAddress),
-            ("<ada@example.org>", NotOneAddress),
-            ("ada\u{0}@example.org", NotOneAddress),
-            ("\"ada\"@example.org", LocalPart),
+            ("ada@example.org,grace@example.org", Separator(',')),
+            ("ada@example.org;grace@example.org", Separator(';')),
+            ("ada@example.org grace@example.org", Separator(' ')),
+            ("ada@example.org\r\nBcc: grace@example.org", Separator('\r')),
+            ("ada@example.org\n", Separator('\n')),
+            ("\tada@example.org", Separator('\t')),
+            ("Ada <ada@example.org>", Separator(' ')),
+            ("<ada@example.org>", Separator('<')),
+            ("ada\u{0}@example.org", Separator('\0')),
+            ("\"ada\"@example.org", LocalCharacter('"')),
             ("\"ada@example.com\"@example.org", NotOneAddress),
-            ("@example.org", LocalPart),
-            (".ada@example.org", LocalPart),
-            ("ada.@example.org", LocalPart),
-            ("a..da@example.org", LocalPart),
-            ("ada%example.com@example.org", LocalPart),
-            ("example.com!ada@example.org", LocalPart),
-            ("ada|sh@example.org", LocalPart),
-            ("ada(comment)@example.org", LocalPart),
-            ("äda@example.org", LocalPart),
-            ("a\u{202e}da@example.org", LocalPart),
-            (long_local.as_str(), LocalPart),
-            ("ada@", Domain),
+            ("@example.org", LocalEmpty),
+            (".ada@example.org", LocalDot),
+            ("ada.@example.org", LocalDot),
+            ("a..da@example.org", LocalDot),
+            ("ada%example.com@example.org", LocalCharacter('%')),
+            ("example.com!ada@example.org", LocalCharacter('!')),
+            ("ada|sh@example.org", LocalCharacter('|')),
+            ("ada(comment)@example.org", LocalCharacter('(')),
+            ("äda@example.org", LocalCharacter('ä')),
+            ("a\u{202e}da@example.org", LocalCharacter('\u{202e}')),
+            (long_local.as_str(), LocalTooLong),
+            ("ada@", DomainEmpty),
             ("ada@localhost", Domain),
-            ("ada@[127.0.0.1]", Domain),
+            ("ada@[127.0.0.1]", DomainCharacter('[')),
             ("ada@127.0.0.1", Domain),
             ("ada@example..org", Domain),
             ("ada@.example.org", Domain),
             ("ada@example.org.", Domain),
             ("ada@-example.org", Domain),
-            ("ada@exa_mple.org", Domain),
-            ("ada@exam\u{200b}ple", Domain),
-            ("ada@example.org/x", Domain),
+            ("ada@exa_mple.org", DomainCharacter('_')),
+            ("ada@exam\u{200b}ple", DomainCharacter('\u{200b}')),
+            ("ada@example.org/x", DomainCharacter('/')),
+            (long_label.as_str(), DomainTooLong),
             (long.as_str(), TooLong),
         ] {
             assert_eq!(MailAddress::parse(typed), Err(rule), "{typed:?}");
@@ -199,6 +274,24 @@ mod tests {
         assert_eq!(format!("{address:?}"), "MailAddress(…)");
     }
 
+    #[test]
+    fn an_internationalised_domain_is_shown_in_its_own_letters_and_stored_in_ascii() {
+        for (typed, stored, shown, masked) in [
+            (
+                "ada@Bücher.example",
+                "ada@xn--bcher-kva.example",
+                "ada@bücher.example",
+                "…@bücher.example (xn--bcher-kva.example)",
+            ),
+            ("Ada@example.org", "Ada@example.org", "Ada@example.org", "…@example.org"),
+        ] {
+            let address = MailAddress::parse(typed).expect("a legal address");
+            assert_eq!((address.as_str(), address.shown().as_str()), (stored, shown));
+            assert_eq!(address.masked(), masked);
+            assert_eq!(MailAddress::parse(&address.shown()), Ok(address));
+        }
+    }
+
     proptest! {
         #[test]
         fn whatever_is_taken_is_one_plain_recipient_and_reads_back(typed in "(\\PC{0,20}|[a-z.+%!\"]{1,10})@(\\PC{0,20}|[a-z.-]{1,12})") {
@@ -208,6 +301,7 @@ mod tests {
                 prop_assert_eq!(text.matches('@').count(), 1);
                 prop_assert!(!text.contains(|c: char| c.is_ascii_control() || " ,;<>\"%!|\\()`".contains(c)));
                 prop_assert_eq!(MailAddress::parse(text), Ok(address.clone()));
+                prop_assert_eq!(MailAddress::parse(&address.shown()), Ok(address.clone()));
             }
         }
 

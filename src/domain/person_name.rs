@@ -2,6 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
 /// A legal given or family name, NFC, 1 to 64 characters.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,9 +69,13 @@ fn is_refused_by_keycloak(c: char) -> bool {
     "<>&\"$%!#?§;*~/\\|^=+[]{}()".contains(c) || c.is_control()
 }
 
-/// Whether a character is a pictograph, an arrow or another symbol, and no part of any name.
+/// Whether a character is a pictograph, an arrow, a currency sign or another symbol, and no part of any name. Modifier symbols (category
+/// Sk) are left out: people type an acute accent as an apostrophe.
 fn is_symbol(c: char) -> bool {
-    matches!(c, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}')
+    matches!(
+        c.general_category(),
+        GeneralCategory::OtherSymbol | GeneralCategory::MathSymbol | GeneralCategory::CurrencySymbol
+    ) || matches!(c, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}')
 }
 
 /// A name that Keycloak accepts in place of one that it refuses: the same without what may be refused. A word of its own if nothing is
@@ -149,6 +154,9 @@ mod tests {
             ("Ada\u{a0}Augusta", "Ada Augusta"),
             ("X Æ A-12", "X Æ A-12"),
             ("St.John", "St.John"),
+            ("O´Brien", "O´Brien"),
+            ("Núria Pol·lux", "Núria Pol·lux"),
+            ("Kaʻiulani", "Kaʻiulani"),
         ] {
             assert_eq!(PersonName::parse(typed).map(|name| name.0), Ok(taken.to_owned()), "{typed:?}");
         }
@@ -184,6 +192,11 @@ mod tests {
             ("s/o Raman", Character('/')),
             ("Ada 🎉", Character('🎉')),
             ("♥ Ada", Character('♥')),
+            ("Ada™", Character('™')),
+            ("Ada ©", Character('©')),
+            ("Ada€", Character('€')),
+            ("Ada ÷ Grace", Character('÷')),
+            ("A🏽da", Character('🏽')),
             ("https://evil.example", LooksLikeAddress),
             ("HTTP://x", LooksLikeAddress),
             ("Visit www.evil.example", LooksLikeAddress),

@@ -86,6 +86,36 @@ impl std::fmt::Debug for Form {
     }
 }
 
+/// The values of a form as typed. They are untrusted and never printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct FormInput {
+    /// The requested user name.
+    pub username: String,
+    /// The mail address.
+    pub address: String,
+    /// Given name.
+    pub given: String,
+    /// Family name.
+    pub family: String,
+    /// The reason, where the form asked for one.
+    pub answer: Option<String>,
+}
+
+impl std::fmt::Debug for FormInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FormInput(…)")
+    }
+}
+
+/// What was typed into a form that can't be used.
+#[derive(Clone, Debug)]
+pub struct TypedForm {
+    /// The draft that it corrects; `None` for a first form.
+    pub draft: Option<RequestId>,
+    /// What was typed.
+    pub input: FormInput,
+}
+
 /// The free text of a reason: trimmed, without control and bidi characters, 1 to 500 characters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer(String);

@@ -34,7 +34,7 @@ pub enum IllegalUsername {
     TooLong,
     /// A character other than `a-z`, `0-9`, `.`, `_` and `-`.
     #[error("the user name has a character that is not allowed")]
-    Character,
+    Character(char),
     /// It does not begin with a letter.
     #[error("the user name does not begin with a letter")]
     Beginning,
@@ -161,10 +161,10 @@ impl Username {
         if typed.chars().count() > LONGEST_ROW {
             return Err(IllegalUsername::TooLong);
         }
-        let prepared =
-            UsernameCaseMapped::new().enforce(typed.to_owned()).map_err(|_| IllegalUsername::Character)?;
+        let illegal = || IllegalUsername::Character(first_illegal(typed));
+        let prepared = UsernameCaseMapped::new().enforce(typed.to_owned()).map_err(|_| illegal())?;
         if !prepared.bytes().all(is_name_byte) {
-            return Err(IllegalUsername::Character);
+            return Err(illegal());
         }
         validate_form(&prepared, max)?;
         Ok(Self(prepared.into_owned()))
@@ -180,7 +180,7 @@ impl Username {
             return Err(IllegalUsername::TooLong);
         }
         if !stored.bytes().all(is_name_byte) {
-            return Err(IllegalUsername::Character);
+            return Err(IllegalUsername::Character(first_illegal(stored)));
         }
         Ok(Self(stored.to_owned()))
     }
@@ -285,6 +285,19 @@ fn validate_form(name: &str, max: usize) -> Result<(), IllegalUsername> {
     Ok(())
 }
 
+/// The first character that no user name has, even after preparation.
+fn first_illegal(typed: &str) -> char {
+    let is_legal = |c: &char| {
+        let prepared = UsernameCaseMapped::new().enforce(c.to_string());
+        prepared.is_ok_and(|prepared| prepared.bytes().all(is_name_byte))
+    };
+    typed
+        .chars()
+        .find(|c| !is_legal(c))
+        .or_else(|| typed.chars().next())
+        .unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
 const fn is_name_byte(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-')
 }
@@ -336,24 +349,24 @@ mod tests {
             ("ada.", End),
             ("ada-", End),
             ("a..b", DoubleDot),
-            ("ada lovelace", Character),
-            ("ada@example.org", Character),
-            ("@ada", Character),
-            ("аlice", Character),
-            ("alice*)(uid=*", Character),
-            ("ａlice*)(uid=*", Character),
-            ("ada,ou=x", Character),
-            ("ada\u{0}", Character),
-            ("ada\nroot", Character),
-            ("a\u{202e}da", Character),
-            ("a\u{200b}da", Character),
-            ("ädä", Character),
-            ("ada/../x", Character),
-            ("<b>ada", Character),
-            ("ada+x", Character),
-            ("ada\\2a", Character),
-            ("ıada", Character),
-            ("ﬁona", Character),
+            ("ada lovelace", Character(' ')),
+            ("ada@example.org", Character('@')),
+            ("@ada", Character('@')),
+            ("аlice", Character('а')),
+            ("alice*)(uid=*", Character('*')),
+            ("ａlice*)(uid=*", Character('*')),
+            ("ada,ou=x", Character(',')),
+            ("ada\u{0}", Character('\0')),
+            ("ada\nroot", Character('\n')),
+            ("a\u{202e}da", Character('\u{202e}')),
+            ("a\u{200b}da", Character('\u{200b}')),
+            ("ädä", Character('ä')),
+            ("ada/../x", Character('/')),
+            ("<b>ada", Character('<')),
+            ("ada+x", Character('+')),
+            ("ada\\2a", Character('\\')),
+            ("ıada", Character('ı')),
+            ("ﬁona", Character('ﬁ')),
         ] {
             assert_eq!(parse(typed), Err(rule), "{typed:?}");
         }

@@ -1,4 +1,4 @@
-//! Ends or erases what is past its time: drafts, waiting requests, unused accounts, personal values, counters.
+//! Ends or erases what is past its time: drafts, forms kept for a correction, waiting requests, unused accounts, personal values, counters.
 
 use std::time::Duration;
 
@@ -43,6 +43,7 @@ async fn run_round(worker: &WorkerContext, lease: &NamedLease) -> Result<usize, 
 async fn expire(worker: &WorkerContext) -> Result<usize, StoreError> {
     let mut tx = worker.deps.store.begin().await?;
     let drafts = tx.expire_drafts(BATCH).await?;
+    let typed = tx.erase_typed_forms(worker.deps.clock.now()).await?;
     let requests = tx.expire_requests(BATCH).await?;
     for request in &requests {
         tx.end_check(request.id).await?;
@@ -57,7 +58,7 @@ async fn expire(worker: &WorkerContext) -> Result<usize, StoreError> {
         tx.put_notification(request.person_id, Notification::Expired, request.id).await?;
     }
     tx.commit("housekeeping.expire").await?;
-    Ok(usize::try_from(drafts).unwrap_or(usize::MAX).saturating_add(requests.len()))
+    Ok(usize::try_from(drafts + typed).unwrap_or(usize::MAX).saturating_add(requests.len()))
 }
 
 /// Enqueues the withdrawal of accounts that were invited long ago. The job itself checks whether they were used.

@@ -19,7 +19,7 @@ pub fn draft_shown(lang: Lang, form: &Form, expires_at: Timestamp) -> String {
         lang,
         "draft-shown",
         username = quoted(form.username.as_str()),
-        address = quoted(form.address.as_str()),
+        address = quoted(&form.address.shown()),
         given = quoted(form.given.as_str()),
         family = quoted(form.family.as_str())
     );

@@ -1,9 +1,10 @@
 //! The form: its labels and hints, and the errors in what was typed.
 
 use super::quote::code_span;
-use super::{lines, tr};
+use super::{lines, relative, tr};
+use crate::domain::ids::Timestamp;
 use crate::domain::lang::Lang;
-use crate::domain::mail_address::IllegalMailAddress;
+use crate::domain::mail_address::{IllegalMailAddress, LONGEST, LONGEST_LOCAL};
 use crate::domain::person_name::{IllegalPersonName, is_shown};
 use crate::domain::request::{ANSWER_MAX, Faulty};
 use crate::domain::username::IllegalUsername;
@@ -75,11 +76,19 @@ pub fn quiet_denial_form(lang: Lang) -> DenialTexts {
     }
 }
 
-/// All errors of a form as a list, with the next step.
-pub fn faults(lang: Lang, which: Faulty, faults: impl IntoIterator<Item = String>) -> String {
-    let (head, again) = match which {
-        Faulty::First => (tr!(lang, "form-faults"), tr!(lang, "form-again")),
-        Faulty::Change => (tr!(lang, "form-change-faults"), tr!(lang, "form-change-again")),
+/// All errors of a form as a list, with the next step. `kept_until` says until when what was typed is kept, if it is.
+pub fn faults(
+    lang: Lang,
+    (which, kept_until): (Faulty, Option<Timestamp>),
+    faults: impl IntoIterator<Item = String>,
+) -> String {
+    let (head, again) = match (which, kept_until.map(relative)) {
+        (Faulty::First, Some(until)) => (tr!(lang, "form-faults"), tr!(lang, "form-correct", until = until)),
+        (Faulty::First, None) => (tr!(lang, "form-faults"), tr!(lang, "form-again")),
+        (Faulty::Change, Some(until)) => {
+            (tr!(lang, "form-change-faults"), tr!(lang, "form-change-correct", until = until))
+        }
+        (Faulty::Change, None) => (tr!(lang, "form-change-faults"), tr!(lang, "form-change-again")),
     };
     let listed = faults.into_iter().map(|fault| ["- ", &fault].concat());
     lines([head].into_iter().chain(listed).chain([again]))
@@ -101,7 +110,7 @@ pub fn username_fault(lang: Lang, rule: IllegalUsername, max: usize) -> String {
         IllegalUsername::Empty => tr!(lang, "username-empty"),
         IllegalUsername::TooShort => tr!(lang, "username-too-short"),
         IllegalUsername::TooLong => tr!(lang, "username-too-long", max = max),
-        IllegalUsername::Character => tr!(lang, "username-character"),
+        IllegalUsername::Character(c) => tr!(lang, "username-character", character = named(lang, c)),
         IllegalUsername::Beginning => tr!(lang, "username-beginning"),
         IllegalUsername::End => tr!(lang, "username-end"),
         IllegalUsername::DoubleDot => tr!(lang, "username-double-dot"),
@@ -112,15 +121,31 @@ pub fn username_fault(lang: Lang, rule: IllegalUsername, max: usize) -> String {
 pub fn address_fault(lang: Lang, rule: IllegalMailAddress) -> String {
     match rule {
         IllegalMailAddress::Empty => tr!(lang, "address-empty"),
-        IllegalMailAddress::TooLong => tr!(lang, "address-too-long"),
+        IllegalMailAddress::TooLong => tr!(lang, "address-too-long", max = LONGEST),
         IllegalMailAddress::NotOneAddress => tr!(lang, "address-not-one"),
-        IllegalMailAddress::LocalPart => tr!(lang, "address-local"),
+        IllegalMailAddress::Separator(c) => {
+            tr!(lang, "address-separator", character = named(lang, c))
+        }
+        IllegalMailAddress::LocalEmpty => tr!(lang, "address-local-empty"),
+        IllegalMailAddress::LocalTooLong => tr!(lang, "address-local-too-long", max = LONGEST_LOCAL),
+        IllegalMailAddress::LocalCharacter(c) => {
+            tr!(lang, "address-local-character", character = named(lang, c))
+        }
+        IllegalMailAddress::LocalDot => tr!(lang, "address-local-dot"),
+        IllegalMailAddress::DomainEmpty => tr!(lang, "address-domain-empty"),
+        IllegalMailAddress::DomainCharacter(c) => {
+            tr!(lang, "address-domain-character", character = named(lang, c))
+        }
+        IllegalMailAddress::DomainTooLong => tr!(lang, "address-domain-too-long"),
         IllegalMailAddress::Domain => tr!(lang, "address-domain"),
     }
 }
 
-/// A character of a name as people see it.
+/// A character as people see it.
 fn named(lang: Lang, c: char) -> String {
+    if c.is_whitespace() && !c.is_control() {
+        return tr!(lang, "space-character");
+    }
     if is_shown(c) { code_span(&c.to_string(), 1) } else { tr!(lang, "hidden-character") }
 }
 

@@ -235,8 +235,10 @@ fn said_about_forms(lang: Lang) -> Vec<String> {
         words.family,
         words.answer,
         words.answer_hint,
-        form::faults(lang, Faulty::First, [tr!(lang, "answer-missing")]),
-        form::faults(lang, Faulty::Change, [tr!(lang, "answer-missing")]),
+        form::faults(lang, (Faulty::First, None), [tr!(lang, "answer-missing")]),
+        form::faults(lang, (Faulty::First, Some(AT)), [tr!(lang, "answer-missing")]),
+        form::faults(lang, (Faulty::Change, None), [tr!(lang, "answer-missing")]),
+        form::faults(lang, (Faulty::Change, Some(AT)), [tr!(lang, "answer-missing")]),
     ];
     for words in [form::denial_form(lang), form::quiet_denial_form(lang)] {
         said.extend([words.title, words.reason, words.hint]);
@@ -245,16 +247,28 @@ fn said_about_forms(lang: Lang) -> Vec<String> {
         Name::Empty,
         Name::TooShort,
         Name::TooLong,
-        Name::Character,
+        Name::Character(' '),
+        Name::Character('`'),
         Name::Beginning,
         Name::End,
         Name::DoubleDot,
     ] {
         said.push(form::username_fault(lang, rule, 20));
     }
-    for rule in
-        [Address::Empty, Address::TooLong, Address::NotOneAddress, Address::LocalPart, Address::Domain]
-    {
+    for rule in [
+        Address::Empty,
+        Address::TooLong,
+        Address::NotOneAddress,
+        Address::Separator(','),
+        Address::LocalEmpty,
+        Address::LocalTooLong,
+        Address::LocalCharacter('ä'),
+        Address::LocalDot,
+        Address::DomainEmpty,
+        Address::DomainCharacter('\u{200b}'),
+        Address::DomainTooLong,
+        Address::Domain,
+    ] {
         said.push(form::address_fault(lang, rule));
     }
     for rule in [

@@ -9,6 +9,7 @@ use super::sql::{Raw, sql};
 sql! {
     PERSON = "SELECT * FROM person ORDER BY id";
     REQUEST = "SELECT * FROM request ORDER BY id";
+    TYPED_FORM = "SELECT * FROM typed_form ORDER BY owner_key, guild_id";
     DECISION = "SELECT * FROM decision ORDER BY request_id, round, slot";
     ACCOUNT = "SELECT * FROM account ORDER BY id";
     TOMBSTONE = "SELECT * FROM tombstone ORDER BY username";

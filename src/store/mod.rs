@@ -44,6 +44,7 @@ mod seal;
 mod session;
 mod sql;
 mod sqlite;
+mod typed_forms;
 mod write_health;
 
 pub use accounts::{AccountFilter, AccountInserted, AccountSaved};
@@ -100,6 +101,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, Sql)> {
         restored::STATEMENTS,
         session::STATEMENTS,
         jobs::STATEMENTS,
+        typed_forms::STATEMENTS,
     ]
     .into_iter()
     .flatten()

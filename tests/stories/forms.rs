@@ -5,7 +5,7 @@ use discord_sim::Person;
 use harness::{Form, Rules, Story};
 
 /// The field, its value, and the message that the person reads.
-const FAULTS: [(&str, &str, &str); 34] = [
+const FAULTS: [(&str, &str, &str); 44] = [
     ("username", "a", "at least 2 characters"),
     ("username", "1ada", "must begin with a letter"),
     ("username", "ada.", "must end with a letter or digit"),
@@ -19,6 +19,8 @@ const FAULTS: [(&str, &str, &str); 34] = [
     ("username", "ada*)(uid=*", "only a–z, 0–9, dot, dash and underscore"),
     ("username", "ada,ou=admins", "only a–z, 0–9, dot, dash and underscore"),
     ("username", "@everyone", "only a–z, 0–9, dot, dash and underscore"),
+    ("username", "ada lovelace", "a space can't be used"),
+    ("username", "bär", "`ä` can't be used"),
     ("username", "   ", "please type one"),
     ("address", "ada", "exactly one address"),
     ("address", "ada@x.org, eve@x.org", "exactly one address"),
@@ -29,6 +31,15 @@ const FAULTS: [(&str, &str, &str); 34] = [
     ("address", "ad|a@x.org", "the part before the @"),
     ("address", "ada%x.org@relay.org", "the part before the @"),
     ("address", "ädä@x.org", "the part before the @"),
+    ("address", "bär@x.org", "`ä` can't be used in the part before the @"),
+    ("address", "ada..l@x.org", "a dot can't come first or last, nor twice in a row"),
+    (
+        "address",
+        "seventy-letters-are-too-many-for-the-part-before-the-at-sign-of-an-address@x.org",
+        "at most 64 characters before the @",
+    ),
+    ("address", "ada@", "the part after the @ is missing"),
+    ("address", "ada@ex_ample.org", "`_` can't be used in the part after the @"),
     ("address", "ada@localhost", "the part after the @"),
     ("address", "ada@[127.0.0.1]", "the part after the @"),
     ("address", "ada@-x-.org", "the part after the @"),
@@ -38,6 +49,9 @@ const FAULTS: [(&str, &str, &str); 34] = [
     ("given", "https://evil.example", "Given name: it looks like a web or email address"),
     ("family", "Love\u{200b}lace", "Family name: an invisible character can't be used"),
     ("family", "<script>alert(1)</script>", "Family name: `<` can't be used"),
+    ("family", "Lovelace 🎉", "Family name: `🎉` can't be used"),
+    ("family", "Lovelace™", "Family name: `™` can't be used"),
+    ("given", "Ada€", "Given name: `€` can't be used"),
     ("family", "eve@evil.example", "Family name: it looks like a web or email address"),
     ("answer", "   ", "please say why"),
 ];
@@ -57,7 +71,7 @@ fn a_faulty_form_is_told_field_by_field_and_nothing_of_it_is_kept() {
         for (field, value, word) in FAULTS {
             let told = submits(&ada, &story.form("ada").with(field, value)).await;
             assert!(told.contains(word), "the reply to {field} = {value:?} is: {told}");
-            assert!(told.contains("Nothing was stored"), "{field} = {value:?}: {told}");
+            assert!(told.contains("Nothing was sent"), "{field} = {value:?}: {told}");
             assert!(!told.contains("[Send]"), "{field} = {value:?} can be sent: {told}");
         }
         assert_eq!(story.rows("SELECT id FROM request").await, Vec::<String>::new());
@@ -67,6 +81,63 @@ fn a_faulty_form_is_told_field_by_field_and_nothing_of_it_is_kept() {
         for word in ["must begin with a letter", "exactly one address", "Given name: `<` can't be used"] {
             assert!(told.contains(word), "{told}");
         }
+    });
+}
+
+#[test]
+fn a_form_that_needs_a_correction_opens_again_as_it_was_typed() {
+    Story::plays("correct", Rules::moderators(), async |story| {
+        let (ada, grace, barbara) = (story.person("ada"), story.person("grace"), story.person("barbara"));
+        let address = "ada.correct@bücher.example";
+        story.keeps_secret(address);
+        let typed = story.form("ada").with("username", "1ada").with("address", address);
+        let told = submits(&ada, &typed).await;
+        assert!(told.contains("[Correct it]") && !told.contains("for copying"), "{told}");
+        // What is kept is ada's alone.
+        let nothing = barbara.presses_raw("ac1:correct:-:0000000000000000").await.text;
+        assert!(nothing.contains("no longer here"), "{nothing}");
+
+        let form = ada.presses("Correct it").await.modal.expect("the form opens");
+        for (field, value) in typed.fields() {
+            assert_eq!(form.value(field), Some(value), "{field}");
+        }
+        // Another mistake: the message names it, and nothing is lost.
+        let again = ada.submits(&[("username", "ada..")]).await.text;
+        assert!(again.contains("must end with") || again.contains("two dots"), "{again}");
+        let form = ada.presses("Correct it").await.modal.expect("the form opens once more");
+        assert_eq!((form.value("username"), form.value("address")), (Some("ada.."), Some(address)));
+        let shown = ada.submits(&[("username", &story.username("ada"))]).await.text;
+        assert!(shown.contains("[Send]") && !shown.contains("[Correct it]"), "{shown}");
+        assert!(shown.contains(address) && !shown.contains("xn--"), "the address is not as typed: {shown}");
+        assert_eq!(story.rows("SELECT guild_id FROM typed_form").await, Vec::<String>::new());
+        assert!(ada.presses("Send").await.text.contains("A moderator will review it"));
+        let card = grace.waits_for("name and address are free").await;
+        assert!(card.contains("…@bücher.example (xn--bcher-kva.example)"), "{card}");
+    });
+}
+
+#[test]
+fn a_faulty_change_opens_again_and_what_was_typed_is_erased_after_a_quarter_of_an_hour() {
+    Story::plays("recorrect", Rules::moderators(), async |story| {
+        let ada = story.person("ada");
+        let shown = submits(&ada, &story.form("ada")).await;
+        assert!(shown.contains("[Send]"), "{shown}");
+        ada.presses("Change").await.modal.expect("the form opens");
+        let told = ada.submits(&[("family", "Kingnoel 🎉"), ("given", "Augusta")]).await.text;
+        assert!(told.contains("`🎉` can't be used") && told.contains("stays as it was"), "{told}");
+        let form = ada.presses("Correct it").await.modal.expect("the form opens again");
+        assert_eq!((form.value("family"), form.value("given")), (Some("Kingnoel 🎉"), Some("Augusta")));
+        let changed = ada.submits(&[("family", "Kingnoel")]).await.text;
+        assert!(changed.contains("`Augusta` `Kingnoel`") && changed.contains("[Send]"), "{changed}");
+        assert_eq!(story.rows("SELECT count(*) || '' FROM request").await, ["1"], "it is the same draft");
+
+        let told = submits(&ada, &story.form("ada").with("username", "1ada")).await;
+        assert!(told.contains("[Correct it]"), "{told}");
+        story.advances(std::time::Duration::from_mins(16));
+        story.tidies().await;
+        assert_eq!(story.rows("SELECT guild_id FROM typed_form").await, Vec::<String>::new());
+        let late = ada.presses("Correct it").await;
+        assert!(late.modal.is_none() && late.text.contains("erased after 15 minutes"), "{late}");
     });
 }
 

@@ -79,12 +79,13 @@ async fn a_form_with_faults_hears_of_all_of_them_at_once_and_is_not_stored() {
     };
     let refused = env.accounts.save_draft(&env.caller(ADA), bad).await.expect_err("refused");
     assert_eq!(refused.error_code, ErrorCode::NameIllegal);
-    let Details::Form(faults) = refused.details else { panic!("no faults: {refused:?}") };
+    let Details::Form { faults, kept_until } = refused.details else { panic!("no faults: {refused:?}") };
+    assert_eq!(kept_until, Some(env.clock.now().after(Duration::from_mins(15))));
     let found: Vec<_> = faults.iter().map(|fault| (fault.field, fault.rule)).collect();
     assert_eq!(
         found,
         [
-            (Field::Username, Some(BrokenRule::Username(IllegalUsername::Character))),
+            (Field::Username, Some(BrokenRule::Username(IllegalUsername::Character(' ')))),
             (Field::Address, Some(BrokenRule::Address(IllegalMailAddress::Domain))),
             (Field::Given, Some(BrokenRule::Name(IllegalPersonName::Character('<')))),
             (Field::Family, Some(BrokenRule::Name(IllegalPersonName::Empty))),

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use accolade::clock::Clock;
 use accolade::domain::error_code::ErrorCode;
-use accolade::domain::request::{Request, RequestState};
+use accolade::domain::ids::{DiscordUserId, GuildId, RequestId};
+use accolade::domain::request::{FormInput, Request, RequestState, TypedForm};
 use accolade::store::{AccountInserted, DraftChanged, RequestMove, RequestMoved, Sent, StoreError};
 
 use harness::StoreEnv;
-use harness::store::on_both_databases;
+use harness::store::{GUILD, on_both_databases};
 
 /// Sends all drafts at the same moment, each in its own transaction, and returns the results. Retries while the database is busy.
 async fn send_all_at_once(env: &StoreEnv, drafts: Vec<Request>) -> Vec<Sent> {
@@ -40,6 +41,47 @@ on_both_databases! {
         });
         let sent = futures::future::join_all(asks).await;
         assert!(sent.iter().all(|request| request.state == RequestState::Waiting), "{sent:?}");
+    }
+
+    async fn a_typed_form_is_its_owners_in_one_guild_and_is_replaced_and_erased(env: &StoreEnv) {
+        let (ada, grace, elsewhere) = (DiscordUserId::new(1), DiscordUserId::new(2), GuildId::new(77));
+        let typed = |name: &str, draft| TypedForm {
+            draft,
+            input: FormInput {
+                username: name.to_owned(),
+                address: "ada@".to_owned(),
+                given: "Ada \u{0} \"x\"".to_owned(),
+                family: "🎉".repeat(1000),
+                answer: None,
+            },
+        };
+        let until = env.clock.now().after(Duration::from_mins(15));
+        let keep = async |owner, guild, form: TypedForm| {
+            let mut tx = env.store.begin().await.expect("begins");
+            tx.keep_typed_form(owner, guild, &form, until).await.expect("keeps");
+            tx.commit("test.keep").await.expect("commits");
+        };
+        let read = async |owner, guild| {
+            let mut view = env.store.read().await.expect("reads");
+            view.typed_form(owner, guild).await.expect("answers").map(|form| (form.draft, form.input))
+        };
+        keep(ada, GUILD, typed("first", None)).await;
+        assert_eq!(read(ada, GUILD).await, Some((None, typed("first", None).input)));
+        assert_eq!((read(grace, GUILD).await, read(ada, elsewhere).await), (None, None));
+        let draft = Some(RequestId::new(uuid::Uuid::from_u128(7)));
+        keep(ada, GUILD, typed("second", draft)).await;
+        keep(grace, GUILD, typed("hers", None)).await;
+        assert_eq!(read(ada, GUILD).await, Some((draft, typed("second", None).input)));
+        let mut tx = env.store.begin().await.expect("begins");
+        tx.drop_typed_form(ada, GUILD).await.expect("drops");
+        assert_eq!(tx.erase_typed_forms(env.clock.now()).await.expect("answers"), 0, "none has expired");
+        tx.commit("test.drop").await.expect("commits");
+        assert_eq!(read(ada, GUILD).await, None);
+        env.clock.push(Duration::from_mins(15));
+        assert_eq!(read(grace, GUILD).await, None, "it has expired");
+        let mut tx = env.store.begin().await.expect("begins");
+        assert_eq!(tx.erase_typed_forms(env.clock.now()).await.expect("answers"), 1);
+        tx.commit("test.erase").await.expect("commits");
     }
 
     async fn a_form_delivered_twice_is_one_draft(env: &StoreEnv) {

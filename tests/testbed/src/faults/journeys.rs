@@ -260,7 +260,7 @@ impl Traveller {
                     pair.1 = wrong;
                 }
                 let told = self.fills_in(&fields).await?;
-                Ok(told.contains("Nothing was stored").then_some(()))
+                Ok(told.contains("Nothing was sent").then_some(()))
             })
             .await?;
         }
