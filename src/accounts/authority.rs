@@ -5,7 +5,7 @@
 
 use super::caller::{Operator, Reviewer};
 use super::context::Accounts;
-use super::error::UseCaseError;
+use super::error::{Details, UseCaseError};
 use crate::config::Guild;
 use crate::domain::approval::{self, authorize_admin, authorize_reader};
 use crate::domain::audit::{Actor, Entry, Event, Source};
@@ -265,7 +265,12 @@ impl Accounts {
         let entry = attempt.describe(&mut tx, entry.because(error_code)).await?;
         tx.audit(entry);
         tx.commit("press_refused").await?;
-        Err(error_code.into())
+        Err(match (attempt, error_code) {
+            (Attempt::Admin(_), ErrorCode::NotModerator) => {
+                UseCaseError::with(error_code, Details::AdminsOnly)
+            }
+            (_, _) => error_code.into(),
+        })
     }
 
     /// Audits a view by an admin: one row for each person seen, or a single row if there was none. Nothing is shown before this has

@@ -134,6 +134,10 @@ pub enum Details {
     },
     /// `stale_button`: the draft was not sent in time, and its values have been or will be erased.
     Expired,
+    /// `stale_button`: the person cancelled the draft, or a new form replaced it.
+    Dropped,
+    /// Only admins may do this.
+    AdminsOnly,
     /// `stale_button`: the card is valid, but it was edited after this button was shown.
     CardChanged,
     /// The account's phase does not allow it.

@@ -28,6 +28,8 @@ pub struct MailAsked {
     pub again: bool,
     /// The mails before it, newest first.
     pub mails: Vec<Mail>,
+    /// When the first password was set.
+    pub used_at: Option<Timestamp>,
     /// When this was read.
     pub now: Timestamp,
 }
@@ -46,16 +48,16 @@ impl Accounts {
             must_be_usable(&account, &jobs)?;
             let now = self.clock().now();
             let mails = tx.mails_of(account.id).await?;
-            let username = account.username.as_str().to_owned();
+            let (username, used_at) = (account.username.as_str().to_owned(), account.activated_at);
             if jobs.iter().any(|job| job.kind == JobKind::Resend) {
-                return Ok(MailAsked { username, again: true, mails, now });
+                return Ok(MailAsked { username, again: true, mails, used_at, now });
             }
             if let Some(at) = self.not_before(&mut tx, &account, &mails).await? {
                 return Err(UseCaseError::with(ErrorCode::TooMany, Details::Wait { until: at }));
             }
             enqueue(&mut tx, &account, JobKind::Resend).await?;
             tx.commit("password").await?;
-            Ok(MailAsked { username, again: false, mails, now })
+            Ok(MailAsked { username, again: false, mails, used_at, now })
         })
         .await
     }

@@ -124,10 +124,9 @@ impl Accounts {
             let (_, rule) = self.fitting_rule(caller)?;
             let draft = self.own_draft(caller, id, nonce).await?;
             let is_over = draft.expires_at.is_some_and(|at| at <= self.clock().now());
-            match (draft.state, draft.form) {
-                (RequestState::Draft, Some(form)) if !is_over => Ok(self.filled(&form, rule)),
-                (RequestState::Draft | RequestState::Expired, _) => Err(expired()),
-                (state, _) => Err(UseCaseError::with(ErrorCode::AlreadyDecided, Details::Ended { state })),
+            match (draft.state, &draft.form) {
+                (RequestState::Draft, Some(form)) if !is_over => Ok(self.filled(form, rule)),
+                (_, _) => Err(no_draft(&draft)),
             }
         })
         .await
@@ -157,10 +156,7 @@ impl Accounts {
             tx.commit_relaxed("draft").await?;
             match changed {
                 DraftChanged::Done(draft) => Ok(self.shown(draft)),
-                DraftChanged::NotDraft(request) => Err(UseCaseError::with(
-                    ErrorCode::AlreadyDecided,
-                    Details::Ended { state: request.state },
-                )),
+                DraftChanged::NotDraft(request) => Err(no_draft(&request)),
                 DraftChanged::Expired(_) => Err(expired()),
                 DraftChanged::Stale => Err(ErrorCode::StaleButton.into()),
             }
@@ -269,12 +265,12 @@ impl Accounts {
             RequestState::Draft if request.expires_at.is_none_or(|at| at > self.clock().now()) => None,
             RequestState::Draft => Some(Err(expired())),
             // An expired request without a form was a draft that was never sent.
-            RequestState::Expired if request.form.is_none() => Some(Err(expired())),
+            RequestState::Expired if request.form.is_none() => Some(Err(no_draft(request))),
+            RequestState::Cancelled => Some(Err(no_draft(request))),
             RequestState::Waiting
             | RequestState::Held
             | RequestState::Approved
             | RequestState::Denied
-            | RequestState::Cancelled
             | RequestState::Expired
             | RequestState::Failed => {
                 let automatic = caller
@@ -460,7 +456,18 @@ const fn is_audited(error_code: ErrorCode) -> bool {
     )
 }
 
-pub(super) fn expired() -> UseCaseError {
+/// Why a request is not a draft that can be changed or sent: its time is over, the person dropped it, or it is a request now.
+pub(super) fn no_draft(request: &Request) -> UseCaseError {
+    let was_dropped =
+        request.ended_at.zip(request.expires_at).is_some_and(|(ended, expires)| ended < expires);
+    match request.state {
+        RequestState::Expired if was_dropped => UseCaseError::with(ErrorCode::StaleButton, Details::Dropped),
+        RequestState::Draft | RequestState::Expired => expired(),
+        state => UseCaseError::with(ErrorCode::AlreadyDecided, Details::Ended { state }),
+    }
+}
+
+fn expired() -> UseCaseError {
     UseCaseError::with(ErrorCode::StaleButton, Details::Expired)
 }
 

@@ -3,7 +3,7 @@
 use super::caller::Caller;
 use super::context::Accounts;
 use super::eligibility_check::waits_for_another_name;
-use super::error::UseCaseError;
+use super::error::{Details, UseCaseError};
 use super::password::cooled_down_at;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::approval::Notify;
@@ -15,7 +15,7 @@ use crate::domain::request::{Request, RequestState};
 use crate::domain::status::Delay;
 use crate::store::{Overview, UnfinishedJob};
 
-pub use crate::domain::status::{Asked, Mails, Stage};
+pub use crate::domain::status::{Asked, Mails, NextRequest, Stage};
 
 /// A button below the status message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct StatusShown {
     pub stage: Stage,
     /// The public code of the request, if there is one.
     pub code: Option<String>,
+    /// Whether the person can ask for an account now.
+    pub next: NextRequest,
     /// When this stage began; `None` if there is nothing.
     pub since: Option<Timestamp>,
     /// The available buttons.
@@ -53,8 +55,16 @@ impl Accounts {
         self.within_limit(async {
             let known = self.store().read().await?.overview_of(caller.user_id).await?;
             let mut shown = self.derive(&known);
+            shown.next = match self.fitting_rule(caller) {
+                _ if known.is_denied => NextRequest::Denied,
+                _ if caller.guild_id.is_none() => NextRequest::Possible,
+                Err(UseCaseError { details: Details::WhyNot(reasons), .. }) => {
+                    NextRequest::NotEligible(reasons)
+                }
+                Ok(_) | Err(_) => NextRequest::Possible,
+            };
             // The form opens in a guild only, because there the member's roles are known.
-            if caller.guild_id.is_none() {
+            if caller.guild_id.is_none() || shown.next != NextRequest::Possible {
                 shown.buttons.retain(|button| *button != StatusButton::Form);
             }
             Ok(shown)
@@ -111,7 +121,8 @@ impl Accounts {
         };
         let request = newest(known);
         let buttons = self.buttons_of(account, known);
-        StatusShown { stage, code: request.map(|request| request.code.clone()), since, buttons }
+        let code = request.map(|request| request.code.clone());
+        StatusShown { stage, code, next: NextRequest::Possible, since, buttons }
     }
 
     fn mails_of(&self, known: &Overview) -> Mails {
@@ -202,13 +213,15 @@ fn of_open_request(request: &Request, known: &Overview) -> StatusShown {
         let waits_for = check.and_then(|job| waits_for(*job));
         (Stage::Waiting { since, expires_at: request.expires_at, waits_for }, vec![cancel])
     };
-    StatusShown { stage, code: Some(request.code.clone()), since: Some(request.created_at), buttons }
+    let code = Some(request.code.clone());
+    StatusShown { stage, code, next: NextRequest::Possible, since: Some(request.created_at), buttons }
 }
 
 fn of_draft(draft: &Request, now: Timestamp) -> StatusShown {
     StatusShown {
         stage: Stage::Draft { expires_at: draft.expires_at.unwrap_or(now) },
         code: Some(draft.code.clone()),
+        next: NextRequest::Possible,
         since: Some(draft.created_at),
         buttons: vec![
             StatusButton::Send(draft.id, draft.nonce),
@@ -239,11 +252,13 @@ fn of_ended_request(request: &Request, known: &Overview) -> StatusShown {
     StatusShown {
         stage,
         code: Some(request.code.clone()),
+        next: NextRequest::Possible,
         since: Some(at),
         buttons: vec![StatusButton::Form],
     }
 }
 
 fn nothing() -> StatusShown {
-    StatusShown { stage: Stage::Nothing, code: None, since: None, buttons: vec![StatusButton::Form] }
+    let buttons = vec![StatusButton::Form];
+    StatusShown { stage: Stage::Nothing, code: None, next: NextRequest::Possible, since: None, buttons }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::caller::Caller;
 use super::context::Accounts;
 use super::error::{Details, FieldFault, UseCaseError};
-use super::request::{DraftShown, Prefill, expired};
+use super::request::{DraftShown, Prefill, no_draft};
 use crate::config::Guild;
 use crate::domain::eligibility::Rule;
 use crate::domain::error_code::ErrorCode;
@@ -108,13 +108,9 @@ impl Accounts {
         let case =
             case.filter(|case| case.applicant == Some(caller.user_id)).ok_or(ErrorCode::StaleButton)?;
         let draft = case.request;
-        match draft.state {
-            RequestState::Draft if draft.expires_at.is_none_or(|at| at > self.clock().now()) => {
-                Ok(draft.nonce)
-            }
-            RequestState::Draft | RequestState::Expired => Err(expired()),
-            state => Err(UseCaseError::with(ErrorCode::AlreadyDecided, Details::Ended { state })),
-        }
+        let is_open =
+            draft.state == RequestState::Draft && draft.expires_at.is_none_or(|at| at > self.clock().now());
+        if is_open { Ok(draft.nonce) } else { Err(no_draft(&draft)) }
     }
 
     fn as_typed(&self, input: FormInput, rule: &Rule) -> Prefill {

@@ -196,8 +196,12 @@ async fn handle_event(data: &Data, event: &FullEvent) {
         }
         FullEvent::Resume { .. } => data.gateway.note_open(data.clock.as_ref()).await,
         FullEvent::GuildCreate { guild, .. } => {
+            data.discord.note_guild_name(GuildId::new(guild.id.get()), &guild.name);
             join_guild(data, GuildId::new(guild.id.get()));
             note_rights(data, guild.id).await;
+        }
+        FullEvent::GuildUpdate { new_data, .. } => {
+            data.discord.note_guild_name(GuildId::new(new_data.id.get()), &new_data.name);
         }
         FullEvent::GuildDelete { incomplete, .. } => {
             leave_guild(data, GuildId::new(incomplete.id.get()), incomplete.unavailable);

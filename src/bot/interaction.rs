@@ -63,6 +63,8 @@ pub(super) struct Interaction {
     pub(super) reference: Reference,
     pub(super) max_username: usize,
     accounts: Accounts,
+    /// The name of the one guild that is served, for answers in direct messages.
+    server: Option<String>,
 }
 
 impl Interaction {
@@ -122,6 +124,10 @@ impl Interaction {
             ),
             reference: Reference::of(trace_id),
             max_username: accounts.config().username.max,
+            server: match accounts.config().guilds.as_slice() {
+                [guild] => data.discord.known_guild_name(guild.id),
+                _ => None,
+            },
             accounts,
         }
     }
@@ -177,9 +183,18 @@ impl Interaction {
         OutgoingMessage::text(render::error_code(self.lang(), error, &self.reference, self.max_username))
     }
 
+    /// The message with where its commands work, if it is an answer in a direct message that names one.
+    fn placed(&self, mut message: OutgoingMessage) -> OutgoingMessage {
+        if self.caller.guild_id.is_none() && messages::account::names_command(&message.text) {
+            let place = messages::account::where_commands_work(self.lang(), self.server.as_deref());
+            message.text = [message.text, place].join("\n");
+        }
+        message
+    }
+
     /// First answer: the error of a use-case.
     pub(super) async fn refuse(&self, error: &UseCaseError) -> Result<(), DiscordError> {
-        self.reply.say_ephemeral(&self.error_message(error)).await
+        self.reply.say_ephemeral(&self.placed(self.error_message(error))).await
     }
 
     /// First answer: a text that only the caller can see.
@@ -194,12 +209,12 @@ impl Interaction {
     ) -> Result<(), DiscordError> {
         let mut making = pin!(making);
         if let Ok(message) = tokio::time::timeout(DEFER_AFTER, &mut making).await {
-            return self.reply.say_ephemeral(&message).await;
+            return self.reply.say_ephemeral(&self.placed(message)).await;
         }
         // Both run at once, because a failed deferral must not stop the use-case.
         let (deferred, message) = futures::join!(self.reply.defer_ephemeral(), making);
         deferred?;
-        self.reply.edit_original(&message).await
+        self.reply.edit_original(&self.placed(message)).await
     }
 
     /// An answer to a button. If it is not ready in time, the message of the button stays unchanged until it is.
@@ -210,15 +225,15 @@ impl Interaction {
         let mut making = pin!(making);
         if let Ok(answer) = tokio::time::timeout(DEFER_AFTER, &mut making).await {
             return match answer {
-                ButtonAnswer::Update(message) => self.reply.update_message(&message).await,
-                ButtonAnswer::Private(message) => self.reply.say_ephemeral(&message).await,
+                ButtonAnswer::Update(message) => self.reply.update_message(&self.placed(message)).await,
+                ButtonAnswer::Private(message) => self.reply.say_ephemeral(&self.placed(message)).await,
             };
         }
         let (deferred, answer) = futures::join!(self.reply.defer_update(), making);
         deferred?;
         match answer {
-            ButtonAnswer::Update(message) => self.reply.edit_original(&message).await,
-            ButtonAnswer::Private(message) => self.reply.follow_up_ephemeral(&message).await,
+            ButtonAnswer::Update(message) => self.reply.edit_original(&self.placed(message)).await,
+            ButtonAnswer::Private(message) => self.reply.follow_up_ephemeral(&self.placed(message)).await,
         }
     }
 

@@ -8,11 +8,11 @@ use crate::accounts::status::StatusButton;
 use crate::accounts::{Details, FormInput, UseCaseError};
 use crate::discord::custom_id::{CustomId, Verb};
 use crate::discord::{ButtonStyle, DiscordError, OutgoingMessage};
-use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{AccountId, Nonce, RequestId};
 use crate::domain::lang::Lang;
 use crate::domain::mail::Links;
 use crate::domain::request::Faulty;
+use crate::domain::status::StatusFacts;
 use crate::messages::{self, tr};
 
 /// First answer: the form, or why the person can't ask for an account.
@@ -188,7 +188,13 @@ pub(super) async fn say_status(interaction: &Interaction) -> Result<(), DiscordE
     let reading = async {
         match interaction.accounts().status(&interaction.caller).await {
             Ok(shown) => {
-                let sentence = messages::status::sentence(lang, &shown.stage, shown.code.as_deref());
+                let facts = StatusFacts {
+                    stage: &shown.stage,
+                    code: shown.code.as_deref(),
+                    next: &shown.next,
+                    login_url: interaction.accounts().config().keycloak.login_url.as_str(),
+                };
+                let sentence = messages::status::sentence(lang, &facts);
                 shown
                     .buttons
                     .iter()
@@ -248,7 +254,7 @@ pub(super) async fn mail_again(
     let asking = async {
         match interaction.accounts().mail_again(&interaction.caller, which).await {
             Ok(asked) => {
-                let links = Links { mails: &asked.mails, now: asked.now };
+                let links = Links { mails: &asked.mails, now: asked.now, used_at: asked.used_at };
                 promise(interaction);
                 OutgoingMessage::text(if asked.again {
                     messages::mails::asked_already(lang, &asked.username, links)
@@ -302,11 +308,14 @@ pub(super) async fn lock(
     interaction.answer_button(locking).await
 }
 
-/// Replaces the message of an expired draft. Any other error leaves the message and its buttons unchanged.
+/// Replaces the message of a draft that is no longer there. Any other error leaves the message and its buttons unchanged.
 fn refusal_on_draft(interaction: &Interaction, denied: &UseCaseError) -> ButtonAnswer {
-    if denied.error_code == ErrorCode::StaleButton && denied.details == Details::Expired {
-        let expired = tr!(interaction.lang(), "draft-expired");
-        return ButtonAnswer::Update(OutgoingMessage::text(expired));
+    let lang = interaction.lang();
+    if denied.details == Details::Expired {
+        return ButtonAnswer::Update(OutgoingMessage::text(tr!(lang, "draft-expired")));
+    }
+    if denied.details == Details::Dropped {
+        return ButtonAnswer::Update(OutgoingMessage::text(tr!(lang, "draft-dropped")));
     }
     ButtonAnswer::Private(interaction.error_message(denied))
 }

@@ -15,6 +15,8 @@ pub(super) fn error_code(
     max_username: usize,
 ) -> String {
     match &denied.details {
+        Details::Dropped => tr!(lang, "draft-dropped"),
+        Details::AdminsOnly => tr!(lang, "refusal-admins-only"),
         Details::None | Details::Expired => error_code::sentence(lang, denied.error_code, reference),
         Details::WhyNot(reasons) => error_code::why_not(lang, reasons),
         Details::Form { faults, kept_until } => {

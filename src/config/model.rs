@@ -172,6 +172,9 @@ pub struct Keycloak {
     pub public_url: Url,
     /// The realm.
     pub realm: String,
+    /// Where people with an account log in, as messages name it. Default: the realm's account console.
+    #[serde(serialize_with = "encode::text")]
+    pub login_url: Url,
     /// The service client.
     pub client_id: String,
     /// Its secret, from `client_secret_file`.

@@ -299,6 +299,7 @@ pub(super) fn keycloak(top: &Section<'_>, folder: &Path, stage: Stage) -> Option
     let url = section.required("url", values::web_url);
     let public_url = section.optional("public_url", values::web_url);
     let realm = section.required("realm", values::realm);
+    let login_url = section.optional("login_url", values::web_url);
     let client_id = section.or("client_id", "accolade", values::line);
     let ca_file = optional_ca(&section, "ca_file", folder);
     let plaintext_on_loopback = section.flag("plaintext_on_loopback");
@@ -315,15 +316,18 @@ pub(super) fn keycloak(top: &Section<'_>, folder: &Path, stage: Stage) -> Option
         [
             ("url", url.as_ref()),
             ("public_url", public_url.as_ref().and_then(Option::as_ref)),
+            ("login_url", login_url.as_ref().and_then(Option::as_ref)),
             ("mail_redirect_uri", mail_redirect_uri.as_ref()),
         ],
     );
     let (client_secret, federation_id, group_mapper_id) = made?;
-    let url = url?;
+    let (url, realm) = (url?, realm?);
+    let public_url = public_url?.unwrap_or_else(|| url.clone());
     let keycloak = Keycloak {
-        public_url: public_url?.unwrap_or_else(|| url.clone()),
+        login_url: login_url?.unwrap_or_else(|| account_console(&public_url, &realm)),
+        public_url,
         url,
-        realm: realm?,
+        realm,
         client_id: client_id?,
         client_secret,
         ca_file: ca_file?,
@@ -338,6 +342,15 @@ pub(super) fn keycloak(top: &Section<'_>, folder: &Path, stage: Stage) -> Option
     };
     impossible::check_keycloak(&section, &keycloak);
     Some(keycloak)
+}
+
+/// Keycloak's own page for people with an account.
+fn account_console(public_url: &Url, realm: &str) -> Url {
+    let mut url = public_url.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(["realms", realm, "account", ""]);
+    }
+    url
 }
 
 /// The secret, the federation's id and the group mapper's id.
@@ -364,7 +377,7 @@ fn made_by_setup(
 fn validate_urls(
     section: &Section<'_>,
     plaintext_on_loopback: Option<bool>,
-    urls: [(&str, Option<&Url>); 3],
+    urls: [(&str, Option<&Url>); 4],
 ) {
     for (key, url) in urls {
         let Some(url) = url.filter(|url| url.scheme() != "https") else { continue };

@@ -9,6 +9,7 @@ use serenity::http::{Http, LightMethod, Request, Route};
 use serenity::model::{guild::Member, id};
 
 use super::error::{ConnectError, DiscordError};
+use super::guild_names::GuildNames;
 use super::limits::CALL_TIMEOUT;
 use super::message::{self, OutgoingMessage, SendNonce, Visibility};
 use super::open_replies::OpenReplies;
@@ -41,6 +42,7 @@ pub(super) struct Inner {
     pub(super) unanswered: Unanswered,
     recent_members: RecentMembers,
     pub(super) open_replies: OpenReplies<KeptReply>,
+    pub(super) guild_names: GuildNames,
 }
 
 /// The bot's identity and the gateway's URL, from Discord.
@@ -103,6 +105,7 @@ impl Discord {
             unanswered: Unanswered::new(),
             recent_members: RecentMembers::default(),
             open_replies: OpenReplies::new(),
+            guild_names: GuildNames::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -7,6 +7,7 @@
 mod client;
 pub mod custom_id;
 pub mod error;
+mod guild_names;
 mod guild_permissions;
 pub mod inspect;
 mod limits;

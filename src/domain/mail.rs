@@ -64,6 +64,8 @@ pub struct Links<'a> {
     pub mails: &'a [Mail],
     /// The time.
     pub now: Timestamp,
+    /// When the first password was set, which used one of the links that could work then.
+    pub used_at: Option<Timestamp>,
 }
 
 impl<'a> Links<'a> {
@@ -72,9 +74,21 @@ impl<'a> Links<'a> {
         self.working().next()
     }
 
-    /// The mails whose links may work, newest first.
+    /// The mails whose links may work, newest first. A link that was certainly used is not among them.
     pub fn working(self) -> impl Iterator<Item = &'a Mail> {
-        self.mails.iter().filter(move |mail| mail.may_work(self.now))
+        let used = self.used().map(|(mail, _)| mail);
+        self.mails.iter().filter(move |mail| mail.may_work(self.now) && used != Some(*mail))
+    }
+
+    /// The mail whose link was used, and when: the only one whose link could work when the first password was set. With several of them,
+    /// nobody knows which one it was.
+    pub fn used(self) -> Option<(&'a Mail, Timestamp)> {
+        let at = self.used_at?;
+        let mut could_be = self.mails.iter().filter(|mail| mail.at <= at && mail.may_work(at));
+        match (could_be.next(), could_be.next()) {
+            (Some(mail), None) => Some((mail, at)),
+            (_, _) => None,
+        }
     }
 }
 
@@ -92,5 +106,22 @@ mod tests {
             assert!(!mail.may_work(link_until), "{state}");
             assert_eq!(mail.is_certain(), *state == MailState::Accepted, "{state}");
         }
+    }
+
+    #[test]
+    fn the_only_link_that_could_work_was_used_and_of_several_nobody_knows() {
+        let at = Timestamp::from_millis;
+        let mail = |sent, until| Mail { at: at(sent), link_until: at(until), state: MailState::Accepted };
+        let used_of = |mails: &[Mail]| {
+            let links = Links { mails, now: at(60), used_at: Some(at(50)) };
+            (links.used().map(|(mail, _)| mail.at), links.working().count())
+        };
+        assert_eq!(used_of(&[mail(10, 100)]), (Some(at(10)), 0));
+        assert_eq!(used_of(&[mail(55, 100), mail(10, 100)]), (Some(at(10)), 1), "one was sent afterwards");
+        assert_eq!(used_of(&[mail(20, 100), mail(10, 40)]), (Some(at(20)), 0), "one had ended before");
+        assert_eq!(used_of(&[mail(20, 100), mail(10, 100)]), (None, 2));
+        let mails = [mail(10, 100)];
+        let links = Links { mails: &mails, now: at(60), used_at: None };
+        assert_eq!((links.used(), links.working().count()), (None, 1));
     }
 }

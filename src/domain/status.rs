@@ -1,5 +1,6 @@
 //! The stage of a person's request and account, as the person sees it.
 
+use super::eligibility::WhyNot;
 use super::error_code::ErrorCode;
 use super::ids::Timestamp;
 use super::job::Step;
@@ -146,6 +147,31 @@ pub enum Stage {
         /// Why.
         why: ErrorCode,
     },
+}
+
+/// Whether the person can ask for an account now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NextRequest {
+    /// The form opens for them.
+    #[default]
+    Possible,
+    /// These conditions don't hold.
+    NotEligible(Vec<WhyNot>),
+    /// They are on the deny list.
+    Denied,
+}
+
+/// What the text of a status is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct StatusFacts<'a> {
+    /// The stage.
+    pub stage: &'a Stage,
+    /// The public code of the request, if there is one.
+    pub code: Option<&'a str>,
+    /// Whether the person can ask for an account now.
+    pub next: &'a NextRequest,
+    /// Where people with an account log in.
+    pub login_url: &'a str,
 }
 
 /// The mails of an account, and whether another one was requested.

@@ -100,6 +100,19 @@ pub fn direct_cancelled(lang: Lang, code: &str, why: Option<ErrorCode>) -> Strin
     }
 }
 
+/// Whether a text names a command.
+pub fn names_command(text: &str) -> bool {
+    text.contains("`/")
+}
+
+/// In a direct message: where its commands work. Without a name, if Discord did not tell it.
+pub fn where_commands_work(lang: Lang, server: Option<&str>) -> String {
+    match server {
+        Some(server) => tr!(lang, "direct-where", server = quoted(server)),
+        None => tr!(lang, "direct-where-unnamed"),
+    }
+}
+
 /// Direct message: the account was not used in time and was removed.
 pub fn direct_withdrawn(lang: Lang, username: &str) -> String {
     tr!(lang, "direct-withdrawn", username = quoted(username))

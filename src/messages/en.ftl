@@ -44,6 +44,7 @@ draft-shown =
     Name: { $given } { $family }
 draft-answer = Reason: { $answer }
 draft-next = Press **Send** to submit it, or **Change** to correct it. If you don't press **Send**, it is deleted { $expires }.
+draft-dropped = This form is no longer there: you cancelled it or filled in a new one, and its details were erased. `/account status` shows where things stand.
 draft-expired = You didn't send this form in time, so your details were erased. Use `/account request` to start again.
 sent-to-moderators = Sent. Your request is { $code }. A moderator will review it, and you'll get a direct message with the decision. `/account status` shows its progress, also if you don't accept direct messages.
 sent-to-rule = Sent. Your request is { $code }. It doesn't need a moderator: if everything is in order, your email arrives within minutes. `/account status` shows its progress.
@@ -57,8 +58,9 @@ cancelled-withdrawing = Your request { $code } has been cancelled. The email has
 mail-asked = An email with a new link is being sent for your account { $username }. You'll get a direct message with the result, and `/account status` shows it too. Nothing else changes: your current password stays valid until you set a new one.
 mail-asked-already = An email for your account { $username } is already on its way. `/account status` shows the result.
 mail-wait = You asked for an email a moment ago. You can ask for another { $until }. Please check your spam folder too.
-links-older = Links from earlier emails still work; each can be used once:
+links-older = Links from earlier emails still work, unless you have used them; each can be used once:
 link-sent = sent { $at }, works until { $until }
+link-used = The link of the email sent { $at } was used { $used }, so it no longer works.
 link-perhaps-sent = possibly sent { $at }; if it arrived, its link works until { $until }
 mail-last-refused = The email you asked for { $at } could not be sent. Please tell a moderator, so that an operator can fix it.
 mail-last-held-back = The email you asked for { $at } was not sent, because the limit for emails was reached. Please ask again in an hour.
@@ -77,6 +79,7 @@ not-me-locking-already = Your account { $username } is already being locked. `/a
 
 panel-title = **An account in this community**
 panel-text = Members can ask for an account here. Only you see the answers to these buttons. The commands `/account request`, `/account status` and `/account password` do the same.
+panel-log-in = Have an account already? Log in here: <{ $url }>
 panel-posting = The panel is being posted here. You can post it again at any time: the existing panel is updated.
 panel-updating = The panel in this channel is being updated. If it was deleted, it is posted again.
 panel-rights-missing = { $count ->
@@ -156,6 +159,7 @@ refusal-too-many = You've done this too often in a short time. Please try again 
 refusal-member-gone = This person is no longer a member of this server, so there is nothing to approve. You can deny the request.
 refusal-role-lost = This person no longer meets the rules for an account, so the request can't be approved now. You can deny it, or wait.
 refusal-not-moderator = Your roles don't allow this right now. Ask a moderator or an admin.
+refusal-admins-only = Your roles don't allow this. Ask an admin of this server.
 refusal-own-request = This is your own request. Another moderator has to decide it.
 refusal-already-decided = This request has already been decided. The card will show the result in a moment.
 refusal-approved-by = { $who } approved this request { $at }. There is nothing left to do.
@@ -226,11 +230,12 @@ retry-started = Trying again. You'll see the result here.
 ### Status
 
 status-code = Request { $code }.
-status-nothing = You have no account and no open request. Use `/account request` to ask for one.
+status-nothing = You have no account and no open request.
+status-ask = Use `/account request` to ask for an account.
 status-draft = You filled in a form but haven't sent it. It is deleted { $expires }.
 status-waiting = Your request was sent { $since } and is waiting for a decision. You'll get a direct message with the decision.
 status-waiting-expires = It expires { $expires }.
-status-name-unavailable = The user name { $username } is not available. Use `/account request` to choose another one.
+status-name-unavailable = The user name { $username } you asked for is not available. Please choose another one.
 status-making = Your request is approved, and your account { $username } is being created. This takes a moment.
 status-step = Current step: { $step }.
 status-delayed = Still waiting: { $what } The bot keeps trying, and nothing is lost.
@@ -247,6 +252,7 @@ status-mail-under-way = An email you asked for is on its way.
 status-mail-stuck = An email you asked for could not be sent yet: an operator has to check it. The operators have been told; you don't need to do anything.
 status-active = Your account { $username } is active.
 status-active-since = Your account { $username } has been active since { $since }.
+log-in-at = Log in here: <{ $url }>
 status-not-me = Wasn't that you? Press **Not me** to lock your account.
 status-locking = Your account { $username } is being locked, because you said that someone else set its password.
 status-locking-stuck = Everything that can be locked now is locked. An operator has to finish the rest; the operators have been told.
@@ -261,13 +267,15 @@ status-conflict = Something about your account { $username } is not as expected.
 status-denied = Your last request was denied { $at }. Ask a moderator if you want to know more.
 status-denied-reason = The reason given: { $reason }.
 status-ended = Your last request ended { $at }. You have no account. If you have questions, ask a moderator.
-status-cancelled = Your last request was cancelled { $at }. Use `/account request` to apply again.
-status-cancelled-lost = Your last request ended { $at }, because you no longer met the rules or had left. Use `/account request` to apply again.
-status-expired = Your last request ended { $at } without a decision. Use `/account request` to apply again.
+status-cancelled = Your last request was cancelled { $at }.
+status-cancelled-lost = Your last request ended { $at }, because you no longer met the rules or had left.
+status-expired = Your last request ended { $at } without a decision.
 status-failed = Your last request was approved, but the account could not be created ({ $at }). { $why } Everything created so far was removed.
 
 ### Direct messages
 
+direct-where = Commands don't work in direct messages: type them in the server { $server }.
+direct-where-unnamed = Commands don't work in direct messages: type them in your community's server.
 direct-invited = Your request was approved, and your account { $username } is ready. An email with a link is on its way: open it and set your password within { $hours ->
     [one] one hour
    *[other] { $hours } hours
@@ -279,7 +287,7 @@ direct-expired = Your request { $code } expired, because nobody decided it in ti
 direct-name-taken = The user name { $username } of your request { $code } is not available. Please apply again with another one: `/account request`.
 direct-cancelled = Your request { $code } was cancelled.
 direct-cancelled-lost = Your request { $code } ended, because you no longer meet the rules or left the server. If that changes, apply again with `/account request`.
-direct-activated = A password was set for your account { $username } { $at }, so it is in use now. Wasn't that you? Press **Not me** to lock your account.
+direct-activated = A password was set for your account { $username } { $at }, so it is in use now.
 direct-locked = Your account { $username } is locked: the password no longer works, and every login has ended. Nothing was deleted.
 direct-locked-told = The admins of this server have been told. If you want it back, ask one of them to unlock it.
 direct-locked-ask = Please tell an admin of this server now: they can unlock it.

@@ -68,9 +68,10 @@ pub fn wait(lang: Lang, until: Timestamp) -> String {
     tr!(lang, "mail-wait", until = relative(until))
 }
 
-/// Direct message: a password was set, with what to do if another person set it.
-pub fn direct_activated(lang: Lang, username: &str, at: Timestamp) -> String {
-    tr!(lang, "direct-activated", username = quoted(username), at = date_and_time(at))
+/// Direct message: a password was set, with where to log in and what to do if another person set it.
+pub fn direct_activated(lang: Lang, username: &str, at: Timestamp, login_url: &str) -> String {
+    let activated = tr!(lang, "direct-activated", username = quoted(username), at = date_and_time(at));
+    lines([activated, tr!(lang, "log-in-at", url = login_url), tr!(lang, "status-not-me")])
 }
 
 /// Direct message: the account is locked, and who can restore it.
@@ -117,13 +118,17 @@ pub(super) fn last_trouble(lang: Lang, mails: &[Mail]) -> String {
     }
 }
 
-/// The links that may work, without the newest `told` ones; empty if there are none.
+/// The links that may work, without the newest `told` ones, and the one that was used while its time is not over. Empty if there are none.
 pub(super) fn older(lang: Lang, links: Links<'_>, told: usize) -> String {
     let listed: Vec<String> = links.working().skip(told).map(|mail| line(lang, mail)).collect();
+    let used = links.used().filter(|(mail, _)| mail.may_work(links.now));
+    let used = used.map_or_else(String::new, |(mail, at)| {
+        tr!(lang, "link-used", at = relative(mail.at), used = relative(at))
+    });
     if listed.is_empty() {
-        return String::new();
+        return used;
     }
-    lines([tr!(lang, "links-older")].into_iter().chain(listed))
+    lines([tr!(lang, "links-older")].into_iter().chain(listed).chain([used]))
 }
 
 fn line(lang: Lang, mail: &Mail) -> String {

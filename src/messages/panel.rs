@@ -4,9 +4,10 @@ use super::{lines, tr};
 use crate::domain::lang::Lang;
 use crate::domain::panel::ChannelRight;
 
-/// The panel's text.
-pub fn text(lang: Lang) -> String {
-    let head = lines([tr!(lang, "panel-title"), tr!(lang, "panel-text")]);
+/// The panel's text, with where people log in.
+pub fn text(lang: Lang, login_url: &str) -> String {
+    let login = tr!(lang, "panel-log-in", url = login_url);
+    let head = lines([tr!(lang, "panel-title"), tr!(lang, "panel-text"), login]);
     [head, tr!(lang, "questions")].join("\n\n")
 }
 

@@ -8,31 +8,39 @@ use crate::domain::job::Step;
 use crate::domain::lang::Lang;
 use crate::domain::mail::Links;
 use crate::domain::request::ANSWER_MAX;
-use crate::domain::status::{Asked, Delay, Mails, Stage};
+use crate::domain::status::{Asked, Delay, Mails, NextRequest, Stage, StatusFacts};
 
 /// The longest user name or code that is quoted.
 const QUOTED_MAX: usize = 64;
 
-/// The sentence for `stage`; `code` is the request's public code, if there is a request.
-pub fn sentence(lang: Lang, stage: &Stage, code: Option<&str>) -> String {
-    let head =
-        code.map_or_else(String::new, |code| tr!(lang, "status-code", code = code_span(code, QUOTED_MAX)));
-    lines([head, of_stage(lang, stage)])
+/// The text for a stage, below the request's public code.
+pub fn sentence(lang: Lang, facts: &StatusFacts<'_>) -> String {
+    let head = facts
+        .code
+        .map_or_else(String::new, |code| tr!(lang, "status-code", code = code_span(code, QUOTED_MAX)));
+    let text = lines([head, of_stage(lang, facts)]);
+    if *facts.stage == Stage::Nothing && *facts.next == NextRequest::Possible {
+        return [text, tr!(lang, "questions")].join("\n\n");
+    }
+    text
 }
 
-fn of_stage(lang: Lang, stage: &Stage) -> String {
-    match stage {
-        Stage::Nothing => [tr!(lang, "status-nothing"), tr!(lang, "questions")].join("\n\n"),
+fn of_stage(lang: Lang, facts: &StatusFacts<'_>) -> String {
+    match facts.stage {
+        Stage::Nothing => lines([tr!(lang, "status-nothing"), next_request(lang, facts)]),
         Stage::Draft { expires_at } => {
             tr!(lang, "status-draft", expires = relative(*expires_at))
         }
         Stage::Waiting { since, expires_at, waits_for } => waiting(lang, *since, *expires_at, *waits_for),
-        Stage::NameTaken { username } => tr!(lang, "status-name-unavailable", username = quoted(username)),
+        Stage::NameTaken { username } => {
+            let taken = tr!(lang, "status-name-unavailable", username = quoted(username));
+            lines([taken, next_request(lang, facts)])
+        }
         Stage::Making { username, step, waits_for } => making(lang, username, *step, *waits_for),
         Stage::MailPending { username } => tr!(lang, "status-mail-pending", username = quoted(username)),
         Stage::NeedsOperator { username } => tr!(lang, "status-stuck", username = quoted(username)),
         Stage::Invited { username, at, mails } => invited(lang, username, *at, mails),
-        Stage::Active { username, since, mails } => active(lang, username, *since, mails),
+        Stage::Active { username, since, mails } => active(lang, username, (*since, facts.login_url), mails),
         Stage::Locking { username, delay } => locking(lang, username, *delay),
         Stage::Disabled { username } => tr!(lang, "status-disabled", username = quoted(username)),
         Stage::Unlocking { username, delay } => unlocking(lang, username, *delay),
@@ -42,15 +50,26 @@ fn of_stage(lang: Lang, stage: &Stage) -> String {
         Stage::Denied { at, reason } => denied(lang, *at, reason.as_deref()),
         Stage::Ended { at } => tr!(lang, "status-ended", at = relative(*at)),
         Stage::Cancelled { at, why: None } => {
-            tr!(lang, "status-cancelled", at = relative(*at))
+            lines([tr!(lang, "status-cancelled", at = relative(*at)), next_request(lang, facts)])
         }
         Stage::Cancelled { at, why: Some(_) } => {
-            tr!(lang, "status-cancelled-lost", at = relative(*at))
+            lines([tr!(lang, "status-cancelled-lost", at = relative(*at)), next_request(lang, facts)])
         }
-        Stage::Expired { at } => tr!(lang, "status-expired", at = relative(*at)),
+        Stage::Expired { at } => {
+            lines([tr!(lang, "status-expired", at = relative(*at)), next_request(lang, facts)])
+        }
         Stage::Failed { at, why } => {
             tr!(lang, "status-failed", at = relative(*at), why = error_code::why_failed(lang, *why))
         }
+    }
+}
+
+/// How the person asks for an account, or what is missing.
+fn next_request(lang: Lang, facts: &StatusFacts<'_>) -> String {
+    match facts.next {
+        NextRequest::Possible => tr!(lang, "status-ask"),
+        NextRequest::NotEligible(reasons) => error_code::why_not(lang, reasons),
+        NextRequest::Denied => error_code::bare(lang, ErrorCode::DeniedPerson),
     }
 }
 
@@ -78,7 +97,7 @@ fn delayed(lang: Lang, waits_for: Option<ErrorCode>) -> String {
 }
 
 fn invited(lang: Lang, username: &str, at: Timestamp, mails: &Mails) -> String {
-    let links = Links { mails: &mails.sent, now: mails.now };
+    let links = Links { mails: &mails.sent, now: mails.now, used_at: None };
     let newest = match links.newest() {
         Some(mail) => {
             let until = date_and_time(mail.link_until);
@@ -94,15 +113,22 @@ fn invited(lang: Lang, username: &str, at: Timestamp, mails: &Mails) -> String {
     lines([made, newest, mails::older(lang, links, 1), of_last_mail(lang, mails)])
 }
 
-fn active(lang: Lang, username: &str, since: Option<Timestamp>, mails: &Mails) -> String {
+fn active(
+    lang: Lang,
+    username: &str,
+    (since, login_url): (Option<Timestamp>, &str),
+    mails: &Mails,
+) -> String {
     let in_use = match since {
         Some(at) => {
             tr!(lang, "status-active-since", username = quoted(username), since = date_and_time(at))
         }
         None => tr!(lang, "status-active", username = quoted(username)),
     };
-    let links = Links { mails: &mails.sent, now: mails.now };
-    lines([in_use, mails::older(lang, links, 0), of_last_mail(lang, mails), tr!(lang, "status-not-me")])
+    let links = Links { mails: &mails.sent, now: mails.now, used_at: since };
+    let login = tr!(lang, "log-in-at", url = login_url);
+    let links = mails::older(lang, links, 0);
+    lines([in_use, login, links, of_last_mail(lang, mails), tr!(lang, "status-not-me")])
 }
 
 fn of_last_mail(lang: Lang, mails: &Mails) -> String {

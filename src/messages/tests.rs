@@ -20,13 +20,15 @@ use crate::domain::person_name::{IllegalPersonName as Person, PersonName};
 use crate::domain::phase::AccountUnavailable;
 use crate::domain::reference::Reference;
 use crate::domain::request::{Answer, Faulty, Form, RequestState};
-use crate::domain::status::{Asked, Delay, Mails, Stage};
+use crate::domain::status::{Asked, Delay, Mails, NextRequest, Stage, StatusFacts};
 use crate::domain::username::{IllegalUsername as Name, Username};
 use crate::domain::wait::Wait;
 
 const ENGLISH: &str = include_str!("en.ftl");
 
 const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+/// Where people log in.
+const LOGIN: &str = "https://login.example.org/account/";
 const ADA: DiscordUserId = DiscordUserId::new(175_928_847_299_117_063);
 
 fn reference() -> Reference {
@@ -134,6 +136,12 @@ fn stages() -> Vec<Stage> {
     stages
 }
 
+/// The status of a person who may ask for an account.
+fn told_status(lang: Lang, stage: &Stage, code: Option<&str>) -> String {
+    let facts = StatusFacts { stage, code, next: &NextRequest::Possible, login_url: LOGIN };
+    status::sentence(lang, &facts)
+}
+
 /// The maximum number of mails that the store returns, the newest in this state.
 fn many_mails(newest: MailState) -> Vec<Mail> {
     let link_until = AT.after(Duration::from_hours(1));
@@ -144,20 +152,20 @@ fn many_mails(newest: MailState) -> Vec<Mail> {
 
 fn said_of_mails(lang: Lang) -> Vec<String> {
     let mut said = vec![
-        panel::text(lang),
+        panel::text(lang, LOGIN),
         panel::rights_missing(lang, ChannelRight::ALL),
         panel::rights_missing(lang, &[ChannelRight::Send]),
         mails::locking(lang, "ada"),
         mails::locking_already(lang, "ada"),
         mails::wait(lang, AT),
-        mails::direct_activated(lang, "ada", AT),
+        mails::direct_activated(lang, "ada", AT, LOGIN),
         mails::direct_locked(lang, "ada", true),
         mails::direct_locked(lang, "ada", false),
         mails::direct_enabled(lang, "ada"),
     ];
     said.extend(AccountUnavailable::ALL.iter().map(|why| mails::not_now(lang, *why)));
     for sent in [Vec::new(), many_mails(MailState::Accepted), many_mails(MailState::Unknown)] {
-        let links = Links { mails: &sent, now: AT };
+        let links = Links { mails: &sent, now: AT, used_at: None };
         said.push(mails::asked(lang, "ada", links));
         said.push(mails::asked_already(lang, "ada", links));
         said.push(mails::direct_mail_sent(lang, "ada", links));
@@ -180,13 +188,23 @@ fn each_link_that_may_work_is_told_once_and_no_other() {
         mail(MailState::Accepted, day),
         ended,
     ];
-    let told = mails::direct_mail_sent(Lang::En, "ada", Links { mails: &sent, now: AT });
+    let told = mails::direct_mail_sent(Lang::En, "ada", Links { mails: &sent, now: AT, used_at: None });
     let times = |span| told.matches(&date_and_time(AT.after(span))).count();
     assert_eq!([times(hour), times(hour * 2), times(hour * 3), times(day)], [1, 1, 0, 1], "{told}");
     assert!(told.contains("possibly sent"), "{told}");
     let form = mails::not_me_form(Lang::En);
     assert!(form.title.chars().count() <= 45 && form.note.chars().count() <= 45);
     assert!(form.hint.chars().count() <= 100);
+}
+
+#[test]
+fn a_link_that_was_used_is_told_as_used_and_no_longer_as_working() {
+    let mail = Mail { at: AT, link_until: AT.after(Duration::from_hours(9)), state: MailState::Accepted };
+    let mails = Mails { sent: vec![mail], now: AT.after(Duration::from_hours(2)), asked: Asked::No };
+    let since = Some(AT.after(Duration::from_hours(1)));
+    let text = told_status(Lang::En, &Stage::Active { username: "ada".into(), since, mails }, None);
+    assert!(text.contains("so it no longer works") && !text.contains("still work"), "{text}");
+    assert!(text.contains(&["Log in here: <", LOGIN, ">"].concat()), "{text}");
 }
 
 fn said_to_members(lang: Lang) -> Vec<String> {
@@ -214,9 +232,23 @@ fn said_to_members(lang: Lang) -> Vec<String> {
         said.push(account::direct_failed(lang, "K7M2QX", *error_code, &reference()));
         said.push(account::direct_failed_and_kept(lang, "K7M2QX", *error_code));
         let failed = Stage::Failed { at: AT, why: *error_code };
-        said.push(status::sentence(lang, &failed, Some("K7M2QX")));
+        said.push(told_status(lang, &failed, Some("K7M2QX")));
     }
-    said.extend(stages().iter().map(|stage| status::sentence(lang, stage, None)));
+    said.extend(stages().iter().map(|stage| told_status(lang, stage, None)));
+    for next in
+        [NextRequest::NotEligible(vec![WhyNot::RolesMissing(vec![RoleId::new(1)])]), NextRequest::Denied]
+    {
+        for stage in stages() {
+            let facts = StatusFacts { stage: &stage, code: None, next: &next, login_url: LOGIN };
+            let text = status::sentence(lang, &facts);
+            assert!(!text.contains("Use `/account request`"), "it refuses: {text}");
+            said.push(text);
+        }
+    }
+    said.extend([
+        account::where_commands_work(lang, Some("The `harbour`")),
+        account::where_commands_work(lang, None),
+    ]);
     for state in RequestState::ALL {
         said.push(error_code::ended(lang, *state));
     }
@@ -436,7 +468,7 @@ fn a_failure_ends_with_its_reference_and_a_rule_of_the_house_does_not() {
 #[test]
 fn nobody_who_asks_learns_whose_name_or_address_is_taken() {
     let name_taken = Stage::NameTaken { username: "ada".into() };
-    for text in [status::sentence(Lang::En, &name_taken, None), tr!(Lang::En, "username-unavailable")] {
+    for text in [told_status(Lang::En, &name_taken, None), tr!(Lang::En, "username-unavailable")] {
         assert!(!text.contains("taken") && !text.contains("somebody") && !text.contains('@'), "{text}");
     }
 }
@@ -447,7 +479,7 @@ fn who_asked_reads_the_same_whatever_stood_in_the_way_of_the_account() {
     let at = Timestamp::from_millis(1_800_000_000_000);
     let read = |why| {
         let direct = account::direct_failed(Lang::En, "K7M2QX", why, &reference);
-        [direct, status::sentence(Lang::En, &Stage::Failed { at, why }, None)]
+        [direct, told_status(Lang::En, &Stage::Failed { at, why }, None)]
     };
     assert_eq!(read(ErrorCode::AddressInUse), read(ErrorCode::KeycloakUserNotOurs));
     assert_eq!(read(ErrorCode::AddressInUse), read(ErrorCode::DirectoryConflict));
@@ -519,7 +551,7 @@ fn all_that_quote(typed: &str) -> Vec<String> {
         account::direct_denied(Lang::En, "K7M2QX", typed),
         account::direct_approved(Lang::En, typed, Duration::from_hours(12)),
         account::direct_name_taken(Lang::En, "K7M2QX", typed),
-        mails::direct_activated(Lang::En, typed, AT),
+        mails::direct_activated(Lang::En, typed, AT, LOGIN),
         account::direct_withdrawn(Lang::En, typed),
     ]
 }

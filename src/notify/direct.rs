@@ -40,6 +40,9 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
         tracing::info!(notification = %notification, "a notification is out of date and was not sent");
         return Ok(Sending::Nothing);
     };
+    // The answer that promised a direct message is in the server, where commands work.
+    let in_server = post.clone();
+    let post = say_where(worker, &person, &request, post).await;
     let error = match worker.deps.discord.direct_message(user, &post, &SendNonce::of(message.id)).await {
         Ok(_) if person.unreachable_since.is_some() => {
             let mut tx = worker.deps.store.begin().await?;
@@ -53,7 +56,7 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
     };
     let judged = error.refusal().map(|(status, code)| judge(Destination::Person, status, code));
     let Some((refusal, Remedy::Unreachable)) = judged else { return Err(error.into()) };
-    let is_told_elsewhere = edit_promise(worker, Lang::parse(&person.lang), user, post).await;
+    let is_told_elsewhere = edit_promise(worker, Lang::parse(&person.lang), user, in_server).await;
     Ok(Sending::Unreached(Unreached {
         person_id: person.id,
         request_id: request.id,
@@ -78,6 +81,21 @@ async fn edit_promise(
             false
         }
     }
+}
+
+/// Adds where commands work, if the message names one: they don't work in direct messages.
+async fn say_where(
+    worker: &WorkerContext,
+    person: &Person,
+    request: &Request,
+    mut post: OutgoingMessage,
+) -> OutgoingMessage {
+    if sentences::names_command(&post.text) {
+        let server = worker.deps.discord.guild_name(request.guild_id).await;
+        let place = sentences::where_commands_work(Lang::parse(&person.lang), server.as_deref());
+        post.text = [post.text, place].join("\n");
+    }
+    post
 }
 
 /// The message, or `None` if it would no longer be true.
@@ -126,6 +144,8 @@ async fn of_account(
     let Some(account) = view.account_of(person.id).await? else { return Ok(None) };
     let sent = view.mails_of(account.id).await?;
     drop(view);
+    let config = worker.deps.config.now();
+    let login_url = config.keycloak.login_url.as_str();
     let username = account.username.as_str();
     let button = |verb| CustomId::of_account(verb, account.id, account.nonce);
     let again = |sentence| {
@@ -137,11 +157,11 @@ async fn of_account(
     };
     // A mail that was sent too late must not invite into an account that was locked meanwhile. The person is told of the lock.
     let is_usable = matches!(account.state, AccountState::Invited | AccountState::Active);
-    let links = Links { mails: &sent, now: worker.deps.clock.now() };
+    let links = Links { mails: &sent, now: worker.deps.clock.now(), used_at: account.activated_at };
     Ok(match notification {
         Notification::Activated => {
             account.activated_at.filter(|_| account.state == AccountState::Active).map(|at| {
-                OutgoingMessage::text(mails::direct_activated(lang, username, at)).with_button(
+                OutgoingMessage::text(mails::direct_activated(lang, username, at, login_url)).with_button(
                     tr!(lang, "button-not-me"),
                     ButtonStyle::Danger,
                     button(Verb::NotMe),
@@ -149,7 +169,6 @@ async fn of_account(
             })
         }
         Notification::Locked => {
-            let config = worker.deps.config.now();
             let guild = config.guild(request.guild_id);
             let are_told = guild.is_some_and(|guild| guild.log_channel.is_some());
             // It may have been unlocked before this was sent.

@@ -18,7 +18,7 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
     let Some(panel) = panel.filter(|panel| worker.deps.config.now().guild(panel.guild_id).is_some()) else {
         return Ok(Sending::Nothing);
     };
-    let post = render();
+    let post = render(worker.deps.config.now().keycloak.login_url.as_str());
     let mut place = Place { channel, message: panel.message_id };
     let current = loop {
         let is_ours = |id: &CustomId| *id == CustomId::without_row(Verb::Status);
@@ -40,9 +40,9 @@ pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sen
 }
 
 /// Everyone reads the panel, so it is in the default language.
-fn render() -> OutgoingMessage {
+fn render(login_url: &str) -> OutgoingMessage {
     let lang = Lang::default();
-    OutgoingMessage::text(sentences::text(lang))
+    OutgoingMessage::text(sentences::text(lang, login_url))
         .with_button(tr!(lang, "button-request"), ButtonStyle::Primary, CustomId::without_row(Verb::Request))
         .with_button(tr!(lang, "button-status"), ButtonStyle::Secondary, CustomId::without_row(Verb::Status))
         .with_button(tr!(lang, "button-resend"), ButtonStyle::Secondary, CustomId::without_row(Verb::Resend))

@@ -17,6 +17,9 @@ use crate::slapd::Slapd;
 pub const MAIL_CLIENT: &str = "account-link";
 
 /// The redirect address of that client.
+/// Where people log in, as messages name it. No message may name the address of a server of the tests.
+const LOGIN: &str = "https://login.example.org/account/";
+
 pub const REDIRECT: &str = "http://localhost/welcome";
 
 /// `[discord]`, with the simulated Discord in place of the real one.
@@ -86,7 +89,7 @@ fn registered(registration: Registration<'_>) -> Value {
         "plaintext_on_loopback": true, "realm": realm,
         "client_id": "accolade", "client_secret_file": secret_file,
         "federation_id": federation_id, "group_mapper_id": group_mapper_id,
-        "mail_client_id": MAIL_CLIENT, "mail_redirect_uri": REDIRECT,
+        "mail_client_id": MAIL_CLIENT, "mail_redirect_uri": REDIRECT, "login_url": LOGIN,
     })
 }
 
