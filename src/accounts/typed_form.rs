@@ -115,13 +115,18 @@ impl Accounts {
 
     fn as_typed(&self, input: FormInput, rule: &Rule) -> Prefill {
         Prefill {
-            username: input.username,
-            address: input.address,
-            given: input.given,
-            family: input.family,
+            username: one_line(&input.username),
+            address: one_line(&input.address),
+            given: one_line(&input.given),
+            family: one_line(&input.family),
             answer: input.answer.unwrap_or_default(),
             asks_reason: rule.ask_reason,
             max_username: self.config().username.max,
         }
     }
+}
+
+/// What was typed, without the characters that a field of one line can't hold.
+fn one_line(typed: &str) -> String {
+    typed.chars().filter(|c| !c.is_control()).collect()
 }

@@ -11,10 +11,11 @@ use crate::accounts::diagnosis::Diagnosed;
 use crate::accounts::enable::Enabling;
 use crate::accounts::links::{Link, LinkExport};
 use crate::accounts::{Format, Purpose, Reviewer, UseCaseError};
-use crate::discord::{Attachment, DiscordError, OutgoingMessage, TEXT_MAX};
+use crate::discord::{Attachment, DiscordError, OutgoingMessage, TEXT_MAX, embed};
 use crate::domain::audit::Source;
 use crate::domain::lang::Lang;
 use crate::domain::listing::{AuditFacts, LinkFacts};
+use crate::domain::summary::Summary;
 use crate::messages::{self, tr};
 
 /// The default number of rows on a page.
@@ -46,6 +47,14 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn text(text: impl Into<String>) -> Self {
         Self { message: OutgoingMessage::text(text), file: None }
+    }
+
+    /// A summary, or the same as a file if it would have to be cut.
+    pub(super) fn summary(lang: Lang, summary: Summary, name: &str) -> Self {
+        if embed::fits(&summary) {
+            return Self { message: OutgoingMessage::summary(summary), file: None };
+        }
+        Self::file(tr!(lang, "admin-in-file"), name.to_owned(), summary.plain().into_bytes())
     }
 
     /// A file with a text about it.
@@ -93,8 +102,9 @@ pub(super) async fn show_link(interaction: &Interaction, what: &str) -> Result<(
             return Ok(Answer::text(tr!(lang, "admin-no-such-link")));
         };
         let facts = link_facts(&shown.link);
-        let text = messages::admin::link_shown(lang, &facts, &shown.entry, &shown.user, &shown.comparison);
-        Ok(Answer::long(lang, &text, || text.clone(), "link.txt", None))
+        let summary =
+            messages::admin::link_summary(lang, &facts, &shown.entry, &shown.user, &shown.comparison);
+        Ok(Answer::summary(lang, summary, "link.txt"))
     })
     .await
 }
@@ -216,8 +226,7 @@ pub(super) async fn diagnose(interaction: &Interaction) -> Result<(), DiscordErr
         let admin = &interaction.accounts().authorize_admin(reviewer, Purpose::Doctor).await?;
         Ok(match interaction.accounts().diagnose(admin).await? {
             Diagnosed::Evaluated(diagnosis) => {
-                let text = messages::doctor::report(lang, &diagnosis);
-                Answer::long(lang, &text, || text.clone(), "doctor.txt", None)
+                Answer::summary(lang, messages::doctor::report(lang, &diagnosis), "doctor.txt")
             }
             Diagnosed::UnderWay => Answer::text(tr!(lang, "doctor-under-way")),
             Diagnosed::TakesLong => Answer::text(tr!(lang, "doctor-takes-long")),

@@ -7,6 +7,7 @@ use crate::discord::DiscordError;
 use crate::domain::ids::RequestId;
 use crate::domain::lang::Lang;
 use crate::domain::listing::RequestFacts;
+use crate::domain::summary::Summary;
 use crate::messages::{self, tr};
 
 /// The default number of requests on a page.
@@ -56,38 +57,31 @@ pub(super) async fn show_request(interaction: &Interaction, code: &str) -> Resul
             return Ok(Answer::text(tr!(lang, "requests-no-such-request")));
         };
         let texts = interaction.accounts().request_texts(&grant, &shown).await?;
-        let text = request_text(lang, &shown, &texts);
-        Ok(Answer::long(lang, &text, || text.clone(), "request.txt", None))
+        Ok(Answer::summary(lang, request_summary(lang, &shown, &texts), "request.txt"))
     })
     .await
 }
 
-fn request_text(lang: Lang, shown: &RequestShown, texts: &RequestTexts) -> String {
+fn request_summary(lang: Lang, shown: &RequestShown, texts: &RequestTexts) -> Summary {
+    use messages::requests;
     let line = &shown.line;
-    let head = messages::requests::request_line(lang, &request_facts(line));
-    let details =
-        messages::requests::request_details(lang, line.rule.as_deref(), line.masked_address.as_deref());
     let decisions = shown.decisions.iter().map(|decision| {
-        messages::requests::decision(
-            lang,
-            decision.verdict,
-            decision.by,
-            &decision.actor,
-            decision.notify,
-            decision.at,
-        )
+        requests::decision(lang, decision.verdict, decision.by, &decision.actor, decision.notify, decision.at)
     });
+    let reason = texts.denial_reason.iter().map(|reason| requests::denial_reason(lang, reason));
     let jobs = shown
         .jobs
         .iter()
-        .map(|job| messages::requests::job(lang, job.kind, job.state, job.step, job.error_code, job.wait));
-    let reason = texts.denial_reason.iter().map(|reason| messages::requests::denial_reason(lang, reason));
-    let notes = texts.notes.iter().map(|note| messages::requests::note(lang, note.at, &note.text));
-    let reasons = texts.enable_reasons.iter();
-    let enabled = reasons.map(|reason| messages::requests::enable_reason(lang, reason.at, &reason.text));
-    let parts =
-        [head, details].into_iter().chain(decisions).chain(reason).chain(jobs).chain(notes).chain(enabled);
-    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+        .map(|job| requests::job(lang, job.kind, job.state, job.step, job.error_code, job.wait));
+    let details = requests::RequestDetails {
+        rule: line.rule.as_deref(),
+        masked_address: line.masked_address.as_deref(),
+        decisions: decisions.chain(reason).collect(),
+        jobs: jobs.collect(),
+        notes: texts.notes.iter().map(|note| requests::dated(note.at, &note.text)).collect(),
+        enable_reasons: texts.enable_reasons.iter().map(|why| requests::dated(why.at, &why.text)).collect(),
+    };
+    requests::request_summary(lang, &request_facts(line), details)
 }
 
 fn request_facts(line: &RequestLine) -> RequestFacts<'_> {

@@ -20,6 +20,7 @@ const RELOADABLE: &[&str] = &[
     "directory.privileged_groups",
     "keycloak.client_secret_file",
     "keycloak.first_link_lifespan",
+    "keycloak.login_url",
     "keycloak.reset_link_lifespan",
 ];
 

@@ -549,6 +549,7 @@ fn a_reload_takes_policy_words_budgets_and_filter_and_names_every_other_key() {
         ("ACCOLADE__ACCOUNT__REPORT_DELAY_AFTER", "9m", "account"),
         ("ACCOLADE__LOG__FILTER", "warn", "log.filter"),
         ("ACCOLADE__KEYCLOAK__FIRST_LINK_LIFESPAN", "3h", "keycloak.first_link_lifespan"),
+        ("ACCOLADE__KEYCLOAK__LOGIN_URL", "https://wiki.example.org/", "keycloak.login_url"),
     ] {
         assert_eq!(differences(&folder, &[(variable, value)]), (vec![key.to_owned()], none.clone()));
     }
@@ -557,11 +558,13 @@ fn a_reload_takes_policy_words_budgets_and_filter_and_names_every_other_key() {
         ("ACCOLADE__HTTP__LISTEN", "127.0.0.1:1", "http.listen"),
         ("ACCOLADE__STORE__KEY_FILE", "other.key", "store.key_file"),
         ("ACCOLADE__DIRECTORY__BIND_DN", "cn=other,dc=example,dc=org", "directory.bind_dn"),
-        ("ACCOLADE__KEYCLOAK__REALM", "elsewhere", "keycloak.realm"),
         ("ACCOLADE__KEYCLOAK__EVENT_POLL", "9s", "keycloak.event_poll"),
     ] {
         assert_eq!(differences(&folder, &[(variable, value)]), (none.clone(), vec![key.to_owned()]));
     }
+    // The default of where people log in names the realm.
+    let realm = differences(&folder, &[("ACCOLADE__KEYCLOAK__REALM", "elsewhere")]);
+    assert_eq!(realm, (vec!["keycloak.login_url".to_owned()], vec!["keycloak.realm".to_owned()]));
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::clock::{Clock, Moment};
 use crate::config;
 use crate::domain::ids::{ChannelId, DiscordUserId, GuildId, MessageId, RoleId, Timestamp};
 use crate::domain::member::MemberFacts;
+use crate::domain::summary::ShownPerson;
 
 /// The client for Discord. Clones share everything.
 #[derive(Clone)]
@@ -56,6 +57,15 @@ impl std::fmt::Debug for Discord {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Discord").field("identity", &self.inner.identity).finish_non_exhaustive()
     }
+}
+
+/// How a member is shown to others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Name and picture.
+    pub shown: ShownPerson,
+    /// When they joined the guild, if Discord said so.
+    pub joined_at: Option<Timestamp>,
 }
 
 /// A message of the bot that was found in a channel.
@@ -168,6 +178,24 @@ impl Discord {
         let asking = self.inner.http.get_member(snowflake(guild_id.get())?, snowflake(user_id.get())?);
         match self.bounded(async { Ok(asking.await?) }).await {
             Ok(member) => Ok(Some(member_facts(guild_id, &member))),
+            Err(DiscordError::Gone(UNKNOWN_MEMBER | UNKNOWN_USER)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How a member is shown to others, and when they joined; `None` if they are no member. `GET /guilds/{guild}/members/{user}`. Safe to
+    /// repeat.
+    pub async fn profile(
+        &self,
+        guild_id: GuildId,
+        user_id: DiscordUserId,
+    ) -> Result<Option<Profile>, DiscordError> {
+        let asking = self.inner.http.get_member(snowflake(guild_id.get())?, snowflake(user_id.get())?);
+        match self.bounded(async { Ok(asking.await?) }).await {
+            Ok(member) => Ok(Some(Profile {
+                shown: ShownPerson { name: member.display_name().to_owned(), avatar_url: member.face() },
+                joined_at: member_facts(guild_id, &member).joined_at,
+            })),
             Err(DiscordError::Gone(UNKNOWN_MEMBER | UNKNOWN_USER)) => Ok(None),
             Err(error) => Err(error),
         }

@@ -1,9 +1,11 @@
-//! Outgoing messages: text and buttons in Discord's format. The texts come from `messages`.
+//! Outgoing messages: text, summary and buttons in Discord's format. The texts come from `messages`.
 
 use serde_json::{Value, json};
 
 use super::custom_id::CustomId;
+use super::embed::embed;
 use crate::domain::ids::OutboxId;
+use crate::domain::summary::Summary;
 
 /// The style of a button.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +31,13 @@ pub struct Button {
     pub custom_id: CustomId,
 }
 
-/// A message: text and at most one row of five buttons. It never pings anyone.
+/// A message: text or a summary, and at most one row of five buttons. It never pings anyone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutgoingMessage {
     /// At most 2000 characters; longer text is truncated.
     pub text: String,
+    /// Shown as an embed below the text.
+    pub summary: Option<Summary>,
     /// At most five.
     pub buttons: Vec<Button>,
 }
@@ -41,7 +45,12 @@ pub struct OutgoingMessage {
 impl OutgoingMessage {
     /// Text alone.
     pub fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), buttons: Vec::new() }
+        Self { text: text.into(), ..Self::default() }
+    }
+
+    /// A summary alone. An edit with it clears the text of the message.
+    pub fn summary(summary: Summary) -> Self {
+        Self { summary: Some(summary), ..Self::default() }
     }
 
     /// The `custom_id`s of the buttons, as they are sent.
@@ -125,7 +134,9 @@ pub(super) enum Visibility {
 /// pings anyone.
 pub(super) fn body(message: &OutgoingMessage, visibility: Visibility) -> Value {
     let mut body = json!({
-        "content": cut_text(&message.text),
+        "content": cut_spans(&message.text, TEXT_MAX),
+        // Always present, because an edit without it would leave an earlier embed in place.
+        "embeds": message.summary.iter().map(embed).collect::<Value>(),
         "allowed_mentions": { "parse": [] },
         "components": rows(&message.buttons),
     });
@@ -174,15 +185,14 @@ fn button(button: &Button) -> Value {
     })
 }
 
-/// Truncates a text to Discord's limit. If that leaves a code span open, it is closed, because typed text would be formatted
-/// otherwise.
-fn cut_text(text: &str) -> String {
+/// Truncates a text to `max` characters. If that leaves a code span open, it is closed, because typed text would be formatted otherwise.
+pub(super) fn cut_spans(text: &str, max: usize) -> String {
     let closed = |text: &str| text.matches('`').count().is_multiple_of(2);
-    let kept = cut(text, TEXT_MAX);
+    let kept = cut(text, max);
     if kept.len() == text.len() || closed(&kept) {
         return kept;
     }
-    let shorter = cut(text, TEXT_MAX - 1);
+    let shorter = cut(text, max.saturating_sub(1));
     if closed(&shorter) { shorter } else { [&shorter, "`"].concat() }
 }
 
@@ -191,7 +201,7 @@ pub(super) fn cut(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
         return text.to_owned();
     }
-    text.chars().take(max.saturating_sub(1)).chain(['…']).collect()
+    text.chars().take(max.saturating_sub(1)).chain(['…']).take(max).collect()
 }
 
 #[cfg(test)]
@@ -256,6 +266,15 @@ mod tests {
             assert!(content.matches('`').count().is_multiple_of(2), "{before}: {content}");
         }
         assert_eq!(shown("`a` and `b`").as_deref(), Some("`a` and `b`"));
+    }
+
+    #[test]
+    fn an_edit_with_a_summary_clears_the_text_and_one_with_text_clears_the_embed() {
+        let summary = Summary { title: "x".to_owned(), ..Summary::default() };
+        let shown = body(&OutgoingMessage::summary(summary), Visibility::Everyone);
+        assert_eq!((&shown["content"], &shown["embeds"][0]["title"]), (&json!(""), &json!("x")));
+        assert_eq!(shown["allowed_mentions"], json!({ "parse": [] }));
+        assert_eq!(body(&OutgoingMessage::text("x"), Visibility::Everyone)["embeds"], json!([]));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod client;
 pub mod custom_id;
+pub mod embed;
 pub mod error;
 mod guild_names;
 mod guild_permissions;
@@ -20,7 +21,7 @@ pub mod reply;
 mod transport;
 mod unanswered;
 
-pub use client::{ChannelMessage, Discord, member_facts};
+pub use client::{ChannelMessage, Discord, Profile, member_facts};
 pub use error::{ConnectError, DiscordError};
 pub use message::{Attachment, Button, ButtonStyle, OutgoingMessage, SendNonce, TEXT_MAX};
 pub use modal::{FieldStyle, FormField, Modal, Need};

@@ -82,9 +82,8 @@ fn row(field: &FormField) -> Value {
         "max_length": max,
     });
     if !field.value.is_empty() {
-        // Discord rejects a form with a value that is longer than the limit of its field. A field of one line can't hold a line break.
-        let fits = |c: &char| field.style == FieldStyle::Paragraph || !c.is_control();
-        input["value"] = field.value.chars().filter(fits).take(max).collect::<String>().into();
+        // Discord rejects a form with a value that is longer than the limit of its field.
+        input["value"] = field.value.chars().take(max).collect::<String>().into();
     }
     if let Some(hint) = &field.hint {
         input["placeholder"] = cut(hint, HINT_MAX).into();

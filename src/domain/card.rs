@@ -3,6 +3,7 @@
 use super::error_code::ErrorCode;
 use super::ids::{DiscordUserId, Timestamp};
 use super::job::Step;
+use super::summary::ShownPerson;
 use super::wait::Wait;
 
 /// Who decided.
@@ -77,12 +78,16 @@ pub struct CardFacts {
     pub code: String,
     /// The requester.
     pub requester: DiscordUserId,
+    /// How Discord shows the requester; `None` if it was not asked, or didn't say.
+    pub shown: Option<ShownPerson>,
     /// When the requester joined the guild.
     pub joined: Joined,
     /// The requested user name.
     pub username: String,
     /// The rule that applies, if any.
     pub rule: Option<String>,
+    /// The groups that the rule grants.
+    pub groups: Vec<String>,
     /// The reason as typed; `None` if the rule wants none or it was erased.
     pub answer: Option<String>,
     /// `…@domain`; `None` once it was erased.

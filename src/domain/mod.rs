@@ -54,6 +54,7 @@ pub mod refusal;
 pub mod request;
 pub mod retry;
 pub mod status;
+pub mod summary;
 pub mod table;
 pub mod username;
 pub mod wait;

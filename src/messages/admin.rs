@@ -2,6 +2,7 @@
 
 use super::quote::code_span;
 use super::{date_and_time, id_of_code, lines, mention, text_of, text_of_code, tr};
+use crate::domain::account::AccountState;
 use crate::domain::eligibility::GroupName;
 use crate::domain::ids::DiscordUserId;
 use crate::domain::lang::Lang;
@@ -9,6 +10,7 @@ use crate::domain::link::{Comparison, EntryFacts, Finding, Lookup, NotChecked, U
 use crate::domain::listing::{AuditFacts, LinkFacts};
 use crate::domain::matching::ServerAddress;
 use crate::domain::phase::NotEnabled;
+use crate::domain::summary::{Fact, Summary, Tone};
 
 /// The longest id, name or address that is quoted.
 const QUOTED_MAX: usize = 254;
@@ -55,25 +57,44 @@ pub fn not_enabled(lang: Lang, why: NotEnabled) -> String {
 }
 
 /// A link with the current state of directory and Keycloak.
-pub fn link_shown(
+pub fn link_summary(
     lang: Lang,
     link: &LinkFacts<'_>,
     entry: &Lookup<EntryFacts>,
     user: &Lookup<UserFacts>,
     compared: &Comparison,
-) -> String {
-    let request = link
-        .request_code
-        .map_or_else(String::new, |code| tr!(lang, "admin-link-request", code = quoted(code)));
-    let invited = link.invited_at.map(|at| tr!(lang, "admin-link-invited", at = date_and_time(at)));
-    let activated = link.activated_at.map(|at| tr!(lang, "admin-link-activated", at = date_and_time(at)));
-    let mut parts = vec![link_line(lang, link), request];
-    parts.extend([invited, activated].into_iter().flatten());
-    parts.push(entry_seen(lang, entry));
-    parts.push(user_seen(lang, user));
-    parts.push(String::from("\u{2014}"));
-    parts.extend(comparison(lang, compared));
-    lines(parts)
+) -> Summary {
+    let facts = vec![
+        Fact::short(tr!(lang, "form-username"), quoted(link.username)),
+        Fact::short(tr!(lang, "admin-link-person"), person(lang, link.discord_id)),
+        Fact::short(tr!(lang, "admin-link-request"), link.request_code.map(quoted).unwrap_or_default()),
+        Fact::short(tr!(lang, "admin-link-invited"), link.invited_at.map(date_and_time).unwrap_or_default()),
+        Fact::short(
+            tr!(lang, "admin-link-activated"),
+            link.activated_at.map(date_and_time).unwrap_or_default(),
+        ),
+        Fact::long(tr!(lang, "doctor-system-directory"), entry_seen(lang, entry)),
+        Fact::long(tr!(lang, "doctor-system-keycloak"), user_seen(lang, user)),
+    ];
+    Summary {
+        person: None,
+        title: tr!(lang, "admin-link-title", state = link.state.code()),
+        text: lines(comparison(lang, compared)),
+        tone: if compared.is_clean() { link_tone(link.state) } else { Tone::Attention },
+        facts,
+        footer: tr!(lang, "admin-link-footer", account = link.account_id.as_str()),
+        at: None,
+    }
+}
+
+const fn link_tone(state: AccountState) -> Tone {
+    match state {
+        AccountState::Creating | AccountState::Invited => Tone::Open,
+        AccountState::Active => Tone::Good,
+        AccountState::Conflict => Tone::Attention,
+        AccountState::Disabled => Tone::Bad,
+        AccountState::Closed => Tone::Over,
+    }
 }
 
 fn entry_seen(lang: Lang, entry: &Lookup<EntryFacts>) -> String {

@@ -8,45 +8,103 @@ use crate::domain::ids::DiscordUserId;
 use crate::domain::job::Step;
 use crate::domain::lang::Lang;
 use crate::domain::request::ANSWER_MAX;
+use crate::domain::summary::{Fact, Summary, Tone};
 use crate::domain::wait::Wait;
+
+/// How many groups are named; their names then fit into one fact.
+const GROUPS_MAX: usize = 14;
 
 /// The longest name or address that is quoted.
 const QUOTED_MAX: usize = 254;
 
-/// The whole text of the card. Its longest form is far below Discord's 2000 characters.
-pub fn text(lang: Lang, facts: &CardFacts) -> String {
-    let head = tr!(
-        lang,
-        "card-head",
-        code = quoted(&facts.code),
-        who = mention(facts.requester),
-        sent = relative(facts.sent_at)
-    );
-    let created = tr!(lang, "card-account-age", created = relative(facts.requester.created_at()));
+/// The whole card: its state in words and colour, then the facts.
+pub fn summary(lang: Lang, facts: &CardFacts) -> Summary {
+    let (title, tone) = heading(lang, &facts.state);
+    Summary {
+        person: facts.shown.clone(),
+        title,
+        text: lines([
+            state(lang, &facts.state),
+            facts.wait.map(|wait| still_waiting(lang, &wait)).unwrap_or_default(),
+            if facts.is_unreachable { tr!(lang, "card-unreachable") } else { String::new() },
+        ]),
+        tone,
+        facts: vec![
+            requester(lang, facts),
+            username(lang, facts),
+            address(lang, facts),
+            member_since(lang, facts),
+            account_since(lang, facts),
+            rule(lang, facts),
+            groups(lang, facts),
+            earlier(lang, facts),
+            answer(lang, facts),
+        ],
+        footer: tr!(lang, "card-footer", code = facts.code.as_str()),
+        at: Some(facts.sent_at),
+    }
+}
+
+/// The state in a few words, and its colour.
+fn heading(lang: Lang, state: &CardState) -> (String, Tone) {
+    match state {
+        CardState::NotYetChecked | CardState::Free | CardState::NameTaken => {
+            (tr!(lang, "card-title-waiting"), Tone::Open)
+        }
+        CardState::AddressInUse | CardState::Held(_) => (tr!(lang, "card-title-held"), Tone::Attention),
+        CardState::Making(_) => (tr!(lang, "card-title-approved"), Tone::Good),
+        CardState::Made(_) => (tr!(lang, "card-title-made"), Tone::Good),
+        CardState::NeedsOperator { .. } => (tr!(lang, "card-title-needs-operator"), Tone::Attention),
+        CardState::Denied { .. } => (tr!(lang, "card-title-denied"), Tone::Bad),
+        CardState::Cancelled => (tr!(lang, "card-title-cancelled"), Tone::Over),
+        CardState::Expired => (tr!(lang, "card-title-expired"), Tone::Over),
+        CardState::Failed(_) | CardState::FailedAndKept(_) => (tr!(lang, "card-title-failed"), Tone::Bad),
+    }
+}
+
+fn requester(lang: Lang, facts: &CardFacts) -> Fact {
+    Fact::short(tr!(lang, "card-requester"), mention(facts.requester))
+}
+
+fn username(lang: Lang, facts: &CardFacts) -> Fact {
+    Fact::short(tr!(lang, "form-username"), quoted(&facts.username))
+}
+
+fn address(lang: Lang, facts: &CardFacts) -> Fact {
+    let address = facts.masked_address.as_deref().map(quoted).unwrap_or_default();
+    Fact::short(tr!(lang, "card-address"), address)
+}
+
+fn member_since(lang: Lang, facts: &CardFacts) -> Fact {
     let joined = match facts.joined {
-        Joined::At(at) => Some(tr!(lang, "card-joined", joined = relative(at))),
-        Joined::Unknown => Some(tr!(lang, "card-joined-unknown")),
-        Joined::Untold => None,
+        Joined::At(at) => relative(at),
+        Joined::Unknown => tr!(lang, "card-joined-unknown"),
+        Joined::Untold => String::new(),
     };
-    let address = facts.masked_address.as_ref();
-    let answer = facts.answer.as_ref();
-    lines([
-        head,
-        [Some(created), joined].into_iter().flatten().collect::<Vec<_>>().join(" · "),
-        tr!(lang, "card-username", username = quoted(&facts.username)),
-        address.map(|address| tr!(lang, "card-address", address = quoted(address))).unwrap_or_default(),
-        match &facts.rule {
-            Some(rule) => tr!(lang, "card-rule", rule = quoted(rule)),
-            None => tr!(lang, "card-no-rule"),
-        },
-        answer
-            .map(|answer| tr!(lang, "card-answer", answer = code_span(answer, ANSWER_MAX)))
-            .unwrap_or_default(),
-        tr!(lang, "card-earlier", count = facts.earlier),
-        if facts.is_unreachable { tr!(lang, "card-unreachable") } else { String::new() },
-        state(lang, &facts.state),
-        facts.wait.map(|wait| still_waiting(lang, &wait)).unwrap_or_default(),
-    ])
+    Fact::short(tr!(lang, "card-joined"), joined)
+}
+
+fn account_since(lang: Lang, facts: &CardFacts) -> Fact {
+    Fact::short(tr!(lang, "card-account-age"), relative(facts.requester.created_at()))
+}
+
+fn rule(lang: Lang, facts: &CardFacts) -> Fact {
+    let rule = facts.rule.as_deref().map_or_else(|| tr!(lang, "card-no-rule"), quoted);
+    Fact::short(tr!(lang, "card-rule"), rule)
+}
+
+fn groups(lang: Lang, facts: &CardFacts) -> Fact {
+    let names: Vec<String> = facts.groups.iter().take(GROUPS_MAX).map(|group| code_span(group, 64)).collect();
+    Fact::short(tr!(lang, "card-groups"), names.join(", "))
+}
+
+fn earlier(lang: Lang, facts: &CardFacts) -> Fact {
+    Fact::short(tr!(lang, "card-earlier"), tr!(lang, "card-earlier-count", count = facts.earlier))
+}
+
+fn answer(lang: Lang, facts: &CardFacts) -> Fact {
+    let answer = facts.answer.as_deref().map(|answer| code_span(answer, ANSWER_MAX)).unwrap_or_default();
+    Fact::long(tr!(lang, "card-answer"), answer)
 }
 
 fn quoted(name: &str) -> String {

@@ -6,6 +6,7 @@ use super::{lines, text_of_code, tr};
 use crate::domain::diagnosis::{Check, Diagnosis, Outcome};
 use crate::domain::finding::{Attempt, Finding, NotChecked, System};
 use crate::domain::lang::Lang;
+use crate::domain::summary::{Fact, Summary, Tone};
 
 /// The longest thing that a finding is about.
 const ABOUT_MAX: usize = 200;
@@ -63,28 +64,60 @@ pub fn unchecked(lang: Lang, why: NotChecked, codes: &str) -> String {
     tr!(lang, "doctor-unchecked", codes = codes, why = why)
 }
 
-/// The report for an admin in chat: what is wrong, the worst first, then what was not checked and what passed.
-pub fn report(lang: Lang, diagnosis: &Diagnosis) -> String {
+/// The report for an admin in chat: what is wrong, the worst first, then what was not checked and how to check it, and what is fine.
+pub fn report(lang: Lang, diagnosis: &Diagnosis) -> Summary {
     let findings = diagnosis.findings();
-    let summary = match (findings, diagnosis.unchecked()) {
-        (0, 0) => tr!(lang, "doctor-all-well"),
-        (findings, unchecked) => tr!(lang, "doctor-summary", findings = findings, unchecked = unchecked),
-    };
-    let none = if findings == 0 { tr!(lang, "doctor-nothing-wrong") } else { String::new() };
-    let mut parts = vec![summary, none];
-    parts.extend(diagnosis.worst_first().into_iter().map(|check| {
+    let wrong = diagnosis.worst_first().into_iter().map(|check| {
         let about = check.about_in_chat().map(|about| code_span(about, ABOUT_MAX));
-        failed_check(lang, check, about.as_deref())
-    }));
-    parts.extend(NotChecked::ALL.iter().filter_map(|why| {
-        let unknown = Outcome::NotChecked(*why);
-        let codes = codes(diagnosis.checks.iter().filter(|check| check.outcome == unknown));
-        (!codes.is_empty()).then(|| unchecked(lang, *why, &codes))
-    }));
-    let fine = diagnosis.checks.iter().filter(|check| check.outcome == Outcome::InOrder).count();
-    parts.push(if fine > 0 { tr!(lang, "doctor-in-order", count = fine) } else { String::new() });
-    parts.push(tr!(lang, "doctor-of-this-server"));
-    lines(parts)
+        finding(lang, check.finding, about.as_deref())
+    });
+    let not_checked = NotChecked::ALL.iter().map(|why| unchecked_in_chat(lang, *why, diagnosis));
+    let title = match (findings, diagnosis.unchecked()) {
+        (0, 0) => tr!(lang, "doctor-chat-all-well"),
+        (findings, _) => tr!(lang, "doctor-chat-title", count = findings),
+    };
+    let fine = System::ALL.iter().map(|system| fine(lang, *system, diagnosis));
+    Summary {
+        title,
+        text: lines(wrong.chain(not_checked).chain([tr!(lang, "doctor-of-this-server")])),
+        tone: if findings == 0 { Tone::Good } else { Tone::Bad },
+        facts: vec![Fact::long(tr!(lang, "doctor-chat-fine"), lines(fine))],
+        ..Summary::default()
+    }
+}
+
+/// How many checks of a system passed; empty if none was made.
+fn fine(lang: Lang, of: System, diagnosis: &Diagnosis) -> String {
+    let made = || {
+        diagnosis.checks.iter().filter(move |check| {
+            check.finding.system() == of && !matches!(check.outcome, Outcome::NotChecked(_))
+        })
+    };
+    let (passed, all) = (made().filter(|check| check.outcome == Outcome::InOrder).count(), made().count());
+    if all == 0 {
+        return String::new();
+    }
+    tr!(lang, "doctor-chat-fine-line", system = system(lang, of), passed = passed, all = all)
+}
+
+/// What was not checked for one reason, by system, and how to check it; empty if there is nothing.
+fn unchecked_in_chat(lang: Lang, why: NotChecked, diagnosis: &Diagnosis) -> String {
+    let unknown = || diagnosis.checks.iter().filter(|check| check.outcome == Outcome::NotChecked(why));
+    let systems = System::ALL.iter().filter_map(|of| {
+        let count = unknown().filter(|check| check.finding.system() == *of).count();
+        (count > 0).then(|| [&system(lang, *of), " (", &count.to_string(), ")"].concat())
+    });
+    let systems = systems.collect::<Vec<_>>().join(", ");
+    if systems.is_empty() {
+        return String::new();
+    }
+    let how = match why {
+        NotChecked::NeedsAdministrator => tr!(lang, "doctor-chat-needs-administrator"),
+        NotChecked::NeedsServerConfiguration => tr!(lang, "doctor-chat-needs-server-configuration"),
+        NotChecked::ServerConfigurationHidden | NotChecked::NeedsSelfTest => not_checked(lang, why),
+        NotChecked::Blocked => tr!(lang, "doctor-chat-blocked", codes = codes(unknown())),
+    };
+    tr!(lang, "doctor-chat-unchecked", systems = systems, how = how)
 }
 
 /// The codes of `checks`, separated by commas.

@@ -301,21 +301,32 @@ direct-closed = Discord refuses my direct messages to you, so here is the news. 
 
 ### The card
 
-card-head = **Request { $code }** of { $who }, sent { $sent }
-card-account-age = Discord account since { $created }
-card-joined = joined { $joined }
-card-joined-unknown = joined: not known
-card-username = User name: { $username }
-card-address = Email: { $address }
-card-rule = Rule: { $rule }
-card-no-rule = Rule: none matches
-card-answer = Reason: { $answer }
-card-earlier = { $count ->
-    [0] Earlier requests: none
-    [one] Earlier requests: one
-   *[other] Earlier requests: { $count }
+card-title-waiting = Account request: waiting for a decision
+card-title-held = Account request: on hold
+card-title-approved = Account request: approved
+card-title-made = Account request: account created
+card-title-needs-operator = Account request: needs an operator
+card-title-denied = Account request: denied
+card-title-cancelled = Account request: cancelled
+card-title-expired = Account request: expired
+card-title-failed = Account request: failed
+card-requester = Requester
+card-address = Email
+card-account-age = Discord account since
+card-joined = Member since
+card-joined-unknown = not known
+card-rule = Rule
+card-no-rule = none matches
+card-groups = Groups
+card-answer = Reason
+card-earlier = Earlier requests
+card-earlier-count = { $count ->
+    [0] none
+    [one] one
+   *[other] { $count }
 }
 card-unreachable = Direct messages to this person are closed: they read the decision in `/account status`
+card-footer = Request { $code }
 card-not-yet-checked = Waiting · not yet checked
 card-free = Waiting · name and address are free
 card-name-taken = Waiting · name taken: the requester was asked to choose another one
@@ -431,9 +442,12 @@ requests-approved = Approved by { $who }, { $at }
 requests-denied = Denied by { $who }, { $at }
 requests-denied-quietly = Denied by { $who }, { $at } · the requester was not told
 requests-denial-reason = Reason of the denial: { $reason }
-requests-note = “Not me” note, { $at }: { $text }
-requests-enable-reason = Unlocked, { $at }: { $text }
-requests-job = Job: { $kind }, { $state }
+requests-title = Account request: { $state }
+requests-decision = Decision
+requests-jobs = Jobs
+requests-note = “Not me” note
+requests-enable-reason = Unlocked because
+requests-job = { $kind }, { $state }
 requests-still-waiting = still waiting: { $what }
 requests-waiting-since = waiting since { $since }
 requests-no-card = no card yet
@@ -458,15 +472,18 @@ not-enabled-conflict = This account is not as recorded, so nothing was changed. 
 admin-no-such-link = No account matches, or more than one does: `/link find` lists them.
 admin-link-line = { $username } · { $who } · { $state } · account { $account }
 admin-erased = an erased person
-admin-link-request = Request: { $code }
-admin-link-invited = Email sent: { $at }
-admin-link-activated = Active since: { $at }
-admin-directory-entry = Directory: { $username } · { $address } · { $lock } · { $password } · groups: { $groups } · entry { $id }
-admin-directory-none = Directory: no entry
-admin-directory-silent = Directory: not checked
-admin-keycloak-user = Keycloak: { $username } · { $enabled } · groups: { $groups } · user { $id }
-admin-keycloak-none = Keycloak: no user
-admin-keycloak-silent = Keycloak: not checked
+admin-link-title = Account: { $state }
+admin-link-person = Discord user
+admin-link-request = Request
+admin-link-invited = Email sent
+admin-link-activated = Active since
+admin-link-footer = Account { $account }
+admin-directory-entry = { $username } · { $address } · { $lock } · { $password } · groups: { $groups } · entry { $id }
+admin-directory-none = no entry
+admin-directory-silent = not checked
+admin-keycloak-user = { $username } · { $enabled } · groups: { $groups } · user { $id }
+admin-keycloak-none = no user
+admin-keycloak-silent = not checked
 admin-locked = locked
 admin-not-locked = not locked
 admin-enabled = enabled
@@ -800,7 +817,17 @@ doctor-in-order = { $count ->
 doctor-unchecked = Not checked: { $codes }. { $why }
 doctor-all-well = Everything was checked and is correct.
 doctor-summary = Findings: { $findings }. Not checked: { $unchecked }; what was not checked may be wrong.
-doctor-nothing-wrong = No check failed.
+doctor-chat-all-well = Everything was checked and is correct
+doctor-chat-title = { $count ->
+    [0] Findings: none. What could be checked here is correct
+   *[other] Findings: { $count }
+}
+doctor-chat-fine = Fine
+doctor-chat-fine-line = { $system }: { $passed } of { $all } checks passed
+doctor-chat-unchecked = Not checked: { $systems }. { $how }
+doctor-chat-needs-administrator = The service may not read these settings. To check them, run `accolade doctor --as-admin` on the bot's machine.
+doctor-chat-needs-server-configuration = The bot may not read the server's own settings. To check them, run `accolade doctor --ldap-config-dn DN` on the bot's machine, with a bind that may.
+doctor-chat-blocked = These depend on something that is wrong or was not checked; ask again when it is mended: { $codes }.
 doctor-of-this-server = This shows what the service's own credentials can see, and only this Discord server. `accolade doctor` on the bot's machine also checks files, and can use an administrator's credentials.
 doctor-under-way = A check is already running: ask again in a minute.
 doctor-takes-long = This takes longer than two minutes, because a server is very slow. The check continues until it has cleaned up: ask again in a few minutes, or use `accolade doctor` on the bot's machine.

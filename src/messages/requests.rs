@@ -9,7 +9,8 @@ use crate::domain::job::{JobKind, JobState, Step};
 use crate::domain::lang::Lang;
 use crate::domain::listing::RequestFacts;
 use crate::domain::refusal::Refusal;
-use crate::domain::request::ANSWER_MAX;
+use crate::domain::request::{ANSWER_MAX, RequestState};
+use crate::domain::summary::{Fact, Summary, Tone};
 use crate::domain::wait::Wait;
 
 /// The longest name, code or address that is quoted.
@@ -41,12 +42,58 @@ pub fn request_line(lang: Lang, request: &RequestFacts<'_>) -> String {
     [Some(line), reason, waits, no_card].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-/// Below the line: the rule and the address as the card shows it.
-pub fn request_details(lang: Lang, rule: Option<&str>, masked_address: Option<&str>) -> String {
-    let rule = rule.map(|rule| tr!(lang, "card-rule", rule = code_span(rule, QUOTED_MAX)));
-    let address =
-        masked_address.map(|address| tr!(lang, "card-address", address = code_span(address, QUOTED_MAX)));
-    lines([rule.unwrap_or_default(), address.unwrap_or_default()])
+/// What is known of a request besides its line. Each text is a whole one of this file.
+#[derive(Clone, Debug, Default)]
+pub struct RequestDetails<'a> {
+    /// The rule.
+    pub rule: Option<&'a str>,
+    /// The address as the card shows it.
+    pub masked_address: Option<&'a str>,
+    /// Decisions and the reason of a denial.
+    pub decisions: Vec<String>,
+    /// Its jobs.
+    pub jobs: Vec<String>,
+    /// "Not me" notes.
+    pub notes: Vec<String>,
+    /// Why admins unlocked the account.
+    pub enable_reasons: Vec<String>,
+}
+
+/// A request in full.
+pub fn request_summary(lang: Lang, request: &RequestFacts<'_>, details: RequestDetails<'_>) -> Summary {
+    let quoted = |text: &str| code_span(text, QUOTED_MAX);
+    let who = request.requester.map_or_else(|| tr!(lang, "admin-erased"), mention);
+    let mut facts = vec![
+        Fact::short(tr!(lang, "card-requester"), who),
+        Fact::short(tr!(lang, "form-username"), quoted(request.username)),
+        Fact::short(tr!(lang, "card-address"), details.masked_address.map(quoted).unwrap_or_default()),
+        Fact::short(tr!(lang, "card-rule"), details.rule.map(quoted).unwrap_or_default()),
+        Fact::long(tr!(lang, "requests-decision"), lines(details.decisions)),
+        Fact::long(tr!(lang, "requests-jobs"), lines(details.jobs)),
+    ];
+    facts.extend(details.notes.into_iter().map(|note| Fact::long(tr!(lang, "requests-note"), note)));
+    let reasons = details.enable_reasons.into_iter();
+    facts.extend(reasons.map(|reason| Fact::long(tr!(lang, "requests-enable-reason"), reason)));
+    let because = request.reason_code.map(|code| quoted(code.code())).unwrap_or_default();
+    Summary {
+        person: None,
+        title: tr!(lang, "requests-title", state = request.state.code()),
+        text: because,
+        tone: tone(request.state),
+        facts,
+        footer: tr!(lang, "card-footer", code = request.code),
+        at: Some(request.created_at),
+    }
+}
+
+const fn tone(state: RequestState) -> Tone {
+    match state {
+        RequestState::Draft | RequestState::Waiting => Tone::Open,
+        RequestState::Held => Tone::Attention,
+        RequestState::Approved => Tone::Good,
+        RequestState::Denied | RequestState::Failed => Tone::Bad,
+        RequestState::Cancelled | RequestState::Expired => Tone::Over,
+    }
 }
 
 /// A decision on a request, without its typed reason.
@@ -72,14 +119,9 @@ pub fn denial_reason(lang: Lang, reason: &str) -> String {
     tr!(lang, "requests-denial-reason", reason = code_span(reason, ANSWER_MAX))
 }
 
-/// The note of a person who said that someone else set their password.
-pub fn note(lang: Lang, at: Timestamp, text: &str) -> String {
-    tr!(lang, "requests-note", at = date_and_time(at), text = code_span(text, ANSWER_MAX))
-}
-
-/// Why an admin unlocked the account.
-pub fn enable_reason(lang: Lang, at: Timestamp, text: &str) -> String {
-    tr!(lang, "requests-enable-reason", at = date_and_time(at), text = code_span(text, ANSWER_MAX))
+/// A text that someone typed, with its date.
+pub fn dated(at: Timestamp, text: &str) -> String {
+    [date_and_time(at), code_span(text, ANSWER_MAX)].join(" ")
 }
 
 /// A job of a request.

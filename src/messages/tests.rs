@@ -21,6 +21,7 @@ use crate::domain::phase::AccountUnavailable;
 use crate::domain::reference::Reference;
 use crate::domain::request::{Answer, Faulty, Form, RequestState};
 use crate::domain::status::{Asked, Delay, Mails, NextRequest, Stage, StatusFacts};
+use crate::domain::summary::Tone;
 use crate::domain::username::{IllegalUsername as Name, Username};
 use crate::domain::wait::Wait;
 
@@ -49,9 +50,11 @@ fn card(state: CardState) -> CardFacts {
     CardFacts {
         code: "K7M2QX".into(),
         requester: ADA,
+        shown: None,
         joined: Joined::At(AT),
         username: "ada".into(),
         rule: Some("members".into()),
+        groups: vec!["members".into(), "wiki".into()],
         answer: Some("x".repeat(600)),
         masked_address: Some(["…@", &"d".repeat(300)].concat()),
         earlier: 2,
@@ -357,10 +360,19 @@ fn said_to_moderators_and_pressers(lang: Lang) -> Vec<String> {
         lacks_card: true,
     };
     let erased = RequestFacts { requester: None, reason_code: None, waits_for: None, ..request.clone() };
+    let details = || requests::RequestDetails {
+        rule: Some("members"),
+        masked_address: Some("…@example.org"),
+        decisions: vec![requests::denial_reason(lang, "no `@everyone`")],
+        jobs: vec![requests::job(lang, JobKind::Check, JobState::Done, None, None, None)],
+        notes: vec![requests::dated(AT, "`@everyone`")],
+        enable_reasons: vec![requests::dated(AT, "no `@everyone`")],
+    };
     said.extend([
         requests::request_line(lang, &request),
         requests::request_line(lang, &erased),
-        requests::request_details(lang, Some("members"), Some("…@example.org")),
+        requests::request_summary(lang, &request, details()).plain(),
+        requests::request_summary(lang, &erased, requests::RequestDetails::default()).plain(),
         requests::decision(lang, Verdict::Approve, None, "system", Notify::Told, AT),
         requests::decision(lang, Verdict::Deny, Some(ADA), "", Notify::Told, AT),
         requests::decision(lang, Verdict::Deny, Some(ADA), "", Notify::Quiet, AT),
@@ -372,11 +384,10 @@ fn said_to_moderators_and_pressers(lang: Lang) -> Vec<String> {
             Some(ErrorCode::MailRefused),
             None,
         ),
-        requests::enable_reason(lang, AT, "no `@everyone`"),
         requests::job(lang, JobKind::Check, JobState::Done, None, None, None),
     ]);
     said.extend(said_of_waits(lang));
-    said.extend(card_states().into_iter().map(|state| card::text(lang, &card(state))));
+    said.extend(card_states().into_iter().map(|state| card_text(lang, &card(state))));
     said
 }
 
@@ -433,21 +444,43 @@ fn assert_is_whole(text: &str) {
     assert!(text.chars().count() <= 2000, "{} characters: {text}", text.chars().count());
 }
 
+/// A summary as one text.
+fn card_text(lang: Lang, facts: &CardFacts) -> String {
+    card::summary(lang, facts).plain()
+}
+
 #[test]
 fn a_card_shows_the_domain_only_and_who_approved() {
     let mut facts = card(CardState::Making(Decider::Person(ADA)));
     facts.masked_address = Some("…@example.org".into());
     facts.answer = Some("I run the wiki".into());
-    insta::assert_snapshot!(card::text(Lang::En, &facts), @r"
-    **Request `K7M2QX`** of <@175928847299117063>, sent <t:1800000000:R>
-    Discord account since <t:1462015105:R> · joined <t:1800000000:R>
+    let shown = card::summary(Lang::En, &facts);
+    assert_eq!((shown.tone, shown.at), (Tone::Good, Some(AT)));
+    insta::assert_snapshot!(shown.plain(), @r"
+    Account request: approved
+    Requester: <@175928847299117063>
     User name: `ada`
     Email: `…@example.org`
+    Member since: <t:1800000000:R>
+    Discord account since: <t:1462015105:R>
     Rule: `members`
-    Reason: `I run the wiki`
+    Groups: `members`, `wiki`
     Earlier requests: 2
+    Reason: `I run the wiki`
     Approved by <@175928847299117063> · creating the account
+    Request K7M2QX
     ");
+}
+
+#[test]
+fn every_state_of_a_card_is_told_in_words_and_no_fact_is_cut() {
+    let mut titles = std::collections::BTreeSet::new();
+    for state in card_states() {
+        let shown = card::summary(Lang::En, &card(state));
+        assert!(shown.facts.iter().all(|fact| fact.value.chars().count() <= 1024), "{}", shown.plain());
+        titles.insert(shown.title);
+    }
+    assert_eq!(titles.len(), 9, "{titles:?}");
 }
 
 #[test]
@@ -540,13 +573,12 @@ fn all_that_quote(typed: &str) -> Vec<String> {
         rule: Some(typed.to_owned()),
         answer: Some(typed.to_owned()),
         masked_address: Some(typed.to_owned()),
-        code: typed.to_owned(),
         ..card(CardState::Free)
     };
     let by_rule = CardFacts { state: CardState::Made(Decider::Rule(typed.to_owned())), ..facts.clone() };
     vec![
-        card::text(Lang::En, &facts),
-        card::text(Lang::En, &by_rule),
+        card_text(Lang::En, &facts),
+        card_text(Lang::En, &by_rule),
         form::typed_back(Lang::En, &[("Reason".to_owned(), typed), ("Name".to_owned(), typed)]),
         account::direct_denied(Lang::En, "K7M2QX", typed),
         account::direct_approved(Lang::En, typed, Duration::from_hours(12)),

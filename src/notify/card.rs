@@ -1,6 +1,6 @@
 //! The card of a request and its buttons: posted once, edited afterwards, always rendered from current data.
 //!
-//! Which buttons a card has follows from the state of its request and job; `messages/card.rs` has the text above them.
+//! Which buttons a card has follows from the state of its request and job; `messages/card.rs` has the summary above them.
 //! The nonce of its buttons is stored before the post or edit is sent. The earlier nonce stays valid until Discord confirms. Before a post
 //! of unknown outcome is sent again, the channel is searched for it.
 
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::outcome::{Posted, Sending, Unsent};
 use super::upsert::{Place, Upserted, upsert_message};
 use crate::discord::custom_id::{CustomId, Verb};
-use crate::discord::{ButtonStyle, OutgoingMessage};
+use crate::discord::{ButtonStyle, OutgoingMessage, Profile};
 use crate::domain::account::AccountState;
 use crate::domain::approval::Notify;
 use crate::domain::audit::Actor;
@@ -18,7 +18,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{ChannelId, DiscordUserId, OutboxId, RequestId};
 use crate::domain::job::JobState;
 use crate::domain::lang::Lang;
-use crate::domain::request::RequestState;
+use crate::domain::request::{Request, RequestState};
 use crate::messages::{card as sentences, tr};
 use crate::store::{CardCase, Message, MessageKind, Outbox, StoreError, Tx};
 use crate::worker::context::WorkerContext;
@@ -92,9 +92,9 @@ pub(super) async fn send(
 ) -> Result<Sending, Unsent> {
     let Some(mut card) = prepared else { return Ok(Sending::Nothing) };
     let id = card.case.request.id;
-    let joined = joined(worker, &card).await;
+    let profile = profile(worker, &card).await;
     loop {
-        let post = render(&card, joined);
+        let post = render(worker, &card, profile.as_ref());
         let place = Place { channel: card.row.channel_id, message: card.row.message_id };
         let is_ours = |found: &CustomId| {
             found.id == Some(id.get()) && matches!(found.verb, Verb::Approve | Verb::Deny | Verb::DenyQuiet)
@@ -115,17 +115,33 @@ pub(super) async fn send(
     }
 }
 
-/// When the requester joined. Only the card of an open request says it. Without an answer from Discord, the card says that it is unknown.
-async fn joined(worker: &WorkerContext, card: &Prepared) -> Joined {
+/// What Discord says of the requester for an open request. Without an answer, the card says that it is unknown.
+async fn profile(worker: &WorkerContext, card: &Prepared) -> Option<Profile> {
     let request = &card.case.request;
+    if !request.state.is_open() {
+        return None;
+    }
+    worker.deps.discord.profile(request.guild_id, card.requester).await.ok().flatten()
+}
+
+/// Only the card of an open request says when the requester joined.
+fn joined(request: &Request, profile: Option<&Profile>) -> Joined {
     if !request.state.is_open() {
         return Joined::Untold;
     }
-    let member = worker.deps.discord.member(request.guild_id, card.requester).await;
-    member.ok().flatten().and_then(|member| member.joined_at).map_or(Joined::Unknown, Joined::At)
+    profile.and_then(|profile| profile.joined_at).map_or(Joined::Unknown, Joined::At)
 }
 
-fn render(card: &Prepared, joined: Joined) -> OutgoingMessage {
+/// The groups of the request's rule, if the configuration still has it.
+fn groups(worker: &WorkerContext, request: &Request) -> Vec<String> {
+    let config = worker.deps.config.now();
+    let rules = config.guild(request.guild_id).map(|guild| guild.policy.rules.as_slice()).unwrap_or_default();
+    let rule = rules.iter().find(|rule| request.rule.as_ref() == Some(&rule.name));
+    let groups = rule.map(|rule| rule.groups.as_slice()).unwrap_or_default();
+    groups.iter().map(|group| group.as_str().to_owned()).collect()
+}
+
+fn render(worker: &WorkerContext, card: &Prepared, profile: Option<&Profile>) -> OutgoingMessage {
     let Prepared { case, requester, row } = card;
     let request = &case.request;
     let lang = Lang::default();
@@ -133,9 +149,11 @@ fn render(card: &Prepared, joined: Joined) -> OutgoingMessage {
     let shown = CardFacts {
         code: request.code.clone(),
         requester: *requester,
-        joined,
+        shown: profile.map(|profile| profile.shown.clone()),
+        joined: joined(request, profile),
         username: request.username.as_str().to_owned(),
         rule: request.rule.as_ref().map(|rule| rule.as_str().to_owned()),
+        groups: groups(worker, request),
         answer: request
             .form
             .as_ref()
@@ -148,7 +166,7 @@ fn render(card: &Prepared, joined: Joined) -> OutgoingMessage {
         state: state.clone(),
         wait: case.reported_wait,
     };
-    let post = OutgoingMessage::text(sentences::text(lang, &shown));
+    let post = OutgoingMessage::summary(sentences::summary(lang, &shown));
     let of_request = |verb| CustomId::of_request(verb, request.id, row.nonce);
     match (&state, &case.job) {
         (CardState::NeedsOperator { .. }, Some(job)) => post.with_button(

@@ -374,7 +374,7 @@ fn moderators_list_and_show_requests_in_chat_and_nobody_else_does() {
         let reply = grace.runs("/request list after:yesterday").await;
         assert!(reply.ephemeral && reply.text.contains("the value that the previous page showed"), "{reply}");
         let code = story.rows("SELECT code FROM request ORDER BY id").await.remove(0);
-        let shown = asks(&linus, &format!("/request show code:{code}"), "Job: check, done").await;
+        let shown = asks(&linus, &format!("/request show code:{code}"), "Jobs: check, done").await;
         assert!(shown.contains("…@people.example") && !shown.contains(&story.address("ada")), "{shown}");
         assert!(!shown.contains("Given-") && !shown.contains("Because ada"), "{shown}");
 

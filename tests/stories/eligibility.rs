@@ -78,3 +78,20 @@ fn who_is_put_on_the_deny_list_while_waiting_is_not_approved() {
         story.nothing_is_made_for("ada").await;
     });
 }
+
+#[test]
+fn a_status_never_sends_somebody_to_a_command_that_refuses_them() {
+    Story::plays("noway", Rules::moderators(), async |story| {
+        let status = story.status("mallory").await;
+        assert!(
+            status.contains("You have no account") && status.contains("You need the role @member"),
+            "{status}"
+        );
+        assert!(!status.contains("Use `/account request`") && !status.contains("[Request"), "{status}");
+        let status = story.status("ada").await;
+        assert!(
+            status.contains("Use `/account request`") && status.contains("[Request an account]"),
+            "{status}"
+        );
+    });
+}

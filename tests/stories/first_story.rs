@@ -17,11 +17,32 @@ fn a_member_asks_a_moderator_approves_and_the_person_logs_in() {
 
         let card = grace.waits_for("name and address are free").await;
         assert!(!card.contains(&story.address("ada")), "the card shows the whole address: {card}");
-        assert!(card.contains("…@people.example") && card.contains("joined"), "{card}");
+        assert!(card.contains("…@people.example") && card.contains("Member since: <t:"), "{card}");
+        for told in [
+            "Account request: waiting for a decision",
+            "Requester: @ada",
+            "Discord account since: <t:",
+            "Rule: `members`",
+            "Groups: `members`",
+            "Earlier requests: none",
+        ] {
+            assert!(card.contains(told), "{told} is not on the card: {card}");
+        }
+        let code = story.rows("SELECT code FROM request").await;
+        let footer = card.lines().find(|line| line.contains(&format!("Request {}", code[0])));
+        assert!(footer.is_some_and(|line| line.ends_with('Z')), "no code and time in the footer: {card}");
+        let embeds = story.sim.requests().into_iter().map(|request| request.body["embeds"][0].clone());
+        let picture =
+            embeds.filter_map(|embed| Some(embed["author"]["icon_url"].as_str()?.to_owned())).next();
+        assert!(
+            picture.is_some_and(|url| url.starts_with("https://cdn.discordapp.com/")),
+            "no picture of ada"
+        );
         grace.presses("Approve").await;
-        ada.waits_for("Your request was approved").await;
+        let told = ada.waits_for("Your request was approved").await;
+        assert!(told.contains("Commands don't work in direct messages: type them in the server `"), "{told}");
         let decided = grace.waits_for("Account created · approved by @grace").await;
-        assert!(!decided.contains("joined"), "a decided card shows the date of joining: {decided}");
+        assert!(!decided.contains("Member since"), "a decided card shows the date of joining: {decided}");
 
         // The entry and the user exist, but nobody can log in, because there is no password.
         for guessed in ["", "ada", "Pw-ada-first-1"] {
@@ -34,7 +55,8 @@ fn a_member_asks_a_moderator_approves_and_the_person_logs_in() {
 
         let link = story.mailed_link("ada").await;
         let password = story.sets_password("ada", &link).await;
-        ada.waits_for("A password was set").await;
+        let told = ada.waits_for("A password was set").await;
+        assert!(told.contains("Log in here: <https://login.example.org/account/>"), "{told}");
         let kept = grace.waits_for("Account created").await;
         assert!(!kept.contains("people.example") && !kept.contains("Because"), "{kept}");
         assert!(story.bind_works("ada", &password).await);
@@ -71,6 +93,7 @@ fn a_member_asks_a_moderator_approves_and_the_person_logs_in() {
             "the log names the rule"
         );
         let status = story.status("ada").await;
-        assert!(status.contains("has been active since"), "{status}");
+        assert!(status.contains("has been active since") && status.contains("Log in here"), "{status}");
+        assert!(status.contains("was used") && !status.contains("still work"), "{status}");
     });
 }

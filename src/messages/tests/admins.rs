@@ -79,10 +79,10 @@ pub(super) fn said(lang: Lang) -> Vec<String> {
     let enabled = Lookup::Replaced(UserFacts { is_enabled: true, ..user_facts() });
     let mut said = vec![
         admin::link_line(lang, &LinkFacts { discord_id: None, ..link.clone() }),
-        admin::link_shown(lang, &link, &entry, &user, &clean),
-        admin::link_shown(lang, &link, &unread, &enabled, &clean),
-        admin::link_shown(lang, &link, &Lookup::Gone, &Lookup::Nothing, &clean),
-        admin::link_shown(lang, &link, &Lookup::NotChecked, &Lookup::NotChecked, &clean),
+        admin::link_summary(lang, &link, &entry, &user, &clean).plain(),
+        admin::link_summary(lang, &link, &unread, &enabled, &clean).plain(),
+        admin::link_summary(lang, &link, &Lookup::Gone, &Lookup::Nothing, &clean).plain(),
+        admin::link_summary(lang, &link, &Lookup::NotChecked, &Lookup::NotChecked, &clean).plain(),
         admin::audit_line(lang, &row),
         admin::audit_line(lang, &bare),
         admin::exported_audit(lang, "1:00"),

@@ -56,7 +56,7 @@ pub(super) fn of_the_service(lang: Lang) -> Vec<String> {
 
 pub(super) fn by_doctor(lang: Lang) -> Vec<String> {
     let mut said = vec![
-        doctor::report(lang, &Diagnosis { checks: Vec::new() }),
+        doctor::report(lang, &Diagnosis { checks: Vec::new() }).plain(),
         doctor::invite(lang, "https://discord.com/oauth2/authorize", true),
         doctor::invite(lang, "https://discord.com/oauth2/authorize", false),
     ];
@@ -95,17 +95,39 @@ fn a_report_tells_the_worst_first_and_what_nobody_judged_apart_from_what_is_in_o
         check(Finding::KeyWrong, Outcome::Wrong, Some("the key file /srv/accolade.key is not the one")),
     ];
     let report = doctor::report(Lang::En, &Diagnosis { checks });
-    let lines: Vec<&str> = report.lines().collect();
-    assert!(lines[0].starts_with("Findings: 3. Not checked: 1; "), "{report}");
+    assert_eq!((report.title.as_str(), report.tone), ("Findings: 3", Tone::Bad));
+    let lines: Vec<&str> = report.text.lines().collect();
     assert!(
-        lines[1].starts_with("ldap_acl_wide: ") && lines[1].ends_with("(`**rename** 'an' entry`)"),
-        "{report}"
+        lines[0].starts_with("ldap_acl_wide: ") && lines[0].ends_with("(`**rename** 'an' entry`)"),
+        "{report:?}"
     );
-    assert!(lines[2].trim_start().starts_with("Fix: "), "{report}");
-    assert!(lines[3].starts_with("key_wrong: ") && !report.contains("/srv/"), "{report}");
-    assert!(lines[5].starts_with("role_missing: ") && lines[5].contains("`guild 1, role 2`"), "{report}");
-    assert!(lines[7].starts_with("Not checked: ldap_nosync. "), "{report}");
-    assert_eq!(lines[8], "1 check passed.");
+    assert!(lines[1].trim_start().starts_with("Fix: "), "{report:?}");
+    assert!(lines[2].starts_with("key_wrong: ") && !report.text.contains("/srv/"), "{report:?}");
+    assert!(lines[4].starts_with("role_missing: ") && lines[4].contains("`guild 1, role 2`"), "{report:?}");
+    assert!(lines[6].starts_with("Not checked: The directory (1). "), "{report:?}");
+    assert!(lines[6].contains("`accolade doctor --ldap-config-dn DN`"), "{report:?}");
+    let fine = "Discord: 1 of 2 checks passed\nThe directory: 0 of 1 checks passed\nThis machine: 0 of 1 checks passed";
+    assert_eq!(report.facts[0].value, fine);
+}
+
+#[test]
+fn a_report_without_findings_says_what_is_fine_and_how_to_check_the_rest() {
+    let check = |finding, outcome| Check { finding, outcome, about: None };
+    let healthy = Diagnosis {
+        checks: Finding::ALL
+            .iter()
+            .map(|finding| match finding.system() {
+                System::Keycloak => check(*finding, Outcome::NotChecked(NotChecked::NeedsAdministrator)),
+                System::Discord | System::Directory | System::Machine => check(*finding, Outcome::InOrder),
+            })
+            .collect(),
+    };
+    let report = doctor::report(Lang::En, &healthy);
+    assert_eq!(report.tone, Tone::Good);
+    assert!(report.title.starts_with("Findings: none"), "{report:?}");
+    assert!(report.text.contains("`accolade doctor --as-admin`"), "{report:?}");
+    assert!(report.facts[0].value.contains("checks passed"), "{report:?}");
+    assert!(report.plain().chars().count() < 1500, "{report:?}");
 }
 
 #[test]

@@ -418,7 +418,7 @@ fn seen_message(state: &SimState, id: Id, unread: bool) -> Value {
         "id": id, "channel": message.channel, "place": sight::place_name(state, message), "author": author,
         "at_ms": message.created_ms, "edited": message.edited_ms.is_some(), "loading": message.is_loading(),
         "ephemeral": message.ephemeral_to.is_some(), "content": sight::with_names(state, message, &message.content),
-        "embeds": message.embeds, "components": message.components, "unread": unread,
+        "embeds": sight::shown_embeds(state, message), "components": message.components, "unread": unread,
         "text": sight::render(state, message),
     })
 }

@@ -147,6 +147,7 @@ fn check_embeds(errors: &mut FormErrors, embeds: &[Value]) {
                 total += chars(&embed[key][inner]);
             }
         }
+        check_embed_parts(errors, &at, embed);
         let fields = list(embed, "fields");
         if fields.len() > 25 {
             errors.add(&at("fields"), "BASE_TYPE_MAX_LENGTH", "Must be 25 or fewer in length.");
@@ -169,6 +170,38 @@ fn check_embeds(errors: &mut FormErrors, embeds: &[Value]) {
         let text = "The total length of all embeds must be 6000 or fewer.";
         errors.add("embeds", "MAX_EMBED_SIZE_EXCEEDED", text);
     }
+}
+
+/// Addresses and the time of an embed.
+fn check_embed_parts(errors: &mut FormErrors, at: &impl Fn(&str) -> String, embed: &Value) {
+    let urls = [
+        ("url", &embed["url"]),
+        ("author.icon_url", &embed["author"]["icon_url"]),
+        ("author.url", &embed["author"]["url"]),
+        ("footer.icon_url", &embed["footer"]["icon_url"]),
+        ("thumbnail.url", &embed["thumbnail"]["url"]),
+        ("image.url", &embed["image"]["url"]),
+    ];
+    for (path, url) in urls {
+        let Some(url) = url.as_str() else { continue };
+        if !["http://", "https://", "attachment://"].iter().any(|scheme| url.starts_with(scheme)) {
+            let text = "Scheme must be one of ('http', 'https').";
+            errors.add(&at(path), "URL_TYPE_INVALID_SCHEME", text);
+        }
+        errors.length(&at(path), &url.into(), 0, 2048);
+    }
+    if embed["timestamp"].as_str().is_some_and(|time| !is_iso(time)) {
+        errors.add(&at("timestamp"), "DATE_TIME_TYPE_PARSE", "Could not parse. Should be ISO8601.");
+    }
+}
+
+/// Whether a text is an instant such as `2026-11-23T12:00:00Z`.
+fn is_iso(text: &str) -> bool {
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    shape.strip_prefix("0000-00-00T00:00:00").is_some_and(|rest| {
+        let rest = rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches('0'));
+        matches!(rest, "Z" | "+00:00" | "-00:00")
+    })
 }
 
 fn chars(value: &Value) -> usize {

@@ -57,25 +57,8 @@ pub(crate) fn render(state: &SimState, message: &Message) -> String {
         lines.push("(thinking…)".to_owned());
     }
     lines.extend(with_names(state, message, &message.content).lines().map(str::to_owned));
-    for embed in &message.embeds {
-        let mut part = |text: &Value, prefix: &str| {
-            if let Some(text) = text.as_str() {
-                lines
-                    .extend(with_names(state, message, text).lines().map(|line| format!("| {prefix}{line}")));
-            }
-        };
-        part(&embed["author"]["name"], "");
-        part(&embed["title"], "# ");
-        part(&embed["description"], "");
-        for field in list(embed, "fields") {
-            if let (Some(name), Some(value)) = (field["name"].as_str(), field["value"].as_str()) {
-                let value = with_names(state, message, value);
-                lines.extend(format!("| {name}: {value}").lines().map(str::to_owned));
-            }
-        }
-        if let Some(text) = embed["footer"]["text"].as_str() {
-            lines.push(format!("| — {text}"));
-        }
+    for embed in shown_embeds(state, message) {
+        lines.extend(embed_lines(&embed));
     }
     for file in &message.attachments {
         lines.push(format!(
@@ -91,6 +74,38 @@ pub(crate) fn render(state: &SimState, message: &Message) -> String {
         }
     }
     format!("{}: {}", heading(state, message), lines.join("\n    "))
+}
+
+/// An embed as lines of text: the author, the title, the description, a line for each field, the footer with the time.
+fn embed_lines(embed: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let fields = list(embed, "fields")
+        .iter()
+        .map(|field| [&text(&field["name"]), ": ", &text(&field["value"])].concat());
+    let footer = [text(&embed["footer"]["text"]), text(&embed["timestamp"])];
+    let footer = footer.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
+    let head = [text(&embed["author"]["name"]), text(&embed["title"]), text(&embed["description"])];
+    let parts = head.into_iter().chain(fields).chain([footer]);
+    parts.flat_map(|part| part.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// The embeds with names in place of mentions, where a client shows names: in descriptions and in the values of fields.
+pub(crate) fn shown_embeds(state: &SimState, message: &Message) -> Vec<Value> {
+    let named = |text: &mut Value| {
+        if let Some(raw) = text.as_str() {
+            *text = with_names(state, message, raw).into();
+        }
+    };
+    let mut embeds = message.embeds.clone();
+    for embed in &mut embeds {
+        if embed["description"].is_string() {
+            named(&mut embed["description"]);
+        }
+        for field in embed["fields"].as_array_mut().into_iter().flatten() {
+            named(&mut field["value"]);
+        }
+    }
+    embeds
 }
 
 fn row_text(row: &Value) -> String {
@@ -169,17 +184,14 @@ pub(crate) fn mask_ids(text: &str) -> String {
     use regex::Regex;
     static IDS: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
-            r"(?x) <t:-?\d+(:[a-zA-Z])?> | \b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b
+            r"(?x) <t:-?\d+(:[a-zA-Z])?> | \d{4}-\d\d-\d\dT[\d:.]+Z | \b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b
              | \b\d{17,20}\b | \b[0-9a-f]{32}\b | \b[0-9a-f]{8}\b",
         )
         .expect("a constant pattern that the tests run")
     });
-    IDS.replace_all(
-        text,
-        |found: &regex::Captures<'_>| {
-            if found[0].starts_with("<t:") { "<time>" } else { "<id>" }
-        },
-    )
+    IDS.replace_all(text, |found: &regex::Captures<'_>| {
+        if found[0].starts_with("<t:") || found[0].ends_with('Z') { "<time>" } else { "<id>" }
+    })
     .into_owned()
 }
 

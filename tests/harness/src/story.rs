@@ -638,7 +638,8 @@ impl Drop for Story {
 
 /// Collects every text that a message or a form shows to people.
 fn texts_in(body: &Value, found: &mut Vec<String>) {
-    const SHOWN: [&str; 6] = ["content", "title", "label", "placeholder", "value", "description"];
+    const SHOWN: [&str; 8] =
+        ["content", "title", "label", "placeholder", "value", "description", "name", "text"];
     match body {
         Value::Object(fields) => {
             for (name, inner) in fields {

@@ -16,10 +16,10 @@ use crate::slapd::Slapd;
 /// The client to which mailed links lead.
 pub const MAIL_CLIENT: &str = "account-link";
 
-/// The redirect address of that client.
 /// Where people log in, as messages name it. No message may name the address of a server of the tests.
 const LOGIN: &str = "https://login.example.org/account/";
 
+/// The redirect address of that client.
 pub const REDIRECT: &str = "http://localhost/welcome";
 
 /// `[discord]`, with the simulated Discord in place of the real one.

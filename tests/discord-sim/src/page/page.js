@@ -88,6 +88,11 @@ function rich(text) {
   });
 }
 
+// The simulator has no pictures, so the first letter stands for one.
+function author(one) {
+  return make("div", { className: "author" }, make("span", { className: "avatar", ariaHidden: "true" }, [...one.name][0]), one.name);
+}
+
 function message(one) {
   const head = make("div", { className: "by" }, one.author ?? "?",
     make("time", {}, new Date(one.at_ms).toLocaleTimeString()), one.edited ? make("span", { className: "mark" }, "edited") : "");
@@ -96,12 +101,16 @@ function message(one) {
   item.append(make("p", {}, ...(one.loading ? ["is thinking…"] : rich(one.content))));
   for (const embed of one.embeds) {
     const box = make("div", { className: "embed" });
-    if (embed.title) box.append(make("strong", {}, embed.title));
-    if (embed.description) box.append(make("p", {}, embed.description));
+    if (embed.color !== undefined) box.style.borderLeftColor = `#${embed.color.toString(16).padStart(6, "0")}`;
+    if (embed.author) box.append(author(embed.author));
+    if (embed.title) box.append(make("strong", {}, ...rich(embed.title)));
+    if (embed.description) box.append(make("p", {}, ...rich(embed.description)));
     const list = make("dl");
-    for (const field of embed.fields ?? []) list.append(make("dt", {}, field.name), make("dd", {}, field.value));
+    for (const field of embed.fields ?? []) list.append(make("div", { className: field.inline ? "short" : "" },
+      make("dt", {}, field.name), make("dd", {}, ...rich(field.value))));
     box.append(list);
-    if (embed.footer) box.append(make("small", {}, embed.footer.text));
+    const footer = [embed.footer?.text, embed.timestamp && new Date(embed.timestamp).toLocaleString()].filter(Boolean);
+    if (footer.length) box.append(make("small", {}, footer.join(" · ")));
     item.append(box);
   }
   for (const row of one.components) item.append(make("div", { className: "row" }, ...(row.components ?? []).map((part) => control(one, part))));
