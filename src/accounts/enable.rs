@@ -109,7 +109,7 @@ impl Accounts {
             Lookup::NotChecked => return Err(ErrorCode::DirectoryDown.into()),
             Lookup::Replaced(_) | Lookup::Gone | Lookup::Nothing => return Err(NotEnabled::Conflict.into()),
         };
-        let address = address.and_then(|address| MailAddress::parse(&address).ok());
+        let address = address.and_then(|address| MailAddress::parse(address.as_str()).ok());
         let mut view = self.store().read().await?;
         match view.denial_of(owner, address.as_ref()).await? {
             Some(_) => Err(NotEnabled::Denied.into()),

@@ -9,6 +9,7 @@ use super::model::{Account, Directory, Guild, Keycloak};
 use super::reader::Section;
 use crate::domain::eligibility::Rule;
 use crate::domain::ids::RoleId;
+use crate::domain::matching::class_key;
 
 /// Object classes of usual schemas that an entry of this program can't have, with the reason.
 const UNUSABLE_CLASSES: &[(&str, &str)] = &[
@@ -140,24 +141,22 @@ fn everyone_fix(key: &str) -> &'static str {
 
 /// Checks `[directory]` for places and classes that a directory can't bring together.
 pub(super) fn check_directory(section: &Section<'_>, directory: &Directory) {
-    let (people, groups) = (parts(&directory.people_dn), parts(&directory.groups_dn));
-    let is_within = |inner: &[String], outer: &[String]| inner.ends_with(outer);
-    if is_within(&groups, &people) {
+    let (people, groups) = (&directory.people_dn, &directory.groups_dn);
+    if groups == people || groups.is_below(people) {
         let problem = if groups == people {
             "people and groups are in one place: access rules for one would apply to the other"
         } else {
             "the groups are below the people: access rules for people would apply to groups"
         };
         section.error("groups_dn", problem, "keep the groups in a place of their own, beside `people_dn`");
-    } else if people.last() != groups.last() {
+    } else if !groups.has_root_of(people) {
         section.error(
             "groups_dn",
             "ends differently from `people_dn`: members in another database are not kept up to date",
             "keep both below one suffix, such as `dc=example,dc=org`",
         );
     }
-    let bot = parts(&directory.bind_dn);
-    if bot == people || bot == groups {
+    if [people, groups].contains(&&directory.bind_dn) {
         section.error(
             "bind_dn",
             "is the place of people or groups, which can't log in",
@@ -169,35 +168,15 @@ pub(super) fn check_directory(section: &Section<'_>, directory: &Directory) {
 
 fn check_classes(section: &Section<'_>, classes: &[String]) {
     for (at, class) in classes.iter().enumerate() {
-        if classes.iter().take(at).any(|other| other.eq_ignore_ascii_case(class)) {
+        if classes.iter().take(at).any(|other| class_key(other) == class_key(class)) {
             section.error("object_classes", format!("names `{class}` twice"), "name each class once");
         }
-        let unusable = UNUSABLE_CLASSES.iter().find(|(name, _)| name.eq_ignore_ascii_case(class));
+        let unusable = UNUSABLE_CLASSES.iter().find(|(name, _)| class_key(name) == class_key(class));
         if let Some((_, reason)) = unusable {
             let fix = "take it out; another program may add it to the entries later";
             section.error("object_classes", format!("`{class}` can't be used: {reason}"), fix);
         }
     }
-}
-
-/// The parts of a distinguished name, as they compare: without case and blanks around names and values.
-fn parts(dn: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let (mut part, mut is_escaped) = (String::new(), false);
-    for c in dn.to_lowercase().chars() {
-        if c == ',' && !is_escaped {
-            found.push(std::mem::take(&mut part));
-            continue;
-        }
-        is_escaped = c == '\\' && !is_escaped;
-        part.push(c);
-    }
-    found.push(part);
-    let trimmed = |part: &String| match part.split_once('=') {
-        Some((name, value)) => [name.trim(), "=", value.trim()].concat(),
-        None => part.trim().to_owned(),
-    };
-    found.iter().map(trimmed).collect()
 }
 
 /// Checks `[keycloak]` for addresses below Keycloak's base, and for one client in two roles.

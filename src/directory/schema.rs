@@ -6,10 +6,10 @@ use ldap3::Scope;
 
 use super::client::{Directory, Search};
 use super::connection::Operation;
-use super::dn::Dn;
 use super::error::DirectoryError;
 use super::filter::Filter;
 use super::result_code::{INSUFFICIENT_ACCESS, NO_SUCH_OBJECT};
+use crate::domain::dn::Dn;
 
 /// The most classes above another one. A longer chain is a circle.
 const MAX_DEPTH: usize = 50;

@@ -48,9 +48,9 @@ impl OutgoingMessage {
         Self { text: text.into(), ..Self::default() }
     }
 
-    /// A summary alone. An edit with it clears the text of the message.
+    /// A summary with its headline as the text. An edit with it replaces the text of the message.
     pub fn summary(summary: Summary) -> Self {
-        Self { summary: Some(summary), ..Self::default() }
+        Self { text: summary.headline.clone(), summary: Some(summary), ..Self::default() }
     }
 
     /// The `custom_id`s of the buttons, as they are sent.
@@ -269,10 +269,10 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_with_a_summary_clears_the_text_and_one_with_text_clears_the_embed() {
-        let summary = Summary { title: "x".to_owned(), ..Summary::default() };
+    fn an_edit_with_a_summary_replaces_the_text_and_one_with_text_clears_the_embed() {
+        let summary = Summary { headline: "h".to_owned(), title: "x".to_owned(), ..Summary::default() };
         let shown = body(&OutgoingMessage::summary(summary), Visibility::Everyone);
-        assert_eq!((&shown["content"], &shown["embeds"][0]["title"]), (&json!(""), &json!("x")));
+        assert_eq!((&shown["content"], &shown["embeds"][0]["title"]), (&json!("h"), &json!("x")));
         assert_eq!(shown["allowed_mentions"], json!({ "parse": [] }));
         assert_eq!(body(&OutgoingMessage::text("x"), Visibility::Everyone)["embeds"], json!([]));
     }

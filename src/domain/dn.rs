@@ -39,6 +39,11 @@ impl Dn {
         self.parts.len() > base.parts.len() && self.parts.ends_with(&base.parts)
     }
 
+    /// Whether both names end in the same part.
+    pub fn has_root_of(&self, other: &Self) -> bool {
+        self.parts.last() == other.parts.last()
+    }
+
     /// The name, as it was written.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -187,6 +187,7 @@ impl ErrorCode {
             | Self::KeycloakRefused
             | Self::KeycloakRightMissing
             | Self::KeycloakUserNotOurs
+            | Self::KeycloakUserLeft
             | Self::DiscordRefused => false,
         }
     }

@@ -30,13 +30,16 @@ impl GuildRights {
     pub const VIEW_CHANNEL: Self = Self(1 << 10);
     /// Send messages.
     pub const SEND_MESSAGES: Self = Self(1 << 11);
+    /// Show embeds: without it, Discord leaves the facts of a card out.
+    pub const EMBED_LINKS: Self = Self(1 << 14);
     /// Read earlier messages.
     pub const READ_MESSAGE_HISTORY: Self = Self(1 << 16);
     /// Give roles below one's own. Needed only for the role of account holders.
     pub const MANAGE_ROLES: Self = Self(1 << 28);
     /// What the bot needs in the channels where it posts.
-    pub const POSTING: Self =
-        Self(Self::VIEW_CHANNEL.0 | Self::SEND_MESSAGES.0 | Self::READ_MESSAGE_HISTORY.0);
+    pub const POSTING: Self = Self(
+        Self::VIEW_CHANNEL.0 | Self::SEND_MESSAGES.0 | Self::EMBED_LINKS.0 | Self::READ_MESSAGE_HISTORY.0,
+    );
     /// All permissions.
     pub const EVERYTHING: Self = Self(u64::MAX);
 

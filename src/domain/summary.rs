@@ -53,6 +53,8 @@ impl Fact {
 /// A summary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
+    /// One line in front of everything. Notifications show it, and so do clients and channels in which embeds are turned off.
+    pub headline: String,
     /// The person, if Discord showed them.
     pub person: Option<ShownPerson>,
     /// What it is, with its state in words.
@@ -74,7 +76,7 @@ impl Summary {
     pub fn plain(&self) -> String {
         let facts = self.facts.iter().filter(|fact| !fact.value.trim().is_empty());
         let facts = facts.map(|fact| [&fact.label, ": ", &fact.value].concat());
-        let parts = [self.title.clone()].into_iter().chain(facts);
+        let parts = [self.headline.clone(), self.title.clone()].into_iter().chain(facts);
         let parts = parts.chain([self.text.clone(), self.footer.clone()]);
         parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
     }

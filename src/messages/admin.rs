@@ -76,7 +76,9 @@ pub fn link_summary(
         Fact::long(tr!(lang, "doctor-system-directory"), entry_seen(lang, entry)),
         Fact::long(tr!(lang, "doctor-system-keycloak"), user_seen(lang, user)),
     ];
+    let who = person(lang, link.discord_id);
     Summary {
+        headline: tr!(lang, "admin-link-headline", username = quoted(link.username), who = who),
         person: None,
         title: tr!(lang, "admin-link-title", state = link.state.code()),
         text: lines(comparison(lang, compared)),

@@ -21,6 +21,13 @@ const QUOTED_MAX: usize = 254;
 pub fn summary(lang: Lang, facts: &CardFacts) -> Summary {
     let (title, tone) = heading(lang, &facts.state);
     Summary {
+        headline: tr!(
+            lang,
+            "card-headline",
+            code = quoted(&facts.code),
+            who = mention(facts.requester),
+            state = title.as_str()
+        ),
         person: facts.shown.clone(),
         title,
         text: lines([

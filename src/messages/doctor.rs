@@ -78,6 +78,7 @@ pub fn report(lang: Lang, diagnosis: &Diagnosis) -> Summary {
     };
     let fine = System::ALL.iter().map(|system| fine(lang, *system, diagnosis));
     Summary {
+        headline: ["**", &title, "**"].concat(),
         title,
         text: lines(wrong.chain(not_checked).chain([tr!(lang, "doctor-of-this-server")])),
         tone: if findings == 0 { Tone::Good } else { Tone::Bad },
@@ -114,7 +115,9 @@ fn unchecked_in_chat(lang: Lang, why: NotChecked, diagnosis: &Diagnosis) -> Stri
     let how = match why {
         NotChecked::NeedsAdministrator => tr!(lang, "doctor-chat-needs-administrator"),
         NotChecked::NeedsServerConfiguration => tr!(lang, "doctor-chat-needs-server-configuration"),
-        NotChecked::ServerConfigurationHidden | NotChecked::NeedsSelfTest => not_checked(lang, why),
+        NotChecked::ServerConfigurationHidden | NotChecked::NeedsSelfTest | NotChecked::SchemaHidden => {
+            not_checked(lang, why)
+        }
         NotChecked::Blocked => tr!(lang, "doctor-chat-blocked", codes = codes(unknown())),
     };
     tr!(lang, "doctor-chat-unchecked", systems = systems, how = how)

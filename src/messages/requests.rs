@@ -76,6 +76,7 @@ pub fn request_summary(lang: Lang, request: &RequestFacts<'_>, details: RequestD
     facts.extend(reasons.map(|reason| Fact::long(tr!(lang, "requests-enable-reason"), reason)));
     let because = request.reason_code.map(|code| quoted(code.code())).unwrap_or_default();
     Summary {
+        headline: tr!(lang, "requests-headline", code = quoted(request.code)),
         person: None,
         title: tr!(lang, "requests-title", state = request.state.code()),
         text: because,

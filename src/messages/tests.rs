@@ -457,7 +457,8 @@ fn a_card_shows_the_domain_only_and_who_approved() {
     let shown = card::summary(Lang::En, &facts);
     assert_eq!((shown.tone, shown.at), (Tone::Good, Some(AT)));
     insta::assert_snapshot!(shown.plain(), @r"
-    Account request: approved
+    **Request `K7M2QX`** of <@175928847299117063> · Approved
+    Approved
     Requester: <@175928847299117063>
     User name: `ada`
     Email: `…@example.org`

@@ -19,7 +19,7 @@ fn a_member_asks_a_moderator_approves_and_the_person_logs_in() {
         assert!(!card.contains(&story.address("ada")), "the card shows the whole address: {card}");
         assert!(card.contains("…@people.example") && card.contains("Member since: <t:"), "{card}");
         for told in [
-            "Account request: waiting for a decision",
+            "** of @ada · Waiting for a decision",
             "Requester: @ada",
             "Discord account since: <t:",
             "Rule: `members`",

@@ -84,7 +84,7 @@ async fn address(ctx: &StepContext<'_>) -> Result<Option<MailAddress>, StepError
         return Ok(ctx.request()?.form.as_ref().map(|form| form.address.clone()));
     }
     let entry = find_entry(ctx).await?;
-    Ok(entry.and_then(|entry| MailAddress::parse(entry.address.as_deref()?).ok()))
+    Ok(entry.and_then(|entry| MailAddress::parse(entry.address?.as_str()).ok()))
 }
 
 /// The member, and when Discord showed them: in the interaction of a `Send` that a rule approved a moment ago, or now.

@@ -18,6 +18,8 @@ impl Permissions {
     pub const SEND_MESSAGES: Self = Self(1 << 11);
     /// Reading earlier messages.
     pub const READ_MESSAGE_HISTORY: Self = Self(1 << 16);
+    /// Showing embeds in one's messages.
+    pub const EMBED_LINKS: Self = Self(1 << 14);
     /// Granting and editing roles below one's own.
     pub const MANAGE_ROLES: Self = Self(1 << 28);
     /// Deleting the messages of others.
@@ -36,7 +38,7 @@ impl Permissions {
             | Self::SEND_MESSAGES.0
             | Self::READ_MESSAGE_HISTORY.0
             | Self::USE_APPLICATION_COMMANDS.0
-            | 1 << 14,
+            | Self::EMBED_LINKS.0,
     );
     /// Every bit that the simulator supports: the permissions of an administrator.
     pub const ALL: Self = Self((1 << 51) - 1);

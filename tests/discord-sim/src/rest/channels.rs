@@ -96,9 +96,23 @@ pub(super) fn send(state: &mut SimState, call: &Call) -> Answer {
     if let Some(known) = sent_before(state, app, id, &call.body) {
         return Ok((200, Some(known)));
     }
+    let body = without_forbidden_embeds(&call.body, guild.is_none() || may.has(Permissions::EMBED_LINKS))?;
     let made =
-        post(state, &call.body, &Draft { app, channel: id, ephemeral_to: None, interaction: None, flags: 4 });
+        post(state, &body, &Draft { app, channel: id, ephemeral_to: None, interaction: None, flags: 4 });
     Ok((200, message_object(state, made)))
+}
+
+/// Without *Embed Links*, Discord drops the embeds of a message that has text, and refuses one that has nothing else.
+fn without_forbidden_embeds(body: &Value, may_embed: bool) -> Result<Value, ApiError> {
+    let mut body = body.clone();
+    if may_embed || limits::list(&body, "embeds").is_empty() {
+        return Ok(body);
+    }
+    if body["content"].as_str().is_none_or(|text| text.trim().is_empty()) {
+        return Err(ApiError::forbidden(50013, "Missing Permissions"));
+    }
+    body["embeds"] = json!([]);
+    Ok(body)
 }
 
 /// The message that was already created with an enforced nonce.
@@ -138,7 +152,10 @@ pub(super) fn edit(state: &mut SimState, call: &Call) -> Answer {
         return Err(ApiError::forbidden(50005, "Cannot edit a message authored by another user"));
     }
     limits::check_message(&call.body, Some(found))?;
-    change(state, id, &call.body);
+    let (channel, _, may) = own_channel(state, call)?;
+    let may_embed = channel.guild.is_none() || may.has(Permissions::EMBED_LINKS);
+    let body = without_forbidden_embeds(&call.body, may_embed)?;
+    change(state, id, &body);
     Ok((200, message_object(state, id)))
 }
 
