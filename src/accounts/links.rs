@@ -105,6 +105,7 @@ impl Accounts {
         let recorded = Recorded {
             account: &link.account,
             is_ending: jobs.iter().any(|job| PhaseJob::from(job).ends_account()),
+            is_unlocking: jobs.iter().any(|job| job.kind == JobKind::Enable),
             discord_id: link.discord_id,
             wanted: wanted.as_deref(),
             managed: &managed,

@@ -153,6 +153,8 @@ pub struct Recorded<'a> {
     pub account: &'a Account,
     /// Whether an unfinished job ends or locks the account: it must be locked and disabled then, whatever its state is.
     pub is_ending: bool,
+    /// Whether an unfinished job unlocks the account: its lock may be there or not then.
+    pub is_unlocking: bool,
     /// The owner's Discord id.
     pub discord_id: Option<DiscordUserId>,
     /// The groups of its rule; `None` if they are no longer known.
@@ -264,6 +266,7 @@ fn expects_lock(recorded: &Recorded<'_>) -> Option<bool> {
     }
     match recorded.account.state {
         AccountState::Invited | AccountState::Active => Some(false),
+        AccountState::Disabled if recorded.is_unlocking => None,
         AccountState::Disabled => Some(true),
         AccountState::Creating | AccountState::Conflict | AccountState::Closed => None,
     }
@@ -402,11 +405,18 @@ mod tests {
         let recorded = Recorded {
             account: &account,
             is_ending: false,
+            is_unlocking: false,
             discord_id: Some(ADA),
             wanted: Some(&wanted),
             managed: &managed,
         };
         compare(&recorded, entry, user)
+    }
+
+    /// An account of a rule that grants no group.
+    fn alone(account: &Account) -> Recorded<'_> {
+        let (wanted, managed) = (Some([].as_slice()), [].as_slice());
+        Recorded { account, is_ending: false, is_unlocking: false, discord_id: Some(ADA), wanted, managed }
     }
 
     fn named(comparison: &Comparison) -> Vec<LinkDifference> {
@@ -431,19 +441,23 @@ mod tests {
     #[test]
     fn an_account_that_a_job_ends_must_be_locked_and_disabled() {
         let account = account(AccountState::Invited);
-        let (wanted, managed) = (groups(&["members"]), groups(&["members"]));
-        let recorded = Recorded {
-            account: &account,
-            is_ending: true,
-            discord_id: Some(ADA),
-            wanted: Some(&wanted),
-            managed: &managed,
-        };
+        let recorded = Recorded { is_ending: true, ..alone(&account) };
         let found = compare(&recorded, &Lookup::Found(entry()), &Lookup::Found(user()));
         assert_eq!(named(&found), [LinkDifference::NotLocked, LinkDifference::KeycloakEnabled]);
         let locked = EntryFacts { is_locked: true, ..entry() };
         let disabled = UserFacts { is_enabled: false, ..user() };
         assert!(compare(&recorded, &Lookup::Found(locked), &Lookup::Found(disabled)).is_clean());
+    }
+
+    #[test]
+    fn an_account_that_is_being_unlocked_may_be_locked_or_not() {
+        let account = account(AccountState::Disabled);
+        let recorded = Recorded { is_unlocking: true, ..alone(&account) };
+        for (is_locked, is_enabled) in [(true, false), (false, false), (false, true)] {
+            let entry = Lookup::Found(EntryFacts { is_locked, ..entry() });
+            let user = Lookup::Found(UserFacts { is_enabled, ..user() });
+            assert_eq!(named(&compare(&recorded, &entry, &user)), []);
+        }
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! account and is waiting or stopped goes back to its step `lock`. So an unlocking that begins meanwhile runs after it, in order.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use crate::directory::Entry as DirectoryEntry;
 use crate::domain::account::{Account, AccountState, DirectoryId, Mark};
@@ -15,26 +14,17 @@ use crate::domain::job::{Job, JobKind, JobState, Step};
 use crate::domain::notification::Notification;
 use crate::store::{NewJob, StoreError, Tx};
 use crate::worker::breaker::{Admission, Target};
-use crate::worker::context::{LEASE, WorkerContext};
+use crate::worker::context::WorkerContext;
 use crate::worker::notices::put_notice;
 use crate::worker::outage::IsOutage;
-
-/// The name of the lease: one replica looks at a time.
-const NAME: &str = "locks";
 
 /// How many accounts one search of the directory asks for.
 const PAGE: u32 = 100;
 
-/// How long one round may take. The next one begins with the first account again, so this is far above what thousands of accounts need.
-const ROUND: Duration = Duration::from_mins(5);
-
-/// Looks once at every account that must be locked. Returns how many are being locked again.
+/// Looks once at every account that must be locked. Returns how many are being locked again. Replicas may look at the same time, because
+/// each change is made only once.
 pub(crate) async fn look(worker: &WorkerContext) -> Result<usize, StoreError> {
-    if worker.deps.store.take_lease(NAME, &worker.owner, LEASE).await?.is_none() {
-        return Ok(0);
-    }
-    let round = async { Ok(disabled(worker).await? + ending(worker).await?) };
-    tokio::time::timeout(ROUND, Box::pin(round)).await.unwrap_or(Ok(0))
+    Ok(disabled(worker).await? + ending(worker).await?)
 }
 
 /// The disabled accounts that nothing locks or unlocks at the moment.
@@ -44,7 +34,7 @@ async fn disabled(worker: &WorkerContext) -> Result<usize, StoreError> {
         let page = worker.deps.store.read().await?.disabled_accounts(after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(locked) };
         after = Some(last.id);
-        for account in lost(worker, page).await? {
+        for account in lost(worker, page, Look::Everywhere).await? {
             locked += usize::from(lock_disabled(worker, &account).await?);
         }
     }
@@ -66,7 +56,7 @@ async fn ending(worker: &WorkerContext) -> Result<usize, StoreError> {
                 accounts.extend(worker.deps.store.read().await?.account(id).await?);
                 jobs.insert(id, job);
             }
-            for account in lost(worker, accounts).await? {
+            for account in lost(worker, accounts, Look::Directory).await? {
                 let Some(job) = jobs.get(&account.id) else { continue };
                 locked += usize::from(lock_ending(worker, &account, job).await?);
             }
@@ -83,8 +73,21 @@ fn has_locked(job: &Job) -> bool {
     ends && is_after_lock && job.owner.is_none()
 }
 
+/// Where to look.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// In the directory. Keycloak may still have to disable the user of an account that is being ended, or refuse to.
+    Directory,
+    /// In the directory and Keycloak.
+    Everywhere,
+}
+
 /// Those of the accounts whose entry is not locked, or whose Keycloak user is enabled. What does not answer proves nothing.
-async fn lost(worker: &WorkerContext, accounts: Vec<Account>) -> Result<Vec<Account>, StoreError> {
+async fn lost(
+    worker: &WorkerContext,
+    accounts: Vec<Account>,
+    look: Look,
+) -> Result<Vec<Account>, StoreError> {
     let ids: Vec<DirectoryId> = accounts.iter().filter_map(|account| account.directory_id.clone()).collect();
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -114,7 +117,7 @@ async fn lost(worker: &WorkerContext, accounts: Vec<Account>) -> Result<Vec<Acco
         };
         // An entry that is gone or not ours is a difference that `link show` lists. Nothing of it is changed.
         let Some(entry) = entries.iter().find(|entry| is_ours(entry) == Some(true)) else { continue };
-        if !entry.is_locked || is_enabled(worker, &account).await {
+        if !entry.is_locked || (look == Look::Everywhere && is_enabled(worker, &account).await) {
             lost.push(account);
         }
     }

@@ -203,3 +203,67 @@ fn while_both_servers_stand_still_not_me_is_taken_down_and_done_when_they_are_ba
         assert_eq!(story.rows("SELECT state FROM account").await, ["disabled"]);
     });
 }
+
+#[test]
+fn an_admin_gives_a_locked_account_back_and_the_person_sets_a_new_password() {
+    Story::plays("nmback", Rules::moderators(), async |story| {
+        let (ada, linus) = (story.person("ada"), story.person("linus"));
+        let stolen = is_taken_over(story).await;
+        ada.presses("Not me").await.modal.expect("a form that confirms it");
+        ada.submits(&[]).await;
+        let told = ada.waits_for("is locked: the password no longer works").await;
+        assert!(told.contains("ask one of them to unlock it"), "{told}");
+        let called = linus.waits_for("someone else set the password").await;
+        assert!(called.contains("/link enable"), "the notice names the way back: {called}");
+        story.wait_until_idle().await;
+        let status = story.status("ada").await;
+        assert!(status.contains("ask an admin of this server to unlock it"), "{status}");
+        for command in ["/account request", "/account cancel", "/account password"] {
+            let refused = ada.runs(command).await;
+            assert!(
+                refused.text.contains("Your account is locked: nobody can log in"),
+                "{command}: {refused}"
+            );
+        }
+
+        let name = story.username("ada");
+        let reason = "Her mailbox is hers again";
+        story.keeps_secret(reason);
+        let command = format!("/link enable what:{name} \"reason:{reason}\"");
+        asks(&linus, &command, "is being unlocked").await;
+        let told = ada.waits_for("The old password no longer works").await;
+        assert!(told.contains("is unlocked"), "{told}");
+        linus.waits_for("is unlocked.").await;
+        ada.waits_for("An email with a new link").await;
+        story.wait_until_idle().await;
+        assert_eq!(story.rows("SELECT state FROM account").await, ["active"]);
+        assert!(!story.bind_works("ada", &stolen).await, "the directory refuses the stolen password");
+        assert!(story.login_is_refused("ada", &stolen).await, "so does Keycloak");
+        assert_eq!(story.mails_to("ada"), 2);
+        let mails = shared().servers.mail.messages();
+        let mail = mails.iter().rfind(|mail| mail.is_to(&story.address("ada"))).expect("a mail");
+        let link = mail.links.iter().find(|link| link.contains("action-token")).expect("a link");
+        story.keeps_secret(link.split_once("key=").expect("a token").1.split('&').next().unwrap_or_default());
+        let new = ["New-", &stolen].concat();
+        story.keeps_secret(&new);
+        let set = testbed::browser::follow_action_link(link, &new).await.expect("Keycloak's pages answer");
+        assert_eq!(set, testbed::browser::Outcome::PasswordSet);
+        assert_eq!(story.groups_in_token("ada", &new).await, ["members"]);
+
+        let code = story.rows("SELECT code FROM request").await.pop().expect("a request");
+        let shown = asks(&linus, &format!("/request show code:{code}"), "Approved by").await;
+        assert!(shown.contains(reason), "an admin reads the reason: {shown}");
+        let shown = asks(&story.person("grace"), &format!("/request show code:{code}"), "Approved by").await;
+        assert!(!shown.contains(reason), "a moderator does not: {shown}");
+        asks(&linus, &format!("/link show what:{name}"), "No differences").await;
+
+        // The command line: an account that is not locked, one whose owner has left, and nobody's.
+        let enable = async |what: &str| {
+            story.commands_with_code(&["link", "enable", what, "--reason", "A test"]).await
+        };
+        let (code, said) = enable(&name).await;
+        assert!(code == Some(1) && said.contains("This account isn't locked"), "{code:?} {said}");
+        let (code, said) = enable("nobody").await;
+        assert!(code == Some(1) && said.contains("no account"), "{code:?} {said}");
+    });
+}

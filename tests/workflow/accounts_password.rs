@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use accolade::accounts::status::{Asked, Stage, StatusButton};
-use accolade::accounts::{Details, MailUnavailable, UseCaseError};
+use accolade::accounts::{AccountUnavailable, Details, UseCaseError};
 use accolade::domain::account::{Account, AccountState};
 use accolade::domain::error_code::ErrorCode;
 use accolade::domain::ids::Nonce;
@@ -46,28 +46,28 @@ async fn unfinished(env: &AccountsEnv, account: &Account) -> Vec<JobKind> {
     jobs.into_iter().map(|job| job.kind).collect()
 }
 
-fn not_now(why: MailUnavailable) -> UseCaseError {
-    UseCaseError::with(ErrorCode::NotEligible, Details::MailUnavailable(why))
+fn not_now(why: AccountUnavailable) -> UseCaseError {
+    UseCaseError::with(ErrorCode::NotEligible, Details::AccountUnavailable(why))
 }
 
 #[tokio::test]
 async fn the_mail_again_is_for_accounts_that_wait_for_a_password_or_are_in_use() {
     let asked = async |env: &AccountsEnv| env.accounts.mail_again(&env.caller(ADA), None).await;
     let env = AccountsEnv::new().await;
-    assert_eq!(asked(&env).await, Err(not_now(MailUnavailable::NoAccount)));
+    assert_eq!(asked(&env).await, Err(not_now(AccountUnavailable::NoAccount)));
     for (state, expected) in [
-        (AccountState::Creating, Some(not_now(MailUnavailable::BeingMade))),
+        (AccountState::Creating, Some(not_now(AccountUnavailable::BeingMade))),
         (AccountState::Invited, None),
         (AccountState::Active, None),
-        (AccountState::Disabled, Some(not_now(MailUnavailable::Locked))),
+        (AccountState::Disabled, Some(not_now(AccountUnavailable::Locked))),
         (
             AccountState::Conflict,
             Some(UseCaseError::with(
                 ErrorCode::DirectoryConflict,
-                Details::MailUnavailable(MailUnavailable::Conflict),
+                Details::AccountUnavailable(AccountUnavailable::Conflict),
             )),
         ),
-        (AccountState::Closed, Some(not_now(MailUnavailable::NoAccount))),
+        (AccountState::Closed, Some(not_now(AccountUnavailable::NoAccount))),
     ] {
         let env = AccountsEnv::new().await;
         let account = account_in(&env, state).await;
@@ -92,12 +92,14 @@ async fn the_mail_again_is_for_accounts_that_wait_for_a_password_or_are_in_use()
 
 #[tokio::test]
 async fn an_account_that_is_being_ended_or_locked_gets_no_mail() {
-    for kind in [JobKind::Withdraw, JobKind::Lock] {
+    for (kind, why) in
+        [(JobKind::Withdraw, AccountUnavailable::Checking), (JobKind::Lock, AccountUnavailable::Locking)]
+    {
         let env = AccountsEnv::new().await;
         let account = account_in(&env, AccountState::Active).await;
         puts_job(&env, &account, kind).await;
         let denied = env.accounts.mail_again(&env.caller(ADA), None).await;
-        assert_eq!(denied, Err(not_now(MailUnavailable::Ending)), "{kind}");
+        assert_eq!(denied, Err(not_now(why)), "{kind}");
         let shown = env.accounts.status(&env.caller(ADA)).await.expect("a status");
         assert_eq!(shown.buttons, [], "{kind}");
     }
@@ -205,7 +207,7 @@ async fn not_me_is_one_lock_however_often_it_is_confirmed_and_its_note_is_sealed
 async fn not_me_on_an_account_that_is_not_in_use_changes_nothing() {
     for (state, expected) in [
         (AccountState::Invited, UseCaseError::because(ErrorCode::StaleButton)),
-        (AccountState::Disabled, not_now(MailUnavailable::Locked)),
+        (AccountState::Disabled, not_now(AccountUnavailable::Locked)),
         (AccountState::Closed, UseCaseError::because(ErrorCode::StaleButton)),
     ] {
         let env = AccountsEnv::new().await;

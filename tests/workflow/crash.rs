@@ -70,6 +70,10 @@ enum Journey {
     MailAgain,
     /// Someone else sets the password, and Ada reports it.
     NotMe,
+    /// The account is locked, and Linus unlocks it.
+    Enable,
+    /// Someone takes the lock of a disabled account away while the bot is down.
+    LockLost,
     /// Linus posts the panel.
     Panel,
 }
@@ -102,9 +106,12 @@ fn journey_through(point: &str) -> Journey {
         "member_gone" => Journey::Leaves,
         "password" => Journey::MailAgain,
         "not_me" => Journey::NotMe,
+        "enable" => Journey::Enable,
+        "locks.again" => Journey::LockLost,
         "panel" => Journey::Panel,
         name if name.starts_with("resend.") => Journey::MailAgain,
         name if name.starts_with("lock.") => Journey::NotMe,
+        name if name.starts_with("enable.") => Journey::Enable,
         name if name.starts_with("withdraw.unlock") => Journey::Restored,
         name if name.starts_with("withdraw.") => Journey::CancelLate,
         name if name.starts_with("undo.") => Journey::CancelEarly,
@@ -199,7 +206,13 @@ async fn travel(env: &TestEnv, journey: Journey) -> Result<()> {
         }
         Journey::Stop => is_stopped(env).await,
         Journey::MailAgain => mails_again(env).await,
-        Journey::NotMe => is_not_me(env).await,
+        Journey::NotMe => {
+            env.starts_armed().await?;
+            is_not_me(env).await?;
+            env.is_in_order("disabled", 1).await
+        }
+        Journey::Enable => is_enabled_again(env).await,
+        Journey::LockLost => loses_its_lock(env).await,
         Journey::Panel => is_posted(env).await,
         Journey::Conflict => {
             env.starts_armed().await?;
@@ -340,7 +353,6 @@ async fn is_posted(env: &TestEnv) -> Result<()> {
 /// Someone else set Ada's password. She reports it with the button on the message that told her.
 async fn is_not_me(env: &TestEnv) -> Result<()> {
     let ada = env.person("ada");
-    env.starts_armed().await?;
     is_invited(env).await?;
     env.ada_sets_password().await?;
     env.waits_for(ACCOUNTS, "active").await?;
@@ -352,6 +364,39 @@ async fn is_not_me(env: &TestEnv) -> Result<()> {
     let is_noted = ("SELECT 'noted' FROM job WHERE kind = 'lock'", "noted");
     env.insists("the lock", &ada, is_noted, says).await?;
     env.waits_for(ACCOUNTS, "disabled").await?;
+    env.is_locked().await
+}
+
+/// Linus unlocks the account. The old password never works again, and exactly one more mail is sent.
+async fn is_enabled_again(env: &TestEnv) -> Result<()> {
+    let linus = env.person("linus");
+    env.starts().await?;
+    is_not_me(env).await?;
+    env.wait_until_idle().await?;
+    env.stops().await?;
+    env.starts_armed().await?;
+    let command = format!("/link enable what:{} reason:She has her mailbox back", env.username());
+    let asks = async || env.does("the command", async || linus.tries_to_run(&command).await).await.map(drop);
+    env.insists("the unlocking", &linus, ("SELECT 'noted' FROM job WHERE kind = 'enable'", "noted"), asks)
+        .await?;
+    env.waits_for(ACCOUNTS, "active").await?;
+    env.waits_for("SELECT state FROM job WHERE kind = 'resend'", "done").await?;
+    ensure!(env.mails() == 2, "{} mails", env.mails());
+    env.is_unlocked_without_the_old_password().await?;
+    env.is_in_order("active", 1).await
+}
+
+/// The bot finds the lock gone when it starts again, and sets it again.
+async fn loses_its_lock(env: &TestEnv) -> Result<()> {
+    env.starts().await?;
+    is_not_me(env).await?;
+    env.wait_until_idle().await?;
+    env.stops().await?;
+    env.loses_its_lock().await?;
+    env.starts_armed().await?;
+    let locked = "SELECT state FROM job WHERE kind = 'lock' ORDER BY seq DESC LIMIT 1";
+    env.waits_for("SELECT event FROM audit WHERE event = 'lock.lost'", "lock.lost").await?;
+    env.waits_for(locked, "done").await?;
     env.is_locked().await?;
     env.is_in_order("disabled", 1).await
 }

@@ -12,7 +12,7 @@ use accolade::domain::job::{Job, JobKind, Step};
 use testbed::checker::Rule;
 use testbed::proxy::{Operation, Which};
 
-use harness::{AUTOMATIC, Database, MODERATORS, OutsideCall, StepEnv, WithdrawnBy};
+use harness::{AUTOMATIC, Database, MODERATORS, OutsideCall, StepEnv, WithdrawnBy, shared};
 
 /// One way through a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ enum Journey {
     Reset,
     /// The account is in use, and the person reports that someone else set the password.
     NotMe,
+    /// The account is locked, and an admin unlocks it.
+    Enable,
 }
 
 /// The journeys through the plans of a kind.
@@ -50,6 +52,7 @@ const fn journeys_of(kind: JobKind) -> &'static [Journey] {
         JobKind::Welcome => &[Journey::Welcome],
         JobKind::Resend => &[Journey::Resend, Journey::Reset],
         JobKind::Lock => &[Journey::NotMe],
+        JobKind::Enable => &[Journey::Enable],
     }
 }
 
@@ -68,6 +71,7 @@ const fn question_of(step: Step) -> Option<OutsideCall> {
         Step::Mail | Step::Resend => Which::Http("PUT", "/execute-actions-email"),
         Step::Disable | Step::Unlock => Which::Http("PUT", "/users/"),
         Step::EndSessions => Which::Http("POST", "/logout"),
+        Step::ResetPassword => Which::Http("PUT", "/reset-password"),
         Step::CreateEntry => Which::Ldap(Operation::Add),
         Step::Groups | Step::Lock => Which::Ldap(Operation::Modify),
         Step::Invite | Step::CheckPassword => Which::Ldap(Operation::Search),
@@ -104,6 +108,7 @@ const fn finds_its_effect(step: Step) -> bool {
         | Step::EndSessions
         | Step::CheckPassword
         | Step::Unlock
+        | Step::ResetPassword
         | Step::Finalize
         | Step::GrantRole => false,
     }
@@ -133,7 +138,8 @@ impl Journey {
             | Self::Welcome
             | Self::Resend
             | Self::Reset
-            | Self::NotMe => "open",
+            | Self::NotMe
+            | Self::Enable => "open",
         }
     }
 
@@ -149,16 +155,21 @@ impl Journey {
             | Self::Welcome
             | Self::Resend
             | Self::Reset
-            | Self::NotMe => MODERATORS,
+            | Self::NotMe
+            | Self::Enable => MODERATORS,
         }
     }
 
     /// Returns the outside call of the step on this journey, if it makes one.
     fn question_at(self, step: Step) -> Option<OutsideCall> {
         let applies = match step {
+            // The groups are right already.
+            Step::Groups if self == Self::Enable => {
+                return Some(OutsideCall::Server(Which::Ldap(Operation::Search)));
+            }
             // An account that was used is not removed.
             Step::Remove => matches!(self, Self::Undo | Self::Withdraw),
-            Step::Unlock => self == Self::Restore,
+            Step::Unlock => matches!(self, Self::Restore | Self::Enable),
             Step::CheckAvailability
             | Step::Eligible
             | Step::RecheckAvailability
@@ -172,6 +183,7 @@ impl Journey {
             | Step::Lock
             | Step::EndSessions
             | Step::CheckPassword
+            | Step::ResetPassword
             | Step::Finalize
             | Step::GrantRole
             | Step::Resend => true,
@@ -220,6 +232,13 @@ impl Journey {
                 env.drains().await;
                 env.wants(self.kind(), &made).await;
             }
+            Self::Enable => {
+                let made = is_activated(env).await;
+                env.drains().await;
+                env.wants(JobKind::Lock, &made).await;
+                env.drains().await;
+                env.wants(self.kind(), &made).await;
+            }
         }
         assert_eq!(env.step().await, self.plan()[0].code());
     }
@@ -264,6 +283,7 @@ impl Journey {
                 is_told_of_the_mail(env).await;
             }
             Self::NotMe => is_locked(env).await,
+            Self::Enable => is_enabled(env).await,
             Self::Welcome => {
                 assert_eq!(env.states().await, "approved done active");
                 assert!(env.has_role());
@@ -284,6 +304,7 @@ impl Journey {
         const LOCKED: &[&[&str]] = &[&["user.disabled"], &["entry.locked"], &["sessions.ended"]];
         const REMOVED: &[&[&str]] = &[&["entry.removed", "entry.absent"]];
         const RESTORED: &[&[&str]] = &[&["account.enabled"]];
+        const ENABLED: &[&[&str]] = &[&["password.reset"], &["account.enabled"]];
         const WELCOMED: &[&[&str]] = &[&["role.granted", "role.found"]];
         let rows: Vec<&[&[&str]]> = match self {
             Self::Check => vec![],
@@ -294,6 +315,7 @@ impl Journey {
             Self::Keep => vec![MADE, LOCKED],
             Self::Welcome | Self::Reset => vec![MADE, WELCOMED],
             Self::NotMe => vec![MADE, WELCOMED, LOCKED],
+            Self::Enable => vec![MADE, WELCOMED, LOCKED, ENABLED],
         };
         let events = env.rows("SELECT event FROM audit").await;
         let events: Vec<&str> = events.iter().filter_map(|row| row["event"].as_str()).collect();
@@ -359,6 +381,24 @@ async fn is_locked(env: &StepEnv) {
     let read = env.ada.sees_everything();
     assert_eq!(read.matches("is locked: the password no longer works").count(), 1, "{read}");
     assert_eq!(env.rows("SELECT seq FROM audit WHERE event = 'account.disabled'").await.len(), 1);
+}
+
+/// Checks the account after an admin unlocked it: the old password is gone, one mail brings a link for a new one, and all are told once.
+async fn is_enabled(env: &StepEnv) {
+    assert_eq!(env.states().await, "approved done active");
+    assert!(!env.bind_works().await, "the old password is gone");
+    assert!(env.user().await.is_some_and(|user| user.enabled), "the user is enabled");
+    let entry = shared().servers.slapd.entry(&env.dn()).await.expect("the directory answers");
+    let entry = entry.expect("the entry is there");
+    assert_eq!(entry.value("pwdAccountLockedTime"), None, "no lock of any kind");
+    let outside = env.outside().await;
+    assert_eq!((outside.mails, outside.memberships.len()), (2, 1), "{outside:?}");
+    let told = env.admins_read();
+    assert_eq!(told.iter().filter(|text| text.contains("is unlocked")).count(), 1, "{told:?}");
+    assert!(!told.iter().any(|text| text.contains("needs an operator")), "{told:?}");
+    let read = env.ada.sees_everything();
+    assert_eq!(read.matches("The old password no longer works").count(), 1, "{read}");
+    assert_eq!(env.rows("SELECT seq FROM audit WHERE event = 'account.enabled'").await.len(), 1);
 }
 
 /// Checks an account that was to end and has a password: it is locked and kept, and admins are told once.

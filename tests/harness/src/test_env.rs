@@ -553,6 +553,24 @@ impl TestEnv {
         Ok(())
     }
 
+    /// Asserts that Keycloak has ada enabled and her entry is not locked, and that her old password opens neither.
+    pub async fn is_unlocked_without_the_old_password(&self) -> Result<()> {
+        let slapd = &self.harness.servers.slapd;
+        let dn = slapd.person_dn(&self.username());
+        ensure!(!slapd.bind_works(&dn, "Correct-horse-7-battery").await?, "the old password works");
+        let entry = slapd.entry(&dn).await?.context("the entry")?;
+        ensure!(entry.value("pwdAccountLockedTime").is_none(), "the entry is locked");
+        let user = self.harness.servers.keycloak.user_named(REALM, &self.username()).await?;
+        ensure!(user.is_some_and(|user| user.enabled), "Keycloak has her disabled");
+        Ok(())
+    }
+
+    /// An administrator removes the lock of ada's entry.
+    pub async fn loses_its_lock(&self) -> Result<()> {
+        let slapd = &self.harness.servers.slapd;
+        slapd.set_attribute(&slapd.person_dn(&self.username()), "pwdAccountLockedTime", &[]).await
+    }
+
     /// An administrator sets ada's password in the directory, which creates no event in Keycloak.
     pub async fn sets_password_by_hand(&self) -> Result<()> {
         let slapd = &self.harness.servers.slapd;
