@@ -13,6 +13,7 @@ use crate::config::{self, ForSetup};
 use crate::setup::keycloak::{self, Mode, Narrowing, Output, ProfileMode, Rights, SetupInput};
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Flags {
     /// Apply the changes; without it they are only printed
     #[arg(long)]

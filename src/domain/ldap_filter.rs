@@ -131,9 +131,8 @@ impl LdapFilter {
 
 fn has(attribute: &str, values: &[String], wanted: &str) -> Truth {
     let is_class = attribute_key(attribute) == "objectclass";
-    let is_same = |value: &String| match is_class {
-        true => class_key(value) == class_key(wanted),
-        false => is_same_value(attribute, value, wanted),
+    let is_same = |value: &String| {
+        if is_class { class_key(value) == class_key(wanted) } else { is_same_value(attribute, value, wanted) }
     };
     if values.iter().any(is_same) { Truth::Yes } else { Truth::No }
 }

@@ -15,13 +15,12 @@ use crate::jobs::outcome::{PasswordState, StepDone, StepError, StepOutput};
 use crate::worker::breaker::Target;
 
 pub(super) async fn ensure(ctx: &StepContext<'_>) -> Result<StepDone, StepError> {
-    match ctx.output_of(Step::CheckPassword) {
-        StepOutput::PasswordState(PasswordState::NeverUsed) => {}
-        StepOutput::PasswordState(PasswordState::Gone) => {
-            must_be_gone(ctx).await?;
-            return Ok(StepDone::skipped());
-        }
-        _ => return Ok(StepDone::skipped()),
+    let password = ctx.output_of(Step::CheckPassword);
+    if password == StepOutput::PasswordState(PasswordState::Gone) {
+        must_be_gone(ctx).await?;
+    }
+    if password != StepOutput::PasswordState(PasswordState::NeverUsed) {
+        return Ok(StepDone::skipped());
     }
     let done = remove(ctx).await?;
     if matches!(done.output, StepOutput::Removed { password: PasswordState::Gone, .. }) {

@@ -52,12 +52,12 @@ fn choose<'a>(
         [] => Ok(None),
         [one] => Ok(Some(one)),
         [_, _, ..] => {
-            let names: Vec<String> = candidates.iter().map(|one| one.described()).collect();
+            let described: Vec<String> = candidates.iter().map(|one| one.described()).collect();
             Err(SetupError::Blocked(
                 [
                     "the realm has more than one LDAP federation for people_dn: remove or disable all but one, or write the id of \
                      one into [keycloak] federation_id: ",
-                    &names.join("; "),
+                    &described.join("; "),
                 ]
                 .concat(),
             ))
