@@ -8,6 +8,7 @@ use crate::domain::mail_address::IllegalMailAddress;
 use crate::domain::panel::ChannelRight;
 use crate::domain::person_name::IllegalPersonName;
 use crate::domain::phase::{AccountUnavailable, NotEnabled};
+use crate::domain::profile_rules::RealmRule;
 use crate::domain::request::RequestState;
 use crate::domain::username::IllegalUsername;
 use crate::store::StoreError;
@@ -194,6 +195,8 @@ pub enum BrokenRule {
     Address(IllegalMailAddress),
     /// Of a given or family name.
     Name(IllegalPersonName),
+    /// Of the realm's user profile.
+    Realm(RealmRule),
     /// The rule asks for a reason and there is none.
     AnswerMissing,
 }

@@ -334,12 +334,35 @@ impl Accounts {
         if rule.ask_reason && answer.is_none() {
             faults.push(fault(Field::Answer, ErrorCode::NameIllegal, BrokenRule::AnswerMissing));
         }
+        faults.extend(self.refused_by_realm([
+            (Field::Username, username.as_ref().map(Username::as_str)),
+            (Field::Address, address.as_ref().map(MailAddress::as_str)),
+            (Field::Given, given.as_ref().map(PersonName::as_str)),
+            (Field::Family, family.as_ref().map(PersonName::as_str)),
+        ]));
         match (username, address, given, family) {
             (Some(username), Some(address), Some(given), Some(family)) if faults.is_empty() => {
                 Ok(Form { username, address, given, family, answer })
             }
             (_, _, _, _) => Err(faults),
         }
+    }
+
+    /// The values that the realm's user profile would refuse later, as far as the profile is known.
+    fn refused_by_realm(&self, values: [(Field, Option<&str>); 4]) -> Vec<FieldFault> {
+        let Some(keycloak) = &self.clients().keycloak else { return Vec::new() };
+        let rules = keycloak.profile_rules();
+        let of_field = |(field, value): (Field, Option<&str>)| {
+            let (rules, error_code) = match field {
+                Field::Username => (&rules.username, ErrorCode::NameIllegal),
+                Field::Address => (&rules.address, ErrorCode::AddressIllegal),
+                Field::Given => (&rules.given, ErrorCode::NameIllegal),
+                Field::Family => (&rules.family, ErrorCode::NameIllegal),
+                Field::Answer => return None,
+            };
+            Some(fault(field, error_code, BrokenRule::Realm(rules.broken_by(value?)?)))
+        };
+        values.into_iter().filter_map(of_field).collect()
     }
 
     fn new_draft(

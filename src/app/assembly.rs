@@ -37,6 +37,12 @@ const AUDIT_HEAD_INTERVAL: Duration = Duration::from_hours(1);
 /// How often the limiter of outgoing calls drops unused routes. It keeps one for each channel and person.
 const ROUTE_CLEANUP_INTERVAL: Duration = Duration::from_mins(10);
 
+/// How often Keycloak's user profile is read for the form.
+const PROFILE_INTERVAL: Duration = Duration::from_mins(10);
+
+/// How soon it is read again if Keycloak doesn't answer.
+const PROFILE_RETRY: Duration = Duration::from_mins(1);
+
 /// The limit for a check of all external systems that an admin asks for in chat. It takes a second or two if the servers answer; otherwise
 /// each call has its own limit. Discord accepts an answer for 15 minutes.
 const DOCTOR_TIMEOUT: Duration = Duration::from_mins(2);
@@ -162,6 +168,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> 
     tracker.spawn(run_jobs_when_approved(jobs, comparison, maintenance.clone(), Arc::clone(&clock)));
     tracker.spawn(log_audit_heads(store.clone(), Arc::clone(&clock), stop.clone()));
     tracker.spawn(drop_idle_routes(discord.clone(), Arc::clone(&clock), stop.clone()));
+    tracker.spawn(follow_profile_rules(keycloak.clone(), Arc::clone(&clock), stop.clone()));
 
     let ids = Ids::new(Arc::clone(&clock), Arc::clone(&rng));
     let owner = ids.uuid().to_string();
@@ -311,6 +318,23 @@ async fn drop_idle_routes(discord: Discord, clock: Arc<dyn Clock>, stop: Cancell
         tokio::select! {
             () = stop.cancelled() => {}
             () = clock.pause(ROUTE_CLEANUP_INTERVAL) => discord.drop_idle_routes().await,
+        }
+    }
+}
+
+/// Keeps what the form knows of Keycloak's user profile up to date. The form works without it.
+async fn follow_profile_rules(keycloak: Keycloak, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let pause = match keycloak.read_profile_rules().await {
+            Ok(()) => PROFILE_INTERVAL,
+            Err(error) => {
+                tracing::debug!(%error, "the user profile could not be read; the form uses what it knows");
+                PROFILE_RETRY
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = clock.pause(pause) => {}
         }
     }
 }

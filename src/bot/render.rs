@@ -55,10 +55,23 @@ fn field_fault(lang: Lang, fault: FieldFault, max_username: usize) -> String {
         (Some(BrokenRule::Name(rule)), Field::Given | Field::Username | Field::Address | Field::Answer) => {
             form::given_fault(lang, rule)
         }
+        (Some(BrokenRule::Realm(rule)), field) => form::realm_fault(lang, &label(lang, field), rule),
         (Some(BrokenRule::AnswerMissing), _) => tr!(lang, "answer-missing"),
         (None, Field::Username) => tr!(lang, "username-unavailable"),
         (None, Field::Address | Field::Given | Field::Family | Field::Answer) => {
             error_code::bare(lang, fault.error_code)
         }
+    }
+}
+
+/// The label of a field in the form.
+fn label(lang: Lang, field: Field) -> String {
+    let labels = form::account_form(lang);
+    match field {
+        Field::Username => labels.username,
+        Field::Address => labels.address,
+        Field::Given => labels.given,
+        Field::Family => labels.family,
+        Field::Answer => labels.answer,
     }
 }

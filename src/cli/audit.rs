@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::export::{self, Target};
 use super::print::Printer;
-use super::session::{ListFormat, Page, in_session, instant, print_page};
+use super::session::{ListFormat, Page, actor, in_session, instant, print_page, to_the_second, user};
 use crate::accounts::Purpose;
 use crate::accounts::audit_log::{AuditFilter, AuditLine, Head, Verified, read_instant};
 use crate::accounts::open::AccessLevel;
@@ -19,7 +19,7 @@ use crate::messages::tr;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// List rows of the audit log, oldest first
+    /// List rows of the audit log, newest first
     Search(SearchFlags),
     /// Export the rows as CSV or JSON, with the head of the chain
     Export(ExportFlags),
@@ -38,6 +38,9 @@ pub(super) enum Verb {
 pub(super) struct SearchFlags {
     #[command(flatten)]
     filter: FilterFlags,
+    /// List the oldest rows first
+    #[arg(long)]
+    oldest_first: bool,
     #[command(flatten)]
     page: Page,
 }
@@ -130,7 +133,7 @@ fn search(flags: &SearchFlags, file: &Path, printer: &mut Printer) -> Exit {
         Ok(after) => after,
         Err(_) => return printer.fault(Exit::Usage, "--after: write the number of a row"),
     };
-    let filter = flags.filter.filter();
+    let filter = AuditFilter { newest_first: !flags.oldest_first, ..flags.filter.filter() };
     in_session(file, AccessLevel::Write, printer, async |session, printer| {
         match session
             .accounts
@@ -141,6 +144,17 @@ fn search(flags: &SearchFlags, file: &Path, printer: &mut Printer) -> Exit {
             Ok(lines) => {
                 let format = ListFormat {
                     name: "rows",
+                    headings: vec![
+                        tr!(session.lang, "cli-column-row"),
+                        tr!(session.lang, "cli-column-time"),
+                        tr!(session.lang, "cli-column-event"),
+                        tr!(session.lang, "cli-column-source"),
+                        tr!(session.lang, "cli-column-by"),
+                        tr!(session.lang, "cli-column-about"),
+                        tr!(session.lang, "cli-column-request"),
+                        tr!(session.lang, "cli-column-change"),
+                        tr!(session.lang, "cli-column-reason"),
+                    ],
                     nothing: tr!(session.lang, "cli-no-audit-rows"),
                     key: |line: &AuditLine| line.row.seq.to_string(),
                     as_json,
@@ -205,11 +219,12 @@ fn as_row(line: &AuditLine) -> Vec<String> {
     };
     vec![
         row.seq.to_string(),
-        instant(row.at),
+        to_the_second(row.at),
         row.event.clone(),
         row.source.clone(),
-        row.actor_id.clone(),
-        row.subject_id.clone().unwrap_or_else(|| "-".to_owned()),
+        actor(&row.actor_id, line.actor),
+        user(line.subject),
+        line.request_code.clone().unwrap_or_else(|| "-".to_owned()),
         change,
         row.reason_code.clone().unwrap_or_default(),
     ]

@@ -158,7 +158,13 @@ async fn compare(comparison: &Comparison, as_object: bool, printer: &mut Printer
         printer.line(json!({ "held": is_held, "differences": listed }));
     } else {
         if !differences.is_empty() {
-            printer.table(differences.iter().map(as_row));
+            let lang = Lang::default();
+            let headings = [
+                tr!(lang, "cli-column-difference"),
+                tr!(lang, "cli-column-username"),
+                tr!(lang, "cli-column-meaning"),
+            ];
+            printer.table(&headings, differences.iter().map(as_row));
         }
         printer.note(messages::service::compared(Lang::default(), differences.len(), is_held));
     }
@@ -191,7 +197,6 @@ fn as_row(difference: &RestoreDifference) -> Vec<String> {
     vec![
         difference.kind.code().to_owned(),
         difference.username.clone(),
-        difference.account.to_string(),
         messages::service::difference(Lang::default(), difference.kind),
     ]
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::print::Printer;
-use super::session::{ListFormat, Page, in_session, instant, print_page};
+use super::session::{ListFormat, Page, in_session, instant, print_page, to_the_second};
 use crate::accounts::Purpose;
 use crate::accounts::deny_list::{DenyLine, DenyTarget};
 use crate::accounts::open::AccessLevel;
@@ -133,13 +133,20 @@ pub(super) fn run(verb: &Verb, file: &Path, printer: &mut Printer) -> Exit {
             {
                 Err(denied) => session.refuse(printer, &denied),
                 Ok(lines) => {
+                    let headings = vec![
+                        tr!(session.lang, "cli-column-kind"),
+                        tr!(session.lang, "cli-column-added"),
+                        tr!(session.lang, "cli-column-until"),
+                        tr!(session.lang, "cli-column-by"),
+                        tr!(session.lang, "cli-column-reason"),
+                    ];
                     let nothing = tr!(session.lang, "cli-empty-deny-list");
                     let key = |line: &DenyLine| line.key.clone();
                     print_page(
                         printer,
                         page,
                         &lines,
-                        &ListFormat { name: "denied", nothing, key, as_json, as_row },
+                        &ListFormat { name: "denied", headings, nothing, key, as_json, as_row },
                     )
                 }
             }
@@ -161,9 +168,8 @@ fn as_json(line: &DenyLine) -> Value {
 fn as_row(line: &DenyLine) -> Vec<String> {
     vec![
         line.kind.to_owned(),
-        line.key.clone(),
-        instant(line.at),
-        line.until.map_or_else(|| "-".to_owned(), instant),
+        to_the_second(line.at),
+        line.until.map_or_else(|| "-".to_owned(), to_the_second),
         line.actor.clone(),
         line.reason.clone().unwrap_or_default(),
     ]

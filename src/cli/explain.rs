@@ -1,5 +1,6 @@
 //! `accolade config why`: which rule makes a member eligible, and why the others don't.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args;
@@ -9,7 +10,7 @@ use super::exit::Exit;
 use super::prepare::{load, small_runtime};
 use super::print::Printer;
 use super::session::instant;
-use crate::accounts::explain::fetch_member;
+use crate::accounts::explain::{MemberSeen, fetch_member};
 use crate::clock;
 use crate::config::Config;
 use crate::domain::eligibility::{Approval, Explanation, GroupName, Rule, WhyNot, explain};
@@ -46,22 +47,22 @@ pub(super) fn run(flags: &Flags, file: &Path, printer: &mut Printer) -> Exit {
     let Some(guild) = config.guild(flags.guild) else {
         return printer.fault(Exit::Usage, tr!(Lang::default(), "service-no-such-guild"));
     };
-    let facts = match facts(flags, &config, printer) {
-        Ok(facts) => facts,
+    let MemberSeen { facts, role_names } = match facts(flags, &config, printer) {
+        Ok(seen) => seen,
         Err(exit) => return exit,
     };
     let explanation = explain(&guild.policy, &facts, clock::of_process().now());
     if flags.json {
         printer.line(as_json(&explanation));
     } else {
-        print(&explanation, printer);
+        print(&explanation, &role_names, printer);
     }
     Exit::Done
 }
 
-fn facts(flags: &Flags, config: &Config, printer: &mut Printer) -> Result<MemberFacts, Exit> {
+fn facts(flags: &Flags, config: &Config, printer: &mut Printer) -> Result<MemberSeen, Exit> {
     if let Some(roles) = &flags.roles {
-        return Ok(MemberFacts {
+        let facts = MemberFacts {
             user_id: flags.member,
             guild_id: flags.guild,
             user_name: String::new(),
@@ -71,17 +72,18 @@ fn facts(flags: &Flags, config: &Config, printer: &mut Printer) -> Result<Member
             pending: false,
             timed_out_until: None,
             bot: false,
-        });
+        };
+        return Ok(MemberSeen { facts, role_names: BTreeMap::new() });
     }
     let asking = fetch_member(&config.discord, clock::of_process(), flags.guild, flags.member);
     match small_runtime(printer)?.block_on(asking) {
-        Ok(Some(facts)) => Ok(facts),
+        Ok(Some(seen)) => Ok(seen),
         Ok(None) => Err(printer.fault(Exit::Failed, tr!(Lang::default(), "service-not-in-guild"))),
         Err(error) => Err(printer.failure("nothing was evaluated", &error)),
     }
 }
 
-fn print(explanation: &Explanation<'_>, printer: &mut Printer) {
+fn print(explanation: &Explanation<'_>, names: &BTreeMap<RoleId, String>, printer: &mut Printer) {
     let lang = Lang::default();
     let deciding = explanation.deciding();
     printer.line(match deciding {
@@ -89,10 +91,10 @@ fn print(explanation: &Explanation<'_>, printer: &mut Printer) {
         None => tr!(lang, "service-nothing-fits"),
     });
     for reason in &explanation.of_person {
-        printer.line(messages::service::against(lang, reason));
+        printer.line(messages::service::against(lang, reason, names));
     }
     if explanation.rules.is_empty() {
-        printer.line(messages::service::against(lang, &WhyNot::NoRules));
+        printer.line(messages::service::against(lang, &WhyNot::NoRules, names));
     }
     for (rule, reasons) in &explanation.rules {
         let decides = deciding.is_some_and(|deciding| std::ptr::eq(deciding, *rule));
@@ -101,7 +103,7 @@ fn print(explanation: &Explanation<'_>, printer: &mut Printer) {
         } else if !decides {
             printer.line(messages::service::does_not_fit(lang, rule));
             for reason in reasons {
-                printer.line(messages::service::against(lang, reason));
+                printer.line(messages::service::against(lang, reason, names));
             }
         }
     }

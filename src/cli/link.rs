@@ -129,10 +129,20 @@ fn list(links: &[Link], json: bool, session: &CliSession, printer: &mut Printer)
         printer.line(tr!(session.lang, "cli-no-links"));
     }
     if !links.is_empty() {
-        printer.table(links.iter().map(as_row));
+        let lang = session.lang;
+        let headings = [
+            tr!(lang, "cli-column-username"),
+            tr!(lang, "cli-column-state"),
+            tr!(lang, "cli-column-discord-id"),
+            tr!(lang, "cli-column-request"),
+        ];
+        printer.table(&headings, links.iter().map(as_row));
     }
     Exit::Done
 }
+
+/// Accolade's own ids, and what both servers repeat.
+const HIDDEN: [&str; 4] = ["account_id", "person_id", "directory.directory_id", "keycloak.keycloak_id"];
 
 fn show(shown: &LinkShown, json: bool, session: &CliSession, printer: &mut Printer) -> Exit {
     let comparison = &shown.comparison;
@@ -144,15 +154,16 @@ fn show(shown: &LinkShown, json: bool, session: &CliSession, printer: &mut Print
         object["not_checked"] = comparison.not_checked.iter().map(|part| part.code()).collect();
         printer.line(object);
     } else {
-        print_object(printer, &as_json(&shown.link));
+        let mut object = as_json(&shown.link);
         for (name, facts) in [
             ("directory", shown.entry.facts().map(entry_as_json)),
             ("keycloak", shown.user.facts().map(user_as_json)),
         ] {
             for (key, value) in facts.as_ref().and_then(Value::as_object).into_iter().flatten() {
-                print_object(printer, &json!({ ([name, ".", key].concat()): value }));
+                object[[name, ".", key].concat()] = value.clone();
             }
         }
+        print_object(printer, &object, &HIDDEN);
         for line in messages::admin::comparison(session.lang, comparison) {
             printer.line(line);
         }
@@ -255,6 +266,6 @@ fn as_row(link: &Link) -> Vec<String> {
         account.username.as_str().to_owned(),
         account.state.code().to_owned(),
         user(link.discord_id),
-        account.id.to_string(),
+        link.request_code.clone().unwrap_or_else(|| "-".to_owned()),
     ]
 }

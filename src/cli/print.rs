@@ -46,8 +46,13 @@ impl Printer {
         let _ = writeln!(self.out, "{}", escaped(&text.to_string()));
     }
 
-    /// A table without borders: one line for each row, with aligned columns.
-    pub(super) fn table(&mut self, rows: impl IntoIterator<Item = Vec<String>>) {
+    /// A table without borders: its headings, then one line for each row, with aligned columns.
+    pub(super) fn table(&mut self, headings: &[String], rows: impl IntoIterator<Item = Vec<String>>) {
+        self.columns(std::iter::once(headings.to_vec()).chain(rows));
+    }
+
+    /// Rows without headings, with aligned columns.
+    pub(super) fn columns(&mut self, rows: impl IntoIterator<Item = Vec<String>>) {
         let mut table = Table::new();
         table.load_style(NOTHING);
         for row in rows {
@@ -129,8 +134,10 @@ mod tests {
         let (out, err) = (Box::new(memory.clone()), Box::new(Memory::default()));
         let mut printer = Printer { out, err, is_terminal: false };
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
-        printer.table([row(["ada", "creating", ""]), row(["grace.h", "active", "a\nb\u{1b}[2J"])]);
+        let headings = row(["User name", "State", "Reason"]);
+        printer.table(&headings, [row(["ada", "creating", ""]), row(["grace.h", "active", "a\nb\u{1b}[2J"])]);
         let text = String::from_utf8(memory.0.lock().expect("one thread").clone()).expect("text");
-        assert_eq!(text, "ada      creating\ngrace.h  active    a b\\u{1b}[2J\n");
+        let wanted = "User name  State     Reason\nada        creating\ngrace.h    active    a b\\u{1b}[2J\n";
+        assert_eq!(text, wanted);
     }
 }

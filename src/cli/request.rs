@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::print::Printer;
-use super::session::{CliSession, ListFormat, Page, in_session, instant, print_object, print_page, user};
+use super::session::{
+    CliSession, ListFormat, Page, actor, in_session, instant, print_object, print_page, to_the_second, user,
+};
 use crate::accounts::open::AccessLevel;
 use crate::accounts::requests::{
     DecisionLine, JobLine, Note, RequestFilter, RequestLine, RequestShown, RequestTexts, StatusFilter,
@@ -17,6 +19,7 @@ use crate::domain::approval::{Notify, Verdict};
 use crate::domain::audit::Source;
 use crate::domain::ids::{DiscordUserId, GuildId, Nonce, RequestId};
 use crate::domain::job::JobState;
+use crate::domain::lang::Lang;
 use crate::domain::request::RequestState;
 use crate::messages::{self, tr};
 
@@ -144,6 +147,14 @@ fn list(filter: &RequestFilter, page: &Page, file: &Path, printer: &mut Printer)
             Ok(lines) => {
                 let format = ListFormat {
                     name: "requests",
+                    headings: vec![
+                        tr!(session.lang, "cli-column-code"),
+                        tr!(session.lang, "cli-column-state"),
+                        tr!(session.lang, "cli-column-username"),
+                        tr!(session.lang, "cli-column-discord-id"),
+                        tr!(session.lang, "cli-column-created"),
+                        tr!(session.lang, "cli-column-reason"),
+                    ],
                     nothing: tr!(session.lang, "cli-no-requests"),
                     key: |line: &RequestLine| line.id.to_string(),
                     as_json: line_as_json,
@@ -275,7 +286,7 @@ fn line_as_row(line: &RequestLine) -> Vec<String> {
         line.state.code().to_owned(),
         line.username.as_str().to_owned(),
         user(line.discord_id),
-        instant(line.created_at),
+        to_the_second(line.created_at),
         reason.to_owned(),
     ]
 }
@@ -325,26 +336,63 @@ fn print_as_json(shown: &RequestShown, texts: &RequestTexts, printer: &mut Print
 }
 
 fn print_for_people(shown: &RequestShown, texts: &RequestTexts, printer: &mut Printer) -> Exit {
-    print_object(printer, &line_as_json(&shown.line));
-    for decision in &shown.decisions {
-        let by = decision.by.map_or_else(|| decision.actor.clone(), |id| id.to_string());
-        let parts = [decision.verdict.code(), &by, &instant(decision.at), decision.notify.code()];
-        printer.line(format_args!("decision  {}", parts.join("  ")));
-    }
-    if let Some(reason) = &texts.denial_reason {
-        printer.line(format_args!("denial_reason  {}", one_line(reason)));
-    }
-    for job in &shown.jobs {
-        let step = job.step.map_or("-", crate::domain::job::Step::code);
-        let error = job.error_code.map_or("", crate::domain::error_code::ErrorCode::code);
-        let parts = [job.kind.code(), job.state.code(), step, &instant(job.next_run), error];
-        printer.line(format_args!("job  {}", parts.join("  ").trim_end()));
-    }
-    for note in &texts.notes {
-        printer.line(format_args!("note  {}  {}", instant(note.at), one_line(&note.text)));
-    }
-    for reason in &texts.enable_reasons {
-        printer.line(format_args!("enable_reason  {}  {}", instant(reason.at), one_line(&reason.text)));
-    }
+    let lang = Lang::default();
+    let mut object = line_as_json(&shown.line);
+    object["denial_reason"] = texts.denial_reason.as_deref().map(one_line).into();
+    print_object(printer, &object, &["id"]);
+    print_part(printer, &decision_headings(lang), shown.decisions.iter().map(decision_as_row).collect());
+    print_part(printer, &job_headings(lang), shown.jobs.iter().map(job_as_row).collect());
+    let notes = texts.notes.iter().map(|note| vec![to_the_second(note.at), one_line(&note.text)]);
+    let headings = [tr!(lang, "cli-column-time"), tr!(lang, "cli-column-note")];
+    print_part(printer, &headings, notes.collect());
+    let reasons = texts.enable_reasons.iter().map(|why| vec![to_the_second(why.at), one_line(&why.text)]);
+    let headings = [tr!(lang, "cli-column-time"), tr!(lang, "cli-column-enable-reason")];
+    print_part(printer, &headings, reasons.collect());
     Exit::Done
+}
+
+/// A table below another one, unless it is empty.
+fn print_part(printer: &mut Printer, headings: &[String], rows: Vec<Vec<String>>) {
+    if !rows.is_empty() {
+        printer.line("");
+        printer.table(headings, rows);
+    }
+}
+
+fn decision_headings(lang: Lang) -> [String; 4] {
+    [
+        tr!(lang, "cli-column-decision"),
+        tr!(lang, "cli-column-by"),
+        tr!(lang, "cli-column-time"),
+        tr!(lang, "cli-column-notify"),
+    ]
+}
+
+fn decision_as_row(decision: &DecisionLine) -> Vec<String> {
+    vec![
+        decision.verdict.code().to_owned(),
+        actor(&decision.actor, decision.by),
+        to_the_second(decision.at),
+        decision.notify.code().to_owned(),
+    ]
+}
+
+fn job_headings(lang: Lang) -> [String; 5] {
+    [
+        tr!(lang, "cli-column-job"),
+        tr!(lang, "cli-column-state"),
+        tr!(lang, "cli-column-step"),
+        tr!(lang, "cli-column-next-run"),
+        tr!(lang, "cli-column-error"),
+    ]
+}
+
+fn job_as_row(job: &JobLine) -> Vec<String> {
+    vec![
+        job.kind.code().to_owned(),
+        job.state.code().to_owned(),
+        job.step.map_or("-", crate::domain::job::Step::code).to_owned(),
+        to_the_second(job.next_run),
+        job.error_code.map_or("", crate::domain::error_code::ErrorCode::code).to_owned(),
+    ]
 }

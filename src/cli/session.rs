@@ -109,7 +109,7 @@ pub(super) fn print_page<T>(printer: &mut Printer, page: &Page, items: &[T], for
         printer.line(&format.nothing);
     }
     if !items.is_empty() {
-        printer.table(items.iter().map(format.as_row));
+        printer.table(&format.headings, items.iter().map(format.as_row));
     }
     if let Some(next) = next {
         printer.note(tr!(Lang::default(), "cli-more", next = &next));
@@ -121,6 +121,8 @@ pub(super) fn print_page<T>(printer: &mut Printer, page: &Page, items: &[T], for
 pub(super) struct ListFormat<T> {
     /// The name of the list in JSON.
     pub(super) name: &'static str,
+    /// The headings of the table.
+    pub(super) headings: Vec<String>,
     /// The text for an empty list.
     pub(super) nothing: String,
     /// The key for `--after`.
@@ -131,10 +133,15 @@ pub(super) struct ListFormat<T> {
     pub(super) as_row: fn(&T) -> Vec<String>,
 }
 
-/// A timestamp as RFC 3339 in UTC.
+/// A timestamp as RFC 3339 in UTC, for programs.
 pub(super) fn instant(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.as_millis())
         .map_or_else(|_| at.as_millis().to_string(), |at| at.to_string())
+}
+
+/// A timestamp to the second in UTC, for people. Flags such as `--since` take it, too.
+pub(super) fn to_the_second(at: Timestamp) -> String {
+    instant(Timestamp::from_millis(at.as_millis().div_euclid(1000) * 1000))
 }
 
 /// A Discord user, or a dash if the id was erased.
@@ -142,15 +149,48 @@ pub(super) fn user(id: Option<DiscordUserId>) -> String {
     id.map_or_else(|| "-".to_owned(), |id| id.to_string())
 }
 
-/// Prints an object for people: one line for each key that is set.
-pub(super) fn print_object(printer: &mut Printer, object: &Value) {
-    for (key, value) in object.as_object().into_iter().flatten() {
-        match value {
-            Value::Null => {}
-            Value::String(text) => printer.line(format_args!("{key}  {text}")),
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                printer.line(format_args!("{key}  {value}"));
-            }
-        }
+/// Who acted: a Discord user, an operator's login, or the system. Accolade's own ids mean nothing to people.
+pub(super) fn actor(actor: &str, id: Option<DiscordUserId>) -> String {
+    if id.is_none() && (actor.starts_with("cli:") || actor == "system") {
+        return actor.to_owned();
+    }
+    user(id)
+}
+
+/// Prints an object for people: one line for each key that is set, except those in `hidden`.
+pub(super) fn print_object(printer: &mut Printer, object: &Value, hidden: &[&str]) {
+    let keys = object.as_object().into_iter().flatten();
+    let shown = keys.filter(|(key, value)| !value.is_null() && !hidden.contains(&key.as_str()));
+    printer.columns(shown.map(|(key, value)| vec![key.replace(['_', '.'], " "), cell(key, value)]));
+}
+
+/// A value for people: times to the second, lists without brackets.
+fn cell(key: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) if key.ends_with("_at") => text
+            .parse::<jiff::Timestamp>()
+            .map_or_else(|_| text.clone(), |at| to_the_second(Timestamp::from_millis(at.as_millisecond()))),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(|value| cell("", value)).collect::<Vec<_>>().join(", "),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_times_to_the_second_and_whom_they_know() {
+        let at = Timestamp::from_millis(1_764_556_621_987);
+        assert_eq!(to_the_second(at), "2025-12-01T02:37:01Z");
+        assert_eq!(cell("invited_at", &instant(at).into()), "2025-12-01T02:37:01Z");
+        assert_eq!(cell("username", &"ada".into()), "ada");
+        assert_eq!(cell("groups", &vec!["members", "wiki"].into()), "members, wiki");
+        let ada = DiscordUserId::new(175_928_847_299_117_063);
+        assert_eq!(actor("0190a8c4-0000-7000-8000-000000000001", Some(ada)), ada.to_string());
+        assert_eq!(actor("0190a8c4-0000-7000-8000-000000000001", None), "-");
+        assert_eq!(actor("cli:root", None), "cli:root");
+        assert_eq!(actor("system", None), "system");
     }
 }

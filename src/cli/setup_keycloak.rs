@@ -10,7 +10,7 @@ use super::password::ask_password;
 use super::prepare::small_runtime;
 use super::print::Printer;
 use crate::config::{self, ForSetup};
-use crate::setup::keycloak::{self, Mode, Narrowing, Output, ProfileMode, Rights, SetupInput};
+use crate::setup::keycloak::{self, MailTextsMode, Mode, Narrowing, Output, ProfileMode, Rights, SetupInput};
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -45,6 +45,19 @@ pub(super) struct Flags {
     /// Also make changes after which the federation shows fewer people, gives them other users, or writes to the directory
     #[arg(long)]
     accept_narrowing: bool,
+    /// What happens to the texts of the mail with the link
+    #[arg(long, value_enum, value_name = "WAY", default_value_t = MailTexts::Fill)]
+    mail_texts: MailTexts,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum MailTexts {
+    /// Set them, unless somebody else wrote such texts or made a theme
+    Fill,
+    /// Set them over those of somebody else, too
+    Replace,
+    /// Leave them as they are
+    Keep,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -93,6 +106,11 @@ fn arguments(flags: &Flags) -> Result<keycloak::Args, String> {
         }),
         profile: if flags.close_profile { ProfileMode::Close } else { ProfileMode::Keep },
         narrowing: if flags.accept_narrowing { Narrowing::Accepted } else { Narrowing::Refused },
+        mail_texts: match flags.mail_texts {
+            MailTexts::Fill => MailTextsMode::Fill,
+            MailTexts::Replace => MailTextsMode::Replace,
+            MailTexts::Keep => MailTextsMode::Keep,
+        },
         output: if flags.json { Output::Json } else { Output::Text },
     })
 }
@@ -109,6 +127,7 @@ fn input(parts: ForSetup) -> SetupInput {
         plaintext_on_loopback: keycloak.plaintext_on_loopback,
         mail_client_id: keycloak.mail_client_id,
         mail_redirect_uri: keycloak.mail_redirect_uri,
+        community_name: keycloak.community_name,
         first_link_lifespan: keycloak.first_link_lifespan,
         federation_id: Some(keycloak.federation_id).filter(|id| !id.is_empty()),
         directory,

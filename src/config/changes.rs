@@ -19,6 +19,8 @@ const RELOADABLE: &[&str] = &[
     "directory.bind_password_file",
     "directory.privileged_groups",
     "keycloak.client_secret_file",
+    // Only set-up and doctor read it.
+    "keycloak.community_name",
     "keycloak.first_link_lifespan",
     "keycloak.login_url",
     "keycloak.reset_link_lifespan",

@@ -191,9 +191,12 @@ pub struct Keycloak {
     pub group_mapper_id: String,
     /// The client in the mailed link.
     pub mail_client_id: String,
-    /// The redirect URI of the mailed link.
+    /// The redirect URI of the mailed link. Default: Keycloak's account console.
     #[serde(serialize_with = "encode::text")]
     pub mail_redirect_uri: Url,
+    /// The community's name in the mail with the link. Default: the realm's display name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub community_name: Option<String>,
     /// The lifespan of a first link. Default 12 h.
     #[serde(serialize_with = "encode::duration")]
     pub first_link_lifespan: Duration,

@@ -305,7 +305,8 @@ pub(super) fn keycloak(top: &Section<'_>, folder: &Path, stage: Stage) -> Option
     let plaintext_on_loopback = section.flag("plaintext_on_loopback");
     let made = made_by_setup(&section, folder, stage);
     let mail_client_id = section.required("mail_client_id", values::line);
-    let mail_redirect_uri = section.required("mail_redirect_uri", values::redirect_uri);
+    let mail_redirect_uri = section.optional("mail_redirect_uri", values::redirect_uri);
+    let community_name = section.optional("community_name", values::community_name);
     let first_link_lifespan = section.or("first_link_lifespan", "12h", values::link_lifespan);
     let reset_link_lifespan = section.or("reset_link_lifespan", "1h", values::link_lifespan);
     let event_poll = section.or("event_poll", "5s", values::poll_span);
@@ -317,7 +318,7 @@ pub(super) fn keycloak(top: &Section<'_>, folder: &Path, stage: Stage) -> Option
             ("url", url.as_ref()),
             ("public_url", public_url.as_ref().and_then(Option::as_ref)),
             ("login_url", login_url.as_ref().and_then(Option::as_ref)),
-            ("mail_redirect_uri", mail_redirect_uri.as_ref()),
+            ("mail_redirect_uri", mail_redirect_uri.as_ref().and_then(Option::as_ref)),
         ],
     );
     let (client_secret, federation_id, group_mapper_id) = made?;
@@ -325,6 +326,7 @@ pub(super) fn keycloak(top: &Section<'_>, folder: &Path, stage: Stage) -> Option
     let public_url = public_url?.unwrap_or_else(|| url.clone());
     let keycloak = Keycloak {
         login_url: login_url?.unwrap_or_else(|| account_console(&public_url, &realm)),
+        mail_redirect_uri: mail_redirect_uri?.unwrap_or_else(|| account_console(&public_url, &realm)),
         public_url,
         url,
         realm,
@@ -335,7 +337,7 @@ pub(super) fn keycloak(top: &Section<'_>, folder: &Path, stage: Stage) -> Option
         federation_id,
         group_mapper_id,
         mail_client_id: mail_client_id?,
-        mail_redirect_uri: mail_redirect_uri?,
+        community_name: community_name?,
         first_link_lifespan: first_link_lifespan?,
         reset_link_lifespan: reset_link_lifespan?,
         event_poll: event_poll?,

@@ -103,7 +103,7 @@ fn every_key_that_the_example_shows_as_a_comment_is_its_default() {
             // These keys have no default, so they are absent.
             Some(key)
                 if is_key(key)
-                    && !["endpoint", "ca_file", "password_file"]
+                    && !["endpoint", "ca_file", "password_file", "community_name"]
                         .iter()
                         .any(|absent| key.starts_with(absent)) =>
             {
@@ -116,7 +116,7 @@ fn every_key_that_the_example_shows_as_a_comment_is_its_default() {
     let written_out = show(&loaded(&folder, &uncommented, &[]).expect("the example, written out").config);
     assert_eq!(written_out, as_it_stands);
     let commented = EXAMPLE.lines().filter(|line| line.strip_prefix("# ").is_some_and(is_key)).count();
-    assert_eq!(commented, 30, "a key was added or removed: check that it is documented");
+    assert_eq!(commented, 32, "a key was added or removed: check that it is documented");
 }
 
 #[test]
@@ -167,12 +167,13 @@ fn addresses_that_give_secrets_away_are_refused() {
         ),
         ("url = \"https://id.example.org\"", "url = \"http://localhost:8080\"", "plaintext_on_loopback"),
         (
-            "mail_redirect_uri = \"https://www.example.org/welcome\"",
+            "# mail_redirect_uri = \"https://id.example.org/realms/members/account/\"",
             "mail_redirect_uri = \"https://www.example.org/*\"",
             "wildcard",
         ),
+        ("# community_name = \"Chess Club\"", "community_name = \"Club {0}\"", "brace"),
         (
-            "mail_redirect_uri = \"https://www.example.org/welcome\"",
+            "# mail_redirect_uri = \"https://id.example.org/realms/members/account/\"",
             "mail_redirect_uri = \"http://www.example.org/welcome\"",
             "clear text",
         ),
@@ -550,6 +551,7 @@ fn a_reload_takes_policy_words_budgets_and_filter_and_names_every_other_key() {
         ("ACCOLADE__LOG__FILTER", "warn", "log.filter"),
         ("ACCOLADE__KEYCLOAK__FIRST_LINK_LIFESPAN", "3h", "keycloak.first_link_lifespan"),
         ("ACCOLADE__KEYCLOAK__LOGIN_URL", "https://wiki.example.org/", "keycloak.login_url"),
+        ("ACCOLADE__KEYCLOAK__COMMUNITY_NAME", "Go Club", "keycloak.community_name"),
     ] {
         assert_eq!(differences(&folder, &[(variable, value)]), (vec![key.to_owned()], none.clone()));
     }

@@ -148,6 +148,21 @@ pub(super) fn redirect_uri(text: &str) -> Parsed<Url> {
     Ok(url)
 }
 
+/// The community's name in a mail. Keycloak would read braces as places for its own values.
+pub(super) fn community_name(text: &str) -> Parsed<String> {
+    let name = line(text)?.trim().to_owned();
+    if name.chars().count() > 60 {
+        return Err(ValueError::new("is too long for the subject of a mail", "write 60 characters or less"));
+    }
+    if name.contains(['{', '}', '<', '>', '"']) {
+        return Err(ValueError::new(
+            "has a brace, an angle bracket or a quotation mark in it",
+            "leave it out",
+        ));
+    }
+    Ok(name)
+}
+
 /// An `ldaps://` or `ldap://` URL with nothing but a host and port.
 pub(super) fn ldap_url(text: &str) -> Parsed<Url> {
     let fix = "write it like `ldaps://ldap.example.org` or `ldap://ldap.example.org` with `start_tls = true`";

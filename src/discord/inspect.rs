@@ -1,5 +1,7 @@
 //! The bot's application and its permissions in a guild, for `doctor` and `setup discord`. The worker never asks for them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer};
 use serenity::http::{LightMethod, Request, Route};
 use serenity::model::id;
@@ -202,6 +204,13 @@ impl Discord {
         }
     }
 
+    /// The names of a guild's roles. `GET /guilds/{guild}/roles`.
+    pub async fn role_names(&self, guild: GuildId) -> Result<BTreeMap<RoleId, String>, DiscordError> {
+        let roles: Vec<RoleName> =
+            self.fetch(Route::GuildRoles { guild_id: snowflake(guild.get())? }).await?;
+        Ok(roles.into_iter().map(|role| (RoleId::new(role.id.get()), role.name)).collect())
+    }
+
     async fn fetch<T: serde::de::DeserializeOwned>(&self, route: Route<'_>) -> Result<T, DiscordError> {
         let request = Request::new(route, LightMethod::Get);
         self.bounded(async { Ok(self.inner.http.fire(request).await?) }).await
@@ -234,6 +243,12 @@ impl ApplicationRow {
         ];
         all.into_iter().filter(|(is_there, _)| *is_there).map(|(_, issue)| issue)
     }
+}
+
+#[derive(Deserialize)]
+struct RoleName {
+    id: id::GenericId,
+    name: String,
 }
 
 #[derive(Deserialize)]

@@ -8,6 +8,7 @@ mod access;
 mod checks;
 mod directory;
 mod discord;
+mod journey;
 mod keycloak;
 mod machine;
 mod realm;

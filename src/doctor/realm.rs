@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use super::access::CouldNotRun;
 use super::checks::Checks;
-use super::keycloak;
-use super::rights;
+use super::{journey, keycloak, rights};
 use crate::config::Config;
 use crate::domain::dn::Dn;
 use crate::domain::finding::Finding;
@@ -29,6 +28,8 @@ pub(super) const NEEDS_ADMINISTRATOR: &[Finding] = &[
     Finding::KeycloakMailClientOff,
     Finding::KeycloakRedirectRefused,
     Finding::KeycloakRedirectWildcard,
+    Finding::KeycloakMailTextsMissing,
+    Finding::KeycloakLastPageMissing,
     Finding::KeycloakActionOff,
     Finding::KeycloakEventsOff,
     Finding::KeycloakVersionHoles,
@@ -96,6 +97,8 @@ impl RealmInspection<'_> {
         self.check_federation(checks).await?;
         self.check_profile(checks).await?;
         self.check_mail_client(checks).await?;
+        journey::check_texts(checks, &self.admin, self.config, &realm).await?;
+        journey::check_last_page(checks, self.config).await;
         self.check_actions(checks).await?;
         self.check_narrow_rights(checks).await?;
         self.check_administrators(checks).await

@@ -114,6 +114,10 @@ codes! {
         KeycloakRedirectRefused = "keycloak_redirect_refused",
         /// The client of the mailed link allows redirect addresses with a wildcard.
         KeycloakRedirectWildcard = "keycloak_redirect_wildcard",
+        /// The mail with the link has Keycloak's own text.
+        KeycloakMailTextsMissing = "keycloak_mail_texts_missing",
+        /// The page to which the mailed link leads at its end does not exist.
+        KeycloakLastPageMissing = "keycloak_last_page_missing",
         /// A required action that the mail asks for is disabled.
         KeycloakActionOff = "keycloak_action_off",
         /// The realm records no events, or deletes them too soon.
@@ -250,6 +254,8 @@ impl Finding {
             | Self::LdapSelfTestLeft
             | Self::KeycloakCachePolicy
             | Self::KeycloakProfileDemands
+            | Self::KeycloakMailTextsMissing
+            | Self::KeycloakLastPageMissing
             | Self::KeycloakEventsOff
             | Self::ClockSkew => Weight::Weakens,
         }

@@ -14,8 +14,13 @@ impl Lang {
 
     /// Reads a BCP 47 tag (`en`, `en-GB`, what Discord sends as `locale`); anything unknown reads as English.
     pub fn parse(tag: &str) -> Self {
+        Self::known(tag).unwrap_or_default()
+    }
+
+    /// The language of a BCP 47 tag, if texts exist in it.
+    pub fn known(tag: &str) -> Option<Self> {
         let language = tag.split(['-', '_']).next().unwrap_or_default();
-        Self::ALL.iter().copied().find(|lang| lang.tag().eq_ignore_ascii_case(language)).unwrap_or_default()
+        Self::ALL.iter().copied().find(|lang| lang.tag().eq_ignore_ascii_case(language))
     }
 
     /// The BCP 47 tag that the store keeps.

@@ -49,6 +49,7 @@ pub mod panel;
 pub mod person;
 pub mod person_name;
 pub mod phase;
+pub mod profile_rules;
 pub mod reference;
 pub mod refusal;
 pub mod request;

@@ -22,7 +22,7 @@ use crate::net::{self, failure};
 /// The time limit of one call of the service, without the token call.
 pub const CALL_LIMIT: Duration = Duration::from_secs(8);
 /// The time limit for opening a connection.
-const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// The largest answer that is read. No answer that this program asks for is longer.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 /// The longest `Retry-After` that is respected.
@@ -196,11 +196,11 @@ impl Answer {
     }
 }
 
-fn settings(what: &str) -> KeycloakError {
+pub(super) fn settings(what: &str) -> KeycloakError {
     KeycloakError::Settings { what: what.to_owned() }
 }
 
-fn check_scheme(server: &Server<'_>) -> Result<(), KeycloakError> {
+pub(super) fn check_scheme(server: &Server<'_>) -> Result<(), KeycloakError> {
     match server.url.scheme() {
         "https" => Ok(()),
         "http" if server.plaintext_on_loopback && net::is_loopback(server.url) => Ok(()),
@@ -209,7 +209,7 @@ fn check_scheme(server: &Server<'_>) -> Result<(), KeycloakError> {
     }
 }
 
-fn public_host(url: &Url) -> Result<HeaderValue, KeycloakError> {
+pub(super) fn public_host(url: &Url) -> Result<HeaderValue, KeycloakError> {
     let host = url.host_str().ok_or_else(|| settings("public_url has no host"))?;
     let value = match url.port() {
         Some(port) => [host, ":", &port.to_string()].concat(),
@@ -218,7 +218,7 @@ fn public_host(url: &Url) -> Result<HeaderValue, KeycloakError> {
     HeaderValue::from_str(&value).map_err(|_| settings("public_url has no usable host"))
 }
 
-fn read_authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, KeycloakError> {
+pub(super) fn read_authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, KeycloakError> {
     let unusable = |problem: &str| settings(&["ca_file ", problem].concat());
     let found = net::read_ca_file(file).map_err(|error| unusable(&error.to_string()))?;
     let read = |certificate| reqwest::Certificate::from_der(certificate);
@@ -227,7 +227,7 @@ fn read_authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, KeycloakEr
 }
 
 /// Names the cause, and tells whether the request may have arrived.
-fn down(endpoint: &'static str, error: &reqwest::Error) -> KeycloakError {
+pub(super) fn down(endpoint: &'static str, error: &reqwest::Error) -> KeycloakError {
     let found = failure::cause_of(error);
     let cause = match found {
         // The address decides whether TLS was beginning.

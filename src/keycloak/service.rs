@@ -5,7 +5,7 @@
 //! A body with `attributes` replaces the whole profile, in LDAP too, so none is sent but one that holds the user as Keycloak shows it
 //! ([`Keycloak::set_enabled_as`]).
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -17,20 +17,21 @@ use super::client::AuthorizedClient;
 use super::error::KeycloakError;
 use super::http::{Answer, CALL_LIMIT, Call, Server};
 use super::person::{Actions, Enabled, Holders, Import, MailOutcome, User, UserRow, has_left_user};
+use super::placeholder::placeholder;
+use super::profile;
 use super::token::Grant;
 use crate::config;
 use crate::domain::account::{DirectoryId, KeycloakId};
 use crate::domain::eligibility::GroupName;
 use crate::domain::job::Outcome;
 use crate::domain::mail_address::MailAddress;
+use crate::domain::profile_rules::ProfileRules;
 use crate::domain::username::Username;
 
 /// The fields of a user that hold the names.
 const NAME_FIELDS: [&str; 2] = ["firstName", "lastName"];
 /// The fields of a user that are no attributes.
 const CORE_FIELDS: [&str; 4] = ["firstName", "lastName", "email", "username"];
-/// The value of an attribute that the realm requires and the person lacks.
-const PLACEHOLDER: &str = "-";
 
 /// Names that Keycloak accepts, for a user whose own it rejects. `Debug` shows none of them.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub(super) struct Shared {
     group_mapper_id: String,
     mail_client_id: String,
     mail_redirect_uri: String,
+    /// What the form knows of the user profile.
+    rules: RwLock<Arc<ProfileRules>>,
 }
 
 #[derive(Deserialize)]
@@ -93,6 +96,7 @@ impl Keycloak {
             group_mapper_id: config.group_mapper_id.clone(),
             mail_client_id: config.mail_client_id.clone(),
             mail_redirect_uri: config.mail_redirect_uri.to_string(),
+            rules: RwLock::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -109,6 +113,29 @@ impl Keycloak {
         users.json::<u64>()?;
         let events = self.get("events", &["events"], &[("max", "1")]).await?;
         events.json::<Vec<Value>>().map(drop)
+    }
+
+    /// What the realm's user profile accepts in the fields of the form, as it was last read. Before that, it accepts everything.
+    pub fn profile_rules(&self) -> Arc<ProfileRules> {
+        Arc::clone(&self.shared.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the user profile for [`Keycloak::profile_rules`]. If it can't be read, the rules stay as they were.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "read_profile_rules"))]
+    pub async fn read_profile_rules(&self) -> Result<(), KeycloakError> {
+        let (rules, ignored) = profile::rules(&self.profile().await?);
+        for attribute in ignored {
+            tracing::warn!(
+                attribute,
+                "the form can't run the pattern of this attribute of the user profile: Keycloak may refuse what the form accepts"
+            );
+        }
+        *self.shared.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        Ok(())
+    }
+
+    async fn profile(&self) -> Result<Value, KeycloakError> {
+        self.get("user profile", &["users", "profile"], &[]).await?.json()
     }
 
     /// Finds who holds the user name and the address, by two exact searches. A hit means taken; an empty answer proves nothing.
@@ -214,8 +241,8 @@ impl Keycloak {
     /// change, so the change brings valid names along. Keycloak writes them into the directory if its mappers do that: the caller puts
     /// the true ones back.
     ///
-    /// `fields` are those that Keycloak rejected. Fields other than the names get a placeholder. Then the body holds the user as
-    /// Keycloak shows it, because a body with `attributes` replaces all of them.
+    /// `fields` are those that Keycloak rejected. Fields other than the names get a value that their validators accept. Then the body
+    /// holds the user as Keycloak shows it, because a body with `attributes` replaces all of them.
     #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "set_enabled_as"))]
     pub async fn set_enabled_as(
         &self,
@@ -234,8 +261,22 @@ impl Keycloak {
         body["enabled"] = json!(is_wanted);
         body["firstName"] = json!(stand_in.given);
         body["lastName"] = json!(stand_in.family);
-        for field in fields.iter().filter(|field| !CORE_FIELDS.contains(&field.as_str())) {
-            body["attributes"][field] = json!([PLACEHOLDER]);
+        let others: Vec<&String> =
+            fields.iter().filter(|field| !CORE_FIELDS.contains(&field.as_str())).collect();
+        if !others.is_empty() {
+            // Without the profile, each attribute is taken for one without validators.
+            let profile = self.profile().await.unwrap_or_default();
+            for field in others {
+                let attribute = profile::attribute(&profile, field).unwrap_or(&Value::Null);
+                match placeholder(attribute) {
+                    Ok(value) => body["attributes"][field] = json!([value]),
+                    Err(validator) => tracing::warn!(
+                        attribute = field,
+                        validator,
+                        "Accolade can make no value that this validator of the user profile accepts: give the person one"
+                    ),
+                }
+            }
         }
         self.put_user(id, &body, is_wanted).await?;
         Ok(Outcome::Applied)

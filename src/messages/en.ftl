@@ -140,6 +140,16 @@ family-character = Family name: { $character } can't be used in a name.
 hidden-character = an invisible character
 space-character = a space
 family-address = Family name: it looks like a web or email address.
+realm-too-short = { $field }: at least { $min ->
+    [one] { $min } character
+   *[other] { $min } characters
+}, please. The login service asks for it.
+realm-too-long = { $field }: at most { $max ->
+    [one] { $max } character
+   *[other] { $max } characters
+}, please. The login service accepts no more.
+realm-character = { $field }: the login service of this community doesn't accept { $character } here.
+realm-pattern = { $field }: the login service of this community doesn't accept it. A moderator can tell you what it accepts.
 answer-missing = Reason: please say why you want an account.
 
 ### Refusals
@@ -539,6 +549,15 @@ admin-no-such-event = There is no such event. Event names look like `request.app
 admin-no-time = Enter a time such as `2026-11-23T00:00:00Z`, or a day such as `2026-11-23`.
 admin-no-head = Enter the head as it was shown: the number, a colon, 64 hexadecimal digits.
 
+### Keycloak's mail with the link, as set-up writes it into the realm
+
+keycloak-mail-subject = Your account with { $community }
+keycloak-mail-intro = This is the link for your account with { $community }. It leads you through: { $actions }.
+keycloak-mail-time = It works for { $span }.
+keycloak-mail-open = Open the link
+keycloak-mail-secret = Please don't pass this email on: anyone who has the link can set your password.
+keycloak-mail-ignore = If you don't know what this is about, leave the link alone, and nothing changes.
+
 ### The command line
 ## cli
 
@@ -573,6 +592,35 @@ cli-deny-added = Added to the deny list. Existing accounts are not changed.
 cli-deny-removed = Removed from the deny list.
 cli-not-on-deny-list = that is not on the deny list
 cli-empty-deny-list = The deny list is empty.
+
+# The headings of tables. Times are in UTC.
+cli-column-about = About
+cli-column-added = Added
+cli-column-by = By
+cli-column-change = Change
+cli-column-code = Code
+cli-column-created = Created
+cli-column-decision = Decision
+cli-column-difference = Difference
+cli-column-discord-id = Discord id
+cli-column-error = Error
+cli-column-event = Event
+cli-column-job = Job
+cli-column-kind = Kind
+cli-column-meaning = Meaning
+cli-column-next-run = Next run
+cli-column-note = Note
+cli-column-enable-reason = Unlocked because
+cli-column-notify = Told
+cli-column-reason = Reason
+cli-column-request = Request
+cli-column-row = Row
+cli-column-source = Source
+cli-column-state = State
+cli-column-step = Step
+cli-column-time = Time
+cli-column-until = Until
+cli-column-username = User name
 
 ### The service as a whole: rules explained, reload, backup and restore
 ## service
@@ -757,6 +805,10 @@ doctor-keycloak-redirect-refused = The client of the emailed link doesn't allow 
 doctor-fix-keycloak-redirect-refused = Run `accolade setup keycloak --apply`: it adds exactly this address.
 doctor-keycloak-redirect-wildcard = The client of the emailed link allows a wildcard redirect: a link could lead anywhere.
 doctor-fix-keycloak-redirect-wildcard = Keycloak, Clients, the client, Valid redirect URIs: replace entries that contain `*` with full addresses.
+doctor-keycloak-mail-texts-missing = The email with the link has Keycloak's own text, which doesn't name your community.
+doctor-fix-keycloak-mail-texts-missing = Run `accolade setup keycloak --apply`: it sets the subject and the texts, with the name in `keycloak.community_name`.
+doctor-keycloak-last-page-missing = The page to which the emailed link leads at its end doesn't exist.
+doctor-fix-keycloak-last-page-missing = Correct `keycloak.mail_redirect_uri`, or leave it out: the link then ends at Keycloak's account console. Then run `accolade setup keycloak --apply`.
 doctor-keycloak-action-off = A required action that the email asks for is disabled: the link would do nothing.
 doctor-fix-keycloak-action-off = Keycloak, Authentication, Required actions: enable Update Password and Verify Email.
 doctor-keycloak-events-off = The realm doesn't record when passwords are set, or deletes these events within a day: accounts stay in the state `invited`.

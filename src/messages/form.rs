@@ -6,6 +6,7 @@ use crate::domain::ids::Timestamp;
 use crate::domain::lang::Lang;
 use crate::domain::mail_address::{IllegalMailAddress, LONGEST, LONGEST_LOCAL};
 use crate::domain::person_name::{IllegalPersonName, is_shown};
+use crate::domain::profile_rules::RealmRule;
 use crate::domain::request::{ANSWER_MAX, Faulty};
 use crate::domain::username::IllegalUsername;
 
@@ -166,5 +167,17 @@ pub fn family_fault(lang: Lang, rule: IllegalPersonName) -> String {
         IllegalPersonName::TooLong => tr!(lang, "family-too-long"),
         IllegalPersonName::Character(c) => tr!(lang, "family-character", character = named(lang, c)),
         IllegalPersonName::LooksLikeAddress => tr!(lang, "family-address"),
+    }
+}
+
+/// A rule of the login service that a field breaks, with the field's label.
+pub fn realm_fault(lang: Lang, field: &str, rule: RealmRule) -> String {
+    match rule {
+        RealmRule::TooShort(min) => tr!(lang, "realm-too-short", field = field, min = min),
+        RealmRule::TooLong(max) => tr!(lang, "realm-too-long", field = field, max = max),
+        RealmRule::Character(c) => {
+            tr!(lang, "realm-character", field = field, character = named(lang, c))
+        }
+        RealmRule::Pattern => tr!(lang, "realm-pattern", field = field),
     }
 }

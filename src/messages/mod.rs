@@ -12,6 +12,7 @@ pub mod cli;
 pub mod doctor;
 pub mod error_code;
 pub mod form;
+pub mod keycloak_mail;
 pub mod mails;
 pub mod notice;
 pub mod panel;

@@ -1,5 +1,7 @@
 //! What operators and the service manager read about the service: rules explained, reload, backup and restore.
 
+use std::collections::BTreeMap;
+
 use super::{text_of_code, tr};
 use crate::domain::comparison::DifferenceKind;
 use crate::domain::eligibility::{Approval, GroupName, Rule, WhyNot};
@@ -42,8 +44,15 @@ pub fn does_not_fit(lang: Lang, rule: &Rule) -> String {
     tr!(lang, "service-does-not-fit", rule = rule.name.as_str())
 }
 
-/// One reason, as an item of a list. A terminal cannot show the names of roles, so it shows their ids.
-pub fn against(lang: Lang, reason: &WhyNot) -> String {
+/// One reason, as an item of a list, with the names of roles where they are known.
+pub fn against(lang: Lang, reason: &WhyNot, names: &BTreeMap<RoleId, String>) -> String {
+    let ids = |roles: &[RoleId]| {
+        let shown = |id: &RoleId| match names.get(id) {
+            Some(name) => ["@", name, " (", &id.to_string(), ")"].concat(),
+            None => id.to_string(),
+        };
+        roles.iter().map(shown).collect::<Vec<_>>().join(", ")
+    };
     let text = match reason {
         WhyNot::Pending => tr!(lang, "service-why-pending"),
         WhyNot::Bot => tr!(lang, "service-why-bot"),
@@ -59,10 +68,6 @@ pub fn against(lang: Lang, reason: &WhyNot) -> String {
         WhyNot::MembershipTooYoung(None) => tr!(lang, "service-why-membership-unknown"),
     };
     ["  - ", &text].concat()
-}
-
-fn ids(roles: &[RoleId]) -> String {
-    roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The result of a reload of the configuration.
@@ -84,8 +89,8 @@ pub fn difference(lang: Lang, kind: DifferenceKind) -> String {
     text_of_code(lang, "restored", kind.code())
 }
 
-/// An instant as the command line shows it: UTC.
+/// An instant as the command line shows it: UTC, to the second.
 fn utc(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.as_millis())
+    jiff::Timestamp::from_second(at.as_millis().div_euclid(1000))
         .map_or_else(|_| at.as_millis().to_string(), |at| at.to_string())
 }

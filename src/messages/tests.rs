@@ -18,6 +18,7 @@ use crate::domain::mail_address::{IllegalMailAddress as Address, MailAddress};
 use crate::domain::panel::ChannelRight;
 use crate::domain::person_name::{IllegalPersonName as Person, PersonName};
 use crate::domain::phase::AccountUnavailable;
+use crate::domain::profile_rules::RealmRule;
 use crate::domain::reference::Reference;
 use crate::domain::request::{Answer, Faulty, Form, RequestState};
 use crate::domain::status::{Asked, Delay, Mails, NextRequest, Stage, StatusFacts};
@@ -213,6 +214,10 @@ fn a_link_that_was_used_is_told_as_used_and_no_longer_as_working() {
 fn said_to_members(lang: Lang) -> Vec<String> {
     let mut said = vec![
         form::typed_back(lang, &[("User name".to_owned(), "ada")]),
+        form::realm_fault(lang, "User name", RealmRule::TooShort(3)),
+        form::realm_fault(lang, "User name", RealmRule::TooLong(1)),
+        form::realm_fault(lang, "Given name", RealmRule::Character('\u{200b}')),
+        form::realm_fault(lang, "Given name", RealmRule::Pattern),
         account::draft_shown(lang, &form(), AT),
         account::sent_to_moderators(lang, "K7M2QX"),
         account::sent_to_rule(lang, "K7M2QX"),

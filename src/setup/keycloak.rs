@@ -10,12 +10,15 @@ mod permissions;
 mod realm;
 mod rights;
 mod settings;
+mod texts;
 
 use std::io::Write;
 
 use secrecy::ExposeSecret;
 
-pub use context::{Args, Mode, Narrowing, Output, ProfileMode, Report, Rights, SetupError, SetupInput};
+pub use context::{
+    Args, MailTextsMode, Mode, Narrowing, Output, ProfileMode, Report, Rights, SetupError, SetupInput,
+};
 
 use crate::keycloak::{Admin, AdminServer};
 use context::SetupContext;
@@ -58,6 +61,7 @@ async fn ensure_all(args: &Args, input: &SetupInput) -> Result<Report, SetupErro
     rights::ensure(&mut context, client.as_deref()).await?;
     clients::ensure_secret_file(&mut context, client.as_deref()).await?;
     clients::ensure_mail_client(&mut context, realm.as_ref()).await?;
+    texts::ensure(&mut context, realm.as_ref()).await?;
     mappers::import_groups(&mut context, federation.as_ref(), group_mapper.as_ref()).await?;
     let mut report = context.report;
     report.changes.splice(0..0, context.dangerous);

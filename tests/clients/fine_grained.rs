@@ -90,6 +90,7 @@ async fn fine_grained_permissions_are_enough_for_every_call_of_the_service() {
     servers.keycloak.set_smtp("narrow-calls", &servers.mail).await.expect("the realm mails to the catcher");
     let client = Keycloak::new(&servers::keycloak_config(&site.input, &report)).expect("usable settings");
     client.probe().await.expect("it counts people and reads events");
+    client.read_profile_rules().await.expect("it reads the user profile");
 
     let directory = Directory::new(&servers::directory_config(slapd)).expect("usable settings");
     let somebody = TestPerson::new("narrow-ada", 701);

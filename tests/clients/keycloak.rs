@@ -173,6 +173,54 @@ async fn a_user_who_lacks_what_the_realm_requires_is_disabled_with_a_placeholder
 }
 
 #[tokio::test]
+async fn a_placeholder_meets_the_validators_of_its_attribute_or_they_are_named() {
+    let servers = servers::servers().await;
+    let config = servers::realm(servers, "requires-much").await;
+    let client = Keycloak::new(&config).expect("usable settings");
+    let directory = Directory::new(&servers::directory_config(&servers.slapd)).expect("usable settings");
+    let env = TestEnv { servers, config, client, directory };
+    let (_, id) = env.import(&TestPerson::new("kc-much", 193)).await;
+    let path = "requires-much/users/profile";
+    let before = servers.keycloak.admin_json(Method::GET, path, None).await.expect("the profile");
+    let with = |attributes: &[(&str, serde_json::Value)]| {
+        let mut profile = before.clone();
+        for (name, validations) in attributes {
+            let everyone = json!({"view": ["admin", "user"], "edit": ["admin", "user"]});
+            profile["attributes"].as_array_mut().expect("attributes").push(
+                json!({"name": name, "required": {}, "permissions": everyone, "validations": validations}),
+            );
+        }
+        profile
+    };
+    let much = with(&[
+        ("colour", json!({"options": {"options": ["blue", "red"]}})),
+        ("motto", json!({"length": {"min": 3, "max": 9}})),
+        ("shoes", json!({"integer": {"min": 15, "max": 50}})),
+        ("weight", json!({"double": {"min": 1.5}})),
+        ("second", json!({"email": {}})),
+        ("page", json!({"uri": {}})),
+        ("since", json!({"iso-date": {}})),
+        ("dashes", json!({"pattern": {"pattern": "[-+]*", "error-message": "no"}})),
+    ]);
+    let put = async |profile: &serde_json::Value| {
+        let put = servers.keycloak.admin_call(Method::PUT, path, Some(profile)).await.expect("an answer");
+        assert!(put.status().is_success(), "{put:?}");
+    };
+    put(&much).await;
+    let refused = env.client.set_enabled(&id, Enabled::No).await.expect_err("the profile refuses");
+    assert_eq!(refused.rejected_fields().len(), 8, "{refused}");
+    let stand_in = StandIn { given: "Ada".to_owned(), family: "Lovelace".to_owned() };
+    let disabled = env.client.set_enabled_as(&id, Enabled::No, &stand_in, refused.rejected_fields()).await;
+    assert_eq!(disabled, Ok(Outcome::Applied));
+    assert!(!env.client.person(&id).await.expect("an answer").expect("the user").enabled);
+
+    put(&with(&[("plate", json!({"pattern": {"pattern": "[A-Z]{3}[0-9]", "error-message": "no"}}))])).await;
+    let refused = env.client.set_enabled(&id, Enabled::Yes).await.expect_err("the profile refuses");
+    let still = env.client.set_enabled_as(&id, Enabled::Yes, &stand_in, refused.rejected_fields()).await;
+    assert_eq!(still.expect_err("no value can be made").rejected_fields(), ["plate"]);
+}
+
+#[tokio::test]
 async fn groups_are_seen_once_the_mapper_has_read_them() {
     let env = env().await;
     let (ours, id) = env.import(&TestPerson::new("kc-groups", 121)).await;

@@ -9,6 +9,7 @@ mod directory;
 mod discord;
 mod federations;
 mod fine_grained;
+mod journey;
 mod keycloak;
 mod mutated;
 mod servers;

@@ -299,6 +299,7 @@ async fn no_spoilt_answer_of_keycloak_is_taken_for_a_success_or_stops_the_proces
         group_mapper_id: "mapper".to_owned(),
         mail_client_id: "members".to_owned(),
         mail_redirect_uri: url,
+        community_name: None,
         first_link_lifespan: Duration::from_hours(12),
         reset_link_lifespan: Duration::from_hours(1),
         event_poll: Duration::from_secs(5),

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use accolade::config;
 use accolade::domain::dn::Dn;
-use accolade::setup::keycloak::{Args, Mode, Narrowing, Output, ProfileMode, Report, SetupInput, run};
+use accolade::setup::keycloak::{
+    Args, MailTextsMode, Mode, Narrowing, Output, ProfileMode, Report, SetupInput, run,
+};
 use secrecy::SecretString;
 use serde_json::json;
 use testbed::{ServerOptions, Slapd, TestServers};
@@ -52,6 +54,7 @@ pub(crate) fn setup_input(servers: &TestServers, realm: &str) -> SetupInput {
         plaintext_on_loopback: true,
         mail_client_id: "members".to_owned(),
         mail_redirect_uri: Url::parse("http://localhost:8700/welcome").expect("a URL"),
+        community_name: None,
         first_link_lifespan: Duration::from_hours(12),
         federation_id: None,
         directory: directory_config(&servers.slapd),
@@ -75,6 +78,7 @@ pub(crate) fn setup_args(servers: &TestServers, mode: Mode) -> Args {
         rights: None,
         profile: ProfileMode::Keep,
         narrowing: Narrowing::Refused,
+        mail_texts: MailTextsMode::Fill,
         output: Output::Json,
     }
 }

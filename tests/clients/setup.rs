@@ -84,7 +84,8 @@ async fn the_secret_is_readable_by_its_owner_only_and_is_never_printed() {
 #[tokio::test]
 async fn what_somebody_changed_is_brought_back_and_what_they_added_stays() {
     let servers = servers::servers().await;
-    let input = servers::setup_input(servers, "setup-meddled");
+    let mut input = servers::setup_input(servers, "setup-meddled");
+    input.community_name = Some("Chess Club".to_owned());
     run(&servers::setup_args(servers, Mode::Apply), &input, &mut Vec::new()).await.expect("set-up succeeds");
     let change = json!({"eventsEnabled": false, "displayName": "Our people", "passwordPolicy": "length(20)"});
     servers.keycloak.set_realm("setup-meddled", &change).await.expect("the realm is changed");

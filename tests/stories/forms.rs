@@ -1,8 +1,11 @@
 //! What people type into the form: no invalid value is stored, and each mistake has a clear message.
 
 use discord_sim::Person;
+use reqwest::Method;
+use serde_json::{Value, json};
+use testbed::wait_until;
 
-use harness::{Form, Rules, Story};
+use harness::{Form, REALM, Rules, Story, shared};
 
 /// The field, its value, and the message that the person reads.
 const FAULTS: [(&str, &str, &str); 44] = [
@@ -214,5 +217,51 @@ fn a_name_that_is_legal_in_any_script_reaches_the_directory_as_typed() {
         let entry = story.entry("ada").await.expect("an entry");
         assert_eq!(entry.value("givenName"), Some("Ægir Ó"));
         assert_eq!(entry.value("sn"), Some("de la Niña-李"));
+    });
+}
+
+/// Changes the validators of two fields in the realm's user profile.
+async fn profile_with(given: Value, family: Option<Value>) {
+    let keycloak = &shared().servers.keycloak;
+    let path = format!("{REALM}/users/profile");
+    let mut profile = keycloak.admin_json(Method::GET, &path, None).await.expect("the profile");
+    for attribute in profile["attributes"].as_array_mut().expect("attributes") {
+        match attribute["name"].as_str() {
+            Some("firstName") => attribute["validations"]["length"] = given.clone(),
+            Some("lastName") => {
+                if let Some(validations) = attribute["validations"].as_object_mut() {
+                    validations.remove("pattern");
+                    validations.extend(family.iter().map(|pattern| ("pattern".to_owned(), pattern.clone())));
+                }
+            }
+            _ => {}
+        }
+    }
+    keycloak.admin_json(Method::PUT, &path, Some(&profile)).await.expect("the profile is changed");
+}
+
+#[test]
+fn what_the_realm_would_refuse_later_is_refused_in_the_form_with_its_limit() {
+    Story::plays_alone("realmrule", Rules::moderators(), async |story| {
+        let ada = story.person("ada");
+        story.stops().await;
+        // Neither the names of other stories nor their people break these rules.
+        let pattern = json!({"pattern": "[^ß]*", "error-message": "no"});
+        profile_with(json!({"max": 30}), Some(pattern)).await;
+        story.starts().await;
+        let form = story.form("ada").with("given", &"a".repeat(31)).with("family", "Weiß");
+        let told = wait_until("the form to know the rules", std::time::Duration::from_secs(30), async || {
+            Ok(submits(&ada, &form).await.contains("accepts no more"))
+        });
+        let told = told.await;
+        let said = submits(&ada, &form).await;
+        profile_with(json!({"max": 255}), None).await;
+        assert!(told.is_ok(), "{said}");
+        assert!(said.contains("Given name: at most 30 characters, please."), "{said}");
+        assert!(
+            said.contains("Family name: the login service of this community doesn't accept `ß`"),
+            "{said}"
+        );
+        assert!(said.contains("Nothing was stored"), "{said}");
     });
 }

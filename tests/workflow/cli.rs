@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use accolade::clock::{SystemClock, SystemRng};
 use accolade::store::Store;
+use discord_sim::{Effect, Fault};
 use serde_json::{Value, json};
 
 use crate::cli_env::{ADA, CliEnv, MALLORY, discord, run_bare};
@@ -315,6 +316,14 @@ async fn config_why_says_which_rule_decides_and_what_stands_against_the_others()
     let said = why(&ada, &[]).done();
     assert!(said.starts_with("Eligible: rule `members` applies."), "{said}");
     assert!(said.contains("Rule `trusted` does not match:"), "{said}");
+    assert!(said.contains(&format!("lacks @trusted ({TRUSTED}) of `all_roles`")), "{said}");
+    // Discord shows the member, and not the roles.
+    sim.breaks(Fault {
+        route: "GET /guilds/{guild}/roles".to_owned(),
+        effect: Effect::Status { status: 500 },
+        times: 1,
+    });
+    let said = why(&ada, &[]).done();
     assert!(said.contains(&format!("lacks {TRUSTED} of `all_roles`")), "{said}");
     let found = why(&ada, &["--json"]).json();
     assert_eq!((&found["eligible"], &found["rule"]), (&json!(true), &json!("members")), "{found}");

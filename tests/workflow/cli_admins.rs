@@ -30,7 +30,9 @@ async fn links_are_found_and_shown_and_each_look_is_audited() {
     let ada = env.asks(ADA, "ada").await;
     let (account, _) = env.approves(&ada).await;
     for what in ["ada", &ADA.to_string(), &account.id.to_string()] {
-        assert!(cli.runs(&["link", "find", what]).done().starts_with("ada  creating  "), "{what}");
+        let text = cli.runs(&["link", "find", what]).done();
+        let row = format!("ada        creating  {ADA}  {}\n", ada.code);
+        assert_eq!(text, format!("User name  State     Discord id          Request\n{row}"), "{what}");
         let found = cli.runs(&["link", "find", what, "--json"]).json();
         assert_eq!(found["links"][0]["discord_id"], ADA.to_string());
         assert_eq!(found["links"][0]["request_code"], ada.code.as_str());
@@ -49,7 +51,11 @@ async fn a_link_whose_servers_do_not_answer_is_shown_as_not_checked_and_ends_wit
     env.account_becomes(&account, AccountState::Active).await;
     let shown = cli.runs(&["link", "show", "ada"]);
     assert_eq!(shown.code, Some(1), "{shown:?}");
-    assert!(shown.out.contains(&format!("discord_id  {ADA}")), "{shown:?}");
+    let values: Vec<(&str, &str)> = shown.out.lines().filter_map(|line| line.split_once("  ")).collect();
+    let value = |key: &str| values.iter().find(|(name, _)| *name == key).map(|(_, value)| value.trim());
+    assert_eq!(value("discord id"), Some(ADA.to_string().as_str()), "{shown:?}");
+    assert_eq!(value("request code"), Some(ada.code.as_str()), "{shown:?}");
+    assert_eq!((value("account id"), value("person id")), (None, None), "{shown:?}");
     assert!(shown.out.contains("Not checked: the directory is not responding"), "{shown:?}");
     assert!(!shown.out.contains("No differences") && !shown.out.contains("Difference:"), "{shown:?}");
     let shown = cli.runs(&["link", "show", "ada", "--json"]);

@@ -55,7 +55,15 @@ fn the_guide_and_the_example_have_the_same_keys() {
 #[test]
 fn the_guide_names_the_defaults_that_the_example_shows() {
     // A key without a default has a made-up value in the example.
-    let made_up = ["endpoint", "ca_file", "password_file", "public_url", "object_classes"];
+    let made_up = [
+        "endpoint",
+        "ca_file",
+        "password_file",
+        "public_url",
+        "object_classes",
+        "mail_redirect_uri",
+        "community_name",
+    ];
     let mut compared = 0;
     let mut section = "";
     for line in accolade::config::EXAMPLE.lines() {

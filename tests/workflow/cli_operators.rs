@@ -63,10 +63,19 @@ async fn requests_are_read_in_pages_and_one_is_shown_without_personal_values() {
     let page = cli.runs(&["request", "list", "--limit", "2"]);
     assert!(page.err.contains("--after"), "{page:?}");
     let lines = page.done();
-    assert_eq!(lines.lines().count(), 2, "{lines}");
-    let code = lines.split_whitespace().next().expect("a code").to_owned();
+    let mut rows = lines.lines();
+    let headings = rows.next().unwrap_or_default().split("  ").filter(|cell| !cell.is_empty());
+    let headings: Vec<&str> = headings.map(str::trim).collect();
+    assert_eq!(headings, ["Code", "State", "User name", "Discord id", "Created", "Reason"]);
+    let (first, second) = (rows.next().expect("a row"), rows.next().expect("a row"));
+    assert!(first.contains("edsger") && second.contains("barbara") && rows.next().is_none(), "{lines}");
+    assert_eq!(first.find("waiting"), second.find("waiting"), "the columns are aligned: {lines}");
+    let at = first.split_whitespace().nth(4).expect("a time");
+    assert!(at.len() == "2026-12-01T00:00:00Z".len() && at.ends_with('Z'), "to the second in UTC: {at}");
+    let code = first.split_whitespace().next().expect("a code").to_owned();
     let shown = cli.runs(&["request", "show", &code]).done();
-    assert!(shown.contains("…@example.org") && shown.contains("job  check"), "{shown}");
+    assert!(shown.contains("…@example.org") && shown.contains("\nJob    State"), "{shown}");
+    assert!(shown.contains("\ncheck  "), "{shown}");
     let whole = cli.runs(&["request", "show", &code, "--json"]).json();
     assert_eq!(whole["request"]["state"], "waiting");
     assert!(!whole.to_string().contains("Lovelace") && !shown.contains("Lovelace"), "{whole}");
@@ -186,6 +195,22 @@ async fn the_audit_log_is_read_in_pages_and_a_change_by_hand_ends_with_3() {
     env.asks(GRACE, "grace.h").await;
     let of_ada = cli.runs(&["audit", "search", "--person", &ADA.to_string(), "--json"]).json();
     assert_eq!(each(&of_ada["rows"], "event"), ["request.submitted"]);
+    let text = cli.runs(&["audit", "search", "--event", "request.submitted"]).done();
+    let rows: Vec<&str> = text.lines().collect();
+    assert_eq!(rows.len(), 3, "{text}");
+    assert!(rows[0].starts_with("Row  Time "), "{text}");
+    assert!(
+        rows[1].contains(&GRACE.to_string()) && rows[2].contains(&ADA.to_string()),
+        "newest first: {text}"
+    );
+    let code = cli.runs(&["request", "list", "--json"]).json()["requests"][0]["code"].clone();
+    assert!(rows[1].contains(code.as_str().expect("a code")), "{text}");
+    // Accolade's own ids begin with the time: the form of a UUID.
+    let is_own_id = |word: &str| word.len() == 36 && word.matches('-').count() == 4;
+    assert!(!text.split_whitespace().any(is_own_id), "{text}");
+    let oldest = cli.runs(&["audit", "search", "--event", "request.submitted", "--oldest-first"]).done();
+    let turned: Vec<&str> = oldest.lines().skip(1).collect();
+    assert_eq!(turned, [rows[2], rows[1]]);
     let first = cli.runs(&["audit", "search", "--limit", "2", "--json"]).json();
     let key = first["next"].as_str().expect("there is more");
     let second = cli.runs(&["audit", "search", "--limit", "2", "--after", key, "--json"]).json();
@@ -228,7 +253,8 @@ fn the_deny_list_is_kept_from_the_command_line_without_showing_whom() {
     kinds.sort_unstable();
     assert_eq!(kinds, ["address", "domain", "person"]);
     let text = cli.runs(&["deny", "list"]).done();
-    assert_eq!(text.lines().count(), 3, "{text}");
+    assert_eq!(text.lines().count(), 4, "{text}");
+    assert!(text.starts_with("Kind "), "{text}");
     for whom in [id.as_str(), "eve@example.org", "example.net", "\u{1b}"] {
         assert!(!text.contains(whom) && !listed.to_string().contains(whom), "{whom}: {text}");
     }

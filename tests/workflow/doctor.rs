@@ -9,7 +9,6 @@ use anyhow::{Context as _, Result, ensure};
 use discord_sim::Permissions;
 use reqwest::Method;
 use serde_json::{Value, json};
-use testbed::config::REDIRECT;
 use testbed::keycloak::PublicUrl;
 use testbed::proxy::{Answer, Direction, Fault, Place, Plan, Server, Speech, Which};
 use testbed::slapd::{CONFIG_ADMIN, DATABASE, Edits, PersonByHand};
@@ -491,10 +490,38 @@ async fn breaks_the_mail(practice: &Practice) -> Result<()> {
     under_change(practice, &client, off, "keycloak_mail_client_off", true).await?;
     let elsewhere = |document: &mut Value| document["redirectUris"] = json!(["https://other.example.org/"]);
     under_change(practice, &client, elsewhere, "keycloak_redirect_refused", false).await?;
-    let wild = |document: &mut Value| document["redirectUris"] = json!([REDIRECT, "http://localhost/*"]);
+    let wild = |document: &mut Value| {
+        document["redirectUris"]
+            .as_array_mut()
+            .into_iter()
+            .for_each(|all| all.push(json!("http://localhost/*")));
+    };
     under_change(practice, &client, wild, "keycloak_redirect_wildcard", false).await?;
     let no_client = practice.with("/keycloak/mail_client_id", json!("nobody"));
-    practice.hears(&no_client, Lent::Administrator, &["keycloak_mail_client_off"]).await
+    practice.hears(&no_client, Lent::Administrator, &["keycloak_mail_client_off"]).await?;
+
+    practice.calls(Method::DELETE, "localization/en", &Value::Null).await?;
+    practice.hears(&practice.config, Lent::Administrator, &["keycloak_mail_texts_missing"]).await?;
+    practice.mends_by_setup().await?;
+    // A page that isn't there, although the client allows it.
+    let nowhere = json!(format!("{}/realms/nowhere/account/", practice.keycloak.public_url));
+    let no_page = practice.with("/keycloak/mail_redirect_uri", nowhere.clone());
+    let allowed = |document: &mut Value| {
+        document["redirectUris"].as_array_mut().into_iter().for_each(|all| all.push(nowhere.clone()));
+    };
+    let before = practice.reads(&client).await?;
+    let mut after = before.clone();
+    allowed(&mut after);
+    practice.calls(Method::PUT, &client, &after).await?;
+    practice.hears(&no_page, Lent::Administrator, &["keycloak_last_page_missing"]).await?;
+    practice.calls(Method::PUT, &client, &before).await?;
+    // A page that doesn't answer here may answer elsewhere.
+    let silent = practice.with("/keycloak/mail_redirect_uri", json!("http://127.0.0.1:1/welcome"));
+    let (said, _) = practice.asks(&silent, Lent::Administrator, &[]).await?;
+    let mut checks = said["checks"].as_array().into_iter().flatten();
+    let page = checks.find(|check| check["code"] == "keycloak_last_page_missing");
+    ensure!(page.is_some_and(|page| page["result"] == "not_checked"), "{page:?}");
+    Ok(())
 }
 
 async fn breaks_the_rest_of_the_realm(practice: &Practice) -> Result<()> {

@@ -118,7 +118,7 @@ impl Practice {
             discord: config::discord(&self.file("token"), self.sim.tls_address(), self.sim.ca_file()),
             guilds: vec![guild],
             directory: config::directory(&self.servers.slapd),
-            keycloak: config::keycloak(self.keycloak, registration),
+            keycloak: config::to_the_console(config::keycloak(self.keycloak, registration)),
             store: config::sqlite(&self.file("accolade.sqlite"), &self.file("accolade.key")),
         }
         .whole()

@@ -106,7 +106,7 @@ impl Site {
             discord: config::discord(&self.file("token"), self.sim.tls_address(), self.sim.ca_file()),
             guilds: vec![guild],
             directory,
-            keycloak: config::keycloak(&self.harness.servers.keycloak, registration),
+            keycloak: config::to_the_console(config::keycloak(&self.harness.servers.keycloak, registration)),
             store: config::sqlite(&self.file("accolade.sqlite"), &self.file("accolade.key")),
         }
         .whole()
@@ -255,8 +255,11 @@ impl Site {
         grace.presses("Approve").await;
         let mail = self.harness.servers.mail.wait_for_mail_to(address, LIMIT).await?;
         let link = mail.links.iter().find(|link| link.contains("action-token")).context("a link")?;
-        let outcome = testbed::browser::follow_action_link(link, "Correct-horse-7-battery").await?;
-        ensure!(outcome == testbed::browser::Outcome::PasswordSet, "the link leads to {outcome:?}");
+        ensure!(mail.subject == format!("Your account with {}", self.realm), "the subject: {}", mail.subject);
+        let last = testbed::browser::follow_to_last_page(link, "Correct-horse-7-battery").await?;
+        let console = format!("/realms/{}/account/", self.realm);
+        let leads_on = last.way_on.as_ref().is_some_and(|way_on| way_on.ends_with(&console));
+        ensure!(leads_on && last.status == Some(200), "the link ends at {last:?}");
         let slapd = &self.servers.slapd;
         let dn = slapd.person_dn("ada.alone");
         ensure!(slapd.bind_works(&dn, "Correct-horse-7-battery").await?, "her password fails");

@@ -10,7 +10,11 @@ use crate::domain::eligibility::{Approval, GroupName, Rule, RuleName};
 use crate::domain::finding::{Attempt, Finding, NotChecked, System};
 
 pub(super) fn said(lang: Lang) -> Vec<String> {
-    vec![cli::decided(lang, Verdict::Approve, "K7M2QX"), cli::decided(lang, Verdict::Deny, "K7M2QX")]
+    let mail = keycloak_mail::texts(lang, "Chess Club");
+    assert!(mail.iter().enumerate().all(|(place, text)| keycloak_mail::is_ours(lang, place, text)));
+    let decided =
+        [cli::decided(lang, Verdict::Approve, "K7M2QX"), cli::decided(lang, Verdict::Deny, "K7M2QX")];
+    decided.into_iter().chain(mail).collect()
 }
 
 pub(super) fn of_the_service(lang: Lang) -> Vec<String> {
@@ -51,7 +55,12 @@ pub(super) fn of_the_service(lang: Lang) -> Vec<String> {
     ];
     let differences = DifferenceKind::ALL.iter().map(|kind| service::difference(lang, *kind));
     let said = said.into_iter().chain(differences);
-    said.chain(reasons.iter().map(|reason| service::against(lang, reason))).collect()
+    let names = [(RoleId::new(7), "member".to_owned())].into();
+    assert!(
+        service::against(lang, &WhyNot::RoleForbids(vec![RoleId::new(7), RoleId::new(8)]), &names)
+            .contains("@member (7), 8")
+    );
+    said.chain(reasons.iter().map(|reason| service::against(lang, reason, &names))).collect()
 }
 
 pub(super) fn by_doctor(lang: Lang) -> Vec<String> {

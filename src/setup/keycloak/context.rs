@@ -51,6 +51,8 @@ pub struct Args {
     pub profile: ProfileMode,
     /// `--accept-narrowing`
     pub narrowing: Narrowing,
+    /// `--mail-texts`: what happens to the texts of the mail with the link.
+    pub mail_texts: MailTextsMode,
     /// `--json`
     pub output: Output,
 }
@@ -91,6 +93,17 @@ pub enum Narrowing {
     Accepted,
 }
 
+/// What set-up does with the texts of the mail with the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailTextsMode {
+    /// Set them where nobody else did.
+    Fill,
+    /// Set them also over texts of somebody else.
+    Replace,
+    /// Leave them as they are.
+    Keep,
+}
+
 /// The format of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -122,6 +135,8 @@ pub struct SetupInput {
     pub mail_client_id: String,
     /// `[keycloak] mail_redirect_uri`
     pub mail_redirect_uri: Url,
+    /// `[keycloak] community_name`
+    pub community_name: Option<String>,
     /// `[keycloak] first_link_lifespan`
     pub first_link_lifespan: std::time::Duration,
     /// `[keycloak] federation_id`, if there is one yet.

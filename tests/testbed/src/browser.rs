@@ -82,6 +82,30 @@ pub async fn follow_action_link(link: &str, new_password: &str) -> Result<Outcom
     Ok(page.into_refusal())
 }
 
+/// Where a person is after the last click.
+#[derive(Clone, Debug)]
+pub struct LastPage {
+    /// What Keycloak says after the password.
+    pub told: String,
+    /// The address of the link on that page.
+    pub way_on: Option<String>,
+    /// HTTP status of the page behind it.
+    pub status: Option<u16>,
+}
+
+/// Follows the mailed link, sets the password, and clicks the link on the page that follows.
+pub async fn follow_to_last_page(link: &str, new_password: &str) -> Result<LastPage> {
+    let mut browser = Browser::new()?;
+    let page = browser.open_password_form(link).await?;
+    let form = page.form_with("password-new").context("the link leads to no password form")?;
+    let form = form.fill("password-new", new_password).fill("password-confirm", new_password);
+    let page = browser.send(&form).await?.into_page()?;
+    let told = page.message();
+    let Some(way_on) = page.way_on() else { return Ok(LastPage { told, way_on: None, status: None }) };
+    let last = browser.open(way_on.clone()).await?.into_page()?;
+    Ok(LastPage { told, way_on: Some(way_on.into()), status: Some(last.status.as_u16()) })
+}
+
 /// Opens the mailed link and continues to the password form, but sends nothing. A link checker does this, and
 /// so does a person who leaves the page open. Returns whether the form was reached.
 pub async fn reaches_password_form(link: &str) -> Result<bool> {
@@ -316,6 +340,13 @@ impl Page {
         let mut targets =
             document.select(&links).filter_map(|link| self.url.join(link.value().attr("href")?).ok());
         targets.find(|target| target.path().contains("/login-actions/"))
+    }
+
+    /// The link back to the application, at the end of the actions.
+    fn way_on(&self) -> Option<Url> {
+        let document = Html::parse_document(&self.html);
+        let link = document.select(&selector("#kc-info-message a[href]")).next()?;
+        self.url.join(link.value().attr("href")?).ok()
     }
 
     fn tells_an_error(&self) -> bool {

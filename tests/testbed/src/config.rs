@@ -83,6 +83,14 @@ pub fn keycloak_away(secret_file: &Path) -> Value {
     section
 }
 
+/// The section with the account console, which exists, as the last page of the mailed link.
+pub fn to_the_console(mut section: Value) -> Value {
+    if let Some(section) = section.as_object_mut() {
+        section.remove("mail_redirect_uri");
+    }
+    section
+}
+
 fn registered(registration: Registration<'_>) -> Value {
     let Registration { realm, secret_file, ids: [federation_id, group_mapper_id] } = registration;
     json!({
