@@ -1,7 +1,7 @@
 //! Given and family names: any script, one line, nothing that a mail program or a page could read as markup.
 
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
 /// A legal given or family name, NFC, 1 to 64 characters.
@@ -42,8 +42,8 @@ impl PersonName {
         if name.chars().count() > NAME_MAX {
             return Err(IllegalPersonName::TooLong);
         }
-        if let Some(hidden) = name.chars().find(|c| !is_shown(*c)) {
-            return Err(IllegalPersonName::Character(hidden));
+        if let Some(refused) = first_hidden_or_symbol(&name) {
+            return Err(IllegalPersonName::Character(refused));
         }
         if let Some(mark) = name.chars().next().filter(|first| is_combining_mark(*first)) {
             return Err(IllegalPersonName::Character(mark));
@@ -51,7 +51,7 @@ impl PersonName {
         if reads_like_address(&name) {
             return Err(IllegalPersonName::LooksLikeAddress);
         }
-        if let Some(refused) = name.chars().find(|c| is_refused_by_keycloak(*c) || is_symbol(*c)) {
+        if let Some(refused) = name.chars().find(|c| is_refused_by_keycloak(*c)) {
             return Err(IllegalPersonName::Character(refused));
         }
         Ok(Self(name))
@@ -67,6 +67,33 @@ impl PersonName {
 /// with one of them can't be changed by any call: Keycloak validates the whole user each time.
 fn is_refused_by_keycloak(c: char) -> bool {
     "<>&\"$%!#?§;*~/\\|^=+[]{}()".contains(c) || c.is_control()
+}
+
+/// The first character that shows nothing, except a joiner that its neighbours need, or that is a symbol.
+fn first_hidden_or_symbol(name: &str) -> Option<char> {
+    let chars: Vec<char> = name.chars().collect();
+    let neighbour = |at: Option<usize>| at.and_then(|at| chars.get(at)).copied().unwrap_or(' ');
+    let is_refused = |(at, c): (usize, &char)| {
+        let (before, after) = (neighbour(at.checked_sub(1)), neighbour(at.checked_add(1)));
+        (is_symbol(*c) || !is_shown(*c)) && !is_needed_joiner(before, *c, after)
+    };
+    chars.iter().enumerate().find(|found| is_refused(*found)).map(|(_, c)| *c)
+}
+
+/// Whether a zero-width joiner or non-joiner changes how its neighbours are written, so that the name needs it: beside a virama in the
+/// scripts of India and Sri Lanka, and a non-joiner between two Arabic letters. RFC 5892 appendix A allows domain names the same.
+fn is_needed_joiner(before: char, c: char, after: char) -> bool {
+    const NON_JOINER: char = '\u{200c}';
+    const JOINER: char = '\u{200d}';
+    const VIRAMA: u8 = 9;
+    let is_virama = |c: char| canonical_combining_class(c) == VIRAMA;
+    let is_arabic =
+        |c: char| matches!(c, '\u{620}'..='\u{6ff}' | '\u{750}'..='\u{77f}' | '\u{8a0}'..='\u{8ff}');
+    match c {
+        NON_JOINER => is_virama(before) || (is_arabic(before) && is_arabic(after)),
+        JOINER => is_virama(before) || is_virama(after),
+        _ => false,
+    }
 }
 
 /// Whether a character is a pictograph, an arrow, a currency sign or another symbol, and no part of any name. Modifier symbols (category
@@ -96,7 +123,7 @@ impl std::fmt::Debug for PersonName {
 
 /// Whether a character is visible as itself: no control, format, bidi, zero-width, private or blank character.
 ///
-/// Zero-width joiners are refused, too. Some scripts use them inside names, but nobody can see whether two names differ by one.
+/// A zero-width joiner is hidden, too: nobody can see whether two texts differ by one. Some names need it ([`PersonName::parse`]).
 pub fn is_shown(c: char) -> bool {
     !c.is_control()
         && !matches!(c,
@@ -157,6 +184,10 @@ mod tests {
             ("O´Brien", "O´Brien"),
             ("Núria Pol·lux", "Núria Pol·lux"),
             ("Kaʻiulani", "Kaʻiulani"),
+            ("امیر\u{200c}حسین", "امیر\u{200c}حسین"),
+            ("ශ්\u{200d}රියානි", "ශ්\u{200d}රියානි"),
+            ("ನಿತಿನ್\u{200c}", "ನಿತಿನ್\u{200c}"),
+            ("র\u{200d}্যাহা", "র\u{200d}্যাহা"),
         ] {
             assert_eq!(PersonName::parse(typed).map(|name| name.0), Ok(taken.to_owned()), "{typed:?}");
         }
@@ -191,6 +222,12 @@ mod tests {
             ("O&M", Character('&')),
             ("s/o Raman", Character('/')),
             ("Ada 🎉", Character('🎉')),
+            ("👩\u{200d}💻", Character('👩')),
+            ("A\u{200d}da", Character('\u{200d}')),
+            ("A\u{200c}da", Character('\u{200c}')),
+            ("محمد\u{200c}", Character('\u{200c}')),
+            ("مح\u{200d}مد", Character('\u{200d}')),
+            ("ශ්\u{200d}\u{200d}රි", Character('\u{200d}')),
             ("♥ Ada", Character('♥')),
             ("Ada™", Character('™')),
             ("Ada ©", Character('©')),
@@ -237,7 +274,8 @@ mod tests {
                 let text = name.as_str();
                 let length = text.chars().count();
                 prop_assert!((1..=NAME_MAX).contains(&length));
-                prop_assert!(text.chars().all(|c| is_shown(c) && c != '@' && !is_refused_by_keycloak(c)));
+                let is_joiner = |c: char| matches!(c, '\u{200c}' | '\u{200d}');
+                prop_assert!(text.chars().all(|c| (is_shown(c) || is_joiner(c)) && c != '@' && !is_refused_by_keycloak(c)));
                 prop_assert!(!text.contains("://"));
                 prop_assert_eq!(PersonName::parse(text), Ok(name.clone()));
             }

@@ -73,6 +73,12 @@ pub enum Effect {
         /// The close code.
         code: u16,
     },
+    /// Answers IDENTIFY with nothing until all faults are removed. Then READY is sent, and every event since.
+    ReadyHeld,
+    /// Sends READY and its guilds a second time, as after a repeated delivery.
+    ReadyTwice,
+    /// Sends READY with HELLO, before the client can send its IDENTIFY: the fastest answer that a client can ever meet.
+    ReadyAtOnce,
     /// Asks clients to reconnect (op 7), at once.
     Reconnect,
     /// Tells clients that their session is invalid (op 9), at once.
@@ -138,6 +144,9 @@ impl Faults {
             .waiting
             .iter_mut()
             .find(|fault| fault.times > 0 && wanted(&fault.effect) && matches_route(&fault.route, route))?;
+        if found.effect == Effect::ReadyHeld {
+            return Some(Effect::ReadyHeld);
+        }
         if let Effect::Hold { after } = &mut found.effect {
             if *after > 0 {
                 *after -= 1;

@@ -31,7 +31,8 @@ pub(crate) async fn serve(sim: Sim, mut socket: WebSocket, version: Option<Strin
         return;
     }
     let (sender, mut outgoing) = mpsc::unbounded_channel();
-    let mut talk = Talk { sim, sender, session: None, recent: VecDeque::new() };
+    let mut talk = Talk { sim, sender, session: None, is_ahead: false, recent: VecDeque::new() };
+    talk.opens_at_once();
     // A client that is silent for this long is disconnected (Discord allows about one and a half intervals).
     let patience = Duration::from_millis(interval_ms * 3 / 2 + 5_000);
     let code = loop {
@@ -92,6 +93,8 @@ struct Talk {
     sim: Sim,
     sender: mpsc::UnboundedSender<Outgoing>,
     session: Option<String>,
+    /// Whether READY was sent before the IDENTIFY that asks for it.
+    is_ahead: bool,
     recent: VecDeque<std::time::Instant>,
 }
 
@@ -158,7 +161,25 @@ impl Talk {
         taken.and_then(|effect| if let Effect::IdentifyRefuse { code } = effect { Some(code) } else { None })
     }
 
+    /// Opens the session of the only bot without its IDENTIFY, if a test wants that.
+    fn opens_at_once(&mut self) {
+        let (sender, name) = (self.sender.clone(), random_hex(16));
+        let is_open = self.sim.change(|state| {
+            state.faults.take("*", |effect| *effect == Effect::ReadyAtOnce)?;
+            let (id, allowed) = state.apps.values().next().map(|app| (app.id, app.allowed_intents))?;
+            state.open_session(&name, id, allowed, (0, 1), sender);
+            Some(())
+        });
+        if is_open.is_some() {
+            self.session = Some(name);
+            self.is_ahead = true;
+        }
+    }
+
     fn identify(&mut self, data: &Value) -> Result<(), u16> {
+        if std::mem::take(&mut self.is_ahead) {
+            return Ok(());
+        }
         if self.session.is_some() {
             return Err(4005);
         }
@@ -223,9 +244,10 @@ impl Talk {
         let sender = self.sender.clone();
         self.sim.change(|state| {
             if let Some(session) = state.sessions.get_mut(&name)
-                && session.connection.as_ref().is_some_and(|other| other.same_channel(&sender))
+                && session.connection.iter().chain(&session.held).any(|other| other.same_channel(&sender))
             {
                 session.connection = None;
+                session.held = None;
             }
         });
     }
@@ -281,17 +303,35 @@ impl SimState {
             seq: 0,
             sent: VecDeque::new(),
             connection: Some(sender),
+            held: None,
             member_requests: BTreeMap::new(),
         };
-        session.send("READY", &ready);
-        if intents & 1 != 0 {
-            for guild in guilds.iter().filter_map(|id| self.guilds.get(id)) {
-                session.send("GUILD_CREATE", &objects::guild_create(self, guild, found.user));
+        if self.faults.take("*", |effect| *effect == Effect::ReadyHeld).is_some() {
+            session.held = session.connection.take();
+        }
+        let is_twice = self.faults.take("*", |effect| *effect == Effect::ReadyTwice).is_some();
+        for _ in 0..1 + usize::from(is_twice) {
+            session.send("READY", &ready);
+            if intents & 1 != 0 {
+                for guild in guilds.iter().filter_map(|id| self.guilds.get(id)) {
+                    session.send("GUILD_CREATE", &objects::guild_create(self, guild, found.user));
+                }
             }
         }
         self.sessions.insert(name.to_owned(), session);
         self.record.identified_ms = Some(self.now_ms());
         self.note_gateway(format!("{} identified", found.name));
+    }
+
+    /// Sends what held sessions have to send, READY first.
+    pub(crate) fn release_sessions(&mut self) {
+        for session in self.sessions.values_mut() {
+            let Some(connection) = session.held.take() else { continue };
+            for (_, text) in &session.sent {
+                drop(connection.send(Outgoing::Frame(text.clone())));
+            }
+            session.connection = Some(connection);
+        }
     }
 
     fn resume_session(

@@ -366,9 +366,12 @@ impl Sim {
         self.read(|state| state.faults.held())
     }
 
-    /// Removes every fault that has not been used up.
+    /// Removes every fault that has not been used up, and sends what they held back.
     pub fn heals(&self) {
-        self.change(|state| state.faults.clear());
+        self.change(|state| {
+            state.faults.clear();
+            state.release_sessions();
+        });
     }
 
     /// Messages whose current text nobody has read.

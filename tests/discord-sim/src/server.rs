@@ -229,6 +229,9 @@ impl Sim {
             | Effect::UnknownWebhook
             | Effect::GatewayRefuse
             | Effect::IdentifyRefuse { .. }
+            | Effect::ReadyHeld
+            | Effect::ReadyTwice
+            | Effect::ReadyAtOnce
             | Effect::MissAck
             | Effect::DeliverAgain { .. } => state.faults.add(fault),
         });

@@ -222,6 +222,8 @@ pub(crate) struct Session {
     /// The dispatches that were sent, for the replay.
     pub(crate) sent: VecDeque<(u64, String)>,
     pub(crate) connection: Option<mpsc::UnboundedSender<Outgoing>>,
+    /// The connection of a session whose READY is held back.
+    pub(crate) held: Option<mpsc::UnboundedSender<Outgoing>>,
     pub(crate) member_requests: BTreeMap<Id, i64>,
 }
 

@@ -35,12 +35,21 @@ pub struct Options {
     pub groups: Vec<&'static str>,
     /// Another `[[guild]]`, which the bot was never invited to.
     pub beside: Option<Value>,
+    /// Whether Discord limits how many calls the bot makes.
+    pub has_rate_limits: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let groups = vec!["members"];
-        Self { event_poll: "1s", rate_limits: json!({}), reserved: Vec::new(), groups, beside: None }
+        Self {
+            event_poll: "1s",
+            rate_limits: json!({}),
+            reserved: Vec::new(),
+            groups,
+            beside: None,
+            has_rate_limits: true,
+        }
     }
 }
 
@@ -154,7 +163,11 @@ impl Story {
     }
 
     async fn begins(name: &'static str, rules: Rules) -> Self {
-        let options = discord_sim::Options { patience: LIMIT, ..discord_sim::Options::default() };
+        let options = discord_sim::Options {
+            patience: LIMIT,
+            rate_limits: rules.options.has_rate_limits,
+            ..discord_sim::Options::default()
+        };
         let sim = Sim::start(options).await.expect("the simulated Discord starts");
         let bot = sim.bot("Accolade");
         let guild = guild::builder(&sim, name, &bot)

@@ -170,6 +170,17 @@ pub async fn login_by_code(
     read_tokens(&response.json().await?).map(|tokens| Login::Tokens(Box::new(tokens)))
 }
 
+/// Asks for a new access token with a refresh token, as an application does in the background.
+pub async fn refresh(keycloak_url: &str, realm: &str, client_id: &str, refresh_token: &str) -> Result<Login> {
+    let endpoint = format!("{keycloak_url}/realms/{realm}/protocol/openid-connect/token");
+    let body = [("grant_type", "refresh_token"), ("client_id", client_id), ("refresh_token", refresh_token)];
+    let response = Browser::new()?.client.post(endpoint).form(&body).send().await?;
+    if !response.status().is_success() {
+        return Ok(Login::Refused(response.text().await?));
+    }
+    read_tokens(&response.json().await?).map(|tokens| Login::Tokens(Box::new(tokens)))
+}
+
 fn read_tokens(body: &Value) -> Result<Tokens> {
     let text = |name: &str| body[name].as_str().map(str::to_owned);
     let access_token = text("access_token").context("Keycloak's answer holds no access token")?;

@@ -2,9 +2,10 @@
 //!
 //! It uses the product's tables and codes but none of its code. It has its own SQL, LDAP and HTTP, and its own
 //! reader of the audit chain. It checks an idle environment, in which no job is in progress. [`Checker`] reads
-//! what every test has; [`authority`], [`secrets`], [`told`] and [`leaks`] need data that only a campaign has.
+//! what every test has; [`authority`], [`ends`], [`secrets`], [`told`] and [`leaks`] need data that only a campaign has.
 
 pub mod authority;
+pub mod ends;
 pub mod leaks;
 pub mod secrets;
 pub mod told;
@@ -53,11 +54,13 @@ pub enum Rule {
     WordsAreTrue,
     /// I10: the queues are empty, and no process holds more than before.
     QueuesEmpty,
+    /// I11: a person who was told that their account ends can't log in anywhere.
+    EndsHold,
 }
 
 impl Rule {
     /// Every rule, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NothingLost,
         Self::NoSecondAccount,
         Self::NoOrphan,
@@ -68,9 +71,10 @@ impl Rule {
         Self::NothingUsableEarly,
         Self::WordsAreTrue,
         Self::QueuesEmpty,
+        Self::EndsHold,
     ];
 
-    /// `I1` to `I10`.
+    /// `I1` to `I11`.
     pub fn id(self) -> String {
         let at = Self::ALL.iter().position(|rule| *rule == self).unwrap_or_default();
         format!("I{}", at + 1)
@@ -89,6 +93,7 @@ impl Rule {
             Self::NothingUsableEarly => "nothing is usable before the link was followed",
             Self::WordsAreTrue => "no message claims what is not so",
             Self::QueuesEmpty => "the queues are empty, and nothing is leaked",
+            Self::EndsHold => "nobody logs in whose account was said to end",
         }
     }
 }

@@ -263,6 +263,9 @@ fn is_rest_fault(effect: &Effect) -> bool {
         Effect::GatewayClose { .. }
         | Effect::GatewayRefuse
         | Effect::IdentifyRefuse { .. }
+        | Effect::ReadyHeld
+        | Effect::ReadyTwice
+        | Effect::ReadyAtOnce
         | Effect::Reconnect
         | Effect::InvalidSession { .. }
         | Effect::MissAck
@@ -369,6 +372,9 @@ fn run(
             | Effect::GatewayClose { .. }
             | Effect::GatewayRefuse
             | Effect::IdentifyRefuse { .. }
+            | Effect::ReadyHeld
+            | Effect::ReadyTwice
+            | Effect::ReadyAtOnce
             | Effect::Reconnect
             | Effect::InvalidSession { .. }
             | Effect::MissAck

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use discord_sim::Options;
+use discord_sim::{Effect, Options};
 
 use crate::client::{Gateway, INTENTS, TestEnv};
 
@@ -54,4 +54,38 @@ async fn a_bot_is_sent_to_the_gateway_that_the_options_name_and_so_is_its_resume
     gateway.identify(&env.bot.token(), INTENTS).await;
     let ready = gateway.event("READY").await;
     assert_eq!(ready["resume_gateway_url"], elsewhere);
+}
+
+#[tokio::test]
+async fn a_held_ready_comes_first_when_it_is_released_and_what_happened_meanwhile_follows() {
+    let env = TestEnv::new().await;
+    env.sim.fails("*", Effect::ReadyHeld, 1);
+    let mut gateway = Gateway::open(&env.sim).await;
+    gateway.identify(&env.bot.token(), INTENTS).await;
+    assert!(gateway.events_so_far().await.is_empty(), "something came before READY");
+    assert!(!env.sim.is_connected(&env.bot));
+    env.ada.gains("moderator");
+    env.sim.heals();
+    gateway.event("GUILD_MEMBER_UPDATE").await;
+    let names: Vec<&str> = gateway.frames.iter().filter_map(|frame| frame["t"].as_str()).collect();
+    assert_eq!(names, ["READY", "GUILD_CREATE", "GUILD_MEMBER_UPDATE"]);
+    assert!(env.sim.is_connected(&env.bot));
+}
+
+#[tokio::test]
+async fn ready_comes_twice_or_before_the_identify_when_a_test_wants_it() {
+    let env = TestEnv::new().await;
+    env.sim.fails("*", Effect::ReadyTwice, 1);
+    let mut gateway = Gateway::open(&env.sim).await;
+    gateway.identify(&env.bot.token(), INTENTS).await;
+    assert_eq!(gateway.events_so_far().await, ["READY", "GUILD_CREATE", "READY", "GUILD_CREATE"]);
+    env.sim.fails("*", Effect::ReadyAtOnce, 1);
+    let mut gateway = Gateway::open(&env.sim).await;
+    gateway.event("READY").await;
+    gateway.identify(&env.bot.token(), INTENTS).await;
+    assert_eq!(
+        gateway.events_so_far().await,
+        ["GUILD_CREATE"],
+        "the IDENTIFY is taken, and answered already"
+    );
 }

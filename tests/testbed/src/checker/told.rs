@@ -27,7 +27,7 @@ pub async fn check(log: &Value, store: &DbInspector) -> anyhow::Result<Vec<Viola
 }
 
 /// The word that follows `before`, up to a blank or a full stop.
-fn word_after<'a>(text: &'a str, before: &str) -> Option<&'a str> {
+pub(super) fn word_after<'a>(text: &'a str, before: &str) -> Option<&'a str> {
     let rest = text.split_once(before)?.1;
     let end = rest.find(|sign: char| sign.is_whitespace() || sign == ',').unwrap_or(rest.len());
     // Codes and names are in code spans.

@@ -327,6 +327,7 @@ impl EnvironmentRun<'_> {
         let ended = ended.await?;
         let left = self.journeys.len();
         anyhow::ensure!(ended, "{left} journeys never end although no fault happens any more");
+        self.memory.tries_everybody_again();
         self.quiet().await
     }
 }

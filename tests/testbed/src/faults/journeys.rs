@@ -16,8 +16,9 @@ use super::env::{ADMIN, MODERATORS, TestEnv};
 use super::person::{Person, RequestSeen, change_member};
 use super::servers::Servers;
 use super::stage::Stage;
-use crate::browser::{self, Outcome};
+use crate::browser::{self, Login, Outcome};
 use crate::sandbox::chat::Answer;
+use crate::sandbox::product::{MAIL_CLIENT, REALM, REDIRECT};
 use crate::waiting::{comes_true_at_looks, let_pass, wait_until};
 
 /// How long a journey may take while the gate is open and faults keep happening.
@@ -149,6 +150,7 @@ impl Traveller {
             Journey::NotMe => {
                 self.is_invited().await?;
                 self.follows_the_link().await?;
+                self.logs_in().await?;
                 self.says_it_was_somebody_else().await
             }
             Journey::AsksAgain => {
@@ -486,6 +488,28 @@ impl Traveller {
                 self.env().chat.command(&self.person.name, "/account password").await?;
             }
             Ok(None)
+        })
+        .await
+    }
+
+    /// Logs in at Keycloak, unless the account was never activated. The session must end with the account.
+    async fn logs_in(&self) -> Result<()> {
+        self.until("a login", async || {
+            let account = self.person.account(self.env()).await?;
+            if account.is_none_or(|(state, _)| state != "active") {
+                return Ok(Some(()));
+            }
+            let (url, person) = (&self.servers().real.keycloak.public_url, &self.person);
+            let login =
+                browser::login_by_code(url, REALM, MAIL_CLIENT, REDIRECT, &person.name, &person.password);
+            match login.await? {
+                Login::Tokens(tokens) => {
+                    let token = tokens.refresh_token.context("a login without a refresh token")?;
+                    self.stage.notes_session(&person.name, token);
+                    Ok(Some(()))
+                }
+                Login::Refused(why) => bail!("Keycloak's page: {why}"),
+            }
         })
         .await
     }

@@ -94,7 +94,7 @@ pub struct FaultsOptions {
     /// Continue from the counts of an earlier campaign, such as `target/faults-sqlite.json`.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
-    /// Break this rule on purpose (`I1` to `I10`); the checker must find it. Exits with 1 if it does, with 2 if it does not.
+    /// Break this rule on purpose (`I1` to `I11`); the checker must find it. Exits with 1 if it does, with 2 if it does not.
     #[arg(long, value_name = "RULE", value_parser = plants::rule_named, conflicts_with_all = ["points", "seconds", "only", "resume"])]
     plant: Option<Rule>,
     #[command(flatten)]

@@ -38,7 +38,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// The result of one planted violation.
 #[derive(Clone, Debug)]
 pub struct Planted {
-    /// `I1` to `I10`.
+    /// `I1` to `I11`.
     pub rule: String,
     /// What the checker reports and did not report before.
     pub found: Vec<String>,
@@ -49,7 +49,7 @@ pub struct Planted {
 /// Parses the name of a rule from a flag.
 pub(super) fn rule_named(name: &str) -> Result<Rule> {
     let found = Rule::ALL.into_iter().find(|known| known.id().eq_ignore_ascii_case(name));
-    found.with_context(|| format!("no rule is called {name}; there are I1 to I10"))
+    found.with_context(|| format!("no rule is called {name}; there are I1 to I11"))
 }
 
 /// Plants one violation in a small environment that had none before.
@@ -101,17 +101,18 @@ async fn plant(paths: &Paths, database: Database, rules: &[Rule]) -> Result<Vec<
     Ok(planted)
 }
 
-/// A small idle environment: one active account, one whose mail was sent, and two waiting requests.
+/// A small idle environment: one active account, one whose mail was sent, two waiting requests, and one account that was locked.
 struct Garden {
     stage: Arc<Stage>,
     used: Person,
     invited: Person,
     waiting: [Person; 2],
+    locked: Person,
 }
 
 impl Garden {
     async fn grown(stage: &Arc<Stage>) -> Result<Self> {
-        let journeys = [Journey::Used, Journey::Invited, Journey::Waits, Journey::Waits];
+        let journeys = [Journey::Used, Journey::Invited, Journey::Waits, Journey::Waits, Journey::NotMe];
         for (seed, journey) in (1..).zip(journeys) {
             travels(Arc::clone(stage), journey, seed).await?;
         }
@@ -122,9 +123,9 @@ impl Garden {
             Ok(stage.env.db.column(open).await?.is_empty())
         })
         .await?;
-        let [used, invited, one, other]: [Person; 4] =
-            stage.people().try_into().map_err(|_| anyhow::anyhow!("four people"))?;
-        Ok(Self { stage: Arc::clone(stage), used, invited, waiting: [one, other] })
+        let [used, invited, one, other, locked]: [Person; 5] =
+            stage.people().try_into().map_err(|_| anyhow::anyhow!("five people"))?;
+        Ok(Self { stage: Arc::clone(stage), used, invited, waiting: [one, other], locked })
     }
 
     /// Breaks the rule. The returned value must be kept for as long as the violation is to last.
@@ -166,6 +167,10 @@ impl Garden {
             }
             Rule::WordsAreTrue => self.edits_a_card().await?,
             Rule::QueuesEmpty => return self.holds_connections().await,
+            Rule::EndsHold => {
+                let dn = slapd.person_dn(&self.locked.name);
+                slapd.set_attribute(&dn, "pwdAccountLockedTime", &[]).await?;
+            }
         }
         Ok(Vec::new())
     }

@@ -26,11 +26,12 @@ pub(super) enum Fault {
     DiskFull,
     Locked,
     Clock,
+    Profile,
 }
 
 impl Fault {
     /// All faults, ordered by name.
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Kill,
         Self::Stop,
         Self::Terminate,
@@ -48,6 +49,7 @@ impl Fault {
         Self::DiskFull,
         Self::Locked,
         Self::Clock,
+        Self::Profile,
     ];
 
     /// The name in flags and tables.
@@ -70,6 +72,7 @@ impl Fault {
             Self::DiskFull => "F18",
             Self::Locked => "F20",
             Self::Clock => "F23",
+            Self::Profile => "F30",
         }
     }
 
@@ -93,6 +96,7 @@ impl Fault {
             Self::DiskFull => "the database's disk is full",
             Self::Locked => "the database is locked",
             Self::Clock => "the bot's clock is an hour off",
+            Self::Profile => "Keycloak's profile asks for more than people have",
         }
     }
 
@@ -101,7 +105,7 @@ impl Fault {
             // Restarting a killed Keycloak takes as long as fifty other points.
             Self::KillKeycloak => 1,
             Self::Terminate | Self::DiskFull | Self::Locked | Self::Clock => 10,
-            Self::KillDirectory | Self::Mail => 12,
+            Self::KillDirectory | Self::Mail | Self::Profile => 12,
             Self::KillPostgres | Self::Stall => 20,
             Self::Stop | Self::Gateway => 25,
             Self::Corrupt => 35,

@@ -5,14 +5,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use reqwest::Method;
-use serde_json::json;
-use tokio::sync::OnceCell;
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, OnceCell};
 
 use super::Database;
 use crate::proxy::{Proxy, Speech};
 use crate::sandbox::product::{GROUP, REALM, new_token, write_secret};
 use crate::servers::{ServerOptions, TestServers, Wanted};
 use crate::slapd::Managed;
+
+/// The path of the realm's user profile.
+fn profile_path() -> String {
+    format!("{REALM}/users/profile")
+}
 
 /// Real servers and the lines to them.
 pub(super) struct Servers {
@@ -25,6 +30,8 @@ pub(super) struct Servers {
     pub(super) token: String,
     /// The ids that `setup keycloak` printed.
     pub(super) keycloak_ids: OnceCell<[String; 2]>,
+    /// The realm's own user profile, while another one is in force.
+    profile: Mutex<Option<Value>>,
 }
 
 /// The lines that outlive an environment.
@@ -48,7 +55,15 @@ impl Servers {
         let token = new_token();
         write_secret(&secrets.join("discord.token"), &token)?;
         let lines = ServerLines::start(&servers, seed).await?;
-        Ok(Self { lines, real: servers, database, secrets, token, keycloak_ids: OnceCell::new() })
+        Ok(Self {
+            lines,
+            real: servers,
+            database,
+            secrets,
+            token,
+            keycloak_ids: OnceCell::new(),
+            profile: Mutex::default(),
+        })
     }
 
     /// Returns the ids of the federation and of its mapper. The first caller's configuration makes the realm.
@@ -71,6 +86,27 @@ impl Servers {
             "connectionTimeout": "1000", "timeout": "1000", "writeTimeout": "1000",
         });
         self.real.keycloak.set_realm(REALM, &json!({ "smtpServer": server })).await
+    }
+
+    /// Adds an attribute to the realm's user profile, until [`Self::restore_profile`].
+    pub(super) async fn add_to_profile(&self, attribute: &Value) -> Result<()> {
+        let mut own = self.profile.lock().await;
+        if own.is_none() {
+            *own = Some(self.real.keycloak.admin_json(Method::GET, &profile_path(), None).await?);
+        }
+        let mut profile = own.clone().context("a profile")?;
+        profile["attributes"].as_array_mut().context("a profile has attributes")?.push(attribute.clone());
+        self.real.keycloak.admin_json(Method::PUT, &profile_path(), Some(&profile)).await.map(drop)
+    }
+
+    /// Puts the realm's own user profile back.
+    pub(super) async fn restore_profile(&self) -> Result<()> {
+        let mut own = self.profile.lock().await;
+        if let Some(profile) = &*own {
+            self.real.keycloak.admin_json(Method::PUT, &profile_path(), Some(profile)).await?;
+            *own = None;
+        }
+        Ok(())
     }
 
     /// All secrets that exist here, as text.

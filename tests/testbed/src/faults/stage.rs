@@ -23,6 +23,8 @@ pub(super) struct Stage {
     people: Mutex<Vec<Person>>,
     /// What each traveller waits for; reports show it.
     waits: Mutex<BTreeMap<String, String>>,
+    /// The refresh token of each person who logged in.
+    sessions: Mutex<BTreeMap<String, String>>,
     /// When each traveller who must let time pass may continue, in the environment's time.
     pauses: Mutex<BTreeMap<String, i64>>,
 }
@@ -36,6 +38,7 @@ impl Stage {
             gate: RwLock::default(),
             people: Mutex::default(),
             waits: Mutex::default(),
+            sessions: Mutex::default(),
             pauses: Mutex::default(),
         }
     }
@@ -52,6 +55,17 @@ impl Stage {
             Some(what) => waits.insert(name.to_owned(), what),
             None => waits.remove(name),
         };
+    }
+
+    /// Records the refresh token of a login.
+    pub(super) fn notes_session(&self, name: &str, refresh_token: String) {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.insert(name.to_owned(), refresh_token);
+    }
+
+    /// The refresh token of a person's login.
+    pub(super) fn session(&self, name: &str) -> Option<String> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// What all people wait for.
@@ -96,6 +110,7 @@ impl Stage {
         servers.slapd.start().await?;
         servers.keycloak.thaw();
         servers.keycloak.start().await?;
+        self.servers.restore_profile().await?;
         if let Some(postgres) = servers.postgres.started() {
             postgres.start().await?;
         }

@@ -13,7 +13,7 @@ use super::point::Fault;
 /// A violation that was found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Found {
-    /// `I1` to `I10`.
+    /// `I1` to `I11`.
     pub(super) rule: String,
     pub(super) what: String,
 }

@@ -1,17 +1,19 @@
-//! Runs the checker on an idle environment: all ten rules, from all five stores.
+//! Runs the checker on an idle environment: all eleven rules, from all five stores.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
 
 use super::stage::Stage;
 use crate::checker::authority::Authority;
+use crate::checker::ends::{self, Doors, Keys};
 use crate::checker::leaks::{self, Holdings};
 use crate::checker::secrets::{Canaries, TypedTexts};
 use crate::checker::{Checker, Rule, Violation, told};
-use crate::sandbox::product::{REALM, ids};
+use crate::sandbox::product::{MAIL_CLIENT, REALM, REDIRECT, ids};
 
 /// How many mails one account may cause: one, and a second after an unknown outcome.
 const MAILS_PER_ACCOUNT: usize = 2;
@@ -21,7 +23,19 @@ const MAILS_PER_ACCOUNT: usize = 2;
 pub(super) struct Memory {
     /// What each bot held when it was first idle.
     held: Mutex<HashMap<usize, Holdings>>,
+    /// The people whose end was tried at Keycloak. A try takes as long as a login, so it isn't repeated each time.
+    tried: Mutex<HashSet<String>>,
 }
+
+impl Memory {
+    /// Has the next run try everybody again at Keycloak.
+    pub(super) fn tries_everybody_again(&self) {
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// How many people try to log in at the same time.
+const TRY_AT_ONCE: usize = 4;
 
 /// Checks everything. The environment is idle: no job is open, and nobody acts.
 pub(super) async fn check(stage: &Stage, memory: &Memory) -> Result<Vec<Violation>> {
@@ -48,6 +62,7 @@ pub(super) async fn check(stage: &Stage, memory: &Memory) -> Result<Vec<Violatio
     };
     found.extend(authority.check(&env.db, &entries).await?);
     found.extend(told::check(&log, &env.db).await?);
+    ends_hold(stage, &log, memory, &mut found).await?;
     mails_are_wanted(stage, &mut found).await?;
     nothing_leaks(stage, &log, &mut found).await?;
     nothing_is_held(stage, memory, &mut found).await;
@@ -94,6 +109,41 @@ async fn mails_are_wanted(stage: &Stage, found: &mut Vec<Violation>) -> Result<(
             });
         }
     }
+    Ok(())
+}
+
+/// Checks I11: each person who was told that the account ends tries to log in.
+async fn ends_hold(stage: &Stage, log: &Value, memory: &Memory, found: &mut Vec<Violation>) -> Result<()> {
+    let servers = &stage.servers.real;
+    let doors = Doors {
+        slapd: &servers.slapd,
+        keycloak: &servers.keycloak,
+        realm: REALM,
+        client_id: MAIL_CLIENT,
+        redirect_uri: REDIRECT,
+    };
+    let told = ends::told(log, &stage.env.db).await?;
+    let mails = servers.mail.messages();
+    let tries = stage.people().into_iter().filter(|person| told.contains(&person.name)).map(async |person| {
+        let mail = mails.iter().rev().find(|mail| mail.is_to(&person.address));
+        let is_action = |link: &&String| link.contains("action-token");
+        let keys = Keys {
+            link: mail.and_then(|mail| mail.links.iter().find(is_action)).cloned(),
+            refresh_token: stage.session(&person.name),
+            username: person.name,
+            password: person.password,
+        };
+        let mut found = Vec::new();
+        let is_new =
+            memory.tried.lock().unwrap_or_else(PoisonError::into_inner).insert(keys.username.clone());
+        if is_new {
+            doors.try_keycloak(&keys, &mut found).await?;
+        }
+        doors.try_bind(&keys, &mut found).await?;
+        Ok::<_, anyhow::Error>(found)
+    });
+    let tried: Vec<Vec<Violation>> = stream::iter(tries).buffer_unordered(TRY_AT_ONCE).try_collect().await?;
+    found.extend(tried.into_iter().flatten());
     Ok(())
 }
 

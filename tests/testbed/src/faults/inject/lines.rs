@@ -70,7 +70,13 @@ impl Line {
             // The simulator has one list for both faults.
             Fault::Discord | Fault::Gateway => return Some(Self::Discord),
             Fault::KillPostgres => return Some(Self::Postgres),
-            Fault::Kill | Fault::Stop | Fault::Terminate | Fault::DiskFull | Fault::Locked | Fault::Clock => {
+            Fault::Kill
+            | Fault::Stop
+            | Fault::Terminate
+            | Fault::DiskFull
+            | Fault::Locked
+            | Fault::Clock
+            | Fault::Profile => {
                 return None;
             }
         }

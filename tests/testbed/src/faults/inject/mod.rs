@@ -3,6 +3,7 @@
 mod discord;
 mod lines;
 mod processes;
+mod profile;
 mod store;
 
 use std::time::Duration;
@@ -46,6 +47,7 @@ enum Domain {
     Bot,
     Store,
     Clock,
+    Profile,
     Line(Line),
 }
 
@@ -65,6 +67,7 @@ impl Strike {
             (Some(line), _) => Domain::Line(line),
             (None, Fault::DiskFull | Fault::Locked) => Domain::Store,
             (None, Fault::Clock) => Domain::Clock,
+            (None, Fault::Profile) => Domain::Profile,
             (None, _) => Domain::Bot,
         }
     }
@@ -108,5 +111,6 @@ pub(super) async fn strike(hand: &mut Hand<'_>, strike: Strike) -> Result<Vec<St
         Fault::DiskFull => store::fill_disk(hand).await,
         Fault::Locked => store::lock(hand).await,
         Fault::Clock => store::set_clock_apart(hand).await,
+        Fault::Profile => profile::ask_for_more(hand).await,
     }
 }
