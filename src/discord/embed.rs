@@ -128,6 +128,7 @@ mod tests {
     fn summary(texts: &[String], facts: usize) -> Summary {
         let text = |at: usize| texts[at % texts.len()].clone();
         Summary {
+            headline: text(0),
             person: Some(ShownPerson { name: text(0), avatar_url: "https://cdn.example/a.png".to_owned() }),
             title: text(1),
             text: text(2),

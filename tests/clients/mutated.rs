@@ -290,6 +290,7 @@ async fn no_spoilt_answer_of_keycloak_is_taken_for_a_success_or_stops_the_proces
     let config = config::Keycloak {
         url: url.clone(),
         public_url: url.clone(),
+        login_url: url.clone(),
         realm: "r".to_owned(),
         client_id: "accolade".to_owned(),
         client_secret: SecretString::from("secret"),

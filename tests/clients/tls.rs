@@ -79,6 +79,7 @@ async fn no_secret_is_sent_to_a_keycloak_whose_certificate_is_wrong() {
         let url = Url::parse(&format!("https://{}", impostor.address)).expect("a URL");
         config::Keycloak {
             public_url: url.clone(),
+            login_url: url.clone(),
             url,
             realm: "members".to_owned(),
             client_id: "accolade".to_owned(),
@@ -223,6 +224,7 @@ async fn a_keycloak_that_sends_us_elsewhere_is_not_followed() {
         let (url, came) = redirector(to.to_owned()).await;
         let config = config::Keycloak {
             public_url: url.clone(),
+            login_url: url.clone(),
             url,
             realm: "members".to_owned(),
             client_id: "accolade".to_owned(),

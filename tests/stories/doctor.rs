@@ -120,6 +120,26 @@ fn what_is_too_long_for_a_message_is_a_file_and_a_revoked_admin_role_counts_at_o
 }
 
 #[test]
+fn a_channel_without_embeds_still_gets_the_card_and_the_doctor_names_the_right() {
+    Story::plays("noembed", Rules::moderators(), async |story| {
+        let (ada, grace, linus) = (story.person("ada"), story.person("grace"), story.person("linus"));
+        let embeds = Permissions::EMBED_LINKS;
+        story.guild.excepts("account-requests", "@everyone", Permissions(0), embeds);
+        story.asks_with("ada", &story.form("ada")).await;
+        story.wait_until_idle().await;
+        let card = grace.waits_for("** of @ada · Waiting for a decision").await;
+        assert!(card.contains("[Approve]") && !card.contains("Rule: "), "{card}");
+        let told = asks(&linus, "/doctor", "channel_rights_missing: ").await;
+        assert!(told.contains("Embed Links"), "{told}");
+        // The next edit shows what was left out.
+        story.guild.excepts("account-requests", "@everyone", Permissions(0), Permissions(0));
+        ada.runs("/account cancel").await;
+        let card = grace.waits_for("Cancelled").await;
+        assert!(card.contains("Rule: `members`"), "{card}");
+    });
+}
+
+#[test]
 fn while_servers_are_silent_a_doctor_says_so_once_at_a_time_and_nobody_waits_for_it() {
     Story::plays_alone("silentone", Rules::moderators(), async |story| {
         let (linus, grace) = (story.person("linus"), story.person("grace"));

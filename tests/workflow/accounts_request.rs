@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use accolade::accounts::deny_list::DenyTarget;
 use accolade::accounts::{BrokenRule, Details, Field, FormInput, Purpose, UseCaseError};
+use accolade::clock::Clock as _;
 use accolade::domain::account::AccountState;
 use accolade::domain::eligibility::WhyNot;
 use accolade::domain::error_code::ErrorCode;
