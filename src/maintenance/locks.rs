@@ -220,6 +220,8 @@ mod tests {
             attempt: 1,
             next_run: Timestamp::default(),
             error_code: None,
+            progressed_at: Timestamp::default(),
+            reported_at: None,
             mail_attempts: 0,
             cancel_asked: false,
         }

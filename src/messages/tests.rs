@@ -20,6 +20,7 @@ use crate::domain::person_name::{IllegalPersonName as Person, PersonName};
 use crate::domain::phase::AccountUnavailable;
 use crate::domain::profile_rules::RealmRule;
 use crate::domain::reference::Reference;
+use crate::domain::refusal::Refusal;
 use crate::domain::request::{Answer, Faulty, Form, RequestState};
 use crate::domain::status::{Asked, Delay, Mails, NextRequest, Stage, StatusFacts};
 use crate::domain::summary::Tone;
@@ -404,7 +405,7 @@ fn said_of_waits(lang: Lang) -> Vec<String> {
         for is_end in [false, true] {
             let wait = Wait { code: *code, since: AT, is_end };
             let facts = CardFacts { wait: Some(wait), ..card(CardState::Making(Decider::Person(ADA))) };
-            said.push(card::text(lang, &facts));
+            said.push(card_text(lang, &facts));
             for count in [1, 2, 100] {
                 said.push(card::delayed_notice(lang, &vec!["K7M2QX"; count], &wait));
             }

@@ -8,6 +8,7 @@ use accolade::background::{Background, Health};
 use accolade::domain::error_code::ErrorCode;
 use accolade::domain::job::{JobKind, Step};
 use accolade::domain::lang::Lang;
+use accolade::domain::status::StatusFacts;
 use accolade::messages::status;
 use testbed::proxy::{Answer, Plan, Server, Which};
 
@@ -26,7 +27,8 @@ fn no_import() -> Plan {
 async fn status_of_ada(env: &StepEnv) -> String {
     let caller = env.caller(1).await;
     let shown = env.accounts().status(&caller).await.expect("a status");
-    status::sentence(Lang::En, &shown.stage, None)
+    let facts = StatusFacts { stage: &shown.stage, code: None, next: &shown.next, login_url: "https://sso.example.org/" };
+    status::sentence(Lang::En, &facts)
 }
 
 async fn drains(worker: &Background) {

@@ -121,7 +121,7 @@ fn a_report_tells_the_worst_first_and_what_nobody_judged_apart_from_what_is_in_o
 
 #[test]
 fn a_report_without_findings_says_what_is_fine_and_how_to_check_the_rest() {
-    let check = |finding, outcome| Check { finding, outcome, about: None };
+    let check = |finding, outcome| Check { finding, outcome, about: None, cause: None };
     let healthy = Diagnosis {
         checks: Finding::ALL
             .iter()

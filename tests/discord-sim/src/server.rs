@@ -223,6 +223,7 @@ impl Sim {
             }
             Effect::RateLimit { .. }
             | Effect::Status { .. }
+            | Effect::Refuse { .. }
             | Effect::Latency { .. }
             | Effect::Hold { .. }
             | Effect::Cut { .. }
