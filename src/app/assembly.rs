@@ -273,7 +273,8 @@ async fn open_store(
 ) -> Result<Store, StoreError> {
     loop {
         match Store::open(&config.store, Arc::clone(clock), Arc::clone(rng)).await {
-            Err(error) if error.is_passing() => {
+            // What only a change of the configuration cures ends the start, with the fix.
+            Err(error) if error.is_passing() && error.cause().is_none_or(Cause::may_pass) => {
                 let cause = error.cause().map_or("unknown", Cause::code);
                 tracing::warn!(%error, cause, "the database does not answer; trying again in 2 s");
                 clock.pause(STORE_RETRY).await;

@@ -10,7 +10,7 @@ use crate::domain::eligibility::Approval;
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 
 /// A folder that contains every file that the example names.
-fn folder() -> tempfile::TempDir {
+pub(super) fn folder() -> tempfile::TempDir {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a folder");
     let secrets = folder.path().join("secrets");
@@ -42,7 +42,7 @@ fn file_in(folder: &tempfile::TempDir) -> PathBuf {
     folder.path().join("accolade.toml")
 }
 
-fn loaded(
+pub(super) fn loaded(
     folder: &tempfile::TempDir,
     text: &str,
     environment: &[(&str, &str)],
@@ -67,7 +67,7 @@ fn faults_after(changes: &[(&str, &str)]) -> Vec<String> {
 }
 
 /// The single fault in the example after one change.
-fn fault_after(from: &str, to: &str) -> String {
+pub(super) fn fault_after(from: &str, to: &str) -> String {
     let faults = faults_after(&[(from, to)]);
     assert_eq!(faults.len(), 1, "{faults:#?}");
     faults.into_iter().next().unwrap_or_default()
@@ -246,114 +246,6 @@ fn the_role_of_account_holders_decides_nothing() {
         let diagnostic = fault_after("member_role = \"100000000000000006\"", &named);
         assert!(diagnostic.contains("this role decides requests"), "{diagnostic}");
     }
-}
-
-#[test]
-fn the_servers_own_id_is_no_role() {
-    for (key, from, to) in [
-        (
-            "guild[0].rule[0].all_roles",
-            "all_roles = [\"100000000000000007\"]",
-            "all_roles = [\"100000000000000001\"]",
-        ),
-        (
-            "guild[0].rule[0].any_roles",
-            "any_roles = [\"100000000000000008\"",
-            "any_roles = [\"100000000000000001\"",
-        ),
-        (
-            "guild[0].moderator_roles",
-            "moderator_roles = [\"100000000000000002\"]",
-            "moderator_roles = [\"100000000000000001\"]",
-        ),
-        (
-            "guild[0].admin_roles",
-            "admin_roles = [\"100000000000000003\"]",
-            "admin_roles = [\"100000000000000001\"]",
-        ),
-        (
-            "guild[0].member_role",
-            "member_role = \"100000000000000006\"",
-            "member_role = \"100000000000000001\"",
-        ),
-    ] {
-        let said = fault_after(from, to);
-        assert!(
-            said.contains(key) && said.contains("@everyone") && said.contains("`100000000000000001`"),
-            "{said}"
-        );
-    }
-}
-
-#[test]
-fn an_id_of_discord_is_one_thing_in_one_server() {
-    let channel = "request_channel = \"100000000000000004\"";
-    let said = fault_after(channel, "request_channel = \"100000000000000002\"");
-    assert!(said.contains("is a role in `guild[0].moderator_roles` and a channel here"), "{said}");
-    // The first channel of an old server has the server's id.
-    let folder = folder();
-    let old = EXAMPLE.replace(channel, "request_channel = \"100000000000000001\"");
-    let warnings = loaded(&folder, &old, &[]).expect("allowed").warnings;
-    assert_eq!(
-        warnings.iter().map(|warning| warning.key.as_str()).collect::<Vec<_>>(),
-        ["guild[0].request_channel"]
-    );
-    let second = "[[guild]]\nid = \"200000000000000001\"\nmoderator_roles = [\"200000000000000002\"]\n\
-        admin_roles = [\"100000000000000003\"]\nrequest_channel = \"100000000000000001\"\n\n[directory]";
-    let refused = loaded(&folder, &EXAMPLE.replace("[directory]", second), &[]).expect_err("must be refused");
-    let said = refused.to_string();
-    assert!(said.contains("guild[1].admin_roles") && said.contains("belongs to another server"), "{said}");
-    assert!(said.contains("`100000000000000001` is a server in `guild[0].id` and a channel here"), "{said}");
-}
-
-#[test]
-fn classes_and_places_that_no_directory_takes_are_refused() {
-    let groups = "groups_dn = \"ou=groups,dc=example,dc=org\"";
-    for (from, to, said) in [
-        (groups, "groups_dn = \"OU=People, dc=example,dc=org\"", "people and groups are in one place"),
-        (groups, "groups_dn = \"ou=groups,ou=people,dc=example,dc=org\"", "the groups are below the people"),
-        (groups, "groups_dn = \"ou=groups,o=example\"", "ends differently from `people_dn`"),
-        (
-            groups,
-            "groups_dn = \"ou=groups,dc=example,dc=org\"\nobject_classes = [\"inetOrgPerson\", \"posixaccount\"]",
-            "`uidNumber`, `gidNumber` and `homeDirectory`",
-        ),
-        (
-            groups,
-            "groups_dn = \"ou=groups,dc=example,dc=org\"\nobject_classes = [\"inetOrgPerson\", \"account\"]",
-            "one structural class",
-        ),
-        (
-            groups,
-            "groups_dn = \"ou=groups,dc=example,dc=org\"\nobject_classes = [\"inetOrgPerson\", \"InetOrgPerson\"]",
-            "names `InetOrgPerson` twice",
-        ),
-    ] {
-        let told = fault_after(from, to);
-        assert!(told.contains(said) && told.contains("; "), "{told}");
-    }
-}
-
-#[test]
-fn keycloaks_address_is_its_base_and_a_client_has_one_purpose() {
-    for (path, base) in
-        [("/realms/members", "https://id.example.org"), ("/auth/admin/", "https://id.example.org/auth")]
-    {
-        let address = format!("url = \"https://id.example.org{path}\"");
-        let told = fault_after("url = \"https://id.example.org\"", &address);
-        assert!(told.contains(&format!("write `{base}`")), "{told}");
-    }
-}
-
-#[test]
-fn an_account_outlives_its_first_link() {
-    let folder = folder();
-    let too_short =
-        [("ACCOLADE__ACCOUNT__UNUSED_AFTER", "25h"), ("ACCOLADE__KEYCLOAK__FIRST_LINK_LIFESPAN", "48h")];
-    let refused = loaded(&folder, EXAMPLE, &too_short).expect_err("this must be refused");
-    assert!(refused.to_string().contains("while its mailed link works"), "{refused}");
-    loaded(&folder, EXAMPLE, &[("ACCOLADE__ACCOUNT__UNUSED_AFTER", "25h")])
-        .expect("the default link lives for 12 h");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::net::failure::{self, NameUnknown};
 
 sql! {
     /// The session's process, and a setting that each connection brings with it.
-    WHO = "SELECT '', '2s'",
+    WHO = "SELECT '' AS pid, '' AS setting",
         postgres: "SELECT CAST(pg_backend_pid() AS TEXT) AS pid, current_setting('lock_timeout') AS setting";
 }
 

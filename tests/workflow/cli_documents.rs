@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use accolade::domain::cause::{Cause, Peer};
 use accolade::domain::error_code::ErrorCode;
 use accolade::domain::finding::Finding;
 use accolade::messages;
 
 use crate::cli_env::run_bare;
 
+const CAUSES: &str = include_str!("../../docs/reference/causes.md");
 const CODES: &str = include_str!("../../docs/reference/codes.md");
 const COMMANDS: &str = include_str!("../../docs/reference/commands.md");
 const FINDINGS: &str = include_str!("../../docs/reference/findings.md");
@@ -109,6 +111,28 @@ fn the_guide_explains_every_finding_with_its_words() {
             let (wrong, fix) =
                 (messages::doctor::wrong(lang, *finding), messages::doctor::fix(lang, *finding));
             on_one_line(&format!("`{finding}` {wrong} Fix: {fix}"))
+        })
+        .collect();
+    assert_eq!(explained, wanted);
+}
+
+#[test]
+fn the_guide_explains_every_cause_with_its_words() {
+    let lang = accolade::domain::lang::Lang::default();
+    let on_one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let explained: Vec<String> = CAUSES
+        .split("\n- ")
+        .skip(1)
+        .map(|part| on_one_line(part.split("\n\n").next().unwrap_or(part)))
+        .collect();
+    let wanted: Vec<String> = Cause::ALL
+        .iter()
+        .map(|cause| {
+            // The page names the keys of no special server.
+            let sentence = messages::cause::sentence(lang, Peer::Directory, *cause);
+            let sentence =
+                sentence.replace("`directory.url`", "`url`").replace("`directory.ca_file`", "`ca_file`");
+            on_one_line(&format!("`{cause}`: {sentence}"))
         })
         .collect();
     assert_eq!(explained, wanted);

@@ -9,12 +9,14 @@ use anyhow::{Context as _, Result, ensure};
 use discord_sim::Permissions;
 use reqwest::Method;
 use serde_json::{Value, json};
+use testbed::config::plain_directory;
 use testbed::keycloak::PublicUrl;
 use testbed::proxy::{Answer, Direction, Fault, Place, Plan, Server, Speech, Which};
 use testbed::slapd::{CONFIG_ADMIN, DATABASE, Edits, PersonByHand};
-use testbed::{KeycloakOptions, Proxy, ServerOptions, TestServers};
+use testbed::{KeycloakOptions, Pooler, Pooling, Proxy, ServerOptions, TestServers};
 
 use crate::doctor_practice::{GROUP, Lent, Practice, UNIQUE, wrong};
+use harness::store::postgres;
 use harness::{MAIL_CLIENT, visit, write_private};
 
 /// The realm of tests that change nothing in it.
@@ -124,7 +126,32 @@ async fn breaks_the_way_to_the_directory(practice: &Practice) -> Result<()> {
     let refused = practice.with("/directory/bind_password_file", json!(practice.file("wrong.password")));
     practice.hears(&refused, Lent::Nothing, &["ldap_bind_refused"]).await?;
     let nowhere = practice.with("/directory/people_dn", json!("ou=persons,dc=example,dc=org"));
-    practice.hears(&nowhere, Lent::Nothing, &["ldap_base_wrong"]).await
+    practice.hears(&nowhere, Lent::Nothing, &["ldap_base_wrong"]).await?;
+    binds_without_tls(practice).await
+}
+
+/// The finding with its cause, and the words that its fix must have.
+async fn hears_cause(practice: &Practice, config: &Value, code: &str, cause: &str, fix: &str) -> Result<()> {
+    practice.hears(config, Lent::Nothing, &[code]).await?;
+    let (said, _) = practice.asks(config, Lent::Nothing, &[]).await?;
+    let check = check_of(&said, code)?;
+    ensure!(check["cause"] == cause && check["fix"].to_string().contains(fix), "{check:#}");
+    Ok(())
+}
+
+/// The password is right, and what is missing is TLS: slapd answers with 13 (confidentialityRequired).
+async fn binds_without_tls(practice: &Practice) -> Result<()> {
+    let slapd = &practice.servers.slapd;
+    slapd.set_config(DATABASE, "olcSecurity", &["simple_bind=128"]).await?;
+    let mut plain = practice.config.clone();
+    plain["directory"] = plain_directory(slapd, &slapd.ldap_url);
+    hears_cause(practice, &plain, "ldap_bind_refused", "ldap_tls_required", "directory.start_tls = true")
+        .await?;
+    let why = practice.runs(&plain, &["setup", "directory", "test"], &[]).await?;
+    let why = String::from_utf8(why.stderr)?;
+    ensure!(why.contains("The directory takes passwords only over TLS"), "{why}");
+    slapd.set_config(DATABASE, "olcSecurity", &[]).await?;
+    Ok(())
 }
 
 /// Inserts a rule before all others, checks the findings, and removes it again.
@@ -187,6 +214,22 @@ async fn breaks_schema_and_groups(practice: &Practice) -> Result<()> {
     // The schema defines it, but not for people.
     let no_id = practice.with("/directory/discord_id_attribute", json!("associatedDomain"));
     practice.hears(&no_id, Lent::Nothing, &["ldap_id_attribute_missing"]).await?;
+    let usual = ["top", "person", "organizationalPerson", "inetOrgPerson"];
+    for (class, said) in [
+        ("strongAuthenticationUser", "strongAuthenticationUser requires userCertificate"),
+        ("accoladeGhost", "accoladeGhost is not in the schema"),
+        ("document", "inetOrgPerson and document are both structural"),
+    ] {
+        let classes: Vec<&str> = usual.into_iter().chain([class]).collect();
+        let wrong = practice.with("/directory/object_classes", json!(classes));
+        let (heard, _) = practice.asks(&wrong, Lent::Nothing, &[]).await?;
+        ensure!(crate::doctor_practice::wrong(&heard) == BTreeSet::from(["ldap_classes_wrong"]), "{heard:#}");
+        ensure!(heard.to_string().contains(said), "{heard:#}");
+    }
+    // A server that does not write refuses with 53 (unwillingToPerform), whatever its access rules say.
+    slapd.set_config(DATABASE, "olcReadOnly", &["TRUE"]).await?;
+    hears_cause(practice, config, "ldap_refuses", "ldap_unwilling", "read-only").await?;
+    slapd.set_config(DATABASE, "olcReadOnly", &["FALSE"]).await?;
     let nowhere = practice.with("/guild/0/rule/0/groups", json!([GROUP, "nowhere"]));
     practice.hears(&nowhere, Lent::Nothing, &["ldap_group_missing"]).await?;
     let group = format!("cn={GROUP},{}", slapd.groups_dn);
@@ -355,7 +398,50 @@ async fn breaks_the_way_to_keycloak(practice: &Practice) -> Result<()> {
         let config = practice.with(&format!("/keycloak/{key}"), json!("nothing-has-this-id"));
         practice.hears(&config, lent, &["keycloak_federation_unknown"]).await?;
     }
-    Ok(())
+    let https = practice.keycloak.url.replace("http://", "https://");
+    let plain = practice.with("/keycloak/public_url", json!(https));
+    practice.hears(&plain, Lent::Nothing, &["keycloak_links_plain"]).await?;
+    closes_the_way_to_keycloak(practice).await
+}
+
+/// A web server in front of Keycloak closes `/admin`. Its answers say nothing about rights, and nothing about the realm.
+async fn closes_the_way_to_keycloak(practice: &Practice) -> Result<()> {
+    let real = practice.keycloak.url.trim_start_matches("http://").parse().context("an address")?;
+    let proxy = Proxy::start(real, Speech::Http, 1).await?;
+    let mut through = practice.with("/keycloak/url", json!(format!("http://{}", proxy.address)));
+    through["keycloak"]["public_url"] = json!(practice.keycloak.url);
+    let slapd = &practice.servers.slapd;
+    let text = |file: &Path| file.to_str().map(str::to_owned).context("a path of text");
+    let (admin, bind) = (text(&practice.keycloak.admin_password_file)?, text(&slapd.keycloak_password_file)?);
+    let setup = ["setup", "keycloak", "--admin-password-file", &admin, "--federation-bind-dn"];
+    let setup = [&setup[..], &[&slapd.keycloak_dn, "--federation-bind-password-file", &bind]].concat();
+    for (status, cause, said) in [
+        (403, "proxy_forbids", "its rights are not the reason"),
+        (404, "proxy_not_found", "the realm may well exist"),
+        (401, "proxy_forbids", "its rights are not the reason"),
+        (302, "http_moved", "redirects aren't followed"),
+        (413, "http_too_large", "Raise its limit"),
+    ] {
+        let closed =
+            Plan::answer(Which::Http("GET", "/admin/"), Answer::HttpPageStatus(status), Server::IsSpared);
+        proxy.plans(Plan { times: u32::MAX, ..closed });
+        hears_cause(practice, &through, "keycloak_proxy_answers", cause, said).await?;
+        let run = practice.runs(&through, &setup, &[]).await?;
+        let (out, err) = (String::from_utf8(run.stdout)?, String::from_utf8(run.stderr)?);
+        ensure!(run.status.code() == Some(1) && err.contains(said), "{status}: {out}{err}");
+        ensure!(!out.contains("create"), "{status}: {out}");
+        proxy.heals().await?;
+    }
+    // A proxy that does not reach Keycloak: nothing has to be changed in front of it.
+    let lost = Plan::answer(Which::Http("GET", "/admin/"), Answer::HttpPageStatus(502), Server::IsSpared);
+    proxy.plans(Plan { times: u32::MAX, ..lost });
+    hears_cause(practice, &through, "keycloak_unreachable", "bad_gateway", "proxy doesn't reach Keycloak")
+        .await?;
+    proxy.heals().await?;
+    // Keycloak's own answer below a wrong path.
+    let path = practice.with("/keycloak/url", json!(format!("{}/auth", practice.keycloak.url)));
+    hears_cause(practice, &path, "keycloak_realm_missing", "keycloak_path_wrong", "KC_HTTP_RELATIVE_PATH")
+        .await
 }
 
 async fn breaks_rights_of_the_client(practice: &Practice) -> Result<()> {
@@ -632,6 +718,36 @@ fn faults_of_this_machine_are_named_one_by_one() {
             practice.hears_with(config, lent, &variable, &["clock_skew"]).await?;
         }
         practice.is_healthy().await
+    });
+}
+
+/// PgBouncer gives each transaction another session, or refuses or drops the settings of a connection. It is never a schema to migrate.
+#[test]
+fn a_pooler_in_front_of_the_database_is_named() {
+    plays(SHARED, Edits::default(), async |practice| {
+        let server = postgres().await;
+        let url = server.new_database().await?;
+        for (pooling, cause) in [
+            (Pooling::Transaction, "pg_pooled"),
+            (Pooling::Session, "pg_pooler_drops"),
+            (Pooling::Strict, "pg_pooler_refuses"),
+        ] {
+            let pooler = Pooler::start(&server, &url, pooling).await?;
+            let config = practice.with("/store/url", json!(pooler.url()));
+            hears_cause(practice, &config, "store_pooled", cause, "Set `store.url` to PostgreSQL itself")
+                .await?;
+            for verb in [&["migrate"][..], &["request", "list"]] {
+                let run = practice.runs(&config, verb, &[]).await?;
+                let err = String::from_utf8(run.stderr)?;
+                let names_it =
+                    err.contains("A pooler such as PgBouncer") && !err.contains("run `accolade migrate`");
+                ensure!(run.status.code() == Some(1) && names_it, "{pooling:?} {verb:?}: {err}");
+            }
+        }
+        // The same database without a pooler only lacks its tables.
+        let mut direct = practice.with("/store/url", json!(server.without_password(&url)));
+        direct["store"]["password_file"] = json!(server.password_file);
+        practice.hears(&direct, Lent::Nothing, &["store_not_ready"]).await
     });
 }
 

@@ -14,6 +14,7 @@ mod cli_env;
 mod cli_operators;
 
 mod crash;
+mod database_causes;
 mod database_troubles;
 mod doctor;
 mod doctor_practice;

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -50,8 +51,10 @@ impl Impostor {
         std::fs::write(&ca_file, &papers.trusted)?;
         let certificate = CertificateDer::from_pem_slice(papers.certificate.as_bytes())?;
         let key = PrivateKeyDer::from_pem_slice(papers.key.as_bytes())?;
-        let config =
-            ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key)?;
+        // A resolver, because rustls refuses to serve a certificate that it would not accept.
+        let key = rustls::crypto::ring::sign::any_supported_type(&key)?;
+        let papers = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key));
+        let config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(Arc::new(papers));
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;

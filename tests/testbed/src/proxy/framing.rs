@@ -160,6 +160,9 @@ pub(super) fn made_up(answer: &Answer, asked: &Asked) -> (Vec<u8>, bool) {
         Answer::HttpStatus(status) => {
             (http(*status, "application/json", r#"{"error":"made up"}"#, ""), false)
         }
+        Answer::HttpPageStatus(status) => {
+            (http(*status, "text/html", "<!doctype html><title>Refused</title><p>nginx", ""), false)
+        }
         Answer::HttpDocument(document) => (http(200, "application/json", document, ""), false),
         Answer::HttpPage => {
             (http(200, "text/html", "<!doctype html><title>Busy</title><p>One moment", ""), false)

@@ -106,8 +106,10 @@ pub enum Answer {
     LdapResult(u8),
     /// The notice of disconnection (RFC 4511 section 4.4.1) with `unavailable`; then the line ends.
     LdapDisconnection,
-    /// An HTTP status with a small JSON body.
+    /// An HTTP status with a small JSON body, as Keycloak answers.
     HttpStatus(u16),
+    /// An HTTP status with an HTML page, as a web server in front of Keycloak answers.
+    HttpPageStatus(u16),
     /// Status 200 with this JSON document.
     HttpDocument(&'static str),
     /// Status 200 with an HTML page where a program expects JSON.
