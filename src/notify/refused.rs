@@ -58,10 +58,11 @@ pub(super) async fn apply(
     let channel = route.place.map(|(_, channel)| channel);
     let (refusal, remedy) = judge(route.destination, status, code);
     let request = route.code.as_deref();
-    let channel_id = channel.map(ChannelId::get);
+    let (guild_id, channel_id) = (route.place.map(|(guild, _)| guild.get()), channel.map(ChannelId::get));
     let Some(pauses) = remedy.pauses() else {
         tracing::error!(
             request.code = request,
+            guild.id = guild_id,
             channel.id = channel_id,
             status,
             discord.code = code,
@@ -79,9 +80,9 @@ pub(super) async fn apply(
     let verdict = Verdict { refusal, remedy, channel, next_run };
     let told = "Discord refuses a message for now; it is kept and sent when that is over";
     if matches!(remedy, Remedy::Wait(_)) {
-        tracing::warn!(request.code = request, channel.id = channel_id, status, discord.code = code, %refusal, ?pause, "{told}");
+        tracing::warn!(request.code = request, guild.id = guild_id, channel.id = channel_id, status, discord.code = code, %refusal, ?pause, "{told}");
     } else {
-        tracing::error!(request.code = request, channel.id = channel_id, status, discord.code = code, %refusal, ?pause, "{told}");
+        tracing::error!(request.code = request, guild.id = guild_id, channel.id = channel_id, status, discord.code = code, %refusal, ?pause, "{told}");
     }
     let mut tx = worker.deps.store.begin().await?;
     if matches!(remedy, Remedy::AskAdmin(_))

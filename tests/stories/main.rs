@@ -26,6 +26,7 @@ mod not_me;
 mod panel;
 mod password;
 mod refused_by_keycloak;
+mod refused_channel;
 mod taken;
 mod time;
 mod two_hundred_names;

@@ -28,6 +28,7 @@ mod locks;
 mod outages;
 mod points;
 mod process;
+mod refused_messages;
 mod restored;
 mod service;
 mod settings;

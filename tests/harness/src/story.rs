@@ -242,6 +242,13 @@ impl Story {
         }
     }
 
+    /// Lets the bot take another configuration, as SIGHUP does.
+    pub async fn reloads(&self, config: Config) {
+        let running = self.app.lock().await;
+        let changes = running.as_ref().expect("the bot runs").reload(config).await;
+        assert!(changes.needs_restart.is_empty(), "{changes:?}");
+    }
+
     /// Runs one round of expiry and housekeeping at once.
     pub async fn tidies(&self) {
         let worker = self.app.lock().await.as_ref().expect("the bot runs").background().clone();

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::task::JoinSet;
 
-use super::env::{Plan, TestEnv};
+use super::env::{MODERATORS, Plan, TestEnv};
 use super::inject::{Hand, Strike, strike};
 use super::journeys::{Journey, operator_retries, travels};
 use super::point::Fault;
@@ -44,6 +44,9 @@ pub(super) const RESUMED_WITHIN_MS: u64 = 2000;
 
 /// How soon another bot must take over from a killed one, in the environment's time.
 pub(super) const TAKEN_OVER_WITHIN_MS: u64 = 20_000;
+
+/// The limit for a list of the requests once everything is healed. A bot that lost its session needs a moment.
+const LISTED_WITHIN: Duration = Duration::from_mins(1);
 
 /// The limit of a drain in real time. Advancing the environment's time shortens the drain.
 const DRAIN_LIMIT: Duration = Duration::from_secs(90);
@@ -264,6 +267,7 @@ impl EnvironmentRun<'_> {
         let healed = stage.env.time.now_ms();
         let _closed = stage.gate.write().await;
         let allowance = if std::mem::take(&mut self.was_clock_apart) { AN_HOUR_MS } else { 0 };
+        moderator_lists(&stage).await.context("list the requests")?;
         let mut found = Vec::new();
         for _ in 0..RETRIES {
             if let Some(late) = drain(&stage, healed + DRAINED_WITHIN_MS + allowance).await? {
@@ -336,6 +340,16 @@ impl From<Violation> for Found {
     fn from(violation: Violation) -> Self {
         Self { rule: violation.rule.id(), what: violation.what }
     }
+}
+
+/// A moderator lists the requests, as they do when they miss a card.
+async fn moderator_lists(stage: &Stage) -> Result<()> {
+    let listed = comes_true_at_looks(LISTED_WITHIN, Duration::from_millis(100), async || {
+        let answer = stage.env.chat.command(MODERATORS[0], "/request list").await;
+        Ok(answer.is_ok_and(|answer| !answer.failed()))
+    });
+    anyhow::ensure!(listed.await?, "no list although every fault is over");
+    Ok(())
 }
 
 /// Waits until no work is left and advances time over every pause. Returns a finding if something is too late.

@@ -26,6 +26,7 @@ pub(super) enum Fault {
     DiskFull,
     Locked,
     Clock,
+    Refuse,
     Profile,
 }
 
@@ -49,6 +50,7 @@ impl Fault {
         Self::DiskFull,
         Self::Locked,
         Self::Clock,
+        Self::Refuse,
         Self::Profile,
     ];
 
@@ -72,6 +74,7 @@ impl Fault {
             Self::DiskFull => "F18",
             Self::Locked => "F20",
             Self::Clock => "F23",
+            Self::Refuse => "F29",
             Self::Profile => "F30",
         }
     }
@@ -96,6 +99,7 @@ impl Fault {
             Self::DiskFull => "the database's disk is full",
             Self::Locked => "the database is locked",
             Self::Clock => "the bot's clock is an hour off",
+            Self::Refuse => "Discord refuses messages for a while",
             Self::Profile => "Keycloak's profile asks for more than people have",
         }
     }
@@ -107,7 +111,7 @@ impl Fault {
             Self::Terminate | Self::DiskFull | Self::Locked | Self::Clock => 10,
             Self::KillDirectory | Self::Mail | Self::Profile => 12,
             Self::KillPostgres | Self::Stall => 20,
-            Self::Stop | Self::Gateway => 25,
+            Self::Stop | Self::Gateway | Self::Refuse => 25,
             Self::Corrupt => 35,
             Self::LdapCode | Self::HttpStatus => 45,
             Self::Discord => 65,

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::RwLock;
 
 use super::env::TestEnv;
+use super::inject::open_request_channel;
 use super::person::Person;
 use super::servers::Servers;
 use crate::MailFault;
@@ -103,6 +104,7 @@ impl Stage {
         self.env.lines.discord.heals().await?;
         self.env.lines.gateway.heals().await?;
         self.env.chat.control(Method::DELETE, "faults", &Value::Null).await?;
+        open_request_channel(&self.env.chat).await?;
         self.env.time.set_apart(0)?;
         let servers = &self.servers.real;
         servers.mail.set_fault(MailFault::None).await?;

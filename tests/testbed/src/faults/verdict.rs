@@ -62,6 +62,7 @@ pub(super) async fn check(stage: &Stage, memory: &Memory) -> Result<Vec<Violatio
     };
     found.extend(authority.check(&env.db, &entries).await?);
     found.extend(told::check(&log, &env.db).await?);
+    cards_are_there(stage, &cards_in(&log), &mut found).await?;
     ends_hold(stage, &log, memory, &mut found).await?;
     mails_are_wanted(stage, &mut found).await?;
     nothing_leaks(stage, &log, &mut found).await?;
@@ -78,6 +79,18 @@ fn cards_in(log: &Value) -> Vec<String> {
         })
         .filter_map(|message| message["text"].as_str().map(str::to_owned))
         .collect()
+}
+
+/// Checks I1 for moderators: each open request has its card, with its buttons.
+async fn cards_are_there(stage: &Stage, cards: &[String], found: &mut Vec<Violation>) -> Result<()> {
+    let open = "SELECT code AS what FROM request WHERE state IN ('waiting', 'held')";
+    for code in stage.env.db.column(open).await? {
+        if !cards.iter().any(|card| card.contains(&code) && card.contains("[Approve")) {
+            let what = format!("request {code} is open, and moderators have no card of it");
+            found.push(Violation { rule: Rule::NothingLost, what });
+        }
+    }
+    Ok(())
 }
 
 /// Checks I4 with the inbox alone, including the mails of people whose entry no longer exists.

@@ -7,7 +7,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Hand, STRIKES_WITHIN};
+use crate::sandbox::chat::Chat;
+use crate::sandbox::product::ids;
 use crate::waiting::comes_true;
+
+/// The bot's own role in the guild, which has the bot's name.
+const BOT_ROLE: &str = "Accolade";
 
 /// The bot's calls, and the step to which each belongs.
 const ROUTES: &[(&str, &str, u32)] = &[
@@ -65,6 +70,54 @@ pub(super) async fn refuse(hand: &mut Hand<'_>) -> Result<Vec<String>> {
 async fn is_met(hand: &Hand<'_>, fault: &Value) -> Result<bool> {
     let placed = breaks(hand, fault).await?;
     comes_true(STRIKES_WITHIN, async || Ok(waiting(hand).await? != placed)).await
+}
+
+/// Discord refuses messages for a while: the bot loses its rights in the moderators' channel, that channel is a forum, or direct messages
+/// are opened too fast.
+pub(super) async fn refuse_messages(hand: &mut Hand<'_>) -> Result<Vec<String>> {
+    if hand.random.random_bool(0.3) {
+        let times = hand.random.random_range(1..4);
+        let route = "POST /users/@me/channels";
+        let fault = json!({"kind": "refuse", "status": 403, "code": 40003, "route": route, "times": times});
+        let is_struck = is_met(hand, &fault).await?;
+        clears(hand).await?;
+        return Ok(if is_struck { vec!["message".to_owned()] } else { Vec::new() });
+    }
+    let before = refused_in_channel(hand).await?;
+    let change = match hand.random.random_range(0..3) {
+        // View Channel
+        0 => json!({"deny": "1024"}),
+        // Send Messages
+        1 => json!({"allow": "1024", "deny": "2048"}),
+        _ => json!({"type": 15}),
+    };
+    change_request_channel(&hand.stage.env.chat, change).await?;
+    let is_struck = comes_true(STRIKES_WITHIN, async || Ok(refused_in_channel(hand).await? > before)).await?;
+    open_request_channel(&hand.stage.env.chat).await?;
+    Ok(if is_struck { vec!["card".to_owned()] } else { Vec::new() })
+}
+
+/// How many messages Discord has refused because of their channel.
+async fn refused_in_channel(hand: &Hand<'_>) -> Result<usize> {
+    let log = hand.stage.env.discord_log().await?;
+    let requests = log["requests"].as_array().into_iter().flatten();
+    let is_of_channel = |request: &&Value| matches!(request["code"].as_i64(), Some(50001 | 50008 | 50013));
+    Ok(requests.filter(is_of_channel).count())
+}
+
+async fn change_request_channel(chat: &Chat, mut change: Value) -> Result<()> {
+    change["guild"] = json!(ids::GUILD);
+    change["channel"] = json!(ids::REQUESTS);
+    change["role"] = json!(BOT_ROLE);
+    if change["deny"].is_null() {
+        change["allow"] = json!("1024");
+    }
+    chat.control(Method::PATCH, "channels", &change).await.map(drop)
+}
+
+/// Gives the bot its rights in the moderators' channel back.
+pub(in crate::faults) async fn open_request_channel(chat: &Chat) -> Result<()> {
+    change_request_channel(chat, json!({"type": 0})).await
 }
 
 /// A person stops accepting direct messages for a while, or accepts them again.

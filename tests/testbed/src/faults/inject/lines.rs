@@ -67,8 +67,8 @@ impl Line {
             Fault::LdapCode | Fault::KillDirectory => return Some(Self::Ldap),
             Fault::HttpStatus | Fault::KillKeycloak => return Some(Self::Keycloak),
             Fault::Mail => return Some(Self::Smtp),
-            // The simulator has one list for both faults.
-            Fault::Discord | Fault::Gateway => return Some(Self::Discord),
+            // The simulator has one list for all these faults.
+            Fault::Discord | Fault::Gateway | Fault::Refuse => return Some(Self::Discord),
             Fault::KillPostgres => return Some(Self::Postgres),
             Fault::Kill
             | Fault::Stop

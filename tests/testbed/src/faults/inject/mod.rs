@@ -6,6 +6,8 @@ mod processes;
 mod profile;
 mod store;
 
+pub(super) use discord::open_request_channel;
+
 use std::time::Duration;
 
 use anyhow::Result;
@@ -108,6 +110,7 @@ pub(super) async fn strike(hand: &mut Hand<'_>, strike: Strike) -> Result<Vec<St
         Fault::Mail => lines::trouble_mail(hand).await,
         Fault::Discord => discord::refuse(hand).await,
         Fault::Gateway => discord::trouble_gateway(hand).await,
+        Fault::Refuse => discord::refuse_messages(hand).await,
         Fault::DiskFull => store::fill_disk(hand).await,
         Fault::Locked => store::lock(hand).await,
         Fault::Clock => store::set_clock_apart(hand).await,
