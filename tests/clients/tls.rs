@@ -9,6 +9,7 @@ use accolade::config;
 use accolade::directory::{Directory, DirectoryError};
 use accolade::discord::Discord;
 use accolade::domain::cause::Cause;
+use accolade::domain::dn::Dn;
 use accolade::keycloak::{Keycloak, KeycloakError};
 use accolade::store::Store;
 use secrecy::SecretString;
@@ -421,7 +422,7 @@ async fn a_directory_that_takes_passwords_only_over_tls_says_so_and_not_that_the
     slapd.set_config(testbed::slapd::DATABASE, "olcSecurity", &["simple_bind=128"]).await.expect("a setting");
     let plain = config::Directory {
         plaintext_on_loopback: true,
-        bind_dn: slapd.bot_dn.clone(),
+        bind_dn: Dn::parse(&slapd.bot_dn).expect("a DN"),
         bind_password: SecretString::from(slapd.bot_password.clone()),
         ..directory_at(&slapd.ldap_url, false, &slapd.ca_file)
     };

@@ -27,7 +27,12 @@ fn no_import() -> Plan {
 async fn status_of_ada(env: &StepEnv) -> String {
     let caller = env.caller(1).await;
     let shown = env.accounts().status(&caller).await.expect("a status");
-    let facts = StatusFacts { stage: &shown.stage, code: None, next: &shown.next, login_url: "https://sso.example.org/" };
+    let facts = StatusFacts {
+        stage: &shown.stage,
+        code: None,
+        next: &shown.next,
+        login_url: "https://sso.example.org/",
+    };
     status::sentence(Lang::En, &facts)
 }
 

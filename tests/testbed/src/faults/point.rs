@@ -32,7 +32,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// All faults, ordered by name.
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::Kill,
         Self::Stop,
         Self::Terminate,
