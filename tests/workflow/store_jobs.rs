@@ -493,6 +493,48 @@ on_both_databases! {
         tx.commit("test.mail").await.expect("commits");
     }
 
+    async fn a_wait_is_reported_once_however_many_replicas_ask_and_never_under_a_claim(env: &StoreEnv) {
+        let report = async || {
+            let mut tx = env.store.begin().await.expect("begins");
+            let found = tx.report_delays(env.clock.now(), 10).await.expect("reports");
+            tx.commit("test.reports").await.expect("commits");
+            found.len()
+        };
+        let postpone = async |code| {
+            let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
+            assert_eq!(report().await, 0, "a worker has it");
+            let mut tx = env.store.begin().await.expect("begins");
+            let job = tx.postpone_job(&job, env.clock.now(), code).await.expect("waits");
+            tx.commit("test.postpones").await.expect("commits");
+            job
+        };
+        let enqueued = enqueue(env, 1, JobKind::Provision).await;
+        assert_eq!(report().await, 0, "it has not failed yet");
+        postpone(ErrorCode::AlreadyDecided).await;
+        assert_eq!(report().await, 0, "nobody waits for a reason");
+        let waits = postpone(ErrorCode::ImportNotSeen).await;
+        assert_eq!(waits.progressed_at, enqueued.progressed_at, "an attempt is no progress");
+        let mut tx = env.store.begin().await.expect("begins");
+        let before = enqueued.progressed_at.before(Duration::from_millis(1));
+        assert!(tx.report_delays(before, 10).await.expect("reports").is_empty(), "it waits since later");
+        tx.roll_back().await.expect("rolls back");
+        let (one, other) = tokio::join!(report(), report());
+        assert_eq!(one + other, 1);
+        // It waits for something else now, and was told.
+        assert!(postpone(ErrorCode::DirectoryDown).await.reported_at.is_some());
+        assert_eq!(report().await, 0);
+        // It moves on: a later wait is told again.
+        let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
+        let record = StepRecord { step: Step::Eligible, outcome: Outcome::Applied, output: None, seen_at: None };
+        let mut tx = env.store.begin().await.expect("begins");
+        tx.advance_job(&job, &[record], Step::RecheckAvailability).await.expect("moves on");
+        tx.commit("test.advances").await.expect("commits");
+        let mut view = env.store.read().await.expect("reads");
+        let moved = view.job(job.id).await.expect("reads").expect("is there");
+        assert_eq!(moved.reported_at, None);
+        assert!(view.wait_counts().await.expect("reads").is_empty());
+    }
+
     async fn a_waiting_job_is_woken_when_its_target_answers_again(env: &StoreEnv) {
         enqueue(env, 1, JobKind::Provision).await;
         let job = env.store.claim_job("a", LEASE).await.expect("claims").expect("is due").job;
