@@ -120,7 +120,13 @@ fn overlap(other: &Federation, own: Option<&Federation>, ours: &OurEntries<'_>) 
 
 async fn create(context: &mut SetupContext<'_>, realm: &str) -> Result<Option<String>, SetupError> {
     let password = context.args.federation_bind_password.expose_secret();
-    if !can_bind(context, None, password).await? {
+    let wanted = Wanted::of(context);
+    let reached = Reached {
+        connection_url: wanted.connection_url.clone(),
+        bind_dn: wanted.bind_dn.clone(),
+        start_tls: wanted.start_tls,
+    };
+    if !can_bind(context, None, &reached, password).await? {
         return Err(cannot_bind());
     }
     if !context.must_create(WHAT) {
@@ -133,7 +139,7 @@ async fn create(context: &mut SetupContext<'_>, realm: &str) -> Result<Option<St
         "parentId": realm,
         "config": {"bindCredential": [password]},
     });
-    let body = merged(base, &json!({ "config": Wanted::of(context).config() }));
+    let body = merged(base, &json!({ "config": wanted.config() }));
     Ok(context.admin.create("make federation", &context.path(&["components"]), &body).await?)
 }
 
@@ -155,7 +161,7 @@ async fn correct(context: &mut SetupContext<'_>, current: &Federation) -> Result
         lines.push(line);
     }
     let mut wanted = settings::as_config(&needed);
-    let is_credential_old = must_set_credential(context, current).await?;
+    let is_credential_old = must_set_credential(context, &after(current, &needed)?).await?;
     if is_credential_old {
         wanted["config"]["bindCredential"] = json!([context.args.federation_bind_password.expose_secret()]);
         context.report.changes.push(["change ", WHAT, ": bindCredential"].concat());
@@ -249,15 +255,28 @@ fn after(current: &Federation, changes: &[SettingChange]) -> Result<Federation, 
 }
 
 /// Whether the stored bind password no longer works, and the new one does.
-async fn must_set_credential(context: &SetupContext<'_>, current: &Federation) -> Result<bool, SetupError> {
-    // Keycloak shows the stored password as asterisks, and accepts these in its place.
-    if can_bind(context, Some(&current.id), "**********").await? {
+async fn must_set_credential(context: &SetupContext<'_>, after: &Federation) -> Result<bool, SetupError> {
+    let set = |key: &str| after.setting(key).unwrap_or_default().to_owned();
+    let reached = Reached {
+        connection_url: set("connectionUrl"),
+        bind_dn: set("bindDn"),
+        start_tls: set("startTls") == "true",
+    };
+    // Keycloak shows the stored password as asterisks, and accepts these in its place for the same address and name.
+    if can_bind(context, Some(&after.id), &reached, "**********").await? {
         return Ok(false);
     }
-    if !can_bind(context, None, context.args.federation_bind_password.expose_secret()).await? {
+    if !can_bind(context, None, &reached, context.args.federation_bind_password.expose_secret()).await? {
         return Err(cannot_bind());
     }
     Ok(true)
+}
+
+/// How Keycloak reaches the directory.
+struct Reached {
+    connection_url: String,
+    bind_dn: String,
+    start_tls: bool,
 }
 
 fn cannot_bind() -> SetupError {
@@ -272,19 +291,19 @@ fn cannot_bind() -> SetupError {
 async fn can_bind(
     context: &SetupContext<'_>,
     federation: Option<&str>,
+    reached: &Reached,
     password: &str,
 ) -> Result<bool, SetupError> {
-    let wanted = Wanted::of(context);
     let body = json!({
         "action": "testAuthentication",
         "componentId": federation,
-        "connectionUrl": wanted.connection_url,
+        "connectionUrl": reached.connection_url,
         "authType": "simple",
-        "bindDn": wanted.bind_dn,
+        "bindDn": reached.bind_dn,
         "bindCredential": password,
         "useTruststoreSpi": "always",
         "connectionTimeout": "3000",
-        "startTls": if wanted.start_tls { "true" } else { "false" },
+        "startTls": if reached.start_tls { "true" } else { "false" },
     });
     match context.admin.create("test bind", &context.path(&["testLDAPConnection"]), &body).await {
         Ok(_) => Ok(true),
