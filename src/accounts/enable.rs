@@ -1,6 +1,6 @@
 //! Admins unlock a disabled account. A job replaces its password, removes the lock, and mails the person a new link.
 //!
-//! The owner is judged anew: membership and rule by Discord's facts of this moment, and the deny list. The job does so once more.
+//! The owner is judged again: membership and rule by Discord's facts of this moment, and the deny list. The job does so once more.
 
 use super::authority::Admin;
 use super::context::Accounts;

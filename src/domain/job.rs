@@ -150,7 +150,7 @@ impl JobKind {
             // The lock comes first: `enabled: false` counts only after our own bind to the directory succeeded. While the directory is
             // down, the step `lock` does what Keycloak can do.
             Self::Lock => &[Step::Lock, Step::Disable, Step::EndSessions, Step::Finalize],
-            // The person is judged anew, and has only the groups of the rule that fits now. The lock goes with the old password, so who
+            // The person is judged again, and has only the groups of the rule that fits now. The lock goes with the old password, so who
             // set that never gets in; `enabled: true` comes after it.
             Self::Enable => &[
                 Step::Eligible,
@@ -339,7 +339,7 @@ mod tests {
     fn an_account_is_enabled_only_after_its_old_password_is_gone() {
         let plan = JobKind::Enable.plan();
         let at = |wanted| plan.iter().position(|step| *step == wanted);
-        assert_eq!(plan.first(), Some(&Step::Eligible), "the person is judged anew before anything else");
+        assert_eq!(plan.first(), Some(&Step::Eligible), "the person is judged again before anything else");
         assert!(
             at(Step::EndSessions) < at(Step::ResetPassword) && at(Step::ResetPassword) < at(Step::Unlock)
         );

@@ -9,6 +9,7 @@ const FOR_TESTS: &[(&str, &str, &str)] = &[
     ("src/app/assembly.rs", "background", "a story pushes time and runs the worker's jobs at once"),
     ("src/background.rs", "drain_once", "a test runs what is due, once, without the loops"),
     ("src/background.rs", "look_for_activations", "a test reads the events once, without the loops"),
+    ("src/background.rs", "look_at_locks", "a test looks at the locks once, without the loops"),
     (
         "src/directory/groups.rs",
         "members",

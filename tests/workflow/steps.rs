@@ -12,6 +12,7 @@ use accolade::domain::job::{Job, JobKind, Step};
 use testbed::checker::Rule;
 use testbed::proxy::{Operation, Which};
 
+use super::enable::is_disabled;
 use harness::{AUTOMATIC, Database, MODERATORS, OutsideCall, StepEnv, WithdrawnBy, shared};
 
 /// One way through a plan.
@@ -233,10 +234,7 @@ impl Journey {
                 env.wants(self.kind(), &made).await;
             }
             Self::Enable => {
-                let made = is_activated(env).await;
-                env.drains().await;
-                env.wants(JobKind::Lock, &made).await;
-                env.drains().await;
+                let made = Box::pin(is_disabled(env)).await;
                 env.wants(self.kind(), &made).await;
             }
         }
@@ -283,7 +281,7 @@ impl Journey {
                 is_told_of_the_mail(env).await;
             }
             Self::NotMe => is_locked(env).await,
-            Self::Enable => is_enabled(env).await,
+            Self::Enable => Box::pin(is_enabled(env)).await,
             Self::Welcome => {
                 assert_eq!(env.states().await, "approved done active");
                 assert!(env.has_role());
