@@ -5,7 +5,7 @@ use std::time::Duration;
 use harness::{Rules, Story};
 
 #[test]
-fn who_takes_no_direct_messages_reads_everything_in_the_status() {
+fn who_takes_no_direct_messages_reads_everything_in_the_answer_and_in_the_status() {
     Story::plays("nodms", Rules::moderators(), async |story| {
         let (ada, barbara, grace) = (story.person("ada"), story.person("barbara"), story.person("grace"));
         ada.closes_dms();

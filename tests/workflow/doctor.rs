@@ -6,7 +6,7 @@ use std::path::Path;
 
 use accolade::domain::finding::Finding;
 use anyhow::{Context as _, Result, ensure};
-use discord_sim::Permissions;
+use discord_sim::{ChannelKind, Permissions};
 use reqwest::Method;
 use serde_json::{Value, json};
 use testbed::config::plain_directory;
@@ -95,6 +95,11 @@ async fn breaks_channels_and_roles(practice: &Practice) -> Result<()> {
     practice.lets_bot("account-requests", view, write);
     practice.hears(config, Lent::Nothing, &["channel_rights_missing"]).await?;
     practice.lets_bot("account-requests", view, none);
+    for kind in [ChannelKind::FORUM, ChannelKind::CATEGORY, ChannelKind::VOICE, ChannelKind::THREAD] {
+        guild.turns("log", kind);
+        practice.hears(config, Lent::Nothing, &["channel_type_wrong"]).await?;
+    }
+    guild.turns("log", ChannelKind::TEXT);
     guild.excepts("account-requests", "@everyone", none, none);
     practice.hears(config, Lent::Nothing, &["channel_open"]).await?;
     guild.excepts("account-requests", "@everyone", none, view);
