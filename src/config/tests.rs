@@ -452,6 +452,7 @@ fn a_reload_takes_policy_words_budgets_and_filter_and_names_every_other_key() {
         ("ACCOLADE__HTTP__LISTEN", "127.0.0.1:1", "http.listen"),
         ("ACCOLADE__STORE__KEY_FILE", "other.key", "store.key_file"),
         ("ACCOLADE__DIRECTORY__BIND_DN", "cn=other,dc=example,dc=org", "directory.bind_dn"),
+        ("ACCOLADE__KEYCLOAK__CLIENT_ID", "elsewhere", "keycloak.client_id"),
         ("ACCOLADE__KEYCLOAK__EVENT_POLL", "9s", "keycloak.event_poll"),
     ] {
         assert_eq!(differences(&folder, &[(variable, value)]), (none.clone(), vec![key.to_owned()]));

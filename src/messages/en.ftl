@@ -551,7 +551,7 @@ admin-no-head = Enter the head as it was shown: the number, a colon, 64 hexadeci
 
 ### Keycloak's mail with the link, as set-up writes it into the realm
 
-keycloak-mail-subject = Your account with { $community }
+keycloak-mail-subject = Your account with { $community }: here is your link
 keycloak-mail-intro = This is the link for your account with { $community }. It leads you through: { $actions }.
 keycloak-mail-time = It works for { $span }.
 keycloak-mail-open = Open the link

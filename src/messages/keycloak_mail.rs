@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn the_texts_name_the_community_once_and_are_known_again_under_another_name() {
         let [subject, plain, html] = texts(Lang::En, "Tim's R&D club");
-        assert_eq!(subject, "Your account with Tim''s R&D club");
+        assert_eq!(subject, "Your account with Tim''s R&D club: here is your link");
         assert!(plain.contains("Tim''s R&D club") && plain.contains("\n\n{0}\n\n"), "{plain}");
         assert!(html.contains("Tim''s R&amp;D club") && html.contains("<a href=\"{0}\">"), "{html}");
         for (place, text) in texts(Lang::En, "Chess Club").iter().enumerate() {

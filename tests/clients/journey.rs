@@ -63,7 +63,7 @@ async fn the_mail_names_the_community_and_its_last_click_lands_on_a_page() {
     let console = [site.servers.keycloak.public_url.as_str(), "/realms/mail-journey/account/"].concat();
     site.input.mail_redirect_uri = Url::parse(&console).expect("a URL");
     let report = site.sets_up(Mode::Apply, MailTextsMode::Fill).await;
-    let subject = "change text executeActionsSubject (en): (Keycloak's own) -> \"Your account with Tim''s Go & Chess Club\"";
+    let subject = "change text executeActionsSubject (en): (Keycloak's own) -> \"Your account with Tim''s Go & Chess Club: here is your link\"";
     assert!(report.changes.iter().any(|change| change == subject), "{:?}", report.changes);
     assert!(report.hints.iter().any(|hint| hint.contains("every mail of the realm")), "{:?}", report.hints);
     site.servers.keycloak.set_smtp("mail-journey", &site.servers.mail).await.expect("a mail server");
@@ -83,7 +83,7 @@ async fn the_mail_names_the_community_and_its_last_click_lands_on_a_page() {
         let sent = client.send_actions_mail(&id, Actions::FirstPassword, Duration::from_hours(12)).await;
         assert_eq!(sent, MailOutcome::Accepted);
         let mail = site.servers.mail.wait_for_mail_to(person.address.as_str(), SOON).await.expect("a mail");
-        assert_eq!(mail.subject, "Your account with Tim's Go & Chess Club");
+        assert_eq!(mail.subject, "Your account with Tim's Go & Chess Club: here is your link");
         for part in ["Tim's Go & Chess Club", "It works for 12 hours.", "Please don't pass this email on"] {
             assert!(mail.text.contains(part), "{part}: {}", mail.text);
         }
@@ -135,7 +135,7 @@ async fn texts_of_somebody_else_stay_until_their_change_is_asked_for() {
     assert_eq!(
         replaced.changes.first().map(String::as_str),
         Some(
-            "change text executeActionsSubject (en): \"Welcome\\nto \\u{1b}[2J us\" -> \"Your account with mail-texts\""
+            "change text executeActionsSubject (en): \"Welcome\\nto \\u{1b}[2J us\" -> \"Your account with mail-texts: here is your link\""
         )
     );
     assert_eq!(replaced.changes.len(), 3, "{:?}", replaced.changes);
@@ -146,7 +146,7 @@ async fn texts_of_somebody_else_stay_until_their_change_is_asked_for() {
     assert_eq!(
         renamed.changes.first().map(String::as_str),
         Some(
-            "change text executeActionsSubject (en): \"Your account with mail-texts\" -> \"Your account with Chess Club\""
+            "change text executeActionsSubject (en): \"Your account with mail-texts: here is your link\" -> \"Your account with Chess Club: here is your link\""
         )
     );
     assert_eq!(site.sets_up(Mode::Apply, MailTextsMode::Fill).await.changes, Vec::<String>::new());

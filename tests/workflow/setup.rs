@@ -255,7 +255,8 @@ impl Site {
         grace.presses("Approve").await;
         let mail = self.harness.servers.mail.wait_for_mail_to(address, LIMIT).await?;
         let link = mail.links.iter().find(|link| link.contains("action-token")).context("a link")?;
-        ensure!(mail.subject == format!("Your account with {}", self.realm), "the subject: {}", mail.subject);
+        let subject = format!("Your account with {}: here is your link", self.realm);
+        ensure!(mail.subject == subject, "the subject: {}", mail.subject);
         let last = testbed::browser::follow_to_last_page(link, "Correct-horse-7-battery").await?;
         let console = format!("/realms/{}/account/", self.realm);
         let leads_on = last.way_on.as_ref().is_some_and(|way_on| way_on.ends_with(&console));

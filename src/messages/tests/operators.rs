@@ -14,7 +14,10 @@ pub(super) fn said(lang: Lang) -> Vec<String> {
     assert!(mail.iter().enumerate().all(|(place, text)| keycloak_mail::is_ours(lang, place, text)));
     let decided =
         [cli::decided(lang, Verdict::Approve, "K7M2QX"), cli::decided(lang, Verdict::Deny, "K7M2QX")];
-    decided.into_iter().chain(mail).collect()
+    // The places that Keycloak fills in.
+    let filled =
+        mail.map(|text| ["{0}", "{3}", "{4}"].iter().fold(text, |text, place| text.replace(place, "x")));
+    decided.into_iter().chain(filled).collect()
 }
 
 pub(super) fn of_the_service(lang: Lang) -> Vec<String> {
