@@ -181,10 +181,10 @@ fn check_classes(section: &Section<'_>, classes: &[String]) {
 
 /// Checks `[keycloak]` for addresses below Keycloak's base, and for one client in two roles.
 pub(super) fn check_keycloak(section: &Section<'_>, keycloak: &Keycloak) {
-    for (key, url) in [("url", &keycloak.url), ("public_url", &keycloak.public_url)] {
-        // Without a key of its own, the public address is the other one.
-        let is_default = key == "public_url" && *url == keycloak.url;
-        if let Some(base) = base_of(url).filter(|_| !is_default) {
+    // Without a value of its own, the public address is the other one.
+    let public = Some(&keycloak.public_url).filter(|public| **public != keycloak.url);
+    for (key, url) in [("url", Some(&keycloak.url)), ("public_url", public)] {
+        if let Some(base) = url.and_then(base_of) {
             let problem = "names a page below Keycloak's own address";
             section.error(key, problem, format!("write `{base}`"));
         }

@@ -18,8 +18,8 @@ use crate::net::failure::{self, NameUnknown};
 
 sql! {
     /// The session's process, and a setting that each connection brings with it.
-    WHO = "SELECT '' AS pid, '' AS setting",
-        postgres: "SELECT CAST(pg_backend_pid() AS TEXT) AS pid, current_setting('lock_timeout') AS setting";
+    WHO = "SELECT '' AS pid, '' AS lock_timeout",
+        postgres: "SELECT CAST(pg_backend_pid() AS TEXT) AS pid, current_setting('lock_timeout') AS lock_timeout";
 }
 
 /// The limit for the whole check.
@@ -45,13 +45,18 @@ pub(super) async fn check(options: &PgConnectOptions) -> Result<(), StoreError> 
 
 async fn compare(options: &PgConnectOptions) -> Result<(), StoreError> {
     let (mut one, mut other) = (connect(options).await?, connect(options).await?);
-    let mut before = None;
+    let mut before: Option<(Session, Session)> = None;
     for _ in 0..ROUNDS {
         let sessions = (session(&mut one).await?, session(&mut other).await?);
-        if sessions.0 == sessions.1 || before.as_ref().is_some_and(|before| *before != sessions) {
+        if sessions.0.pid == sessions.1.pid || before.as_ref().is_some_and(|before| *before != sessions) {
             return Err(StoreError::Pooled(Cause::PgPooled));
         }
         before = Some(sessions);
+    }
+    if before
+        .is_some_and(|(one, other)| one.lock_timeout != LOCK_TIMEOUT || other.lock_timeout != LOCK_TIMEOUT)
+    {
+        return Err(StoreError::Pooled(Cause::PgPoolerDrops));
     }
     // The server notices the end of a connection anyway.
     let _ = tokio::join!(one.close(), other.close());
@@ -71,12 +76,15 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError>
     }
 }
 
-/// The process behind a connection. An error if the settings of the connection did not reach it.
-async fn session(connection: &mut PgConnection) -> Result<String, StoreError> {
+/// What a connection says of the session behind it.
+#[derive(PartialEq, Eq)]
+struct Session {
+    pid: String,
+    lock_timeout: String,
+}
+
+async fn session(connection: &mut PgConnection) -> Result<Session, StoreError> {
     let row = sqlx::raw_sql(WHO.postgres).fetch_one(connection).await.map_err(StoreError::from_sqlx)?;
     let read = |column: &str| row.try_get::<String, _>(column).map_err(StoreError::from_sqlx);
-    if read("setting")? != LOCK_TIMEOUT {
-        return Err(StoreError::Pooled(Cause::PgPoolerDrops));
-    }
-    read("pid")
+    Ok(Session { pid: read("pid")?, lock_timeout: read("lock_timeout")? })
 }
