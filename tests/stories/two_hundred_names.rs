@@ -4,6 +4,7 @@
 //! in the token of a login. What is refused is refused in the form, with the field and the character.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use discord_sim::{Person, Reply};
 use futures::{FutureExt as _, StreamExt as _};
@@ -21,6 +22,9 @@ const AT_ONCE: usize = 8;
 
 /// Every eighth person cancels, asks again under another user name, and gets an account.
 const ASKS_TWICE: usize = 8;
+
+/// On a busy machine a call may take longer than the bot waits for it. Then it tries again later.
+const TRIED_AGAIN: Duration = Duration::from_mins(3);
 
 /// What a person reads who should try again, and what stands there before the answer.
 const BUSY: [&str; 2] = ["The service is busy", "(thinking…)"];
@@ -120,17 +124,22 @@ impl Walk<'_> {
         reply.await.text
     }
 
+    /// Waits until the account has this state.
+    async fn account_is(&self, state: &str) {
+        let username = self.story.username(&self.name);
+        let sql = format!("SELECT id FROM account WHERE username = '{username}' AND state = '{state}'");
+        let made = wait_until(state, TRIED_AGAIN, async || Ok(!self.story.rows(&sql).await.is_empty()));
+        made.await.expect("the account gets there");
+    }
+
     /// Asks for the account. Returns the mailed link.
     async fn is_invited(&self) -> String {
         self.story.keeps_secret(&self.story.address(&self.name));
         let shown = self.fills_in().await;
         assert!(shown.contains("[Send]"), "the draft cannot be sent: {shown}");
         let sent = self.insists(async || self.person.presses("Send").await).await.text;
-        assert!(sent.contains("our request is"), "{sent}");
-        // On a busy machine a mail may take longer than the bot waits for it. Then it tries again a minute later.
-        let username = self.story.username(&self.name);
-        let invited = format!("SELECT id FROM account WHERE username = '{username}' AND state = 'invited'");
-        self.story.hurries_until(&invited).await;
+        assert!(sent.contains("our request"), "{sent}");
+        self.account_is("invited").await;
         self.person.waits_for("Your request was approved").await;
         let link = self.story.mailed_link(&self.name).await;
         self.is_named_everywhere().await;
@@ -165,6 +174,7 @@ impl Walk<'_> {
     /// Sets a password, logs in, and says that somebody else did. Then nothing works any more.
     async fn uses_it_and_loses_it(&self, link: &str) {
         let password = self.story.sets_password(&self.name, link).await;
+        self.account_is("active").await;
         self.person.waits_for("A password was set").await;
         assert!(self.story.bind_works(&self.name, &password).await, "the directory refuses the password");
         let Login::Tokens(tokens) = self.logs_in(&password).await else { panic!("the login was refused") };
@@ -178,9 +188,7 @@ impl Walk<'_> {
         });
         let told = told.await.text;
         assert!(told.contains("being locked"), "{told}");
-        let username = self.story.username(&self.name);
-        let locked = format!("SELECT id FROM account WHERE username = '{username}' AND state = 'disabled'");
-        self.story.hurries_until(&locked).await;
+        self.account_is("disabled").await;
         self.person.waits_for("is locked: the password no longer works").await;
         assert!(!self.story.bind_works(&self.name, &password).await, "the directory takes the password");
         assert!(matches!(self.logs_in(&password).await, Login::Refused(_)), "Keycloak lets somebody in");
@@ -218,11 +226,11 @@ async fn walks(story: &Story, number: usize, row: &Row) {
         return;
     }
     let link = walk.is_invited().await;
-    if number % 2 == 1 {
+    if !number.is_multiple_of(2) {
         return walk.uses_it_and_loses_it(&link).await;
     }
     walk.cancels(&link).await;
-    if number % ASKS_TWICE == 0 {
+    if number.is_multiple_of(ASKS_TWICE) {
         walk.name.push('y');
         let link = walk.is_invited().await;
         walk.uses_it_and_loses_it(&link).await;

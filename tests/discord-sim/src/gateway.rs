@@ -310,7 +310,8 @@ impl SimState {
             session.held = session.connection.take();
         }
         let is_twice = self.faults.take("*", |effect| *effect == Effect::ReadyTwice).is_some();
-        for _ in 0..1 + usize::from(is_twice) {
+        let times = if is_twice { 2 } else { 1 };
+        for _ in 0..times {
             session.send("READY", &ready);
             if intents & 1 != 0 {
                 for guild in guilds.iter().filter_map(|id| self.guilds.get(id)) {

@@ -109,8 +109,8 @@ impl Fault {
             // Restarting a killed Keycloak takes as long as fifty other points.
             Self::KillKeycloak => 1,
             Self::Terminate | Self::DiskFull | Self::Locked | Self::Clock => 10,
-            Self::KillDirectory | Self::Mail | Self::Profile => 12,
-            Self::KillPostgres | Self::Stall => 20,
+            Self::KillDirectory | Self::Mail => 12,
+            Self::KillPostgres | Self::Stall | Self::Profile => 20,
             Self::Stop | Self::Gateway | Self::Refuse => 25,
             Self::Corrupt => 35,
             Self::LdapCode | Self::HttpStatus => 45,

@@ -155,8 +155,8 @@ async fn ends_hold(stage: &Stage, log: &Value, memory: &Memory, found: &mut Vec<
         doors.try_bind(&keys, &mut found).await?;
         Ok::<_, anyhow::Error>(found)
     });
-    let tried: Vec<Vec<Violation>> = stream::iter(tries).buffer_unordered(TRY_AT_ONCE).try_collect().await?;
-    found.extend(tried.into_iter().flatten());
+    let open: Vec<Vec<Violation>> = stream::iter(tries).buffer_unordered(TRY_AT_ONCE).try_collect().await?;
+    found.extend(open.into_iter().flatten());
     Ok(())
 }
 
