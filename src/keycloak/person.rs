@@ -137,9 +137,9 @@ fn is_leftover(user: &User, federation_id: &str) -> bool {
     user.federation_link.as_deref() == Some(federation_id) && user.directory_id.is_none()
 }
 
-/// Whether one of the users was made by a federation and stays, although its entry is gone.
-pub(super) fn has_left_user(found: &[User], federation_id: &str) -> bool {
-    found.iter().any(|user| user.federation_link.is_some() && !is_leftover(user, federation_id))
+/// The user that a federation made and that stays, although its entry is gone.
+pub(super) fn left_user(found: Vec<User>, federation_id: &str) -> Option<User> {
+    found.into_iter().find(|user| user.federation_link.is_some() && !is_leftover(user, federation_id))
 }
 
 /// What a mailed link asks the person to do. Never empty, because Keycloak would send a mail without an action.
@@ -239,8 +239,10 @@ mod tests {
         let elsewhere = user("2", Some("other"), Some("e1"));
         assert_eq!(classify(std::slice::from_ref(&elsewhere)), Import::Elsewhere(elsewhere.id.clone()));
         assert_eq!(classify(&[user("2", Some("other"), Some("e2"))]), Import::NotOurs);
-        assert!(has_left_user(&[elsewhere], "ldap") && has_left_user(std::slice::from_ref(&ours), "ldap"));
-        assert!(!has_left_user(&[user("2", None, None), leftover], "ldap"));
+        for left in [elsewhere, ours.clone()] {
+            assert_eq!(left_user(vec![left.clone()], "ldap"), Some(left));
+        }
+        assert_eq!(left_user(vec![user("2", None, None), leftover], "ldap"), None);
         assert_eq!(classify(&[user("2", Some("ldap"), Some("e2"))]), Import::NotOurs);
         assert_eq!(classify(&[ours.clone(), user("3", Some("ldap"), Some("e1"))]), Import::NotOurs);
     }

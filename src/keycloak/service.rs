@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::client::AuthorizedClient;
 use super::error::KeycloakError;
 use super::http::{Answer, CALL_LIMIT, Call, Server};
-use super::person::{Actions, Enabled, Holders, Import, MailOutcome, User, UserRow, has_left_user};
+use super::person::{Actions, Enabled, Holders, Import, MailOutcome, User, UserRow, left_user};
 use super::placeholder::placeholder;
 use super::profile;
 use super::token::Grant;
@@ -162,12 +162,12 @@ impl Keycloak {
         Ok(Import::classify(&hits, &self.shared.federation_id, directory_id))
     }
 
-    /// Whether a user that some federation made stays although there is no entry with this name any more. The search makes Keycloak
-    /// look for the entry, and drop what has none.
-    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "has_left_user"))]
-    pub async fn has_left_user(&self, username: &Username) -> Result<bool, KeycloakError> {
+    /// The user that some federation made and that stays, although there is no entry with this name any more. The search makes Keycloak
+    /// look for the entry, and drop a user that has none.
+    #[tracing::instrument(name = "call", skip_all, fields(target = "keycloak", verb = "left_user"))]
+    pub async fn left_user(&self, username: &Username) -> Result<Option<User>, KeycloakError> {
         let hits = self.search("username", username.as_str()).await?;
-        Ok(has_left_user(&hits, &self.shared.federation_id))
+        Ok(left_user(hits, &self.shared.federation_id))
     }
 
     /// Reads the user with this id. `None` if it does not exist.

@@ -512,8 +512,17 @@ async fn breaks_the_federation(practice: &Practice) -> Result<()> {
         };
         under_change(practice, &place, set, code, true).await?;
     }
+    let filtered = |filter: &str| {
+        let filter = json!([filter]);
+        move |document: &mut Value| document["config"]["customUserSearchFilter"] = filter
+    };
+    // Keycloak keeps a setting that a document leaves out.
+    let mut before = practice.reads(&place).await?;
+    filtered("")(&mut before);
+    under_change(practice, &place, filtered("(businessCategory=staff)"), "keycloak_federation_hides", false)
+        .await?;
+    practice.calls(Method::PUT, &place, &before).await?;
     for (key, value) in [
-        ("customUserSearchFilter", "(businessCategory=staff)"),
         ("usersDn", "ou=staff,dc=example,dc=org"),
         ("userObjectClasses", "inetOrgPerson, posixAccount"),
         ("usernameLDAPAttribute", "cn"),

@@ -10,7 +10,7 @@ use harness::{Database, MODERATORS, REALM, StepEnv, shared};
 const PROVIDER: &str = "org.keycloak.storage.UserStorageProvider";
 
 /// A federation on the suffix that is asked first and shows nobody but this environment's people.
-async fn add_federation(env: &StepEnv) -> String {
+async fn add_federation(env: &StepEnv, cache: &str) -> String {
     let (keycloak, slapd) = (&shared().servers.keycloak, &shared().servers.slapd);
     let parent = keycloak.realm(REALM).await.expect("the realm")["id"].clone();
     let name = ["other", &env.mark].concat();
@@ -20,7 +20,7 @@ async fn add_federation(env: &StepEnv) -> String {
             "authType": ["simple"], "bindDn": [slapd.admin_dn], "bindCredential": [slapd.admin_password],
             "editMode": ["READ_ONLY"], "usersDn": ["dc=example,dc=org"], "searchScope": ["2"],
             "usernameLDAPAttribute": ["uid"], "rdnLDAPAttribute": ["uid"], "uuidLDAPAttribute": ["entryUUID"],
-            "userObjectClasses": ["inetOrgPerson"], "importEnabled": ["true"], "pagination": ["true"],
+            "userObjectClasses": ["inetOrgPerson"], "importEnabled": ["true"], "pagination": ["true"], "cachePolicy": [cache],
             "customUserSearchFilter": [format!("(uid=*{})", env.mark)],
         },
     });
@@ -50,9 +50,9 @@ async fn place_and_code(env: &StepEnv) -> String {
 }
 
 /// Ada's entry was made, and Keycloak has her user from the other federation.
-async fn is_imported_elsewhere(env: &StepEnv) -> String {
+async fn is_imported_elsewhere(env: &StepEnv, cache: &str) -> String {
     env.approved().await;
-    let federation = add_federation(env).await;
+    let federation = add_federation(env, cache).await;
     env.drains().await;
     assert_eq!(env.states().await, "approved needs_operator creating");
     assert_eq!(place_and_code(env).await, "await_import keycloak_user_not_ours");
@@ -68,20 +68,28 @@ async fn is_imported_elsewhere(env: &StepEnv) -> String {
 #[test]
 fn an_entry_that_another_federation_imports_first_waits_for_an_operator_and_leaves_nothing_if_it_is_cancelled()
  {
-    StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
-        let federation = is_imported_elsewhere(env).await;
-        env.cancels(&env.job().await).await;
-        env.drains().await;
-        assert_eq!(env.states().await, "cancelled undone closed");
-        env.has_nothing_left().await;
-        remove(&federation).await;
-    });
+    for cache in ["NO_CACHE", "DEFAULT"] {
+        StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
+            let federation = is_imported_elsewhere(env, cache).await;
+            env.cancels(&env.job().await).await;
+            env.drains().await;
+            let stands = place_and_code(env).await;
+            assert_eq!(
+                env.states().await,
+                "cancelled undone closed",
+                "{cache}: {stands}, {:?}",
+                env.user().await
+            );
+            env.has_nothing_left().await;
+            remove(&federation).await;
+        });
+    }
 }
 
 #[test]
 fn a_user_that_stays_in_keycloak_after_the_undo_waits_for_an_operator_too() {
     StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
-        let federation = is_imported_elsewhere(env).await;
+        let federation = is_imported_elsewhere(env, "DEFAULT").await;
         // Keycloak keeps the users of a disabled federation.
         disable(&federation).await;
         env.cancels(&env.job().await).await;
@@ -104,7 +112,7 @@ fn a_user_that_stays_in_keycloak_after_the_undo_waits_for_an_operator_too() {
 #[test]
 fn once_the_other_federation_is_out_of_the_way_a_retry_makes_the_account() {
     StepEnv::plays(Database::Sqlite, MODERATORS, async |env| {
-        let federation = is_imported_elsewhere(env).await;
+        let federation = is_imported_elsewhere(env, "DEFAULT").await;
         remove(&federation).await;
         env.is_let_go_on().await;
         env.drains().await;

@@ -48,13 +48,19 @@ pub(super) async fn must_be_gone(ctx: &StepContext<'_>) -> Result<(), StepError>
     if account.keycloak_id.is_some() || account.directory_id.is_none() {
         return Ok(());
     }
+    let keycloak = &ctx.worker.deps.keycloak;
     for ask in 0..ASKS {
         if ask > 0 {
             ctx.worker.deps.clock.pause(PAUSE).await;
         }
-        let asking = ctx.worker.deps.keycloak.has_left_user(&account.username);
-        if !ctx.call(Target::Keycloak, "has_left_user", asking).await?? {
-            return Ok(());
+        let asking = keycloak.left_user(&account.username);
+        let Some(user) = ctx.call(Target::Keycloak, "left_user", asking).await?? else { return Ok(()) };
+        if user.directory_id == account.directory_id {
+            // Nobody may stay logged in as it, and Keycloak reads it anew afterwards: a cached user is not dropped.
+            let ending = keycloak.end_sessions(&user.id);
+            if let Err(error) = ctx.call(Target::Keycloak, "end_sessions", ending).await? {
+                tracing::warn!(error = %error, "the sessions of a user that stayed could not be ended");
+            }
         }
     }
     Err(FailureAction::AskOperator { code: ErrorCode::KeycloakUserLeft }.into())
