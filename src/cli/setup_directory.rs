@@ -167,10 +167,11 @@ fn difference(report: &SelfTest, attempt: Attempt) -> String {
     let lang = Lang::default();
     let differs = messages::doctor::self_test_differs(lang, attempt);
     let AttemptResult::Refused(code) = report.result_of(attempt) else { return differs };
-    match ldap_result::cause_of(attempt.operation(), code) {
-        Cause::LdapRightMissing => differs,
-        cause => [differs, messages::cause::sentence(lang, Peer::Directory, cause)].join(". "),
+    let cause = ldap_result::cause_of(attempt.operation(), code);
+    if cause == Cause::LdapRightMissing {
+        return differs;
     }
+    [differs, messages::cause::sentence(lang, Peer::Directory, cause)].join(". ")
 }
 
 fn differences(report: &SelfTest) -> Vec<String> {

@@ -213,9 +213,11 @@ fn check_refusals(checks: &mut Checks, report: &SelfTest) {
         let what = messages::doctor::attempt(Lang::default(), attempt);
         let AttemptResult::Refused(code) = report.result_of(attempt) else { continue };
         let about = [&what, ": result code ", &code.to_string()].concat();
-        match ldap_result::cause_of(attempt.operation(), code) {
-            Cause::LdapRightMissing => rights.push(about),
-            cause => others.push((about, cause)),
+        let cause = ldap_result::cause_of(attempt.operation(), code);
+        if cause == Cause::LdapRightMissing {
+            rights.push(about);
+        } else {
+            others.push((about, cause));
         }
     }
     if others.is_empty() {

@@ -326,6 +326,10 @@ impl StoreError {
 }
 
 /// The cause behind an error of the driver: by the code of `PostgreSQL`, or by what the network and TLS reported.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the driver's enum: every other variant says nothing about the connection"
+)]
 pub(super) fn cause_of(error: &sqlx::Error) -> Option<Cause> {
     match error {
         sqlx::Error::Database(error) => error.code().and_then(|code| cause_of_code(&code)),

@@ -735,7 +735,7 @@ fn faults_of_this_machine_are_named_one_by_one() {
     });
 }
 
-/// PgBouncer gives each transaction another session, or refuses or drops the settings of a connection. It is never a schema to migrate.
+/// `PgBouncer` gives each transaction another session, or refuses or drops the settings of a connection. It is never a schema to migrate.
 #[test]
 fn a_pooler_in_front_of_the_database_is_named() {
     plays(SHARED, Edits::default(), async |practice| {

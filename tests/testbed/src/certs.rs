@@ -57,7 +57,7 @@ pub(crate) fn make_papers(names: &[&str], flaw: Flaw) -> Result<Papers> {
     let names = if flaw == Flaw::AnotherName { &elsewhere[..] } else { names };
     let (mut server, key) = make_server(names)?;
     match flaw {
-        Flaw::None | Flaw::StrangersAuthority | Flaw::AnotherName => {}
+        Flaw::None | Flaw::StrangersAuthority | Flaw::AnotherName | Flaw::Sha1 | Flaw::VersionOne => {}
         Flaw::Expired => server.not_after = date_time_ymd(2021, 1, 1),
         Flaw::NotYetValid => server.not_before = date_time_ymd(2048, 1, 1),
         Flaw::SelfSigned => {
@@ -66,7 +66,6 @@ pub(crate) fn make_papers(names: &[&str], flaw: Flaw) -> Result<Papers> {
             return Ok(Papers { certificate: own.clone(), key: key.serialize_pem(), trusted: own });
         }
         Flaw::ForClients => server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
-        Flaw::Sha1 | Flaw::VersionOne => {}
     }
     let issuer = if flaw == Flaw::StrangersAuthority { &stranger } else { &issuer };
     let certificate = server.signed_by(&key, issuer)?.pem();

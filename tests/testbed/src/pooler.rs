@@ -1,4 +1,4 @@
-//! PgBouncer in front of the testbed's PostgreSQL: one database, one way of sharing sessions. It refuses to run as root, as PostgreSQL does.
+//! `PgBouncer` in front of the testbed's PostgreSQL: one database, one way of sharing sessions. It refuses to run as root, as PostgreSQL does.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -26,7 +26,7 @@ pub enum Pooling {
     Strict,
 }
 
-/// A running PgBouncer. Dropping it stops it.
+/// A running `PgBouncer`. Dropping it stops it.
 #[derive(Debug)]
 pub struct Pooler {
     port: Port,
