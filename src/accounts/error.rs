@@ -137,6 +137,11 @@ pub enum Details {
     Expired,
     /// `stale_button`: the person cancelled the draft, or a new form replaced it.
     Dropped,
+    /// `already_decided`: the draft was sent. What became of the request is for the status to say, which hides a quiet denial.
+    AlreadySent {
+        /// The code of the request.
+        code: String,
+    },
     /// Only admins may do this.
     AdminsOnly,
     /// `stale_button`: the card is valid, but it was edited after this button was shown.

@@ -486,7 +486,17 @@ pub(super) fn no_draft(request: &Request) -> UseCaseError {
     match request.state {
         RequestState::Expired if was_dropped => UseCaseError::with(ErrorCode::StaleButton, Details::Dropped),
         RequestState::Draft | RequestState::Expired => expired(),
-        state => UseCaseError::with(ErrorCode::AlreadyDecided, Details::Ended { state }),
+        RequestState::Cancelled => {
+            UseCaseError::with(ErrorCode::AlreadyDecided, Details::Ended { state: request.state })
+        }
+        RequestState::Waiting
+        | RequestState::Held
+        | RequestState::Approved
+        | RequestState::Denied
+        | RequestState::Failed => {
+            let code = request.code.clone();
+            UseCaseError::with(ErrorCode::AlreadyDecided, Details::AlreadySent { code })
+        }
     }
 }
 

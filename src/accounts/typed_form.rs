@@ -33,12 +33,11 @@ impl Accounts {
             let typed = self.store().read_relaxed().await?.typed_form(caller.user_id, guild.id).await?;
             let typed =
                 typed.ok_or_else(|| UseCaseError::with(ErrorCode::StaleButton, Details::NothingKept))?;
-            let draft = match typed.draft {
-                Some(id) => Some((id, self.nonce_of_draft(caller, id).await?)),
-                None => {
-                    self.may_ask(caller.user_id).await?;
-                    None
-                }
+            let draft = if let Some(id) = typed.draft {
+                Some((id, self.nonce_of_draft(caller, id).await?))
+            } else {
+                self.may_ask(caller.user_id).await?;
+                None
             };
             Ok(Correction { prefill: self.as_typed(typed.input, rule), draft })
         })

@@ -5,7 +5,7 @@ use crate::domain::ids::Timestamp;
 use crate::domain::lang::Lang;
 use crate::domain::reference::Reference;
 use crate::domain::request::Faulty;
-use crate::messages::{admin, error_code, form, mails, panel, tr};
+use crate::messages::{account, admin, error_code, form, mails, panel, tr};
 
 /// The text for `denied`.
 pub(super) fn error_code(
@@ -16,6 +16,7 @@ pub(super) fn error_code(
 ) -> String {
     match &denied.details {
         Details::Dropped => tr!(lang, "draft-dropped"),
+        Details::AlreadySent { code } => account::sent_again(lang, code),
         Details::AdminsOnly => tr!(lang, "refusal-admins-only"),
         Details::None | Details::Expired => error_code::sentence(lang, denied.error_code, reference),
         Details::WhyNot(reasons) => error_code::why_not(lang, reasons),

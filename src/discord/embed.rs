@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::message::{cut, cut_spans};
+use super::truncated::{cut, cut_spans};
 use crate::domain::ids::Timestamp;
 use crate::domain::person_name::is_shown;
 use crate::domain::summary::{Fact, ShownPerson, Summary, Tone};

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::custom_id::CustomId;
 use super::embed::embed;
+use super::truncated::{cut, cut_spans};
 use crate::domain::ids::OutboxId;
 use crate::domain::summary::Summary;
 
@@ -183,25 +184,6 @@ fn button(button: &Button) -> Value {
         "label": cut(&button.label, LABEL_MAX),
         "custom_id": button.custom_id.to_string(),
     })
-}
-
-/// Truncates a text to `max` characters. If that leaves a code span open, it is closed, because typed text would be formatted otherwise.
-pub(super) fn cut_spans(text: &str, max: usize) -> String {
-    let closed = |text: &str| text.matches('`').count().is_multiple_of(2);
-    let kept = cut(text, max);
-    if kept.len() == text.len() || closed(&kept) {
-        return kept;
-    }
-    let shorter = cut(text, max.saturating_sub(1));
-    if closed(&shorter) { shorter } else { [&shorter, "`"].concat() }
-}
-
-/// Truncates to `max` characters and marks that with an ellipsis.
-pub(super) fn cut(text: &str, max: usize) -> String {
-    if text.chars().count() <= max {
-        return text.to_owned();
-    }
-    text.chars().take(max.saturating_sub(1)).chain(['…']).take(max).collect()
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod rate_limit;
 mod recent_members;
 pub mod reply;
 mod transport;
+mod truncated;
 mod unanswered;
 
 pub use client::{ChannelMessage, Discord, Profile, member_facts};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::custom_id::CustomId;
-use super::message::cut;
+use super::truncated::cut;
 
 /// One line or many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

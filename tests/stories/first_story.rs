@@ -31,9 +31,8 @@ fn a_member_asks_a_moderator_approves_and_the_person_logs_in() {
         let code = story.rows("SELECT code FROM request").await;
         let footer = card.lines().find(|line| line.contains(&format!("Request {}", code[0])));
         assert!(footer.is_some_and(|line| line.ends_with('Z')), "no code and time in the footer: {card}");
-        let embeds = story.sim.requests().into_iter().map(|request| request.body["embeds"][0].clone());
-        let picture =
-            embeds.filter_map(|embed| Some(embed["author"]["icon_url"].as_str()?.to_owned())).next();
+        let mut embeds = story.sim.requests().into_iter().map(|request| request.body["embeds"][0].clone());
+        let picture = embeds.find_map(|embed| Some(embed["author"]["icon_url"].as_str()?.to_owned()));
         assert!(
             picture.is_some_and(|url| url.starts_with("https://cdn.discordapp.com/")),
             "no picture of ada"
