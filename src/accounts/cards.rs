@@ -1,10 +1,10 @@
-//! Cards of open requests that moderators can't see: they are posted anew, and messages that Discord refused are tried again.
+//! Cards of open requests that moderators can't see: they are posted again, and messages that Discord refused are tried again.
 
 use super::authority::ViewGrant;
 use super::context::Accounts;
 use super::error::UseCaseError;
 use crate::domain::ids::ChannelId;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::RefusalReason;
 
 /// How many open requests are looked after at once, the oldest first.
 const MOST: u32 = 100;
@@ -12,7 +12,10 @@ const MOST: u32 = 100;
 impl Accounts {
     /// Posts the missing cards of the open requests of the holder's guild, and has the others looked for in Discord. Returns why Discord
     /// refuses messages in the channels of that guild.
-    pub async fn recover_cards(&self, grant: &ViewGrant) -> Result<Vec<(ChannelId, Refusal)>, UseCaseError> {
+    pub async fn recover_cards(
+        &self,
+        grant: &ViewGrant,
+    ) -> Result<Vec<(ChannelId, RefusalReason)>, UseCaseError> {
         let Some(guild) = grant.guild() else { return Ok(Vec::new()) };
         let mut view = self.store().read().await?;
         let (open, refused) = (view.open_cards(guild, MOST).await?, view.refused_messages().await?);

@@ -15,7 +15,7 @@ use crate::directory::Directory;
 use crate::domain::cause::{Cause, Peer};
 use crate::domain::ids::GuildId;
 use crate::domain::lang::Lang;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::RefusalReason;
 use crate::keycloak::Keycloak;
 use crate::messages::{self, service};
 use crate::store::{RefusedMessages, Store, StoreError, WaitCount};
@@ -198,9 +198,10 @@ async fn messages_part(background: &Background) -> Part {
 
 /// A number for each reason, also for those that don't occur, so that a graph has no gaps.
 fn refused_by_reason(refused: &[RefusedMessages]) -> Vec<(&'static str, i64)> {
-    let count =
-        |refusal: Refusal| refused.iter().filter(|row| row.refusal == refusal).map(|row| row.count).sum();
-    Refusal::ALL.iter().map(|refusal| (refusal.code(), count(*refusal))).collect()
+    let count = |refusal: RefusalReason| {
+        refused.iter().filter(|row| row.refusal == refusal).map(|row| row.count).sum()
+    };
+    RefusalReason::ALL.iter().map(|refusal| (refusal.code(), count(*refusal))).collect()
 }
 
 async fn probe_directory(directory: &Directory) -> Part {

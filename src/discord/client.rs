@@ -12,10 +12,9 @@ use super::error::{ConnectError, DiscordError};
 use super::guild_names::GuildNames;
 use super::limits::CALL_TIMEOUT;
 use super::message::{self, OutgoingMessage, SendNonce, Visibility};
-use super::open_replies::OpenReplies;
+use super::open_replies::{KeptReply, OpenReplies};
 use super::rate_limit::GlobalRateLimit;
 use super::recent_members::RecentMembers;
-use super::reply::{KeptReply, Reply};
 use super::transport;
 use super::unanswered::Unanswered;
 use crate::clock::{Clock, Moment};
@@ -301,12 +300,6 @@ impl Discord {
         let recipient = serde_json::json!({ "recipient_id": user_id.to_string() });
         let channel: Created = self.call(LightMethod::Post, Route::UserMeDmChannels, &recipient).await?;
         self.post(ChannelId::new(channel.id.get()), post, nonce).await
-    }
-
-    /// The answer to this person that promised a direct message, while Discord accepts edits of it.
-    pub fn open_reply_to(&self, user_id: DiscordUserId) -> Option<Reply> {
-        let kept = self.inner.open_replies.of(user_id, self.inner.clock.moment())?;
-        Some(Reply::of_kept(self, kept))
     }
 
     /// Grants a role to a member. `Forbidden(50013)` if the role is not below the bot's own. Safe to repeat.

@@ -6,14 +6,24 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use crate::clock::Moment;
-use crate::domain::ids::DiscordUserId;
+use crate::domain::ids::{DiscordUserId, InteractionId};
 
 /// Discord accepts edits for 15 minutes. This leaves a minute for queues and clocks.
 const OPEN_FOR: Duration = Duration::from_mins(14);
 
 /// How many answers are kept at most. The oldest one makes room.
 const MOST: usize = 1024;
+
+/// What a later edit of an answer needs. It keeps no client, because the client keeps it.
+#[derive(Clone)]
+pub(super) struct KeptReply {
+    pub(super) interaction_id: InteractionId,
+    pub(super) application_id: u64,
+    pub(super) token: SecretString,
+}
 
 /// The newest answer of this kind to each person.
 pub(super) struct OpenReplies<T>(Mutex<HashMap<DiscordUserId, (Moment, T)>>);

@@ -17,6 +17,7 @@ use super::client::{Discord, Inner};
 use super::error::DiscordError;
 use super::message::{Attachment, OutgoingMessage, Visibility, body, body_with_file};
 use super::modal::Modal;
+use super::open_replies::KeptReply;
 use super::transport::USER_AGENT;
 use super::unanswered::Acknowledgement;
 use crate::domain::ids::{DiscordUserId, InteractionId};
@@ -47,14 +48,6 @@ pub struct Reply {
     acknowledgement: Arc<Acknowledgement>,
 }
 
-/// What a later edit of an answer needs. It keeps no client, because the client keeps it.
-#[derive(Clone)]
-pub(super) struct KeptReply {
-    interaction_id: InteractionId,
-    application_id: u64,
-    token: SecretString,
-}
-
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply").field("interaction_id", &self.interaction_id).finish_non_exhaustive()
@@ -78,6 +71,14 @@ enum Body<'a> {
     File(&'a Value, &'a Attachment),
 }
 
+impl Discord {
+    /// The answer to this person that promised a direct message, while Discord accepts edits of it.
+    pub fn open_reply_to(&self, user_id: DiscordUserId) -> Option<Reply> {
+        let kept = self.inner.open_replies.of(user_id, self.inner.clock.moment())?;
+        Some(Reply::of_kept(self, kept))
+    }
+}
+
 impl Reply {
     /// Replies to the interaction with this id and token, which counts as unanswered from now on.
     pub fn new(
@@ -90,7 +91,7 @@ impl Reply {
         Self { inner: Arc::clone(&discord.inner), interaction_id, application_id, token, acknowledgement }
     }
 
-    pub(super) fn of_kept(discord: &Discord, kept: KeptReply) -> Self {
+    fn of_kept(discord: &Discord, kept: KeptReply) -> Self {
         let KeptReply { interaction_id, application_id, token } = kept;
         let acknowledgement = Arc::new(discord.inner.unanswered.answered());
         Self { inner: Arc::clone(&discord.inner), interaction_id, application_id, token, acknowledgement }

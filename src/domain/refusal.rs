@@ -21,7 +21,7 @@ pub enum Destination {
 
 codes! {
     /// Why Discord refused a message.
-    pub enum Refusal {
+    pub enum RefusalReason {
         /// The bot can't see the channel.
         MissingAccess = "missing_access",
         /// The bot sees the channel and may not post there.
@@ -113,47 +113,47 @@ const EDITED: &[Destination] = &[RequestChannel, PanelChannel];
 const EVERYWHERE: &[Destination] = &[RequestChannel, LogChannel, PanelChannel, Person];
 
 /// One row: where to, HTTP status, Discord's code, what it means and what to do.
-pub type Row = (&'static [Destination], u16, i64, Refusal, Remedy);
+pub type Row = (&'static [Destination], u16, i64, RefusalReason, Remedy);
 
 /// Discord's codes ("Opcodes and Status Codes" in its reference) that a message can meet.
 pub const ROWS: &[Row] = &[
-    (CHANNELS, 403, 50001, Refusal::MissingAccess, Remedy::AskAdmin(ADMIN)),
-    (CHANNELS, 403, 50013, Refusal::MissingPermissions, Remedy::AskAdmin(ADMIN)),
-    (CONFIGURED, 404, 10003, Refusal::UnknownChannel, Remedy::AskAdmin(ADMIN)),
+    (CHANNELS, 403, 50001, RefusalReason::MissingAccess, Remedy::AskAdmin(ADMIN)),
+    (CHANNELS, 403, 50013, RefusalReason::MissingPermissions, Remedy::AskAdmin(ADMIN)),
+    (CONFIGURED, 404, 10003, RefusalReason::UnknownChannel, Remedy::AskAdmin(ADMIN)),
     // Nobody configured this channel, so nothing leads the panel to another one.
-    (&[PanelChannel], 404, 10003, Refusal::UnknownChannel, Remedy::Drop),
-    (CONFIGURED, 404, 10004, Refusal::MissingAccess, Remedy::AskAdmin(ADMIN)),
-    (EDITED, 404, 10008, Refusal::UnknownMessage, Remedy::PostAnew),
-    (EDITED, 403, 50005, Refusal::NotOurs, Remedy::PostAnew),
-    (CHANNELS, 400, 50008, Refusal::WrongChannelType, Remedy::AskAdmin(ADMIN)),
-    (CHANNELS, 400, 50024, Refusal::WrongChannelType, Remedy::AskAdmin(ADMIN)),
-    (CHANNELS, 400, 50083, Refusal::ThreadClosed, Remedy::AskAdmin(ADMIN)),
-    (CHANNELS, 403, 160_005, Refusal::ThreadClosed, Remedy::AskAdmin(ADMIN)),
-    (CHANNELS, 400, 200_000, Refusal::Blocked, Remedy::AskAdmin(ADMIN)),
-    (CHANNELS, 400, 240_000, Refusal::Blocked, Remedy::AskAdmin(ADMIN)),
-    (CHANNELS, 400, 30046, Refusal::TooFast, Remedy::Wait(PASSES)),
-    (&[Person], 403, 40003, Refusal::TooFast, Remedy::Wait(PASSES)),
-    (EVERYWHERE, 403, 40004, Refusal::TurnedOff, Remedy::Wait(PASSES)),
-    (EVERYWHERE, 403, 40006, Refusal::TurnedOff, Remedy::Wait(PASSES)),
-    (&[Person], 403, 50007, Refusal::DirectMessagesClosed, Remedy::Unreachable),
-    (&[Person], 400, 50007, Refusal::DirectMessagesClosed, Remedy::Unreachable),
-    (&[Person], 403, 50278, Refusal::DirectMessagesClosed, Remedy::Unreachable),
-    (&[Person], 404, 10013, Refusal::UnknownUser, Remedy::Unreachable),
-    (&[Person], 400, 50033, Refusal::UnknownUser, Remedy::Unreachable),
-    (EVERYWHERE, 400, 50006, Refusal::InvalidForm, Remedy::Defect(DEFECT)),
-    (EVERYWHERE, 400, 50035, Refusal::InvalidForm, Remedy::Defect(DEFECT)),
+    (&[PanelChannel], 404, 10003, RefusalReason::UnknownChannel, Remedy::Drop),
+    (CONFIGURED, 404, 10004, RefusalReason::MissingAccess, Remedy::AskAdmin(ADMIN)),
+    (EDITED, 404, 10008, RefusalReason::UnknownMessage, Remedy::PostAnew),
+    (EDITED, 403, 50005, RefusalReason::NotOurs, Remedy::PostAnew),
+    (CHANNELS, 400, 50008, RefusalReason::WrongChannelType, Remedy::AskAdmin(ADMIN)),
+    (CHANNELS, 400, 50024, RefusalReason::WrongChannelType, Remedy::AskAdmin(ADMIN)),
+    (CHANNELS, 400, 50083, RefusalReason::ThreadClosed, Remedy::AskAdmin(ADMIN)),
+    (CHANNELS, 403, 160_005, RefusalReason::ThreadClosed, Remedy::AskAdmin(ADMIN)),
+    (CHANNELS, 400, 200_000, RefusalReason::Blocked, Remedy::AskAdmin(ADMIN)),
+    (CHANNELS, 400, 240_000, RefusalReason::Blocked, Remedy::AskAdmin(ADMIN)),
+    (CHANNELS, 400, 30046, RefusalReason::TooFast, Remedy::Wait(PASSES)),
+    (&[Person], 403, 40003, RefusalReason::TooFast, Remedy::Wait(PASSES)),
+    (EVERYWHERE, 403, 40004, RefusalReason::TurnedOff, Remedy::Wait(PASSES)),
+    (EVERYWHERE, 403, 40006, RefusalReason::TurnedOff, Remedy::Wait(PASSES)),
+    (&[Person], 403, 50007, RefusalReason::DirectMessagesClosed, Remedy::Unreachable),
+    (&[Person], 400, 50007, RefusalReason::DirectMessagesClosed, Remedy::Unreachable),
+    (&[Person], 403, 50278, RefusalReason::DirectMessagesClosed, Remedy::Unreachable),
+    (&[Person], 404, 10013, RefusalReason::UnknownUser, Remedy::Unreachable),
+    (&[Person], 400, 50033, RefusalReason::UnknownUser, Remedy::Unreachable),
+    (EVERYWHERE, 400, 50006, RefusalReason::InvalidForm, Remedy::Defect(DEFECT)),
+    (EVERYWHERE, 400, 50035, RefusalReason::InvalidForm, Remedy::Defect(DEFECT)),
 ];
 
 /// What a refusal means and what to do. A code without a row is never taken as final: 403 and 404 may pass, anything else is a defect.
-pub fn judge(destination: Destination, status: u16, code: i64) -> (Refusal, Remedy) {
+pub fn judge(destination: Destination, status: u16, code: i64) -> (RefusalReason, Remedy) {
     let row = ROWS.iter().find(|(to, of_status, of_code, _, _)| {
         *of_status == status && *of_code == code && to.contains(&destination)
     });
     match (row, status, destination) {
         (Some((_, _, _, refusal, remedy)), _, _) => (*refusal, *remedy),
-        (None, 403 | 404, Person) => (Refusal::Other, Remedy::Wait(PASSES)),
-        (None, 403 | 404, _) => (Refusal::Other, Remedy::AskAdmin(ADMIN)),
-        (None, _, _) => (Refusal::Other, Remedy::Defect(DEFECT)),
+        (None, 403 | 404, Person) => (RefusalReason::Other, Remedy::Wait(PASSES)),
+        (None, 403 | 404, _) => (RefusalReason::Other, Remedy::AskAdmin(ADMIN)),
+        (None, _, _) => (RefusalReason::Other, Remedy::Defect(DEFECT)),
     }
 }
 
@@ -192,20 +192,20 @@ mod tests {
     #[test]
     fn the_refusals_that_people_meet_most_mean_this() {
         for (destination, status, code, wanted) in [
-            (RequestChannel, 403, 50001, (Refusal::MissingAccess, Remedy::AskAdmin(ADMIN))),
-            (LogChannel, 403, 50013, (Refusal::MissingPermissions, Remedy::AskAdmin(ADMIN))),
-            (RequestChannel, 404, 10003, (Refusal::UnknownChannel, Remedy::AskAdmin(ADMIN))),
-            (PanelChannel, 404, 10003, (Refusal::UnknownChannel, Remedy::Drop)),
-            (RequestChannel, 404, 10008, (Refusal::UnknownMessage, Remedy::PostAnew)),
-            (RequestChannel, 400, 50008, (Refusal::WrongChannelType, Remedy::AskAdmin(ADMIN))),
-            (RequestChannel, 400, 50035, (Refusal::InvalidForm, Remedy::Defect(DEFECT))),
-            (Person, 403, 40003, (Refusal::TooFast, Remedy::Wait(PASSES))),
-            (Person, 403, 50007, (Refusal::DirectMessagesClosed, Remedy::Unreachable)),
-            (Person, 403, 50278, (Refusal::DirectMessagesClosed, Remedy::Unreachable)),
-            (Person, 404, 10013, (Refusal::UnknownUser, Remedy::Unreachable)),
-            (Person, 403, 99999, (Refusal::Other, Remedy::Wait(PASSES))),
-            (RequestChannel, 404, 99999, (Refusal::Other, Remedy::AskAdmin(ADMIN))),
-            (Person, 418, -1, (Refusal::Other, Remedy::Defect(DEFECT))),
+            (RequestChannel, 403, 50001, (RefusalReason::MissingAccess, Remedy::AskAdmin(ADMIN))),
+            (LogChannel, 403, 50013, (RefusalReason::MissingPermissions, Remedy::AskAdmin(ADMIN))),
+            (RequestChannel, 404, 10003, (RefusalReason::UnknownChannel, Remedy::AskAdmin(ADMIN))),
+            (PanelChannel, 404, 10003, (RefusalReason::UnknownChannel, Remedy::Drop)),
+            (RequestChannel, 404, 10008, (RefusalReason::UnknownMessage, Remedy::PostAnew)),
+            (RequestChannel, 400, 50008, (RefusalReason::WrongChannelType, Remedy::AskAdmin(ADMIN))),
+            (RequestChannel, 400, 50035, (RefusalReason::InvalidForm, Remedy::Defect(DEFECT))),
+            (Person, 403, 40003, (RefusalReason::TooFast, Remedy::Wait(PASSES))),
+            (Person, 403, 50007, (RefusalReason::DirectMessagesClosed, Remedy::Unreachable)),
+            (Person, 403, 50278, (RefusalReason::DirectMessagesClosed, Remedy::Unreachable)),
+            (Person, 404, 10013, (RefusalReason::UnknownUser, Remedy::Unreachable)),
+            (Person, 403, 99999, (RefusalReason::Other, Remedy::Wait(PASSES))),
+            (RequestChannel, 404, 99999, (RefusalReason::Other, Remedy::AskAdmin(ADMIN))),
+            (Person, 418, -1, (RefusalReason::Other, Remedy::Defect(DEFECT))),
         ] {
             assert_eq!(judge(destination, status, code), wanted, "{destination:?} {status} {code}");
         }
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn every_destination_can_meet_an_unknown_code() {
         for destination in ALL {
-            assert_eq!(judge(destination, 403, -1).0, Refusal::Other);
+            assert_eq!(judge(destination, 403, -1).0, RefusalReason::Other);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::ids::{ChannelId, DiscordUserId, Timestamp};
 use crate::domain::job::{JobKind, JobState, Step};
 use crate::domain::lang::Lang;
 use crate::domain::listing::RequestFacts;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::RefusalReason;
 use crate::domain::request::{ANSWER_MAX, RequestState};
 use crate::domain::summary::{Fact, Summary, Tone};
 use crate::domain::wait::Wait;
@@ -17,7 +17,7 @@ use crate::domain::wait::Wait;
 const QUOTED_MAX: usize = 254;
 
 /// What admins and moderators read when Discord refuses messages in a channel.
-pub fn refused_notice(lang: Lang, channel: ChannelId, refusal: Refusal) -> String {
+pub fn refused_notice(lang: Lang, channel: ChannelId, refusal: RefusalReason) -> String {
     let why = text_of_code(lang, "refused", refusal.code());
     tr!(lang, "requests-refused", channel = mention_channel(channel), why = why)
 }

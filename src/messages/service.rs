@@ -7,10 +7,15 @@ use crate::domain::comparison::DifferenceKind;
 use crate::domain::eligibility::{Approval, GroupName, Rule, WhyNot};
 use crate::domain::ids::{ChannelId, RoleId, Timestamp};
 use crate::domain::lang::Lang;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::RefusalReason;
 
 /// Messages that wait because Discord refuses them.
-pub fn refused_messages(lang: Lang, refusal: Refusal, channel: Option<ChannelId>, count: i64) -> String {
+pub fn refused_messages(
+    lang: Lang,
+    refusal: RefusalReason,
+    channel: Option<ChannelId>,
+    count: i64,
+) -> String {
     let why = text_of_code(lang, "refused", refusal.code());
     match channel {
         Some(channel) => {

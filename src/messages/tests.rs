@@ -22,7 +22,7 @@ use crate::domain::person_name::{IllegalPersonName as Person, PersonName};
 use crate::domain::phase::AccountUnavailable;
 use crate::domain::profile_rules::RealmRule;
 use crate::domain::reference::Reference;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::RefusalReason;
 use crate::domain::request::{Answer, Faulty, Form, RequestState};
 use crate::domain::status::{Asked, Delay, Mails, NextRequest, Stage, StatusFacts};
 use crate::domain::summary::Tone;

@@ -2,7 +2,7 @@
 
 use crate::discord::DiscordError;
 use crate::domain::ids::{MessageId, Nonce, PersonId, RequestId};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::RefusalReason;
 use crate::store::StoreError;
 
 /// A card that Discord has.
@@ -19,7 +19,7 @@ pub(super) struct Posted {
 pub(super) struct Unreached {
     pub(super) person_id: PersonId,
     pub(super) request_id: RequestId,
-    pub(super) refusal: Refusal,
+    pub(super) refusal: RefusalReason,
     /// The answer that promised the message says it now.
     pub(super) is_told_elsewhere: bool,
 }

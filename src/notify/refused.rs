@@ -7,7 +7,7 @@ use crate::discord::{DiscordError, OutgoingMessage, SendNonce};
 use crate::domain::ids::{ChannelId, GuildId, RequestId, Timestamp};
 use crate::domain::lang::Lang;
 use crate::domain::notification::Notification;
-use crate::domain::refusal::{Destination, Refusal, Remedy, judge};
+use crate::domain::refusal::{Destination, RefusalReason, Remedy, judge};
 use crate::messages::requests;
 use crate::store::{NewOutbox, Outbox, OutboxKind, RefusedMessages, StoreError, Tx};
 use crate::worker::context::WorkerContext;
@@ -15,7 +15,7 @@ use crate::worker::context::WorkerContext;
 /// A message that is kept although Discord refused it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Verdict {
-    refusal: Refusal,
+    refusal: RefusalReason,
     remedy: Remedy,
     /// The channel that refused it; `None` for a direct message.
     channel: Option<ChannelId>,
@@ -181,7 +181,7 @@ async fn tell_admins(
     worker: &WorkerContext,
     tx: &mut Tx,
     (guild, channel): (GuildId, ChannelId),
-    refusal: Refusal,
+    refusal: RefusalReason,
 ) -> Result<(), StoreError> {
     let config = worker.deps.config.now();
     let log_channel = config.guild(guild).and_then(|guild| guild.log_channel);
@@ -209,7 +209,7 @@ pub(super) async fn send_notice(
 ) -> Result<Sending, Unsent> {
     let field = |name| params.get(name).and_then(serde_json::Value::as_str);
     let channel = field("channel").and_then(|id| id.parse::<ChannelId>().ok());
-    let refusal = field("why").and_then(|why| why.parse::<Refusal>().ok());
+    let refusal = field("why").and_then(|why| why.parse::<RefusalReason>().ok());
     let config = worker.deps.config.now();
     let guild = message.target.parse::<GuildId>().ok().and_then(|id| config.guild(id));
     let log_channel = guild.and_then(|guild| guild.log_channel);

@@ -9,7 +9,7 @@ use super::sql::{all, bare, exec, one, postgres_now, sql};
 use crate::domain::error_code::{ErrorCode, codes};
 use crate::domain::ids::{ChannelId, OutboxId, PersonId, RequestId, Timestamp};
 use crate::domain::notification::Notification;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::RefusalReason;
 
 /// How long a card waits for the change that is expected next.
 const CARD_DELAY: Duration = Duration::from_secs(1);
@@ -72,7 +72,7 @@ pub struct Outbox {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefusedMessages {
     /// Why.
-    pub refusal: Refusal,
+    pub refusal: RefusalReason,
     /// The channel; `None` for direct messages.
     pub channel: Option<ChannelId>,
     /// How many.
@@ -204,7 +204,7 @@ impl ReadConnection {
     pub async fn refused_messages(&mut self) -> Result<Vec<RefusedMessages>, StoreError> {
         let rows = all!(self, REFUSED_ROWS, RefusedRow;)?;
         let refused = rows.into_iter().map(|row| RefusedMessages {
-            refusal: row.refused.parse().unwrap_or(Refusal::Other),
+            refusal: row.refused.parse().unwrap_or(RefusalReason::Other),
             channel: row.refused_in.and_then(|id| id.parse().ok()),
             count: row.count,
         });
@@ -331,7 +331,7 @@ impl Tx {
         &mut self,
         claimed: &Outbox,
         next_run: Timestamp,
-        refusal: Refusal,
+        refusal: RefusalReason,
         channel: Option<ChannelId>,
     ) -> Result<(), StoreError> {
         let channel = channel.map(|channel| channel.to_string());

@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 use super::breaker::Target;
 use super::outage::IsOutage;
 use crate::domain::job::Step;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::RefusalReason;
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 type Spans = Family<Labels<2>, Histogram, fn() -> Histogram>;
@@ -88,7 +88,7 @@ impl Metrics {
     }
 
     /// A message was dropped, because Discord will never accept it.
-    pub(crate) fn dropped(&self, refusal: Refusal) {
+    pub(crate) fn dropped(&self, refusal: RefusalReason) {
         self.dropped.get_or_create(&[("code", refusal.code())]).inc();
     }
 

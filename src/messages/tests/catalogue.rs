@@ -8,7 +8,7 @@ use crate::domain::cause::Cause;
 use crate::domain::comparison::DifferenceKind;
 use crate::domain::finding::{self, Attempt, Finding, System};
 use crate::domain::link::{self, LinkDifference};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::RefusalReason;
 
 /// Each message with the text after its `=`.
 fn messages() -> BTreeMap<&'static str, String> {
@@ -107,7 +107,7 @@ fn named_after_codes() -> Vec<(&'static str, Vec<&'static str>)> {
     vec![
         ("refusal", codes(ErrorCode::ALL, ErrorCode::code)),
         ("ended", codes(RequestState::ALL, RequestState::code)),
-        ("refused", codes(Refusal::ALL, Refusal::code)),
+        ("refused", codes(RefusalReason::ALL, RefusalReason::code)),
         ("step", codes(Step::ALL, Step::code)),
         ("difference", codes(LinkDifference::ALL, LinkDifference::code)),
         ("not-checked", codes(link::NotChecked::ALL, link::NotChecked::code)),

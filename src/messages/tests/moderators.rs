@@ -6,7 +6,7 @@ pub(super) fn said_to_moderators_and_pressers(lang: Lang) -> Vec<String> {
     let roles = || vec![RoleId::new(1), RoleId::new(2)];
     let mut said = vec![
         card::needs_operator_notice(lang, "K7M2QX", Some(Step::Mail), ErrorCode::MailRefused),
-        requests::refused_notice(lang, ChannelId::new(7), Refusal::MissingAccess),
+        requests::refused_notice(lang, ChannelId::new(7), RefusalReason::MissingAccess),
         card::kept_notice(lang, "K7M2QX"),
         card::locked_notice(lang, "K7M2QX", ADA),
         card::enabled_notice(lang, "K7M2QX", ADA),
