@@ -57,7 +57,7 @@ impl Filter {
         Self(["(!", &part.0, ")"].concat())
     }
 
-    /// A filter of others, written anew.
+    /// A filter of others, parsed and written again.
     pub(super) fn of(filter: &LdapFilter) -> Self {
         Self(filter.to_text())
     }

@@ -208,7 +208,7 @@ async fn the_federation_that_the_configuration_names_is_used_with_its_wider_base
     );
     assert_eq!(realm.setting(&id, "editMode").await, "READ_ONLY");
 
-    // Another one is in the way, whoever is asked first.
+    // Another one is in the way, no matter which one is asked first.
     for (priority, order) in [("9", "asks it second"), ("3", "through it first")] {
         let other = realm.adds("other", &[("priority", priority)]).await;
         let text = realm.is_stopped(Mode::Apply).await;
