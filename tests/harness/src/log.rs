@@ -54,5 +54,5 @@ pub(crate) fn has_line(parts: &[&str]) -> bool {
 
 pub(crate) fn contains(text: &str) -> bool {
     let lines = LINES.lock().expect("not poisoned");
-    lines.windows(text.len()).any(|window| window == text.as_bytes())
+    String::from_utf8_lossy(&lines).contains(text)
 }
