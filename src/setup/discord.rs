@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn the_invite_asks_for_what_is_needed_and_no_more() {
         let url = invite(42, GuildRights::POSTING.and(GuildRights::MANAGE_ROLES));
-        let permissions = (1 << 10) | (1 << 11) | (1 << 16) | (1 << 28);
+        let permissions = (1 << 10) | (1 << 11) | (1 << 14) | (1 << 16) | (1 << 28);
         assert_eq!(
             url.as_str(),
             format!(

@@ -129,7 +129,8 @@ async fn a_new_form_takes_the_place_of_the_draft_and_starts_with_its_values() {
     assert_eq!((form.username.as_str(), form.address.as_str()), ("ada", "ada@example.org"));
     let new = env.drafts(ADA, "lovelace").await.request;
     assert_ne!(old.id, new.id);
-    assert_eq!(env.sends(ADA, &old).await, Err(expired()));
+    let dropped = UseCaseError::with(ErrorCode::StaleButton, Details::Dropped);
+    assert_eq!(env.sends(ADA, &old).await, Err(dropped));
     assert!(env.request(old.id).await.form.is_none(), "the replaced draft keeps personal values");
     assert!(env.sends(ADA, &new).await.is_ok());
 }

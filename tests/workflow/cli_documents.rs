@@ -63,6 +63,7 @@ fn the_guide_names_the_defaults_that_the_example_shows() {
         "password_file",
         "public_url",
         "object_classes",
+        "login_url",
         "mail_redirect_uri",
         "community_name",
     ];

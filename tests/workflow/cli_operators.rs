@@ -203,7 +203,10 @@ async fn the_audit_log_is_read_in_pages_and_a_change_by_hand_ends_with_3() {
         rows[1].contains(&GRACE.to_string()) && rows[2].contains(&ADA.to_string()),
         "newest first: {text}"
     );
-    let code = cli.runs(&["request", "list", "--json"]).json()["requests"][0]["code"].clone();
+    let requests = cli.runs(&["request", "list", "--json"]).json();
+    let of_grace = |request: &&Value| request["discord_id"] == GRACE.to_string();
+    let requests = requests["requests"].as_array().expect("requests");
+    let code = requests.iter().find(of_grace).expect("her request")["code"].clone();
     assert!(rows[1].contains(code.as_str().expect("a code")), "{text}");
     // Accolade's own ids begin with the time: the form of a UUID.
     let is_own_id = |word: &str| word.len() == 36 && word.matches('-').count() == 4;

@@ -654,6 +654,15 @@ const LEFT_OUT: &[(&str, &str)] = &[
         "card_again",
         "a press on a card that shows other buttons than are noted: one row, which the next such press writes again",
     ),
+    (
+        "delays.report",
+        "one transaction with the notice and the cards: after a crash all of it is there or none",
+    ),
+    (
+        "cards.recover",
+        "a press makes rows due that are due by themselves later, and the next such press does the same",
+    ),
+    ("outbox.wake", "a reload or a right makes rows due that are due by themselves later"),
     ("hold", "needs two people with one address; one transaction that nothing outside follows"),
 ];
 

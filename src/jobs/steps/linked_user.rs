@@ -56,7 +56,7 @@ pub(super) async fn must_be_gone(ctx: &StepContext<'_>) -> Result<(), StepError>
         let asking = keycloak.left_user(&account.username);
         let Some(user) = ctx.call(Target::Keycloak, "left_user", asking).await?? else { return Ok(()) };
         if user.directory_id == account.directory_id {
-            // Nobody may stay logged in as it, and Keycloak reads it anew afterwards: a cached user is not dropped.
+            // Nobody may stay logged in as it, and afterwards Keycloak reads it again: a cached user is not dropped.
             let ending = keycloak.end_sessions(&user.id);
             if let Err(error) = ctx.call(Target::Keycloak, "end_sessions", ending).await? {
                 tracing::warn!(error = %error, "the sessions of a user that stayed could not be ended");

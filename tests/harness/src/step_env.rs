@@ -187,6 +187,8 @@ impl StepEnv {
         migrate(&config.store, clock.clone()).await;
         let store = Store::open(&config.store, clock.clone(), Arc::new(SystemRng)).await.expect("it opens");
         let discord = Discord::connect(&config.discord, clock.clone()).await.expect("discord answers");
+        // The gateway tells it with GUILD_CREATE.
+        discord.note_guild_name(GuildId::new(guild.id.0), "Members");
         let directory = Directory::new(&config.directory).expect("the directory's settings");
         let keycloak = Keycloak::new(&config.keycloak).expect("keycloak's settings");
         Self {
