@@ -212,11 +212,12 @@ impl Background {
             let mut handled_now = 0;
             let mut look = Look::Everywhere;
             while let Some(job) = runner::claim(&self.worker, look).await? {
-                runner::run_claimed(&self.worker, job, &never).await;
+                // Boxed, because unoptimized it needs much stack, and tests call this deep in their own.
+                Box::pin(runner::run_claimed(&self.worker, job, &never)).await;
                 handled_now += 1;
                 look = Look::Nearby;
             }
-            handled_now += sender::send_due(&self.worker).await?;
+            handled_now += Box::pin(sender::send_due(&self.worker)).await?;
             if handled_now == 0 {
                 return Ok(handled);
             }

@@ -124,7 +124,6 @@ async fn check_channels(checks: &mut Checks, discord: &Discord, guild: &Guild, s
             },
         };
         match (kind, found) {
-            (None, _) => missing.push(name),
             (Some(kind), _) if !kind.is_for_messages() => {
                 of_wrong_type.push([&name, " is ", kind.name()].concat());
             }
@@ -134,8 +133,8 @@ async fn check_channels(checks: &mut Checks, discord: &Discord, guild: &Guild, s
                     unusable.push([&name, ": the bot lacks ", &lacking.join(", ")].concat());
                 }
             }
-            // A text channel of another guild.
-            (Some(_), None) => missing.push(name),
+            // The bot can't see it, or it is a text channel of another guild.
+            (None | Some(_), _) => missing.push(name),
         }
     }
     checks.fail_for_each(Finding::ChannelMissing, missing);

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use tracing::Instrument as _;
 
 use super::outcome::{Posted, Sending, Unsent};
@@ -132,11 +133,11 @@ async fn send_one(
     crash::point("outbox.before_send");
     let started = Instant::now();
     let ended = match message.kind {
-        OutboxKind::Card => card::send(worker, message, card).await,
-        OutboxKind::CardCheck => card::check(worker, message).await,
-        OutboxKind::Direct => direct::send(worker, message).await,
-        OutboxKind::Notice => notice::send(worker, message).await,
-        OutboxKind::Panel => panel::send(worker, message).await,
+        OutboxKind::Card => apart(|| card::send(worker, message, card)).await,
+        OutboxKind::CardCheck => apart(|| card::check(worker, message)).await,
+        OutboxKind::Direct => apart(|| direct::send(worker, message)).await,
+        OutboxKind::Notice => apart(|| notice::send(worker, message)).await,
+        OutboxKind::Panel => apart(|| panel::send(worker, message)).await,
     };
     crash::point("outbox.after_send");
     if let Some(answer) = answer_of(&ended) {
@@ -159,6 +160,13 @@ async fn send_one(
 }
 
 /// What the result says about Discord, if a call was made.
+/// A message's future on the heap, created in its own stack frame: unoptimized, the frame of [`send_one`] would hold all of them.
+fn apart<'a, Made: Future<Output = Result<Sending, Unsent>> + Send + 'a>(
+    make: impl FnOnce() -> Made,
+) -> BoxFuture<'a, Result<Sending, Unsent>> {
+    Box::pin(make())
+}
+
 fn answer_of(ended: &Result<Sending, Unsent>) -> Option<Answer> {
     match ended {
         Ok(Sending::Sent | Sending::Posted(_) | Sending::Settled) => Some(Answer::Ok),

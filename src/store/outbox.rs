@@ -343,9 +343,10 @@ impl Tx {
     pub async fn wake_refused(&mut self, channel: Option<ChannelId>) -> Result<u64, StoreError> {
         self.notifies_messages = true;
         let now = self.now().as_millis();
-        match channel {
-            Some(channel) => exec!(self, WAKE_CHANNEL; now, channel.to_string()),
-            None => exec!(self, WAKE_ALL; now),
+        if let Some(channel) = channel {
+            exec!(self, WAKE_CHANNEL; now, channel.to_string())
+        } else {
+            exec!(self, WAKE_ALL; now)
         }
     }
 

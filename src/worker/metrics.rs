@@ -62,11 +62,16 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
+        let dropped: Family<Labels<1>, Counter> = Family::default();
+        // A number for each reason from the start, so that a graph shows the first one.
+        for reason in RefusalReason::ALL {
+            drop(dropped.get_or_create(&[("code", reason.code())]));
+        }
         Self {
             steps: Family::new_with_constructor(histogram),
             calls: Family::new_with_constructor(histogram),
             mails: Family::default(),
-            dropped: Family::default(),
+            dropped,
         }
     }
 
