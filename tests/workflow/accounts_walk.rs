@@ -3,12 +3,16 @@
 //!
 //! [`TABLE`] lists the states with what each command answers. Each cell has an environment of its own, because commands change the state.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "each function reaches its own part of the states")]
+
 use std::time::Duration;
 
 use accolade::accounts::cancel::Cancelled;
 use accolade::accounts::status::Stage;
 use accolade::accounts::{AccountUnavailable, Details, NotEnabled, Purpose, UseCaseError};
 use accolade::domain::account::{Account, AccountState};
+use accolade::domain::approval::{Notify, Verdict};
+use accolade::domain::audit::Actor;
 use accolade::domain::error_code::ErrorCode;
 use accolade::domain::ids::Nonce;
 use accolade::domain::job::{Job, JobKind, JobState, Outcome, Step};
@@ -266,17 +270,13 @@ impl Walk {
         tx.move_request(&request, state, change).await.expect("moved");
         tx.end_check(request.id).await.expect("an answer");
         if state == RequestState::Denied {
-            let notify = if code.is_none() {
-                accolade::domain::approval::Notify::Told
-            } else {
-                accolade::domain::approval::Notify::Quiet
-            };
+            let notify = if code.is_none() { Notify::Told } else { Notify::Quiet };
             let decision = NewDecision {
                 request_id: request.id,
                 round: 1,
                 slot: 1,
-                approver: accolade::domain::audit::Actor::System,
-                verdict: accolade::domain::approval::Verdict::Deny,
+                approver: Actor::System,
+                verdict: Verdict::Deny,
                 reason: None,
                 notify,
             };
@@ -322,6 +322,13 @@ impl Walk {
                 self.in_state(AccountState::Closed).await;
                 self.ends_as(RequestState::Failed, Some(ErrorCode::RoleLost)).await;
             }
+            making => Box::pin(self.reaches_making(making)).await,
+        }
+    }
+
+    /// A state in which the account is being created or undone.
+    async fn reaches_making(&mut self, state: State) {
+        match state {
             State::Making(step) => {
                 self.approved().await;
                 let job = self.claims().await;
@@ -364,6 +371,13 @@ impl Walk {
                 self.undoes().await;
                 self.stops().await;
             }
+            made => Box::pin(self.reaches_made(made)).await,
+        }
+    }
+
+    /// A state of an account that was created.
+    async fn reaches_made(&mut self, state: State) {
+        match state {
             State::Invited => self.in_state(AccountState::Invited).await,
             State::InvitedAndResendStopped => {
                 self.in_state(AccountState::Invited).await;
@@ -427,6 +441,7 @@ impl Walk {
                 self.account = Some(self.env.account_becomes(&account, AccountState::Conflict).await);
             }
             State::Closed => self.in_state(AccountState::Closed).await,
+            earlier => unreachable!("{earlier:?} has no account that was created"),
         }
     }
 
@@ -609,7 +624,7 @@ fn no_two_answers_contradict_each_other() {
             .into_iter()
             .filter_map(|answer| match answer {
                 Unavailable(why) => Some(*why),
-                _ => None,
+                Form | Done | Nothing | Ended | Open | HasAccount | InUse | NoButton => None,
             })
             .collect();
         assert!(reasons.iter().all(|why| *why == reasons[0]), "{state:?}: {reasons:?}");

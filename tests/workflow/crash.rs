@@ -144,13 +144,7 @@ async fn travel(env: &TestEnv, journey: Journey) -> Result<()> {
             env.waits_for(ACCOUNTS, "closed").await?;
             env.is_in_order("closed", 0).await
         }
-        Journey::Idle => {
-            env.starts_armed().await?;
-            wait_until("the bot to end", harness::test_env::LIMIT, async || env.is_dead().await).await?;
-            env.ada_asks().await?;
-            env.grace_approves().await?;
-            is_used(env).await
-        }
+        Journey::Idle => is_used_after_a_rest(env).await,
         Journey::MailAway => {
             env.starts_armed().await?;
             env.ada_asks().await?;
@@ -206,11 +200,7 @@ async fn travel(env: &TestEnv, journey: Journey) -> Result<()> {
         }
         Journey::Stop => is_stopped(env).await,
         Journey::MailAgain => mails_again(env).await,
-        Journey::NotMe => {
-            env.starts_armed().await?;
-            is_not_me(env).await?;
-            env.is_in_order("disabled", 1).await
-        }
+        Journey::NotMe => stays_locked(env).await,
         Journey::Enable => is_enabled_again(env).await,
         Journey::LockLost => loses_its_lock(env).await,
         Journey::Panel => is_posted(env).await,
@@ -245,6 +235,14 @@ async fn is_used(env: &TestEnv) -> Result<()> {
     env.is_in_order("active", 1).await?;
     ensure!(env.person("ada").roles().contains(&"account-holder".to_owned()), "ada has no role");
     Ok(())
+}
+
+async fn is_used_after_a_rest(env: &TestEnv) -> Result<()> {
+    env.starts_armed().await?;
+    wait_until("the bot to end", harness::test_env::LIMIT, async || env.is_dead().await).await?;
+    env.ada_asks().await?;
+    env.grace_approves().await?;
+    is_used(env).await
 }
 
 /// Discord answers only after the lease had to be renewed.
@@ -365,6 +363,12 @@ async fn is_not_me(env: &TestEnv) -> Result<()> {
     env.insists("the lock", &ada, is_noted, says).await?;
     env.waits_for(ACCOUNTS, "disabled").await?;
     env.is_locked().await
+}
+
+async fn stays_locked(env: &TestEnv) -> Result<()> {
+    env.starts_armed().await?;
+    is_not_me(env).await?;
+    env.is_in_order("disabled", 1).await
 }
 
 /// Linus unlocks the account. The old password never works again, and exactly one more mail is sent.
