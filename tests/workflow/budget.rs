@@ -24,9 +24,8 @@ struct Cost {
 }
 
 /// The maximum cost on SQLite of a request that a rule approves. The calls to Keycloak are two searches by the
-/// check, the search for the import, the groups, and the mail. One of the calls to Discord asks for the name of the
-/// guild, once in the life of a process without the gateway.
-const LIMIT: Cost = Cost { statements: 40, commits: 7, flushes: 5, keycloak: 5, directory: 8, discord: 4 };
+/// check, the search for the import, the groups, and the mail.
+const LIMIT: Cost = Cost { statements: 40, commits: 7, flushes: 5, keycloak: 5, directory: 8, discord: 3 };
 
 /// The additional cost of a moderator's decision.
 const DECISION: Cost = Cost { statements: 10, commits: 3, flushes: 3, keycloak: 0, directory: 0, discord: 6 };
