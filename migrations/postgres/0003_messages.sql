@@ -20,6 +20,8 @@ CREATE TABLE outbox (
 
 -- A claim asks for the message that has been due for longest.
 CREATE INDEX outbox_due ON outbox (next_run, id);
+-- Health page, metrics and `/request list` ask for the refused messages. No row of a message that Discord takes is in it.
+CREATE INDEX outbox_refused ON outbox (refused_in, refused) WHERE refused IS NOT NULL;
 
 CREATE TABLE message (
     request_id TEXT NOT NULL REFERENCES request (id), -- the request that it shows

@@ -69,6 +69,8 @@ impl GuildRights {
         let needed = [
             (Self::VIEW_CHANNEL, "View Channel"),
             (Self::SEND_MESSAGES, "Send Messages"),
+            // Without it, only the headline of a card is shown.
+            (Self::EMBED_LINKS, "Embed Links"),
             (Self::READ_MESSAGE_HISTORY, "Read Message History"),
         ];
         needed.into_iter().filter(|(right, _)| !self.has(*right)).map(|(_, name)| name).collect()
@@ -102,8 +104,9 @@ mod tests {
     #[test]
     fn what_is_missing_for_posting_is_named() {
         assert_eq!(NEEDED.lacking_to_post(), Vec::<&str>::new());
-        assert_eq!(GuildRights::VIEW_CHANNEL.lacking_to_post(), ["Send Messages", "Read Message History"]);
-        assert_eq!(GuildRights::NONE.lacking_to_post().len(), 3);
+        let lacking = ["Send Messages", "Embed Links", "Read Message History"];
+        assert_eq!(GuildRights::VIEW_CHANNEL.lacking_to_post(), lacking);
+        assert_eq!(GuildRights::NONE.lacking_to_post().len(), 4);
     }
 
     #[test]

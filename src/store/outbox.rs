@@ -135,10 +135,10 @@ sql! {
     REFUSED = "UPDATE outbox SET owner = NULL, lease_until = 0, next_run = $3, error_code = $4, refused = $5, \
         refused_in = $6 WHERE id = $1 AND fence = $2";
     REFUSED_ROWS = "SELECT refused, refused_in, count(*) AS count FROM outbox WHERE refused IS NOT NULL \
-        GROUP BY refused, refused_in ORDER BY refused, refused_in";
+        GROUP BY refused_in, refused ORDER BY refused_in, refused";
     /// What passes by itself keeps its pause: an earlier attempt makes Discord refuse for longer.
     WAKE_ALL = "UPDATE outbox SET next_run = $1 WHERE refused IS NOT NULL AND refused NOT IN ('too_fast', 'turned_off')";
-    WAKE_CHANNEL = "UPDATE outbox SET next_run = $1 WHERE refused_in = $2";
+    WAKE_CHANNEL = "UPDATE outbox SET next_run = $1 WHERE refused IS NOT NULL AND refused_in = $2";
     DROP = "DELETE FROM outbox WHERE id = $1 AND fence = $2";
 }
 

@@ -262,6 +262,6 @@ fn what_the_realm_would_refuse_later_is_refused_in_the_form_with_its_limit() {
             said.contains("Family name: the login service of this community doesn't accept `ß`"),
             "{said}"
         );
-        assert!(said.contains("Nothing was stored"), "{said}");
+        assert!(said.contains("Nothing was sent"), "{said}");
     });
 }

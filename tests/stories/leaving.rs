@@ -36,6 +36,9 @@ fn the_request_of_who_left_or_was_banned_ends_at_the_press() {
         grace.waits_for("Cancelled").await;
         story.nothing_is_made_for("ada").await;
         story.nothing_is_made_for("barbara").await;
+        // The cards also say that neither can be told by direct message.
+        story.wait_until_idle().await;
+        grace.sees().await;
     });
 }
 
@@ -70,6 +73,8 @@ fn who_is_banned_after_the_approval_gets_no_entry() {
         assert!(card.contains("left the server"), "{card}");
         story.wait_until_idle().await;
         ada.sees().await;
+        // The card also says that she can't be told by direct message.
+        grace.sees().await;
         story.nothing_is_made_for("ada").await;
         assert!(!story.audit_events().await.contains(&"entry.created".to_owned()));
     });

@@ -143,7 +143,7 @@ fn an_admin_does_not_unlock_their_own_account_and_the_attempt_is_audited() {
         let grace = Reviewer { user_id: DiscordUserId::new(env.guild.member("grace").id().0), ..ada };
         env.guild.member("grace").loses("admin");
         let answer = accounts.authorize_admin(&grace, Purpose::LinkEnable).await.map(drop);
-        assert_eq!(answer, Err(ErrorCode::NotModerator.into()));
+        assert_eq!(answer, Err(UseCaseError::with(ErrorCode::NotModerator, Details::AdminsOnly)));
     });
 }
 

@@ -68,6 +68,8 @@ const SCANNING: &[(&str, &str)] = &[
     ("EXPIRE_DRAFTS request", "housekeeping walks through the drafts, which an index holds"),
     ("EXPIRE_OPEN request", "housekeeping walks through the open requests, which an index holds"),
     ("ERASE_OLD p", "housekeeping"),
+    ("REFUSED_ROWS outbox", "it counts the refused messages, which an index holds"),
+    ("WAKE_ALL outbox", "it walks through the refused messages, which an index holds"),
     ("VOID_JOB job", "once at the start"),
     ("VOID_OUTBOX outbox", "once at the start"),
     ("VOID_NAMED lease", "once at the start"),
