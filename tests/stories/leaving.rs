@@ -36,8 +36,11 @@ fn the_request_of_who_left_or_was_banned_ends_at_the_press() {
         grace.waits_for("Cancelled").await;
         story.nothing_is_made_for("ada").await;
         story.nothing_is_made_for("barbara").await;
-        // The cards also say that neither can be told by direct message.
+        // Neither can be told by direct message: the answers to `Send` say it instead, and the cards name that.
         story.wait_until_idle().await;
+        for person in [&ada, &barbara] {
+            person.waits_for("Discord refuses my direct messages").await;
+        }
         grace.sees().await;
     });
 }
@@ -120,6 +123,7 @@ fn who_loses_the_role_or_leaves_while_a_rule_approves_gets_no_entry() {
         assert!(told.contains("You no longer met the rules"), "{told}");
         grace.waits_for("left the server").await;
         story.wait_until_idle().await;
+        barbara.waits_for("Discord refuses my direct messages").await;
         grace.sees().await;
         assert_eq!((questions_about(story, &ada), questions_about(story, &barbara)), (1, 1));
         story.nothing_is_made_for("ada").await;

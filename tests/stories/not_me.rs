@@ -57,7 +57,7 @@ fn not_me_on_the_direct_message_locks_the_account_and_calls_the_admins() {
         let shown = asks(&story.person("grace"), &format!("/request show code:{code}"), "Approved by").await;
         assert!(!shown.contains("brother"), "a moderator does not: {shown}");
         let told = story.commands(&["request", "show", &code]).await;
-        assert!(told.contains("note  ") && told.contains(note), "{told}");
+        assert!(told.contains("Note") && told.contains(note), "{told}");
         let told = story.commands(&["request", "show", &code, "--json"]).await;
         let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
         assert_eq!(told["notes"][0]["text"], note);
