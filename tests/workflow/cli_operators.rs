@@ -204,7 +204,8 @@ async fn the_audit_log_is_read_in_pages_and_a_change_by_hand_ends_with_3() {
         "newest first: {text}"
     );
     let requests = cli.runs(&["request", "list", "--json"]).json();
-    let of_grace = |request: &&Value| request["discord_id"] == GRACE.to_string();
+    let grace = GRACE.to_string();
+    let of_grace = |request: &&Value| request["discord_id"] == grace.as_str();
     let requests = requests["requests"].as_array().expect("requests");
     let code = requests.iter().find(of_grace).expect("her request")["code"].clone();
     assert!(rows[1].contains(code.as_str().expect("a code")), "{text}");
