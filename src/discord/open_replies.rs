@@ -46,6 +46,11 @@ impl<T: Clone> OpenReplies<T> {
         replies.insert(person, (now, reply));
     }
 
+    /// Forgets the answer to a person.
+    pub(super) fn forget(&self, person: DiscordUserId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&person);
+    }
+
     /// The answer to a person, while it can be edited.
     pub(super) fn of(&self, person: DiscordUserId, now: Moment) -> Option<T> {
         let replies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,6 +76,8 @@ mod tests {
         replies.keep(ADA, "third", now);
         assert_eq!(replies.of(ADA, now), Some("third"));
         assert_eq!(replies.of(DiscordUserId::new(2), now), None);
+        replies.forget(ADA);
+        assert_eq!(replies.of(ADA, now), None, "its edit was refused");
     }
 
     #[test]

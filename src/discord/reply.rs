@@ -77,6 +77,11 @@ impl Discord {
         let kept = self.inner.open_replies.of(user_id, self.inner.clock.moment())?;
         Some(Reply::of_kept(self, kept))
     }
+
+    /// Forgets that answer: Discord did not accept its edit.
+    pub fn forget_open_reply(&self, user_id: DiscordUserId) {
+        self.inner.open_replies.forget(user_id);
+    }
 }
 
 impl Reply {

@@ -1,5 +1,7 @@
 //! Direct messages to people.
 
+use std::time::Duration;
+
 use super::outcome::{Sending, Unreached, Unsent};
 use crate::discord::custom_id::{CustomId, Verb};
 use crate::discord::{ButtonStyle, OutgoingMessage, SendNonce};
@@ -17,6 +19,10 @@ use crate::domain::request::Request;
 use crate::messages::{account as sentences, mails, tr};
 use crate::store::{Outbox, StoreError};
 use crate::worker::context::WorkerContext;
+
+/// How long the edit of the answer that promised a direct message may take. The message is claimed meanwhile, and another process whose
+/// clock is ahead may take it over, so this is short.
+const EDIT_LIMIT: Duration = Duration::from_secs(2);
 
 /// Sends a notification to a person.
 pub(super) async fn send(worker: &WorkerContext, message: &Outbox) -> Result<Sending, Unsent> {
@@ -74,13 +80,15 @@ async fn edit_promise(
 ) -> bool {
     let Some(reply) = worker.deps.discord.open_reply_to(user) else { return false };
     let text = [tr!(lang, "direct-closed"), post.text].join("\n\n");
-    match reply.edit_original(&OutgoingMessage { text, ..post }).await {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::info!(%error, "the answer that promised a direct message can't be edited any more");
-            false
-        }
-    }
+    let edited = OutgoingMessage { text, ..post };
+    let failed = match tokio::time::timeout(EDIT_LIMIT, reply.edit_original(&edited)).await {
+        Ok(Ok(())) => return true,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "not in time".to_owned(),
+    };
+    tracing::info!(error = failed, "the answer that promised a direct message can't be edited any more");
+    worker.deps.discord.forget_open_reply(user);
+    false
 }
 
 /// Adds where commands work, if the message names one: they don't work in direct messages.

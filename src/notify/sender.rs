@@ -159,7 +159,6 @@ async fn send_one(
     }
 }
 
-/// What the result says about Discord, if a call was made.
 /// A message's future on the heap, created in its own stack frame: unoptimized, the frame of [`send_one`] would hold all of them.
 fn apart<'a, Made: Future<Output = Result<Sending, Unsent>> + Send + 'a>(
     make: impl FnOnce() -> Made,
@@ -167,6 +166,7 @@ fn apart<'a, Made: Future<Output = Result<Sending, Unsent>> + Send + 'a>(
     Box::pin(make())
 }
 
+/// What the result says about Discord, if a call was made.
 fn answer_of(ended: &Result<Sending, Unsent>) -> Option<Answer> {
     match ended {
         Ok(Sending::Sent | Sending::Posted(_) | Sending::Settled) => Some(Answer::Ok),
