@@ -61,6 +61,8 @@ async fn asks(
     [username, address]: [&str; 2],
 ) -> (Vec<String>, Result<bool, UseCaseError>) {
     let caller = env.caller(user);
+    // A test in another thread may have registered the event of statements just before this test began to listen.
+    tracing::callsite::rebuild_interest_cache();
     asked.taken();
     env.accounts.open_form(&caller).await.expect("the form");
     let filled = FormInput { address: address.to_owned(), ..typed(username) };
